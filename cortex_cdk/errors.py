@@ -1,0 +1,93 @@
+"""The errors that a user can meet: one small tree, turned into output in one place (``cli``).
+
+Every error says what happened in one line (``message``), what to do next (``hint``) and, where that
+helps, more lines (``details``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class CortexError(Exception):
+    """Something went wrong that the user can act on.
+
+    Args:
+        message: One line: what happened, to what, and why.
+        hint: One line: what to do next.
+        details: Further lines, shown below the first.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = tuple(details)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong (or worth a warning) in a file of the user's.
+
+    Attributes:
+        file: The file, as the user would name it.
+        line: 1-based line, or None where the problem has no place in the file.
+        column: 1-based column, or None.
+        path: The field's path, such as ``iris.autoscaling.min_replicas`` (empty for the whole file).
+        message: What is wrong and what is allowed.
+        hint: What to do, such as the nearest field name.
+    """
+
+    file: Path
+    line: int | None
+    column: int | None
+    path: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        subject = f"{self.path}: " if self.path else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{place}: {subject}{self.message}{hint}"
+
+
+class ConfigError(CortexError):
+    """The configuration, or a file that it names, cannot be used. Carries every problem at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first, *rest = [str(problem) for problem in problems]
+        super().__init__(first, details=rest)
+        self.problems = tuple(problems)
+
+
+class ProjectError(CortexError):
+    """The project folder cannot be packed (too large, unreadable, a folder that is never a project)."""
+
+
+class CloudError(CortexError):
+    """The environment does not exist, cannot be reached, or its credentials do not work."""
+
+
+class ClusterError(CortexError):
+    """The cluster is missing or not in a state in which it can be used."""
+
+
+class NotDeployedError(CortexError):
+    """No API of that name is deployed in the environment."""
+
+
+class DeployError(CortexError):
+    """A deployment was refused or failed. The message names the first cause."""
+
+
+class PredictionError(CortexError):
+    """The API did not answer a request with success."""
+
+
+class LocalCloudError(CortexError):
+    """The local cloud cannot start, stop or be reached."""

@@ -1,0 +1,68 @@
+"""How things are named in the account. The only module that knows it (see "Names" in the design)."""
+
+from __future__ import annotations
+
+METRIC_NAMESPACE = "Cortex"
+TAG_CLUSTER = "cortex:cluster"
+TAG_API = "cortex:api"
+TAG_KIND = "cortex:kind"
+
+
+def cluster_stack(cluster: str) -> str:
+    """The name of the stack that holds the cluster's shared resources."""
+    return f"cortex-{cluster}-cluster"
+
+
+def api_stack(cluster: str, api: str) -> str:
+    """The name of the stack of one Realtime API."""
+    return f"cortex-{cluster}-api-{api}"
+
+
+def splitter_stack(cluster: str, splitter: str) -> str:
+    """The name of the stack of one traffic splitter."""
+    return f"cortex-{cluster}-split-{splitter}"
+
+
+def ecs_cluster(cluster: str) -> str:
+    """The name of the ECS cluster."""
+    return f"cortex-{cluster}"
+
+
+def service(api: str) -> str:
+    """The name of the ECS service of an API, inside its ECS cluster."""
+    return api
+
+
+def capacity_provider(cluster: str, group: str) -> str:
+    """The name of the ECS capacity provider of an instance group."""
+    return f"cortex-{cluster}-{group}"
+
+
+def task_family(cluster: str, api: str) -> str:
+    """The family of an API's task definitions."""
+    return f"cortex-{cluster}-{api}"
+
+
+def log_group(cluster: str, api: str) -> str:
+    """The CloudWatch log group of an API."""
+    return f"/cortex/{cluster}/{api}"
+
+
+def repository(cluster: str) -> str:
+    """The ECR repository of the cluster's images."""
+    return f"cortex-{cluster}"
+
+
+def image_builder(cluster: str) -> str:
+    """The CodeBuild project that builds the cluster's images."""
+    return f"cortex-{cluster}-image-builder"
+
+
+def project_key(digest: str) -> str:
+    """The object key of a project archive in the cluster's bucket."""
+    return f"projects/{digest}.zip"
+
+
+def build_context_key(tag: str) -> str:
+    """The object key of the build context of the image with that tag."""
+    return f"builds/{tag}.zip"
