@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortex_cdk.home import cortex_home
+
 DEFAULT_CONTROL_PORT = 4566
 DEFAULT_HTTP_PORT = 8888
 ACCOUNT_ID = "123456789012"
@@ -32,9 +34,8 @@ class Settings:
     @classmethod
     def from_environ(cls) -> Settings:
         """Read ``CORTEX_HOME``, ``CORTEX_LOCAL_PORT``, ``CORTEX_LOCAL_HTTP_PORT`` and ``CORTEX_LOCAL_SPEED``."""
-        home = Path(os.environ.get("CORTEX_HOME") or Path.home() / ".cortex")
         return cls(
-            state=home / "local",
+            state=cortex_home() / "local",
             control_port=int(os.environ.get("CORTEX_LOCAL_PORT") or DEFAULT_CONTROL_PORT),
             http_port=int(os.environ.get("CORTEX_LOCAL_HTTP_PORT") or DEFAULT_HTTP_PORT),
             speed=float(os.environ.get("CORTEX_LOCAL_SPEED") or 6.0),

@@ -1,0 +1,187 @@
+"""The one door to AWS: clients are made here, and botocore's errors are put into words here.
+
+boto3 is imported when a client is first asked for, so that commands which need none start at once.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cortex_cdk.errors import CloudError, CortexError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.exceptions import ClientError
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+INVALID = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "AuthFailure",
+    }
+)
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+class Cloud:
+    """A session and its clients, each made on first use."""
+
+    def __init__(self, session: boto3.Session, endpoint_url: str | None) -> None:
+        self._session = session
+        self.endpoint_url = endpoint_url
+        self.region: str = session.region_name
+
+    @classmethod
+    def with_profile(cls, region: str, profile: str | None, endpoint_url: str | None) -> Cloud:
+        """A door to AWS with a profile, or with the default credential chain where it is None."""
+        import boto3
+
+        return cls(boto3.Session(profile_name=profile, region_name=region), endpoint_url)
+
+    @classmethod
+    def without_account(cls, region: str, endpoint_url: str) -> Cloud:
+        """A door to an emulator. The user's own credentials are neither needed nor sent."""
+        import boto3
+        import botocore.session
+
+        # An AWS_PROFILE that names no profile would otherwise fail a command that needs none.
+        unnamed = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        unnamed.set_credentials("local", "local")
+        return cls(boto3.Session(botocore_session=unnamed, region_name=region), endpoint_url)
+
+    def _client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        retries: Any = {"mode": "standard", "max_attempts": 6}
+        config = Config(retries=retries, connect_timeout=5, read_timeout=60, s3={"addressing_style": "path"})
+        # boto3's overloads want the service's name as a literal.
+        session: Any = self._session
+        return session.client(service, endpoint_url=self.endpoint_url, config=config)
+
+    @cached_property
+    def cloudformation(self) -> CloudFormationClient:
+        """CloudFormation."""
+        client: CloudFormationClient = self._client("cloudformation")
+        return client
+
+    @cached_property
+    def ecs(self) -> ECSClient:
+        """Elastic Container Service."""
+        client: ECSClient = self._client("ecs")
+        return client
+
+    @cached_property
+    def elbv2(self) -> ElasticLoadBalancingv2Client:
+        """Elastic Load Balancing."""
+        client: ElasticLoadBalancingv2Client = self._client("elbv2")
+        return client
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """Simple Storage Service."""
+        client: S3Client = self._client("s3")
+        return client
+
+    @cached_property
+    def ecr(self) -> ECRClient:
+        """Elastic Container Registry."""
+        client: ECRClient = self._client("ecr")
+        return client
+
+    @cached_property
+    def codebuild(self) -> CodeBuildClient:
+        """CodeBuild."""
+        client: CodeBuildClient = self._client("codebuild")
+        return client
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        """CloudWatch Logs."""
+        client: CloudWatchLogsClient = self._client("logs")
+        return client
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """CloudWatch."""
+        client: CloudWatchClient = self._client("cloudwatch")
+        return client
+
+
+def error_code(error: ClientError) -> str:
+    """The service's code of an error, such as ``ValidationError``."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def error_message(error: ClientError) -> str:
+    """The service's text of an error."""
+    return error.response.get("Error", {}).get("Message", "") or str(error)
+
+
+def explain(error: Exception, environment: str) -> CortexError | None:
+    """Put one of botocore's errors into words.
+
+    Args:
+        error: Anything that was raised.
+        environment: The environment's name, for the message.
+
+    Returns:
+        The error to show, or None where it is not one of botocore's.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, ClientError):
+        return _explain_answer(error, environment)
+    if isinstance(error, BotoCoreError):
+        return _explain_client(error, environment)
+    return None
+
+
+def _explain_answer(error: ClientError, environment: str) -> CortexError:
+    code, operation = error_code(error), error.operation_name
+    sign_in = "sign in again (aws sso login, or new keys), or choose another environment with --env"
+    if code in EXPIRED:
+        return CloudError(f"the credentials of environment {environment!r} have expired", hint=sign_in)
+    if code in INVALID:
+        return CloudError(f"AWS does not accept the credentials of environment {environment!r} ({code})", hint=sign_in)
+    if code in DENIED:
+        return CloudError(
+            f"the credentials of environment {environment!r} may not call {operation}",
+            hint="ask for that permission, or choose another environment with --env",
+            details=[error_message(error)],
+        )
+    return CloudError(f"{operation} failed: {error_message(error)}", details=[f"code: {code}"])
+
+
+def _explain_client(error: Exception, environment: str) -> CortexError:
+    from botocore import exceptions as botocore
+
+    configure = f"cortex env configure {environment}"
+    if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
+        return CloudError(
+            f"environment {environment!r} has no AWS credentials",
+            hint=f"run aws configure, set AWS_PROFILE, or name a profile with: {configure} --profile NAME",
+        )
+    if isinstance(error, botocore.ProfileNotFound):
+        return CloudError(f"environment {environment!r}: {error}", hint=f"choose one with: {configure} --profile NAME")
+    if isinstance(error, botocore.EndpointConnectionError | botocore.ConnectTimeoutError):
+        return CloudError(
+            f"environment {environment!r} cannot be reached: {error}",
+            hint="check the network, the region and the endpoint URL (cortex env list)",
+        )
+    if isinstance(
+        error, botocore.TokenRetrievalError | botocore.SSOTokenLoadError | botocore.UnauthorizedSSOTokenError
+    ):
+        return CloudError(f"the sign-in of environment {environment!r} has ended", hint="run aws sso login")
+    return CloudError(f"environment {environment!r}: {error}")

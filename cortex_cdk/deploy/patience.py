@@ -1,0 +1,18 @@
+"""How often to ask a service that is still busy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+FIRST = 0.1
+LONGEST = 3.0
+GROWTH = 1.12
+
+
+def pauses() -> Iterator[float]:
+    """Pauses between two questions, in seconds: short at first, so that a quick answer is seen at once, then
+    longer, so that many deployments together stay below the services' request rates."""
+    pause = FIRST
+    while True:
+        yield pause
+        pause = min(LONGEST, pause * GROWTH)

@@ -1,0 +1,24 @@
+"""What a running operation tells, and to whom."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cortex_cdk.deploy.change_set import Change
+from cortex_cdk.deploy.events import StackEvent
+
+
+class Progress(Protocol):
+    """Hears how an operation goes. Calls may come from several threads."""
+
+    def step(self, subject: str, text: str) -> None:
+        """Something began or ended, in a few words. ``subject`` is the API or cluster."""
+
+    def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
+        """What is about to be changed."""
+
+    def event(self, subject: str, event: StackEvent) -> None:
+        """A resource changed its state."""
+
+    def confirm(self, subject: str, question: str) -> bool:
+        """Ask the user. False refuses."""

@@ -1,0 +1,139 @@
+"""Named environments: which account, region and cluster a command talks to.
+
+An environment is a boto3 session (profile or the default credential chain, region, optional endpoint
+URL) and a cluster name. They are kept in ``$CORTEX_HOME/environments.yaml``. ``local`` always exists: its
+endpoint is the embedded cloud of this machine, which is started on first use.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cortex_cdk.cloud import Cloud
+from cortex_cdk.errors import CloudError
+from cortex_cdk.home import environments_file
+
+LOCAL = "local"
+DEFAULT_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where commands go.
+
+    Attributes:
+        name: What the user calls it.
+        cluster: The cluster's name.
+        region: The AWS region.
+        profile: A profile of the AWS configuration files; None uses the default credential chain.
+        endpoint_url: Replaces the AWS endpoints, for emulators; None for AWS itself.
+    """
+
+    name: str
+    cluster: str = "cortex"
+    region: str = DEFAULT_REGION
+    profile: str | None = None
+    endpoint_url: str | None = None
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Whether the embedded cloud answers (it and its cluster are made on first use)."""
+        return self.name == LOCAL
+
+    def connect(self) -> Cloud:
+        """Open the door to the environment's cloud.
+
+        Raises:
+            LocalCloudError: The embedded cloud cannot start.
+        """
+        if not self.on_this_machine:
+            return Cloud.with_profile(self.region, self.profile, self.endpoint_url)
+        from cortex_cdk.localcloud import launcher
+        from cortex_cdk.localcloud.settings import Settings
+
+        return Cloud.without_account(self.region, launcher.ensure_running(Settings.from_environ()).control_url)
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Every environment that the user has, and the default."""
+
+    default: str
+    all: tuple[Environment, ...]
+
+    def get(self, name: str | None) -> Environment:
+        """The environment of that name, or the default.
+
+        Raises:
+            CloudError: There is none of that name.
+        """
+        wanted = name or self.default
+        for environment in self.all:
+            if environment.name == wanted:
+                return environment
+        known = ", ".join(environment.name for environment in self.all)
+        raise CloudError(
+            f"environment {wanted!r} does not exist (there are: {known})",
+            hint=f"make it with: cortex env configure {wanted}",
+        )
+
+    def with_environment(self, environment: Environment) -> Environments:
+        """A copy in which that environment is added or replaced."""
+        others = tuple(known for known in self.all if known.name != environment.name)
+        return replace(self, all=(*others, environment))
+
+    def without(self, name: str) -> Environments:
+        """A copy without that environment; the default falls back to ``local``.
+
+        Raises:
+            CloudError: There is none of that name, or it is ``local``.
+        """
+        self.get(name)
+        if name == LOCAL:
+            raise CloudError(
+                "the local environment cannot be deleted", hint="stop the local cloud with: cortex local down"
+            )
+        default = LOCAL if self.default == name else self.default
+        return Environments(default, tuple(known for known in self.all if known.name != name))
+
+
+def load_environments(path: Path | None = None) -> Environments:
+    """Read the user's environments; ``local`` is there even without a file.
+
+    Raises:
+        CloudError: The file is not what this program writes.
+    """
+    path = path or environments_file()
+    local = Environment(LOCAL, cluster=LOCAL)
+    try:
+        document: Any = yaml.safe_load(path.read_text())
+        stored = tuple(Environment(**entry) for entry in document["environments"])
+        default = str(document["default"])
+    except FileNotFoundError:
+        return Environments(LOCAL, (local,))
+    except (yaml.YAMLError, KeyError, TypeError, OSError) as error:
+        raise CloudError(
+            f"{path} cannot be read: {str(error).splitlines()[0]}", hint="mend the file, or delete it to start anew"
+        ) from error
+    return Environments(default, (local, *(entry for entry in stored if entry.name != LOCAL)))
+
+
+def save_environments(environments: Environments, path: Path | None = None) -> None:
+    """Write the file whole or not at all, readable by the user only."""
+    path = path or environments_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stored = [
+        {key: value for key, value in asdict(environment).items() if value is not None}
+        for environment in environments.all
+        if environment.name != LOCAL
+    ]
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w") as file:
+        yaml.safe_dump({"default": environments.default, "environments": stored}, file, sort_keys=False)
+    Path(temporary).replace(path)

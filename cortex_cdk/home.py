@@ -1,0 +1,16 @@
+"""The folder that holds all local state, and the names of what is in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cortex_home() -> Path:
+    """``$CORTEX_HOME``, or ``~/.cortex``. The folder need not exist."""
+    return Path(os.environ.get("CORTEX_HOME") or Path.home() / ".cortex")
+
+
+def environments_file() -> Path:
+    """The file that lists the user's environments."""
+    return cortex_home() / "environments.yaml"
