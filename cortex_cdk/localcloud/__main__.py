@@ -1,0 +1,39 @@
+"""``python -m cortex_cdk.localcloud``: run the local cloud in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from cortex_cdk.errors import CortexError
+from cortex_cdk.localcloud.settings import Settings
+
+
+def main() -> int:
+    """Run the daemon; 0 after a signal, 1 with one line on stderr if it cannot start."""
+    try:
+        from cortex_cdk.localcloud.daemon import run
+
+        run(_settings(sys.argv[1:]))
+    except CortexError as error:
+        logging.getLogger("cortex.local").error("%s", error.message)
+        sys.stderr.write(f"{error.message}{' ' + error.hint if error.hint else ''}\n")
+        return 1
+    return 0
+
+
+def _settings(arguments: list[str]) -> Settings:
+    settings = Settings.from_environ()
+    parser = argparse.ArgumentParser(prog="python -m cortex_cdk.localcloud", description=__doc__)
+    parser.add_argument("--state", type=Path, default=settings.state, help="folder of everything that survives")
+    parser.add_argument("--control-port", type=int, default=settings.control_port, help="AWS API; 0: a free one")
+    parser.add_argument("--http-port", type=int, default=settings.http_port, help="load balancer; 0: a free one")
+    parser.add_argument("--speed", type=float, default=settings.speed, help="how much faster than AWS clocks run")
+    return replace(settings, **vars(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

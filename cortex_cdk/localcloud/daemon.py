@@ -1,0 +1,124 @@
+"""The process of the local cloud: ports, state, control plane, data plane, in that order; and back at the end."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import signal
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud import ports
+from cortex_cdk.localcloud.control_plane import ControlPlane
+from cortex_cdk.localcloud.endpoint import DaemonInfo, hold_life_lock, read_info
+from cortex_cdk.localcloud.settings import HOST, Settings
+
+LOG_FILE = "daemon.log"
+LOG_BYTES = 5_000_000
+LOG_BACKUPS = 2
+THREADS = 16
+"""Replicas poll and ship logs while the CLI asks; requests hold a thread only for milliseconds."""
+
+log = logging.getLogger("cortex.local")
+
+
+def run(settings: Settings) -> None:
+    """Run the local cloud until SIGTERM or SIGINT.
+
+    Args:
+        settings: The state folder, the ports and the clock.
+
+    Raises:
+        LocalCloudError: Another daemon uses the state folder, or a port is in use.
+    """
+    settings.state.mkdir(parents=True, exist_ok=True)
+    _log_to(settings.state / LOG_FILE)
+    life = hold_life_lock(settings.state)
+    if life is None:
+        raise LocalCloudError(f"Another local cloud already uses {settings.state}.", hint="See: cortex local status")
+    with life:
+        settings = _with_ports(settings)
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
+    from waitress.server import create_server
+
+    info = _info(settings)
+    data_plane = _data_plane(settings)
+    control_plane = ControlPlane(info, data_plane, lambda action: data_plane.wake())
+    server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
+    data_plane.start()
+    info.write(settings.state)
+    log.info("up: control plane on port %d, load balancer on port %d", info.control_port, info.http_port)
+    _stop_on_signals(server)
+    try:
+        server.run()
+    finally:
+        log.info("stopping")
+        data_plane.stop()
+
+
+def _data_plane(settings: Settings) -> Any:
+    try:
+        from cortex_cdk.localcloud.data_plane import DataPlane
+    except ModuleNotFoundError:
+        return _NoDataPlane()
+    return DataPlane(settings)
+
+
+class _NoDataPlane:
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def wake(self) -> None: ...
+    def metadata(self, task_id: str) -> None: ...
+
+
+def _with_ports(settings: Settings) -> Settings:
+    last = read_info(settings.state)
+    previous = ports.Ports(last.control_port, last.http_port) if last else None
+    chosen = ports.resolve(settings, previous)
+    return replace(settings, control_port=chosen.control, http_port=chosen.http)
+
+
+def _info(settings: Settings) -> DaemonInfo:
+    return DaemonInfo(
+        pid=os.getpid(),
+        control_port=settings.control_port,
+        http_port=settings.http_port,
+        version=_version(),
+        state=str(settings.state.resolve()),
+    )
+
+
+def _version() -> str:
+    with suppress(PackageNotFoundError):
+        return version("cortex-cdk")
+    return "not installed"
+
+
+def _stop_on_signals(server: Any) -> None:
+    def leave(number: int, frame: object) -> None:
+        # waitress leaves its loop on SystemExit; anything slower than raising belongs after the loop.
+        raise SystemExit(0)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, leave)
+        signal.signal(signal.SIGINT, leave)
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_BACKUPS)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    log.setLevel(logging.INFO)
+    # One warning per request that waits for a thread says nothing that a user can act on.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)

@@ -1,0 +1,151 @@
+"""Start, find and stop the daemon of the local cloud. Standard library only: the CLI imports it on every run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint, ask, is_alive, read_info, waiting_lock
+from cortex_cdk.localcloud.ports import require_free
+from cortex_cdk.localcloud.settings import Settings
+
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 45.0
+"""Seconds; a replica may take its whole stop timeout to drain, then the processes are killed."""
+POLL_INTERVAL = 0.05
+LAUNCH_LOCK = "launch.lock"
+OUTPUT_FILE = "daemon.out"
+
+
+def status(settings: Settings) -> Endpoint | None:
+    """Where the local cloud of these settings answers, or None if it does not run."""
+    info = _running(settings.state)
+    return info.endpoint if info else None
+
+
+def ensure_running(settings: Settings) -> Endpoint:
+    """Start the local cloud unless it runs, and wait until it answers.
+
+    Safe when called by several processes at once: one of them starts the daemon, the others find it.
+
+    Args:
+        settings: Where its state is and which ports it takes. A running one keeps its ports.
+
+    Raises:
+        LocalCloudError: A port is in use, the daemon ended early, or it did not answer in time.
+    """
+    found = _running(settings.state)
+    if found:
+        return found.endpoint
+    with waiting_lock(settings.state / LAUNCH_LOCK):
+        found = _running(settings.state)
+        if found:
+            return found.endpoint
+        child = None if is_alive(settings.state) else _start(settings)
+        return _wait_until_up(settings, child).endpoint
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the local cloud and wait until it is gone.
+
+    Returns:
+        False if it did not run.
+
+    Raises:
+        LocalCloudError: It runs but its process id is unknown.
+    """
+    if not is_alive(settings.state):
+        return False
+    info = read_info(settings.state)
+    if info is None:
+        raise LocalCloudError(
+            f"The local cloud of {settings.state} runs, but {settings.state / 'daemon.json'} is gone.",
+            hint="End the process 'python -m cortex_cdk.localcloud' by hand.",
+        )
+    _signal(info.pid, signal.SIGTERM)
+    if not _wait_until_gone(settings.state, STOP_TIMEOUT):
+        _signal(info.pid, signal.SIGKILL)
+        _wait_until_gone(settings.state, STOP_TIMEOUT)
+    return True
+
+
+def _running(state: Path) -> DaemonInfo | None:
+    info = read_info(state)
+    if info is None:
+        return None
+    answer = ask(info.control_port)
+    return answer if answer and answer.state == str(state.resolve()) else None
+
+
+def _start(settings: Settings) -> subprocess.Popen[bytes]:
+    require_free(settings.control_port, "CORTEX_LOCAL_PORT")
+    require_free(settings.http_port, "CORTEX_LOCAL_HTTP_PORT")
+    with (settings.state / OUTPUT_FILE).open("wb") as output:
+        # An own session: the interrupt of a terminal, or its end, must not reach the daemon.
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "cortex_cdk.localcloud", *arguments(settings)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            # Not the caller's folder: Python would import the user's modules before the standard library's.
+            cwd=settings.state,
+        )
+
+
+def arguments(settings: Settings) -> list[str]:
+    """The command line of ``python -m cortex_cdk.localcloud`` that means these settings."""
+    return [
+        f"--state={settings.state.resolve()}",
+        f"--control-port={settings.control_port}",
+        f"--http-port={settings.http_port}",
+        f"--speed={settings.speed}",
+    ]
+
+
+def _wait_until_up(settings: Settings, child: subprocess.Popen[bytes] | None) -> DaemonInfo:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        info = _running(settings.state)
+        if info:
+            return info
+        ended = child.poll() is not None if child else not is_alive(settings.state)
+        if ended:
+            raise LocalCloudError(
+                f"The local cloud ended while starting: {_last_line(settings.state / OUTPUT_FILE)}",
+                hint=f"More in {settings.state / 'daemon.log'}; ports move with CORTEX_LOCAL_PORT and "
+                "CORTEX_LOCAL_HTTP_PORT.",
+            )
+        time.sleep(POLL_INTERVAL)
+    raise LocalCloudError(
+        f"The local cloud did not answer within {START_TIMEOUT:.0f} s.",
+        hint=f"See {settings.state / 'daemon.log'}.",
+    )
+
+
+def _wait_until_gone(state: Path, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if not is_alive(state):
+            return True
+        time.sleep(POLL_INTERVAL)
+    return False
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _last_line(path: Path) -> str:
+    with suppress(OSError):
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        if lines:
+            return lines[-1]
+    return "it wrote nothing."

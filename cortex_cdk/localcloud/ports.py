@@ -1,0 +1,78 @@
+"""Ports of the local cloud: chosen once, kept over restarts, and refused with a reason when taken."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud.settings import HOST, Settings
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports that one local cloud listens on.
+
+    Attributes:
+        control: Port of the AWS API.
+        http: Port of the load balancer.
+    """
+
+    control: int
+    http: int
+
+
+def resolve(settings: Settings, previous: Ports | None) -> Ports:
+    """Turn the wanted ports into real ones: a fixed port must be free, 0 becomes the previous or a free port.
+
+    Args:
+        settings: The wanted ports.
+        previous: The ports of the last run, kept where they are still free.
+
+    Raises:
+        LocalCloudError: A fixed port is in use by another program.
+    """
+    control = _pick(settings.control_port, previous.control if previous else 0, "CORTEX_LOCAL_PORT")
+    http = _pick(settings.http_port, previous.http if previous else 0, "CORTEX_LOCAL_HTTP_PORT")
+    return Ports(control=control, http=http)
+
+
+def require_free(port: int, variable: str) -> None:
+    """Check that nothing listens on a port; 0 is always free.
+
+    Args:
+        port: The port on 127.0.0.1.
+        variable: The environment variable that moves it, for the hint.
+
+    Raises:
+        LocalCloudError: The port is in use.
+    """
+    if port and not is_free(port):
+        raise LocalCloudError(
+            f"Port {port} on {HOST} is in use by another program, so the local cloud cannot start.",
+            hint=f"Stop that program, or choose another port: {variable}=<port> (0 picks a free one).",
+        )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port of 127.0.0.1 right now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a port whose last connections are still in TIME_WAIT counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _pick(wanted: int, previous: int, variable: str) -> int:
+    if wanted:
+        require_free(wanted, variable)
+        return wanted
+    if previous and is_free(previous):
+        return previous
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
