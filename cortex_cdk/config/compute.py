@@ -1,0 +1,44 @@
+"""The ``compute`` section: what one replica is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from cortex_cdk.config.quantities import Cpu, Memory
+from cortex_cdk.config.section import Conflict, Section, Shown, Whole
+
+NEURON_CORES_PER_CHIP = 4  # Inferentia 1 (inf1): four NeuronCores each.
+
+
+class Compute(Section):
+    """CPU, memory and accelerators of each replica."""
+
+    cpu: Annotated[Cpu, Shown("200m")] = Field(
+        0.2, description="CPU share of a replica: `cpu` units of its ECS container (1024 = 1 CPU)."
+    )
+    mem: Annotated[Memory | None, Shown("no limit")] = Field(
+        None,
+        description="Memory limit of a replica; more ends it. Without one, a soft reservation is made and the instance "
+        "is the limit.",
+    )
+    gpu: Annotated[Whole, Field(ge=0)] = Field(0, description="GPUs of a replica, each used by it alone.")
+    inf: Annotated[Whole, Field(ge=0, le=1)] = Field(0, description="AWS Inferentia chips of a replica.")
+
+    @property
+    def cpu_units(self) -> int:
+        """CPU in units of ECS (1024 = 1 virtual CPU), rounded up."""
+        return -(-round(self.cpu * 1000) * 1024 // 1000)
+
+    @property
+    def memory_mib(self) -> int | None:
+        """Memory limit in MiB, rounded up; None without a limit."""
+        return None if self.mem is None else -(-self.mem // 2**20)
+
+    def rules(self) -> Iterator[Conflict]:
+        if self.gpu and self.inf:
+            yield Conflict(
+                (("inf",), ("gpu",)), "a replica cannot have both GPUs and Inferentia chips", "set one of them to 0"
+            )

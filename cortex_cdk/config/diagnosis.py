@@ -1,0 +1,235 @@
+"""Data to models, with every problem at once and each at its place.
+
+Pydantic finds the fields that are wrong; the words are ours. So that rules between fields are checked even when some
+field is wrong, what is wrong is taken out (a missing field that is required gets a stand-in) and the rest is validated
+again; rules that concern a field with a problem of its own are left out.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from cortex_cdk.config.document import Document, FieldPath, Place, written_path
+from cortex_cdk.config.section import COLLECT, Conflict, Section, allowed, choices, is_list, section_type
+from cortex_cdk.errors import Problem
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+_STAND_INS: Mapping[str, Any] = {
+    "name": "stand-in",
+    "type": "python",
+    "path": "predictor.py",
+    "model_type": "regression",
+}
+# Pydantic does not compute a default from a field that is wrong; that field's own problem is enough.
+_CONSEQUENCES = ("default_factory_not_called",)
+
+
+class Diagnosis:
+    """Problems of one map of a document (one API, one cluster), named by ``label`` in their paths."""
+
+    def __init__(self, document: Document, at: FieldPath, label: str) -> None:
+        self._document = document
+        self._at = at
+        self._label = label
+        self._wrong: set[FieldPath] = set()
+        self.problems: list[Problem] = []
+
+    def validate(self, model: type[SectionT]) -> SectionT | None:
+        """The model of the map; None, with problems, where it has any."""
+        data = self._document.at(self._at)
+        found: SectionT | None
+        try:
+            found = model.model_validate(data, context=COLLECT)
+        except ValidationError as error:
+            details = _distinct(error)
+            for detail in details:
+                self._explain(model, detail)
+            found = _survivor(model, data, details)
+        for conflict in found.conflicts() if found else ():
+            self._conflict(conflict)
+        return None if self.problems else found
+
+    def validate_rest(self, model: type[Section], *, without: FieldPath) -> None:
+        """Find the problems of a map whose field ``without`` is wrong or missing, which was reported already."""
+        data = {key: value for key, value in self._document.at(self._at).items() if key not in without}
+        try:
+            model.model_validate(data, context=COLLECT)
+        except ValidationError as error:
+            for detail in _distinct(error):
+                if detail["loc"][:1] != without:
+                    self._explain(model, detail)
+
+    def raw(self, path: FieldPath) -> Any:
+        """What the user wrote at ``path``, where something is written."""
+        return self._document.at((*self._at, *path))
+
+    def add(self, path: FieldPath, message: str, hint: str | None = None, *, at_key: bool = False) -> None:
+        """Note a problem of the field at ``path`` (relative to the map)."""
+        self.problems.append(self.problem(path, message, hint, at_key=at_key))
+
+    def problem(self, path: FieldPath, message: str, hint: str | None = None, *, at_key: bool = False) -> Problem:
+        """A problem (or warning) at the place of the field at ``path``."""
+        path = _as_written(path, self._document.at(self._at))
+        place: Place = (self._document.key_place if at_key else self._document.value_place)((*self._at, *path))
+        full = written_path((self._label, *path)) if self._label else written_path(path)
+        return Problem(self._document.file, place.line, place.column, full, message, hint)
+
+    def wrote(self, path: FieldPath) -> bool:
+        """Whether the user wrote the field at ``path``."""
+        return self._document.has((*self._at, *_as_written(path, self._document.at(self._at))))
+
+    def _explain(self, model: type[Section], detail: ErrorDetails) -> None:
+        loc = detail["loc"]
+        kind = detail["type"]
+        self._wrong.add(loc)
+        section, field = _resolve(model, loc)
+        if kind == "extra_forbidden":
+            name = str(loc[-1])
+            self.add(loc, "is not a field here", _nearest(name, section, [str(part) for part in loc[:-1]]), at_key=True)
+        elif kind == "missing":
+            words = f" ({allowed(field)})" if field else ""
+            self.add(loc, f"is required{words}", at_key=True)
+        else:
+            words = allowed(field) if field else "a map"
+            if kind == "model_type" and field and section_type(field.annotation):
+                words = allowed(field) if not isinstance(loc[-1], int) else "a map"
+            self.add(loc, f"must be {words}, not {_shown(detail['input'])}", _nearest_choice(field, detail["input"]))
+
+    def _conflict(self, conflict: Conflict) -> None:
+        if any(_overlap(path, wrong) for path in conflict.fields for wrong in self._wrong):
+            return
+        path = next((path for path in conflict.fields if self.wrote(path)), conflict.fields[0])
+        self.add(path, conflict.message, conflict.hint)
+
+
+def _distinct(error: ValidationError) -> list[ErrorDetails]:
+    """One error for each place: of a union, pydantic reports every branch that failed."""
+    found: dict[FieldPath, ErrorDetails] = {}
+    for detail in error.errors(include_url=False, include_context=False):
+        if detail["type"] not in _CONSEQUENCES:
+            loc = detail["loc"]
+            if detail["type"] != "extra_forbidden" and loc[-1:] == ("[key]",):
+                loc = loc[:-1]  # The key of a free-form map, rather than its value, is wrong.
+            found.setdefault(loc, {**detail, "loc": loc})
+    return list(found.values())
+
+
+def _survivor(model: type[SectionT], data: Any, details: list[ErrorDetails]) -> SectionT | None:
+    """The model of what is left when everything wrong is taken out, or None if too little is left."""
+    rest = copy.deepcopy(data)
+    for detail in details:
+        name = detail["loc"][-1] if detail["loc"] else None
+        path = _as_written(detail["loc"], rest)
+        stand_in = _STAND_INS.get(name) if isinstance(name, str) else None
+        if stand_in is not None:
+            _parent(rest, path)[path[-1]] = stand_in
+        else:
+            while path and (detail["type"] == "missing" or isinstance(path[-1], int)):
+                path = path[:-1]
+                if path and isinstance(path[-1], str):
+                    break
+            if path:
+                _remove(rest, path)
+    try:
+        return model.model_validate(rest, context=COLLECT)
+    except ValidationError:
+        return None
+
+
+def _parent(data: Any, path: FieldPath) -> Any:
+    for part in path[:-1]:
+        data = data[part]
+    return data
+
+
+def _remove(data: Any, path: FieldPath) -> None:
+    for part in path[:-1]:
+        # Something around it may be gone already, when that was wrong too.
+        if isinstance(data, dict) and part not in data:
+            return
+        data = data[part]
+    if isinstance(data, dict):
+        data.pop(path[-1], None)
+
+
+def _as_written(path: FieldPath, data: Any) -> FieldPath:
+    """A path of the models as the user wrote it: a list of models (Cortex 0.21) stands for ``paths``."""
+    written: list[str | int] = []
+    for part in path:
+        if isinstance(data, list) and isinstance(part, str):
+            continue
+        written.append(part)
+        if isinstance(data, dict):
+            data = data.get(part)
+        else:
+            data = data[part] if isinstance(data, list) and isinstance(part, int) and part < len(data) else None
+    return tuple(written)
+
+
+def _resolve(model: type[Section], loc: FieldPath) -> tuple[type[Section], FieldInfo | None]:
+    """The section that a place belongs to, and its field there if it has one."""
+    section, field = model, None
+    for index, part in enumerate(loc):
+        if isinstance(part, int):
+            continue
+        known = section.model_fields.get(part)
+        if known is None:
+            # Inside a free-form map the map's own field explains; an unknown key has none.
+            return section, field if field and not section_type(field.annotation) else None
+        field = known
+        inner = section_type(field.annotation)
+        if inner and any(isinstance(rest, str) for rest in loc[index + 1 :]):
+            section = inner
+    return section, field
+
+
+def _nearest(name: str, section: type[Section], parents: list[str]) -> str:
+    fields = list(section.model_fields)
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), fields, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]}?"
+    elsewhere = next(_elsewhere(name, section), None)
+    if elsewhere:
+        return f"it belongs to {elsewhere}"
+    where = parents[-1] if parents else "this map"
+    return f"the fields of {where} are {', '.join(fields)}"
+
+
+def _elsewhere(name: str, section: type[Section]) -> Iterator[str]:
+    for key, field in section.model_fields.items():
+        inner = section_type(field.annotation)
+        if inner and name in inner.model_fields and not is_list(field.annotation):
+            yield key
+
+
+def _nearest_choice(field: FieldInfo | None, value: Any) -> str | None:
+    known = choices(field.annotation) if field else ()
+    if isinstance(value, str) and known:
+        lowered = {choice.lower(): choice for choice in known}
+        close = difflib.get_close_matches(value.lower(), list(lowered), n=1, cutoff=0.5)
+        return f"did you mean {lowered[close[0]]}?" if close else None
+    return None
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it: as JSON, cut short."""
+    if isinstance(value, Mapping):
+        return "a map"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _overlap(one: FieldPath, other: FieldPath) -> bool:
+    shorter = min(len(one), len(other))
+    return one[:shorter] == other[:shorter]

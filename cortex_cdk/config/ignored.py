@@ -1,0 +1,54 @@
+"""Fields of Cortex that ECS cannot honour: accepted, with one warning each that says what happens instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cortex_cdk.config.diagnosis import Diagnosis
+from cortex_cdk.config.document import FieldPath
+from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.errors import Problem
+
+_PERIODS = "is ignored: Application Auto Scaling has periods of its own; the stabilization periods are honoured"
+_FACTORS = "is ignored: Application Auto Scaling computes the step; min_replicas and max_replicas bound it"
+_TOLERANCES = "is ignored: target tracking scales out above the target and in when well below it"
+
+_FIELDS: dict[FieldPath, str] = {
+    ("networking", "local_port"): "is ignored: the load balancer answers for every API, in the local cloud too",
+    ("networking", "api_gateway"): "is ignored: there is no API Gateway; requests go straight to the load balancer",
+    ("predictor", "tensorflow_serving_image"): "is ignored: models are served in the replica's own process",
+    ("autoscaling", "window"): _PERIODS,
+    ("autoscaling", "max_downscale_factor"): _FACTORS,
+    ("autoscaling", "max_upscale_factor"): _FACTORS,
+    ("autoscaling", "downscale_tolerance"): _TOLERANCES,
+    ("autoscaling", "upscale_tolerance"): _TOLERANCES,
+}
+# Cortex's published images start Cortex's own web server.
+_CORTEX_IMAGES = ("cortexlabs/", "quay.io/cortexlabs/", "docker.io/cortexlabs/")
+
+
+def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> Iterator[Problem]:
+    """One warning for each field that the user set and that has no effect."""
+    for path, message in _FIELDS.items():
+        if diagnosis.wrote(path):
+            yield diagnosis.problem(path, message, at_key=True)
+    if isinstance(resource, RealtimeApi):
+        if diagnosis.wrote(("compute", "cpu")) and _wrote_null(diagnosis):
+            yield diagnosis.problem(
+                ("compute", "cpu"), "ECS places replicas by their CPU share; the default of 200m is used", at_key=True
+            )
+        if is_cortex_image(resource.predictor.image):
+            yield diagnosis.problem(
+                ("predictor", "image"),
+                "is ignored: images of the original Cortex cannot serve here; one is built instead",
+                at_key=True,
+            )
+
+
+def _wrote_null(diagnosis: Diagnosis) -> bool:
+    return diagnosis.raw(("compute", "cpu")) is None
+
+
+def is_cortex_image(image: str | None) -> bool:
+    """Whether an image is one of those that the original Cortex published."""
+    return image is not None and image.startswith(_CORTEX_IMAGES)

@@ -1,0 +1,172 @@
+"""From a file to a ``Config``: read, validate every entry, check them together, check the files that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cortex_cdk.config.diagnosis import Diagnosis
+from cortex_cdk.config.document import Document, FieldPath, read_document
+from cortex_cdk.config.ignored import is_cortex_image, warnings
+from cortex_cdk.config.named_files import check_files
+from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.errors import ConfigError, Problem
+
+DEFAULT_FILE = "cortex.yaml"
+_KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
+    "RealtimeAPI": RealtimeApi,
+    "TrafficSplitter": TrafficSplitter,
+}
+_KIND_WORDS = "RealtimeAPI or TrafficSplitter"
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration file that is right.
+
+    Attributes:
+        path: The file.
+        project_root: Its folder, which is the project.
+        apis: The Realtime APIs in the order of the file.
+        splitters: The traffic splitters in the order of the file.
+        warnings: What is accepted but has no effect.
+    """
+
+    path: Path
+    project_root: Path
+    apis: tuple[RealtimeApi, ...]
+    splitters: tuple[TrafficSplitter, ...]
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    resource: RealtimeApi | TrafficSplitter
+    diagnosis: Diagnosis
+
+
+def load_config(path: Path) -> Config:
+    """Load a configuration file, or the ``cortex.yaml`` of a folder.
+
+    Nothing of the project is imported or run: predictors are checked by parsing.
+
+    Raises:
+        ConfigError: Everything that is wrong, in the order of the file.
+    """
+    file = path / DEFAULT_FILE if path.is_dir() else path
+    document = read_document(file)
+    problems = [_named(problem, document) for problem in document.problems]
+    entries = list(_entries(document, problems))
+    problems += _shared_names(entries)
+    root = file.absolute().parent
+    for entry in entries:
+        if isinstance(entry.resource, RealtimeApi):
+            problems += check_files(entry.resource, entry.diagnosis, root)
+    if problems:
+        raise ConfigError(
+            sorted(
+                _unique(problems), key=lambda problem: (problem.file != file, problem.line or 0, problem.column or 0)
+            )
+        )
+    return Config(
+        path=file.absolute(),
+        project_root=root,
+        apis=tuple(
+            _without_cortex_image(entry.resource) for entry in entries if isinstance(entry.resource, RealtimeApi)
+        ),
+        splitters=tuple(entry.resource for entry in entries if isinstance(entry.resource, TrafficSplitter)),
+        warnings=tuple(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
+    )
+
+
+def _entries(document: Document, problems: list[Problem]) -> Iterator[_Entry]:
+    if not isinstance(document.data, list) or not document.data:
+        place = document.value_place(())
+        message = "must be a list of one or more APIs (each starting with '- name: ...')"
+        hint = (
+            "put '- ' before the first field and indent the others by two spaces"
+            if isinstance(document.data, dict)
+            else None
+        )
+        problems.append(Problem(document.file, place.line, place.column, "", message, hint))
+        return
+    for index, data in enumerate(document.data):
+        diagnosis = Diagnosis(document, (index,), _label(index, data))
+        resource = _resource(diagnosis, data)
+        problems += diagnosis.problems
+        if resource:
+            yield _Entry(resource, diagnosis)
+
+
+def _label(index: int, data: object) -> str:
+    name = data.get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) and name else f"[{index}]"
+
+
+def _named(problem: Problem, document: Document) -> Problem:
+    """The same problem, its path starting with the entry's name rather than its position."""
+    for index, data in enumerate(document.data if isinstance(document.data, list) else ()):
+        if problem.path.startswith(f"[{index}]"):
+            return replace(problem, path=_label(index, data) + problem.path[len(f"[{index}]") :])
+    return problem
+
+
+def _resource(diagnosis: Diagnosis, data: object) -> RealtimeApi | TrafficSplitter | None:
+    if not isinstance(data, dict):
+        diagnosis.add((), "must be a map with name, kind and more")
+        return None
+    kind = data.get("kind")
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model:
+        return diagnosis.validate(model)
+    if kind == "BatchAPI":
+        diagnosis.add(
+            ("kind",), f"BatchAPI is not supported; allowed are {_KIND_WORDS}", "keep batch jobs in a file of their own"
+        )
+    elif kind is None:
+        diagnosis.add(("kind",), f"is required ({_KIND_WORDS})", at_key=True)
+    else:
+        close = next((known for known in _KINDS if isinstance(kind, str) and known.lower() == kind.lower()), None)
+        diagnosis.add(("kind",), f"must be {_KIND_WORDS}, not {kind!r}", f"did you mean {close}?" if close else None)
+    if model is None and ("predictor" in data or kind is None) and kind != "BatchAPI":
+        diagnosis.validate_rest(RealtimeApi, without=("kind",))
+    return None
+
+
+def _shared_names(entries: list[_Entry]) -> Iterator[Problem]:
+    names: dict[str, _Entry] = {}
+    endpoints: dict[str, _Entry] = {}
+    for entry in entries:
+        resource = entry.resource
+        if resource.name in names:
+            yield entry.diagnosis.problem(
+                ("name",), f"there is another entry named {resource.name}", "names must be unique"
+            )
+        endpoint = resource.networking.endpoint
+        if endpoint in endpoints and resource.name not in names:
+            other = endpoints[endpoint].resource.name
+            yield entry.diagnosis.problem(
+                ("networking", "endpoint"), f"{endpoint} is the endpoint of {other} already", "choose another one"
+            )
+        names.setdefault(resource.name, entry)
+        endpoints.setdefault(endpoint, entry)
+    for entry in entries:
+        if isinstance(entry.resource, TrafficSplitter):
+            for index, variant in enumerate(entry.resource.apis):
+                member = names.get(variant.name)
+                if member and isinstance(member.resource, TrafficSplitter) and member is not entry:
+                    path: FieldPath = ("apis", index, "name")
+                    yield entry.diagnosis.problem(
+                        path, f"{variant.name} is a traffic splitter; members must be Realtime APIs"
+                    )
+
+
+def _without_cortex_image(api: RealtimeApi) -> RealtimeApi:
+    if not is_cortex_image(api.predictor.image):
+        return api
+    return api.model_copy(update={"predictor": api.predictor.model_copy(update={"image": None})})
+
+
+def _unique(problems: list[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))

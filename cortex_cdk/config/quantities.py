@@ -1,0 +1,108 @@
+"""Durations, CPU, memory and shares, written as Kubernetes and Go write them, as plain numbers.
+
+Every parser takes what ``model_dump`` gives back (a number), so that models round trip.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from cortex_cdk.config.section import Allowed
+
+_UNITS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3", "s": "1", "m": "60", "h": "3600"}
+_DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_CPU = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(m?)")
+_MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(k|K|M|G|T|Ki|Mi|Gi|Ti)?")
+_PERCENT = re.compile(r"([0-9]{1,3})%")
+_BYTES = {None: 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BYTES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_LONGEST = 64  # No sensible quantity is longer; keeps the arithmetic below small.
+
+SMALLEST_CPU = 0.02
+SMALLEST_MEMORY = 20 * 2**20
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds of a Go duration such as ``1h30m`` or ``250ms``; a number is taken as seconds.
+
+    Raises:
+        ValueError: The value is neither.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if value == "0":
+        return 0.0
+    if not isinstance(value, str) or not value or len(value) > _LONGEST:
+        raise ValueError("not a duration")
+    parts = _DURATION_PART.findall(value)
+    if "".join(number + unit for number, unit in parts) != value:
+        raise ValueError("not a duration")
+    return float(sum(Decimal(number) * Decimal(_UNITS[unit]) for number, unit in parts))
+
+
+def parse_cpu(value: Any) -> float:
+    """Virtual CPUs of ``200m``, ``"0.2"`` or ``0.2``; at least 20m (Cortex's bound).
+
+    Raises:
+        ValueError: The value is neither, or too small.
+    """
+    cpu = _number(value)
+    if cpu is None and isinstance(value, str) and len(value) <= _LONGEST:
+        match = _CPU.fullmatch(value)
+        cpu = float(Decimal(match[1]) / (1000 if match[2] else 1)) if match else None
+    if cpu is None or cpu < SMALLEST_CPU:
+        raise ValueError("not a CPU quantity")
+    return cpu
+
+
+def parse_memory(value: Any) -> int:
+    """Bytes of ``512Mi``, ``2G`` or a whole number; at least 20Mi (Cortex's bound).
+
+    Raises:
+        ValueError: The value is neither, or too small.
+    """
+    size: int | None = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, str) and len(value) <= _LONGEST:
+        match = _MEMORY.fullmatch(value)
+        # Kubernetes rounds fractions of a byte up.
+        size = -int(-Decimal(match[1]) * _BYTES[match[2]] // 1) if match else None
+    if size is None or size < SMALLEST_MEMORY:
+        raise ValueError("not a memory quantity")
+    return size
+
+
+def parse_share(value: Any) -> int | str:
+    """A number of replicas (``2``, ``"2"``) as int, or a share of them (``25%``) as normalized text.
+
+    Raises:
+        ValueError: The value is neither, negative, or above 100 %.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str):
+        if value.isascii() and value.isdigit() and len(value) <= 9:
+            return int(value)
+        match = _PERCENT.fullmatch(value)
+        if match and int(match[1]) <= 100:
+            return f"{int(match[1])}%"
+    raise ValueError("not a share")
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Cpu = Annotated[float, BeforeValidator(parse_cpu), Allowed("a number of CPUs such as 0.5, 2 or 200m, at least 20m")]
+Memory = Annotated[
+    int,
+    BeforeValidator(parse_memory),
+    Allowed("a size such as 512Mi, 2Gi or 1G (K, M, G, T, Ki, Mi, Gi, Ti), at least 20Mi"),
+]
+Share = Annotated[
+    int | str, BeforeValidator(parse_share), Allowed("a number of replicas of at least 0, or a share from 0% to 100%")
+]

@@ -1,0 +1,139 @@
+"""``kind: RealtimeAPI`` and ``kind: TrafficSplitter``."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from cortex_cdk.config.autoscaling import Autoscaling
+from cortex_cdk.config.compute import NEURON_CORES_PER_CHIP, Compute
+from cortex_cdk.config.monitoring import Monitoring
+from cortex_cdk.config.networking import Networking
+from cortex_cdk.config.predictor import Predictor
+from cortex_cdk.config.section import Allowed, Conflict, Section, Whole
+from cortex_cdk.config.update_strategy import UpdateStrategy
+
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
+
+
+def parse_name(value: Any) -> str:
+    """The name of an API or splitter (a DNS-1035 label of at most 42 characters).
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("not a name")
+    return value
+
+
+Name = Annotated[
+    str,
+    BeforeValidator(parse_name),
+    Allowed("1 to 42 characters from a-z 0-9 -, starting with a letter and not ending with -"),
+]
+
+
+class RealtimeApi(Section):
+    """An HTTP endpoint served by replicas of a predictor."""
+
+    name: Name = Field(description="Name of the API, unique in the cluster.")
+    kind: Literal["RealtimeAPI"] = Field(description="`RealtimeAPI`.")
+    predictor: Predictor = Field(description="The user's code and its models.")
+    networking: Networking = Field(
+        default_factory=Networking, validate_default=True, description="Where the API answers."
+    )
+    compute: Compute = Field(default_factory=Compute, description="What each replica is given.")
+    monitoring: Monitoring | None = Field(None, description="Prediction monitoring.")
+    autoscaling: Autoscaling = Field(
+        default_factory=Autoscaling, validate_default=True, description="How many replicas run."
+    )
+    update_strategy: UpdateStrategy = Field(default_factory=UpdateStrategy, description="How replicas are replaced.")
+
+    @field_validator("networking")
+    @classmethod
+    def _default_endpoint(cls, value: Networking, info: ValidationInfo) -> Networking:
+        return value.for_name(info.data["name"]) if "name" in info.data else value
+
+    @field_validator("autoscaling")
+    @classmethod
+    def _default_targets(cls, value: Autoscaling, info: ValidationInfo) -> Autoscaling:
+        return value.for_slots(info.data["predictor"].slots) if "predictor" in info.data else value
+
+    def rules(self) -> Iterator[Conflict]:
+        yield from self._inferentia_rules()
+        target, most = self.autoscaling.target_replica_concurrency, self.autoscaling.max_replica_concurrency
+        if target > most:
+            yield Conflict(
+                (
+                    ("autoscaling", "target_replica_concurrency"),
+                    ("autoscaling", "max_replica_concurrency"),
+                    ("predictor", "processes_per_replica"),
+                    ("predictor", "threads_per_process"),
+                ),
+                f"target_replica_concurrency (by default processes * threads) is {target:g}, more than "
+                f"max_replica_concurrency, which is {most}",
+            )
+        batching = self.predictor.server_side_batching
+        if batching and batching.max_batch_size > self.autoscaling.max_replica_concurrency:
+            yield Conflict(
+                (("predictor", "server_side_batching", "max_batch_size"), ("autoscaling", "max_replica_concurrency")),
+                f"{batching.max_batch_size} can never be reached: a replica admits max_replica_concurrency = "
+                f"{self.autoscaling.max_replica_concurrency} requests at a time",
+            )
+
+    def _inferentia_rules(self) -> Iterator[Conflict]:
+        if not self.compute.inf:
+            return
+        if self.predictor.type == "onnx":
+            yield Conflict((("compute", "inf"), ("predictor", "type")), "ONNX predictors do not run on Inferentia")
+        processes = self.predictor.processes_per_replica
+        if NEURON_CORES_PER_CHIP % processes:
+            yield Conflict(
+                (("predictor", "processes_per_replica"), ("compute", "inf")),
+                f"must be 1, 2 or 4, not {processes}: a chip has {NEURON_CORES_PER_CHIP} NeuronCores to divide",
+            )
+
+
+class Variant(Section):
+    """A member of a traffic splitter."""
+
+    name: Name = Field(description="Name of a Realtime API: deployed in the cluster, or in the same file.")
+    weight: Annotated[Whole, Field(ge=0, le=100)] = Field(description="Share of the requests in percent.")
+
+
+class TrafficSplitter(Section):
+    """One endpoint whose requests are shared out to several APIs by weight."""
+
+    name: Name = Field(description="Name of the splitter, unique in the cluster.")
+    kind: Literal["TrafficSplitter"] = Field(description="`TrafficSplitter`.")
+    networking: Networking = Field(
+        default_factory=Networking, validate_default=True, description="Where the splitter answers."
+    )
+    apis: tuple[Variant, ...] = Field(description="Two to five APIs; their weights sum to 100.")
+
+    @field_validator("networking")
+    @classmethod
+    def _default_endpoint(cls, value: Networking, info: ValidationInfo) -> Networking:
+        return value.for_name(info.data["name"]) if "name" in info.data else value
+
+    def rules(self) -> Iterator[Conflict]:
+        # A forward action of a listener rule takes at most five target groups.
+        if not 2 <= len(self.apis) <= 5:
+            yield Conflict((("apis",),), f"must have two to five members, not {len(self.apis)}")
+        counts: Counter[str] = Counter()
+        for index, variant in enumerate(self.apis):
+            counts[variant.name] += 1
+            if counts[variant.name] == 2:
+                yield Conflict(
+                    (("apis", index, "name"),), f"{variant.name} is already a member", "add its weights up in one entry"
+                )
+            if variant.name == self.name:
+                yield Conflict((("apis", index, "name"), ("name",)), "a splitter cannot be a member of itself")
+        total = sum(variant.weight for variant in self.apis)
+        if total != 100:
+            yield Conflict((("apis",),), f"the weights must sum to 100, not {total}")

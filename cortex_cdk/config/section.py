@@ -1,0 +1,174 @@
+"""What all parts of the configuration share: a frozen base model, rules between fields, and words for what is allowed.
+
+The text "what is allowed" of a field is made once, from its type and bounds (or from an ``Allowed`` marker beside it),
+and read by both the error messages and the configuration reference.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import BaseModel, ConfigDict, Strict, ValidationInfo, model_validator
+from pydantic.fields import FieldInfo
+from typing_extensions import Self
+
+from cortex_cdk.config.document import FieldPath
+
+COLLECT = {"collect": True}
+"""Validation context of the loader: rules between fields are reported all at once by it, not raised one by one."""
+
+Text = Annotated[str, Strict(), MinLen(1)]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What a field accepts, in words that complete the sentence "must be ..."."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The default of a field as the reference shows it, where it depends on other fields or reads badly as data."""
+
+    default: str
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Fields that are each fine but not together.
+
+    Attributes:
+        fields: The paths concerned, relative to the section; the first one is where the user should look.
+        message: What is wrong and what is allowed.
+        hint: What to do.
+    """
+
+    fields: tuple[FieldPath, ...]
+    message: str
+    hint: str | None = None
+
+    def below(self, *parent: str | int) -> Conflict:
+        """The same conflict seen from the section around this one."""
+        return replace(self, fields=tuple((*parent, *path) for path in self.fields))
+
+
+class Section(BaseModel):
+    """A map of the configuration. Unknown keys are refused; ``null`` means "not set"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_unset(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+    @model_validator(mode="after")
+    def _keep_rules(self, info: ValidationInfo) -> Self:
+        if info.context is not COLLECT:
+            for conflict in self.rules():
+                raise ValueError(f"{'.'.join(map(str, conflict.fields[0]))}: {conflict.message}")
+        return self
+
+    def rules(self) -> Iterator[Conflict]:
+        """The conflicts between the fields of this section itself."""
+        yield from ()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """The conflicts of this section and of all below it."""
+        yield from self.rules()
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            items = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+            for index, item in items:
+                if isinstance(item, Section):
+                    parent = (name,) if index is None else (name, index)
+                    yield from (conflict.below(*parent) for conflict in item.conflicts())
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a field accepts, completing "must be ..."."""
+    for item in field.metadata:
+        if isinstance(item, Allowed):
+            return item.words
+    return _words(field.annotation, field.metadata)
+
+
+def choices(annotation: Any) -> tuple[str, ...]:
+    """The values of a ``Literal`` (possibly optional); empty for other types."""
+    if get_origin(annotation) is Literal:
+        return tuple(str(value) for value in get_args(annotation))
+    return tuple(choice for part in _optional_parts(annotation) for choice in choices(part))
+
+
+def section_type(annotation: Any) -> type[Section] | None:
+    """The section that a field holds, alone or as a list or optional; None for other fields."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for part in get_args(annotation):
+        found = section_type(part)
+        if found:
+            return found
+    return None
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether a field is a list in YAML."""
+    return get_origin(annotation) is tuple or any(is_list(part) for part in _optional_parts(annotation))
+
+
+def _optional_parts(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(part for part in get_args(annotation) if part is not type(None))
+    return ()
+
+
+def _words(annotation: Any, metadata: list[Any]) -> str:
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        marker = next((item for item in more if isinstance(item, Allowed)), None)
+        return marker.words if marker else _words(inner, [*more, *metadata])
+    parts = _optional_parts(annotation)
+    if parts:
+        return " or ".join(_words(part, metadata) for part in parts)
+    if choices(annotation):
+        return _either(choices(annotation))
+    if is_list(annotation):
+        return f"a list of {_plural(get_args(annotation)[0])}"
+    if section_type(annotation) or get_origin(annotation) is dict:
+        return "a map"
+    return _NOUNS[annotation] + _bounds(metadata)
+
+
+def _either(values: tuple[str, ...]) -> str:
+    *others, last = values
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+_NOUNS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def _plural(annotation: Any) -> str:
+    return "maps" if section_type(annotation) else "values" if annotation is Any else "texts"
+
+
+def _bounds(metadata: list[Any]) -> str:
+    low = next((item for item in metadata if isinstance(item, Ge | Gt)), None)
+    high = next((item for item in metadata if isinstance(item, Le | Lt)), None)
+    if isinstance(low, Ge) and isinstance(high, Le):
+        return f" from {low.ge} to {high.le}"
+    words = []
+    if low:
+        words.append(f"of at least {low.ge}" if isinstance(low, Ge) else f"above {low.gt}")
+    if high:
+        words.append(f"of at most {high.le}" if isinstance(high, Le) else f"below {high.lt}")
+    return " " + " and ".join(words) if words else ""
