@@ -22,3 +22,20 @@ class Progress(Protocol):
 
     def confirm(self, subject: str, question: str) -> bool:
         """Ask the user. False refuses."""
+
+
+class Silent:
+    """Hears everything, says nothing, and accepts whatever is asked: for callers from Python."""
+
+    def step(self, subject: str, text: str) -> None:
+        """Nothing."""
+
+    def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
+        """Nothing."""
+
+    def event(self, subject: str, event: StackEvent) -> None:
+        """Nothing."""
+
+    def confirm(self, subject: str, question: str) -> bool:
+        """Yes."""
+        return True

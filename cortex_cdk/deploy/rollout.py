@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cortex_cdk import names
-from cortex_cdk.cloud import Cloud, error_code
+from cortex_cdk.cloud import Cloud
 from cortex_cdk.errors import CortexError
 from cortex_cdk.logs import fatal_record
+from cortex_cdk.services import describe_service
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
@@ -54,24 +55,10 @@ class RolloutWatcher:
 
     def look(self) -> list[str]:
         """What is new, in words: replicas that failed, and why one cannot be placed."""
-        service = self._service()
+        service = describe_service(self._cloud, self._cluster, self._api)
         if service is None:
             return []
         return self._placement_news(service) + self._failure_news(service)
-
-    def _service(self) -> ServiceTypeDef | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            answer = self._cloud.ecs.describe_services(
-                cluster=names.ecs_cluster(self._cluster), services=[names.service(self._api)]
-            )
-        except ClientError as error:
-            if error_code(error) in ("ServiceNotFoundException", "ClusterNotFoundException"):
-                return None
-            raise
-        active = [service for service in answer["services"] if service["status"] != "INACTIVE"]
-        return active[0] if active else None
 
     def _placement_news(self, service: ServiceTypeDef) -> list[str]:
         events = service.get("events", [])

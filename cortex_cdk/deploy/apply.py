@@ -1,0 +1,144 @@
+"""Carries out the plan for one stack, and puts what became of it into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_cdk import names
+from cortex_cdk.assembly import ApiStackSpec
+from cortex_cdk.cloud import Cloud
+from cortex_cdk.config import RealtimeApi, TrafficSplitter
+from cortex_cdk.deploy.change_set import Change, ChangeSet, create_change_set, discard
+from cortex_cdk.deploy.cluster import RunningCluster
+from cortex_cdk.deploy.operation import Outcome, run
+from cortex_cdk.deploy.plan import CREATE, NOTHING, StackPlan
+from cortex_cdk.deploy.progress import Progress
+from cortex_cdk.deploy.rollout import RolloutWatcher
+from cortex_cdk.errors import CortexError, DeployError
+
+# Making one of these anew interrupts the API's traffic.
+CARRY_TRAFFIC = frozenset({"AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::TargetGroup"})
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of one API or splitter.
+
+    Attributes:
+        message: What to tell the user, such as ``iris (RealtimeAPI) is up to date``.
+        changed: Whether anything was changed.
+        error: Why it failed, or None.
+    """
+
+    name: str
+    kind: str
+    endpoint: str
+    revision: str
+    message: str
+    changed: bool
+    error: CortexError | None = None
+
+
+class Applier:
+    """Carries out plans, several at a time if called from several threads.
+
+    Args:
+        templates: By stack name, for the plans that need a new one.
+    """
+
+    def __init__(
+        self, cloud: Cloud, cluster: RunningCluster, progress: Progress, templates: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._cloud = cloud
+        self._cluster = cluster
+        self._progress = progress
+        self._templates = templates
+
+    def apply(self, plan: StackPlan) -> Applied:
+        """Carry out a plan. A failure is returned, not raised: others go on."""
+        resource = resource_of(plan)
+        title = f"{resource.name} ({resource.kind})"
+        error: CortexError | None = None
+        changed = False
+        message = f"{title} is up to date"
+        if plan.action != NOTHING:
+            created = plan.action == CREATE
+            self._progress.step(resource.name, "creating" if created else "updating")
+            try:
+                changed = self._change(plan, resource.name)
+            except CortexError as failure:
+                error = failure
+                message = f"{title} was not {'created' if created else 'updated'}"
+            if changed:
+                message = f"{'created' if created else 'updated'} {title}"
+        return Applied(
+            name=resource.name,
+            kind=resource.kind,
+            endpoint=self._cluster.url + resource.networking.endpoint,
+            revision=plan.revision,
+            message=message,
+            changed=changed,
+            error=error,
+        )
+
+    def _change(self, plan: StackPlan, name: str) -> bool:
+        change_set = create_change_set(
+            self._cloud,
+            plan.spec.stack_name,
+            template=self._templates[plan.spec.stack_name] if plan.synthesize else None,
+            parameters=plan.parameters,
+            tags={names.TAG_CLUSTER: self._cluster.name, names.TAG_API: name},
+            creates=plan.action == CREATE,
+        )
+        if change_set is None:
+            return False
+        self._progress.changes(name, change_set.changes)
+        self._ask_about(change_set, name)
+        watcher = None
+        if isinstance(plan.spec, ApiStackSpec):
+            watcher = RolloutWatcher(self._cloud, self._cluster.name, name, plan.revision)
+        outcome = run(self._cloud, change_set, name, self._progress, watcher)
+        if not outcome.succeeded:
+            raise failure(name, outcome)
+        return True
+
+    def _ask_about(self, change_set: ChangeSet, name: str) -> None:
+        for change in change_set.changes:
+            if interrupts(change) and not self._progress.confirm(
+                name, f"{change.logical_id} ({change.resource_type}) is made anew, which interrupts the traffic. Go on?"
+            ):
+                discard(self._cloud, change_set)
+                raise DeployError(f"{name}: not deployed", hint="accept the interruption with --yes")
+
+
+def resource_of(plan: StackPlan) -> RealtimeApi | TrafficSplitter:
+    """The API or splitter that a plan is for."""
+    return plan.spec.api if isinstance(plan.spec, ApiStackSpec) else plan.spec.splitter
+
+
+def interrupts(change: Change) -> bool:
+    """Whether a change takes away what carries the traffic."""
+    return change.resource_type in CARRY_TRAFFIC and (change.replacement or change.action == "Remove")
+
+
+def failure(name: str, outcome: Outcome) -> DeployError:
+    """Name the first cause of an operation that failed."""
+    aftermath = "the previous revision keeps serving" if outcome.stack else "nothing of it was kept"
+    if outcome.replica:
+        return DeployError(
+            f"{name}: the replica failed: {outcome.replica.reason}",
+            hint=f"{aftermath}; correct the cause and deploy again",
+            details=outcome.replica.details,
+        )
+    if outcome.capacity:
+        return DeployError(
+            f"{name}: no replica could be placed: {outcome.capacity}",
+            hint=f"{aftermath}; raise max_instances of the instance group, or ask for less in compute",
+        )
+    if outcome.cause:
+        cause = outcome.cause
+        return DeployError(f"{name}: {cause.logical_id} ({cause.resource_type}): {cause.reason}", hint=aftermath)
+    reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
+    return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)

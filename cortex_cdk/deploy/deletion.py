@@ -1,0 +1,61 @@
+"""Removes APIs and splitters."""
+
+from __future__ import annotations
+
+from cortex_cdk import names
+from cortex_cdk.cloud import Cloud
+from cortex_cdk.deploy import recovery
+from cortex_cdk.deploy.cluster import RunningCluster
+from cortex_cdk.deploy.stack import StackState, list_stacks, read_stack
+from cortex_cdk.errors import DeployError, NotDeployedError
+
+
+def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
+    """The stack of an API or splitter.
+
+    Raises:
+        NotDeployedError: There is none of that name.
+    """
+    for stack_name in (names.api_stack(cluster.name, name), names.splitter_stack(cluster.name, name)):
+        stack = read_stack(cloud, stack_name)
+        if stack is not None:
+            return stack
+    raise NotDeployedError(f"{name} is not deployed", hint="see what is with: cortex get")
+
+
+def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
+    """Delete an API or splitter and wait until it is gone.
+
+    Raises:
+        NotDeployedError: There is none of that name.
+        DeployError: A splitter uses it, or it cannot be deleted.
+    """
+    stack = find(cloud, cluster, name)
+    users = _splitters_of(cloud, cluster, stack)
+    if users:
+        raise DeployError(
+            f"{name} is used by the traffic splitter {', '.join(users)}",
+            hint=f"delete the splitter first (cortex delete {users[0]}), or deploy it without {name}",
+        )
+    recovery.remove(cloud, stack)
+
+
+def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:
+    """The splitters that forward to the target group of an API's stack."""
+    group = stack.outputs.get("TargetGroupArn")
+    prefix = names.splitter_stack(cluster.name, "")
+    if group is None or stack.name.startswith(prefix):
+        return []
+    rules = cloud.elbv2.describe_rules(ListenerArn=cluster.resources.listener_arn)["Rules"]
+    using = {
+        rule["Priority"]
+        for rule in rules
+        for action in rule.get("Actions", [])
+        for target in action.get("ForwardConfig", {}).get("TargetGroups", [])
+        if target.get("TargetGroupArn") == group
+    }
+    return [
+        splitter.name.removeprefix(prefix)
+        for splitter in list_stacks(cloud, prefix)
+        if splitter.outputs.get("ListenerRulePriority") in using
+    ]

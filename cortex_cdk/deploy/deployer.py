@@ -1,0 +1,158 @@
+"""Deploys what a configuration says.
+
+A pipeline of values: configuration and project -> archive -> image -> plan -> template -> change set ->
+execution -> rollout. All that can be wrong is found before the first stack is touched. APIs come before the
+splitters that use them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from cortex_cdk.project import ProjectArchive, archive, collect
+
+from cortex_cdk import names
+from cortex_cdk.assembly import ApiStackSpec, SynthesisRequest, synthesize
+from cortex_cdk.cloud import Cloud
+from cortex_cdk.config import Config, RealtimeApi
+from cortex_cdk.deploy import assets, images, recovery
+from cortex_cdk.deploy.apply import Applied, Applier
+from cortex_cdk.deploy.cluster import RunningCluster
+from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
+from cortex_cdk.deploy.priorities import Rule, priority_for, read_rules
+from cortex_cdk.deploy.progress import Progress
+from cortex_cdk.deploy.splitters import splitter_spec
+from cortex_cdk.deploy.stack import StackState, read_stack
+from cortex_cdk.errors import DeployError
+from cortex_cdk.services import describe_service
+
+# CloudFormation throttles accounts that change many stacks at once.
+PARALLEL_STACKS = 4
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to deploy.
+
+    Attributes:
+        force: Cancel an update that runs, rather than refuse.
+    """
+
+    force: bool = False
+
+
+class Deployer:
+    """Deploys configurations to one cluster.
+
+    Args:
+        cloud: Where to.
+        cluster: The cluster there.
+        progress: Hears how it goes.
+    """
+
+    def __init__(self, cloud: Cloud, cluster: RunningCluster, progress: Progress, options: Options) -> None:
+        self._cloud = cloud
+        self._cluster = cluster
+        self._progress = progress
+        self._options = options
+
+    def deploy(self, config: Config) -> list[Applied]:
+        """Deploy everything that the configuration names. One API that fails does not stop the others.
+
+        Raises:
+            CortexError: Nothing was changed: the project, an image, an endpoint or a stack's state is in the way.
+        """
+        with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
+            project = archive(collect(config.project_root, config.path), Path(folder) / "project.zip")
+            self._ask_about(project)
+            plans = self._plan_apis(config.apis, project)
+            if any(plan.action != NOTHING for plan in plans):
+                bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
+                assets.upload(self._cloud, project.path, bucket, key)
+        done = self._apply(plans)
+        splitters = self._plan_splitters(config) if not any(applied.error for applied in done) else []
+        return done + self._apply(splitters)
+
+    def _ask_about(self, project: ProjectArchive) -> None:
+        for warning in project.warnings:
+            if not self._progress.confirm("project", f"{warning}. Deploy it all the same?"):
+                raise DeployError(
+                    f"not deployed: {warning}", hint="list what is not needed in .cortexignore, or accept with --yes"
+                )
+
+    def _plan_apis(self, apis: Sequence[RealtimeApi], project: ProjectArchive) -> list[StackPlan]:
+        stacks = {api.networking.endpoint: self._usable(names.api_stack(self._cluster.name, api.name)) for api in apis}
+        priorities = self._priorities(stacks)
+        image_of = cache(lambda gpu: self._built_image(project.root, gpu))
+        plans = []
+        for api in apis:
+            endpoint = api.networking.endpoint
+            service = describe_service(self._cloud, self._cluster.name, api.name)
+            plan = plan_api(
+                ApiStackSpec(cluster=self._cluster.resources, api=api, priority=priorities[endpoint]),
+                project_digest=project.digest,
+                image=api.predictor.image or image_of(api.compute.gpu > 0),
+                deployed=stacks[endpoint],
+                desired=service["desiredCount"] if service else None,
+            )
+            plans.append(plan)
+        return plans
+
+    def _plan_splitters(self, config: Config) -> list[StackPlan]:
+        if not config.splitters:
+            return []
+        stack_of = {s.networking.endpoint: names.splitter_stack(self._cluster.name, s.name) for s in config.splitters}
+        stacks = {endpoint: self._usable(stack) for endpoint, stack in stack_of.items()}
+        priorities = self._priorities(stacks)
+        specs = [
+            splitter_spec(self._cloud, self._cluster, splitter, priorities[splitter.networking.endpoint])
+            for splitter in config.splitters
+        ]
+        return [plan_splitter(spec, stacks[spec.splitter.networking.endpoint]) for spec in specs]
+
+    def _usable(self, name: str) -> StackState | None:
+        stack = read_stack(self._cloud, name)
+        return recovery.settled(self._cloud, stack, force=self._options.force) if stack else None
+
+    def _priorities(self, stacks: Mapping[str, StackState | None]) -> dict[str, int]:
+        """The priority of the rule for each endpoint, given the stack that has the rule now."""
+        rules = read_rules(self._cloud, self._cluster.resources.listener_arn)
+        chosen: dict[str, int] = {}
+        for endpoint, stack in stacks.items():
+            kept = int(stack.outputs["ListenerRulePriority"]) if stack else None
+            others = [rule for rule in rules if rule.priority != kept]
+            chosen[endpoint] = priority_for(endpoint, kept, others)
+            rules = [*others, Rule(endpoint, chosen[endpoint])]
+        return chosen
+
+    def _built_image(self, project_root: Path, gpu: bool) -> str:
+        resources = self._cluster.resources
+        context = images.build_context(project_root, gpu=gpu)
+        image = images.find_image(self._cloud, resources.repository_uri, resources.repository, context.tag)
+        if image is None:
+            self._progress.step("image", "building (once for these requirements)")
+            images.build_image(
+                self._cloud,
+                context,
+                bucket=resources.bucket,
+                project=resources.image_builder,
+                repository_uri=resources.repository_uri,
+            )
+            image = images.find_image(self._cloud, resources.repository_uri, resources.repository, context.tag)
+        if image is None:
+            raise DeployError(f"the image {context.tag} was built but is not in the repository {resources.repository}")
+        return image
+
+    def _apply(self, plans: Sequence[StackPlan]) -> list[Applied]:
+        if not plans:
+            return []
+        missing = tuple(plan.spec for plan in plans if plan.action != NOTHING and plan.synthesize)
+        templates = synthesize(SynthesisRequest(stacks=missing)) if missing else {}
+        applier = Applier(self._cloud, self._cluster, self._progress, templates)
+        with ThreadPoolExecutor(PARALLEL_STACKS) as pool:
+            return list(pool.map(applier.apply, plans))

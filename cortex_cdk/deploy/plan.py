@@ -1,0 +1,113 @@
+"""Decides what a deployment of one stack would do. Pure: it reads nothing and changes nothing.
+
+The template's parameters carry what changes most often (code, image, revision), so a change of code alone
+keeps the deployed template and needs no synthesis.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cortex_cdk import names
+from cortex_cdk.assembly import ApiStackSpec, SplitterStackSpec
+from cortex_cdk.config import RealtimeApi
+from cortex_cdk.deploy.stack import StackState
+
+CREATE, UPDATE, NOTHING = "create", "update", "nothing"
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """What to do with the stack of one API or splitter.
+
+    Attributes:
+        spec: What its template is made from.
+        action: ``create``, ``update`` or ``nothing``.
+        synthesize: Whether the deployed template does not do.
+        revision: The revision that would serve afterwards (empty for a splitter).
+        parameters: The template's parameters.
+    """
+
+    spec: ApiStackSpec | SplitterStackSpec
+    action: str
+    synthesize: bool
+    revision: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def revision_of(api: RealtimeApi, project_digest: str, image: str) -> str:
+    """The name of one version of an API: the same if and only if its replicas would be the same.
+
+    Args:
+        project_digest: SHA-256 of the project archive.
+        image: Reference of the image.
+
+    Returns:
+        12 hexadecimal digits.
+    """
+    reaches_replicas: dict[str, Any] = {
+        "predictor": api.predictor.model_dump(mode="json"),
+        "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
+        "compute": api.compute.model_dump(mode="json"),
+        "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
+        "project": project_digest,
+        "image": image,
+    }
+    return hashlib.sha256(json.dumps(reaches_replicas, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def plan_api(
+    spec: ApiStackSpec, *, project_digest: str, image: str, deployed: StackState | None, desired: int | None
+) -> StackPlan:
+    """Compare what is wanted of an API with what is deployed.
+
+    Args:
+        spec: What the API's template is made from.
+        project_digest: SHA-256 of the project archive.
+        image: Reference of the image.
+        deployed: The API's stack, or None where it has none that works.
+        desired: How many replicas the service wants now, or None where there is no service.
+    """
+    scaling = spec.api.autoscaling
+    initial = scaling.init_replicas if desired is None else desired
+    count = min(max(initial, scaling.min_replicas), scaling.max_replicas)
+    percentages = spec.api.update_strategy.percentages(count)
+    revision = revision_of(spec.api, project_digest, image)
+    parameters = {
+        "ProjectKey": names.project_key(project_digest),
+        "Image": image,
+        "Revision": revision,
+        # An update leaves the number of replicas to the autoscaler.
+        "InitialReplicas": "" if deployed else str(scaling.init_replicas),
+        "MinimumHealthyPercent": str(percentages.minimum_healthy),
+        "MaximumPercent": str(percentages.maximum),
+    }
+    same_replicas = deployed is not None and deployed.parameters.get("Revision") == revision
+    return StackPlan(
+        spec=spec,
+        action=_action(deployed, same_template(spec, deployed) and same_replicas),
+        synthesize=not same_template(spec, deployed),
+        revision=revision,
+        parameters=parameters,
+    )
+
+
+def plan_splitter(spec: SplitterStackSpec, deployed: StackState | None) -> StackPlan:
+    """Compare what is wanted of a splitter with what is deployed (None where nothing is)."""
+    same = same_template(spec, deployed)
+    return StackPlan(spec=spec, action=_action(deployed, same), synthesize=not same)
+
+
+def same_template(spec: ApiStackSpec | SplitterStackSpec, deployed: StackState | None) -> bool:
+    """Whether the deployed template is what ``spec`` would give."""
+    return deployed is not None and deployed.outputs.get("SpecDigest") == spec.digest
+
+
+def _action(deployed: StackState | None, unchanged: bool) -> str:
+    if deployed is None:
+        return CREATE
+    return NOTHING if unchanged else UPDATE

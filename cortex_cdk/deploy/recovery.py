@@ -1,0 +1,74 @@
+"""Brings a stack into a state from which it can be deployed."""
+
+from __future__ import annotations
+
+import time
+
+from cortex_cdk.cloud import Cloud, error_message
+from cortex_cdk.deploy.patience import pauses
+from cortex_cdk.deploy.stack import STUCK, StackState, read_stack
+from cortex_cdk.errors import DeployError
+
+CANCELLABLE = frozenset({"UPDATE_IN_PROGRESS"})
+
+
+def settled(cloud: Cloud, stack: StackState, *, force: bool) -> StackState | None:
+    """The stack once it can be updated, or None where it holds nothing worth keeping (and is removed).
+
+    Args:
+        force: Whether an update that runs is cancelled (rolled back) rather than respected.
+
+    Raises:
+        DeployError: An operation runs and may not be interrupted, or the stack cannot be recovered.
+    """
+    if stack.in_progress:
+        if not force:
+            raise DeployError(
+                f"{stack.name} is being changed by another operation ({stack.status})",
+                hint="wait until it has ended (cortex get), or override it with --force",
+            )
+        if stack.status in CANCELLABLE:
+            cloud.cloudformation.cancel_update_stack(StackName=stack.id)
+        stack_or_none = wait(cloud, stack)
+        if stack_or_none is None:
+            return None
+        stack = stack_or_none
+    if stack.never_worked or stack.status == "DELETE_FAILED":
+        remove(cloud, stack)
+        return None
+    if stack.status in STUCK:
+        cloud.cloudformation.continue_update_rollback(StackName=stack.id)
+        return wait(cloud, stack)
+    return stack
+
+
+def wait(cloud: Cloud, stack: StackState) -> StackState | None:
+    """Wait until no operation runs. None where the stack is gone."""
+    for pause in pauses():
+        current = read_stack(cloud, stack.id)
+        if current is None or current.status == "DELETE_COMPLETE":
+            return None
+        if not current.in_progress:
+            return current
+        time.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def remove(cloud: Cloud, stack: StackState) -> None:
+    """Delete a stack and wait until it is gone.
+
+    Raises:
+        DeployError: It cannot be deleted.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        cloud.cloudformation.delete_stack(StackName=stack.id)
+    except ClientError as error:
+        raise DeployError(f"{stack.name} cannot be deleted: {error_message(error)}") from error
+    left = wait(cloud, stack)
+    if left is not None:
+        raise DeployError(
+            f"{stack.name} could not be deleted ({left.status}): {left.reason}",
+            hint="remove by hand what the message names, then try again",
+        )

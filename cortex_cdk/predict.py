@@ -1,0 +1,83 @@
+"""Sends one request to an API."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_cdk.errors import PredictionError
+from cortex_cdk.status import LIVE, ApiStatus
+
+# Cortex waits as long; slow models are what this command is often tried on.
+TIMEOUT_SECONDS = 600
+CONTENT_TYPES = {".json": "application/json", ".txt": "text/plain; charset=utf-8"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An API's answer."""
+
+    content_type: str
+    body: bytes
+
+    def as_text(self) -> str:
+        """The body for people: JSON is indented, bytes that are no text are refused by decoding.
+
+        Raises:
+            UnicodeDecodeError: The body is no text.
+        """
+        if self.content_type.startswith("application/json"):
+            return json.dumps(json.loads(self.body), indent=2, ensure_ascii=False)
+        return self.body.decode()
+
+
+def content_type_of(suffix: str, body: bytes) -> str:
+    """The content type of a file, by its suffix; standard input (no suffix) is JSON if it parses as such."""
+    if suffix in CONTENT_TYPES:
+        return CONTENT_TYPES[suffix]
+    if not suffix:
+        try:
+            json.loads(body)
+        except ValueError:
+            return "application/octet-stream"
+        return "application/json"
+    return "application/octet-stream"
+
+
+def predict(api: ApiStatus, body: bytes, content_type: str) -> Prediction:
+    """Send a request and return the answer.
+
+    Args:
+        api: Where to; it must have a replica that serves.
+        body: The request's body.
+        content_type: Its type.
+
+    Raises:
+        PredictionError: No replica serves, the endpoint cannot be reached, or the answer is an error.
+    """
+    if api.status != LIVE and not (api.replicas.up_to_date or api.replicas.stale):
+        raise PredictionError(
+            f"{api.name} is {api.status}: no replica can answer", hint=f"see why with: cortex logs {api.name}"
+        )
+    request = urllib.request.Request(api.endpoint, data=body, headers={"Content-Type": content_type})
+    # An endpoint on this machine must not go through the user's proxy.
+    opener = urllib.request.build_opener(*_proxy_handlers(api.endpoint))
+    try:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+            return Prediction(answer.headers.get("Content-Type", ""), answer.read())
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace").strip()
+        raise PredictionError(
+            f"{api.name} answered {error.code} {error.reason}",
+            hint=f"see the replica's side with: cortex logs {api.name}" if error.code >= 500 else None,
+            details=text.splitlines(),
+        ) from error
+    except OSError as error:
+        raise PredictionError(f"{api.endpoint} cannot be reached: {getattr(error, 'reason', error)}") from error
+
+
+def _proxy_handlers(url: str) -> list[Any]:
+    return [urllib.request.ProxyHandler({})] if "://127.0.0.1" in url else []
