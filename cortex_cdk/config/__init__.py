@@ -10,8 +10,11 @@ Models check themselves when they are built from data, so that one that exists i
 """
 
 from cortex_cdk.config.autoscaling import Autoscaling
+from cortex_cdk.config.cluster import Cluster, LoadBalancer, Vpc
 from cortex_cdk.config.compute import Compute
+from cortex_cdk.config.instance_group import InstanceGroup, Spot, Volume
 from cortex_cdk.config.load import Config, load_config
+from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.config.monitoring import Monitoring
 from cortex_cdk.config.networking import Networking
 from cortex_cdk.config.predictor import Model, Models, Predictor, ServerSideBatching
@@ -20,8 +23,11 @@ from cortex_cdk.config.update_strategy import RollingPercentages, UpdateStrategy
 
 __all__ = [
     "Autoscaling",
+    "Cluster",
     "Compute",
     "Config",
+    "InstanceGroup",
+    "LoadBalancer",
     "Model",
     "Models",
     "Monitoring",
@@ -30,8 +36,12 @@ __all__ = [
     "RealtimeApi",
     "RollingPercentages",
     "ServerSideBatching",
+    "Spot",
     "TrafficSplitter",
     "UpdateStrategy",
     "Variant",
+    "Volume",
+    "Vpc",
+    "load_cluster",
     "load_config",
 ]

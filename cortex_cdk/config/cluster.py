@@ -1,0 +1,261 @@
+"""``cluster.yaml``: what all APIs of a cluster share."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from cortex_cdk.config.instance_group import InstanceGroup, Volume
+from cortex_cdk.config.section import Allowed, Conflict, Section, Shown, Whole
+
+DEFAULT_NAME = "cortex"
+DEFAULT_REGION = "us-east-1"
+# Retention periods that CloudWatch Logs takes, in days (PutRetentionPolicy).
+LOG_RETENTIONS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+
+# "cortex-<name>" is the name of the load balancer, which has at most 32 characters.
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
+_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
+_CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
+_VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
+_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+_MOST_TAGS = 40  # AWS has 50 for a resource; CloudFormation and the product add their own.
+
+
+def _matching(pattern: re.Pattern[str]) -> BeforeValidator:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(f"does not match {pattern.pattern}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _account(value: Any) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{12}", text):
+        raise ValueError("not an account")
+    return text
+
+
+def _network(value: Any) -> str:
+    if not isinstance(value, str) or "/" not in value:
+        raise ValueError("not a network")
+    return str(ipaddress.ip_network(value))
+
+
+def _vpc_network(value: Any) -> str:
+    network = ipaddress.ip_network(_network(value))
+    if network.version != 4 or not 16 <= network.prefixlen <= 24:
+        raise ValueError("not the network of a VPC")
+    return str(network)
+
+
+def _retention(value: Any) -> int:
+    if isinstance(value, bool) or value not in LOG_RETENTIONS:
+        raise ValueError("not a retention")
+    return int(value)
+
+
+def _tag_name(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= 128 or value.lower().startswith(("aws:", "cortex:")):
+        raise ValueError("not the name of a tag")
+    return value
+
+
+def _tag_value(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 256:
+        raise ValueError("not the value of a tag")
+    return value
+
+
+Subnets = tuple[
+    Annotated[str, _matching(_SUBNET), Allowed("the id of a subnet, such as subnet-0123456789abcdef0")], ...
+]
+
+
+class Vpc(Section):
+    """The network: a new one, or an existing one by its ids."""
+
+    cidr: Annotated[
+        str, BeforeValidator(_vpc_network), Allowed("an IPv4 network from /16 to /24, such as 10.0.0.0/16")
+    ] = Field("192.168.0.0/16", description="Addresses of a new VPC.")
+    id: Annotated[str, _matching(_VPC), Allowed("the id of a VPC, such as vpc-0123456789abcdef0")] | None = Field(
+        None, description="Existing VPC to use; its subnets must be named too."
+    )
+    public_subnets: Subnets = Field(
+        (), description="Public subnets of the existing VPC, in two or more availability zones."
+    )
+    private_subnets: Subnets = Field((), description="Private subnets of the existing VPC, with a way out (NAT).")
+
+    def rules(self) -> Iterator[Conflict]:
+        for name in ("public_subnets", "private_subnets"):
+            subnets = getattr(self, name)
+            if subnets and self.id is None:
+                yield Conflict(((name,), ("id",)), "needs id: a new VPC makes its own subnets")
+            elif subnets and (len(subnets) < 2 or len(set(subnets)) < len(subnets)):
+                yield Conflict(((name,),), "must name two or more different subnets, each in another availability zone")
+        if self.id is not None and "cidr" in self.model_fields_set and self.cidr != _DEFAULT_CIDR:
+            yield Conflict((("cidr",), ("id",)), "is for a new VPC; the existing one has its addresses", "remove it")
+
+
+_DEFAULT_CIDR: str = Vpc.model_fields["cidr"].default
+
+
+class LoadBalancer(Section):
+    """The one door to all APIs of the cluster."""
+
+    scheme: Literal["internet-facing", "internal"] = Field(
+        "internet-facing", description="Reachable from the internet, or from inside the VPC alone."
+    )
+    certificate_arn: Annotated[
+        Annotated[str, _matching(_CERTIFICATE), Allowed("the ARN of a certificate in ACM")] | None, Shown("HTTP only")
+    ] = Field(None, description="Certificate for HTTPS; plain HTTP is then redirected.")
+    allowed_cidrs: tuple[
+        Annotated[str, BeforeValidator(_network), Allowed("a network such as 203.0.113.0/24 or 2001:db8::/32")], ...
+    ] = Field(("0.0.0.0/0",), description="Networks from which requests are let in.")
+
+    def rules(self) -> Iterator[Conflict]:
+        if not self.allowed_cidrs:
+            yield Conflict((("allowed_cidrs",),), "must have at least one network: nobody could reach the APIs")
+
+
+def _default_nat(data: dict[str, Any]) -> Literal["none", "single", "highly_available"]:
+    vpc = data.get("vpc")
+    new = isinstance(vpc, Vpc) and vpc.id is None
+    return "single" if new and data.get("subnet_visibility") == "private" else "none"
+
+
+def _default_groups() -> tuple[InstanceGroup, ...]:
+    return (
+        InstanceGroup(name="cpu", instance_types=("m6i.large",), min_instances=1, max_instances=5),
+        # CUDA images are large.
+        InstanceGroup(
+            name="gpu", instance_types=("g4dn.xlarge",), min_instances=0, max_instances=5, volume=Volume(size=100)
+        ),
+    )
+
+
+class Cluster(Section):
+    """A VPC, a load balancer and instance groups, in one region of one account."""
+
+    name: Annotated[
+        str,
+        _matching(_NAME),
+        Allowed("1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -"),
+    ] = Field(DEFAULT_NAME, description="Name of the cluster, unique in the region.")
+    region: Annotated[str, _matching(_REGION), Allowed("an AWS region such as us-east-1")] = Field(
+        DEFAULT_REGION, description="AWS region."
+    )
+    account: Annotated[str, BeforeValidator(_account), Allowed("an account number: 12 digits in quotes")] | None = (
+        Field(None, description="Guard: commands refuse to work with credentials of any other account.")
+    )
+    vpc: Vpc = Field(default_factory=Vpc, description="The network.")
+    availability_zones: Annotated[
+        tuple[Annotated[str, _matching(_ZONE), Allowed("an availability zone such as us-east-1a")], ...],
+        Shown("the first two of the region"),
+    ] = Field((), description="Availability zones of a new VPC, two or more.")
+    subnet_visibility: Literal["public", "private"] = Field(
+        "public", description="Whether instances have public addresses; private ones reach out through NAT."
+    )
+    nat_gateway: Annotated[
+        Literal["none", "single", "highly_available"], Shown("none; single with private subnets of a new VPC")
+    ] = Field(default_factory=_default_nat, description="NAT gateways: none, one, or one in each zone.")
+    load_balancer: LoadBalancer = Field(default_factory=LoadBalancer, description="The one door to all APIs.")
+    tags: Annotated[
+        dict[Annotated[str, BeforeValidator(_tag_name)], Annotated[str, BeforeValidator(_tag_value)]],
+        Allowed("text of at most 256 characters, under a name of at most 128 that does not start with aws: or cortex:"),
+    ] = Field({}, description="Tags of all resources.")
+    log_retention: Annotated[
+        Whole, BeforeValidator(_retention), Allowed(f"one of {', '.join(map(str, LOG_RETENTIONS))} (days)")
+    ] = Field(30, description="Days for which logs are kept.")
+    instance_groups: Annotated[tuple[InstanceGroup, ...], Shown("one CPU and one GPU group")] = Field(
+        default_factory=_default_groups, description="Instances that replicas run on."
+    )
+
+    @classmethod
+    def default(cls, name: str = DEFAULT_NAME, region: str = DEFAULT_REGION) -> Cluster:
+        """A cluster with one CPU group and one GPU group, which has no instance until a replica needs it."""
+        return cls(name=name, region=region)
+
+    def rules(self) -> Iterator[Conflict]:
+        yield from self._network_rules()
+        zones = self.availability_zones
+        if zones and (len(zones) < 2 or len(set(zones)) < len(zones)):
+            yield Conflict(
+                (("availability_zones",),), "must name two or more different zones: the load balancer needs two"
+            )
+        for index, zone in enumerate(zones):
+            if zone[:-1] != self.region:
+                yield Conflict((("availability_zones", index), ("region",)), f"{zone} is not in {self.region}")
+        certificate = _CERTIFICATE.fullmatch(self.load_balancer.certificate_arn or "")
+        if certificate and certificate[1] != self.region:
+            fields = (("load_balancer", "certificate_arn"), ("region",))
+            yield Conflict(fields, f"the certificate is in {certificate[1]}, and the cluster in {self.region}")
+        if len(self.tags) > _MOST_TAGS:
+            yield Conflict((("tags",),), f"must be at most {_MOST_TAGS}, not {len(self.tags)}")
+        if not self.instance_groups:
+            yield Conflict((("instance_groups",),), "must have at least one group")
+        counts: Counter[str] = Counter()
+        for index, group in enumerate(self.instance_groups):
+            counts[group.name] += 1
+            if counts[group.name] == 2:
+                yield Conflict((("instance_groups", index, "name"),), f"there is another group named {group.name}")
+
+    def _network_rules(self) -> Iterator[Conflict]:
+        private = self.subnet_visibility == "private"
+        if self.vpc.id is None:
+            if private and self.nat_gateway == "none":
+                yield Conflict(
+                    (("nat_gateway",), ("subnet_visibility",)),
+                    "private subnets need a NAT gateway to reach AWS",
+                    "use single or highly_available",
+                )
+            return
+        if self.nat_gateway != "none":
+            yield Conflict(
+                (("nat_gateway",), ("vpc", "id")), "is for a new VPC; the existing one has its own way out", "remove it"
+            )
+        if self.availability_zones:
+            yield Conflict(
+                (("availability_zones",), ("vpc", "id")), "are for a new VPC; subnets have theirs", "remove them"
+            )
+        if private and not self.vpc.private_subnets:
+            yield Conflict(
+                (("vpc", "private_subnets"), ("subnet_visibility",)), "is required with private subnet_visibility"
+            )
+        internal = self.load_balancer.scheme == "internal"
+        if not self.vpc.public_subnets and not (private and internal):
+            yield Conflict(
+                (("vpc", "public_subnets"), ("vpc", "id")),
+                "is required, unless subnet_visibility is private and the load balancer internal",
+            )

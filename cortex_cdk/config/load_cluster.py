@@ -1,0 +1,31 @@
+"""From a ``cluster.yaml`` to a ``Cluster``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.config.diagnosis import Diagnosis
+from cortex_cdk.config.document import read_document
+from cortex_cdk.errors import ConfigError
+
+DEFAULT_FILE = "cluster.yaml"
+
+
+def load_cluster(path: Path) -> Cluster:
+    """Load a cluster's configuration file, or the ``cluster.yaml`` of a folder.
+
+    Raises:
+        ConfigError: Everything that is wrong, in the order of the file.
+    """
+    document = read_document(path / DEFAULT_FILE if path.is_dir() else path)
+    diagnosis = Diagnosis(document, (), "")
+    if isinstance(document.data, dict):
+        cluster = diagnosis.validate(Cluster)
+    else:
+        cluster = None
+        diagnosis.add((), "must be a map with name, region and more")
+    problems = [*document.problems, *diagnosis.problems]
+    if problems or cluster is None:
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+    return cluster
