@@ -6,6 +6,8 @@ METRIC_NAMESPACE = "Cortex"
 TAG_CLUSTER = "cortex:cluster"
 TAG_API = "cortex:api"
 TAG_KIND = "cortex:kind"
+PROJECT_PREFIX = "projects/"
+BUILD_CONTEXT_PREFIX = "builds/"
 
 
 def cluster_stack(cluster: str) -> str:
@@ -60,9 +62,24 @@ def image_builder(cluster: str) -> str:
 
 def project_key(digest: str) -> str:
     """The object key of a project archive in the cluster's bucket."""
-    return f"projects/{digest}.zip"
+    return f"{PROJECT_PREFIX}{digest}.zip"
 
 
 def build_context_key(tag: str) -> str:
     """The object key of the build context of the image with that tag."""
-    return f"builds/{tag}.zip"
+    return f"{BUILD_CONTEXT_PREFIX}{tag}.zip"
+
+
+def alarm(cluster: str, api: str, subject: str) -> str:
+    """The name of one of an API's alarms; the subject is a word such as ``errors``."""
+    return f"cortex-{cluster}-{api}-{subject}"
+
+
+def dashboard(cluster: str) -> str:
+    """The name of the cluster's CloudWatch dashboard."""
+    return f"cortex-{cluster}"
+
+
+def image_builder_log_group(cluster: str) -> str:
+    """The log group of image builds: where CodeBuild puts them by default."""
+    return f"/aws/codebuild/{image_builder(cluster)}"

@@ -1,0 +1,39 @@
+"""What all our stacks have in common."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from cortex_cdk import names
+
+
+class CortexStack(cdk.Stack):
+    """A stack that any account can deploy as it is (no bootstrap, no assets), tagged so that it can be found again."""
+
+    def __init__(self, scope: Construct, stack_name: str, *, description: str, tags: dict[str, str]) -> None:
+        super().__init__(
+            scope,
+            stack_name,
+            description=description,
+            synthesizer=cdk.BootstraplessSynthesizer(),
+            tags=tags,
+        )
+        for key, value in tags.items():
+            # On the resources too: stack tags reach them only if whoever deploys the template passes them.
+            cdk.Tags.of(self).add(key, value)
+
+    def output(self, key: str, value: str, description: str) -> None:
+        """Publish a value under exactly that output key."""
+        cdk.CfnOutput(self, f"Output{key}", value=value, description=description).override_logical_id(key)
+
+
+def tags_of(cluster: str, kind: str, name: str | None = None) -> dict[str, str]:
+    """The tags of a stack of this cluster; ``name`` is that of an API or splitter."""
+    tags = {names.TAG_CLUSTER: cluster, names.TAG_KIND: kind}
+    return {**tags, names.TAG_API: name} if name else tags
+
+
+def acknowledge(construct: Construct, rule: str, reason: str) -> None:
+    """Record why a finding of cdk-nag on this construct (and below it) is accepted."""
+    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

@@ -1,0 +1,63 @@
+"""The alarms of an API. Their names are fixed, so that the service can name them without a reference."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from constructs import Construct
+
+from cortex_cdk import names
+
+MINUTE = cdk.Duration.minutes(1)
+ERRORS, UNHEALTHY = "errors", "unhealthy"
+ERROR_PERCENT = 10
+
+
+class ReplicaAlarms(Construct):
+    """Alarms on server errors and on replicas that fail their health check.
+
+    A metric of a load balancer has no data without requests, so missing data is not breaching.
+
+    Attributes:
+        errors: More than 10 % of the answers were 5XX in two of three minutes. Rolls a deployment back.
+        unhealthy: A replica was unhealthy for five minutes.
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, cluster: str, api: str, target_group: elb.ApplicationTargetGroup
+    ) -> None:
+        super().__init__(scope, id)
+        metrics = target_group.metrics
+        error_percent = cloudwatch.MathExpression(
+            label="5XX answers in percent",
+            expression="100 * errors / requests",
+            using_metrics={
+                "errors": metrics.http_code_target(elb.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
+                "requests": metrics.request_count(period=MINUTE),
+            },
+            period=MINUTE,
+        )
+        self.errors = cloudwatch.Alarm(
+            self,
+            "Errors",
+            alarm_name=names.alarm(cluster, api, ERRORS),
+            alarm_description=f"More than {ERROR_PERCENT} % of the answers of API {api} are server errors",
+            metric=error_percent,
+            threshold=ERROR_PERCENT,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=3,
+            datapoints_to_alarm=2,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        self.unhealthy = cloudwatch.Alarm(
+            self,
+            "Unhealthy",
+            alarm_name=names.alarm(cluster, api, UNHEALTHY),
+            alarm_description=f"A replica of API {api} fails its health check",
+            metric=metrics.unhealthy_host_count(period=MINUTE, statistic=cloudwatch.Stats.MAXIMUM),
+            threshold=0,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            evaluation_periods=5,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )

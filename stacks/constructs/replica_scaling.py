@@ -1,0 +1,50 @@
+"""How the number of replicas follows the load: two target-tracking policies on one scalable target.
+
+The load balancer's request count reacts to traffic, but vanishes with it, so alone it would never scale in to the
+minimum. Requests in flight, which replicas publish even when idle, do. With several policies Application Auto
+Scaling takes the largest answer when scaling out, and scales in only when all agree.
+"""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+
+from cortex_cdk import names
+from cortex_cdk.config.realtime_api import RealtimeApi
+
+
+def scale_with_load(service: ecs.Ec2Service, api: RealtimeApi, target_group: elb.ApplicationTargetGroup) -> None:
+    """Add the scalable target and its policies to a service."""
+    scaling = api.autoscaling
+    cooldowns = {
+        "scale_in_cooldown": cdk.Duration.seconds(round(scaling.downscale_stabilization_period)),
+        "scale_out_cooldown": cdk.Duration.seconds(round(scaling.upscale_stabilization_period)),
+    }
+    target = service.auto_scale_task_count(min_capacity=scaling.min_replicas, max_capacity=scaling.max_replicas)
+    target.scale_on_request_count(
+        "RequestsPerTarget",
+        # ALBRequestCountPerTarget counts requests per minute.
+        requests_per_target=scaling.target_replica_requests_per_second * 60,
+        target_group=target_group,
+        **cooldowns,
+    )
+    target.scale_to_track_custom_metric(
+        "RequestsInFlight",
+        metric=in_flight(api.name),
+        target_value=scaling.target_replica_concurrency,
+        **cooldowns,
+    )
+
+
+def in_flight(api: str) -> cloudwatch.Metric:
+    """Requests in flight per replica, on average over a minute."""
+    return cloudwatch.Metric(
+        namespace=names.METRIC_NAMESPACE,
+        metric_name="InFlight",
+        dimensions_map={"Api": api},
+        statistic=cloudwatch.Stats.AVERAGE,
+        period=cdk.Duration.minutes(1),
+    )
