@@ -1,0 +1,123 @@
+"""The entry point: finds the command, and turns every error into a message and an exit code.
+
+Exit codes: 0 success, 1 the command failed, 2 it was called wrongly, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from cortex_cdk.errors import CortexError
+
+# Name and one line of help: shown by `cortex --help` without loading any command.
+COMMANDS = {
+    "deploy": "Deploy the APIs of a configuration.",
+    "get": "Show what is deployed.",
+    "logs": "Show or follow an API's logs.",
+    "predict": "Send a request to an API.",
+    "refresh": "Replace an API's replicas, one by one.",
+    "delete": "Delete an API or traffic splitter.",
+    "cluster": "Make, show and remove clusters.",
+    "local": "Start, stop and show the local cloud.",
+    "env": "List, choose and define environments.",
+    "completion": "Print a completion script for your shell.",
+    "version": "Print the version.",
+}
+
+
+class Commands(click.Group):
+    """Loads a command when it is called; a unique beginning of its name is enough."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        matches = [name for name in COMMANDS if name == cmd_name] or [n for n in COMMANDS if n.startswith(cmd_name)]
+        if len(matches) != 1:
+            return None
+        command: click.Command = import_module(f"cli.commands.{matches[0]}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve, and report the whole name rather than the abbreviation."""
+        _, command, rest = super().resolve_command(ctx, args)
+        return command.name if command else None, command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Put machine-learning models into production on AWS, or on this machine."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        cli.main(standalone_mode=False, prog_name="cortex")
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (such as `head`) has left: that is its right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("CORTEX_DEBUG"):
+            raise
+        show(in_words(error))
+        sys.exit(1)
+
+
+def in_words(error: Exception) -> CortexError:
+    """Any error as one that a user can read."""
+    if isinstance(error, CortexError):
+        return error
+    explained = None
+    if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
+        from cortex_cdk.cloud import explain
+
+        explained = explain(error, str(click_environment() or "default"))
+    if explained:
+        return explained
+    text = str(error).splitlines()
+    return CortexError(
+        f"unexpected {type(error).__name__}: {text[0] if text else 'no message'}",
+        hint="this is a bug of cortex: run the command again with CORTEX_DEBUG=1 and report what it prints",
+    )
+
+
+def click_environment() -> str | None:
+    """The environment that the command was called for, as far as it is known."""
+    from cli.options import chosen_environment
+
+    return chosen_environment()
+
+
+def show(error: CortexError) -> None:
+    """Write an error to stderr: what happened first, then details, then what to do."""
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(error.message, err=True)
+    for line in error.details:
+        click.echo(f"  {line}", err=True)
+    if error.hint:
+        click.secho("hint: ", fg="cyan", nl=False, err=True)
+        click.echo(error.hint, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""How things look: tables, times, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+
+# Columns that say nothing unless something is wrong.
+HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Write rows of the same columns, aligned; ``HIDDEN_WHEN_ZERO`` columns go when all of them are zero."""
+    columns = [
+        column
+        for column in rows[0]
+        if column not in HIDDEN_WHEN_ZERO or any(row[column] not in ("0", "-") for row in rows)
+    ]
+    widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
+    click.secho("   ".join(column.ljust(widths[column]) for column in columns).rstrip(), bold=True)
+    for row in rows:
+        click.echo("   ".join(row[column].ljust(widths[column]) for column in columns).rstrip())
+
+
+def age(moment: datetime) -> str:
+    """How long ago: ``27s``, ``5m``, ``3h``, from 48 hours on ``2d``."""
+    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
+    if seconds < 60:
+        return f"{seconds}s"
+    if seconds < 3600:
+        return f"{seconds // 60}m"
+    hours = seconds // 3600
+    return f"{hours}h" if hours < 48 else f"{hours // 24}d"
+
+
+def interactive() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
