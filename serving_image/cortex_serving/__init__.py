@@ -1,0 +1,15 @@
+"""The serving program: a Predictor class behind HTTP, inside one task.
+
+What flows through it, in order:
+
+1. ``cli`` reads the command line or the container's environment (``settings``, ``spec``).
+2. ``supervisor`` opens the listening socket, starts worker processes, fetches the
+   project (``project``) and tells them to load.
+3. ``worker`` serves HTTP (``server``: Falcon's application ``app`` on waitress) while a thread builds the
+   predictor.
+4. A request goes through ``dispatcher`` (admission, lanes), ``payload`` (body to payload), the predictor, ``response``.
+5. Everything anybody logs goes up a pipe to the supervisor, whose ``logs.pipeline`` writes it out and ships it.
+6. ``board`` is the few bytes of memory that all processes share: states, requests in flight.
+
+It imports nothing from the rest of the product.
+"""

@@ -1,0 +1,144 @@
+"""The board: a few bytes of memory shared by the supervisor and its workers.
+
+The supervisor writes the replica's state and reason; each worker writes its own slot only, so that no lock spans
+processes. All values are aligned 32-bit words, which the processors we run on write and read whole.
+"""
+
+from __future__ import annotations
+
+import enum
+import mmap
+import os
+import tempfile
+
+REASON_BYTES = 1024
+_STATE, _REASON_LENGTH, _RESTARTS = 0, 1, 2
+_HEADER_WORDS = 16
+_SLOT_WORDS = 16
+_SLOT_STATE, _SLOT_IN_FLIGHT, _SLOT_REQUESTS = 0, 1, 2
+_MASK = 0xFFFFFFFF
+
+
+class State(enum.IntEnum):
+    """Life cycle of a replica and of each of its workers."""
+
+    STARTING = 0
+    WARMING = 1
+    READY = 2
+    DRAINING = 3
+    FAILED = 4
+
+
+class Board:
+    """Shared memory of one replica.
+
+    Args:
+        descriptor: File descriptor of the memory (made by ``create``, inherited by workers).
+        workers: Number of worker processes.
+    """
+
+    def __init__(self, descriptor: int, workers: int) -> None:
+        self.descriptor = descriptor
+        self.workers = workers
+        self._memory = mmap.mmap(descriptor, self.size(workers))
+        self._words = memoryview(self._memory)[: self.size(workers) - REASON_BYTES].cast("I")
+        self._reason_at = self.size(workers) - REASON_BYTES
+
+    @staticmethod
+    def size(workers: int) -> int:
+        """Bytes of memory for that many workers."""
+        return (_HEADER_WORDS + workers * _SLOT_WORDS) * 4 + REASON_BYTES
+
+    @classmethod
+    def create(cls, workers: int) -> Board:
+        """A new board in an unnamed file (in memory where the system offers that)."""
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("cortex-board")
+        else:  # macOS
+            with tempfile.TemporaryFile() as file:
+                descriptor = os.dup(file.fileno())
+        os.ftruncate(descriptor, cls.size(workers))
+        return cls(descriptor, workers)
+
+    @property
+    def state(self) -> State:
+        """State of the replica."""
+        return State(self._words[_STATE])
+
+    @property
+    def reason(self) -> str:
+        """Why the replica is in its state: one line for people."""
+        end = self._reason_at + self._words[_REASON_LENGTH]
+        return self._memory[self._reason_at : end].decode("utf-8", "replace")
+
+    def set_state(self, state: State, reason: str) -> None:
+        """Write the replica's state (supervisor only)."""
+        encoded = reason.encode()[:REASON_BYTES]
+        self._words[_REASON_LENGTH] = 0
+        self._memory[self._reason_at : self._reason_at + len(encoded)] = encoded
+        self._words[_REASON_LENGTH] = len(encoded)
+        self._words[_STATE] = state
+
+    @property
+    def restarts(self) -> int:
+        """How many workers died and were replaced."""
+        return self._words[_RESTARTS]
+
+    def count_restart(self) -> None:
+        """Count a replaced worker (supervisor only)."""
+        self._words[_RESTARTS] += 1
+
+    def slot(self, index: int) -> Slot:
+        """The words of one worker."""
+        start = _HEADER_WORDS + index * _SLOT_WORDS
+        return Slot(self._words[start : start + _SLOT_WORDS])
+
+    def slots(self) -> list[Slot]:
+        """The words of every worker."""
+        return [self.slot(index) for index in range(self.workers)]
+
+    def in_flight(self) -> int:
+        """Requests being worked on or queued, in all workers."""
+        first = _HEADER_WORDS + _SLOT_IN_FLIGHT
+        return sum(self._words[first::_SLOT_WORDS])
+
+
+class Slot:
+    """One worker's words on the board."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+
+    @property
+    def state(self) -> State:
+        """State of the worker."""
+        return State(self._words[_SLOT_STATE])
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._words[_SLOT_STATE] = state
+
+    @property
+    def in_flight(self) -> int:
+        """Requests being worked on or queued in this worker."""
+        return int(self._words[_SLOT_IN_FLIGHT])
+
+    @in_flight.setter
+    def in_flight(self, count: int) -> None:
+        self._words[_SLOT_IN_FLIGHT] = count
+
+    @property
+    def requests(self) -> int:
+        """Requests ever received by this worker (wraps at 2**32)."""
+        return int(self._words[_SLOT_REQUESTS])
+
+    def count_request(self) -> None:
+        """Count a received request."""
+        self._words[_SLOT_REQUESTS] = (self._words[_SLOT_REQUESTS] + 1) & _MASK
+
+    def clear(self) -> None:
+        """Forget a worker that has died (its count of requests stays: it only ever grows)."""
+        self.state = State.STARTING
+        self.in_flight = 0

@@ -1,0 +1,19 @@
+"""The errors of the serving program itself (a predictor's own exceptions are its own)."""
+
+from __future__ import annotations
+
+
+class ServingError(Exception):
+    """The replica cannot serve; the message says why and what to do, in one line."""
+
+
+class SpecError(ServingError):
+    """The API's specification is missing something or does not make sense."""
+
+
+class ProjectError(ServingError):
+    """The project cannot be fetched or unpacked."""
+
+
+class PredictorError(ServingError):
+    """The predictor's file does not hold a predictor that can be called."""

@@ -1,0 +1,74 @@
+"""The supervisor's end of the log pipeline: every line goes to standard output and, if there is one, to the shipper."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from typing import Any
+
+from cortex_serving.logs.cloudwatch import Shipper
+from cortex_serving.logs.lines import line
+
+_MAX_CHUNKS = 10_000
+
+
+class Pipeline:
+    """Takes lines from anywhere in the supervisor; never blocks.
+
+    Args:
+        shipper: Where lines go besides standard output.
+        output: File descriptor of standard output.
+    """
+
+    def __init__(self, shipper: Shipper | None, output: int = 1) -> None:
+        self._shipper = shipper
+        self._output = output
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(_MAX_CHUNKS)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._write, name="log-output", daemon=True)
+        self._thread.start()
+
+    def log(self, level: str, message: str, **fields: Any) -> None:
+        """Log something of the supervisor's own."""
+        self.lines([line(level, message, source="replica", **fields)])
+
+    def lines(self, lines: list[bytes]) -> None:
+        """Pass on complete JSON lines (without newlines)."""
+        if self._shipper is not None:
+            now = time.time()
+            for content in lines:
+                self._shipper.offer(now, content)
+        try:
+            self._chunks.put_nowait(b"\n".join(lines) + b"\n")
+        except queue.Full:  # whoever reads our output has stopped reading
+            self._dropped += len(lines)
+
+    def close(self, timeout: float) -> None:
+        """Write and send what is waiting, for at most ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        if self._shipper is not None:
+            self._shipper.close(timeout)
+        try:
+            self._chunks.put(None, timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Full:
+            return
+        self._thread.join(max(0.1, deadline - time.monotonic()))
+
+    def _write(self) -> None:
+        while (chunk := self._chunks.get()) is not None:
+            if self._dropped:
+                message = f"{self._dropped} log lines were dropped: standard output was not read"
+                chunk = line("WARNING", message, dropped=self._dropped) + b"\n" + chunk
+                self._dropped = 0
+            try:
+                _write_all(self._output, chunk)
+            except OSError:
+                continue  # nobody reads any more: keep serving
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]

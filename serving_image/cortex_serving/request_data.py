@@ -1,0 +1,71 @@
+"""What ``predict`` sees of a request besides its payload: query parameters and headers, as Cortex gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+
+class MultiMapping(Mapping[str, Any]):
+    """A mapping that may hold several values for a name; plain access gives the last one.
+
+    Args:
+        pairs: Names and values in their order.
+    """
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self._pairs = pairs
+        self._last = dict(pairs)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._last[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._last)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def getlist(self, name: str) -> list[Any]:
+        """Every value of a name, in order."""
+        return [value for key, value in self._pairs if key == name]
+
+    def multi_items(self) -> list[tuple[str, Any]]:
+        """Every pair, in order."""
+        return list(self._pairs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._pairs!r})"
+
+
+class QueryParams(MultiMapping):
+    """Query parameters of a request."""
+
+
+class Headers(MultiMapping):
+    """Headers of a request; names are compared without regard to case."""
+
+    def __getitem__(self, name: str) -> Any:
+        return self._last[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._last
+
+    def getlist(self, name: str) -> list[Any]:
+        """Every value of a header, in order."""
+        return super().getlist(name.lower())
+
+
+def query_params(environ: Mapping[str, Any]) -> QueryParams:
+    """The query parameters of a WSGI request."""
+    return QueryParams(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+
+
+def headers(environ: Mapping[str, Any]) -> Headers:
+    """The headers of a WSGI request."""
+    pairs = [(key[5:].lower().replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_")]
+    for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
+        if environ.get(key):
+            pairs.append((name, environ[key]))
+    return Headers(pairs)

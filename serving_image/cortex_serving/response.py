@@ -1,0 +1,106 @@
+"""What ``predict`` returned to an HTTP response (cortex.md 1.3)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+import orjson
+
+ALLOWED = "bytes, str, a Response, or something that can be written as JSON"
+
+
+class Response:
+    """A response with a status, headers and media type of the predictor's choice.
+
+    Args:
+        content: bytes, str, or a value that is written as JSON.
+        status_code: HTTP status.
+        headers: Further headers.
+        media_type: Content type; None takes the one that suits the content.
+    """
+
+    def __init__(
+        self,
+        content: Any = b"",
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+    ) -> None:
+        self.content = content
+        self.status_code = status_code
+        self.headers = dict(headers or {})
+        self.media_type = media_type
+
+
+class UnsupportedResult(TypeError):
+    """What ``predict`` returned cannot be sent."""
+
+
+def render(value: Any, response: falcon.Response) -> None:
+    """Write a returned value into the response.
+
+    Raises:
+        UnsupportedResult: The value is of no type that can be sent.
+    """
+    if isinstance(value, Response):
+        render(value.content, response)
+        response.status = value.status_code
+        if value.media_type:
+            response.content_type = value.media_type
+        response.set_headers(value.headers)
+        return
+    if isinstance(value, str):
+        response.content_type = "text/plain; charset=utf-8"
+        response.data = value.encode()
+    elif isinstance(value, (bytes, bytearray, memoryview)):
+        response.content_type = "application/octet-stream"
+        response.data = bytes(value)
+    elif _is_starlette(value):
+        _render_starlette(value, response)
+    else:
+        response.content_type = "application/json"
+        response.data = dump_json(value)
+
+
+def dump_json(value: Any) -> bytes:
+    """A value as JSON; numpy arrays, dataclasses and pydantic models too, NaN as null.
+
+    Raises:
+        UnsupportedResult: It holds something that has no form in JSON.
+    """
+    try:
+        return orjson.dumps(value, _plain, orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        pass  # keys that are not strings are written like json.dumps does, at a price that only they pay
+    try:
+        return orjson.dumps(value, _plain, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise UnsupportedResult(f"predict returned {type(value).__name__}: {error}; it may return {ALLOWED}") from error
+
+
+def _plain(value: Any) -> Any:
+    """What orjson does not know itself."""
+    if hasattr(value, "model_dump"):  # pydantic
+        return value.model_dump()
+    if hasattr(value, "tolist"):  # numpy arrays that are not contiguous, torch tensors, pandas series
+        return value.tolist()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _is_starlette(value: Any) -> bool:
+    return any(base.__module__ == "starlette.responses" and base.__name__ == "Response" for base in type(value).__mro__)
+
+
+def _render_starlette(value: Any, response: falcon.Response) -> None:
+    response.status = value.status_code
+    for name, content in value.headers.items():
+        if name != "content-length":
+            response.set_header(name, content)
+    response.data = value.body

@@ -1,0 +1,196 @@
+"""What to serve: the API's specification, as typed values with their defaults.
+
+Field names and defaults are those of ``cortex.yaml`` (cortex.md section 2.1). The deployer has already checked
+bounds; here only what the serving program needs is read, so that an older image serves a newer specification.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cortex_serving.errors import SpecError
+
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+PREDICTOR_CLASSES = {"python": "PythonPredictor", "onnx": "ONNXPredictor", "tensorflow": "TensorFlowPredictor"}
+
+
+@dataclass(frozen=True)
+class Batching:
+    """Server-side batching: at most ``max_batch_size`` items, collected for at most ``batch_interval`` seconds."""
+
+    max_batch_size: int
+    batch_interval: float
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of ``predictor.models.paths``."""
+
+    name: str
+    model_path: str
+    signature_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Models:
+    """Where models come from: ``paths`` or ``dir``, and how many versions stay in memory and on disk."""
+
+    paths: tuple[ModelEntry, ...] = ()
+    dir: str | None = None
+    signature_key: str | None = None
+    cache_size: int | None = None
+    disk_cache_size: int | None = None
+
+
+@dataclass(frozen=True)
+class PredictorSpec:
+    """The ``predictor`` section. ``access_log`` is the share of requests that get an access line (0 to 1)."""
+
+    type: str
+    path: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    python_path: str | None = None
+    processes: int = 1
+    threads: int = 1
+    batching: Batching | None = None
+    models: Models | None = None
+    access_log: float = 1.0
+    max_body_bytes: int = 256 * 1024 * 1024
+    warmup: Any = None
+
+    @property
+    def class_name(self) -> str:
+        """The exact name that the predictor's class must have."""
+        return PREDICTOR_CLASSES[self.type]
+
+
+@dataclass(frozen=True)
+class Monitoring:
+    """Prediction monitoring: ``classification`` or ``regression``, of the response or of one of its keys."""
+
+    model_type: str
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class ApiSpec:
+    """One API as the serving program sees it."""
+
+    name: str
+    endpoint: str
+    predictor: PredictorSpec
+    monitoring: Monitoring | None = None
+    max_replica_concurrency: int = 1024
+
+
+def seconds(value: float | int | str) -> float:
+    """A duration in seconds: a number, or text such as ``10ms``, ``1.5s``, ``1m30s`` (Go's notation).
+
+    Raises:
+        SpecError: The text is not a duration.
+    """
+    if isinstance(value, (int, float)):
+        return float(value)
+    parts = _DURATION.findall(value)
+    if not parts or "".join(number + unit for number, unit in parts) != value:
+        raise SpecError(f"{value!r} is not a duration: write it like 10ms, 1.5s or 2m")
+    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
+
+
+def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
+    """Read a specification from the mapping of ``CORTEX_SPEC`` or of one entry of ``cortex.yaml``.
+
+    Raises:
+        SpecError: A required field is missing or of no known value.
+    """
+    predictor = data.get("predictor") or {}
+    for missing in ("type", "path"):
+        if not predictor.get(missing):
+            raise SpecError(f"predictor.{missing} is missing from the specification of the API")
+    if predictor["type"] not in PREDICTOR_CLASSES:
+        raise SpecError(f"predictor.type is {predictor['type']!r}; known are {', '.join(PREDICTOR_CLASSES)}")
+    name = str(data.get("name") or "api")
+    autoscaling = data.get("autoscaling") or {}
+    networking = data.get("networking") or {}
+    monitoring = data.get("monitoring")
+    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency") or 1024
+    return ApiSpec(
+        name=name,
+        endpoint="/" + str(data.get("endpoint") or networking.get("endpoint") or name).strip("/"),
+        predictor=_parse_predictor(predictor),
+        monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
+        max_replica_concurrency=int(limit),
+    )
+
+
+def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
+    batching = data.get("server_side_batching")
+    access_log = data.get("access_log")
+    return PredictorSpec(
+        type=data["type"],
+        path=data["path"],
+        config=data.get("config") or {},
+        python_path=data.get("python_path"),
+        processes=int(data.get("processes_per_replica") or 1),
+        threads=int(data.get("threads_per_process") or 1),
+        batching=Batching(int(batching["max_batch_size"]), seconds(batching["batch_interval"])) if batching else None,
+        models=_parse_models(data),
+        access_log=1.0 if access_log is None else float(access_log),
+        max_body_bytes=int(data.get("max_body_bytes") or PredictorSpec.max_body_bytes),
+        warmup=data.get("warmup"),
+    )
+
+
+def _parse_models(data: Mapping[str, Any]) -> Models | None:
+    """Both generations of ``models`` (cortex.md 2.1), a list or a mapping, and the single ``model_path``."""
+    models = data.get("models")
+    if isinstance(models, list):
+        models = {"paths": models}
+    if models is None and data.get("model_path"):
+        only = {"name": "_cortex_default", "model_path": data["model_path"], "signature_key": data.get("signature_key")}
+        models = {"paths": [only]}
+    if not models:
+        return None
+    entries = tuple(
+        ModelEntry(item["name"], item["model_path"], item.get("signature_key")) for item in models.get("paths") or ()
+    )
+    return Models(
+        paths=entries,
+        dir=models.get("dir"),
+        signature_key=models.get("signature_key") or data.get("signature_key"),
+        cache_size=models.get("cache_size"),
+        disk_cache_size=models.get("disk_cache_size"),
+    )
+
+
+def read_config(path: Path, name: str | None) -> dict[str, Any]:
+    """The entry of one API in a ``cortex.yaml``, for running a project without a deployment.
+
+    Args:
+        path: The configuration file.
+        name: The API's name; None takes the only (or first) Realtime API.
+
+    Raises:
+        SpecError: The file cannot be read, or holds no such API.
+    """
+    import yaml  # only standalone runs read YAML: workers and tasks get JSON
+
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"cannot read {path}: {error}") from error
+    apis = [
+        entry
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"
+    ]
+    for api in apis:
+        if name is None or api.get("name") == name:
+            return api
+    raise SpecError(f"{path} holds no Realtime API" + (f" named {name}" if name else ""))

@@ -1,0 +1,104 @@
+"""The supervisor's side of one worker process: its start, its pipes, its orders."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from cortex_serving.birth import Birth
+from cortex_serving.board import Board
+
+_READ_BYTES = 256 * 1024
+
+
+class WorkerProcess:
+    """A running worker.
+
+    Attributes:
+        index: Its number, from 0.
+        process: The process.
+        control: Socket for orders and answers.
+        lines: Pipe with its log lines.
+        raw: Pipes of its standard output and error, by their names.
+    """
+
+    def __init__(
+        self, index: int, board: Board, listener: socket.socket, revision: str, environ: Mapping[str, str]
+    ) -> None:
+        self.index = index
+        self.control, theirs = socket.socketpair()
+        self.lines, lines = os.pipe()
+        out_read, out_write = os.pipe()
+        error_read, error_write = os.pipe()
+        birth = Birth(
+            index=index,
+            workers=board.workers,
+            listener=listener.fileno(),
+            board=board.descriptor,
+            control=theirs.fileno(),
+            lines=lines,
+            revision=revision,
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cortex_serving.worker"],
+            env={**environ, "CORTEX_WORKER": json.dumps(dataclasses.asdict(birth)), "PYTHONUNBUFFERED": "1"},
+            pass_fds=(birth.listener, birth.board, birth.control, birth.lines),
+            stdin=subprocess.DEVNULL,
+            stdout=out_write,
+            stderr=error_write,
+        )
+        theirs.close()
+        for descriptor in (lines, out_write, error_write):
+            os.close(descriptor)
+        self.raw = {out_read: "stdout", error_read: "stderr"}
+        for descriptor in (self.lines, *self.raw):
+            os.set_blocking(descriptor, False)
+        self.control.setblocking(False)
+        self._partial: dict[int, bytes] = {}
+
+    def order(self, **order: Any) -> None:
+        """Send an order; a worker that is gone does not mind."""
+        try:
+            self.control.sendall(json.dumps(order).encode() + b"\n")
+        except OSError:
+            return
+
+    def read_lines(self, descriptor: int) -> list[bytes] | None:
+        """Whole lines that are waiting in a pipe or on the control socket; None at its end."""
+        try:
+            data = os.read(descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        if not data:
+            rest = self._partial.pop(descriptor, b"")
+            return [rest] if rest else None
+        *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
+        self._partial[descriptor] = rest
+        return lines
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+
+    def how_it_ended(self) -> str:
+        """Its end in words."""
+        code = self.process.returncode
+        if code is not None and code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"exited with code {code}"
+
+    def close(self) -> None:
+        """Close our ends of its pipes."""
+        self.control.close()
+        for descriptor in (self.lines, *self.raw):
+            os.close(descriptor)

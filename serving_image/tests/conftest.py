@@ -1,0 +1,142 @@
+"""A real replica in a process of its own, spoken to over real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+SERVE = [sys.executable, "-m", "cortex_serving.cli"]
+PATIENCE = 30.0
+
+
+class Replica:
+    """A running ``cortex-serve`` and its log lines."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.lines: list[dict[str, Any]] = []
+        self.broken: list[bytes] = []
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.session = requests.Session()
+        self.address = ""
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            try:
+                record = json.loads(text)
+            except ValueError:
+                self.broken.append(text)
+                continue
+            self.lines.append(record)
+            self._events.put(record)
+        self._events.put(None)
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """The next log line with that event; fails with the log if the process ends before."""
+        while True:
+            record = self._events.get(timeout=PATIENCE)
+            if record is None:
+                raise AssertionError(f"the replica ended before {event!r}:\n{self.log()}")
+            if record.get("event") == "listening":
+                self.address = f"http://{record['host']}:{record['port']}"
+            if record.get("event") == event:
+                return record
+
+    def post(self, body: Any = None, path: str = "/api", **options: Any) -> requests.Response:
+        """POST a JSON value (or ``data=``)."""
+        if "data" not in options and "files" not in options:
+            options["json"] = body
+        return self.session.post(self.address + path, timeout=PATIENCE, **options)
+
+    def get(self, path: str = "/readyz", **options: Any) -> requests.Response:
+        return self.session.get(self.address + path, timeout=PATIENCE, **options)
+
+    def connect(self) -> socket.socket:
+        host, port = self.address.removeprefix("http://").split(":")
+        return socket.create_connection((host, int(port)), timeout=PATIENCE)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+    def log(self) -> str:
+        return "\n".join([json.dumps(record) for record in self.lines] + [repr(text) for text in self.broken])
+
+    def messages(self, **fields: Any) -> list[str]:
+        """Messages of the log lines that have these fields."""
+        return [
+            record["message"]
+            for record in list(self.lines)
+            if all(record.get(name) == value for name, value in fields.items())
+        ]
+
+
+def eventually(check: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    """Wait until a condition holds, and return its value."""
+    deadline = time.monotonic() + patience
+    while not (value := check()):
+        if time.monotonic() > deadline:
+            raise AssertionError("it did not become true in time")
+        time.sleep(0.02)
+    return value
+
+
+@contextlib.contextmanager
+def running(arguments: list[str], environ: dict[str, str] | None = None, *, ready: bool = True) -> Iterator[Replica]:
+    process = subprocess.Popen(
+        SERVE + arguments, env={**os.environ, **(environ or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    replica = Replica(process)
+    try:
+        if ready:
+            replica.wait_for("ready")
+        yield replica
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def write_project(directory: Path, code: str, **predictor: Any) -> Path:
+    """A project folder with this predictor."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "predictor.py").write_text(textwrap.dedent(code))
+    top = {name: predictor.pop(name) for name in ("monitoring", "autoscaling") if name in predictor}
+    api = {"name": "api", "kind": "RealtimeAPI", "predictor": {"type": "python", "path": "predictor.py", **predictor}}
+    (directory / "cortex.yaml").write_text(json.dumps([{**api, **top}]))
+    return directory
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Replica]]:
+    """Start a replica of a predictor given as source; it is ended with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(code: str, *, ready: bool = True, environ: dict[str, str] | None = None, **predictor: Any) -> Replica:
+            project = write_project(tmp_path / "project", code, **predictor)
+            arguments = [str(project), "--listen", "127.0.0.1:0"]
+            return stack.enter_context(running(arguments, environ, ready=ready))
+
+        yield start

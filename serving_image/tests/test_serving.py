@@ -1,0 +1,314 @@
+"""A predictor behind HTTP: payloads, responses, errors, health."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import eventually, running, write_project
+
+ECHO = """
+class PythonPredictor:
+    def __init__(self, config):
+        self.config = config
+
+    def predict(self, payload, query_params, headers, batch_id):
+        return {
+            "payload": payload.decode() if isinstance(payload, bytes) else payload,
+            "kind": type(payload).__name__,
+            "query": dict(query_params),
+            "header": headers["X-Mine"] if "X-Mine" in headers else None,
+            "batch_id": batch_id,
+            "config": self.config,
+        }
+"""
+
+
+def test_json_query_and_headers_reach_predict(serve):
+    replica = serve(ECHO, config={"depth": 3})
+    answer = replica.post({"a": 1}, path="/api/below?x=1&y=", headers={"X-Mine": "yes"})
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json() == {
+        "payload": {"a": 1},
+        "kind": "dict",
+        "query": {"x": "1", "y": ""},
+        "header": "yes",
+        "batch_id": None,
+        "config": {"depth": 3},
+    }
+    assert answer.headers["X-Cortex-Api"] == "api"
+    assert answer.headers["X-Cortex-Revision"] == "local"
+    assert answer.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "image/png", ""])
+def test_other_content_types_arrive_as_bytes(serve, content_type):
+    answer = serve(ECHO).post(data=b"raw", headers={"Content-Type": content_type}).json()
+    assert (answer["payload"], answer["kind"]) == ("raw", "bytes")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1,]", b'"\xff"', b"NaN", b"[Infinity]", b"[" * 100_000])
+def test_bad_json_is_a_400_with_a_reason(serve, body):
+    replica = serve(ECHO)
+    answer = replica.post(data=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert "not valid JSON" in answer.json()["error"]
+    assert replica.post(1).status_code == 200
+
+
+def test_an_exception_is_a_500_and_its_traceback_is_the_users(serve):
+    replica = serve(
+        """
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                return 1 / payload
+        """
+    )
+    answer = replica.post(0, headers={"X-Request-Id": "mine-1"})
+    assert (answer.status_code, answer.text) == (500, "internal server error")
+    [message] = eventually(lambda: replica.messages(level="ERROR", request_id="mine-1"))
+    assert message.startswith('Traceback (most recent call last):\n  File "')
+    assert "in predict" in message.splitlines()[1]
+    assert "cortex_serving" not in message
+    assert message.endswith("ZeroDivisionError: division by zero")
+
+
+def test_get_describes_and_other_verbs_are_refused(serve):
+    replica = serve(ECHO)
+    assert "POST" in replica.get("/api").json()["message"]
+    answer = replica.session.delete(replica.address + "/api", timeout=5)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+
+
+def test_health_is_answered_while_the_predictor_is_busy(serve):
+    replica = serve(
+        """
+        import time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                time.sleep(2)
+                return "done"
+        """
+    )
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(replica.post().text))
+    thread.start()
+    eventually(lambda: replica.get().json()["in_flight"] == 1)
+    assert replica.get().status_code == 200
+    assert not answers
+    thread.join()
+    assert answers == ["done"]
+
+
+def test_not_ready_until_the_predictor_is_built(serve, tmp_path):
+    gate = tmp_path / "gate"
+    replica = serve(
+        f"""
+        import os, time
+        class PythonPredictor:
+            def __init__(self, config):
+                while not os.path.exists({str(gate)!r}):
+                    time.sleep(0.01)
+            def predict(self):
+                return "ok"
+        """,
+        ready=False,
+    )
+    replica.wait_for("listening")
+    answer = replica.get()
+    assert answer.status_code == 503
+    assert answer.json()["state"] == "starting"
+    assert replica.get("/healthz").status_code == 200
+    refused = replica.post()
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    gate.touch()
+    replica.wait_for("ready")
+    assert replica.get().status_code == 200
+    assert replica.post().text == "ok"
+
+
+BROKEN = {
+    "raises": ("def __init__(self, config): raise ValueError('no weights')", "ValueError: no weights"),
+    "signature": ("def __init__(self): pass", "PredictorError: PythonPredictor.__init__ must take config"),
+    "argument": ("def __init__(self, config): pass\n    def predict(self, body): pass", "takes body; possible are"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_predictor_that_cannot_be_built_ends_the_replica(serve, tmp_path, case):
+    body, reason = BROKEN[case]
+    log = tmp_path / "termination"
+    code = (
+        f"class PythonPredictor:\n    {body}\n    def predict(self): pass\n"
+        if "predict(" not in body
+        else (f"class PythonPredictor:\n    {body}\n")
+    )
+    project = write_project(tmp_path / "broken", code)
+    spec = json.loads((project / "cortex.yaml").read_text())[0]
+    environ = {
+        "CORTEX_SPEC": json.dumps(spec),
+        "CORTEX_PROJECT": str(project),
+        "CORTEX_LISTEN": "127.0.0.1:0",
+        "CORTEX_TERMINATION_LOG": str(log),
+    }
+    with running([], environ, ready=False) as replica:
+        assert replica.process.wait(20) == 1
+        replica.stop()
+        last = replica.lines[-1]
+        assert last["event"] == "fatal"
+        assert reason in last["message"]
+        assert log.read_text().strip() == last["message"]
+        [text] = replica.messages(event="traceback")
+        assert "cortex_serving/" not in text
+
+
+def test_print_logging_and_child_output_are_json_lines(serve):
+    replica = serve(
+        """
+        import logging, os, sys
+        class PythonPredictor:
+            def __init__(self, config):
+                print("building", end="")
+                print(" now")
+            def predict(self, payload):
+                print("printed")
+                logging.getLogger("mine").info("logged %d", 1)
+                os.system("echo from a child")
+                print("to stderr", file=sys.stderr)
+                return payload
+        """
+    )
+    replica.post(1, headers={"X-Request-Id": "r-1"})
+    eventually(lambda: replica.messages(message="from a child"))
+    assert replica.stop() == 0
+    assert replica.messages(source="stdout", worker=0)[0] == "building now"
+    assert replica.messages(request_id="r-1", source="stdout") == ["printed"]
+    assert replica.messages(request_id="r-1", source="stderr") == ["to stderr"]
+    assert replica.messages(request_id="r-1", logger="mine", level="INFO") == ["logged 1"]
+    assert not replica.broken
+
+
+def test_sigterm_finishes_what_has_arrived(serve):
+    replica = serve(
+        """
+        import time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                time.sleep(0.5)
+                return str(payload)
+        """
+    )
+    answers = []
+    threads = [threading.Thread(target=lambda n=n: answers.append(replica.post(n).text)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: replica.get().json()["in_flight"] == 4)
+    replica.process.send_signal(signal.SIGTERM)
+    replica.wait_for("draining")
+    unready = replica.get()
+    assert (unready.status_code, unready.json()["state"]) == (503, "draining")
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == ["0", "1", "2", "3"]
+    assert replica.stop() == 0
+    assert replica.lines[-1]["event"] == "stopped"
+
+
+def test_a_dead_worker_is_replaced(serve):
+    replica = serve(
+        """
+        import os
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                return str(os.getpid())
+        """,
+        processes_per_replica=2,
+    )
+    victim = int(replica.post().text)
+    os.kill(victim, signal.SIGKILL)
+    replica.wait_for("worker_died")
+    assert replica.get().json()["restarts"] == 1
+    replica.wait_for("worker_ready")
+    eventually(lambda: replica.get().json()["workers"] == ["ready", "ready"])
+    seen = set()
+    eventually(lambda: seen.add(_fresh(replica)) or len(seen) == 2)
+    assert victim not in seen
+
+
+def _fresh(replica) -> int:
+    replica.session.close()
+    return int(replica.post().text)
+
+
+def test_a_crash_loop_ends_the_replica(serve):
+    replica = serve(
+        """
+        import os, sys
+        class PythonPredictor:
+            def __init__(self, config):
+                sys.__stderr__.write("library says: out of cheese\\n")
+                os.abort()
+            def predict(self): pass
+        """,
+        ready=False,
+    )
+    assert replica.process.wait(60) == 1
+    replica.stop()
+    assert "workers died within" in replica.lines[-1]["message"]
+    assert any("Fatal Python error: Aborted" in text for text in replica.messages(source="stderr"))
+
+
+def test_post_predict_runs_after_the_response(serve, tmp_path):
+    mark = tmp_path / "mark"
+    replica = serve(
+        f"""
+        import time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                return [payload]
+            def post_predict(self, response, payload):
+                time.sleep(0.3)
+                open({str(mark)!r}, "w").write(repr((response, payload)))
+        """
+    )
+    start = time.monotonic()
+    assert replica.post(5).json() == [5]
+    assert not mark.exists(), f"post_predict delayed the response: {time.monotonic() - start} s"
+    eventually(mark.exists)
+    eventually(lambda: mark.read_text() == "([5], 5)")
+
+
+def test_env_file_and_working_folder(serve, tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / ".env").write_text("# comment\nexport GREETING='hello'\n")
+    (project / "data.txt").write_text("there")
+    replica = serve(
+        """
+        import os
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                return os.environ["GREETING"] + " " + open("data.txt").read()
+        """
+    )
+    assert replica.post().text == "hello there"
+
+
+def test_usage_errors_are_one_line(tmp_path: Path):
+    with running([str(tmp_path)], ready=False) as replica:
+        assert replica.process.wait(20) == 1
+        replica.stop()
+        [text] = replica.broken
+        assert b"cortex.yaml" in text
