@@ -1,0 +1,52 @@
+"""Where one endpoint lies below another, the longer one's rule must be looked at first."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex_cdk.deploy.priorities import HIGHEST, LOWEST, Rule, lies_below, priority_for
+from cortex_cdk.errors import DeployError
+
+endpoints = st.lists(st.sampled_from(["a", "b", "ab", "v1"]), min_size=1, max_size=5).map(lambda p: "/" + "/".join(p))
+
+
+@given(st.lists(endpoints, unique=True, max_size=40))
+def test_rules_made_one_after_another_are_unique_and_nested_ones_come_first(wanted):
+    rules: list[Rule] = []
+    for endpoint in wanted:
+        rules.append(Rule(endpoint, priority_for(endpoint, None, rules)))
+    priorities = [rule.priority for rule in rules]
+    assert len(set(priorities)) == len(priorities)
+    assert all(LOWEST <= priority <= HIGHEST for priority in priorities)
+    for inner in rules:
+        for outer in rules:
+            if lies_below(inner.endpoint, outer.endpoint):
+                assert inner.priority < outer.priority
+
+
+@given(st.lists(endpoints, unique=True, min_size=1, max_size=20), st.data())
+def test_a_rule_that_lives_keeps_its_number(wanted, data):
+    rules: list[Rule] = []
+    for endpoint in wanted:
+        rules.append(Rule(endpoint, priority_for(endpoint, None, rules)))
+    one = data.draw(st.sampled_from(rules))
+    others = [rule for rule in rules if rule != one]
+    assert priority_for(one.endpoint, one.priority, others) == one.priority
+
+
+def test_a_rule_whose_new_endpoint_nests_gets_a_number_that_fits():
+    assert priority_for("/a/b", 30_000, [Rule("/a", 25_000)]) < 25_000
+
+
+def test_an_endpoint_is_given_once():
+    with pytest.raises(DeployError, match="the endpoint /iris is taken"):
+        priority_for("/iris", None, [Rule("/iris", 7)])
+
+
+def test_a_full_gap_is_told():
+    with pytest.raises(DeployError, match="no listener rule priority is left"):
+        priority_for("/a/b", None, [Rule("/a", 2), Rule("/a/b/c", 1)])
+
+
+def test_a_name_that_only_begins_alike_does_not_nest():
+    assert not lies_below("/iris-2", "/iris")
