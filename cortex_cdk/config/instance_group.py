@@ -102,7 +102,7 @@ class Spot(Section):
 
 
 class InstanceGroup(Section):
-    """Instances of the same kind, added and removed as replicas need them (an Auto Scaling group and capacity provider)."""
+    """Instances of one kind, added and removed as replicas need them: an Auto Scaling group and capacity provider."""
 
     name: Annotated[
         str,

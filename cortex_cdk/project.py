@@ -1,0 +1,295 @@
+"""The project: the folder of the configuration file, packed for the cluster.
+
+    folder -> collect   ignore rules, limits: which files belong to the project
+           -> archive   a zip with the same bytes for the same content, and the digest that names it
+
+The digest covers names, contents and execute permissions, nothing else: modification times, other permissions, the
+order of the file system and the machine do not matter, so an unchanged project is never uploaded twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import pathspec
+
+from cortex_cdk.errors import ProjectError
+
+IGNORE_FILE = ".cortexignore"
+MIB = 2**20
+# Hard limits of Cortex, for one file and for all together.
+MOST_BYTES = 512 * MIB
+# Ours: links inside a project can multiply its files without end.
+MOST_FILES = 100_000
+# From here on Cortex asked before it uploaded.
+MANY_BYTES = 10 * MIB
+MANY_FILES = 1000
+
+_COMPILED = (".pyc", ".pyo", ".pyd")
+_OLDEST_TIME = (1980, 1, 1, 0, 0, 0)  # The first that a zip can hold.
+_CHUNK = MIB
+_ASIDE = f"put it into {IGNORE_FILE} if replicas do not need it"
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    """One file of the project.
+
+    Attributes:
+        name: Path in the project, with ``/`` between its parts.
+        source: Where its content is read (the target, for a link).
+        size: Bytes when it was found.
+        executable: Whether its owner may execute it.
+    """
+
+    name: str
+    source: Path
+    size: int
+    executable: bool
+
+
+@dataclass(frozen=True)
+class ProjectFiles:
+    """The files of a project, sorted by name."""
+
+    root: Path
+    files: tuple[ProjectFile, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes every deployment of this project slow."""
+        found = [f"{file.name} has {_mib(file.size)}; {_ASIDE}" for file in self.files if file.size >= MANY_BYTES]
+        if len(self.files) >= MANY_FILES:
+            found.append(f"the project has {len(self.files)} files; put what replicas do not need into {IGNORE_FILE}")
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class ProjectArchive:
+    """A packed project.
+
+    Attributes:
+        path: The zip.
+        digest: SHA-256 of the content, in hexadecimal; the same for the same content everywhere.
+        size: Bytes of the zip.
+        file_count: Files in it.
+        warnings: What makes every deployment of this project slow.
+    """
+
+    path: Path
+    digest: str
+    size: int
+    file_count: int
+    warnings: tuple[str, ...]
+
+
+class Exclusions:
+    """Which files of a folder do not belong to the project (rules of Cortex; reference ``cortex.md`` 1.5).
+
+    Args:
+        root: The project's folder.
+        config_path: The configuration file that is deployed; it is no part of the project.
+
+    Raises:
+        ProjectError: ``.cortexignore`` cannot be read or has a pattern that means nothing.
+    """
+
+    def __init__(self, root: Path, config_path: Path) -> None:
+        self._root = root
+        self._config = os.path.realpath(config_path)
+        self._ignored = _read_ignore_file(root / IGNORE_FILE)
+
+    def file(self, name: str) -> bool:
+        """Whether a file is left out, given its path in the project; the folders around it are not looked at."""
+        base = PurePosixPath(name).name
+        if base == ".env":
+            return False
+        if base.startswith((".", "cortex-debug-")) or base.endswith(_COMPILED):
+            return True
+        # realpath rather than resolve: the latter fails for links that name themselves.
+        return self._ignored.match_file(name) or os.path.realpath(self._root / name) == self._config
+
+    def folder(self, name: str) -> bool:
+        """Whether a folder is left out with all that it holds."""
+        base = PurePosixPath(name).name
+        if base.startswith((".", "cortex-debug-")) or base == "__pycache__" or self._ignored.match_file(f"{name}/"):
+            return True
+        # A virtual environment works on the machine that made it alone.
+        return (self._root / name / "pyvenv.cfg").is_file()
+
+    def path(self, name: str) -> bool:
+        """Whether a file, or one of the folders around it, is left out."""
+        folders = [str(parent) for parent in PurePosixPath(name).parents if str(parent) != "."]
+        return any(self.folder(folder) for folder in folders) or self.file(name)
+
+
+def collect(root: Path, config_path: Path) -> ProjectFiles:
+    """Find the files of a project. Reads no content.
+
+    Links are followed while they stay in the project. Sockets, pipes, devices and empty folders are left out.
+
+    Args:
+        root: The project's folder.
+        config_path: The configuration file that is deployed.
+
+    Raises:
+        ProjectError: The folder is never a project (home, /), a link leads out of it, something cannot be read or
+            named, or it is larger than ``MOST_BYTES``.
+    """
+    root = root.resolve()
+    _refuse_top_level(root)
+    exclusions = Exclusions(root, config_path)
+    try:
+        found = list(itertools.islice(_walk(root, "", exclusions, (root,)), MOST_FILES + 1))
+    except OSError as error:
+        raise ProjectError(f"{error.filename} cannot be read: {error.strerror}", hint=_ASIDE) from error
+    if len(found) > MOST_FILES:
+        raise ProjectError(f"the project {root} has more than {MOST_FILES} files", hint=_ASIDE)
+    files = tuple(sorted(found, key=lambda file: file.name))
+    project = ProjectFiles(root, files)
+    for file in files:
+        if file.size > MOST_BYTES:
+            raise ProjectError(f"{file.name} has {_mib(file.size)}, more than {_mib(MOST_BYTES)}", hint=_TOO_LARGE)
+    if project.size > MOST_BYTES:
+        message = f"the project {root} has {_mib(project.size)}, more than {_mib(MOST_BYTES)}"
+        raise ProjectError(message, hint=_TOO_LARGE, details=_largest(files))
+    return project
+
+
+def archive(project: ProjectFiles, destination: Path) -> ProjectArchive:
+    """Pack a project into ``destination``; at most a chunk of it is in memory at a time.
+
+    Raises:
+        ProjectError: A file vanished, changed or cannot be read, or the zip cannot be written.
+    """
+    partial = destination.with_name(f"{destination.name}.partial")
+    digest = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as packed:
+            for file in project.files:
+                digest.update(_add(packed, file))
+        partial.replace(destination)
+    except OSError as error:
+        raise ProjectError(f"the project cannot be packed: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    size = destination.stat().st_size
+    warnings = list(project.warnings)
+    if size >= MANY_BYTES:
+        warnings.append(
+            f"the packed project has {_mib(size)}; keep models on S3, and other things out by {IGNORE_FILE}"
+        )
+    return ProjectArchive(destination, digest.hexdigest(), size, len(project.files), tuple(warnings))
+
+
+_TOO_LARGE = f"keep models on S3 (predictor.model_path), and put what replicas do not need into {IGNORE_FILE}"
+
+
+def _read_ignore_file(file: Path) -> pathspec.GitIgnoreSpec:
+    if not file.is_file():
+        return pathspec.GitIgnoreSpec.from_lines([])
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8-sig").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{file} cannot be read: {error}") from error
+    except (ValueError, re.error) as error:
+        raise ProjectError(f"{file} has a pattern that means nothing: {error}") from error
+
+
+def _refuse_top_level(root: Path) -> None:
+    try:
+        home = Path.home().resolve()
+    except RuntimeError:
+        home = None
+    if root == root.parent or (home is not None and home.is_relative_to(root)):
+        message = f"{root} is not a project: everything in it would be uploaded"
+        raise ProjectError(message, hint="put the configuration file and the predictor into a folder of their own")
+    if not root.is_dir():
+        raise ProjectError(f"the project {root} is not a folder")
+
+
+def _walk(root: Path, folder: str, exclusions: Exclusions, around: tuple[Path, ...]) -> Iterator[ProjectFile]:
+    """The files below a folder; ``around`` are the real folders on the way to it, in which no link may end."""
+    for entry in os.scandir(around[-1]):
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if exclusions.folder(name) if entry.is_dir() else exclusions.file(name):
+            continue
+        _refuse_unspeakable(root, name)
+        source = _target(root, name) if entry.is_symlink() else around[-1] / entry.name
+        status = source.stat()
+        if stat.S_ISDIR(status.st_mode):
+            if source in around:
+                raise ProjectError(f"the link {name} leads to a folder that it is in itself", hint=_ASIDE)
+            yield from _walk(root, name, exclusions, (*around, source))
+        elif stat.S_ISREG(status.st_mode):
+            yield ProjectFile(name, source, status.st_size, bool(status.st_mode & stat.S_IXUSR))
+
+
+def _refuse_unspeakable(root: Path, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode(errors="surrogateescape")
+        raise ProjectError(f"the file name {shown!r} in {root} is not UTF-8", hint="rename the file") from None
+
+
+def _target(root: Path, name: str) -> Path:
+    try:
+        target = (root / name).resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise ProjectError(f"the link {name} leads nowhere", hint=f"remove the link, or {_ASIDE}") from None
+    if not target.is_relative_to(root):
+        hint = f"copy what it names into the project, or {_ASIDE}"
+        raise ProjectError(f"the link {name} leads out of the project, to {target}", hint=hint)
+    return target
+
+
+def _largest(files: tuple[ProjectFile, ...]) -> list[str]:
+    return [f"{_mib(file.size)}  {file.name}" for file in sorted(files, key=lambda file: -file.size)[:5]]
+
+
+def _add(packed: zipfile.ZipFile, file: ProjectFile) -> bytes:
+    """Copy one file into the zip; returns what it adds to the project's digest."""
+    entry = zipfile.ZipInfo(file.name, _OLDEST_TIME)
+    entry.create_system = 3  # Unix, on whatever system this runs: permissions are kept then.
+    entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    content = hashlib.sha256()
+    size = 0
+    with _open(file.source) as source, packed.open(entry, "w") as target:
+        while chunk := source.read(_CHUNK):
+            size += len(chunk)
+            content.update(chunk)
+            target.write(chunk)
+    if size != file.size:
+        raise ProjectError(f"{file.name} changed while it was packed", hint="deploy again")
+    # Fixed-size fields after the name, and no name has a zero byte: nothing can be read in two ways.
+    return file.name.encode() + b"\0" + (b"x" if file.executable else b"-") + content.digest()
+
+
+def _open(source: Path) -> BinaryIO:
+    """Open a file that was seen before, and refuse what took its place since (a link, a pipe)."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    stream = os.fdopen(os.open(source, flags), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise ProjectError(f"{source} changed while it was packed", hint="deploy again")
+    return stream
+
+
+def _mib(size: int) -> str:
+    return f"{size / MIB:.0f} MiB" if size >= 10 * MIB else f"{size / MIB:.1f} MiB"
