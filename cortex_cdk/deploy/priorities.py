@@ -1,21 +1,22 @@
 """Which priority a listener rule gets.
 
 A rule matches its endpoint and everything below it, and the load balancer takes the first match by
-priority. So where one endpoint lies below another, the longer one must have the lower number; apart from
-that, the numbers mean nothing. A rule that lives keeps its number.
+priority. So where one endpoint lies below another, the longer one must have the lower number. Every depth
+(the number of segments of an endpoint) has a band of numbers of its own, the deeper the lower: whatever
+nests is in order, whenever it is deployed, and a rule that lives keeps its number.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.errors import DeployError
 
-# An ALB accepts 1 to 50000. New rules start in the middle, which leaves room below for endpoints nested in them.
-LOWEST, START, HIGHEST = 1, 25_000, 50_000
+# An ALB accepts 1 to 50000. An endpoint of at most 127 characters has at most 63 segments.
+HIGHEST, MAX_DEPTH = 50_000, 63
+BAND = HIGHEST // MAX_DEPTH
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,10 @@ class Rule:
     priority: int
 
 
-def lies_below(endpoint: str, other: str) -> bool:
-    """Whether requests for ``endpoint`` would also match a rule for ``other``."""
-    return endpoint.startswith(other.rstrip("/") + "/")
+def band(endpoint: str) -> range:
+    """The numbers that rules for endpoints of that depth may have."""
+    depth = endpoint.count("/")
+    return range(HIGHEST - depth * BAND + 1, HIGHEST - (depth - 1) * BAND + 1)
 
 
 def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int:
@@ -43,7 +45,7 @@ def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int
         ``kept`` if it still does, else a free one.
 
     Raises:
-        DeployError: The endpoint is taken, or no number is left between the rules that it nests with.
+        DeployError: The endpoint is taken, or no number of its band is left.
     """
     others = list(others)
     if any(rule.endpoint == endpoint for rule in others):
@@ -51,19 +53,16 @@ def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int
             f"the endpoint {endpoint} is taken by another API of this cluster",
             hint="choose another networking.endpoint",
         )
-    above = max((r.priority for r in others if lies_below(r.endpoint, endpoint)), default=LOWEST - 1)
-    below = min((r.priority for r in others if lies_below(endpoint, r.endpoint)), default=HIGHEST + 1)
-    if kept is not None and above < kept < below:
-        return kept
     taken = {rule.priority for rule in others}
-    upwards = range(max(above + 1, min(START, below)), below)
-    downwards = range(min(below, START) - 1, above, -1)
-    for candidate in itertools.chain(upwards, downwards):
+    allowed = band(endpoint)
+    if kept is not None and kept in allowed and kept not in taken:
+        return kept
+    for candidate in allowed:
         if candidate not in taken:
             return candidate
     raise DeployError(
         f"no listener rule priority is left for {endpoint}",
-        hint="delete and deploy again an API whose endpoint nests with it",
+        hint="choose an endpoint with more or fewer segments, or another cluster",
     )
 
 

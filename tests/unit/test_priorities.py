@@ -4,10 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.deploy.priorities import HIGHEST, LOWEST, Rule, lies_below, priority_for
+from cortex_cdk.deploy.priorities import HIGHEST, MAX_DEPTH, Rule, band, priority_for
 from cortex_cdk.errors import DeployError
 
 endpoints = st.lists(st.sampled_from(["a", "b", "ab", "v1"]), min_size=1, max_size=5).map(lambda p: "/" + "/".join(p))
+
+
+def lies_below(endpoint, other):
+    return endpoint.startswith(other + "/")
 
 
 @given(st.lists(endpoints, unique=True, max_size=40))
@@ -17,7 +21,7 @@ def test_rules_made_one_after_another_are_unique_and_nested_ones_come_first(want
         rules.append(Rule(endpoint, priority_for(endpoint, None, rules)))
     priorities = [rule.priority for rule in rules]
     assert len(set(priorities)) == len(priorities)
-    assert all(LOWEST <= priority <= HIGHEST for priority in priorities)
+    assert all(1 <= priority <= HIGHEST for priority in priorities)
     for inner in rules:
         for outer in rules:
             if lies_below(inner.endpoint, outer.endpoint):
@@ -34,8 +38,13 @@ def test_a_rule_that_lives_keeps_its_number(wanted, data):
     assert priority_for(one.endpoint, one.priority, others) == one.priority
 
 
-def test_a_rule_whose_new_endpoint_nests_gets_a_number_that_fits():
-    assert priority_for("/a/b", 30_000, [Rule("/a", 25_000)]) < 25_000
+def test_a_rule_whose_endpoint_is_nested_deeper_moves_to_a_number_that_fits():
+    kept = priority_for("/b", None, [])
+    assert priority_for("/a/b", kept, [Rule("/a", 49_900)]) < 49_900
+
+
+def test_the_deepest_endpoint_has_numbers_too():
+    assert min(band("/a" * MAX_DEPTH)) >= 1
 
 
 def test_an_endpoint_is_given_once():
@@ -43,10 +52,7 @@ def test_an_endpoint_is_given_once():
         priority_for("/iris", None, [Rule("/iris", 7)])
 
 
-def test_a_full_gap_is_told():
+def test_a_full_band_is_told():
+    rules = [Rule(f"/a{number}", number) for number in band("/a")]
     with pytest.raises(DeployError, match="no listener rule priority is left"):
-        priority_for("/a/b", None, [Rule("/a", 2), Rule("/a/b/c", 1)])
-
-
-def test_a_name_that_only_begins_alike_does_not_nest():
-    assert not lies_below("/iris-2", "/iris")
+        priority_for("/a", None, rules)
