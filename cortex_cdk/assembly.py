@@ -25,15 +25,13 @@ from pydantic.alias_generators import to_pascal
 
 from cortex_cdk import names
 from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.config.instance_group import Accelerator
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import ClusterError, DeployError
 
 REQUEST_VARIABLE = "CORTEX_SYNTHESIS_REQUEST"
 OUTDIR_VARIABLE = "CDK_OUTDIR"
 SYNTHESIS_TIMEOUT_S = 120.0
-
-Accelerator = Literal["cpu", "gpu", "inf"]
-
 
 class ProviderResource(BaseModel):
     """One instance group, as the stacks of APIs need it.
@@ -118,7 +116,7 @@ class ClusterResources(BaseModel):
         for provider in self.providers:
             if provider.accelerator == accelerator:
                 return provider
-        if accelerator == "cpu" and self.providers:
+        if accelerator == "none":
             return self.providers[0]
         raise DeployError(
             f"cluster {self.cluster} has no instance group for compute.{accelerator}",

@@ -59,8 +59,8 @@ class RealtimeApiStack(CortexStack):
         )
         alarms = ReplicaAlarms(self, "Alarms", cluster=cluster.cluster, api=api.name, target_group=target_group)
         service = self._service(spec, vpc, task, target_group)
-        # A replica writes its log from its first second; ECS refuses a target group that no rule leads to.
-        service.node.add_dependency(log_group, rule, alarms)
+        # ECS refuses a target group that no rule leads to; a replica needs its image and its log from its first second.
+        service.node.add_dependency(rule, task.execution_role, log_group, alarms)
         scale_with_load(service, api, target_group)
         self._outputs(spec, service, target_group)
 
@@ -103,7 +103,7 @@ class RealtimeApiStack(CortexStack):
         self, spec: ApiStackSpec, vpc: ec2.IVpc, task: ReplicaTask, target_group: elb.ApplicationTargetGroup
     ) -> ecs.Ec2Service:
         cluster, compute = spec.cluster, spec.api.compute
-        provider = cluster.provider_for("gpu" if compute.gpu else "inf" if compute.inf else "cpu")
+        provider = cluster.provider_for("gpu" if compute.gpu else "inf" if compute.inf else "none")
         service = ecs.Ec2Service(
             self,
             "Service",

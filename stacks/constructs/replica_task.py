@@ -39,6 +39,7 @@ class ReplicaTask(Construct):
 
     Attributes:
         definition: The task definition.
+        execution_role: What the ECS agent uses to start it.
     """
 
     def __init__(
@@ -53,12 +54,13 @@ class ReplicaTask(Construct):
     ) -> None:
         super().__init__(scope, id)
         api, cluster = spec.api, spec.cluster
+        self.execution_role = _execution_role(self, spec)
         self.definition = ecs.Ec2TaskDefinition(
             self,
             "Definition",
             family=names.task_family(cluster.cluster, api.name),
             network_mode=ecs.NetworkMode.BRIDGE,
-            execution_role=_execution_role(self, spec),
+            execution_role=self.execution_role,
             task_role=_task_role(self, spec),
             placement_constraints=[ecs.PlacementConstraint.distinct_instances()] if api.compute.inf else None,
         )
