@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cortex_cdk.config.cluster import Cluster
-
 from cortex_cdk import names
 from cortex_cdk.assembly import ClusterResources, ClusterStackSpec, SynthesisRequest, synthesize
 from cortex_cdk.cloud import Cloud
+from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.deploy import recovery
 from cortex_cdk.deploy.change_set import create_change_set
 from cortex_cdk.deploy.operation import run

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from cortex_cdk.project import ProjectArchive, archive, collect
-
 from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec, SynthesisRequest, synthesize
 from cortex_cdk.cloud import Cloud
-from cortex_cdk.config import Config, RealtimeApi
+from cortex_cdk.config import Config
 from cortex_cdk.deploy import assets, images, recovery
 from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.cluster import RunningCluster
@@ -29,6 +27,7 @@ from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.splitters import splitter_spec
 from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.errors import DeployError
+from cortex_cdk.project import ProjectArchive, archive, collect
 from cortex_cdk.services import describe_service
 
 # CloudFormation throttles accounts that change many stacks at once.
@@ -70,7 +69,7 @@ class Deployer:
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(collect(config.project_root, config.path), Path(folder) / "project.zip")
             self._ask_about(project)
-            plans = self._plan_apis(config.apis, project)
+            plans = self._plan_apis(config, project)
             if any(plan.action != NOTHING for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
@@ -85,12 +84,13 @@ class Deployer:
                     f"not deployed: {warning}", hint="list what is not needed in .cortexignore, or accept with --yes"
                 )
 
-    def _plan_apis(self, apis: Sequence[RealtimeApi], project: ProjectArchive) -> list[StackPlan]:
-        stacks = {api.networking.endpoint: self._usable(names.api_stack(self._cluster.name, api.name)) for api in apis}
+    def _plan_apis(self, config: Config, project: ProjectArchive) -> list[StackPlan]:
+        stack_of = {api.networking.endpoint: names.api_stack(self._cluster.name, api.name) for api in config.apis}
+        stacks = {endpoint: self._usable(stack) for endpoint, stack in stack_of.items()}
         priorities = self._priorities(stacks)
-        image_of = cache(lambda gpu: self._built_image(project.root, gpu))
+        image_of = cache(lambda gpu: self._built_image(config.project_root, gpu))
         plans = []
-        for api in apis:
+        for api in config.apis:
             endpoint = api.networking.endpoint
             service = describe_service(self._cloud, self._cluster.name, api.name)
             plan = plan_api(

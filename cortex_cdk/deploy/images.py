@@ -10,11 +10,11 @@ import hashlib
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cortex_serving.image import context_files
 
 from cortex_cdk import names
 from cortex_cdk.cloud import Cloud, error_code
@@ -53,42 +53,15 @@ def build_context(project_root: Path, *, gpu: bool) -> BuildContext:
         project_root: The project's folder; its ``requirements.txt`` counts, nothing else of it.
         gpu: Whether the image carries CUDA.
     """
+    files = {f"serving_image/{name}": path.read_bytes() for name, path in context_files().items()}
+    files["Dockerfile"] = files[f"serving_image/{DOCKERFILES[gpu]}"]
     requirements = project_root / REQUIREMENTS
-    source = serving_source()
-    files = {path.relative_to(source.parent).as_posix(): path.read_bytes() for path in _serving_files(source)}
-    files["Dockerfile"] = (source / DOCKERFILES[gpu]).read_bytes()
     files[REQUIREMENTS] = requirements.read_bytes() if requirements.is_file() else b""
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(f"{len(name)}:{name}:{len(content)}:".encode())
         digest.update(content)
     return BuildContext(files, digest.hexdigest()[:32])
-
-
-def serving_source() -> Path:
-    """The folder of the serving program's sources (``serving_image``).
-
-    Raises:
-        DeployError: The serving program is not installed from sources.
-    """
-    spec = find_spec("cortex_serving")
-    if spec and spec.origin:
-        root = Path(spec.origin).parent.parent
-        if (root / "pyproject.toml").is_file() and (root / DOCKERFILES[False]).is_file():
-            return root
-    raise DeployError(
-        "the sources of the serving program are not there, so no image can be built",
-        hint="install it from a checkout: pip install -e serving_image",
-    )
-
-
-def _serving_files(source: Path) -> Iterator[Path]:
-    yield source / "pyproject.toml"
-    yield from sorted(
-        path
-        for path in (source / "cortex_serving").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
-    )
 
 
 def find_image(cloud: Cloud, repository_uri: str, repository: str, tag: str) -> str | None:
