@@ -1,0 +1,125 @@
+"""The data plane of the local cloud: makes true what moto's back ends record.
+
+One thread looks at ECS services and the load balancer about four times a second, at once when woken, and
+more often while targets drain. What happens on its own (a process ends, a target's health changes) wakes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from cortex_cdk.localcloud.balancer import draining, routing, targets
+from cortex_cdk.localcloud.balancer.envoy import Envoy
+from cortex_cdk.localcloud.balancer.health import HealthChecker
+from cortex_cdk.localcloud.ecs import backend as ecs
+from cortex_cdk.localcloud.ecs.scheduler import Scheduler
+from cortex_cdk.localcloud.ecs.starter import Starter
+from cortex_cdk.localcloud.settings import Settings
+from cortex_cdk.localcloud.tasks import orphans
+from cortex_cdk.localcloud.tasks.driver import TaskDriver
+
+logger = logging.getLogger(__name__)
+
+TICK = 0.25
+DRAINING_TICK = 0.05
+STOP_TIMEOUT = 20.0
+"""Seconds that containers have to drain when the local cloud stops."""
+
+
+def install() -> None:
+    """Make moto create the models of this data plane.
+
+    To be called before moto's back ends are used or restored from a snapshot; more calls change nothing.
+    """
+    ecs.install()
+    targets.install()
+
+
+class DataPlane:
+    """Runs tasks, routes requests to them and keeps services at their desired count.
+
+    Args:
+        settings: Where the state is, which ports are taken (real ones, not 0), and how fast the clock runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        install()
+        self._settings = settings
+        self._woken = threading.Event()
+        self._closing = threading.Event()
+        self._envoy = Envoy(settings.state)
+        self._health = HealthChecker(settings.speed, self.wake)
+        self._driver = TaskDriver(settings.state, self.wake)
+        starter = Starter(self._driver, settings.control_port)
+        self._scheduler = Scheduler(self._driver, starter, self._health.wake)
+        self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
+
+    def start(self) -> None:
+        """Start everything, after moto's state has been restored.
+
+        Raises:
+            LocalCloudError: The load balancer does not start.
+        """
+        self._settings.state.mkdir(parents=True, exist_ok=True)
+        orphans.end_all(self._settings.state)
+        self._scheduler.recover()
+        self._envoy.start(self._table())
+        self._driver.open()
+        self._health.open()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the load balancer and every task; the recorded state keeps what shall run after the next start."""
+        self._closing.set()
+        self.wake()
+        self._thread.join()
+        self._health.close()
+        self._envoy.stop()
+        self._driver.close(STOP_TIMEOUT)
+
+    def wake(self) -> None:
+        """Look at everything now: something was changed."""
+        self._woken.set()
+
+    def metadata(self, task_id: str) -> dict[str, Any] | None:
+        """What the ECS task metadata endpoint (version 4, path ``/task``) says about a task; None if unknown."""
+        for backend in ecs.backends():
+            for task in backend.all_tasks():
+                if task.id == task_id:
+                    family, _, revision = task.task_definition_arn.rpartition("/")[2].partition(":")
+                    return {
+                        "Cluster": task.cluster_arn,
+                        "TaskARN": task.task_arn,
+                        "Family": family,
+                        "Revision": revision,
+                        "DesiredStatus": task.desired_status,
+                        "KnownStatus": task.last_status,
+                        "LaunchType": "EC2",
+                    }
+        return None
+
+    def _table(self) -> routing.Table:
+        return routing.read(self._settings.http_port)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            is_draining = False
+            try:
+                is_draining = self._tick()
+            except Exception:
+                # The loop must outlive a service that it cannot make sense of; the others go on.
+                logger.exception("The data plane could not finish a round.")
+            self._woken.wait(DRAINING_TICK if is_draining else TICK)
+            self._woken.clear()
+
+    def _tick(self) -> bool:
+        """Look at everything once. Returns whether targets are draining."""
+        self._scheduler.tick()
+        self._envoy.keep_alive()
+        self._envoy.apply(self._table())
+        if not draining.is_anything_draining():
+            return False
+        draining.remove_drained(self._envoy)
+        return True

@@ -1,0 +1,253 @@
+"""The ECS service scheduler: looks at what is, decides, acts, and writes down what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cortex_cdk.localcloud.balancer.targets import groups
+from cortex_cdk.localcloud.ecs import attachment
+from cortex_cdk.localcloud.ecs.backend import EcsBackend, backends
+from cortex_cdk.localcloud.ecs.rollout import Health, Replica, decide, failure_threshold, pause_before_start
+from cortex_cdk.localcloud.ecs.service import Service
+from cortex_cdk.localcloud.ecs.starter import Starter
+from cortex_cdk.localcloud.ecs.task import STOPPED_TASKS_KEPT, Task, now
+from cortex_cdk.localcloud.lock import STATE_LOCK
+from cortex_cdk.localcloud.tasks.driver import TaskDriver
+from cortex_cdk.localcloud.tasks.launch import CannotStartError, Exit
+
+RESTARTED = "The local cloud was restarted."
+
+
+@dataclass
+class _Pause:
+    """How often tasks of a deployment have failed in a row, and when the next may start."""
+
+    failures: int = 0
+    until: float = 0.0
+
+
+class Scheduler:
+    """Makes ECS services true.
+
+    Args:
+        driver: Runs the containers.
+        starter: Turns a task into a running container.
+        on_change: Called when targets were registered or deregistered.
+    """
+
+    def __init__(self, driver: TaskDriver, starter: Starter, on_change: Callable[[], None]) -> None:
+        self._driver = driver
+        self._starter = starter
+        self._on_change = on_change
+        self._pauses: dict[str, _Pause] = {}
+
+    def recover(self) -> None:
+        """Write down that no task of an earlier daemon runs any more. To be called once, before the first tick."""
+        with STATE_LOCK:
+            for group in groups():
+                group.registered.clear()
+            for backend in backends():
+                for task in backend.all_tasks():
+                    if task.last_status != "STOPPED":
+                        task.mark_stopped(
+                            exit_code=None, container_reason=None, reason=RESTARTED, stop_code="TerminationNotice"
+                        )
+
+    def tick(self) -> None:
+        """Look at everything once."""
+        with STATE_LOCK:
+            exits = {exit_.task_id: exit_ for exit_ in self._driver.exits()}
+            for backend in backends():
+                tasks = backend.all_tasks()
+                for task in tasks:
+                    self._follow(backend, task, exits.get(task.id))
+                for service in backend.all_services():
+                    mine = [task for task in tasks if is_of(task, service)]
+                    self._reconcile(backend, service, mine)
+                self._forget_stopped(backend)
+
+    def _follow(self, backend: EcsBackend, task: Task, ended: Exit | None) -> None:
+        """Take one task a step further towards what is wanted of it."""
+        if ended is not None:
+            self._ended(backend, task, ended)
+        elif task.last_status == "PROVISIONING" and task.is_wanted and not task.group.startswith("service:"):
+            self._start(backend, task)
+        elif not task.is_wanted and task.last_status != "STOPPED":
+            attachment.deregister(task)
+            if not attachment.is_attached(task):
+                task.last_status = "STOPPING"
+                self._driver.stop(task.id)
+
+    def _ended(self, backend: EcsBackend, task: Task, ended: Exit) -> None:
+        was_wanted = task.is_wanted
+        attachment.detach(task)
+        self._on_change()
+        task.mark_stopped(
+            exit_code=ended.code,
+            container_reason=ended.reason,
+            reason="Essential container in task exited",
+            stop_code="EssentialContainerExited",
+        )
+        if was_wanted:
+            self._count_failure(backend, task)
+
+    def _start(self, backend: EcsBackend, task: Task) -> bool:
+        """Start a task's container. Returns whether it runs."""
+        try:
+            self._starter.start(backend, task)
+        except CannotStartError as error:
+            task.mark_stopped(
+                exit_code=None, container_reason=str(error), reason=str(error), stop_code="TaskFailedToStart"
+            )
+            self._count_failure(backend, task)
+            return False
+        return True
+
+    def _count_failure(self, backend: EcsBackend, task: Task) -> None:
+        """Count a task that failed by itself, and trip the circuit breaker where that is due."""
+        service = next((service for service in backend.all_services() if is_of(task, service)), None)
+        if service is None:
+            return
+        deployment = next((d for d in service.deployments if d["id"] == task.started_by), None)
+        if deployment is None or deployment is not service.primary:
+            return
+        pause = self._pauses.setdefault(deployment["id"], _Pause())
+        pause.failures += 1
+        pause.until = time.monotonic() + pause_before_start(pause.failures)
+        if deployment["rolloutState"] != "IN_PROGRESS":
+            return
+        deployment["failedTasks"] += 1
+        breaker = service.circuit_breaker
+        if breaker.get("enable") and deployment["failedTasks"] >= failure_threshold(service.desired_count):
+            service.fail(last_words(task))
+
+    def _reconcile(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
+        wanted = [task for task in tasks if task.is_wanted]
+        if service.status == "DRAINING":
+            self._drain(service, tasks, wanted)
+            return
+        grace = service.health_check_grace_period_seconds
+        healths = {task.id: attachment.health(task, grace) for task in wanted}
+        primary = service.primary
+        replicas = [Replica(task.id, task.started_by == primary["id"], healths[task.id]) for task in wanted]
+        if primary["rolloutState"] != "FAILED":
+            decision = decide(service.desired_count, service.limits, replicas)
+            stopped = [task for task in wanted if task.id in decision.stop]
+            self._stop(backend, service, stopped, healths)
+            self._launch(backend, service, decision.start)
+        self._write_counts(service, tasks, healths)
+        self._notice_steady_state(service, replicas)
+
+    def _drain(self, service: Service, tasks: list[Task], wanted: list[Task]) -> None:
+        for task in wanted:
+            task.ask_to_stop(
+                f"Scaling activity initiated by (deployment {task.started_by})", "ServiceSchedulerInitiated"
+            )
+            self._follow_stop(task)
+        if all(task.last_status == "STOPPED" for task in tasks):
+            service.status = "INACTIVE"
+            service.deployments = []
+        self._write_counts(service, tasks, {})
+
+    def _stop(self, backend: EcsBackend, service: Service, tasks: list[Task], healths: dict[str, Health]) -> None:
+        for task in tasks:
+            failing = healths[task.id] is Health.FAILING
+            reason = f"Scaling activity initiated by (deployment {service.primary['id']})"
+            if failing:
+                reason = f"Task failed ELB health checks in (target-group {task.targets[0][0]})"
+                service.add_event(
+                    f"(service {service.name}) (port {task.port}) is unhealthy in "
+                    f"(target-group {task.targets[0][0]}) due to ({attachment.why(task)})"
+                )
+            task.ask_to_stop(reason, "ServiceSchedulerInitiated")
+            self._follow_stop(task)
+            service.add_event(f"(service {service.name}) has stopped 1 running tasks: (task {task.id}).")
+            if failing:
+                self._count_failure(backend, task)
+
+    def _follow_stop(self, task: Task) -> None:
+        attachment.deregister(task)
+        self._on_change()
+
+    def _launch(self, backend: EcsBackend, service: Service, count: int) -> None:
+        deployment = service.primary
+        pause = self._pauses.get(deployment["id"])
+        if not count or (pause and time.monotonic() < pause.until):
+            return
+        cluster = backend.clusters[service.cluster_name]
+        definition = backend.describe_task_definition(deployment["taskDefinition"])
+        strategy = service.capacity_provider_strategy
+        for _ in range(count):
+            obstacle = self._starter.obstacle(backend, definition)
+            if obstacle:
+                service.add_event(
+                    f"(service {service.name}) was unable to place a task because no container instance "
+                    f"met all of its requirements. Reason: {obstacle}"
+                )
+                return
+            task = Task(
+                cluster,
+                definition,
+                backend,
+                group=f"service:{service.name}",
+                started_by=deployment["id"],
+                launch_type=service.launch_type,
+                capacity_provider=strategy[0]["capacityProvider"] if strategy else None,
+                tags=list(service.tags) if service.propagate_tags == "SERVICE" else [],
+            )
+            backend.add_task(task)
+            if not self._start(backend, task):
+                return
+            service.add_event(f"(service {service.name}) has started 1 tasks: (task {task.id}).")
+            attachment.register(task, service)
+            self._on_change()
+
+    def _write_counts(self, service: Service, tasks: list[Task], healths: dict[str, Health]) -> None:
+        del healths
+        running = [task for task in tasks if task.last_status == "RUNNING"]
+        pending = [task for task in tasks if task.last_status in {"PROVISIONING", "PENDING"}]
+        service.running_count, service.pending_count = len(running), len(pending)
+        for deployment in service.deployments:
+            counts = {
+                "runningCount": sum(task.started_by == deployment["id"] for task in running),
+                "pendingCount": sum(task.started_by == deployment["id"] for task in pending),
+            }
+            if any(deployment[name] != value for name, value in counts.items()):
+                deployment.update(counts, updatedAt=now())
+        alive = {task.started_by for task in tasks if task.last_status != "STOPPED"}
+        service.deployments = [d for d in service.deployments if d["status"] == "PRIMARY" or d["id"] in alive]
+
+    def _notice_steady_state(self, service: Service, replicas: list[Replica]) -> None:
+        healthy = sum(replica.health is Health.HEALTHY and replica.current for replica in replicas)
+        steady = len(replicas) == healthy == service.desired_count
+        if steady:
+            self._pauses.pop(service.primary["id"], None)
+        if steady and service.primary["rolloutState"] == "IN_PROGRESS":
+            service.complete()
+        if steady and not service.is_steady:
+            service.add_event(f"(service {service.name}) has reached a steady state.")
+        service.is_steady = steady
+
+    def _forget_stopped(self, backend: EcsBackend) -> None:
+        for tasks in backend.tasks.values():
+            for arn, task in list(tasks.items()):
+                stopped_at = getattr(task, "stopped_at", None)
+                if stopped_at and (now() - stopped_at).total_seconds() > STOPPED_TASKS_KEPT:
+                    del tasks[arn]
+
+
+def is_of(task: Task, service: Service) -> bool:
+    """Whether a task belongs to a service."""
+    return task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name
+
+
+def last_words(task: Task) -> str:
+    """Why a task ended, in one line: the stopped reason, the exit code, and what the program itself said."""
+    container = task.containers[0]
+    text = task.stopped_reason or ""
+    if "exitCode" in container:
+        text += f" (exit code {container['exitCode']})"
+    reason = container.get("reason")
+    return f"{text}: {reason}" if reason and reason not in text else text

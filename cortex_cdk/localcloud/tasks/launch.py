@@ -1,0 +1,64 @@
+"""What is needed to run one container, and how it ended: plain values between the scheduler and the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+"""The reason that the ECS agent gives for a container that the kernel killed for its memory."""
+DEFAULT_STOP_TIMEOUT = 30.0
+"""Seconds between SIGTERM and SIGKILL where the container definition does not say (ECS_CONTAINER_STOP_TIMEOUT)."""
+
+
+@dataclass(frozen=True)
+class OutputLimits:
+    """How much of a container's output is kept (Docker's ``json-file`` driver).
+
+    Attributes:
+        max_bytes: Size at which the file is rotated.
+        max_files: How many files are kept, the current one included.
+    """
+
+    max_bytes: int = 10 * 1024 * 1024
+    max_files: int = 2
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One container to run.
+
+    Attributes:
+        task_id: The task that it belongs to; it names the task's folder.
+        command: Program and arguments. The program is looked up on the environment's ``PATH``.
+        environment: The complete environment, without the variables that name the task's own folder.
+        memory_limit: Bytes that the process tree may hold, or None.
+        stop_timeout: Seconds between SIGTERM and SIGKILL.
+        output: How much of its output is kept.
+    """
+
+    task_id: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    memory_limit: int | None = None
+    stop_timeout: float = DEFAULT_STOP_TIMEOUT
+    output: OutputLimits = OutputLimits()
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container ended.
+
+    Attributes:
+        task_id: Its task.
+        code: Exit code as Docker reports it: 128 + signal for a process that a signal ended.
+        reason: ``OUT_OF_MEMORY``, or what the program wrote to its termination log, or None.
+    """
+
+    task_id: str
+    code: int
+    reason: str | None
+
+
+class CannotStartError(Exception):
+    """A container cannot be started; the message is what ECS reports as the reason."""

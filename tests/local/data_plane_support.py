@@ -1,0 +1,220 @@
+"""A small cluster in moto with the data plane behind it, for tests that run real processes and a real Envoy."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.moto_api._internal.managed_state_model import ManagedState  # noqa: F401 - loads moto's registry
+from moto.server import ThreadedMotoServer
+
+from cortex_cdk.localcloud import images
+from cortex_cdk.localcloud.data_plane import DataPlane, install
+from cortex_cdk.localcloud.ports import Ports, resolve
+from cortex_cdk.localcloud.settings import Settings
+
+REGION = "us-east-1"
+REPOSITORY = "cortex-test"
+IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:v1"
+SERVER = Path(__file__).with_name("replica.py")
+
+
+def until(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+    """Wait for a condition; its value, or a failure that names it."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {timeout} s: {condition}")
+
+
+@dataclass
+class Cloud:
+    """A running data plane with one load balancer and one ECS cluster."""
+
+    settings: Settings
+    control: str
+    plane: DataPlane
+    listener: str = ""
+    groups: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.control,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+
+    def prepare(self) -> None:
+        """Make the cluster, the repository, the load balancer."""
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        zones = ("a", "b")
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]
+            for n, zone in enumerate(zones)
+        ]
+        self.vpc = vpc
+        self.client("ecs").create_cluster(clusterName="main")
+        self.client("ecr").create_repository(repositoryName=REPOSITORY)
+        images.put(REGION, REPOSITORY, "v1", Path(sys.executable).parent, ["python", str(SERVER)])
+        elb = self.client("elbv2")
+        balancer = elb.create_load_balancer(Name="main", Subnets=[s["SubnetId"] for s in subnets])
+        self.balancer = balancer["LoadBalancers"][0]["LoadBalancerArn"]
+        fixed = {"StatusCode": "404", "ContentType": "application/json", "MessageBody": '{"error": "no such API"}'}
+        self.listener = elb.create_listener(
+            LoadBalancerArn=self.balancer,
+            Protocol="HTTP",
+            Port=80,
+            DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": fixed}],
+        )["Listeners"][0]["ListenerArn"]
+
+    def group(self, name: str, **attributes: str) -> str:
+        elb = self.client("elbv2")
+        arn = elb.create_target_group(
+            Name=name,
+            Protocol="HTTP",
+            Port=8888,
+            VpcId=self.vpc,
+            TargetType="instance",
+            HealthCheckPath="/ready",
+            HealthCheckIntervalSeconds=6,
+            HealthCheckTimeoutSeconds=2,
+            HealthyThresholdCount=2,
+            UnhealthyThresholdCount=2,
+        )["TargetGroups"][0]["TargetGroupArn"]
+        wanted = {"deregistration_delay.timeout_seconds": "30", **attributes}
+        elb.modify_target_group_attributes(
+            TargetGroupArn=arn, Attributes=[{"Key": key, "Value": value} for key, value in wanted.items()]
+        )
+        self.groups[name] = arn
+        return arn
+
+    def rule(self, priority: int, *paths: str, weights: dict[str, int]) -> str:
+        targets = [{"TargetGroupArn": self.groups[name], "Weight": weight} for name, weight in weights.items()]
+        arn: str = self.client("elbv2").create_rule(
+            ListenerArn=self.listener,
+            Priority=priority,
+            Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": list(paths)}}],
+            Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": targets}}],
+        )["Rules"][0]["RuleArn"]
+        self.plane.wake()
+        return arn
+
+    def definition(self, family: str = "api", *, image: str = IMAGE, memory: int = 256, **environment: str) -> str:
+        arn: str = self.client("ecs").register_task_definition(
+            family=family,
+            networkMode="bridge",
+            requiresCompatibilities=["EC2"],
+            containerDefinitions=[
+                {
+                    "name": "api",
+                    "image": image,
+                    "memory": memory,
+                    "essential": True,
+                    "stopTimeout": 2,
+                    "command": ["python", str(SERVER)],
+                    "portMappings": [{"containerPort": 8888}],
+                    "environment": [{"name": name, "value": value} for name, value in environment.items()],
+                }
+            ],
+        )["taskDefinition"]["taskDefinitionArn"]
+        return arn
+
+    def service(self, name: str, definition: str, desired: int = 1, **options: Any) -> dict[str, Any]:
+        service: dict[str, Any] = self.client("ecs").create_service(
+            cluster="main",
+            serviceName=name,
+            taskDefinition=definition,
+            desiredCount=desired,
+            loadBalancers=[{"targetGroupArn": self.groups[name], "containerName": "api", "containerPort": 8888}],
+            **options,
+        )["service"]
+        self.plane.wake()
+        return service
+
+    def update(self, name: str, **changes: Any) -> dict[str, Any]:
+        service: dict[str, Any] = self.client("ecs").update_service(cluster="main", service=name, **changes)["service"]
+        self.plane.wake()
+        return service
+
+    def describe(self, name: str) -> dict[str, Any]:
+        (service,) = self.client("ecs").describe_services(cluster="main", services=[name])["services"]
+        return dict(service)
+
+    def wait_for_rollout(self, name: str, state: str = "COMPLETED", timeout: float = 20.0) -> dict[str, Any]:
+        def reached() -> dict[str, Any] | None:
+            service = self.describe(name)
+            return service if service["deployments"][0]["rolloutState"] == state else None
+
+        result: dict[str, Any] = until(reached, timeout)
+        return result
+
+    def tasks(self, name: str, status: str = "RUNNING") -> list[dict[str, Any]]:
+        ecs = self.client("ecs")
+        arns = ecs.list_tasks(cluster="main", serviceName=name, desiredStatus=status)["taskArns"]
+        return list(ecs.describe_tasks(cluster="main", tasks=arns)["tasks"]) if arns else []
+
+    def health(self, name: str) -> list[dict[str, Any]]:
+        answer = self.client("elbv2").describe_target_health(TargetGroupArn=self.groups[name])
+        return list(answer["TargetHealthDescriptions"])
+
+    def get(self, path: str, *, method: str = "GET", body: bytes | None = None, headers: Any = None) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.http_port, timeout=30)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            response = connection.getresponse()
+            content = response.read()
+        finally:
+            connection.close()
+        try:
+            return response.status, json.loads(content)
+        except ValueError:
+            return response.status, content.decode()
+
+
+@contextmanager
+def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
+    """A cloud that is stopped at the end, whatever happens."""
+    install()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0), None)
+    settings = Settings(state=state, control_port=port, http_port=ports.http, speed=speed)
+    plane = DataPlane(settings)
+    plane.start()
+    try:
+        result = Cloud(settings, f"http://{host}:{port}", plane)
+        result.prepare()
+        yield result
+    finally:
+        plane.stop()
+        boto3.client(
+            "sts",
+            region_name=REGION,
+            endpoint_url=f"http://{host}:{port}",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+        ).close()
+        _reset(port)
+        server.stop()
+
+
+def _reset(port: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("POST", "/moto-api/reset")
+    connection.getresponse().read()
+    connection.close()
