@@ -33,6 +33,7 @@ REQUEST_VARIABLE = "CORTEX_SYNTHESIS_REQUEST"
 OUTDIR_VARIABLE = "CDK_OUTDIR"
 SYNTHESIS_TIMEOUT_S = 120.0
 
+
 class ProviderResource(BaseModel):
     """One instance group, as the stacks of APIs need it.
 
@@ -47,6 +48,18 @@ class ProviderResource(BaseModel):
     group: str
     capacity_provider: str
     accelerator: Accelerator
+
+
+def provider_resources(cluster: Cluster) -> tuple[ProviderResource, ...]:
+    """The instance groups of a cluster, in order."""
+    return tuple(
+        ProviderResource(
+            group=group.name,
+            capacity_provider=names.capacity_provider(cluster.name, group.name),
+            accelerator=group.accelerator,
+        )
+        for group in cluster.instance_groups
+    )
 
 
 class ClusterResources(BaseModel):

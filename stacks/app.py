@@ -1,4 +1,7 @@
-"""Entry point of the CDK app (``cdk.json``, and the child process of ``cortex_cdk.assembly.synthesize``)."""
+"""Entry point of the CDK app: for ``cortex_cdk.assembly.synthesize``, and for the stock toolkit (``cdk.json``).
+
+With a synthesis request in the environment exactly its stacks are made; without one, what ``stacks.toolkit`` says.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,26 @@ from pathlib import Path
 import aws_cdk as cdk
 
 from cortex_cdk.assembly import (
-    OUTDIR_VARIABLE,
     REQUEST_VARIABLE,
     ApiStackSpec,
     ClusterStackSpec,
-    SplitterStackSpec,
     StackSpec,
     SynthesisRequest,
 )
+from stacks import toolkit
 from stacks.cluster import ClusterStack
 from stacks.feature_flags import FEATURE_FLAGS
 from stacks.realtime_api import RealtimeApiStack
 from stacks.traffic_splitter import TrafficSplitterStack
+
+
+def make_app(outdir: str | None = None) -> cdk.App:
+    """An app with our feature flags that reports nothing to AWS.
+
+    Args:
+        outdir: Where the cloud assembly goes; by default where ``CDK_OUTDIR`` says.
+    """
+    return cdk.App(analytics_reporting=False, context=FEATURE_FLAGS, outdir=outdir)
 
 
 def add_stack(app: cdk.App, spec: StackSpec) -> cdk.Stack:
@@ -29,5 +40,24 @@ def add_stack(app: cdk.App, spec: StackSpec) -> cdk.Stack:
         return ClusterStack(app, spec)
     if isinstance(spec, ApiStackSpec):
         return RealtimeApiStack(app, spec)
-    assert isinstance(spec, SplitterStackSpec)
     return TrafficSplitterStack(app, spec)
+
+
+def main() -> None:
+    """Synthesize what is asked for. A failure ends with one line on standard error: its cause."""
+    try:
+        app = make_app()
+        request_file = os.environ.get(REQUEST_VARIABLE)
+        if request_file:
+            specs = SynthesisRequest.model_validate_json(Path(request_file).read_text()).stacks
+        else:
+            specs = toolkit.specifications(app.node.try_get_context)
+        for spec in specs:
+            add_stack(app, spec)
+        app.synth()
+    except Exception as error:
+        sys.exit(str(error).strip().partition("\n")[0])
+
+
+if __name__ == "__main__":
+    main()

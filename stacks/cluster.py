@@ -10,8 +10,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cortex_cdk import names
-from cortex_cdk.assembly import ClusterStackSpec, ProviderResource
-from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.assembly import ClusterStackSpec, provider_resources
+from cortex_cdk.config import Cluster
 from stacks.constructs.cluster_dashboard import ClusterDashboard
 from stacks.constructs.cortex_stack import CortexStack, acknowledge, tags_of
 from stacks.constructs.image_builder import ImageBuilder
@@ -63,7 +63,9 @@ class ClusterStack(CortexStack):
             vpc=network.vpc,
             container_insights_v2=ecs.ContainerInsights.DISABLED,
         )
-        acknowledge(ecs_cluster, "AwsSolutions-ECS4", "paid by metric; the load balancer and the replicas publish theirs")
+        acknowledge(
+            ecs_cluster, "AwsSolutions-ECS4", "paid by metric; the load balancer and the replicas publish theirs"
+        )
         return ecs_cluster
 
     def _instance_groups(self, cluster: Cluster, network: Network, door: Door, ecs_cluster: ecs.Cluster) -> None:
@@ -104,14 +106,7 @@ class ClusterStack(CortexStack):
 
     def _settings_outputs(self, spec: ClusterStackSpec) -> None:
         cluster = spec.cluster
-        providers = [
-            ProviderResource(
-                group=group.name,
-                capacity_provider=names.capacity_provider(cluster.name, group.name),
-                accelerator=group.accelerator,
-            ).model_dump()
-            for group in cluster.instance_groups
-        ]
+        providers = [provider.model_dump() for provider in provider_resources(cluster)]
         self.output("Cluster", cluster.name, "Name of the cluster")
         self.output("LogRetentionDays", str(cluster.log_retention), "Days for which the logs of APIs are kept")
         self.output("Providers", json.dumps(providers), "Instance groups, in order")

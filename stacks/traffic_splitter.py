@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
@@ -42,4 +43,6 @@ class TrafficSplitterStack(CortexStack):
     def _imported(self, index: int, arn: str) -> elb.IApplicationTargetGroup:
         """A target group by its ARN: handing over the construct of another stack would make a cycle of dependencies."""
         group = elb.ApplicationTargetGroup.from_target_group_attributes(self, f"Variant{index}", target_group_arn=arn)
+        # No listener of this app carries it, and none has to.
+        cdk.Annotations.of(group).acknowledge_warning("@aws-cdk/aws-elbv2:albTargetGroupCannotRegisterListener")
         return group

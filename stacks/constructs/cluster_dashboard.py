@@ -40,7 +40,11 @@ class ClusterDashboard(Construct):
         dashboard.add_widgets(
             _graph("Requests in flight per replica", in_flight, "Average"),
             _graph("Most requests in flight in a replica", in_flight, "Maximum"),
-            _graph("Instances wanted, in percent of those there", f'{capacity} MetricName="CapacityProviderReservation"', "Average"),
+            _graph(
+                "Instances wanted, in percent of those there",
+                f'{capacity} MetricName="CapacityProviderReservation"',
+                "Average",
+            ),
         )
 
 
@@ -53,7 +57,10 @@ def _graph(title: str, search: str, statistic: str) -> cloudwatch.GraphWidget:
         left_y_axis=cloudwatch.YAxisProps(min=0),
         left=[
             cloudwatch.MathExpression(
-                expression=f"SEARCH('{search}', '{statistic}', {MINUTE.to_seconds()})", using_metrics={}, label="", period=MINUTE
+                expression=f"SEARCH('{search}', '{statistic}', {MINUTE.to_seconds()})",
+                using_metrics={},
+                label="",
+                period=MINUTE,
             )
         ],
     )

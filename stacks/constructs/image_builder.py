@@ -87,5 +87,3 @@ class ImageBuilder(Construct):
         acknowledge(self.project, "AwsSolutions-CB3", "docker build needs a privileged container")
         acknowledge(self.project, "AwsSolutions-CB4", "builds leave no artifacts but images, which ECR encrypts")
         acknowledge(self.project, "AwsSolutions-IAM5", "build contexts by prefix, log streams of one group, ECR login")
-
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import aws_cdk as cdk
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -58,6 +57,7 @@ class InstanceGroup(Construct):
     ) -> None:
         super().__init__(scope, id)
         template = self._launch_template(group, role, security_group, public=public)
+        choice = _choice(group, template)
         instances = autoscaling.AutoScalingGroup(
             self,
             "Instances",
@@ -65,7 +65,8 @@ class InstanceGroup(Construct):
             vpc_subnets=network.instance_subnets,
             min_capacity=group.min_instances,
             max_capacity=group.max_instances,
-            **_what_to_launch(group, template),
+            launch_template=None if choice else template,
+            mixed_instances_policy=choice,
         )
         self.provider = ecs.AsgCapacityProvider(
             self,
@@ -126,24 +127,21 @@ def _user_data(group: config.InstanceGroup) -> ec2.UserData:
     return data
 
 
-def _what_to_launch(group: config.InstanceGroup, template: ec2.LaunchTemplate) -> dict[str, object]:
-    """The Auto Scaling group's launch template, inside a policy where there is something to choose from."""
-    if not group.spot and len(group.instance_types) == 1:
-        return {"launch_template": template}
+def _choice(group: config.InstanceGroup, template: ec2.LaunchTemplate) -> autoscaling.MixedInstancesPolicy | None:
+    """How instances are chosen, where there is a choice: between types, or between spot and on-demand."""
     spot = group.spot
-    return {
-        "mixed_instances_policy": autoscaling.MixedInstancesPolicy(
-            launch_template=template,
-            launch_template_overrides=[
-                autoscaling.LaunchTemplateOverrides(instance_type=ec2.InstanceType(name))
-                for name in group.instance_types
-            ],
-            instances_distribution=autoscaling.InstancesDistribution(
-                on_demand_allocation_strategy=autoscaling.OnDemandAllocationStrategy.PRIORITIZED,
-                on_demand_base_capacity=spot.on_demand_base if spot else 0,
-                on_demand_percentage_above_base_capacity=spot.on_demand_percentage if spot else 100,
-                spot_allocation_strategy=autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED,
-                spot_max_price=str(spot.max_price) if spot and spot.max_price else None,
-            ),
-        )
-    }
+    if not spot and len(group.instance_types) == 1:
+        return None
+    return autoscaling.MixedInstancesPolicy(
+        launch_template=template,
+        launch_template_overrides=[
+            autoscaling.LaunchTemplateOverrides(instance_type=ec2.InstanceType(name)) for name in group.instance_types
+        ],
+        instances_distribution=autoscaling.InstancesDistribution(
+            on_demand_allocation_strategy=autoscaling.OnDemandAllocationStrategy.PRIORITIZED,
+            on_demand_base_capacity=spot.on_demand_base if spot else 0,
+            on_demand_percentage_above_base_capacity=spot.on_demand_percentage if spot else 100,
+            spot_allocation_strategy=autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED,
+            spot_max_price=str(spot.max_price) if spot and spot.max_price else None,
+        ),
+    )

@@ -51,7 +51,9 @@ class Network(Construct):
             availability_zones=list(cluster.availability_zones) or None,
             max_azs=None if cluster.availability_zones else DEFAULT_ZONES,
             nat_gateways=NAT_GATEWAYS[cluster.nat_gateway],
-            subnet_configuration=[ec2.SubnetConfiguration(name=kind.name.split("_")[0].title(), subnet_type=kind) for kind in kinds],
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name=kind.name.split("_")[0].title(), subnet_type=kind) for kind in kinds
+            ],
             # Restricting it takes a Lambda asset, and so a bootstrapped account. Nothing uses the default group.
             restrict_default_security_group=False,
         )

@@ -19,23 +19,23 @@ from cortex_cdk.config.realtime_api import RealtimeApi
 def scale_with_load(service: ecs.Ec2Service, api: RealtimeApi, target_group: elb.ApplicationTargetGroup) -> None:
     """Add the scalable target and its policies to a service."""
     scaling = api.autoscaling
-    cooldowns = {
-        "scale_in_cooldown": cdk.Duration.seconds(round(scaling.downscale_stabilization_period)),
-        "scale_out_cooldown": cdk.Duration.seconds(round(scaling.upscale_stabilization_period)),
-    }
+    scale_in_cooldown = cdk.Duration.seconds(round(scaling.downscale_stabilization_period))
+    scale_out_cooldown = cdk.Duration.seconds(round(scaling.upscale_stabilization_period))
     target = service.auto_scale_task_count(min_capacity=scaling.min_replicas, max_capacity=scaling.max_replicas)
     target.scale_on_request_count(
         "RequestsPerTarget",
         # ALBRequestCountPerTarget counts requests per minute.
         requests_per_target=scaling.target_replica_requests_per_second * 60,
         target_group=target_group,
-        **cooldowns,
+        scale_in_cooldown=scale_in_cooldown,
+        scale_out_cooldown=scale_out_cooldown,
     )
     target.scale_to_track_custom_metric(
         "RequestsInFlight",
         metric=in_flight(api.name),
         target_value=scaling.target_replica_concurrency,
-        **cooldowns,
+        scale_in_cooldown=scale_in_cooldown,
+        scale_out_cooldown=scale_out_cooldown,
     )
 
 

@@ -179,7 +179,11 @@ def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
 def _model_prefixes(predictor: Predictor) -> Iterator[tuple[str, str]]:
     """Bucket and key prefix of every model in S3."""
     models = predictor.models
-    paths = [predictor.model_path, models and models.dir, *(model.model_path for model in (models and models.paths) or ())]
+    paths = [
+        predictor.model_path,
+        models and models.dir,
+        *(model.model_path for model in (models and models.paths) or ()),
+    ]
     for path in paths:
         if path and path.startswith("s3://"):
             bucket, _, key = path.removeprefix("s3://").partition("/")

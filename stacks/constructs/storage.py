@@ -14,7 +14,7 @@ OLD_VERSION_DAYS = 30
 
 
 def cluster_bucket(scope: Construct) -> s3.Bucket:
-    """The bucket. It outlives its stack: what was deployed can be looked up, and deleting data is the user's decision."""
+    """The bucket. It outlives its stack: deleting data is the user's decision."""
     bucket = s3.Bucket(
         scope,
         "Bucket",
@@ -36,5 +36,7 @@ def cluster_bucket(scope: Construct) -> s3.Bucket:
             ),
         ],
     )
-    acknowledge(bucket, "AwsSolutions-S1", "access logs would need a second bucket; CloudTrail data events record access")
+    acknowledge(
+        bucket, "AwsSolutions-S1", "access logs would need a second bucket; CloudTrail data events record access"
+    )
     return bucket
