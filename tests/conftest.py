@@ -1,0 +1,79 @@
+"""What the tests share: the ``cortex`` executable with a home and a local cloud of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CORTEX = Path(sys.executable).parent / "cortex"
+
+
+class Cortex:
+    """Runs ``cortex`` as a user would, with its own ``CORTEX_HOME`` and free ports."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
+        self.environ = {
+            **kept,
+            "CORTEX_HOME": str(home),
+            "CORTEX_LOCAL_PORT": "0",
+            "CORTEX_LOCAL_HTTP_PORT": "0",
+            # Whatever the user has configured for AWS must not matter.
+            "AWS_PROFILE": "no-such-profile",
+        }
+
+    def run(
+        self, *arguments: str, cwd: Path = ROOT, stdin: str = "", **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command and return what it printed and its exit code. An empty variable is unset."""
+        return subprocess.run(
+            [CORTEX, *arguments],
+            cwd=cwd,
+            env={name: value for name, value in {**self.environ, **environ}.items() if value},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def ok(self, *arguments: str, cwd: Path = ROOT, stdin: str = "") -> str:
+        """Run a command that must succeed; return its stdout."""
+        done = self.run(*arguments, cwd=cwd, stdin=stdin)
+        assert done.returncode == 0, f"cortex {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command with ``-o json``; return what it printed."""
+        return json.loads(self.ok(*arguments, "-o", "json"))
+
+    @property
+    def control_url(self) -> str:
+        """Where the local cloud answers AWS calls."""
+        line = next(line for line in self.ok("local", "status").splitlines() if line.startswith("AWS API:"))
+        return line.split()[-1]
+
+
+@pytest.fixture(scope="module")
+def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
+    """A cortex of this module's own; its local cloud is stopped afterwards."""
+    cortex = Cortex(tmp_path_factory.mktemp("cortex-home"))
+    yield cortex
+    stopped = cortex.run("local", "down")
+    assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.fixture
+def iris(tmp_path: Path) -> Path:
+    """A copy of the iris example that a test may change."""
+    return Path(shutil.copytree(ROOT / "examples" / "iris-classifier", tmp_path / "iris"))

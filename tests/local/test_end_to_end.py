@@ -1,0 +1,211 @@
+"""The whole line, as a user walks it: deploy, predict, change, break, recover, delete."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import urllib.request
+
+import psutil
+import pytest
+
+from tests.conftest import ROOT
+from tests.local.traffic import Traffic
+
+SAMPLE = {"sepal_length": 5.2, "sepal_width": 3.6, "petal_length": 1.5, "petal_width": 0.3}
+SPECIES = {"setosa", "versicolor", "virginica"}
+
+
+def post(endpoint, body):
+    request = urllib.request.Request(
+        endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def kind_of(answer):
+    assert answer["species"] in SPECIES
+    return f"code {answer.get('code', 1)}"
+
+
+def daemon(cortex):
+    line = cortex.ok("local", "status").splitlines()[0]
+    return psutil.Process(int(line.split("process ")[1].rstrip(")")))
+
+
+def replicas(cortex):
+    """The process groups of the replicas: their leaders, by the serving program's name."""
+    return [child for child in daemon(cortex).children() if any("cortex-serve" in part for part in child.cmdline())]
+
+
+def aws(cortex, service, operation, **arguments):
+    """Call the local cloud as any AWS tool would."""
+    import boto3
+
+    client = boto3.client(
+        service,
+        endpoint_url=cortex.control_url,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    return getattr(client, operation)(**arguments)
+
+
+def change_code(project, number):
+    source = (ROOT / "examples/iris-classifier/predictor.py").read_text()
+    changed = source.replace('"species": self', f'"code": {number},\n            "species": self')
+    assert changed != source
+    (project / "predictor.py").write_text(changed)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    import shutil
+
+    return shutil.copytree(ROOT / "examples/iris-classifier", tmp_path_factory.mktemp("project") / "iris")
+
+
+def test_the_first_deployment_answers(cortex, project):
+    printed = cortex.ok("deploy", str(project))
+    assert "created iris-classifier (RealtimeAPI)" in printed
+    api = cortex.json("get", "iris-classifier")
+    assert (api["name"], api["kind"], api["status"]) == ("iris-classifier", "RealtimeAPI", "live")
+    assert api["replicas"] == {"requested": 1, "up_to_date": 1, "stale": 0, "failed": 0}
+    assert api["endpoint"] in printed
+    assert post(api["endpoint"], SAMPLE) == {"species": "setosa", "probability": 0.9714}
+    predicted = cortex.ok("predict", "iris-classifier", str(project / "sample.json"))
+    assert json.loads(predicted)["species"] == "setosa"
+    assert json.loads(cortex.ok("predict", "iris-classifier", "-", stdin=json.dumps(SAMPLE)))["species"] == "setosa"
+
+
+def test_an_unchanged_deployment_changes_nothing(cortex, project):
+    before = aws(cortex, "ecs", "list_task_definitions")["taskDefinitionArns"]
+    assert "iris-classifier (RealtimeAPI) is up to date" in cortex.ok("deploy", str(project))
+    assert aws(cortex, "ecs", "list_task_definitions")["taskDefinitionArns"] == before
+
+
+def test_no_request_fails_but_those_in_flight_on_a_killed_replica(cortex, project, capsys):
+    endpoint = cortex.json("get", "iris-classifier")["endpoint"]
+    config = (project / "cortex.yaml").read_text()
+    (project / "cortex.yaml").write_text(config.replace("min_replicas: 1", "min_replicas: 2"))
+    cortex.ok("deploy", str(project))
+    wait_until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
+    with Traffic(endpoint, SAMPLE, kind_of) as traffic:
+        traffic.wait_for("code 1")
+        change_code(project, 2)
+        assert "updated iris-classifier" in cortex.ok("deploy", str(project))
+        old = traffic.answers.kinds["code 1"]
+        traffic.wait_for("code 2")
+        assert traffic.answers.kinds["code 1"] == old, "old code answered after the deployment had ended"
+        assert traffic.answers.failures == []
+
+        killed = replicas(cortex)[0]
+        os.killpg(killed.pid, signal.SIGKILL)
+        traffic.wait_for("code 2", 100)
+        wait_until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
+        in_flight = len(traffic.answers.failures)
+
+        before = {process.pid for process in replicas(cortex)}
+        assert cortex.ok("refresh", "iris-classifier") == "updating iris-classifier\n"
+        wait_until(lambda: cortex.json("get", "iris-classifier")["status"] == "live" and not before & pids(cortex))
+        traffic.wait_for("code 2")
+    with capsys.disabled():
+        print(f"\nanswers: {dict(traffic.answers.kinds)}; in flight on the killed replica: {in_flight}")
+    assert in_flight <= 8
+    assert len(traffic.answers.failures) == in_flight, traffic.answers.failures
+
+
+def pids(cortex):
+    return {process.pid for process in replicas(cortex)}
+
+
+def wait_until(condition, seconds=60):
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def test_a_failed_update_leaves_the_old_revision_serving(cortex, project):
+    before = cortex.json("get", "iris-classifier")
+    good = (project / "predictor.py").read_text()
+    (project / "predictor.py").write_text(
+        good.replace("self.model.fit", "raise ValueError('no such iris')\n        self.model.fit")
+    )
+    with Traffic(before["endpoint"], SAMPLE, kind_of, clients=2) as traffic:
+        done = cortex.run("deploy", str(project))
+    (project / "predictor.py").write_text(good)
+    assert done.returncode == 1
+    error = next(line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert "ValueError: no such iris" in error
+    assert "previous revision keeps serving" in done.stderr
+    assert "Traceback" not in done.stderr.split("error: ")[0]
+    assert traffic.answers.failures == []
+    assert set(traffic.answers.kinds) == {"code 2"}
+    after = cortex.json("get", "iris-classifier")
+    assert (after["revision"], after["status"]) == (before["revision"], "live")
+    assert "up to date" in cortex.ok("deploy", str(project))
+
+
+def test_the_aws_tools_see_the_truth(cortex):
+    services = aws(cortex, "ecs", "describe_services", cluster="cortex-local", services=["iris-classifier"])["services"]
+    assert (services[0]["runningCount"], services[0]["desiredCount"]) == (2, 2)
+    assert [d["rolloutState"] for d in services[0]["deployments"]] == ["COMPLETED"]
+    stack = aws(cortex, "cloudformation", "describe_stacks", StackName="cortex-local-api-iris-classifier")["Stacks"][0]
+    group = next(o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == "TargetGroupArn")
+    health = aws(cortex, "elbv2", "describe_target_health", TargetGroupArn=group)["TargetHealthDescriptions"]
+    assert [target["TargetHealth"]["State"] for target in health] == ["healthy", "healthy"]
+    events = aws(cortex, "cloudformation", "describe_stack_events", StackName=stack["StackName"])["StackEvents"]
+    assert {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} <= {e["ResourceStatus"] for e in events}
+    logs = aws(cortex, "logs", "filter_log_events", logGroupName="/cortex/local/iris-classifier")["events"]
+    assert any("no such iris" in event["message"] for event in logs)
+
+
+def test_logs_are_shown(cortex):
+    shown = cortex.ok("logs", "iris-classifier", "--no-follow")
+    assert "ValueError: no such iris" in shown
+    last = cortex.ok("logs", "iris-classifier", "--no-follow", "--tail", "1", "-o", "json").splitlines()
+    assert len(last) == 1
+    assert json.loads(last[0])["message"]
+
+
+def test_everything_listens_on_loopback_only(cortex):
+    root = daemon(cortex)
+    listening = {
+        connection.laddr.ip
+        for process in (root, *root.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_a_killed_daemon_brings_every_api_back(cortex):
+    before = cortex.json("get", "iris-classifier")
+    process = daemon(cortex)
+    process.kill()
+    process.wait(10)
+    cortex.ok("local", "up")
+    wait_until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
+    after = cortex.json("get", "iris-classifier")
+    assert {k: after[k] for k in ("endpoint", "revision", "status")} == {
+        k: before[k] for k in ("endpoint", "revision", "status")
+    }
+    assert post(after["endpoint"], SAMPLE)["code"] == 2
+
+
+def test_deletion_leaves_nothing(cortex):
+    endpoint = cortex.json("get", "iris-classifier")["endpoint"]
+    assert cortex.ok("delete", "iris-classifier") == "deleted iris-classifier\n"
+    assert cortex.ok("get", "--env", "local") == "no apis are deployed\n"
+    wait_until(lambda: not replicas(cortex))
+    with pytest.raises(urllib.error.HTTPError) as error:
+        post(endpoint, SAMPLE)
+    assert error.value.code == 404
+    done = cortex.run("delete", "iris-classifier")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: iris-classifier is not deployed")

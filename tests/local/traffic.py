@@ -1,0 +1,82 @@
+"""Clients that keep sending, and a count of what they got."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+
+@dataclass
+class Answers:
+    """What the clients got: answers by kind, and the first few failures."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+class Traffic:
+    """Clients that POST one body to one endpoint, each over its own connection, until the block ends.
+
+    Args:
+        endpoint: Where to.
+        body: What to send, as JSON.
+        classify: Names the kind of a 200's body; raises where it is not a valid answer.
+        clients: How many at a time.
+    """
+
+    def __init__(self, endpoint: str, body: Any, classify: Callable[[Any], str], clients: int = 8) -> None:
+        self._url = urllib.parse.urlsplit(endpoint)
+        self._body = json.dumps(body)
+        self._classify = classify
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._send_until_stopped) for _ in range(clients)]
+        self.answers = Answers()
+
+    def __enter__(self) -> Traffic:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, kind: str, more: int = 20) -> None:
+        """Wait until that many more answers of a kind have come."""
+        wanted = self.answers.kinds[kind] + more
+        for _ in range(600):
+            if self.answers.kinds[kind] >= wanted:
+                return
+            self._stop.wait(0.05)
+        raise AssertionError(f"no {more} more answers of kind {kind!r}: {self.answers}")
+
+    def _send_until_stopped(self) -> None:
+        connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=30)
+        while not self._stop.is_set():
+            try:
+                connection.request("POST", self._url.path, self._body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                text = answer.read()
+                kind = self._classify(json.loads(text)) if answer.status == 200 else f"status {answer.status}"
+                problem = None if answer.status == 200 else f"{answer.status} {text[:200]!r}"
+            except Exception as error:
+                kind, problem = type(error).__name__, repr(error)
+                connection.close()
+            with self._lock:
+                self.answers.kinds[kind] += 1
+                if problem and len(self.answers.failures) < 20:
+                    self.answers.failures.append(problem)
+            # Eight busy loops would leave the replicas no processor on a small machine.
+            self._stop.wait(0.005)
+        connection.close()

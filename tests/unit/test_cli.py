@@ -1,0 +1,122 @@
+"""The command line by itself: help, usage errors, environments. Nothing here starts the local cloud."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cortex
+
+SUBCOMMANDS = [
+    "deploy",
+    "get",
+    "logs",
+    "predict",
+    "refresh",
+    "delete",
+    "cluster",
+    "local",
+    "env",
+    "completion",
+    "version",
+]
+
+
+@pytest.fixture
+def cortex(tmp_path):
+    return Cortex(tmp_path / "home")
+
+
+def test_help_names_every_command(cortex):
+    assert [line.split()[0] for line in cortex.ok("--help").split("Commands:\n")[1].splitlines()] == SUBCOMMANDS
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_command_has_help(cortex, name):
+    assert cortex.ok(name, "--help").startswith(f"Usage: cortex {name}")
+
+
+def test_a_unique_beginning_of_a_command_is_enough(cortex):
+    assert cortex.ok("vers") == cortex.ok("version")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["get", "--nonsense"],
+        ["logs"],
+        ["predict", "iris"],
+        ["completion", "tcsh"],
+        ["logs", "x", "--since", "1y"],
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_why(cortex, arguments):
+    done = cortex.run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Error: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_the_program(cortex, shell):
+    assert "cortex" in cortex.ok("completion", shell)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["deploy", "nowhere"], "nowhere"),
+        (["get", "--env", "nowhere"], "environment 'nowhere' does not exist"),
+        (["env", "default", "nowhere"], "environment 'nowhere' does not exist"),
+        (["env", "delete", "local"], "cannot be deleted"),
+        (["env", "configure", "local"], "needs no configuration"),
+    ],
+)
+def test_a_failure_exits_with_1_and_one_message(cortex, arguments, message):
+    done = cortex.run(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr.splitlines()[0]
+    assert not (cortex.home / "local").exists()
+
+
+def test_environments_are_configured_listed_chosen_and_deleted(cortex):
+    cortex.ok("env", "configure", "prod", "--cluster", "main", "--region", "eu-west-1", "--profile", "ops")
+    assert cortex.ok("env", "default", "prod") == "prod is the default environment now\n"
+    listed = json.loads(cortex.ok("env", "list", "-o", "json"))
+    assert [(entry["name"], entry["default"]) for entry in listed] == [("local", False), ("prod", True)]
+    assert cortex.ok("env", "default") == "prod\n"
+    cortex.ok("env", "configure", "prod", "--cluster", "other")
+    assert json.loads(cortex.ok("env", "list", "-o", "json"))[1]["region"] == "eu-west-1"
+    cortex.ok("env", "delete", "prod")
+    assert cortex.ok("env", "default") == "local\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"AWS_PROFILE": ""}, "environment 'prod' has no AWS credentials"),
+        ({"AWS_PROFILE": "gone"}, "profile"),
+    ],
+)
+def test_missing_credentials_are_told_in_one_line(cortex, environ, message, tmp_path):
+    cortex.environ |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    cortex.ok("env", "configure", "prod")
+    done = cortex.run("get", "--env", "prod", **environ)
+    assert done.returncode == 1
+    assert message in done.stderr.splitlines()[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_that_do_not_synthesize_never_load_the_cdk():
+    program = """
+import sys, cli.main, cortex_cdk.client
+print([name for name in sys.modules if name.split(".")[0] in ("aws_cdk", "jsii", "moto", "boto3")])
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path("/"), capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
