@@ -120,6 +120,8 @@ class Application:
         if verdict is Verdict.OVER_LIMIT:
             limit = self._spec.max_replica_concurrency
             raise _unavailable(f"the replica already has {limit} requests in flight (max_replica_concurrency)")
+        if verdict is Verdict.EXPIRED:
+            raise falcon.HTTPGatewayTimeout(description="the request waited longer than its X-Cortex-Timeout-Ms")
         if verdict is Verdict.NOT_READY or predictor is None:
             raise _unavailable(f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}")
         arguments = self._arguments(request, predictor.wants)

@@ -15,4 +15,6 @@ class Birth:
     board: int
     control: int
     lines: int
+    inbox: int
+    outboxes: tuple[int, ...]
     revision: str

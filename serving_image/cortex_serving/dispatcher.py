@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from cortex_serving.board import Board, Slot, State
+from cortex_serving.deadlines import Deadlines, deadline_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +35,17 @@ class Verdict(enum.Enum):
     CONTROL = "control"
     NOT_READY = "not ready"
     OVER_LIMIT = "over limit"
+    EXPIRED = "expired"
 
 
 class Ticket:
-    """A request's admission: when it arrived (``time.perf_counter``) and the verdict."""
+    """A request's admission: when it arrived, its deadline (both ``time.perf_counter``), and the verdict."""
 
-    __slots__ = ("arrived", "verdict")
+    __slots__ = ("arrived", "deadline", "verdict")
 
-    def __init__(self, arrived: float, verdict: Verdict) -> None:
+    def __init__(self, arrived: float, deadline: float | None, verdict: Verdict) -> None:
         self.arrived = arrived
+        self.deadline = deadline
         self.verdict = verdict
 
 
@@ -98,18 +101,33 @@ class Job:
 class _Admitted:
     """A request in the predict lane; leaves the count of requests in flight when it is answered."""
 
-    __slots__ = ("_channel", "_dispatcher")
+    __slots__ = ("_channel", "_dispatcher", "_unclaimed")
 
     def __init__(self, channel: Any, dispatcher: Dispatcher) -> None:
         self._channel = channel
         self._dispatcher = dispatcher
+        self._unclaimed = [True]  # popping is atomic: either a thread or the deadline gets it
 
     def service(self) -> None:
-        """Answer it."""
-        try:
-            self._channel.service()
-        finally:
+        """Answer it, unless its time was up before."""
+        if self._claim():
+            try:
+                self._channel.service()
+            finally:
+                self._dispatcher.leave()
+
+    def expire(self) -> None:
+        """Its time is up: if it still waits, it is refused without costing the predictor anything."""
+        if self._claim():
+            self._channel.requests[0].ticket.verdict = Verdict.EXPIRED
+            self._dispatcher.control.put(self._channel)
             self._dispatcher.leave()
+
+    def _claim(self) -> bool:
+        try:
+            return self._unclaimed.pop()
+        except IndexError:
+            return False
 
 
 class Dispatcher:
@@ -127,6 +145,7 @@ class Dispatcher:
         self._slot = slot
         self._limit = limit
         self._lock = threading.Lock()
+        self._deadlines = Deadlines()
         self.predict = Lane("predict", threads)
         self.control = Lane("control", 1)
 
@@ -134,11 +153,16 @@ class Dispatcher:
         """Take a channel (called by waitress)."""
         request = channel.requests[0]
         verdict = self._judge(request)
-        request.ticket = Ticket(time.perf_counter(), verdict)
-        if verdict is Verdict.ADMITTED:
-            self.predict.put(_Admitted(channel, self))
-        else:
+        now = time.perf_counter()
+        deadline = deadline_of(request.headers, now)
+        request.ticket = Ticket(now, deadline, verdict)
+        if verdict is not Verdict.ADMITTED:
             self.control.put(channel)
+            return
+        admitted = _Admitted(channel, self)
+        if deadline is not None:
+            self._deadlines.at(deadline, admitted.expire)
+        self.predict.put(admitted)
 
     def leave(self) -> None:
         """An admitted request has been answered."""

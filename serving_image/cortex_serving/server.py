@@ -15,6 +15,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 
 from cortex_serving.board import Board, State
+from cortex_serving.handover import Inbox, Neighbours
 
 # Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
 # balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
@@ -57,6 +58,21 @@ class ServingChannel(HTTPChannel):  # type: ignore[misc]
 
     task_class = ServingTask
     error_task_class = JsonErrorTask
+    hops = 0  # how often it was passed on with the request that is about to begin
+
+    def received(self, data: bytes) -> bool:
+        """Take bytes of a request, or pass the connection on before its request begins."""
+        if (
+            self.server.neighbours is not None
+            and self.request is None
+            and not self.requests
+            and data[:5] == b"POST "
+            and self.server.neighbours.pass_on(self.socket, data, self.hops)
+        ):
+            self.handle_close()
+            return True
+        self.hops = 0
+        return bool(super().received(data))
 
 
 class ServingServer(TcpWSGIServer):  # type: ignore[misc]
@@ -84,6 +100,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         max_body_bytes: int,
     ) -> None:
         self.draining = False
+        self.neighbours: Neighbours | None = None
         self._board = board
         self._worker = worker
         self._stopping = threading.Event()
@@ -109,6 +126,17 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
     def _may_accept(self) -> bool:
         states = [slot.state for slot in self._board.slots()]
         return states[self._worker] is State.READY or State.READY not in states
+
+    def join(self, neighbours: Neighbours, inbox: socket.socket) -> None:
+        """Share requests with the other workers of the replica."""
+        self.neighbours = neighbours
+        Inbox(self, inbox, self._map)
+
+    def adopt(self, connection: socket.socket, address: Any, data: bytes, hops: int) -> None:
+        """Go on with a connection that another worker passed on."""
+        channel = self.channel_class(self, connection, address, self.adj, map=self._map)
+        channel.hops = hops
+        channel.received(data)
 
     def serve(self) -> None:
         """Serve until ``stop``, then until the requests that have arrived are answered."""

@@ -25,7 +25,7 @@ from cortex_serving.logs.lines import line
 from cortex_serving.logs.pipeline import Pipeline
 from cortex_serving.project import fetch
 from cortex_serving.settings import Settings
-from cortex_serving.workers import WorkerProcess
+from cortex_serving.workers import Inboxes, WorkerProcess
 
 STOP_RESERVE = 5.0  # seconds of the stop timeout that are kept for logs
 QUIET = 0.5  # seconds without a request after which a draining replica stops
@@ -41,6 +41,7 @@ class Supervisor:
         self._settings = settings
         self._listener = _listen(settings.host, settings.port)
         self._board = Board.create(settings.spec.predictor.processes)
+        self._inboxes = Inboxes(self._board.workers)
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, WorkerProcess] = {}
         self._project: Path | None = None
@@ -98,7 +99,14 @@ class Supervisor:
 
     def _start_worker(self, index: int) -> None:
         environ = {**os.environ, "CORTEX_SPEC": json.dumps(self._settings.raw_spec)}
-        worker = WorkerProcess(index, self._board, self._listener, self._settings.revision, environ)
+        worker = WorkerProcess(
+            index,
+            board=self._board,
+            listener=self._listener,
+            inboxes=self._inboxes,
+            revision=self._settings.revision,
+            environ=environ,
+        )
         self._workers[index] = worker
         self._selector.register(worker.control, selectors.EVENT_READ, lambda: self._heard(worker))
         self._selector.register(worker.lines, selectors.EVENT_READ, lambda: self._logged(worker, worker.lines))
@@ -157,7 +165,8 @@ class Supervisor:
         if descriptor in worker.raw:
             text = b"\n".join(lines).decode("utf-8", "replace").strip()
             self._last_words[worker.index] = text or self._last_words.get(worker.index, "")
-            lines = [line("INFO", text, worker=worker.index, source=worker.raw[descriptor])] if text else []
+            level = "ERROR" if text.startswith(("Traceback", "Fatal Python error")) else "INFO"
+            lines = [line(level, text, worker=worker.index, source=worker.raw[descriptor])] if text else []
         if lines:
             self._pipeline.lines(lines)
 

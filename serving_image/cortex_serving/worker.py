@@ -23,6 +23,7 @@ from cortex_serving.app import Application, Identity
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board, Slot, State
 from cortex_serving.dispatcher import Dispatcher, Job
+from cortex_serving.handover import Neighbours
 from cortex_serving.logs.capture import LineWriter, install
 from cortex_serving.predictor import Predictor, load_class, summary, user_traceback
 from cortex_serving.project import enter
@@ -53,6 +54,10 @@ class Worker:
             worker=birth.index,
             max_body_bytes=spec.predictor.max_body_bytes,
         )
+        if birth.workers > 1:
+            outboxes = [socket.socket(fileno=descriptor) for descriptor in birth.outboxes]
+            neighbours = Neighbours(board, birth.index, spec.predictor.threads, outboxes)
+            self._server.join(neighbours, socket.socket(fileno=birth.inbox))
         self._deadline = float("inf")
 
     def run(self) -> None:

@@ -18,6 +18,24 @@ from cortex_serving.board import Board
 _READ_BYTES = 256 * 1024
 
 
+class Inboxes:
+    """A pair of sockets per worker through which workers pass connections on (see ``handover``)."""
+
+    def __init__(self, workers: int) -> None:
+        self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers)]
+        for ends in self._pairs:
+            for end in ends:
+                end.setblocking(False)
+
+    def receiver(self, index: int) -> int:
+        """Descriptor of a worker's receiving end."""
+        return self._pairs[index][0].fileno()
+
+    def senders(self) -> tuple[int, ...]:
+        """Descriptors of all sending ends."""
+        return tuple(sender.fileno() for _, sender in self._pairs)
+
+
 class WorkerProcess:
     """A running worker.
 
@@ -30,7 +48,14 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, index: int, board: Board, listener: socket.socket, revision: str, environ: Mapping[str, str]
+        self,
+        index: int,
+        *,
+        board: Board,
+        listener: socket.socket,
+        inboxes: Inboxes,
+        revision: str,
+        environ: Mapping[str, str],
     ) -> None:
         self.index = index
         self.control, theirs = socket.socketpair()
@@ -44,12 +69,14 @@ class WorkerProcess:
             board=board.descriptor,
             control=theirs.fileno(),
             lines=lines,
+            inbox=inboxes.receiver(index),
+            outboxes=inboxes.senders(),
             revision=revision,
         )
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cortex_serving.worker"],
             env={**environ, "CORTEX_WORKER": json.dumps(dataclasses.asdict(birth)), "PYTHONUNBUFFERED": "1"},
-            pass_fds=(birth.listener, birth.board, birth.control, birth.lines),
+            pass_fds=(birth.listener, birth.board, birth.control, birth.lines, birth.inbox, *birth.outboxes),
             stdin=subprocess.DEVNULL,
             stdout=out_write,
             stderr=error_write,

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import traceback
+from types import TracebackType
 from typing import Any
 
 from cortex_serving.logs.lines import line
@@ -103,10 +104,17 @@ class PrintStream(io.TextIOBase):
         return True
 
 
+def _report_crash(kind: type[BaseException], error: BaseException | None, frames: TracebackType | None) -> None:
+    """An exception that nobody caught, whole and on the real standard error: it may be this process's last word."""
+    os.write(2, "".join(traceback.format_exception(kind, error, frames)).encode())
+
+
 def install(writer: LineWriter) -> None:
     """Send this process's ``logging``, ``print`` and standard error through the writer."""
     sys.stdout = PrintStream(writer, "stdout", 1)
     sys.stderr = PrintStream(writer, "stderr", 2)
+    sys.excepthook = _report_crash
+    threading.excepthook = lambda given: _report_crash(given.exc_type, given.exc_value, given.exc_traceback)
     root = logging.getLogger()
     root.handlers[:] = [LineHandler(writer)]
     root.setLevel(logging.INFO)

@@ -1,0 +1,178 @@
+"""Processes, threads, the one queue per replica, its limit, and clients' deadlines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from conftest import eventually
+
+SLEEPER = """
+import os, time
+class PythonPredictor:
+    def __init__(self, config):
+        self.seconds = config["seconds"]
+    def predict(self, payload):
+        time.sleep(self.seconds)
+        return {"pid": os.getpid(), "payload": payload}
+"""
+
+
+def test_threads_per_process_run_at_once(serve):
+    replica = serve(
+        """
+        import threading
+        barrier = threading.Barrier(3)
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                barrier.wait(10)
+                return "met"
+        """,
+        threads_per_process=3,
+    )
+    with ThreadPoolExecutor(3) as pool:
+        assert [answer.text for answer in pool.map(lambda _: replica.post(), range(3))] == ["met"] * 3
+
+
+def test_over_the_limit_exactly_the_excess_is_refused(serve):
+    replica = serve(SLEEPER, config={"seconds": 1}, threads_per_process=2, autoscaling={"max_replica_concurrency": 4})
+    with ThreadPoolExecutor(7) as pool:
+        answers = list(pool.map(lambda n: requests.post(replica.address, json=n, timeout=20), range(7)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [503] * 3
+    [refused, *_] = [answer for answer in answers if answer.status_code == 503]
+    assert refused.headers["Retry-After"] == "1"
+    assert "max_replica_concurrency" in refused.json()["error"]
+    assert replica.get().json()["in_flight"] == 0
+
+
+def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve):
+    """Keep-alive connections stay with whoever accepted them; requests must not wait while another worker is idle."""
+    replica = serve(SLEEPER, config={"seconds": 0.4}, processes_per_replica=3)
+    sessions = _sessions_on_one_worker(replica, 3)
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            answers = pool.map(lambda session: session.post(replica.address, json=1, timeout=20).json(), sessions)
+            assert len({answer["pid"] for answer in answers}) == 3
+
+
+def _sessions_on_one_worker(replica, count: int) -> list[requests.Session]:
+    by_worker: dict[int, list[requests.Session]] = {}
+    while True:
+        session = requests.Session()
+        pid = session.post(replica.address, json=0, timeout=20).json()["pid"]
+        by_worker.setdefault(pid, []).append(session)
+        if len(by_worker[pid]) == count:
+            return by_worker[pid]
+
+
+def test_a_large_body_survives_the_move_to_another_worker(serve):
+    replica = serve(
+        """
+        import hashlib, os, time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                time.sleep(0.05)
+                return hashlib.sha256(payload).hexdigest()
+        """,
+        processes_per_replica=2,
+    )
+    import hashlib
+
+    def send(n: int) -> bool:
+        body = os.urandom(300_000 + n)
+        with requests.Session() as session:
+            return all(
+                session.post(replica.address, data=body, timeout=20).text == hashlib.sha256(body).hexdigest()
+                for _ in range(5)
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(send, range(8)))
+
+
+def test_a_deadline_drops_a_waiting_request_at_once(serve, tmp_path):
+    replica = serve(
+        f"""
+        import time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                open({str(tmp_path / "seen")!r}, "a").write(f"{{payload}} ")
+                time.sleep(1.5)
+                return "done"
+        """
+    )
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(replica.post, "first")
+        eventually(lambda: replica.get().json()["in_flight"] == 1)
+        late = requests.post(replica.address, json="late", headers={"X-Cortex-Timeout-Ms": "100"}, timeout=20)
+        assert not first.done(), "the 504 must not wait for the predictor"
+        assert late.status_code == 504
+        assert "X-Cortex-Timeout-Ms" in late.json()["error"]
+        assert first.result().text == "done"
+    assert replica.post("next", headers={"X-Cortex-Timeout-Ms": "20000"}).text == "done"
+    assert (tmp_path / "seen").read_text().split() == ["first", "next"]
+
+
+def test_killing_one_of_two_workers_costs_only_its_requests(serve):
+    replica = serve(SLEEPER, config={"seconds": 0.02}, processes_per_replica=2)
+    stop, failures, answered = threading.Event(), [], []
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                answered.append(requests.post(replica.address, json=1, timeout=20).json()["pid"])
+            except requests.ConnectionError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=client) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(set(answered)) == 2)
+    victim = answered[-1]
+    os.kill(victim, signal.SIGKILL)
+    replica.wait_for("worker_ready")
+    eventually(lambda: len(set(answered)) == 3)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(failures) <= 8, "only requests that were in the killed process may fail"
+    assert answered.count(victim) < len(answered)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_under_load_answers_every_request(serve, processes):
+    replica = serve(SLEEPER, config={"seconds": 0.01}, processes_per_replica=processes, threads_per_process=4)
+    statuses: list[int | str] = []
+
+    def client() -> None:
+        with requests.Session() as session:
+            while True:
+                try:
+                    statuses.append(session.post(replica.address, json=1, timeout=20).status_code)
+                except requests.ConnectionError as error:
+                    if "refused" not in str(error):
+                        statuses.append(str(error))
+                    return
+                if draining.is_set():
+                    return  # as a load balancer does once the health check fails
+
+    draining = threading.Event()
+    threads = [threading.Thread(target=client) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(statuses) > 200)
+    replica.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)  # requests keep coming for a while, as they do behind a load balancer
+    draining.set()
+    for thread in threads:
+        thread.join()
+    assert replica.stop() == 0
+    assert set(statuses) == {200}
