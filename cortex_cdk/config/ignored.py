@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import FieldPath
+from cortex_cdk.config.named_files import is_pickle
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import Problem
 
@@ -33,20 +34,21 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
         if diagnosis.wrote(path):
             yield diagnosis.problem(path, message, at_key=True)
     if isinstance(resource, RealtimeApi):
-        if diagnosis.wrote(("compute", "cpu")) and _wrote_null(diagnosis):
+        if diagnosis.wrote(("compute", "cpu")) and diagnosis.raw(("compute", "cpu")) is None:
             yield diagnosis.problem(
                 ("compute", "cpu"), "ECS places replicas by their CPU share; the default of 200m is used", at_key=True
             )
+        if is_pickle(resource.predictor.path):
+            message = (
+                "a pickled predictor cannot be checked before it runs, and needs dill and the Python that wrote it"
+            )
+            yield diagnosis.problem(("predictor", "path"), message, "put the class into a Python file")
         if is_cortex_image(resource.predictor.image):
             yield diagnosis.problem(
                 ("predictor", "image"),
                 "is ignored: images of the original Cortex cannot serve here; one is built instead",
                 at_key=True,
             )
-
-
-def _wrote_null(diagnosis: Diagnosis) -> bool:
-    return diagnosis.raw(("compute", "cpu")) is None
 
 
 def is_cortex_image(image: str | None) -> bool:

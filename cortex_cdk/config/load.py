@@ -62,7 +62,7 @@ def load_config(path: Path) -> Config:
     root = file.absolute().parent
     for entry in entries:
         if isinstance(entry.resource, RealtimeApi):
-            problems += check_files(entry.resource, entry.diagnosis, root)
+            problems += check_files(entry.resource, entry.diagnosis, file)
     if problems:
         raise ConfigError(
             sorted(

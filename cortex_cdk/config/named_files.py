@@ -7,14 +7,24 @@ from pathlib import Path, PurePosixPath
 
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import FieldPath
+from cortex_cdk.config.predictor_source import check_source
 from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.errors import Problem
+from cortex_cdk.project import IGNORE_FILE, Exclusions
 
 
-def check_files(api: RealtimeApi, diagnosis: Diagnosis, root: Path) -> Iterator[Problem]:
-    """The problems of the files that ``api`` names, relative to the project at ``root``."""
-    predictor = api.predictor
-    yield from _predictor_file(predictor.path, diagnosis, root)
+def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[Problem]:
+    """The problems of the files that ``api`` names, relative to the folder of the configuration ``file``.
+
+    Raises:
+        ProjectError: ``.cortexignore`` cannot be read.
+    """
+    predictor, root = api.predictor, file.parent
+    reason = _predictor_file(predictor.path, root, Exclusions(root, file))
+    if reason:
+        yield diagnosis.problem(("predictor", "path"), reason, "paths are relative to the configuration file")
+    elif not is_pickle(predictor.path):
+        yield from check_source(root / predictor.path, predictor)
     if predictor.python_path is not None:
         path: FieldPath = ("predictor", "python_path")
         reason = outside(root, predictor.python_path) or _not_folder(root, predictor.python_path)
@@ -30,19 +40,18 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, root: Path) -> Iterator[
             yield diagnosis.problem(path, reason, "models are on S3 (s3://bucket/path) or in the project")
 
 
-def _predictor_file(path: str, diagnosis: Diagnosis, root: Path) -> Iterator[Problem]:
-    field: FieldPath = ("predictor", "path")
-    if path.endswith((".pickle", ".pkl")):
-        hint = "put the class into a Python file and name that"
-        yield diagnosis.problem(
-            field, "pickled predictors are not supported: they depend on the Python version that wrote them", hint
-        )
-    elif not path.endswith(".py"):
-        yield diagnosis.problem(field, f"{path} is not a Python file (.py)")
-    else:
-        reason = outside(root, path) or _not_file(root, path)
-        if reason:
-            yield diagnosis.problem(field, reason, "paths are relative to the configuration file")
+def is_pickle(path: str) -> bool:
+    """Whether a predictor is a pickled class, as Cortex's Python client made them."""
+    return path.endswith(".pickle")
+
+
+def _predictor_file(path: str, root: Path, exclusions: Exclusions) -> str | None:
+    if not path.endswith(".py") and not is_pickle(path):
+        return f"{path} is not a Python file (.py)"
+    reason = outside(root, path) or _not_file(root, path)
+    if reason is None and exclusions.path(path):
+        return f"{path} is left out of the project (hidden, or in {IGNORE_FILE})"
+    return reason
 
 
 def _model_paths(api: RealtimeApi) -> Iterator[tuple[FieldPath, str]]:
@@ -80,4 +89,4 @@ def _not_folder(root: Path, name: str) -> str | None:
 
 
 def _missing(root: Path, name: str) -> str | None:
-    return None if (root / name).exists() else f"{name} does not exist in {root}"
+    return None if (root / name).exists() else f"{name} does not exist in {root.absolute()}"

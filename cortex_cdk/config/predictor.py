@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from cortex_cdk.config.quantities import parse_duration
-from cortex_cdk.config.section import Allowed, Conflict, Section, Shown, Text, Whole
+from cortex_cdk.config.quantities import Size, parse_duration
+from cortex_cdk.config.section import Allowed, Conflict, Number, Section, Shown, Text, Whole
 
 PredictorType = Literal["python", "tensorflow", "onnx"]
 RESERVED_MODEL_NAME = "_cortex_default"
@@ -168,6 +168,13 @@ class Predictor(Section):
         True,
         description="Sample request sent before a replica reports ready: a file, `true` for `sample.json` where the "
         "project has one, or `false`. An addition to Cortex's fields.",
+    )
+
+    access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
+        1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
+    )
+    max_body_bytes: Size = Field(
+        256 * 2**20, description="Largest request body; more is answered with 413. An addition to Cortex's fields."
     )
 
     @field_validator("models", mode="before")

@@ -9,6 +9,7 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
+from annotated_types import Ge
 from pydantic import BeforeValidator
 
 from cortex_cdk.config.section import Allowed
@@ -23,7 +24,6 @@ _BYTES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _LONGEST = 64  # No sensible quantity is longer; keeps the arithmetic below small.
 
 SMALLEST_CPU = 0.02
-SMALLEST_MEMORY = 20 * 2**20
 
 
 def parse_duration(value: Any) -> float:
@@ -59,19 +59,19 @@ def parse_cpu(value: Any) -> float:
     return cpu
 
 
-def parse_memory(value: Any) -> int:
-    """Bytes of ``512Mi``, ``2G`` or a whole number; at least 20Mi (Cortex's bound).
+def parse_size(value: Any) -> int:
+    """Bytes of ``512Mi``, ``2G`` or a whole number.
 
     Raises:
-        ValueError: The value is neither, or too small.
+        ValueError: The value is neither, or nothing.
     """
     size: int | None = value if isinstance(value, int) and not isinstance(value, bool) else None
     if isinstance(value, str) and len(value) <= _LONGEST:
         match = _MEMORY.fullmatch(value)
         # Kubernetes rounds fractions of a byte up.
         size = -int(-Decimal(match[1]) * _BYTES[match[2]] // 1) if match else None
-    if size is None or size < SMALLEST_MEMORY:
-        raise ValueError("not a memory quantity")
+    if size is None or size <= 0:
+        raise ValueError("not a size")
     return size
 
 
@@ -98,11 +98,10 @@ def _number(value: Any) -> float | None:
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Cpu = Annotated[float, BeforeValidator(parse_cpu), Allowed("a number of CPUs such as 0.5, 2 or 200m, at least 20m")]
-Memory = Annotated[
-    int,
-    BeforeValidator(parse_memory),
-    Allowed("a size such as 512Mi, 2Gi or 1G (K, M, G, T, Ki, Mi, Gi, Ti), at least 20Mi"),
-]
+_SIZES = "a size such as 512Mi, 2Gi or 1G (K, M, G, T, Ki, Mi, Gi, Ti)"
+Size = Annotated[int, BeforeValidator(parse_size), Allowed(_SIZES)]
+# Twenty MiB is Cortex's bound.
+Memory = Annotated[int, BeforeValidator(parse_size), Ge(20 * 2**20), Allowed(f"{_SIZES}, at least 20Mi")]
 Share = Annotated[
     int | str, BeforeValidator(parse_share), Allowed("a number of replicas of at least 0, or a share from 0% to 100%")
 ]
