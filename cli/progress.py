@@ -40,7 +40,7 @@ class TerminalProgress:
 
     def step(self, subject: str, text: str) -> None:
         """One line."""
-        self._console.print(f"[bold]{escape(subject)}[/]: {escape(text)}")
+        self._console.print(f"[bold]{escape(subject)}[/]: {escape(text)}", soft_wrap=True)
 
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
         """One line for a creation, else one for each resource."""
@@ -50,12 +50,12 @@ class TerminalProgress:
         for change in changes:
             anew = " (made anew)" if change.replacement else ""
             line = f"  {SIGNS.get(change.action, '?')} {escape(change.logical_id)} {change.resource_type}{anew}"
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)
 
     def event(self, subject: str, event: StackEvent) -> None:
         """A line for what failed or was rolled back, the spinner for the rest."""
         if event.status.endswith("_FAILED"):
-            self._console.print(f"  [red]failed[/] {escape(event.logical_id)}: {escape(event.reason)}")
+            self._console.print(f"  [red]failed[/] {escape(event.logical_id)}: {escape(event.reason)}", soft_wrap=True)
         elif event.resource_type == STACK and "ROLLBACK_IN_PROGRESS" in event.status:
             self.step(subject, "rolling back")
         else:
