@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud import ports
+from cortex_cdk.localcloud import cloudformation, ports
 from cortex_cdk.localcloud.control_plane import ControlPlane
 from cortex_cdk.localcloud.endpoint import DaemonInfo, hold_life_lock, read_info
 from cortex_cdk.localcloud.settings import HOST, Settings
@@ -50,8 +50,12 @@ def run(settings: Settings) -> None:
 def _serve(settings: Settings) -> None:
     from waitress.server import create_server
 
+    from cortex_cdk.localcloud.resources.elbv2 import answer_at
+
     info = _info(settings)
     data_plane = _data_plane(settings)
+    answer_at(f"{HOST}:{settings.http_port}")
+    cloudformation.install(moved=data_plane.wake, settled=lambda: None)
     control_plane = ControlPlane(info, data_plane, lambda action: data_plane.wake())
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
     data_plane.start()

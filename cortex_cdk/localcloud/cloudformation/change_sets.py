@@ -1,0 +1,82 @@
+"""Makes change sets: what would change, or why the change set is of no use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moto.cloudformation.exceptions import CloudFormationError
+from moto.cloudformation.utils import generate_changeset_id, validate_create_change_set
+
+from cortex_cdk.localcloud.cloudformation.changes import compute
+from cortex_cdk.localcloud.cloudformation.scope import Scope
+from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack
+from cortex_cdk.localcloud.cloudformation.template import parse
+
+NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+NO_UPDATES = "No updates are to be performed."
+POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
+
+
+class ChangeSetNotFoundError(CloudFormationError):  # type: ignore[misc]
+    """No change set of that name or id."""
+
+    code = "ChangeSetNotFound"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"ChangeSet [{name}] does not exist")
+
+
+class InvalidChangeSetStatusError(CloudFormationError):  # type: ignore[misc]
+    """The change set cannot be executed."""
+
+    code = "InvalidChangeSetStatus"
+
+    def __init__(self, change_set: ChangeSet) -> None:
+        super().__init__(
+            f"ChangeSet [{change_set.id}] cannot be executed in its current status of [{change_set.status}]"
+        )
+
+
+def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapping[str, Any]) -> ChangeSet:
+    """Compare a stack with a blueprint.
+
+    Args:
+        stack: The stack as it is; an empty one for ``CREATE``.
+        name: The change set's name.
+        kind: ``CREATE`` or ``UPDATE``.
+        blueprint: Template, parameters and tags to come.
+        exports: Exported values of all stacks by name.
+
+    Returns:
+        The change set; its status is ``FAILED`` if nothing would change.
+
+    Raises:
+        ValidationError: The name, the template or a parameter is wrong.
+    """
+    validate_create_change_set(name)
+    template = parse(blueprint.body)
+    scope = Scope(stack, template, blueprint.parameters, exports)
+    change_set = ChangeSet(
+        id=generate_changeset_id(name, stack.region, stack.account),
+        name=name,
+        type=kind,
+        blueprint=blueprint,
+        changes=compute(stack, template, scope),
+    )
+    if kind == "UPDATE" and not change_set.changes and not _differs_otherwise(stack, template, scope, blueprint):
+        change_set.status, change_set.reason, change_set.execution_status = "FAILED", NO_CHANGES, "UNAVAILABLE"
+    return change_set
+
+
+def _differs_otherwise(stack: Stack, template: dict[str, Any], scope: Scope, blueprint: Blueprint) -> bool:
+    """Whether anything but resource properties changes. Descriptions and metadata do not count, as in AWS."""
+    return (
+        stack.blueprint.tags != blueprint.tags
+        or stack.outputs != scope.outputs()
+        or _policies(template) != _policies(parse(stack.blueprint.body))
+    )
+
+
+def _policies(template: Mapping[str, Any]) -> dict[str, list[Any]]:
+    return {name: [resource.get(p) for p in POLICIES] for name, resource in template["Resources"].items()}

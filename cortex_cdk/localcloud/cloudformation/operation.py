@@ -1,0 +1,231 @@
+"""Operations on a stack: create, update, roll back, delete. Each runs in a thread of its own.
+
+An operation converges: it walks a template in dependency order and makes every resource what the template
+says, skipping what already is. Going back is the same walk over the previous template. What must be removed
+comes last, in the opposite order. All that an operation needs to know is kept in the stack, so one that
+was interrupted by the end of the daemon is taken up again by ``resume``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from moto.core.utils import utcnow
+
+from cortex_cdk.localcloud.cloudformation.scope import Scope
+from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
+from cortex_cdk.localcloud.cloudformation.steps import CancelledError, StepFailedError, Steps, reason_of
+from cortex_cdk.localcloud.cloudformation.template import dependencies, dependency_order, parse
+from cortex_cdk.localcloud.lock import STATE_LOCK
+
+RESTARTED = "The local cloud was stopped while the operation ran."
+RETAINING = ("Retain", "RetainExceptOnCreate")
+
+log = logging.getLogger("cortex.local.cloudformation")
+
+
+class Operation:
+    """Carries one stack from what it is to what was asked for.
+
+    Args:
+        stack: The stack, already in the status that says what is to be done.
+        exports: Gives the exported values of all stacks by name.
+        moved: Called after every step, for the data plane to look.
+        settled: Called with the lock held when the stack has its final status, before anybody can see it.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        exports: Callable[[], Mapping[str, Any]],
+        moved: Callable[[], None],
+        settled: Callable[[], None],
+    ) -> None:
+        self._stack = stack
+        self._exports = exports
+        self._settled = settled
+        self._steps = Steps(stack, moved)
+
+    def run(self) -> None:
+        """Do what the stack's status says; never raises, and always ends in a status that is final."""
+        work = {
+            "CREATE_IN_PROGRESS": self._create,
+            "UPDATE_IN_PROGRESS": self._update,
+            "UPDATE_ROLLBACK_IN_PROGRESS": self._roll_back_update,
+            "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": lambda: self._clean_up("UPDATE_COMPLETE"),
+            "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": lambda: self._clean_up("UPDATE_ROLLBACK_COMPLETE"),
+            "ROLLBACK_IN_PROGRESS": self._roll_back_creation,
+            "DELETE_IN_PROGRESS": self._delete,
+        }[self._stack.status]
+        try:
+            work()
+        except Exception as error:
+            log.exception("operation on %s", self._stack.name)
+            operation = self._stack.status.removesuffix("_IN_PROGRESS").removesuffix("_COMPLETE_CLEANUP")
+            self._end(f"{operation}_FAILED", f"Internal failure: {reason_of(error)}")
+
+    def resume(self) -> None:
+        """Take up an operation that the end of the daemon interrupted: what was being made is rolled back."""
+        stack = self._stack
+        with STATE_LOCK:
+            broken = [r for r in stack.resources.values() if r.status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")]
+            for resource in broken:
+                resource.properties = None
+                stack.note(resource, resource.status.replace("_IN_PROGRESS", "_FAILED"), RESTARTED)
+        if stack.status == "CREATE_IN_PROGRESS":
+            self._creation_failed(RESTARTED)
+        elif stack.status == "UPDATE_IN_PROGRESS":
+            self._update_failed(RESTARTED)
+        else:
+            self.run()
+
+    def _create(self) -> None:
+        try:
+            self._converge()
+        except StepFailedError as failure:
+            self._creation_failed(f"The following resource(s) failed to create: [{failure.logical_id}].")
+        except CancelledError:
+            self._stack.on_failure = "DELETE" if self._stack.doomed else self._stack.on_failure
+            self._creation_failed("Creation cancelled.")
+        else:
+            self._end("CREATE_COMPLETE")
+
+    def _creation_failed(self, reason: str) -> None:
+        if self._stack.on_failure == "DO_NOTHING":
+            self._end("CREATE_FAILED", reason)
+        elif self._stack.on_failure == "DELETE":
+            self._turn("DELETE_IN_PROGRESS", f"{reason} Delete requested by user.")
+            self._delete()
+        else:
+            self._turn("ROLLBACK_IN_PROGRESS", f"{reason} Rollback requested by user.")
+            self._roll_back_creation()
+
+    def _roll_back_creation(self) -> None:
+        failed = self._remove(self._stack.resources.values(), retaining=("Retain",))
+        self._end(*_verdict("ROLLBACK", failed))
+
+    def _update(self) -> None:
+        try:
+            self._converge()
+        except StepFailedError as failure:
+            self._update_failed(f"The following resource(s) failed to update: [{failure.logical_id}].")
+        except CancelledError:
+            self._update_failed("User Initiated")
+        else:
+            self._turn("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+            self._clean_up("UPDATE_COMPLETE")
+
+    def _update_failed(self, reason: str) -> None:
+        if self._stack.on_failure == "DO_NOTHING":
+            self._end("UPDATE_FAILED", reason)
+            return
+        self._turn("UPDATE_ROLLBACK_IN_PROGRESS", reason)
+        self._roll_back_update()
+
+    def _roll_back_update(self) -> None:
+        stack = self._stack
+        with STATE_LOCK:
+            stack.cancelled = False
+            stack.blueprint = stack.previous or stack.blueprint
+            for logical_id, original in stack.displaced.items():
+                stack.obsolete.append(stack.resources[logical_id])
+                stack.resources[logical_id] = original
+            stack.displaced.clear()
+        try:
+            self._converge()
+        except StepFailedError as failure:
+            self._end("UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{failure.logical_id}].")
+            return
+        self._turn("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        self._clean_up("UPDATE_ROLLBACK_COMPLETE")
+
+    def _clean_up(self, status: str) -> None:
+        """Remove what the stack no longer has; what cannot be removed stays behind, as in CloudFormation."""
+        stack = self._stack
+        self._remove(stack.obsolete, retaining=RETAINING)
+        with STATE_LOCK:
+            stack.obsolete.clear()
+            stack.previous = None
+        self._end(status)
+
+    def _delete(self) -> None:
+        stack = self._stack
+        # A rollback that failed may have left replaced resources behind.
+        everything = [*stack.obsolete, *stack.displaced.values(), *stack.resources.values()]
+        failed = self._remove(everything, retaining=RETAINING, skip=stack.retained)
+        if not failed:
+            stack.deleted = utcnow()
+        self._end(*_verdict("DELETE", failed))
+
+    def _converge(self) -> None:
+        """Make the stack's resources what its blueprint says, and set aside those that it no longer has."""
+        stack = self._stack
+        template = parse(stack.blueprint.body)
+        needs = dependencies(template)
+        with STATE_LOCK:
+            scope = Scope(stack, template, stack.blueprint.parameters, self._exports())
+            wanted = [name for name in dependency_order(template) if scope.includes(template["Resources"][name])]
+        for logical_id in wanted:
+            self._steps.apply(logical_id, template["Resources"][logical_id], needs[logical_id], scope)
+        with STATE_LOCK:
+            stack.outputs = scope.outputs()
+            stack.description = template.get("Description")
+            self._set_aside(set(wanted))
+
+    def _set_aside(self, wanted: set[str]) -> None:
+        stack = self._stack
+        for logical_id in [name for name in stack.resources if name not in wanted]:
+            stack.obsolete.append(stack.resources.pop(logical_id))
+        for resource in stack.displaced.values():
+            resource.deletion_policy = resource.replace_policy
+            stack.obsolete.append(resource)
+        stack.displaced.clear()
+
+    def _remove(
+        self, resources: Iterable[StackResource], *, retaining: tuple[str, ...], skip: tuple[str, ...] = ()
+    ) -> list[str]:
+        failed = []
+        for resource in deletion_order(list(resources)):
+            retain = resource.deletion_policy in retaining or resource.logical_id in skip
+            if not self._steps.remove(resource, retain=retain):
+                failed.append(resource.logical_id)
+        return failed
+
+    def _turn(self, status: str, reason: str | None = None) -> None:
+        with STATE_LOCK:
+            self._stack.turn(status, reason)
+
+    def _end(self, status: str, reason: str | None = None) -> None:
+        with STATE_LOCK:
+            self._stack.cancelled = False
+            self._stack.turn(status, reason)
+            self._settled()
+
+
+def deletion_order(resources: list[StackResource]) -> list[StackResource]:
+    """The resources so that each comes before those that it was made from."""
+    by_name = {resource.logical_id: resource for resource in resources}
+    order: list[StackResource] = []
+    seen: set[str] = set()
+
+    def visit(resource: StackResource) -> None:
+        if resource.logical_id in seen:
+            return
+        seen.add(resource.logical_id)
+        for other in resource.needs:
+            if other in by_name:
+                visit(by_name[other])
+        order.append(by_name[resource.logical_id])
+
+    for resource in resources:
+        visit(resource)
+    twins = [resource for resource in resources if by_name[resource.logical_id] is not resource]
+    return [*order, *twins][::-1]
+
+
+def _verdict(operation: str, failed: list[str]) -> tuple[str, str | None]:
+    if failed:
+        return f"{operation}_FAILED", f"The following resource(s) failed to delete: [{', '.join(failed)}]."
+    return f"{operation}_COMPLETE", None

@@ -1,0 +1,77 @@
+"""What AWS publishes about resource types: which properties exist, which cannot change in place.
+
+The schemas are CloudFormation's own (CloudFormation User Guide, "Resource type schema"), read from the copy
+that the cfn-lint package carries. So no table of immutable properties is kept here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+# One copy serves every region: we ask for names and mutability only, which do not differ between them.
+SCHEMA_REGION = "us-east-1"
+
+
+def replacement(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """The changed properties of a resource that make CloudFormation replace it.
+
+    Args:
+        resource_type: Such as ``AWS::ECS::Service``.
+        old: Its resolved properties.
+        new: Its resolved properties after the change.
+    """
+    create_only = [path.split("/")[2:] for path in _schema(resource_type).get("createOnlyProperties", [])]
+    return {path[0] for path in create_only if _at(old, path) != _at(new, path)}
+
+
+def custom_name(resource_type: str, properties: Mapping[str, Any]) -> str | None:
+    """The name that the template gives a resource as its identity, or None if CloudFormation may name it."""
+    identifiers = _schema(resource_type).get("primaryIdentifier", [])
+    if len(identifiers) != 1:
+        return None
+    name = properties.get(identifiers[0].split("/")[-1])
+    return name if isinstance(name, str) else None
+
+
+def problem(resource_type: str, properties: Mapping[str, Any]) -> str | None:
+    """What is wrong with the names of a resource's properties, or None."""
+    schema = _schema(resource_type)
+    if not schema:
+        return None
+    unknown = [name for name in properties if name not in schema["properties"]]
+    if unknown:
+        return f"Encountered unsupported property {unknown[0]}"
+    missing = [name for name in schema.get("required", []) if name not in properties]
+    if missing:
+        return f"Property {missing[0]} cannot be empty."
+    return None
+
+
+@cache
+def _schema(resource_type: str) -> dict[str, Any]:
+    """The schema of a type; empty for a type that AWS does not publish."""
+    name = _index().get(resource_type)
+    if name is None:
+        return {}
+    text = files("cfnlint").joinpath(f"data/schemas/resources/{name}.json").read_text()
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+@lru_cache(maxsize=1)
+def _index() -> dict[str, str]:
+    text = files("cfnlint").joinpath(f"data/schemas/providers/{SCHEMA_REGION}.json").read_text()
+    index: dict[str, str] = json.loads(text)
+    return index
+
+
+def _at(properties: Any, path: list[str]) -> Any:
+    for part in path:
+        if not isinstance(properties, dict):
+            return None
+        properties = properties.get(part)
+    return properties

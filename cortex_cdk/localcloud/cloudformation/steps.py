@@ -1,0 +1,226 @@
+"""One step of a stack operation: make, change or remove one resource, wait for it, and tell the events."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from cortex_cdk.localcloud.cloudformation import schema, types
+from cortex_cdk.localcloud.cloudformation.changes import difference
+from cortex_cdk.localcloud.cloudformation.scope import Scope
+from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
+from cortex_cdk.localcloud.lock import STATE_LOCK
+from cortex_cdk.localcloud.resources import Place
+
+POLL_INTERVAL = 0.05
+STABILIZATION_TIMEOUT = 3 * 3600.0
+"""Seconds that CloudFormation waits for an ECS service (aws-cdk's documentation of the circuit breaker)."""
+REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
+
+log = logging.getLogger("cortex.local.cloudformation")
+
+
+class StepFailedError(Exception):
+    """A resource could not be made or changed; its event says why."""
+
+    def __init__(self, logical_id: str) -> None:
+        super().__init__(logical_id)
+        self.logical_id = logical_id
+
+
+class CancelledError(Exception):
+    """Somebody cancelled the operation."""
+
+
+class Steps:
+    """The steps of the operations on one stack.
+
+    Args:
+        stack: The stack that is changed.
+        moved: Called after every step that changed something, for the data plane to look.
+    """
+
+    def __init__(self, stack: Stack, moved: Callable[[], None]) -> None:
+        self._stack = stack
+        self._moved = moved
+        self._place = Place(stack.account, stack.region)
+
+    def apply(self, logical_id: str, definition: Mapping[str, Any], needs: Sequence[str], scope: Scope) -> None:
+        """Make one resource what the template says, and wait until it is.
+
+        Raises:
+            StepFailedError: It could not be made or changed.
+            CancelledError: The operation was cancelled meanwhile.
+        """
+        with STATE_LOCK:
+            if self._stack.cancelled:
+                raise CancelledError
+            current = self._stack.existing(logical_id)
+            resource = self._start(logical_id, definition, current, scope)
+            resource.needs = list(needs)
+            resource.deletion_policy = definition.get("DeletionPolicy", "Delete")
+            resource.replace_policy = definition.get("UpdateReplacePolicy", "Delete")
+            scope.put(logical_id, resource.model)
+        if resource.status.endswith("_IN_PROGRESS"):
+            self._moved()
+            self._wait_until_stable(resource)
+
+    def remove(self, resource: StackResource, *, retain: bool) -> bool:
+        """Remove one resource and wait until it is gone.
+
+        Args:
+            retain: Whether to leave it alone and only forget it.
+
+        Returns:
+            False if it could not be removed; its event says why.
+        """
+        stack = self._stack
+        if resource.model is None:
+            return True
+        if retain:
+            with STATE_LOCK:
+                stack.note(resource, "DELETE_SKIPPED")
+                resource.model = None
+            return True
+        with STATE_LOCK:
+            stack.note(resource, "DELETE_IN_PROGRESS")
+            try:
+                types.delete(resource.model, self._order(resource, resource.properties or {}))
+            except Exception as error:
+                stack.note(resource, "DELETE_FAILED", reason_of(error))
+                return False
+        self._moved()
+        while not self._is_gone(resource):
+            time.sleep(POLL_INTERVAL)
+        with STATE_LOCK:
+            stack.note(resource, "DELETE_COMPLETE")
+            resource.model = None
+        return True
+
+    def _start(
+        self, logical_id: str, definition: Mapping[str, Any], current: StackResource | None, scope: Scope
+    ) -> StackResource:
+        kind = definition["Type"]
+        subject = current or StackResource(logical_id, kind, name="")
+        verb = "UPDATE" if current else "CREATE"
+        with self._failing(subject, verb):
+            properties = scope.properties(definition)
+            if current is None:
+                return self._create(StackResource(logical_id, kind, name=""), properties, verb, None)
+            if current.type != kind:
+                return self._replace(current, kind, properties)
+            if current.properties is None:
+                return self._update(current, properties)
+            if not difference(current.properties, properties):
+                return current
+            if schema.replacement(kind, current.properties, properties):
+                return self._replace(current, kind, properties)
+            return self._update(current, properties)
+
+    def _create(
+        self, resource: StackResource, properties: dict[str, Any], verb: str, reason: str | None
+    ) -> StackResource:
+        stack = self._stack
+        stack.resources[resource.logical_id] = resource
+        stack.note(resource, f"{verb}_IN_PROGRESS", reason)
+        with self._failing(resource, verb):
+            wrong = schema.problem(resource.type, properties)
+            if wrong:
+                raise ValueError(wrong)
+            resource.name = types.name_for(resource.type, properties, stack.name, resource.logical_id)
+            resource.model = types.create(self._order(resource, properties))
+        resource.properties = properties
+        stack.note(resource, f"{verb}_IN_PROGRESS", "Resource creation Initiated")
+        return resource
+
+    def _update(self, resource: StackResource, properties: dict[str, Any]) -> StackResource:
+        self._stack.note(resource, "UPDATE_IN_PROGRESS")
+        # Until the change has succeeded nobody knows what the resource is, so a rollback sets it anew.
+        resource.properties = None
+        with self._failing(resource, "UPDATE"):
+            wrong = schema.problem(resource.type, properties)
+            if wrong:
+                raise ValueError(wrong)
+            resource.model = types.update(resource.model, self._order(resource, properties))
+        resource.properties = properties
+        return resource
+
+    def _replace(self, current: StackResource, kind: str, properties: dict[str, Any]) -> StackResource:
+        stack = self._stack
+        name = schema.custom_name(kind, properties)
+        if current.type == kind and name and name == schema.custom_name(kind, current.properties or {}):
+            raise ValueError(
+                "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
+                f"Rename {name} and update the stack again."
+            )
+        # A resource that was already replaced in this operation keeps its first form to go back to.
+        if current.logical_id in stack.displaced:
+            stack.obsolete.append(current)
+        else:
+            stack.displaced[current.logical_id] = current
+        return self._create(StackResource(current.logical_id, kind, name=""), properties, "UPDATE", REPLACING)
+
+    def _wait_until_stable(self, resource: StackResource) -> None:
+        verb = resource.status.removesuffix("_IN_PROGRESS")
+        deadline = time.monotonic() + STABILIZATION_TIMEOUT
+        while True:
+            with STATE_LOCK:
+                verdict = types.stabilized(resource.model, self._place)
+                if verdict is True:
+                    self._stack.note(resource, f"{verb}_COMPLETE")
+                    return
+                if self._stack.cancelled:
+                    resource.properties = None
+                    self._stack.note(resource, f"{verb}_FAILED", f"Resource {_NOUNS[verb]} cancelled")
+                    raise CancelledError
+                if time.monotonic() > deadline:
+                    verdict = "Resource did not stabilize in time."
+                if verdict:
+                    resource.properties = None
+                    self._stack.note(resource, f"{verb}_FAILED", str(verdict))
+                    raise StepFailedError(resource.logical_id)
+            time.sleep(POLL_INTERVAL)
+
+    def _is_gone(self, resource: StackResource) -> bool:
+        with STATE_LOCK:
+            return types.gone(resource.model, self._place)
+
+    @contextmanager
+    def _failing(self, resource: StackResource, verb: str) -> Iterator[None]:
+        """Turn whatever moto raises into a failed resource, once."""
+        try:
+            yield
+        except StepFailedError:
+            raise
+        except Exception as error:
+            self._stack.resources.setdefault(resource.logical_id, resource)
+            self._stack.note(resource, f"{verb}_FAILED", reason_of(error))
+            raise StepFailedError(resource.logical_id) from error
+
+    def _order(self, resource: StackResource, properties: dict[str, Any]) -> types.Order:
+        return types.Order(
+            logical_id=resource.logical_id,
+            type=resource.type,
+            name=resource.name,
+            # A copy: some of moto's classes change what they are given, and ours is compared later.
+            properties=copy.deepcopy(properties),
+            stack_id=self._stack.id,
+            tags=self._stack.blueprint.tags,
+            place=self._place,
+        )
+
+
+def reason_of(error: Exception) -> str:
+    """An exception as the reason of an event. One that is no answer of an AWS API also goes to the log."""
+    message = getattr(error, "message", None) or getattr(error, "description", None) or str(error)
+    if not hasattr(error, "code") and not isinstance(error, (types.UnsupportedError, ValueError)):
+        log.error("unexpected failure", exc_info=error)
+        return f"{type(error).__name__}: {message}"
+    return str(message)
+
+
+_NOUNS = {"CREATE": "creation", "UPDATE": "update"}

@@ -1,0 +1,38 @@
+"""Resource types of the local cloud's CloudFormation, one file per AWS service.
+
+moto makes most types by itself. A type is here because moto lacks it, or because moto's own drops properties
+that a stack of ours needs. To add one:
+
+1. Find the service's file (or make one and import it below) and add a subclass of ``Resource``.
+2. Set ``type`` (``AWS::Service::Name``) and, where the template may name the resource, ``name_property``.
+3. ``create`` calls moto's back end of the service and returns an object with the physical id (what ``Ref``
+   gives) and the attributes (what ``Fn::GetAtt`` gives); ``update`` and ``delete`` call the same back end.
+   Which properties force a replacement need not be said: CloudFormation's published schema does
+   (``cloudformation/schema.py``).
+4. If the resource needs time (an ECS service rolls out), ``stabilized`` answers False until it is there, and a
+   text if it never will be; ``gone`` does the same after ``delete``.
+5. Add a template to ``tests/local/test_resources.py`` that creates, changes and deletes it, and read it back
+   with boto3: that is what users' tools see.
+
+A class keeps identifiers only: its objects are part of the stored state (``durability``).
+"""
+
+from __future__ import annotations
+
+from cortex_cdk.localcloud.resources import (  # noqa: F401 - importing a file registers its types
+    applicationautoscaling,
+    autoscaling,
+    cloudwatch,
+    codebuild,
+    ec2,
+    ecr,
+    ecs,
+    elbv2,
+    iam,
+    logs,
+    s3,
+    security_groups,
+)
+from cortex_cdk.localcloud.resources.resource import REGISTRY, Place, Properties, Resource
+
+__all__ = ["REGISTRY", "Place", "Properties", "Resource"]

@@ -1,0 +1,110 @@
+"""Amazon CloudWatch: alarms and dashboards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from moto.cloudwatch.models import Dimension, Metric, MetricDataQuery, MetricStat, cloudwatch_backends
+
+from cortex_cdk.localcloud.resources.resource import Place, Properties, Resource
+from cortex_cdk.localcloud.resources.tags import as_dict
+
+
+def backend(place: Place) -> Any:
+    """moto's CloudWatch of a region."""
+    return cloudwatch_backends[place.account][place.region]
+
+
+class Alarm(Resource):
+    """A metric alarm."""
+
+    type = "AWS::CloudWatch::Alarm"
+    name_property = "AlarmName"
+
+    @classmethod
+    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
+        """PutMetricAlarm."""
+        made = cls(name, {"Arn": f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:{name}"})
+        made.update(properties, place)
+        return made
+
+    def update(self, properties: Properties, place: Place) -> None:
+        """PutMetricAlarm."""
+        get = properties.get
+        backend(place).put_metric_alarm(
+            name=self.physical_resource_id,
+            namespace=get("Namespace"),
+            metric_name=get("MetricName"),
+            comparison_operator=properties["ComparisonOperator"],
+            evaluation_periods=properties["EvaluationPeriods"],
+            period=get("Period"),
+            threshold=get("Threshold"),
+            statistic=get("Statistic"),
+            description=get("AlarmDescription"),
+            dimensions=[_named(dimension) for dimension in get("Dimensions", [])],
+            alarm_actions=get("AlarmActions", []),
+            metric_data_queries=[_query(query) for query in get("Metrics", [])] or None,
+            datapoints_to_alarm=get("DatapointsToAlarm"),
+            extended_statistic=get("ExtendedStatistic"),
+            ok_actions=get("OKActions", []),
+            insufficient_data_actions=get("InsufficientDataActions", []),
+            unit=get("Unit"),
+            actions_enabled=get("ActionsEnabled", True),
+            treat_missing_data=get("TreatMissingData"),
+            evaluate_low_sample_count_percentile=get("EvaluateLowSampleCountPercentile"),
+            threshold_metric_id=get("ThresholdMetricId"),
+            tags=[{"Key": key, "Value": value} for key, value in as_dict(get("Tags")).items()],
+        )
+
+    def delete(self, place: Place) -> None:
+        """DeleteAlarms."""
+        backend(place).delete_alarms([self.physical_resource_id])
+
+
+class Dashboard(Resource):
+    """A dashboard."""
+
+    type = "AWS::CloudWatch::Dashboard"
+    name_property = "DashboardName"
+
+    @classmethod
+    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
+        """PutDashboard."""
+        made = cls(name)
+        made.update(properties, place)
+        return made
+
+    def update(self, properties: Properties, place: Place) -> None:
+        """PutDashboard."""
+        backend(place).put_dashboard(self.physical_resource_id, properties["DashboardBody"])
+
+    def delete(self, place: Place) -> None:
+        """DeleteDashboards."""
+        backend(place).delete_dashboards([self.physical_resource_id])
+
+
+def _named(dimension: Mapping[str, str]) -> dict[str, str]:
+    return {"name": dimension["Name"], "value": dimension["Value"]}
+
+
+def _query(query: Mapping[str, Any]) -> MetricDataQuery:
+    return MetricDataQuery(
+        query_id=query["Id"],
+        label=query.get("Label"),
+        period=query.get("Period"),
+        return_data=query.get("ReturnData", True),
+        expression=query.get("Expression"),
+        metric_stat=_statistic(query["MetricStat"]) if "MetricStat" in query else None,
+    )
+
+
+def _statistic(statistic: Mapping[str, Any]) -> MetricStat:
+    metric = statistic["Metric"]
+    dimensions = [Dimension(name=item["Name"], value=item["Value"]) for item in metric.get("Dimensions", [])]
+    return MetricStat(
+        metric=Metric(metric_name=metric["MetricName"], namespace=metric["Namespace"], dimensions=dimensions),
+        period=statistic["Period"],
+        stat=statistic["Stat"],
+        unit=statistic.get("Unit"),
+    )

@@ -1,0 +1,56 @@
+"""AWS CodeBuild: projects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.codebuild.models import codebuild_backends
+
+from cortex_cdk.localcloud.resources.casing import camel
+from cortex_cdk.localcloud.resources.resource import Place, Properties, Resource
+from cortex_cdk.localcloud.resources.tags import as_lower
+
+
+def backend(place: Place) -> Any:
+    """moto's CodeBuild of a region."""
+    return codebuild_backends[place.account][place.region]
+
+
+class Project(Resource):
+    """A build project."""
+
+    type = "AWS::CodeBuild::Project"
+    name_property = "Name"
+
+    @classmethod
+    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
+        """CreateProject."""
+        made = cls(name)
+        made.update(properties, place)
+        return made
+
+    def update(self, properties: Properties, place: Place) -> None:
+        """moto has no UpdateProject; creating it again changes it, and its builds are kept."""
+        codebuild, get = backend(place), properties.get
+        builds = codebuild.build_history.get(self.physical_resource_id, [])
+        project = codebuild.create_project(
+            self.physical_resource_id,
+            get("Description"),
+            camel(properties["Source"]),
+            camel(properties["Artifacts"]),
+            camel(properties["Environment"]),
+            properties["ServiceRole"],
+            as_lower(get("Tags")),
+            camel(get("Cache")),
+            get("TimeoutInMinutes"),
+            get("QueuedTimeoutInMinutes"),
+            get("SourceVersion"),
+            camel(get("LogsConfig")),
+            camel(get("VpcConfig")),
+        )
+        codebuild.build_history[self.physical_resource_id] = builds
+        self.attributes["Arn"] = project["arn"]
+
+    def delete(self, place: Place) -> None:
+        """DeleteProject."""
+        backend(place).delete_project(self.physical_resource_id)
