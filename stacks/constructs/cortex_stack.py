@@ -32,8 +32,3 @@ def tags_of(cluster: str, kind: str, name: str | None = None) -> dict[str, str]:
     """The tags of a stack of this cluster; ``name`` is that of an API or splitter."""
     tags = {names.TAG_CLUSTER: cluster, names.TAG_KIND: kind}
     return {**tags, names.TAG_API: name} if name else tags
-
-
-def acknowledge(construct: Construct, rule: str, reason: str) -> None:
-    """Record why a finding of cdk-nag on this construct (and below it) is accepted."""
-    cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))

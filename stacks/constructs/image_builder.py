@@ -5,12 +5,13 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cortex_cdk import names
-from stacks.constructs.cortex_stack import acknowledge
+from stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
 
 IMAGES_KEPT = 100
 BUILD_TIMEOUT_MIN = 60
@@ -63,11 +64,13 @@ class ImageBuilder(Construct):
             retention=LOG_RETENTION,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
         self.project = codebuild.Project(
             self,
             "Project",
             project_name=names.image_builder(cluster),
             description=f"Builds the images of Cortex cluster {cluster}",
+            role=role,
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPEC),
             environment=codebuild.BuildEnvironment(
                 build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
@@ -79,11 +82,11 @@ class ImageBuilder(Construct):
             grant_report_group_permissions=False,
             timeout=cdk.Duration.minutes(BUILD_TIMEOUT_MIN),
         )
-        bucket.grant_read(self.project, f"{names.BUILD_CONTEXT_PREFIX}*")
-        self.repository.grant_push(self.project)
-        self._acknowledge()
-
-    def _acknowledge(self) -> None:
+        contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
+        allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
+        self.repository.grant_push(role)
+        acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
+        streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws/codebuild/{self.project.project_name}:*"
+        acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
         acknowledge(self.project, "AwsSolutions-CB3", "docker build needs a privileged container")
         acknowledge(self.project, "AwsSolutions-CB4", "builds leave no artifacts but images, which ECR encrypts")
-        acknowledge(self.project, "AwsSolutions-IAM5", "build contexts by prefix, log streams of one group, ECR login")

@@ -10,8 +10,8 @@ from constructs import Construct
 
 from cortex_cdk import names
 from cortex_cdk.config import instance_group as config
-from stacks.constructs.cortex_stack import acknowledge
 from stacks.constructs.network import Network
+from stacks.constructs.permissions import acknowledge
 
 ROOT_DEVICE = "/dev/xvda"
 INSTANCE_WARMUP_S = 120
@@ -80,6 +80,7 @@ class InstanceGroup(Construct):
             target_capacity_percent=100,
             instance_warmup_period=INSTANCE_WARMUP_S,
         )
+        acknowledge(instances, "AwsSolutions-EC26", "every volume is encrypted; the rule fails on a choice of types")
         acknowledge(instances, "AwsSolutions-AS3", "ECS scales the group; its events show in the service")
 
     def _launch_template(

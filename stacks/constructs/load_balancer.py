@@ -10,8 +10,8 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
 from cortex_cdk.config.cluster import LoadBalancer
-from stacks.constructs.cortex_stack import acknowledge
 from stacks.constructs.network import Network
+from stacks.constructs.permissions import acknowledge
 
 HTTP_PORT, HTTPS_PORT = 80, 443
 # Predictions may take minutes. The serving program keeps idle connections for longer than this.

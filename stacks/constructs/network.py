@@ -6,7 +6,7 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from cortex_cdk.config.cluster import Cluster, Vpc
-from stacks.constructs.cortex_stack import acknowledge
+from stacks.constructs.permissions import acknowledge
 
 NAT_GATEWAYS = {"none": 0, "single": 1, "highly_available": None}
 # The load balancer needs two zones; without named ones the template takes the first two of its region.

@@ -15,7 +15,7 @@ from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec
 from cortex_cdk.config.predictor import Predictor
 from cortex_cdk.config.realtime_api import RealtimeApi
-from stacks.constructs.cortex_stack import acknowledge
+from stacks.constructs.permissions import acknowledge, allow
 
 CONTAINER = "api"
 PORT = 8888
@@ -62,7 +62,6 @@ class ReplicaTask(Construct):
             network_mode=ecs.NetworkMode.BRIDGE,
             execution_role=self.execution_role,
             task_role=_task_role(self, spec),
-            placement_constraints=[ecs.PlacementConstraint.distinct_instances()] if api.compute.inf else None,
         )
         self.definition.add_container(
             "Container",
@@ -136,15 +135,13 @@ def _linux_parameters(scope: Construct, api: RealtimeApi) -> ecs.LinuxParameters
 def _execution_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
     """What the ECS agent does for the container before it runs: pulling its image."""
     role = iam.Role(scope, "ExecutionRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-    pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     repositories = [spec.cluster.repository_arn]
     own_image = _ECR_IMAGE.match(spec.api.predictor.image or "")
     if own_image:
         account, region, repository = own_image.groups()
         repositories.append(f"arn:{cdk.Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}")
-    role.add_to_policy(iam.PolicyStatement(actions=pull, resources=repositories))
-    role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
-    acknowledge(role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken takes no resource")
+    allow(role, ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], repositories)
+    allow(role, ["ecr:GetAuthorizationToken"], ["*"], because="the action takes no resource")
     return role
 
 
@@ -156,23 +153,21 @@ def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
     for bucket, prefix in sorted(set(_model_prefixes(spec.api.predictor))):
         keys = [prefix, f"{prefix}/*"] if prefix else ["*"]
         objects += [f"{s3}{bucket}/{key}" for key in keys]
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[f"{s3}{bucket}"],
-                conditions={"StringLike": {"s3:prefix": keys}},
-            )
-        )
-    role.add_to_policy(iam.PolicyStatement(actions=["s3:GetObject"], resources=objects))
+        allow(role, ["s3:ListBucket"], [f"{s3}{bucket}"], conditions={"StringLike": {"s3:prefix": keys}})
+    allow(
+        role,
+        ["s3:GetObject"],
+        objects,
+        because="an old replica may start again beside a new project; models are folders",
+    )
     log_group = names.log_group(spec.cluster.cluster, spec.api.name)
     log_group_arn = f"arn:{cdk.Aws.PARTITION}:logs:{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{log_group}"
-    role.add_to_policy(
-        iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            resources=[log_group_arn, f"{log_group_arn}:*"],
-        )
+    allow(
+        role,
+        ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        [log_group_arn, f"{log_group_arn}:*"],
+        because="the streams of one group, one for each replica",
     )
-    acknowledge(role, "AwsSolutions-IAM5", "projects and models are read by prefix, log streams belong to one group")
     return role
 
 

@@ -7,7 +7,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from cortex_cdk import names
-from stacks.constructs.cortex_stack import acknowledge
+from stacks.constructs.permissions import acknowledge
 
 BUILD_CONTEXT_DAYS = 7
 OLD_VERSION_DAYS = 30
