@@ -8,7 +8,7 @@ from typing import Any
 from moto.cloudwatch.models import Dimension, Metric, MetricDataQuery, MetricStat, cloudwatch_backends
 
 from cortex_cdk.localcloud.resources.resource import Place, Properties, Resource
-from cortex_cdk.localcloud.resources.tags import as_dict
+from cortex_cdk.localcloud.resources.tags import as_list
 
 
 def backend(place: Place) -> Any:
@@ -42,7 +42,7 @@ class Alarm(Resource):
             threshold=get("Threshold"),
             statistic=get("Statistic"),
             description=get("AlarmDescription"),
-            dimensions=[_named(dimension) for dimension in get("Dimensions", [])],
+            dimensions=get("Dimensions", []),
             alarm_actions=get("AlarmActions", []),
             metric_data_queries=[_query(query) for query in get("Metrics", [])] or None,
             datapoints_to_alarm=get("DatapointsToAlarm"),
@@ -54,7 +54,7 @@ class Alarm(Resource):
             treat_missing_data=get("TreatMissingData"),
             evaluate_low_sample_count_percentile=get("EvaluateLowSampleCountPercentile"),
             threshold_metric_id=get("ThresholdMetricId"),
-            tags=[{"Key": key, "Value": value} for key, value in as_dict(get("Tags")).items()],
+            tags=as_list(get("Tags")),
         )
 
     def delete(self, place: Place) -> None:
@@ -82,10 +82,6 @@ class Dashboard(Resource):
     def delete(self, place: Place) -> None:
         """DeleteDashboards."""
         backend(place).delete_dashboards([self.physical_resource_id])
-
-
-def _named(dimension: Mapping[str, str]) -> dict[str, str]:
-    return {"name": dimension["Name"], "value": dimension["Value"]}
 
 
 def _query(query: Mapping[str, Any]) -> MetricDataQuery:

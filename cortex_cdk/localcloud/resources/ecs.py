@@ -11,18 +11,46 @@ from cortex_cdk.localcloud.resources.casing import camel
 from cortex_cdk.localcloud.resources.resource import Place, Properties, Resource
 from cortex_cdk.localcloud.resources.tags import as_lower
 
-CREATE_ONLY = ("Cluster", "LaunchType", "Role", "SchedulingStrategy", "ServiceName")
+TASK_DEFINITION = (
+    "ContainerDefinitions",
+    "Cpu",
+    "EphemeralStorage",
+    "ExecutionRoleArn",
+    "InferenceAccelerators",
+    "IpcMode",
+    "Memory",
+    "NetworkMode",
+    "PidMode",
+    "PlacementConstraints",
+    "ProxyConfiguration",
+    "RequiresCompatibilities",
+    "RuntimePlatform",
+    "TaskRoleArn",
+    "Volumes",
+)
+ON_CREATION = ("DeploymentController", "LaunchType", "SchedulingStrategy", "ServiceRegistries")
+CHANGEABLE = (
+    "CapacityProviderStrategy",
+    "DeploymentConfiguration",
+    "HealthCheckGracePeriodSeconds",
+    "LoadBalancers",
+    "NetworkConfiguration",
+    "PlatformVersion",
+    "PropagateTags",
+)
+DESCRIPTIVE = {
+    "AvailabilityZoneRebalancing": "availability_zone_rebalancing",
+    "EnableECSManagedTags": "enable_ecs_managed_tags",
+    "EnableExecuteCommand": "enable_execute_command",
+    "PlacementConstraints": "placement_constraints",
+    "PlacementStrategies": "placement_strategy",
+}
 WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def backend(place: Place) -> Any:
     """moto's ECS of a region."""
     return ecs_backends[place.account][place.region]
-
-
-def _arguments(properties: Properties, *, without: tuple[str, ...]) -> dict[str, Any]:
-    """Properties as arguments of moto's back end: snake-case names, values in the form of the API."""
-    return {WORD.sub("_", name).lower(): camel(value) for name, value in properties.items() if name not in without}
 
 
 class Cluster(Resource):
@@ -124,10 +152,14 @@ class TaskDefinition(Resource):
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """RegisterTaskDefinition."""
         # The family is shared by all revisions, so it is no name of this resource; one is made up where it is missing.
-        arguments = _arguments(properties, without=("Family", "Tags", "EnableFaultInjection"))
+        arguments = _arguments(properties, only=TASK_DEFINITION)
+        # moto wants a hard memory limit for EC2; ECS is content with a reservation (RegisterTaskDefinition, memory).
+        if arguments.get("requires_compatibilities") == ["EC2"]:
+            arguments["requires_compatibilities"] = None
         made = backend(place).register_task_definition(
             properties.get("Family", name), tags=as_lower(properties.get("Tags")), **arguments
         )
+        made.requires_compatibilities = list(properties.get("RequiresCompatibilities", []))
         return cls(made.arn, {"TaskDefinitionArn": made.arn})
 
     def update(self, properties: Properties, place: Place) -> None:
@@ -153,36 +185,31 @@ class Service(Resource):
     @classmethod
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """CreateService."""
-        arguments = _arguments(properties, without=(*_SPECIAL, "Tags"))
         cluster = properties.get("Cluster", "default")
         service = backend(place).create_service(
             cluster,
             name,
             int(properties.get("DesiredCount", 1)),
-            properties.get("TaskDefinition"),
+            properties["TaskDefinition"],
             tags=as_lower(properties.get("Tags")),
-            **_renamed(properties, arguments),
+            **_arguments(properties, only=(*ON_CREATION, *CHANGEABLE)),
         )
+        _describe(service, properties)
         made = cls(service.arn, name, cluster)
         made.deployment = service.deployments[0]["id"]
         return made
 
     def update(self, properties: Properties, place: Place) -> None:
-        """UpdateService; ``DesiredCount`` is left alone where the template does not say it."""
-        arguments = _renamed(properties, _arguments(properties, without=(*_SPECIAL, *CREATE_ONLY, "Tags")))
+        """UpdateService; the number of replicas is left alone where the template does not say it."""
+        arguments = _arguments(properties, only=CHANGEABLE)
         if "DesiredCount" in properties:
             arguments["desired_count"] = int(properties["DesiredCount"])
-        if "ForceNewDeployment" in properties:
-            arguments["force_new_deployment"] = bool(properties["ForceNewDeployment"].get("EnableForceNewDeployment"))
-        service = backend(place).update_service(
-            {
-                "cluster": self.cluster,
-                "service": self.name,
-                "task_definition": properties.get("TaskDefinition"),
-                **arguments,
-            }
-        )
+        if properties.get("ForceNewDeployment", {}).get("EnableForceNewDeployment"):
+            arguments["force_new_deployment"] = True
+        target = {"cluster": self.cluster, "service": self.name, "task_definition": properties["TaskDefinition"]}
+        service = backend(place).update_service({**target, **arguments})
         service.tags = as_lower(properties.get("Tags"))
+        _describe(service, properties)
         self.deployment = service.deployments[0]["id"]
 
     def delete(self, place: Place) -> None:
@@ -192,29 +219,24 @@ class Service(Resource):
     def stabilized(self, place: Place) -> bool | str:
         """Whether the deployment of the last change has completed; a text says why it failed."""
         state, reason = backend(place).service(self.cluster, self.name).rollout_of(self.deployment)
-        return reason or "The deployment failed." if state == "FAILED" else state == "COMPLETED"
+        return reason or "The deployment failed." if state == "FAILED" else bool(state == "COMPLETED")
 
     def gone(self, place: Place) -> bool:
         """Whether its tasks have stopped."""
         return bool(backend(place).service(self.cluster, self.name).status == "INACTIVE")
 
 
-# Properties that moto's back end takes under another name, by position, or not at all.
-_SPECIAL = (
-    "Cluster",
-    "ServiceName",
-    "DesiredCount",
-    "TaskDefinition",
-    "ForceNewDeployment",
-    "PlacementStrategies",
-    "EnableECSManagedTags",
-    "AvailabilityZoneRebalancing",
-    "ServiceConnectConfiguration",
-)
+def _arguments(properties: Properties, *, only: tuple[str, ...]) -> dict[str, Any]:
+    """Properties as arguments of moto's back end: snake-case names, values in the form of the API."""
+    return {_snake(name): camel(properties[name]) for name in only if name in properties}
 
 
-def _renamed(properties: Properties, arguments: dict[str, Any]) -> dict[str, Any]:
-    """``PlacementStrategies`` is ``placementStrategy`` in the API."""
-    if "PlacementStrategies" in properties:
-        arguments["placement_strategy"] = camel(properties["PlacementStrategies"])
-    return arguments
+def _snake(name: str) -> str:
+    return WORD.sub("_", name).lower()
+
+
+def _describe(service: Any, properties: Properties) -> None:
+    """Properties that nothing here acts on, for DescribeServices."""
+    for name, attribute in DESCRIPTIVE.items():
+        if name in properties:
+            setattr(service, attribute, camel(properties[name]))
