@@ -10,6 +10,7 @@ import logging
 import threading
 from typing import Any
 
+from cortex_cdk.localcloud import builds
 from cortex_cdk.localcloud.balancer import draining, routing, targets
 from cortex_cdk.localcloud.balancer.envoy import Envoy
 from cortex_cdk.localcloud.balancer.health import HealthChecker
@@ -46,6 +47,7 @@ class DataPlane:
 
     def __init__(self, settings: Settings) -> None:
         install()
+        builds.install(settings.state)
         self._settings = settings
         self._woken = threading.Event()
         self._closing = threading.Event()
@@ -64,6 +66,7 @@ class DataPlane:
         """
         self._settings.state.mkdir(parents=True, exist_ok=True)
         orphans.end_all(self._settings.state)
+        builds.recover()
         self._scheduler.recover()
         self._envoy.start(self._table())
         self._driver.open()
@@ -88,16 +91,7 @@ class DataPlane:
         for backend in ecs.backends():
             for task in backend.all_tasks():
                 if task.id == task_id:
-                    family, _, revision = task.task_definition_arn.rpartition("/")[2].partition(":")
-                    return {
-                        "Cluster": task.cluster_arn,
-                        "TaskARN": task.task_arn,
-                        "Family": family,
-                        "Revision": revision,
-                        "DesiredStatus": task.desired_status,
-                        "KnownStatus": task.last_status,
-                        "LaunchType": "EC2",
-                    }
+                    return task.metadata()
         return None
 
     def _table(self) -> routing.Table:

@@ -30,6 +30,7 @@ CONNECT_TIMEOUT = "10s"
 """How long an ALB waits for a connection to a target."""
 UNLIMITED = 1_000_000
 """In place of Envoy's circuit breakers, which would refuse requests that an ALB passes on."""
+CLIENT_ADDRESS = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
 RETRY_BODY_BYTES = 16 * 1024 * 1024
 """How much of a request's body is kept in case that its connection cannot be made."""
 POLICIES = {
@@ -163,6 +164,8 @@ def _http(listener: Listener, folder: str) -> Resource:
         "stat_prefix": listener.balancer,
         "rds": {"route_config_name": listener.name, "config_source": source(folder, routes_file(listener))},
         "use_remote_address": True,
+        # Envoy would append an address of this machine in place of a loopback address.
+        "skip_xff_append": True,
         "server_header_transformation": "PASS_THROUGH",
         "generate_request_id": False,
         "stream_idle_timeout": _seconds(listener.idle_timeout),
@@ -198,10 +201,8 @@ def routes(listener: Listener) -> Resource:
         "@type": f"{TYPE}envoy.config.route.v3.RouteConfiguration",
         "name": listener.name,
         "request_headers_to_add": [
-            {
-                "header": {"key": "X-Forwarded-Port", "value": str(listener.port)},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
+            _request_header("X-Forwarded-Port", str(listener.port), "OVERWRITE_IF_EXISTS_OR_ADD"),
+            _request_header("X-Forwarded-For", CLIENT_ADDRESS, "APPEND_IF_EXISTS_OR_ADD"),
         ],
         "request_headers_to_remove": ["x-envoy-external-address", "x-envoy-internal"],
         "virtual_hosts": [
@@ -214,6 +215,10 @@ def routes(listener: Listener) -> Resource:
             }
         ],
     }
+
+
+def _request_header(name: str, value: str, action: str) -> Resource:
+    return {"header": {"key": name, "value": value}, "append_action": action}
 
 
 def _retries() -> Resource:

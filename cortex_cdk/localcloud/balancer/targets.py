@@ -58,7 +58,7 @@ class Target:
         self.was_healthy = self.was_healthy or state == "healthy"
 
 
-class TargetGroup(FakeTargetGroup):
+class TargetGroup(FakeTargetGroup):  # type: ignore[misc]
     """A target group with measured health.
 
     ``registered`` holds the targets by (id, port); draining ones stay in it until ``remove``.
@@ -116,13 +116,14 @@ class TargetGroup(FakeTargetGroup):
         """The health of one target, as DescribeTargetHealth reports it."""
         key = self._key(target)
         found = self.registered.get(key)
-        state, reason, detail = ("unused", "Target.NotRegistered", None)
-        if found:
-            state, reason, detail = found.state, found.reason, found.detail
-            if not self.in_use and state != "draining":
-                state, reason, detail = "unused", "Target.NotInUse", None
-        description = detail or (DESCRIPTIONS.get(reason) if reason else None)
-        return FakeHealthStatus(key[0], str(key[1]), str(key[1]), state, reason, description)
+        if found is None:
+            seen = Target(*key, state="unused", reason="Target.NotRegistered")
+        elif self.in_use or found.state == "draining":
+            seen = found
+        else:
+            seen = Target(*key, state="unused", reason="Target.NotInUse")
+        description = seen.detail or DESCRIPTIONS.get(seen.reason or "")
+        return FakeHealthStatus(key[0], str(key[1]), str(key[1]), seen.state, seen.reason, description)
 
     def _key(self, target: dict[str, Any]) -> tuple[str, int]:
         return target["Id"], int(target.get("Port") or self.port)

@@ -28,7 +28,7 @@ CHANGEABLE = (
 """Properties of UpdateService that are simply taken over."""
 
 
-class EcsBackend(EC2ContainerServiceBackend):
+class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
     """The ECS of one region."""
 
     @property
@@ -36,7 +36,7 @@ class EcsBackend(EC2ContainerServiceBackend):
         # moto derives it from the module of the class, which is ours here.
         return moto.ecs.urls
 
-    def create_service(
+    def create_service(  # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str,
         service_name: str,
@@ -113,7 +113,7 @@ class EcsBackend(EC2ContainerServiceBackend):
                 service.primary["desiredCount"] = 0
             return service
 
-    def run_task(
+    def run_task(  # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str,
         task_definition_str: str,
@@ -160,7 +160,7 @@ class EcsBackend(EC2ContainerServiceBackend):
                     return task
             raise InvalidParameterException("The referenced task was not found.")
 
-    def list_tasks(
+    def list_tasks(  # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str | None = None,
         container_instance: str | None = None,

@@ -96,14 +96,14 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
     # An old replica that never became healthy, or no longer is, serves nobody: it only takes room.
     stop += [r for r in replicas if not r.current and r.health is not Health.HEALTHY]
     failing = [r for r in replicas if r.current and r.health is Health.FAILING]
-    stop += failing if covered else failing[: max(0, missing - room - len(stop))]
+    blocking = max(missing - room, len(replicas) - limits.upper)
+    stop += failing if covered else failing[: max(0, blocking - len(stop))]
 
     old = [replica for replica in replicas if not replica.current and replica.health is Health.HEALTHY]
     healthy -= sum(replica.health is Health.HEALTHY for replica in stop)
-    blocking = max(missing - room, len(replicas) - limits.upper) - len(stop)
     replaced = healthy - desired
     stoppable = max(0, healthy - limits.lower)
-    stop += old[: max(0, min(stoppable, max(blocking, replaced)))]
+    stop += old[: max(0, min(stoppable, max(blocking - len(stop), replaced)))]
 
     remaining = len(replicas) - len(stop)
     start = max(0, min(missing, limits.upper - remaining))
@@ -112,7 +112,8 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
 
 def _surplus(good: Sequence[Replica], desired: int) -> list[Replica]:
     """Replicas of the primary deployment that are too many: those not yet healthy first, then the youngest."""
-    by_worth = sorted(reversed(good), key=lambda replica: replica.health is Health.HEALTHY)
+    youngest_first = good[::-1]
+    by_worth = sorted(youngest_first, key=lambda replica: replica.health is Health.HEALTHY)
     return by_worth[: max(0, len(good) - desired)]
 
 
@@ -124,7 +125,8 @@ def failure_threshold(desired: int) -> int:
 def pause_before_start(failures: int) -> float:
     """Seconds to wait before another task is started after so many failures in a row.
 
-    ECS throttles services whose tasks fail repeatedly; the pauses here double from a quarter of a second to
-    15 seconds, so that a crash loop is seen to be one quickly and does not keep the machine busy.
+    ECS throttles services whose tasks fail repeatedly. Here the first replacement is immediate; then the pauses
+    double from a quarter of a second to 15 seconds, so that a crash loop is seen to be one quickly and does not
+    keep the machine busy.
     """
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (failures - 1)) if failures else 0.0
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (failures - 2)) if failures > 1 else 0.0

@@ -18,6 +18,7 @@ from cortex_cdk.localcloud.tasks.driver import TaskDriver
 from cortex_cdk.localcloud.tasks.launch import CannotStartError, Exit
 
 RESTARTED = "The local cloud was restarted."
+STOPPED_BY_US = "ServiceSchedulerInitiated"
 
 
 @dataclass
@@ -137,31 +138,29 @@ class Scheduler:
             stopped = [task for task in wanted if task.id in decision.stop]
             self._stop(backend, service, stopped, healths)
             self._launch(backend, service, decision.start)
-        self._write_counts(service, tasks, healths)
+        self._write_counts(service, tasks)
         self._notice_steady_state(service, replicas)
 
     def _drain(self, service: Service, tasks: list[Task], wanted: list[Task]) -> None:
         for task in wanted:
-            task.ask_to_stop(
-                f"Scaling activity initiated by (deployment {task.started_by})", "ServiceSchedulerInitiated"
-            )
+            task.ask_to_stop(_scaling(task.started_by), STOPPED_BY_US)
             self._follow_stop(task)
         if all(task.last_status == "STOPPED" for task in tasks):
             service.status = "INACTIVE"
             service.deployments = []
-        self._write_counts(service, tasks, {})
+        self._write_counts(service, tasks)
 
     def _stop(self, backend: EcsBackend, service: Service, tasks: list[Task], healths: dict[str, Health]) -> None:
         for task in tasks:
             failing = healths[task.id] is Health.FAILING
-            reason = f"Scaling activity initiated by (deployment {service.primary['id']})"
+            reason = _scaling(service.primary["id"])
             if failing:
                 reason = f"Task failed ELB health checks in (target-group {task.targets[0][0]})"
                 service.add_event(
                     f"(service {service.name}) (port {task.port}) is unhealthy in "
                     f"(target-group {task.targets[0][0]}) due to ({attachment.why(task)})"
                 )
-            task.ask_to_stop(reason, "ServiceSchedulerInitiated")
+            task.ask_to_stop(reason, STOPPED_BY_US)
             self._follow_stop(task)
             service.add_event(f"(service {service.name}) has stopped 1 running tasks: (task {task.id}).")
             if failing:
@@ -204,8 +203,7 @@ class Scheduler:
             attachment.register(task, service)
             self._on_change()
 
-    def _write_counts(self, service: Service, tasks: list[Task], healths: dict[str, Health]) -> None:
-        del healths
+    def _write_counts(self, service: Service, tasks: list[Task]) -> None:
         running = [task for task in tasks if task.last_status == "RUNNING"]
         pending = [task for task in tasks if task.last_status in {"PROVISIONING", "PENDING"}]
         service.running_count, service.pending_count = len(running), len(pending)
@@ -240,7 +238,11 @@ class Scheduler:
 
 def is_of(task: Task, service: Service) -> bool:
     """Whether a task belongs to a service."""
-    return task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name
+    return bool(task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name)
+
+
+def _scaling(deployment_id: str) -> str:
+    return f"Scaling activity initiated by (deployment {deployment_id})"
 
 
 def last_words(task: Task) -> str:

@@ -20,7 +20,7 @@ DEFAULT_CONFIGURATION: dict[str, Any] = {"minimumHealthyPercent": 100, "maximumP
 Deployment = dict[str, Any]
 
 
-class Service(MotoService):
+class Service(MotoService):  # type: ignore[misc]
     """One service with its deployments.
 
     ``deployments`` holds dictionaries with AWS's fields, the primary one first. Attributes that AWS does not
@@ -81,20 +81,15 @@ class Service(MotoService):
         """The circuit breaker's settings; empty if there is none."""
         return dict(self.deployment_configuration.get("deploymentCircuitBreaker") or {})
 
-    def start_deployment(self, definition_arn: str, reason: str | None = None) -> Deployment:
+    def start_deployment(self, definition_arn: str) -> Deployment:
         """Make a new primary deployment; earlier ones go on as ``ACTIVE`` until their tasks are gone.
 
         Args:
             definition_arn: The task definition of its tasks.
-            reason: The ``rolloutStateReason``; ECS's own words by default.
 
         Returns:
             The new deployment.
         """
-        for deployment in self.deployments:
-            deployment["status"] = "ACTIVE"
-            deployment["desiredCount"] = 0
-            deployment["updatedAt"] = now()
         identifier = f"ecs-svc/{secrets.randbelow(10**19):019d}"
         deployment = {
             "id": identifier,
@@ -110,10 +105,9 @@ class Service(MotoService):
             "capacityProviderStrategy": self.capacity_provider_strategy,
             "networkConfiguration": self.network_configuration or None,
             "rolloutState": "IN_PROGRESS",
-            "rolloutStateReason": reason or f"ECS deployment {identifier} in progress.",
+            "rolloutStateReason": f"ECS deployment {identifier} in progress.",
         }
-        self.deployments.insert(0, deployment)
-        self.task_definition = definition_arn
+        self._make_primary(deployment)
         return deployment
 
     def complete(self) -> None:
@@ -133,12 +127,8 @@ class Service(MotoService):
         reason = f"ECS deployment circuit breaker: tasks failed to start. {last_stopped_reason}".rstrip()
         self._finish(failed, "FAILED", reason)
         self.add_event(f"(service {self.name}) (deployment {failed['id']}) deployment failed: tasks failed to start.")
-        target = self.last_completed
-        if self.circuit_breaker.get("rollback") and target and target != failed["taskDefinition"]:
-            earlier = next((d for d in self.deployments if d["taskDefinition"] == target), failed)
-            back = self.start_deployment(target)
-            back["rolloutStateReason"] = f"ECS deployment circuit breaker: rolling back to {target.rpartition('/')[2]}."
-            self.add_event(f"(service {self.name}) rolling back to deployment {earlier['id']}.")
+        if self.circuit_breaker.get("rollback"):
+            self._roll_back(failed)
 
     def rollout_of(self, deployment_id: str) -> tuple[str, str]:
         """How a deployment of this service stands, whether or not it is still the primary one.
@@ -155,6 +145,29 @@ class Service(MotoService):
         if self.primary["id"] == deployment_id:
             return self.primary["rolloutState"], self.primary["rolloutStateReason"]
         return "FAILED", f"ECS deployment {deployment_id} was replaced by {self.primary['id']}."
+
+    def _roll_back(self, failed: Deployment) -> None:
+        """Return to the last completed deployment, which goes on if tasks of it are left."""
+        target = self.last_completed
+        if target is None or target == failed["taskDefinition"]:
+            return
+        earlier = next((deployment for deployment in self.deployments if deployment["taskDefinition"] == target), None)
+        if earlier is None:
+            earlier = self.start_deployment(target)
+        else:
+            self._make_primary(earlier)
+        earlier["rolloutState"] = "IN_PROGRESS"
+        earlier["rolloutStateReason"] = f"ECS deployment circuit breaker: rolling back to deploymentId {earlier['id']}."
+        self.finished.pop(earlier["id"], None)
+        self.add_event(f"(service {self.name}) rolling back to deployment {earlier['id']}.")
+
+    def _make_primary(self, deployment: Deployment) -> None:
+        for other in self.deployments:
+            if other is not deployment:
+                other.update(status="ACTIVE", desiredCount=0, updatedAt=now())
+        deployment.update(status="PRIMARY", desiredCount=self.desired_count, updatedAt=now())
+        self.deployments = [deployment, *(other for other in self.deployments if other is not deployment)]
+        self.task_definition = deployment["taskDefinition"]
 
     def add_event(self, message: str) -> None:
         """Add a service event, newest first, unless it only repeats the newest one."""

@@ -17,7 +17,7 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class Task(MotoTask):
+class Task(MotoTask):  # type: ignore[misc]
     """One task: a replica of a service, or what RunTask started.
 
     All attributes are plain data, so that a snapshot of the back end contains them. Those that AWS does not
@@ -62,6 +62,8 @@ class Task(MotoTask):
         self.started_at: datetime | None = None
         self.stopping_at: datetime | None = None
         self.stopped_at: datetime | None = None
+        self.pull_started_at: datetime | None = None
+        self.pull_stopped_at: datetime | None = None
         self.stop_code: str | None = None
         self.stopped_reason: str | None = None
         self.port: int | None = None
@@ -99,6 +101,31 @@ class Task(MotoTask):
     def is_wanted(self) -> bool:
         """Whether the task is not being stopped."""
         return self.desired_status == "RUNNING"
+
+    def metadata(self) -> dict[str, Any]:
+        """What the task metadata endpoint, version 4, answers about the task ("/task")."""
+        family, _, revision = self.task_definition_arn.rpartition("/")[2].partition(":")
+        container = self.containers[0]
+        return {
+            "Cluster": self.cluster_arn,
+            "TaskARN": self.task_arn,
+            "Family": family,
+            "Revision": revision,
+            "DesiredStatus": self.desired_status,
+            "KnownStatus": self.last_status,
+            "LaunchType": "EC2",
+            "Containers": [
+                {
+                    "DockerId": self.id.replace("-", ""),
+                    "Name": container["name"],
+                    "DockerName": container["name"],
+                    "Image": container["image"],
+                    "ContainerARN": container["containerArn"],
+                    "KnownStatus": container["lastStatus"],
+                    "Type": "NORMAL",
+                }
+            ],
+        }
 
     def mark_running(self, port: int | None, container_port: int | None, image_digest: str | None) -> None:
         """Record that the process runs.
