@@ -79,7 +79,10 @@ class Diagnosis:
     def problem(self, path: FieldPath, message: str, hint: str | None = None, *, at_key: bool = False) -> Problem:
         """A problem (or warning) at the place of the field at ``path``."""
         path = _as_written(path, self._document.at(self._at))
-        place: Place = (self._document.key_place if at_key else self._document.value_place)((*self._at, *path))
+        full_path = (*self._at, *path)
+        # A map or list is named by its key: it may begin lines below.
+        at_key = at_key or (self._document.has(full_path) and isinstance(self._document.at(full_path), dict | list))
+        place: Place = (self._document.key_place if at_key else self._document.value_place)(full_path)
         full = written_path((self._label, *path)) if self._label else written_path(path)
         return Problem(self._document.file, place.line, place.column, full, message, hint)
 

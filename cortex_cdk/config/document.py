@@ -183,6 +183,7 @@ class _Builder:
             self._forget(own)
             self._document._keys[own] = _place(key)
             result[name] = self.build(value, own)
+        self._document._values[path] = _place(node)  # Rather than that of a merged map.
         return result
 
     def _merged(self, node: yaml.Node, path: FieldPath) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import FieldPath
+from cortex_cdk.config.predictor import Predictor
 from cortex_cdk.config.predictor_source import check_source
 from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.errors import Problem
@@ -19,25 +20,15 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[
     Raises:
         ProjectError: ``.cortexignore`` cannot be read.
     """
-    predictor, root = api.predictor, file.parent
-    reason = _predictor_file(predictor.path, root, Exclusions(root, file))
-    if reason:
-        yield diagnosis.problem(("predictor", "path"), reason, "paths are relative to the configuration file")
-    elif not is_pickle(predictor.path):
-        yield from check_source(root / predictor.path, predictor)
-    if predictor.python_path is not None:
-        path: FieldPath = ("predictor", "python_path")
-        reason = outside(root, predictor.python_path) or _not_folder(root, predictor.python_path)
+    folder = _Folder(file)
+    sound = True
+    for path, name, check in _named(api.predictor, folder):
+        reason = check(name)
         if reason:
-            yield diagnosis.problem(path, reason)
-    if isinstance(predictor.warmup, str):
-        reason = outside(root, predictor.warmup) or _not_file(root, predictor.warmup)
-        if reason:
-            yield diagnosis.problem(("predictor", "warmup"), reason)
-    for path, model in _model_paths(api):
-        reason = None if model.startswith("s3://") else outside(root, model) or _missing(root, model)
-        if reason:
-            yield diagnosis.problem(path, reason, "models are on S3 (s3://bucket/path) or in the project")
+            sound = sound and path != ("predictor", "path")
+            yield diagnosis.problem(path, reason, "paths are relative to the configuration file")
+    if sound and not is_pickle(api.predictor.path):
+        yield from check_source(file.parent / api.predictor.path, api.predictor)
 
 
 def is_pickle(path: str) -> bool:
@@ -45,48 +36,65 @@ def is_pickle(path: str) -> bool:
     return path.endswith(".pickle")
 
 
-def _predictor_file(path: str, root: Path, exclusions: Exclusions) -> str | None:
-    if not path.endswith(".py") and not is_pickle(path):
-        return f"{path} is not a Python file (.py)"
-    reason = outside(root, path) or _not_file(root, path)
-    if reason is None and exclusions.path(path):
-        return f"{path} is left out of the project (hidden, or in {IGNORE_FILE})"
-    return reason
+class _Folder:
+    """The project's folder; each check gives the reason why a name cannot be used, or None."""
+
+    def __init__(self, config_path: Path) -> None:
+        self._root = config_path.parent
+        self._exclusions = Exclusions(self._root, config_path)
+
+    def python_file(self, name: str) -> str | None:
+        if not name.endswith(".py") and not is_pickle(name):
+            return f"{name} is not a Python file (.py)"
+        return self.file(name)
+
+    def file(self, name: str) -> str | None:
+        return self.entry(name) or (None if (self._root / name).is_file() else f"{name} is not a file")
+
+    def folder(self, name: str) -> str | None:
+        return self.entry(name) or (None if (self._root / name).is_dir() else f"{name} is not a folder")
+
+    def model(self, name: str) -> str | None:
+        return None if name.startswith("s3://") else self.entry(name)
+
+    def entry(self, name: str) -> str | None:
+        reason = _outside(self._root, name)
+        if reason:
+            return reason
+        if not (self._root / name).exists():
+            return f"{name} does not exist in {self._root.absolute()}"
+        if self._exclusions.path(name.rstrip("/")):
+            return f"{name} is left out of the project (hidden, or in {IGNORE_FILE})"
+        return None
 
 
-def _model_paths(api: RealtimeApi) -> Iterator[tuple[FieldPath, str]]:
-    predictor = api.predictor
+_Named = tuple[FieldPath, str, Callable[[str], str | None]]
+
+
+def _named(predictor: Predictor, folder: _Folder) -> Iterator[_Named]:
+    yield ("predictor", "path"), predictor.path, folder.python_file
+    if predictor.python_path is not None:
+        yield ("predictor", "python_path"), predictor.python_path, folder.folder
+    if isinstance(predictor.warmup, str):
+        yield ("predictor", "warmup"), predictor.warmup, folder.file
     if predictor.model_path:
-        yield ("predictor", "model_path"), predictor.model_path
-    if predictor.models:
-        if predictor.models.dir:
-            yield ("predictor", "models", "dir"), predictor.models.dir
-        for index, model in enumerate(predictor.models.paths or ()):
-            yield ("predictor", "models", "paths", index, "model_path"), model.model_path
+        yield ("predictor", "model_path"), predictor.model_path, folder.model
+    if predictor.models and predictor.models.dir:
+        yield ("predictor", "models", "dir"), predictor.models.dir, folder.model
+    for index, model in enumerate((predictor.models and predictor.models.paths) or ()):
+        yield ("predictor", "models", "paths", index, "model_path"), model.model_path, folder.model
 
 
-def outside(root: Path, name: str) -> str | None:
+def _outside(root: Path, name: str) -> str | None:
     """Why a path that the configuration names is not in the project; None if it is."""
-    if "://" in name:
-        return f"{name} is not a path that can be read"
+    if "://" in name or "\0" in name:
+        return f"{name!r} is neither a path in the project nor on S3 (s3://bucket/path)"
     if name.startswith(("/", "~")) or "\\" in name:
-        return f"{name} must be relative to the project, with / between its parts"
-    if ".." in PurePosixPath(name).parts or "\0" in name:
+        return f"{name} must be relative, with / between its parts"
+    if ".." in PurePosixPath(name).parts:
         return f"{name} leads out of the project"
     try:
         resolved = (root / name).resolve()
     except (OSError, RuntimeError):
         return f"{name} cannot be resolved"
     return None if resolved.is_relative_to(root.resolve()) else f"{name} is a link that leads out of the project"
-
-
-def _not_file(root: Path, name: str) -> str | None:
-    return _missing(root, name) or (None if (root / name).is_file() else f"{name} is not a file")
-
-
-def _not_folder(root: Path, name: str) -> str | None:
-    return _missing(root, name) or (None if (root / name).is_dir() else f"{name} is not a folder")
-
-
-def _missing(root: Path, name: str) -> str | None:
-    return None if (root / name).exists() else f"{name} does not exist in {root.absolute()}"

@@ -194,7 +194,7 @@ class Predictor(Section):
             )
         if self.type != "python" and not self.model_path and not self.models:
             yield Conflict(
-                (("model_path",), ("models",), ("type",)), f"a {self.type} predictor needs model_path or models"
+                (("model_path",), ("models",), ("type",)), f"{self.type} predictors need model_path or models"
             )
         if self.type != "tensorflow":
             for path in self._tensorflow_only():

@@ -5,8 +5,9 @@ Every parser takes what ``model_dump`` gives back (a number), so that models rou
 
 from __future__ import annotations
 
+import math
 import re
-from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any
 
 from annotated_types import Ge
@@ -41,7 +42,7 @@ def parse_duration(value: Any) -> float:
     parts = _DURATION_PART.findall(value)
     if "".join(number + unit for number, unit in parts) != value:
         raise ValueError("not a duration")
-    return float(sum(Decimal(number) * Decimal(_UNITS[unit]) for number, unit in parts))
+    return float(sum(Fraction(number) * Fraction(_UNITS[unit]) for number, unit in parts))
 
 
 def parse_cpu(value: Any) -> float:
@@ -53,7 +54,7 @@ def parse_cpu(value: Any) -> float:
     cpu = _number(value)
     if cpu is None and isinstance(value, str) and len(value) <= _LONGEST:
         match = _CPU.fullmatch(value)
-        cpu = float(Decimal(match[1]) / (1000 if match[2] else 1)) if match else None
+        cpu = float(Fraction(match[1]) / (1000 if match[2] else 1)) if match else None
     if cpu is None or cpu < SMALLEST_CPU:
         raise ValueError("not a CPU quantity")
     return cpu
@@ -69,7 +70,7 @@ def parse_size(value: Any) -> int:
     if isinstance(value, str) and len(value) <= _LONGEST:
         match = _MEMORY.fullmatch(value)
         # Kubernetes rounds fractions of a byte up.
-        size = -int(-Decimal(match[1]) * _BYTES[match[2]] // 1) if match else None
+        size = math.ceil(Fraction(match[1]) * _BYTES[match[2]]) if match else None
     if size is None or size <= 0:
         raise ValueError("not a size")
     return size

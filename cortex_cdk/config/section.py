@@ -136,7 +136,8 @@ def _words(annotation: Any, metadata: list[Any]) -> str:
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
         marker = next((item for item in more if isinstance(item, Allowed)), None)
-        return marker.words if marker else _words(inner, [*more, *metadata])
+        bounds = [bound for item in more for bound in (item.metadata if isinstance(item, FieldInfo) else [item])]
+        return marker.words if marker else _words(inner, [*bounds, *metadata])
     parts = _optional_parts(annotation)
     if parts:
         return " or ".join(_words(part, metadata) for part in parts)

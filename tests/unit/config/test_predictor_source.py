@@ -123,8 +123,8 @@ def test_accepted(tmp_path: Path, source: str, kind: str, fields: dict[str, Any]
         (
             methods("self, confg, config"),
             {},
-            "2:24: PythonPredictor.__init__: takes confg, which is never passed; allowed are config, job_spec, python_client"
-            " (did you mean config?)",
+            "2:24: PythonPredictor.__init__: takes confg, which is never passed; allowed are config, job_spec, "
+            "python_client (did you mean config?)",
         ),
         (
             methods("self, config, python_client"),
