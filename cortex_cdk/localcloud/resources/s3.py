@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from moto.iam.access_control import IAMPolicy, PermissionResult
+from moto.s3 import models as s3_models
 from moto.s3.cloud_formation import cfn_to_api_encryption
 from moto.s3.models import s3_backends
 from moto.utilities.utils import get_partition
@@ -19,6 +21,28 @@ RULE_NAMES = {
     "NoncurrentVersionTransitions": "NoncurrentVersionTransition",
 }
 """Names of a lifecycle rule that CloudFormation and S3 write differently."""
+
+
+TRANSPORT = "aws:SecureTransport"
+
+
+class LoopbackBucket(s3_models.FakeBucket):
+    """moto's bucket, to which every request comes over the loopback interface: as good as TLS.
+
+    moto does not know conditions on the transport, and would refuse every request to a bucket that demands TLS.
+    """
+
+    def get_permission(self, action: str, resource: str) -> Any:
+        """What the bucket's policy says of an action, demands on the transport aside."""
+        if self.policy is None:
+            return PermissionResult.NEUTRAL
+        policy = json.loads(self.policy)
+        policy["Statement"] = [s for s in policy["Statement"] if TRANSPORT not in json.dumps(s.get("Condition", {}))]
+        return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
+
+
+# moto's back end makes its buckets by this name.
+s3_models.FakeBucket = LoopbackBucket  # type: ignore[misc]
 
 
 def backend(place: Place) -> Any:
