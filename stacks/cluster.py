@@ -33,7 +33,8 @@ class ClusterStack(CortexStack):
             scope,
             spec.stack_name,
             description=f"Cortex cluster {cluster.name}",
-            tags={**cluster.tags, **tags_of(cluster.name, "Cluster")},
+            tags=tags_of(cluster.name, "Cluster"),
+            user_tags=cluster.tags,
         )
         network = Network(self, "Network", cluster)
         door = Door(self, "Door", network=network, settings=cluster.load_balancer)

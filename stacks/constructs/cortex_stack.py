@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from constructs import Construct
 
@@ -9,18 +11,31 @@ from cortex_cdk import names
 
 
 class CortexStack(cdk.Stack):
-    """A stack that any account can deploy as it is (no bootstrap, no assets), tagged so that it can be found again."""
+    """A stack that any account can deploy as it is (no bootstrap, no assets), tagged so that it can be found again.
 
-    def __init__(self, scope: Construct, stack_name: str, *, description: str, tags: dict[str, str]) -> None:
+    Args:
+        tags: Ours; they are in the template, so they reach the resources whoever deploys it.
+        user_tags: The user's; they go with the stack, which hands them on to its resources, because forty of them on
+            every resource would not fit into a template.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        stack_name: str,
+        *,
+        description: str,
+        tags: Mapping[str, str],
+        user_tags: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(
             scope,
             stack_name,
             description=description,
             synthesizer=cdk.BootstraplessSynthesizer(),
-            tags=tags,
+            tags={**(user_tags or {}), **tags},
         )
         for key, value in tags.items():
-            # On the resources too: stack tags reach them only if whoever deploys the template passes them.
             cdk.Tags.of(self).add(key, value)
 
     def output(self, key: str, value: str, description: str) -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
+from cortex_cdk.assembly import ClusterStackSpec
 from stacks.app import add_stack, make_app
 from tests.stacks.matrix import every_spec
 
 # Quota of CloudFormation for a template in the request itself.
 INLINE_LIMIT_BYTES = 51_200
 NAMES = [spec.stack_name for spec in every_spec()]
+CLUSTER_OF = {
+    spec.stack_name: spec.cluster.name if isinstance(spec, ClusterStackSpec) else spec.cluster.cluster
+    for spec in every_spec()
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +43,65 @@ def templates(assembly: Path) -> dict[str, dict[str, Any]]:
     return {name: json.loads((assembly / f"{name}.template.json").read_text()) for name in NAMES}
 
 
-def test_the_cdk_and_nag_find_nothing(assembly: Path) -> None:
+def test_the_rules_of_the_cdk_and_of_nag_find_nothing(assembly: Path) -> None:
     report = json.loads((assembly / "validation-report.json").read_text())
-    print(json.dumps(report)[:3000])
+    assert [found for plugin in report["pluginReports"] for found in plugin["violations"]] == []
+
+
+def test_the_rules_are_in_force(tmp_path: Path) -> None:
+    """Both checkers refuse a bucket that only they can know to be wrong."""
+    app = make_app(str(tmp_path))
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    bucket = s3.CfnBucket(cdk.Stack(app, "Careless"), "Bucket")
+    bucket.add_property_override("Nonsense", True)
+    with pytest.raises(RuntimeError) as refused:
+        app.synth()
+    assert "AwsSolutions-S1" in str(refused.value.__cause__)
+    assert "F3002" in str(refused.value.__cause__)
+
+
+def test_cfn_lint_finds_nothing(assembly: Path) -> None:
+    files = [str(assembly / f"{name}.template.json") for name in NAMES]
+    # W3010: the zones are those that the user's cluster.yaml names.
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), "--ignore-checks", "W3010", "--template", *files]
+    found = subprocess.run(lint, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fits_into_a_request(templates: dict[str, dict[str, Any]], name: str) -> None:
+    assert len(json.dumps(templates[name]).encode()) < INLINE_LIMIT_BYTES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stands_alone(templates: dict[str, dict[str, Any]], name: str) -> None:
+    """No exports and imports, no assets, no bootstrapped account, no custom resources."""
+    template = templates[name]
+    text = json.dumps(template)
+    assert not [output for output in template["Outputs"].values() if "Export" in output]
+    for word in ("Fn::ImportValue", "Fn::GetStackOutput", "cdk-bootstrap", "aws:asset", "Custom::", "AWS::Lambda"):
+        assert word not in text
+    assert "Rules" not in template
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_holds_no_secrets(templates: dict[str, dict[str, Any]], name: str) -> None:
+    """Neither literal credentials nor references to resolve some."""
+    text = json.dumps(templates[name])
+    for word in ("AKIA", "BEGIN PRIVATE", "resolve:secretsmanager", "resolve:ssm-secure"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_that_can_be_tagged_is(templates: dict[str, dict[str, Any]], name: str) -> None:
+    cluster = CLUSTER_OF[name]
+    tagged = [r["Properties"]["Tags"] for r in templates[name]["Resources"].values() if "Tags" in r["Properties"]]
+    assert tagged
+    for tags in tagged:
+        assert ("cortex:cluster", cluster) in {(tag["Key"], tag["Value"]) for tag in tags}
+
+
+def test_logical_ids_do_not_depend_on_names(templates: dict[str, dict[str, Any]]) -> None:
+    """Otherwise a template could not be compared with that of another API, and a rename would replace everything."""
+    plain, large = templates["cortex-types-api-plain"], templates["cortex-types-api-large"]
+    assert set(plain["Resources"]) == set(large["Resources"])
