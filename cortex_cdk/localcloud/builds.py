@@ -6,6 +6,7 @@ and the variables ``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspe
 
 from __future__ import annotations
 
+import copy
 import io
 import threading
 import time
@@ -73,8 +74,9 @@ class LocalCodeBuild(CodeBuildBackend):  # type: ignore[misc]
             }
             self._log_stream(build)
         work = threading.Thread(target=self._run, args=(build,), name=f"build-{stream[:8]}", daemon=True)
+        answer = copy.deepcopy(build)
         work.start()
-        return build
+        return answer
 
     def batch_get_builds(self, ids: list[str]) -> list[Build]:
         """The builds with these ids, as they stand."""
@@ -147,12 +149,16 @@ class LocalCodeBuild(CodeBuildBackend):  # type: ignore[misc]
             logs.put_log_events(build["logs"]["groupName"], build["logs"]["streamName"], [event])
 
 
+OVERRIDES = ("sourceTypeOverride", "sourceLocationOverride", "environmentVariablesOverride")
+"""The parameters of StartBuild that are understood."""
+
+
 class LocalCodeBuildResponse(CodeBuildResponse):  # type: ignore[misc]
     """moto's CodeBuild actions with a StartBuild that starts something."""
 
     def start_build(self) -> ActionResult:
         """Answer StartBuild."""
-        overrides = {name: value for name, value in self._get_params().items() if name.endswith("Override")}
+        overrides = {name: self._get_param(name) for name in OVERRIDES}
         backend: LocalCodeBuild = self.codebuild_backend
         return ActionResult({"build": backend.begin(self._get_param("projectName"), overrides)})
 
