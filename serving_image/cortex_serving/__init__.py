@@ -11,5 +11,23 @@ What flows through it, in order:
 5. Everything anybody logs goes up a pipe to the supervisor, whose ``logs.pipeline`` writes it out and ships it.
 6. ``board`` is the few bytes of memory that all processes share: states, requests in flight.
 
-It imports nothing from the rest of the product.
+It imports nothing from the rest of the product. A predictor may import ``Response`` from here.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cortex_serving.response import Response
+
+__all__ = ["Response"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``Response`` on first use: the supervisor imports this package too, and needs no Falcon."""
+    if name == "Response":
+        from cortex_serving.response import Response
+
+        return Response
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,33 +5,57 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import falcon
-import orjson
 
 from cortex_serving import request_data
-from cortex_serving.board import Board, Slot, State
-from cortex_serving.dispatcher import Dispatcher, Job, Verdict
+from cortex_serving.batching import BatchFailed
+from cortex_serving.board import Board, State
+from cortex_serving.description import Description
+from cortex_serving.dispatcher import Job, Task, Verdict
+from cortex_serving.error_responses import RETRY_AFTER_SECONDS, unavailable, write_error
+from cortex_serving.exchange import KEY, Exchange
+from cortex_serving.invoke import EXPIRED, Invoke
 from cortex_serving.logs.capture import LineWriter, current
+from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.payload import read_payload
 from cortex_serving.predictor import Predictor, user_traceback
-from cortex_serving.response import UnsupportedResult, dump_json, render
+from cortex_serving.response import dump_json, render
 from cortex_serving.spec import ApiSpec
+from cortex_serving.typed import PayloadType
 
-RETRY_AFTER_SECONDS = "1"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:=;-]{1,200}")
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Max-Age": "600",
+}
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Who answers: the API and its revision."""
+class Serving:
+    """A predictor in service: what the application needs once it is built.
 
-    api: str
-    revision: str
+    Attributes:
+        invoke: Calls ``predict``.
+        expected: Type that payloads must have, if the predictor says so.
+        observe: Told every predicted value (prediction monitoring), if there is any.
+        after: Queues work for the predictor's own threads.
+        project: The project folder, whose frames matter in tracebacks.
+    """
+
+    predictor: Predictor
+    invoke: Invoke
+    expected: PayloadType | None
+    observe: Callable[[Any], None] | None
+    after: Callable[[Task], None]
+    project: Path
+    description: Description
 
 
 class RequestIds:
@@ -53,54 +77,94 @@ class Application:
     """Answers every path: health, a description on GET, a prediction on POST.
 
     Attributes:
-        predictor: The predictor once it is built; requests are admitted only then.
-        project: The project folder, whose frames matter in tracebacks.
+        serving: The predictor once it is built; requests are admitted only then.
     """
 
-    def __init__(self, spec: ApiSpec, identity: Identity, board: Board, slot: Slot, writer: LineWriter) -> None:
+    def __init__(self, spec: ApiSpec, revision: str, board: Board, writer: LineWriter, telemetry: Telemetry) -> None:
         self._spec = spec
-        self._identity = identity
         self._board = board
-        self._slot = slot
         self._writer = writer
+        self._telemetry = telemetry
         self._ids = RequestIds()
+        self._headers = {"X-Cortex-Api": spec.name, "X-Cortex-Revision": revision}
         self._wsgi = _falcon_app(self)
-        self.project = Path()
-        self.predictor: Predictor | None = None
-        self.dispatcher: Dispatcher | None = None
+        self.serving: Serving | None = None
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a WSGI request."""
-        current.request_id = environ["cortex.id"] = self._ids.of(environ)
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        request_id = current.request_id = self._ids.of(environ)
+        exchange = Exchange(request_id, environ["cortex.ticket"], method, path, time.perf_counter())
+        environ[KEY] = exchange
+        status = 0
+
+        def begin(line: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
+            nonlocal status
+            status = int(line[:3])
+            return start_response(line, headers, *failure)
+
         try:
-            return self._wsgi(environ, start_response)
+            body: Iterable[bytes] = self._wsgi(environ, begin)
         finally:
+            current.request_id = None
+        if exchange.streaming:
+            return self._streamed(body, exchange, status)
+        if path not in ("/healthz", "/readyz"):
+            self._telemetry.finished(exchange, status)
+        return body
+
+    def _streamed(self, chunks: Iterable[bytes], exchange: Exchange, status: int) -> Iterator[bytes]:
+        """A streamed body; an error in the middle can only be logged, and cuts the connection."""
+        current.request_id = exchange.request_id
+        try:
+            yield from chunks
+        except Exception as error:
+            self._log_error(self._trace(error))
+            status = 500
+            raise
+        finally:
+            self._telemetry.finished(exchange, status)
             current.request_id = None
 
     def serve(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
         """Answer one request (Falcon's sink)."""
-        resp.set_header("X-Cortex-Api", self._identity.api)
-        resp.set_header("X-Cortex-Revision", self._identity.revision)
-        resp.set_header("X-Request-Id", req.env["cortex.id"])
+        exchange = req.env[KEY]
+        resp.set_headers(self._headers)
+        resp.set_header("X-Request-Id", exchange.request_id)
+        if "HTTP_ORIGIN" in req.env:
+            resp.set_header("Access-Control-Allow-Origin", "*")
         if req.method == "POST":
-            self._predict(req, resp)
+            self._predict(req, resp, exchange)
         elif req.method in ("GET", "HEAD"):
             self._get(req, resp)
+        elif req.method == "OPTIONS":
+            self._options(req, resp)
         else:
-            raise falcon.HTTPMethodNotAllowed(["GET", "POST"])
+            raise falcon.HTTPMethodNotAllowed(["GET", "POST", "OPTIONS"])
 
-    def _get(self, request: falcon.Request, response: falcon.Response) -> None:
-        if request.path == "/healthz":
-            self._health(response, alive=self._board.state is not State.FAILED)
-        elif request.path == "/readyz":
-            self._health(response, alive=self._board.state is State.READY)
+    def _options(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.status = 204
+        resp.set_header("Allow", "GET, POST, OPTIONS")
+        if "HTTP_ORIGIN" in req.env:
+            resp.set_headers(_PREFLIGHT)
+            resp.set_header("Access-Control-Allow-Headers", req.get_header("Access-Control-Request-Headers") or "*")
+
+    def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        if req.path == "/healthz":
+            self._health(resp, good=self._board.state is not State.FAILED)
+        elif req.path == "/readyz":
+            self._health(resp, good=self._board.state is State.READY)
+        elif self.serving is None:
+            raise unavailable(self._not_ready())
+        elif req.path.endswith("/openapi.json"):
+            resp.data = dump_json(self.serving.description.openapi())
         else:
-            response.data = dump_json(self._describe())
+            resp.data = dump_json(self.serving.description.summary())
 
-    def _health(self, response: falcon.Response, *, alive: bool) -> None:
+    def _health(self, resp: falcon.Response, *, good: bool) -> None:
         state = self._board.state
-        response.status = 200 if alive else 503
-        response.data = dump_json(
+        resp.status = 200 if good else 503
+        resp.data = dump_json(
             {
                 "state": state.name.lower(),
                 "reason": self._board.reason,
@@ -110,95 +174,86 @@ class Application:
             }
         )
 
-    def _describe(self) -> dict[str, Any]:
-        message = f"make a prediction by sending a POST request to {self._spec.endpoint}"
-        return {"message": message, "api": self._identity.api, "revision": self._identity.revision}
+    def _not_ready(self) -> str:
+        return f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}"
 
-    def _predict(self, request: falcon.Request, response: falcon.Response) -> None:
-        verdict = request.env["cortex.ticket"].verdict
-        predictor = self.predictor
+    def _predict(self, req: falcon.Request, resp: falcon.Response, exchange: Exchange) -> None:
+        verdict, serving = exchange.ticket.verdict, self.serving
         if verdict is Verdict.OVER_LIMIT:
             limit = self._spec.max_replica_concurrency
-            raise _unavailable(f"the replica already has {limit} requests in flight (max_replica_concurrency)")
+            raise unavailable(f"the replica already has {limit} requests in flight (max_replica_concurrency)")
         if verdict is Verdict.EXPIRED:
-            raise falcon.HTTPGatewayTimeout(description="the request waited longer than its X-Cortex-Timeout-Ms")
-        if verdict is Verdict.NOT_READY or predictor is None:
-            raise _unavailable(f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}")
-        arguments = self._arguments(request, predictor.wants)
-        value = predictor.predict(**arguments)
-        render(value, response)
-        if predictor.post_predict is not None:
-            self._post_predict(predictor, request, value, arguments)
+            raise falcon.HTTPGatewayTimeout(description=EXPIRED)
+        if verdict is Verdict.NOT_READY or serving is None:
+            raise unavailable(self._not_ready())
+        arguments = self._arguments(req, serving)
+        value = serving.invoke(arguments, exchange)
+        start = time.perf_counter()
+        render(value, resp)
+        exchange.encode = time.perf_counter() - start
+        exchange.streaming = resp.stream is not None
+        resp.set_header("Server-Timing", exchange.server_timing())
+        if serving.observe is not None:
+            serving.observe(value)
+        if serving.predictor.post_predict is not None:
+            serving.after(Job(partial(self._post_predict, serving, req.env, value, arguments)))
 
-    def _arguments(self, request: falcon.Request, wants: frozenset[str]) -> dict[str, Any]:
+    def _arguments(self, req: falcon.Request, serving: Serving) -> dict[str, Any]:
+        wants = serving.predictor.wants
         arguments: dict[str, Any] = {}
         if "payload" in wants:
-            arguments["payload"] = read_payload(request)
+            arguments["payload"] = read_payload(req, self._spec.predictor.max_body_bytes, serving.expected)
         if "query_params" in wants:
-            arguments["query_params"] = request_data.query_params(request.env)
+            arguments["query_params"] = request_data.query_params(req.env)
         if "headers" in wants:
-            arguments["headers"] = request_data.headers(request.env)
+            arguments["headers"] = request_data.headers(req.env)
         if "batch_id" in wants:
             arguments["batch_id"] = None
         return arguments
 
-    def _post_predict(
-        self, predictor: Predictor, request: falcon.Request, value: Any, given: Mapping[str, Any]
-    ) -> None:
-        """Queue ``post_predict`` behind this response, in the predictor's own threads."""
-        wants = predictor.post_wants or frozenset()
+    def _post_predict(self, serving: Serving, environ: dict[str, Any], value: Any, given: dict[str, Any]) -> None:
+        """Call ``post_predict``; its errors are only logged (cortex.md 1.1)."""
+        wants = serving.predictor.post_wants or frozenset()
         arguments = {name: given[name] for name in wants if name in given}
         if "response" in wants:
             arguments["response"] = value
-        for name in ("query_params", "headers"):
-            if name in wants and name not in arguments:
-                arguments[name] = getattr(request_data, name)(request.env)
-        request_id = request.env["cortex.id"]
+        for name in wants & {"query_params", "headers"} - arguments.keys():
+            arguments[name] = getattr(request_data, name)(environ)
+        current.request_id = environ[KEY].request_id
+        try:
+            serving.predictor.post_predict(**arguments)  # type: ignore[misc]
+        except Exception as error:
+            self._log_error(f"post_predict failed\n{self._trace(error)}")
+        finally:
+            current.request_id = None
 
-        def run() -> None:
-            current.request_id = request_id
-            try:
-                if predictor.post_predict is not None:
-                    predictor.post_predict(**arguments)
-            except Exception as error:
-                self._writer.log("ERROR", f"post_predict failed\n{user_traceback(error, self.project)}")
-            finally:
-                current.request_id = None
+    def failed(self, req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
+        """Answer an exception (Falcon's error handler)."""
+        log = _ignore if isinstance(error, BatchFailed) else self._log_error
+        write_error(resp, error, log, self._trace)
+        exchange = req.env[KEY]
+        resp.set_header("Server-Timing", exchange.server_timing())
+        if resp.status_code == 503 and resp.get_header("Retry-After") is None:
+            resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
 
-        if self.dispatcher is not None:
-            self.dispatcher.predict.put(Job(run))
+    def batch_failed(self, error: BaseException, size: int) -> None:
+        """Log a batch that failed as a whole."""
+        self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
 
-    def failed(self, request: falcon.Request, response: falcon.Response, error: Exception, _: Any) -> None:
-        """Answer what the predictor raised (Falcon's error handler)."""
-        if hasattr(error, "status_code") and hasattr(error, "detail"):  # starlette's and FastAPI's HTTPException
-            response.status = int(error.status_code)
-            response.content_type = "text/plain; charset=utf-8"
-            response.data = str(error.detail).encode()
-            return
-        if isinstance(error, UnsupportedResult):
-            self._writer.log("ERROR", str(error))
-        else:
-            self._writer.log("ERROR", user_traceback(error, self.project))
-        response.status = 500
-        response.content_type = "text/plain; charset=utf-8"
-        response.data = b"internal server error"
+    def _log_error(self, message: str) -> None:
+        self._writer.log("ERROR", message)
+
+    def _trace(self, error: BaseException) -> str:
+        return user_traceback(error, self.serving.project if self.serving is not None else Path())
 
 
-def _unavailable(reason: str) -> falcon.HTTPServiceUnavailable:
-    return falcon.HTTPServiceUnavailable(description=reason, headers={"Retry-After": RETRY_AFTER_SECONDS})
+def _ignore(message: str) -> None:
+    """For errors that were logged where they happened."""
 
 
 def _falcon_app(application: Application) -> Any:
     app = falcon.App()
     app.add_sink(application.serve, "/")
     app.add_error_handler(Exception, application.failed)
-    app.add_error_handler(falcon.HTTPError, _http_error)
+    app.add_error_handler(falcon.HTTPError, application.failed)
     return app
-
-
-def _http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any) -> None:
-    response.status = error.status
-    if error.headers:
-        response.set_headers(error.headers)
-    response.content_type = "application/json"
-    response.data = orjson.dumps({"error": error.description or error.title})

@@ -15,7 +15,7 @@ REASON_BYTES = 1024
 _STATE, _REASON_LENGTH, _RESTARTS = 0, 1, 2
 _HEADER_WORDS = 16
 _SLOT_WORDS = 16
-_SLOT_STATE, _SLOT_IN_FLIGHT, _SLOT_REQUESTS = 0, 1, 2
+_SLOT_STATE, _SLOT_IN_FLIGHT, _SLOT_REQUESTS, _SLOT_RECEIVING = 0, 1, 2, 3
 _MASK = 0xFFFFFFFF
 
 
@@ -130,6 +130,20 @@ class Slot:
         self._words[_SLOT_IN_FLIGHT] = count
 
     @property
+    def receiving(self) -> int:
+        """Requests whose first part has come to this worker, but not yet all of it."""
+        return int(self._words[_SLOT_RECEIVING])
+
+    @receiving.setter
+    def receiving(self, count: int) -> None:
+        self._words[_SLOT_RECEIVING] = count
+
+    @property
+    def load(self) -> int:
+        """Requests that keep this worker busy, or are about to."""
+        return int(self._words[_SLOT_IN_FLIGHT] + self._words[_SLOT_RECEIVING])
+
+    @property
     def requests(self) -> int:
         """Requests ever received by this worker (wraps at 2**32)."""
         return int(self._words[_SLOT_REQUESTS])
@@ -142,3 +156,4 @@ class Slot:
         """Forget a worker that has died (its count of requests stays: it only ever grows)."""
         self.state = State.STARTING
         self.in_flight = 0
+        self.receiving = 0

@@ -46,7 +46,7 @@ class Neighbours:
             data: What was read of its request.
             hops: How often it was passed on already.
         """
-        busy = self._slots[self._own].in_flight
+        busy = self._slots[self._own].load
         if busy < self._capacity or len(data) > MAX_BYTES or hops >= MAX_HOPS:
             return False
         best = self._least_busy(busy)
@@ -65,8 +65,8 @@ class Neighbours:
         for step in range(1, count + 1):
             number = (self._last + step) % count
             slot = self._slots[number]
-            if slot.in_flight < busy and slot.state is State.READY:
-                best, busy = number, slot.in_flight
+            if slot.load < busy and slot.state is State.READY:
+                best, busy = number, slot.load
         return best
 
 

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import falcon
 import orjson
 
+from cortex_serving.encodings import decode_body
+from cortex_serving.forms import parse_multipart, parse_urlencoded
+from cortex_serving.typed import PayloadType
 
-def read_payload(request: falcon.Request) -> Any:
+
+def read_payload(request: falcon.Request, limit: int, expected: PayloadType | None) -> Any:
     """The payload of a request.
 
+    Args:
+        request: The request.
+        limit: Most bytes of a body, after decompression.
+        expected: Type that the payload must have, if the predictor says so.
+
     Raises:
-        falcon.HTTPError: The body is not what its content type says.
+        falcon.HTTPError: The body is not what its headers say.
+        FormError: The same, for forms.
+        InvalidPayload: It does not have the expected type.
     """
-    content_type = (request.content_type or "").lower()
-    body = read_body(request.env)
+    environ = request.env
+    if "HTTP_CONTENT_ENCODING" in environ:
+        decode_body(environ, limit)
+    content_type = environ.get("CONTENT_TYPE", "").lower()
     if content_type.startswith("application/json"):
-        return parse_json(body)
-    return body
-
-
-def read_body(environ: Mapping[str, Any]) -> bytes:
-    """The whole body; the server has already kept it within its limit."""
-    body: bytes = environ["wsgi.input"].read()
-    return body
+        value = parse_json(environ["wsgi.input"].read())
+    elif content_type.startswith("multipart/form"):
+        value = parse_multipart(request)
+    elif content_type.startswith("application/x-www-form-urlencoded"):
+        value = parse_urlencoded(environ["wsgi.input"].read())
+    elif expected is None:
+        return environ["wsgi.input"].read()
+    else:
+        raise falcon.HTTPUnsupportedMediaType(description="send the payload as application/json")
+    return value if expected is None else expected.validate(value)
 
 
 def parse_json(body: bytes) -> Any:

@@ -9,7 +9,9 @@ from typing import Any
 import falcon
 import orjson
 
-ALLOWED = "bytes, str, a Response, or something that can be written as JSON"
+from cortex_serving.streams import is_stream, open_stream
+
+ALLOWED = "bytes, str, a Response, a generator, or something that can be written as JSON"
 
 
 class Response:
@@ -46,13 +48,8 @@ def render(value: Any, response: falcon.Response) -> None:
         UnsupportedResult: The value is of no type that can be sent.
     """
     if isinstance(value, Response):
-        render(value.content, response)
-        response.status = value.status_code
-        if value.media_type:
-            response.content_type = value.media_type
-        response.set_headers(value.headers)
-        return
-    if isinstance(value, str):
+        _render_own(value, response)
+    elif isinstance(value, str):
         response.content_type = "text/plain; charset=utf-8"
         response.data = value.encode()
     elif isinstance(value, (bytes, bytearray, memoryview)):
@@ -60,9 +57,22 @@ def render(value: Any, response: falcon.Response) -> None:
         response.data = bytes(value)
     elif _is_starlette(value):
         _render_starlette(value, response)
+    elif is_stream(value):
+        response.content_type, response.stream = open_stream(value, None, dump_json)
     else:
         response.content_type = "application/json"
         response.data = dump_json(value)
+
+
+def _render_own(value: Response, response: falcon.Response) -> None:
+    if is_stream(value.content):
+        response.content_type, response.stream = open_stream(value.content, value.media_type, dump_json)
+    else:
+        render(value.content, response)
+        if value.media_type:
+            response.content_type = value.media_type
+    response.status = value.status_code
+    response.set_headers(value.headers)
 
 
 def dump_json(value: Any) -> bytes:

@@ -58,6 +58,7 @@ class ServingChannel(HTTPChannel):  # type: ignore[misc]
 
     task_class = ServingTask
     error_task_class = JsonErrorTask
+    receiving = False  # whether a request has come in part
     hops = 0  # how often it was passed on with the request that is about to begin
 
     def received(self, data: bytes) -> bool:
@@ -72,7 +73,20 @@ class ServingChannel(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
             return True
         self.hops = 0
-        return bool(super().received(data))
+        taken = bool(super().received(data))
+        self._note_receiving(self.request is not None)
+        return taken
+
+    def del_channel(self, map: Any = None) -> None:
+        """Forget the connection (called by waitress when it is closed)."""
+        self._note_receiving(False)
+        super().del_channel(map)
+
+    def _note_receiving(self, receiving: bool) -> None:
+        """Tell the other workers about a request that has begun: its body may take a while to come."""
+        if receiving != self.receiving:
+            self.receiving = receiving
+            self.server.slot.receiving += 1 if receiving else -1
 
 
 class ServingServer(TcpWSGIServer):  # type: ignore[misc]
@@ -103,6 +117,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         self.neighbours: Neighbours | None = None
         self._board = board
         self._worker = worker
+        self.slot = board.slot(worker)
         self._stopping = threading.Event()
         adjustments = Adjustments(
             sockets=[listener],

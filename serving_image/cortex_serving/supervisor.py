@@ -23,6 +23,7 @@ from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
 from cortex_serving.logs.lines import line
 from cortex_serving.logs.pipeline import Pipeline
+from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, emf_line
 from cortex_serving.project import fetch
 from cortex_serving.settings import Settings
 from cortex_serving.workers import Inboxes, WorkerProcess
@@ -65,6 +66,7 @@ class Supervisor:
         host, port = self._listener.getsockname()[:2]
         self._pipeline.log("INFO", f"listening on http://{host}:{port}", event="listening", host=host, port=port)
         threading.Thread(target=self._fetch, name="fetch", daemon=True).start()
+        threading.Thread(target=self._measure, name="in-flight", daemon=True).start()
         while self._exit_code is None:
             self._turn()
         self._end_workers()
@@ -146,6 +148,8 @@ class Supervisor:
             message = json.loads(text)
             if message["event"] == "ready":
                 self._ready(worker)
+            elif message["event"] == "warming" and self._board.state is State.STARTING:
+                self._board.set_state(State.WARMING, "sending the sample request through the predictor")
             elif message["event"] == "failed":
                 self._pipeline.log("ERROR", message["traceback"], worker=worker.index, event="traceback")
                 self._fail(message["reason"])
@@ -244,6 +248,18 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._exit_code = 0
+
+    def _measure(self) -> None:
+        """Publish the requests in flight, zero too: without it an idle API would never scale in (aws.md 4)."""
+        api = self._settings.spec.name
+        samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
+        while True:
+            time.sleep(1.0)
+            samples.append(self._board.in_flight())
+            if len(samples) >= REPORT_SECONDS and self._board.state is State.READY:
+                average = sum(samples) / len(samples)
+                self._pipeline.lines([emf_line({"Api": api}, [Metric("InFlight", average, "Count", 1)])])
+                samples.clear()
 
     def _end_workers(self) -> None:
         """Tell every worker to finish and end, read their last lines, kill what does not end."""

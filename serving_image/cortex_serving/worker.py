@@ -19,16 +19,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cortex_serving.app import Application, Identity
+from cortex_serving.app import Application
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board, Slot, State
-from cortex_serving.dispatcher import Dispatcher, Job
+from cortex_serving.build import build, warm_up
+from cortex_serving.dispatcher import Dispatcher, Job, Lane
 from cortex_serving.handover import Neighbours
 from cortex_serving.logs.capture import LineWriter, install
-from cortex_serving.predictor import Predictor, load_class, summary, user_traceback
+from cortex_serving.metrics.telemetry import Telemetry
+from cortex_serving.predictor import summary, user_traceback
 from cortex_serving.project import enter
 from cortex_serving.server import ServingServer
-from cortex_serving.spec import ApiSpec, parse_spec
+from cortex_serving.spec import ApiSpec, PredictorSpec, parse_spec
+
+# With batching a waiting request holds a thread: enough for the batch that runs and the one that is collected.
+_BATCHES_WAITING = 2
 
 
 class Worker:
@@ -36,19 +41,20 @@ class Worker:
 
     def __init__(self, birth: Birth, spec: ApiSpec) -> None:
         self._spec = spec
+        self._revision = birth.revision
         self._control = socket.socket(fileno=birth.control)
         self._writer = LineWriter(birth.lines, birth.index)
         install(self._writer)
         board = Board(birth.board, birth.workers)
         self._slot: Slot = board.slot(birth.index)
-        identity = Identity(spec.name, birth.revision)
-        self._application = Application(spec, identity, board, self._slot, self._writer)
-        self._dispatcher = Dispatcher(board, self._slot, spec.max_replica_concurrency, spec.predictor.threads)
-        self._application.dispatcher = self._dispatcher
-        listener = socket.socket(fileno=birth.listener)
+        self._telemetry = Telemetry(spec.name, self._writer, birth.index, spec.predictor.access_log)
+        self._application = Application(spec, birth.revision, board, self._writer, self._telemetry)
+        threads = _request_threads(spec.predictor)
+        self._dispatcher = Dispatcher(board, self._slot, spec.max_replica_concurrency, threads)
+        self._batch_lane = Lane("batch", 1) if spec.predictor.batching else None
         self._server = ServingServer(
             self._application,
-            listener,
+            socket.socket(fileno=birth.listener),
             self._dispatcher,
             board=board,
             worker=birth.index,
@@ -63,10 +69,11 @@ class Worker:
     def run(self) -> None:
         """Serve until told to stop."""
         threading.Thread(target=self._obey, name="orders", daemon=True).start()
-        self._tell(event="started")
+        self._telemetry.start()
         self._server.serve()
         self._server.finish(self._deadline)
         self._dispatcher.predict.finish(max(0.0, self._deadline - time.monotonic()))
+        self._telemetry.report()
 
     def _tell(self, **message: Any) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
@@ -76,7 +83,8 @@ class Worker:
             for text in orders:
                 order = json.loads(text)
                 if order["do"] == "load":
-                    self._dispatcher.predict.put(Job(partial(self._load, Path(order["project"]))))
+                    lane = self._batch_lane or self._dispatcher.predict
+                    lane.put(Job(partial(self._load, Path(order["project"]))))
                 elif order["do"] == "drain":
                     self._server.draining = True
                 elif order["do"] == "stop":
@@ -85,19 +93,37 @@ class Worker:
         os._exit(1)  # the supervisor is gone: nobody would stop this process, or read its logs
 
     def _load(self, project: Path) -> None:
-        """Build the predictor; on a thread of the predict lane."""
-        self._application.project = project
+        """Build the predictor and warm it up; on the thread that will run it."""
         try:
             enter(project, self._spec.predictor.python_path, os.environ)
-            predictor = Predictor(load_class(self._spec.predictor, project), self._spec.predictor, None)
+            built = build(
+                self._spec,
+                self._revision,
+                project,
+                counters=self._telemetry.counters,
+                after=self._dispatcher.predict.put,
+                batch_failed=self._application.batch_failed,
+            )
+            self._slot.state = State.WARMING
+            self._tell(event="warming")
+            warm_up(self._spec.predictor, built.serving, project)
         except (Exception, SystemExit) as error:
             self._slot.state = State.FAILED
             self._tell(event="failed", reason=summary(error), traceback=user_traceback(error, project))
             return
-        self._application.predictor = predictor
+        self._telemetry.sources += built.metric_sources
+        self._application.serving = built.serving
+        if built.batcher is not None and self._batch_lane is not None:
+            self._batch_lane.put(Job(built.batcher.run))
         self._slot.state = State.READY
         self._tell(event="ready")
         self._server.wake()
+
+
+def _request_threads(predictor: PredictorSpec) -> int:
+    if predictor.batching is None:
+        return predictor.threads
+    return max(predictor.threads, _BATCHES_WAITING * predictor.batching.max_batch_size)
 
 
 def main() -> None:

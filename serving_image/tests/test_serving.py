@@ -84,7 +84,7 @@ def test_get_describes_and_other_verbs_are_refused(serve):
     replica = serve(ECHO)
     assert "POST" in replica.get("/api").json()["message"]
     answer = replica.session.delete(replica.address + "/api", timeout=5)
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST, OPTIONS")
 
 
 def test_health_is_answered_while_the_predictor_is_busy(serve):

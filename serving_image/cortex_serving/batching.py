@@ -1,0 +1,196 @@
+"""Server-side batching: requests that come close together are predicted together.
+
+One thread per process runs batches; request threads hand their items over and wait. While a batch runs the next one is
+collected, so the model is never idle while requests wait, except that an idle model waits a moment for a batch to
+fill up: at most ``batch_interval`` after the first item, and less when the flow of items has visibly stopped.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cortex_serving.metrics.telemetry import Counters
+from cortex_serving.spec import Batching
+
+_FIRST_GAP = 0.00025  # seconds between items that are assumed before any were seen
+_QUIET_GAPS = 4  # so many usual gaps without an item: the flow has stopped
+_SHORTEST_QUIET = 0.0005
+_SMOOTHING = 0.1
+
+
+class BatchFailed(Exception):
+    """The whole batch failed; the reason was logged once, where it happened."""
+
+
+class Expired(Exception):
+    """The item's deadline passed before its batch was dispatched."""
+
+
+class Why(enum.Enum):
+    """Why a batch was dispatched."""
+
+    FULL = "Full"
+    INTERVAL = "Interval"
+    DEADLINE = "Deadline"
+    QUIET = "Quiet"
+    CLOSING = "Closing"
+
+
+class Item:
+    """One request's part of a batch.
+
+    Attributes:
+        arguments: What ``predict`` wants to know of this request.
+        deadline: ``time.perf_counter`` when its client gives up, or None.
+        dispatched: When its batch was dispatched; None while it waits.
+        finished: When its batch was through.
+    """
+
+    __slots__ = ("_done", "_error", "_value", "arguments", "arrived", "deadline", "dispatched", "finished")
+
+    def __init__(self, arguments: dict[str, Any], deadline: float | None) -> None:
+        self.arguments = arguments
+        self.deadline = deadline
+        self.arrived = time.perf_counter()
+        self.dispatched: float | None = None
+        self.finished = 0.0
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._done = threading.Lock()  # held until the item is settled
+        self._done.acquire()
+
+    def settle(self, value: Any = None, error: BaseException | None = None) -> None:
+        """Give the item its answer; its request's thread goes on."""
+        self._value, self._error = value, error
+        self.finished = time.perf_counter()
+        self._done.release()
+
+    def result(self) -> Any:
+        """Wait for the answer, and return or raise it."""
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+Run = Callable[[list[Item]], Sequence[Any]]
+
+
+class Batcher:
+    """Collects items and runs batches.
+
+    Args:
+        run: Predicts a batch: one value for each item, in order. An exception as a value fails that item alone.
+        batching: Size and interval.
+        counters: Where sizes and reasons are counted.
+        failed: Told about a batch that failed as a whole, once.
+    """
+
+    def __init__(
+        self, run: Run, batching: Batching, counters: Counters, failed: Callable[[BaseException, int], None]
+    ) -> None:
+        self._run_batch = run
+        self._size = batching.max_batch_size
+        self._interval = batching.batch_interval
+        self._counters = counters
+        self._failed = failed
+        self._waiting: deque[Item] = deque()
+        self._changed = threading.Condition(threading.Lock())
+        self._idle = False
+        self._closed = False
+        self._gap = _FIRST_GAP
+        self._last_arrival = 0.0
+        self._typical_run = 0.0
+
+    def submit(self, item: Item) -> None:
+        """Hand an item over."""
+        with self._changed:
+            gap, self._last_arrival = item.arrived - self._last_arrival, item.arrived
+            if self._waiting:  # a gap between items of one batch; pauses between batches say nothing about the flow
+                self._gap += (gap - self._gap) * _SMOOTHING
+            self._waiting.append(item)
+            if self._idle:
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Run what waits, then end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def run(self) -> None:
+        """Run batches until closed (on the predictor's own thread)."""
+        while (batch := self._collect()) is not None:
+            self._settle(batch)
+
+    def _collect(self) -> list[Item] | None:
+        with self._changed:
+            self._idle = True
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            if not self._waiting:
+                return None
+            while (why := self._why_now()) is None:
+                self._changed.wait(self._pause())
+            self._idle = False
+            batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+        self._counters.count(f"Batches{why.value}")
+        return batch
+
+    def _why_now(self) -> Why | None:
+        if len(self._waiting) >= self._size:
+            return Why.FULL
+        if self._closed:
+            return Why.CLOSING
+        now = time.perf_counter()
+        if now >= self._waiting[0].arrived + self._interval:
+            return Why.INTERVAL
+        if now >= self._first_deadline():
+            return Why.DEADLINE
+        return Why.QUIET if now >= self._quiet_at() else None
+
+    def _pause(self) -> float:
+        """Seconds until there may be a reason to dispatch."""
+        until = min(self._waiting[0].arrived + self._interval, self._first_deadline(), self._quiet_at())
+        return max(0.0, until - time.perf_counter())
+
+    def _quiet_at(self) -> float:
+        return self._last_arrival + max(_SHORTEST_QUIET, self._gap * _QUIET_GAPS)
+
+    def _first_deadline(self) -> float:
+        """When the batch must start for every item to be in time."""
+        deadlines = [item.deadline for item in self._waiting if item.deadline is not None]
+        return min(deadlines) - self._typical_run if deadlines else float("inf")
+
+    def _settle(self, batch: list[Item]) -> None:
+        now = time.perf_counter()
+        alive = []
+        for item in batch:
+            if item.deadline is not None and item.deadline < now:
+                item.settle(error=Expired())
+            else:
+                item.dispatched = now
+                alive.append(item)
+        if not alive:
+            return
+        self._counters.observe("BatchSize", len(alive), "Count")
+        try:
+            values = list(self._run_batch(alive))
+            if len(values) != len(alive):
+                raise ValueError(f"predict returned {len(values)} values for a batch of {len(alive)}")
+        except BaseException as error:
+            self._failed(error, len(alive))
+            for item in alive:
+                item.settle(error=BatchFailed())
+            return
+        self._typical_run += (time.perf_counter() - now - self._typical_run) * _SMOOTHING
+        for item, value in zip(alive, values, strict=True):
+            if isinstance(value, BaseException):
+                item.settle(error=value)
+            else:
+                item.settle(value)

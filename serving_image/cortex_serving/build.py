@@ -1,0 +1,109 @@
+"""From a project folder to a predictor in service: load, build, check, warm up."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cortex_serving.app import Serving
+from cortex_serving.batching import Batcher
+from cortex_serving.description import Description, read_sample
+from cortex_serving.dispatcher import Task
+from cortex_serving.invoke import Batched, Invoke, direct
+from cortex_serving.metrics.monitoring import PredictionMonitor
+from cortex_serving.metrics.telemetry import Counters
+from cortex_serving.predictor import Predictor, load_class
+from cortex_serving.spec import ApiSpec, PredictorSpec
+from cortex_serving.typed import payload_type
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A predictor that can serve, the batcher that must run for it, and where its metrics come from."""
+
+    serving: Serving
+    batcher: Batcher | None
+    metric_sources: tuple[Callable[[], list[bytes]], ...]
+
+
+def build(
+    spec: ApiSpec,
+    revision: str,
+    project: Path,
+    *,
+    counters: Counters,
+    after: Callable[[Task], None],
+    batch_failed: Callable[[BaseException, int], None],
+) -> Built:
+    """Build the project's predictor.
+
+    Args:
+        spec: The API.
+        revision: Its deployed version.
+        project: The project folder, in which this process already lives.
+        counters: Where batches and models are counted.
+        after: Queues work for the predictor's threads.
+        batch_failed: Told about batches that fail as a whole.
+
+    Raises:
+        PredictorError: The predictor's file does not hold what it must.
+        Exception: Whatever the user's code raises.
+    """
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, None)
+    batching = spec.predictor.batching
+    expected = None
+    if "payload" in predictor.wants:
+        expected = payload_type(predictor.predict, batched=batching is not None)
+    batched = Batched(predictor, batching, counters, batch_failed) if batching else None
+    invoke: Invoke = batched or direct(predictor)
+    monitor = PredictionMonitor(spec.name, spec.monitoring) if spec.monitoring else None
+    serving = Serving(
+        predictor=predictor,
+        invoke=invoke,
+        expected=expected,
+        observe=monitor.observe if monitor else None,
+        after=after,
+        project=project,
+        description=Description(spec, revision, expected, read_sample(project)),
+    )
+    return Built(serving, batched.batcher if batched else None, (monitor.lines,) if monitor else ())
+
+
+def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
+    """Send the sample request (``predictor.warmup``, else ``sample.json``) through the predictor before it is ready.
+
+    With batching, through every power of two up to the largest batch, so that each compiled shape exists. A predictor
+    that fails on its sample still serves: the sample may be meant as documentation only.
+    """
+    sample = predictor.warmup if predictor.warmup is not None else read_sample(project)
+    if sample is None:
+        return
+    try:
+        payload = sample if serving.expected is None else serving.expected.validate(sample)
+        for size in _sizes(predictor):
+            serving.predictor.predict(**_warm_arguments(serving.predictor.wants, payload, size))
+    except Exception as error:
+        logger.warning("the warm-up request failed, serving anyway: %s: %s", type(error).__name__, error)
+
+
+def _sizes(predictor: PredictorSpec) -> list[int | None]:
+    """Batch sizes to warm up; None stands for a call without batching."""
+    if predictor.batching is None:
+        return [None]
+    largest = predictor.batching.max_batch_size
+    return [2**power for power in range(largest.bit_length()) if 2**power < largest] + [largest]
+
+
+def _warm_arguments(wants: frozenset[str], payload: Any, size: int | None) -> dict[str, Any]:
+    from cortex_serving.request_data import Headers, QueryParams
+
+    single: dict[str, Any] = {"payload": payload, "query_params": QueryParams([]), "headers": Headers([])}
+    arguments = {name: single[name] if size is None else [single[name]] * size for name in wants if name in single}
+    if "batch_id" in wants:
+        arguments["batch_id"] = None
+    return arguments

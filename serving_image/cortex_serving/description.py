@@ -1,0 +1,108 @@
+"""What the API says about itself: the answer to GET, and its OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cortex_serving.spec import ApiSpec
+from cortex_serving.typed import PayloadType
+
+SAMPLE_FILE = "sample.json"
+
+
+def read_sample(project: Path) -> Any:
+    """The project's sample request (``sample.json``); None if there is none that can be read."""
+    path = project / SAMPLE_FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+class Description:
+    """Describes one API.
+
+    Args:
+        spec: The API.
+        revision: Its deployed version.
+        expected: Type that payloads must have, if the predictor says so.
+        sample: A sample payload, or None.
+        metadata: More to tell on GET, such as the models' signatures.
+    """
+
+    def __init__(
+        self,
+        spec: ApiSpec,
+        revision: str,
+        expected: PayloadType | None,
+        sample: Any,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._spec = spec
+        self._revision = revision
+        self._expected = expected
+        self._sample = sample
+        self._metadata = metadata or {}
+
+    def summary(self) -> dict[str, Any]:
+        """The answer to GET on the endpoint."""
+        answer: dict[str, Any] = {
+            "message": f"make a prediction by sending a POST request to {self._spec.endpoint}",
+            "api": self._spec.name,
+            "revision": self._revision,
+        }
+        if self._sample is not None:
+            answer["sample"] = self._sample
+        return {**answer, **self._metadata}
+
+    def openapi(self) -> dict[str, Any]:
+        """An OpenAPI 3.1 document, from type hints and the sample request."""
+        schema, definitions = self._payload_schema()
+        content: dict[str, Any] = {"schema": schema}
+        if self._sample is not None:
+            content["example"] = self._sample
+        failure = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+        post = {
+            "operationId": "predict",
+            "summary": "Make a prediction",
+            "requestBody": {"required": True, "content": {"application/json": content}},
+            "responses": {
+                "200": {"description": "The prediction", "content": {"*/*": {}}},
+                "400": {"description": "The body is not what its content type says", **failure},
+                "422": {"description": "The payload does not have the expected form", **failure},
+                "503": {"description": "Too many requests at once, or not ready", **failure},
+                "default": {"description": "The predictor's own errors"},
+            },
+        }
+        get = {
+            "operationId": "describe",
+            "summary": "What this API does",
+            "responses": {"200": {"description": "A description", "content": {"application/json": {}}}},
+        }
+        error = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": self._spec.name, "version": self._revision or "none"},
+            "paths": {self._spec.endpoint: {"get": get, "post": post}},
+            "components": {"schemas": {**definitions, "Error": error}},
+        }
+
+    def _payload_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self._expected is None:
+            return ({} if self._sample is None else _schema_of(self._sample)), {}
+        schema = dict(self._expected.schema)
+        return schema, schema.pop("$defs", {})
+
+
+def _schema_of(sample: Any) -> dict[str, Any]:
+    """A schema that the sample fits, for APIs without type hints."""
+    if isinstance(sample, dict):
+        return {"type": "object", "properties": {name: _schema_of(value) for name, value in sample.items()}}
+    if isinstance(sample, list):
+        return {"type": "array", **({"items": _schema_of(sample[0])} if sample else {})}
+    for kind, name in ((bool, "boolean"), (int, "number"), (float, "number"), (str, "string")):
+        if isinstance(sample, kind):
+            return {"type": name}
+    return {}

@@ -1,0 +1,43 @@
+"""Embedded metric format: a log line that CloudWatch turns into metrics (aws.md 5.2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from cortex_serving.logs.lines import iso
+
+NAMESPACE = "Cortex"
+REPORT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric: a number, or a distribution (``Histogram.report``). Resolution in seconds: 1 or 60."""
+
+    name: str
+    value: float | Mapping[str, Any]
+    unit: str = "Count"
+    resolution: int = 60
+
+
+def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
+    """A log line that carries these metrics with these dimensions."""
+    now = time.time()
+    definitions = [
+        {"Name": metric.name, "Unit": metric.unit, "StorageResolution": metric.resolution} for metric in metrics
+    ]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": definitions}
+    record: dict[str, Any] = {
+        "time": iso(now),
+        "level": "INFO",
+        "event": "metrics",
+        "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]},
+    }
+    record.update(dimensions)
+    record.update((metric.name, metric.value) for metric in metrics)
+    return orjson.dumps(record)

@@ -1,0 +1,60 @@
+"""A distribution in bounded memory: exact count, sum, minimum and maximum, values within five percent."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+_GROWTH = 1.1  # neighbouring buckets differ by this factor: a value is off by at most half of it
+_LOG_GROWTH = math.log(_GROWTH)
+MAX_VALUES = 100  # that EMF takes for a metric
+
+
+class Histogram:
+    """Values of one metric since the last report. Not synchronized: its owner holds a lock."""
+
+    __slots__ = ("_buckets", "count", "maximum", "minimum", "total")
+
+    def __init__(self) -> None:
+        self._buckets: dict[tuple[int, int], int] = {}
+        self.count = 0
+        self.total = 0.0
+        self.minimum = math.inf
+        self.maximum = -math.inf
+
+    def add(self, value: float) -> None:
+        """Count a value; NaN and infinities are ignored."""
+        if not math.isfinite(value):
+            return
+        size = abs(value)
+        sign = (value > 0) - (value < 0)
+        bucket = (sign, round(math.log(size) / _LOG_GROWTH) if sign else 0)
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        self.count += 1
+        self.total += value
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
+
+    def report(self) -> dict[str, Any]:
+        """The distribution as EMF takes it: values with counts, and exact totals."""
+        pairs = sorted((sign * _GROWTH**power, count) for (sign, power), count in self._buckets.items())
+        while len(pairs) > MAX_VALUES:
+            pairs = _merged(pairs)
+        return {
+            "Values": [min(max(value, self.minimum), self.maximum) for value, _ in pairs],
+            "Counts": [count for _, count in pairs],
+            "Min": self.minimum,
+            "Max": self.maximum,
+            "Sum": self.total,
+            "Count": self.count,
+        }
+
+
+def _merged(pairs: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Neighbours joined two by two, at their mean."""
+    merged = []
+    for start in range(0, len(pairs), 2):
+        group = pairs[start : start + 2]
+        count = sum(number for _, number in group)
+        merged.append((sum(value * number for value, number in group) / count, count))
+    return merged

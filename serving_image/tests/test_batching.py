@@ -1,0 +1,199 @@
+"""Server-side batching: the right answer for the right request, whatever happens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from conftest import eventually
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cortex_serving.batching import Batcher, BatchFailed, Expired, Item
+from cortex_serving.metrics.telemetry import Counters
+from cortex_serving.spec import Batching
+
+BATCHED = """
+import time
+class PythonPredictor:
+    def __init__(self, config):
+        self.sizes = []
+    def predict(self, payload, query_params):
+        self.sizes.append(len(payload))
+        time.sleep(0.05)
+        assert len(query_params) == len(payload)
+        if "sizes" in payload:
+            return [self.sizes] * len(payload)
+        if "short" in payload:
+            return payload[:-1]
+        if "raise" in payload:
+            raise RuntimeError("the whole batch")
+        return [ValueError("just one") if item == "bad" else {"got": item} for item in payload]
+"""
+BATCHING = {"max_batch_size": 8, "batch_interval": "50ms"}
+
+
+def _post(replica, value) -> requests.Response:
+    return requests.post(replica.address, json=value, timeout=30)
+
+
+def test_requests_are_batched_and_answered_apart(serve):
+    replica = serve(BATCHED, server_side_batching=BATCHING)
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda n: _post(replica, n).json(), range(96)))
+    assert answers == [{"got": n} for n in range(96)]
+    sizes = replica.post("sizes").json()
+    assert max(sizes) <= 8
+    assert len(sizes) < 97 / 2, f"requests were hardly batched: {sizes}"
+    timing = replica.post(1).headers["Server-Timing"]
+    assert [part.split(";")[0] for part in timing.split(", ")] == ["queue", "batch", "predict", "encode"]
+
+
+def test_a_bad_item_fails_alone_and_a_bad_batch_fails_whole_with_one_line(serve):
+    replica = serve(BATCHED, server_side_batching=BATCHING)
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda value: _post(replica, value), ["bad", 1, 2]))
+    assert [answer.status_code for answer in answers] == [500, 200, 200]
+    assert _post(replica, "short").status_code == 500
+    assert _post(replica, "raise").status_code == 500
+    assert _post(replica, 5).json() == {"got": 5}
+    assert replica.stop() == 0
+    errors = replica.messages(level="ERROR")
+    assert sum("just one" in text for text in errors) == 1
+    assert sum("predict returned 0 values for a batch of 1" in text for text in errors) == 1
+    assert sum("the whole batch" in text for text in errors) == 1
+
+
+def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve):
+    replica = serve(BATCHED, server_side_batching=BATCHING)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(_post, replica, 1)
+        eventually(lambda: replica.get().json()["in_flight"] == 1)
+        headers = {"X-Cortex-Timeout-Ms": "1"}
+        assert requests.post(replica.address, json=2, headers=headers, timeout=30).status_code == 504
+        assert first.result().json() == {"got": 1}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.integers(1, 9),
+    interval=st.floats(0.0, 0.02),
+    items=st.lists(
+        st.tuples(
+            st.sampled_from(["ok", "bad", "batch", "short"]),
+            st.sampled_from([None, None, 0.0, 0.005, 10.0]),
+            st.floats(0, 0.002),
+        ),
+        max_size=40,
+    ),
+    close_after=st.integers(0, 40),
+)
+def test_no_answer_goes_to_the_wrong_item(size, interval, items, close_after):
+    def run(batch: list[Item]) -> list:
+        kinds = [item.arguments["kind"] for item in batch]
+        assert len(batch) <= size
+        if "batch" in kinds:
+            raise RuntimeError
+        values = [
+            KeyError(item.arguments["n"]) if kind == "bad" else item.arguments["n"]
+            for item, kind in zip(batch, kinds, strict=True)
+        ]
+        return values[1:] if "short" in kinds else values
+
+    batcher = Batcher(run, Batching(size, interval), Counters(), lambda error, count: None)
+    runner = threading.Thread(target=batcher.run)
+    runner.start()
+    outcomes: list = [None] * len(items)
+
+    def ask(n: int, kind: str, timeout: float | None) -> None:
+        item = Item({"n": n, "kind": kind}, None if timeout is None else time.perf_counter() + timeout)
+        batcher.submit(item)
+        try:
+            outcomes[n] = item.result()
+        except (KeyError, BatchFailed, Expired) as error:
+            outcomes[n] = error
+
+    threads = []
+    for n, (kind, timeout, pause) in enumerate(items):
+        threads.append(threading.Thread(target=ask, args=(n, kind, timeout)))
+        threads[-1].start()
+        time.sleep(pause)
+        if n == close_after:
+            break
+    eventually(lambda: all(thread.ident for thread in threads))
+    asked = len(threads)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive(), "an item was forgotten"
+    batcher.close()
+    runner.join(20)
+    assert not runner.is_alive()
+    for n, (kind, timeout, _) in enumerate(items[:asked]):
+        outcome = outcomes[n]
+        if isinstance(outcome, Expired):
+            assert timeout is not None
+        elif isinstance(outcome, KeyError):
+            assert (kind, outcome.args) == ("bad", (n,))
+        elif not isinstance(outcome, BatchFailed):
+            assert (kind, outcome) == ("ok", n)
+
+
+def test_closing_answers_everything_that_waits():
+    gate = threading.Event()
+
+    def run(batch: list[Item]) -> list:
+        gate.wait(20)
+        return [item.arguments["n"] for item in batch]
+
+    batcher = Batcher(run, Batching(4, 5.0), Counters(), lambda error, count: None)
+    runner = threading.Thread(target=batcher.run)
+    runner.start()
+    items = [Item({"n": n}, None) for n in range(11)]
+    for item in items:
+        batcher.submit(item)
+    batcher.close()
+    gate.set()
+    assert [item.result() for item in items] == list(range(11))
+    runner.join(20)
+
+
+def test_why_batches_were_dispatched_is_counted():
+    counters = Counters()
+    batcher = Batcher(lambda batch: batch, Batching(2, 0.01), counters, lambda error, count: None)
+    items = [Item({}, None) for _ in range(4)]
+    for item in items:
+        batcher.submit(item)
+    runner = threading.Thread(target=batcher.run)
+    runner.start()
+    for item in items:
+        item.result()
+    batcher.close()
+    runner.join(20)
+    counts = {metric.name: metric.value for metric in counters.take()}
+    assert counts["BatchesFull"] == 2
+    assert counts["BatchSize"]["Sum"] == 4
+
+
+@pytest.mark.parametrize("payloads", [1, 3])
+def test_batches_of_typed_payloads(serve, payloads):
+    replica = serve(
+        """
+        from dataclasses import dataclass
+        @dataclass
+        class Point:
+            x: int
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload: list[Point]):
+                return [point.x + 1 for point in payload]
+        """,
+        server_side_batching=BATCHING,
+    )
+    with ThreadPoolExecutor(payloads) as pool:
+        assert [a.json() for a in pool.map(lambda n: _post(replica, {"x": n}), range(payloads))] == [
+            n + 1 for n in range(payloads)
+        ]
+    assert _post(replica, {"x": "wide"}).status_code == 422

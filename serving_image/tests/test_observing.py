@@ -1,0 +1,129 @@
+"""Metrics, access log, timing headers, prediction monitoring, warm-up."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex_serving.metrics.histogram import MAX_VALUES, Histogram
+
+SIMPLE = """
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        return payload["fail"] and 1 / 0 or {"label": payload["label"]}
+"""
+
+
+def _metrics(replica) -> dict[str, list]:
+    """Every metric value by name, after checking that each line is valid embedded metric format."""
+    values: dict[str, list] = {}
+    for record in replica.lines:
+        for directive in record.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert directive["Namespace"] == "Cortex"
+            [dimensions] = directive["Dimensions"]
+            assert all(isinstance(record[name], str) for name in dimensions)
+            for metric in directive["Metrics"]:
+                key = ".".join([metric["Name"], *(record[name] for name in dimensions[1:])])
+                values.setdefault(key, []).append(record[metric["Name"]])
+    return values
+
+
+def test_requests_are_counted_timed_and_logged(serve):
+    replica = serve(SIMPLE)
+    for n in range(5):
+        answer = replica.post({"fail": n == 4, "label": "a"}, headers={"X-Request-Id": f"id-{n}"})
+    assert answer.status_code == 500
+    assert replica.post(data=b"{", headers={"Content-Type": "application/json"}).status_code == 400
+    timing = replica.post({"fail": False, "label": "a"}).headers["Server-Timing"]
+    assert [part.split(";")[0] for part in timing.split(", ")] == ["queue", "predict", "encode"]
+    assert replica.stop() == 0
+    metrics = _metrics(replica)
+    assert sum(metrics["Responses2XX"]) == 5
+    assert sum(metrics["Responses4XX"]) == 1
+    assert sum(metrics["Responses5XX"]) == 1
+    assert sum(value["Count"] for value in metrics["Latency"]) == 7
+    access = [record for record in replica.lines if record.get("source") == "access"]
+    assert [record["status"] for record in access] == [200, 200, 200, 200, 500, 400, 200]
+    assert access[0]["request_id"] == "id-0"
+    assert access[0]["message"].startswith("200 POST /api ")
+
+
+def test_the_access_log_can_be_sampled_or_off(serve):
+    replica = serve(SIMPLE, access_log=0.25)
+    for _ in range(8):
+        replica.post({"fail": False, "label": 1})
+    replica.stop()
+    assert len(replica.messages(source="access")) == 2
+
+
+def test_in_flight_is_published_even_when_idle(serve):
+    replica = serve(SIMPLE)
+    record = replica.wait_for("metrics")
+    assert record["InFlight"] == 0
+    assert record["Api"] == "api"
+    assert record["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["StorageResolution"] == 1
+
+
+def test_predicted_classes_are_counted(serve):
+    replica = serve(SIMPLE, monitoring={"model_type": "classification", "key": "label"})
+    for label in ["a", "b", "a", 7, 1.5]:
+        assert replica.post({"fail": False, "label": label}).status_code == 200
+    replica.stop()
+    metrics = _metrics(replica)
+    assert {name: sum(values) for name, values in metrics.items() if name.startswith("Prediction")} == {
+        "Prediction.a": 2,
+        "Prediction.b": 1,
+        "Prediction.7": 1,
+    }
+    assert any("a class must be a string or an integer" in text for text in replica.messages(level="WARNING"))
+
+
+def test_predicted_numbers_are_distributed(serve):
+    replica = serve(SIMPLE, monitoring={"model_type": "regression", "key": "label"})
+    for label in [1, 2.5, -4]:
+        replica.post({"fail": False, "label": label})
+    replica.stop()
+    [report] = _metrics(replica)["Prediction"]
+    assert (report["Min"], report["Max"], report["Sum"], report["Count"]) == (-4, 2.5, -0.5, 3)
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=300))
+def test_histograms_are_exact_in_totals_and_close_in_values(values):
+    histogram = Histogram()
+    for value in values:
+        histogram.add(value)
+    finite = [value for value in values if math.isfinite(value)]
+    report = histogram.report()
+    assert report["Count"] == sum(report["Counts"]) == len(finite)
+    assert len(report["Values"]) <= MAX_VALUES
+    if finite:
+        assert (report["Min"], report["Max"]) == (min(finite), max(finite))
+        assert all(report["Min"] <= value <= report["Max"] for value in report["Values"])
+
+
+def test_the_sample_request_warms_up_every_batch_size(serve, tmp_path):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "sample.json").write_text('{"x": 1}')
+    replica = serve(
+        """
+        sizes = []
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                assert all(item == {"x": 1} for item in payload)
+                sizes.append(len(payload))
+                return [list(sizes)] * len(payload)
+        """,
+        server_side_batching={"max_batch_size": 12, "batch_interval": 0.01},
+    )
+    assert replica.post({"x": 1}).json() == [1, 2, 4, 8, 12, 1]
+    assert replica.get("/api").json()["sample"] == {"x": 1}
+
+
+def test_a_failing_warm_up_is_a_warning(serve):
+    replica = serve(SIMPLE, warmup={"wrong": 1})
+    assert replica.post({"fail": False, "label": 1}).status_code == 200
+    assert any("warm-up request failed" in text for text in replica.messages(level="WARNING"))

@@ -1,0 +1,211 @@
+"""Forms, files, compressed bodies, typed payloads, and everything that ``predict`` may return."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+import zstandard
+
+KINDS = """
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        if hasattr(payload, "multi_items"):
+            return {name: _show(value) for name, value in payload.multi_items()}
+        return {"type": type(payload).__name__, "value": payload if not isinstance(payload, bytes) else len(payload)}
+
+def _show(value):
+    if isinstance(value, str):
+        return value
+    return [value.filename, value.content_type, len(value.file.read())]
+"""
+
+
+@pytest.fixture
+def kinds(serve):
+    return serve(KINDS, max_body_bytes=3_000_000)
+
+
+def test_forms_and_files(kinds):
+    assert kinds.post(data={"a": "1", "b": "ü"}).json() == {"a": "1", "b": "ü"}
+    big = b"x" * 2_000_000
+    files = {"image": ("cat.png", big, "image/png"), "note": (None, "hello")}
+    assert kinds.post(files=files).json() == {"image": ["cat.png", "image/png", len(big)], "note": "hello"}
+
+
+def test_a_broken_form_is_a_400_in_plain_text(kinds):
+    answer = kinds.post(data=b"--x\r\nbroken", headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.status_code == 400
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    answer = kinds.post(data=b"\xff=%ff", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_compressed_bodies(kinds, encoding):
+    pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[encoding]
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    assert kinds.post(data=pack(b"[1, 2]"), headers=headers).json() == {"type": "list", "value": [1, 2]}
+    bomb = kinds.post(data=pack(b" " * 50_000_000), headers=headers)
+    assert bomb.status_code == 413
+    damaged = kinds.post(data=pack(b"[1, 2]")[:-4], headers=headers)
+    assert damaged.status_code == 400
+    assert damaged.json()["error"]
+
+
+def test_an_unknown_encoding_is_a_415(kinds):
+    answer = kinds.post(data=b"x", headers={"Content-Encoding": "br"})
+    assert answer.status_code == 415
+    assert answer.headers["Accept-Encoding"] == "gzip, zstd"
+
+
+def test_a_body_over_the_limit_is_a_413(kinds):
+    with kinds.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+        answer = connection.recv(65536)
+        while chunk := connection.recv(65536):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]
+    assert kinds.post([1]).status_code == 200
+
+
+TYPED = """
+from __future__ import annotations
+import dataclasses
+import pydantic
+
+class Flower(pydantic.BaseModel):
+    width: float
+    name: str = "iris"
+
+@dataclasses.dataclass
+class Batch:
+    flowers: list[Flower]
+    top: int = 1
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Batch):
+        assert isinstance(payload, Batch) and isinstance(payload.flowers[0], Flower)
+        return payload.flowers[0]
+"""
+
+
+def test_typed_payloads_are_validated(serve):
+    replica = serve(TYPED)
+    answer = replica.post({"flowers": [{"width": 1.5}]})
+    assert answer.json() == {"width": 1.5, "name": "iris"}
+    wrong = replica.post({"flowers": [{"width": "wide"}], "top": []})
+    assert wrong.status_code == 422
+    assert {problem["field"] for problem in wrong.json()["problems"]} == {"flowers.0.width", "top"}
+    assert replica.post([]).status_code == 422
+    assert replica.post(data=b"x", headers={"Content-Type": "text/plain"}).status_code == 415
+    document = replica.get("/api/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    schema = document["paths"]["/api"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["required"] == ["flowers"]
+    assert "Flower" in document["components"]["schemas"]
+
+
+RETURNS = {
+    "'text'": (200, "text/plain; charset=utf-8", b"text"),
+    "b'\\x00raw'": (200, "application/octet-stream", b"\x00raw"),
+    "[1, None, 'ü']": (200, "application/json", '[1,null,"ü"]'.encode()),
+    "None": (200, "application/json", b"null"),
+    "{1: 2}": (200, "application/json", b'{"1":2}'),
+    "float('nan')": (200, "application/json", b"null"),
+    "numpy.arange(4).reshape(2, 2)": (200, "application/json", b"[[0,1],[2,3]]"),
+    "numpy.arange(4).reshape(2, 2).T": (200, "application/json", b"[[0,2],[1,3]]"),
+    "{'x': numpy.float32(0.5), 'n': numpy.int64(3)}": (200, "application/json", b'{"x":0.5,"n":3}'),
+    "Model(x=1)": (200, "application/json", b'{"x":1}'),
+    "[Data(1)]": (200, "application/json", b'[{"x":1}]'),
+    "Response({'a': 1}, 201, {'X-Mine': 'y'})": (201, "application/json", b'{"a":1}'),
+    "Response(b'png', media_type='image/png')": (200, "image/png", b"png"),
+    "starlette.responses.Response(b'hi', 202, {'X-Mine': 'y'}, 'text/css')": (202, "text/css; charset=utf-8", b"hi"),
+    "starlette.responses.JSONResponse([1])": (200, "application/json", b"[1]"),
+    "(part for part in ['a', 'b'])": (200, "text/plain; charset=utf-8", b"ab"),
+    "(part for part in [{'a': 1}, [2]])": (200, "application/x-ndjson", b'{"a":1}\n[2]\n'),
+    "(part for part in [])": (200, "text/plain; charset=utf-8", b""),
+    "Response((part for part in ['a', {'b': 1}]), media_type='text/event-stream')": (
+        200,
+        "text/event-stream",
+        b'data: a\n\ndata: {"b":1}\n\n',
+    ),
+    "object()": (500, "text/plain; charset=utf-8", b"internal server error"),
+    "fail(ValueError('secret'))": (500, "text/plain; charset=utf-8", b"internal server error"),
+    "fail(falcon.HTTPNotFound(description='no such flower'))": (404, "application/json", b'{"error":"no such flower"}'),
+    "fail(starlette.exceptions.HTTPException(418, 'teapot'))": (418, "text/plain; charset=utf-8", b"teapot"),
+    "(fail(ValueError('early')) for _ in [1])": (500, "text/plain; charset=utf-8", b"internal server error"),
+}
+
+RETURNING = """
+import dataclasses
+import falcon, numpy, pydantic, starlette.exceptions, starlette.responses
+from cortex_serving import Response
+
+class Model(pydantic.BaseModel):
+    x: int
+
+@dataclasses.dataclass
+class Data:
+    x: int
+
+def fail(error):
+    raise error
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        return eval(payload)
+"""
+
+
+def test_everything_that_predict_may_return(serve):
+    replica = serve(RETURNING)
+    for source, expected in RETURNS.items():
+        answer = replica.post(source)
+        assert (answer.status_code, answer.headers["Content-Type"], answer.content) == expected, source
+        assert answer.headers["X-Request-Id"], source
+    assert replica.post("Response({'a': 1}, 201, {'X-Mine': 'y'})").headers["X-Mine"] == "y"
+    assert any("object: " in text and "may return" in text for text in replica.messages(level="ERROR"))
+
+
+def test_streams_come_as_they_are_produced(serve, tmp_path):
+    replica = serve(
+        f"""
+        import os, time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                yield "first"
+                while not os.path.exists({str(tmp_path / "go")!r}):
+                    time.sleep(0.01)
+                if payload == "fail":
+                    raise ValueError("in the middle")
+                yield "second"
+        """
+    )
+    with replica.session.post(replica.address, json=1, stream=True, timeout=20) as answer:
+        pieces = answer.iter_content(None)
+        assert next(pieces) == b"first"
+        (tmp_path / "go").touch()
+        assert b"".join(pieces) == b"second"
+    with pytest.raises(Exception, match=r"ended prematurely|Connection broken"):
+        _ = replica.post("fail").content
+    assert replica.post(1).text == "firstsecond"
+
+
+def test_cors(serve):
+    replica = serve(KINDS)
+    preflight = replica.session.options(
+        replica.address + "/api",
+        headers={"Origin": "http://x", "Access-Control-Request-Headers": "content-type"},
+        timeout=10,
+    )
+    assert preflight.status_code == 204
+    assert preflight.headers["Access-Control-Allow-Headers"] == "content-type"
+    answer = replica.post([], headers={"Origin": "http://x"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
