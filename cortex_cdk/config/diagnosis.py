@@ -23,11 +23,11 @@ from cortex_cdk.errors import Problem
 
 SectionT = TypeVar("SectionT", bound=Section)
 
-_STAND_INS: Mapping[str, Any] = {
-    "name": "stand-in",
-    "type": "python",
-    "path": "predictor.py",
-    "model_type": "regression",
+_STAND_INS: Mapping[FieldPath, str] = {
+    ("name",): "stand-in",
+    ("predictor", "type"): "python",
+    ("predictor", "path"): "predictor.py",
+    ("monitoring", "model_type"): "regression",
 }
 # Pydantic does not compute a default from a field that is wrong; that field's own problem is enough.
 _CONSEQUENCES = ("default_factory_not_called",)
@@ -130,38 +130,28 @@ def _survivor(model: type[SectionT], data: Any, details: list[ErrorDetails]) -> 
     """The model of what is left when everything wrong is taken out, or None if too little is left."""
     rest = copy.deepcopy(data)
     for detail in details:
-        name = detail["loc"][-1] if detail["loc"] else None
-        path = _as_written(detail["loc"], rest)
-        stand_in = _STAND_INS.get(name) if isinstance(name, str) else None
-        if stand_in is not None:
-            _parent(rest, path)[path[-1]] = stand_in
-        else:
-            while path and (detail["type"] == "missing" or isinstance(path[-1], int)):
+        loc = detail["loc"]
+        path = _as_written(loc, rest)
+        if loc not in _STAND_INS:
+            if detail["type"] == "missing":
                 path = path[:-1]
-                if path and isinstance(path[-1], str):
-                    break
-            if path:
-                _remove(rest, path)
+            while path and isinstance(path[-1], int):  # Without one of its items, a list means something else.
+                path = path[:-1]
+        if path:
+            _replace(rest, path, _STAND_INS.get(loc))
     try:
         return model.model_validate(rest, context=COLLECT)
     except ValidationError:
         return None
 
 
-def _parent(data: Any, path: FieldPath) -> Any:
+def _replace(data: Any, path: FieldPath, stand_in: str | None) -> None:
     for part in path[:-1]:
-        data = data[part]
-    return data
-
-
-def _remove(data: Any, path: FieldPath) -> None:
-    for part in path[:-1]:
-        # Something around it may be gone already, when that was wrong too.
-        if isinstance(data, dict) and part not in data:
+        data = data.get(part) if isinstance(data, dict) else data[part]
+        if data is None:  # What is around it is gone already, because that was wrong too.
             return
-        data = data[part]
     if isinstance(data, dict):
-        data.pop(path[-1], None)
+        data[path[-1]] = stand_in  # None counts as not set.
 
 
 def _as_written(path: FieldPath, data: Any) -> FieldPath:
