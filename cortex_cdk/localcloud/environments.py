@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,8 +20,6 @@ SERVING_PACKAGE = "cortex_serving"
 COMPLETE = ".complete"
 """Written last: an environment without it was interrupted and is made anew."""
 BUILD_TIMEOUT = 3600.0
-DECORATION = re.compile(r"^\W+")
-"""What uv draws before the lines of an error."""
 PROGRESS = ("Using ", "Creating ", "Resolved ")
 
 _locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
@@ -101,8 +98,8 @@ def _uv(arguments: Sequence[str], folder: Path, say: Callable[[str], None]) -> N
 
 
 def first_useful_line(lines: Sequence[str]) -> str | None:
-    """The line of uv's output that says what is wrong, without its decoration."""
-    stripped = [DECORATION.sub("", line) for line in lines]
-    reasons = [line for line in stripped if line.lower().startswith(("because ", "error:", "caused by:"))]
-    useful = reasons or [line for line in stripped if line and not line.startswith(PROGRESS)]
+    """The line of uv's output that says what is wrong: the deepest cause, or else the error itself."""
+    causes = [line.partition("cause:")[2].strip() for line in lines if line.lstrip().startswith("cause:")]
+    errors = [line for line in lines if line.startswith("error:")]
+    useful = [*causes[-1:], *errors, *(line for line in lines if not line.startswith(PROGRESS))]
     return useful[0] if useful else None

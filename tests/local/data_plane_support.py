@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from moto.moto_api._internal.managed_state_model import ManagedState  # noqa: F401 - loads moto's registry
 from moto.server import ThreadedMotoServer
 
 from cortex_cdk.localcloud import images
@@ -45,8 +44,16 @@ class Cloud:
     settings: Settings
     control: str
     plane: DataPlane
+    vpc: str = ""
+    balancer: str = ""
     listener: str = ""
     groups: dict[str, str] = field(default_factory=dict)
+
+    def restart(self) -> None:
+        """Stop the data plane and start another one on the same state."""
+        self.plane.stop()
+        self.plane = DataPlane(self.settings)
+        self.plane.start()
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -194,21 +201,13 @@ def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
     host, port = server.get_host_and_port()
     ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0), None)
     settings = Settings(state=state, control_port=port, http_port=ports.http, speed=speed)
-    plane = DataPlane(settings)
-    plane.start()
+    result = Cloud(settings, f"http://{host}:{port}", DataPlane(settings))
+    result.plane.start()
     try:
-        result = Cloud(settings, f"http://{host}:{port}", plane)
         result.prepare()
         yield result
     finally:
-        plane.stop()
-        boto3.client(
-            "sts",
-            region_name=REGION,
-            endpoint_url=f"http://{host}:{port}",
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
-        ).close()
+        result.plane.stop()
         _reset(port)
         server.stop()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from tests.local.data_plane_support import REGION, REPOSITORY, Cloud, cloud, until
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
@@ -130,7 +131,7 @@ def test_rolling_update_under_load(running: Cloud, api: str) -> None:
         until(lambda: traffic.seen[200, "new"] > before + 20)
 
     assert set(traffic.seen) == {(200, "old"), (200, "new")}
-    assert [deployment["status"] for deployment in service["deployments"]][0] == "PRIMARY"
+    assert service["deployments"][0]["status"] == "PRIMARY"
     assert {running.get(f"/{api}")[1]["answer"] for _ in range(10)} == {"new"}
 
 
@@ -331,7 +332,7 @@ def test_run_task(running: Cloud) -> None:
 
 
 def test_gpu_that_this_machine_does_not_have(running: Cloud, api: str) -> None:
-    if psutil.WINDOWS or os.path.exists("/dev/nvidia0"):
+    if Path("/dev/nvidia0").exists():
         pytest.skip("this machine has a GPU")
     ecs = running.client("ecs")
     container = ecs.describe_task_definition(taskDefinition=running.definition())["taskDefinition"]
