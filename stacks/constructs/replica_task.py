@@ -88,7 +88,9 @@ def _environment(spec: ApiStackSpec, *, project: str, revision: str) -> dict[str
     api, cluster = spec.api, spec.cluster
     return {
         **api.predictor.env,
+        # boto3 reads the second name only, other SDKs the first.
         "AWS_REGION": cdk.Aws.REGION,
+        "AWS_DEFAULT_REGION": cdk.Aws.REGION,
         "CORTEX_API": api.name,
         "CORTEX_CLUSTER": cluster.cluster,
         "CORTEX_LISTEN": f"0.0.0.0:{PORT}",
@@ -101,10 +103,10 @@ def _environment(spec: ApiStackSpec, *, project: str, revision: str) -> dict[str
 
 
 def _serving_spec(api: RealtimeApi) -> str:
-    """What the serving program reads. Image and environment are the container's; scaling is none of its business."""
+    """What the serving program reads. Image and environment are the container's; where it answers and how it is scaled
+    are none of its business, so that changing them restarts no replica."""
     spec = {
         "name": api.name,
-        "endpoint": api.networking.endpoint,
         "predictor": api.predictor.model_dump(mode="json", exclude={"env", "image", "tensorflow_serving_image"}),
         "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
