@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from cortex_cdk.errors import ClusterError, DeployError
 REQUEST_VARIABLE = "CORTEX_SYNTHESIS_REQUEST"
 OUTDIR_VARIABLE = "CDK_OUTDIR"
 SYNTHESIS_TIMEOUT_S = 120.0
+_ERROR_LINE = re.compile(r"[\w.]*(Error|Exception): \S")
 
 
 class ProviderResource(BaseModel):
@@ -178,6 +180,16 @@ class ApiStackSpec(_StackSpec):
         """The name of the stack."""
         return names.api_stack(self.cluster.cluster, self.api.name)
 
+    @property
+    def provider(self) -> ProviderResource:
+        """The instance group that runs the replicas.
+
+        Raises:
+            DeployError: The cluster has none with the accelerator that they ask for.
+        """
+        compute = self.api.compute
+        return self.cluster.provider_for("gpu" if compute.gpu else "inf" if compute.inf else "none")
+
 
 class SplitterStackSpec(_StackSpec):
     """The stack of one traffic splitter.
@@ -222,6 +234,10 @@ def synthesize(request: SynthesisRequest) -> dict[str, dict[str, Any]]:
     Raises:
         DeployError: The stacks cannot be synthesized; the message is the first cause.
     """
+    for spec in request.stacks:
+        if isinstance(spec, ApiStackSpec):
+            # Asked here too, so that the hint reaches the user.
+            _ = spec.provider
     with tempfile.TemporaryDirectory(prefix="cortex-synth-") as folder:
         request_file, outdir = Path(folder, "request.json"), Path(folder, "cdk.out")
         request_file.write_text(request.model_dump_json())
@@ -249,8 +265,14 @@ def _run_app(variables: Mapping[str, str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise DeployError(f"the stacks were not synthesized within {SYNTHESIS_TIMEOUT_S:g} s") from error
     if child.returncode:
-        lines = [line.strip() for line in child.stderr.splitlines() if line.strip()]
-        raise DeployError(f"the stacks cannot be synthesized: {lines[-1] if lines else f'exit {child.returncode}'}")
+        raise DeployError(f"the stacks cannot be synthesized: {_cause(child.stderr)}")
+
+
+def _cause(stderr: str) -> str:
+    """The error at the end of a traceback; its message may go on for many lines, its chain begins above it."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if _ERROR_LINE.match(line)]
+    return (errors or lines or ["no reason was given"])[-1]
 
 
 def node() -> Path:

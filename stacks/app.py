@@ -18,6 +18,7 @@ from cortex_cdk.assembly import (
     StackSpec,
     SynthesisRequest,
 )
+from cortex_cdk.errors import CortexError
 from stacks import toolkit
 from stacks.cluster import ClusterStack
 from stacks.feature_flags import FEATURE_FLAGS
@@ -44,19 +45,19 @@ def add_stack(app: cdk.App, spec: StackSpec) -> cdk.Stack:
 
 
 def main() -> None:
-    """Synthesize what is asked for. A failure ends with one line on standard error: its cause."""
+    """Synthesize what is asked for."""
+    app = make_app()
+    request_file = os.environ.get(REQUEST_VARIABLE)
     try:
-        app = make_app()
-        request_file = os.environ.get(REQUEST_VARIABLE)
         if request_file:
             specs = SynthesisRequest.model_validate_json(Path(request_file).read_text()).stacks
         else:
             specs = toolkit.specifications(app.node.try_get_context)
         for spec in specs:
             add_stack(app, spec)
-        app.synth()
-    except Exception as error:
-        sys.exit(str(error).strip().partition("\n")[0])
+    except CortexError as error:
+        sys.exit("\n".join([error.message, *error.details]))
+    app.synth()
 
 
 if __name__ == "__main__":

@@ -102,25 +102,25 @@ class RealtimeApiStack(CortexStack):
     def _service(
         self, spec: ApiStackSpec, vpc: ec2.IVpc, task: ReplicaTask, target_group: elb.ApplicationTargetGroup
     ) -> ecs.Ec2Service:
-        cluster, compute = spec.cluster, spec.api.compute
-        provider = cluster.provider_for("gpu" if compute.gpu else "inf" if compute.inf else "none")
+        cluster = spec.cluster
+        ecs_cluster = ecs.Cluster.from_cluster_attributes(
+            self, "Cluster", cluster_name=cluster.ecs_cluster, vpc=vpc, security_groups=[]
+        )
         service = ecs.Ec2Service(
             self,
             "Service",
             service_name=names.service(spec.api.name),
-            cluster=ecs.Cluster.from_cluster_attributes(
-                self, "Cluster", cluster_name=cluster.ecs_cluster, vpc=vpc, security_groups=[]
-            ),
+            cluster=ecs_cluster,
             task_definition=task.definition,
             capacity_provider_strategies=[
-                ecs.CapacityProviderStrategy(capacity_provider=provider.capacity_provider, weight=1)
+                ecs.CapacityProviderStrategy(capacity_provider=spec.provider.capacity_provider, weight=1)
             ],
             placement_strategies=[
                 ecs.PlacementStrategy.spread_across(ecs.BuiltInAttributes.AVAILABILITY_ZONE),
                 ecs.PlacementStrategy.packed_by_memory(),
             ],
             # ECS does not count Inferentia chips, so two replicas on an instance would share one.
-            placement_constraints=[ecs.PlacementConstraint.distinct_instances()] if compute.inf else None,
+            placement_constraints=[ecs.PlacementConstraint.distinct_instances()] if spec.api.compute.inf else None,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             deployment_alarms=ecs.DeploymentAlarmConfig(
                 alarm_names=[names.alarm(cluster.cluster, spec.api.name, ERRORS)],

@@ -44,7 +44,18 @@ class ImageBuilder(Construct):
 
     def __init__(self, scope: Construct, id: str, *, cluster: str, bucket: s3.Bucket) -> None:
         super().__init__(scope, id)
-        self.repository = ecr.Repository(
+        self.repository = self._repository(cluster)
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
+        self.project = self._project(cluster, role)
+        contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
+        allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
+        self.repository.grant_push(role)
+        acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
+        streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws/codebuild/{self.project.project_name}:*"
+        acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
+
+    def _repository(self, cluster: str) -> ecr.Repository:
+        return ecr.Repository(
             self,
             "Repository",
             repository_name=names.repository(cluster),
@@ -57,6 +68,8 @@ class ImageBuilder(Construct):
             empty_on_delete=True,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+
+    def _project(self, cluster: str, role: iam.Role) -> codebuild.Project:
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -64,8 +77,7 @@ class ImageBuilder(Construct):
             retention=LOG_RETENTION,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
-        self.project = codebuild.Project(
+        project = codebuild.Project(
             self,
             "Project",
             project_name=names.image_builder(cluster),
@@ -82,11 +94,6 @@ class ImageBuilder(Construct):
             grant_report_group_permissions=False,
             timeout=cdk.Duration.minutes(BUILD_TIMEOUT_MIN),
         )
-        contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
-        allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
-        self.repository.grant_push(role)
-        acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
-        streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws/codebuild/{self.project.project_name}:*"
-        acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
-        acknowledge(self.project, "AwsSolutions-CB3", "docker build needs a privileged container")
-        acknowledge(self.project, "AwsSolutions-CB4", "builds leave no artifacts but images, which ECR encrypts")
+        acknowledge(project, "AwsSolutions-CB3", "docker build needs a privileged container")
+        acknowledge(project, "AwsSolutions-CB4", "builds leave no artifacts but images, which ECR encrypts")
+        return project

@@ -68,10 +68,15 @@ class InstanceGroup(Construct):
             launch_template=None if choice else template,
             mixed_instances_policy=choice,
         )
-        self.provider = ecs.AsgCapacityProvider(
+        acknowledge(instances, "AwsSolutions-EC26", "every volume is encrypted; the rule fails on a choice of types")
+        acknowledge(instances, "AwsSolutions-AS3", "ECS scales the group; its events show in the service")
+        self.provider = self._provider(names.capacity_provider(cluster, group.name), instances)
+
+    def _provider(self, name: str, instances: autoscaling.AutoScalingGroup) -> ecs.AsgCapacityProvider:
+        return ecs.AsgCapacityProvider(
             self,
             "Provider",
-            capacity_provider_name=names.capacity_provider(cluster, group.name),
+            capacity_provider_name=name,
             auto_scaling_group=instances,
             enable_managed_scaling=True,
             enable_managed_draining=True,
@@ -80,8 +85,6 @@ class InstanceGroup(Construct):
             target_capacity_percent=100,
             instance_warmup_period=INSTANCE_WARMUP_S,
         )
-        acknowledge(instances, "AwsSolutions-EC26", "every volume is encrypted; the rule fails on a choice of types")
-        acknowledge(instances, "AwsSolutions-AS3", "ECS scales the group; its events show in the service")
 
     def _launch_template(
         self, group: config.InstanceGroup, role: iam.IRole, security_group: ec2.ISecurityGroup, *, public: bool

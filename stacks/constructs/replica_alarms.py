@@ -28,22 +28,13 @@ class ReplicaAlarms(Construct):
         self, scope: Construct, id: str, *, cluster: str, api: str, target_group: elb.ApplicationTargetGroup
     ) -> None:
         super().__init__(scope, id)
-        metrics = target_group.metrics
-        error_percent = cloudwatch.MathExpression(
-            label="5XX answers in percent",
-            expression="100 * errors / requests",
-            using_metrics={
-                "errors": metrics.http_code_target(elb.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE),
-                "requests": metrics.request_count(period=MINUTE),
-            },
-            period=MINUTE,
-        )
+        self._metrics = target_group.metrics
         self.errors = cloudwatch.Alarm(
             self,
             "Errors",
             alarm_name=names.alarm(cluster, api, ERRORS),
             alarm_description=f"More than {ERROR_PERCENT} % of the answers of API {api} are server errors",
-            metric=error_percent,
+            metric=self._error_percent(),
             threshold=ERROR_PERCENT,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=3,
@@ -55,9 +46,18 @@ class ReplicaAlarms(Construct):
             "Unhealthy",
             alarm_name=names.alarm(cluster, api, UNHEALTHY),
             alarm_description=f"A replica of API {api} fails its health check",
-            metric=metrics.unhealthy_host_count(period=MINUTE, statistic=cloudwatch.Stats.MAXIMUM),
+            metric=self._metrics.unhealthy_host_count(period=MINUTE, statistic=cloudwatch.Stats.MAXIMUM),
             threshold=0,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=5,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+
+    def _error_percent(self) -> cloudwatch.MathExpression:
+        errors = self._metrics.http_code_target(elb.HttpCodeTarget.TARGET_5XX_COUNT, period=MINUTE)
+        return cloudwatch.MathExpression(
+            label="5XX answers in percent",
+            expression="100 * errors / requests",
+            using_metrics={"errors": errors, "requests": self._metrics.request_count(period=MINUTE)},
+            period=MINUTE,
         )

@@ -63,6 +63,11 @@ class ReplicaTask(Construct):
             execution_role=self.execution_role,
             task_role=_task_role(self, spec),
         )
+        acknowledge(self.definition, "AwsSolutions-ECS2", "the container's configuration is no secret")
+        project = f"s3://{cluster.bucket}/{project_key}"
+        self._add_container(api, image, _environment(spec, project=project, revision=revision))
+
+    def _add_container(self, api: RealtimeApi, image: str, environment: dict[str, str]) -> None:
         self.definition.add_container(
             "Container",
             container_name=CONTAINER,
@@ -72,7 +77,7 @@ class ReplicaTask(Construct):
             memory_limit_mib=api.compute.memory_mib,
             memory_reservation_mib=None if api.compute.memory_mib else SOFT_MEMORY_MIB,
             gpu_count=api.compute.gpu or None,
-            environment=_environment(spec, project=f"s3://{cluster.bucket}/{project_key}", revision=revision),
+            environment=environment,
             # A host port of 0 lets many replicas share an instance.
             port_mappings=[ecs.PortMapping(container_port=PORT, host_port=0)],
             stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
@@ -81,7 +86,6 @@ class ReplicaTask(Construct):
             # The replica ships its own logs to CloudWatch; the driver only keeps a copy on the instance.
             logging=ecs.LogDrivers.json_file(max_size="10m", max_file=3),
         )
-        acknowledge(self.definition, "AwsSolutions-ECS2", "the container's configuration is no secret")
 
 
 def _environment(spec: ApiStackSpec, *, project: str, revision: str) -> dict[str, str]:

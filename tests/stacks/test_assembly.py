@@ -30,10 +30,17 @@ def test_templates_of_all_kinds_by_stack_name(tmp_path: Path, monkeypatch: pytes
         assert templates[spec.stack_name]["Outputs"]["SpecDigest"]["Value"] == spec.digest
 
 
-def test_a_failure_is_told_in_one_line() -> None:
+def test_a_missing_instance_group_is_told_with_what_to_do() -> None:
     without_inf = api_spec("inf", cluster="plain")
     with pytest.raises(DeployError, match=r"cluster plain has no instance group for compute\.inf") as failure:
         synthesize(SynthesisRequest(stacks=(without_inf,)))
+    assert failure.value.hint == "add a group of inf instances to cluster.yaml and run: cortex cluster configure"
+
+
+def test_a_failing_child_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDK_CONTEXT_JSON", "{not json")
+    with pytest.raises(DeployError, match=r"the stacks cannot be synthesized: .*JSON") as failure:
+        synthesize(SynthesisRequest(stacks=(splitter_spec("two"),)))
     assert "\n" not in failure.value.message
 
 

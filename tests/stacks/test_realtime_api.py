@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from cortex_cdk.errors import DeployError
 from stacks.app import add_stack, make_app
 from tests.stacks.matrix import APIS, PRIORITY, api_spec, cluster_spec
 
@@ -360,13 +359,6 @@ def test_scaling_and_update_settings_leave_the_task_definition_alone(
     assert changed.find_resources(kind) == synthesized("plain").find_resources(kind)
 
 
-def test_a_gpu_api_needs_a_gpu_group() -> None:
-    spec = api_spec("gpu", cluster="existing")
-    assert spec.cluster.provider_for("gpu").capacity_provider == "cortex-existing-gpu"
-    with pytest.raises(DeployError, match=r"no instance group for compute\.inf"):
-        spec.cluster.provider_for("inf")
-
-
 def test_an_api_without_accelerator_runs_on_gpu_instances_if_there_are_no_others() -> None:
     assert [group.name for group in cluster_spec("gpu-only").cluster.instance_groups] == ["gpu"]
-    assert api_spec("plain", cluster="gpu-only").cluster.provider_for("none").group == "gpu"
+    assert api_spec("plain", cluster="gpu-only").provider.group == "gpu"
