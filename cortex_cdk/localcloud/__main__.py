@@ -9,19 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from cortex_cdk.errors import CortexError
+from cortex_cdk.localcloud.launcher import REFUSED
 from cortex_cdk.localcloud.settings import Settings
 
 
 def main() -> int:
-    """Run the daemon; 0 after a signal, 1 with one line on stderr if it cannot start."""
+    """Run the daemon; 0 after a signal, ``REFUSED`` with the reason on stderr if it cannot start."""
     try:
         from cortex_cdk.localcloud.daemon import run
 
         run(_settings(sys.argv[1:]))
     except CortexError as error:
         logging.getLogger("cortex.local").error("%s", error.message)
-        sys.stderr.write(f"{error.message}{' ' + error.hint if error.hint else ''}\n")
-        return 1
+        sys.stderr.write(f"{error.message}\n{error.hint or ''}\n")
+        return REFUSED
     return 0
 
 

@@ -8,7 +8,6 @@ looks again.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -81,9 +80,7 @@ class ControlPlane:
 
 
 def moto_application() -> WSGIApplication:
-    """moto's application for all services, told to behave like an account and not like a test double."""
-    # A web page must not read our answers; moto allows every origin unless told otherwise.
-    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+    """moto's application for all services."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     application: WSGIApplication = DomainDispatcherApplication(create_backend_app)

@@ -11,17 +11,18 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud import cloudformation, ports
-from cortex_cdk.localcloud.control_plane import ControlPlane
+from cortex_cdk.localcloud import moto_setup, ports
 from cortex_cdk.localcloud.endpoint import DaemonInfo, hold_life_lock, read_info
 from cortex_cdk.localcloud.settings import HOST, Settings
+from cortex_cdk.localcloud.tasks import orphans
 
 LOG_FILE = "daemon.log"
 LOG_BYTES = 5_000_000
 LOG_BACKUPS = 2
+ORPHAN_TIMEOUT = 5.0
+"""Seconds for killed processes to leave their ports."""
 THREADS = 16
 """Replicas poll and ship logs while the CLI asks; requests hold a thread only for milliseconds."""
 
@@ -43,45 +44,46 @@ def run(settings: Settings) -> None:
     if life is None:
         raise LocalCloudError(f"Another local cloud already uses {settings.state}.", hint="See: cortex local status")
     with life:
+        # Left by a daemon that was killed, they would hold the ports.
+        _wait_for_end(orphans.end_all(settings.state))
         settings = _with_ports(settings)
         _serve(settings)
 
 
 def _serve(settings: Settings) -> None:
+    moto_setup.prepare()
+    # Everything below imports moto, which reads its settings once.
     from waitress.server import create_server
 
+    from cortex_cdk.localcloud import cloudformation
+    from cortex_cdk.localcloud.control_plane import ControlPlane
+    from cortex_cdk.localcloud.data_plane import DataPlane
+    from cortex_cdk.localcloud.durability import Durability
     from cortex_cdk.localcloud.resources.elbv2 import answer_at
 
-    info = _info(settings)
-    data_plane = _data_plane(settings)
+    data_plane, durability = DataPlane(settings), Durability(settings.state)
+
+    def changed(action: str) -> None:
+        durability.touch(action)
+        data_plane.wake()
+
+    cloudformation.install(moved=lambda: changed("CloudFormation"), settled=durability.save)
     answer_at(f"{HOST}:{settings.http_port}")
-    cloudformation.install(moved=data_plane.wake, settled=lambda: None)
-    control_plane = ControlPlane(info, data_plane, lambda action: data_plane.wake())
+    info = _info(settings, notice=durability.restore())
+    control_plane = ControlPlane(info, data_plane, changed)
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
     data_plane.start()
+    durability.start()
+    cloudformation.resume()
     info.write(settings.state)
     log.info("up: control plane on port %d, load balancer on port %d", info.control_port, info.http_port)
-    _stop_on_signals(server)
+    _stop_on_signals()
     try:
         server.run()
     finally:
         log.info("stopping")
         data_plane.stop()
-
-
-def _data_plane(settings: Settings) -> Any:
-    try:
-        from cortex_cdk.localcloud.data_plane import DataPlane
-    except ModuleNotFoundError:
-        return _NoDataPlane()
-    return DataPlane(settings)
-
-
-class _NoDataPlane:
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def wake(self) -> None: ...
-    def metadata(self, task_id: str) -> None: ...
+        durability.stop()
 
 
 def _with_ports(settings: Settings) -> Settings:
@@ -91,13 +93,24 @@ def _with_ports(settings: Settings) -> Settings:
     return replace(settings, control_port=chosen.control, http_port=chosen.http)
 
 
-def _info(settings: Settings) -> DaemonInfo:
+def _wait_for_end(pids: list[int]) -> None:
+    import psutil
+
+    processes = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(pid))
+    psutil.wait_procs(processes, timeout=ORPHAN_TIMEOUT)
+
+
+def _info(settings: Settings, notice: str | None) -> DaemonInfo:
     return DaemonInfo(
         pid=os.getpid(),
         control_port=settings.control_port,
         http_port=settings.http_port,
         version=_version(),
         state=str(settings.state.resolve()),
+        notice=notice,
     )
 
 
@@ -107,7 +120,7 @@ def _version() -> str:
     return "not installed"
 
 
-def _stop_on_signals(server: Any) -> None:
+def _stop_on_signals() -> None:
     def leave(number: int, frame: object) -> None:
         # waitress leaves its loop on SystemExit; anything slower than raising belongs after the loop.
         raise SystemExit(0)

@@ -27,11 +27,13 @@ class Endpoint:
         control_url: Base URL of the AWS API (``endpoint_url`` of boto3).
         http_url: Base URL of the load balancer.
         pid: Process id of the daemon.
+        notice: What the user should be told about the last start, such as that stored state was moved aside.
     """
 
     control_url: str
     http_url: str
     pid: int
+    notice: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class DaemonInfo:
         http_port: Port of the load balancer.
         version: Version of cortex-cdk that the daemon runs.
         state: The state folder, absolute.
+        notice: What the user should be told about this start, or None.
     """
 
     pid: int
@@ -51,11 +54,17 @@ class DaemonInfo:
     http_port: int
     version: str
     state: str
+    notice: str | None = None
 
     @property
     def endpoint(self) -> Endpoint:
         """The URLs to talk to."""
-        return Endpoint(f"http://{HOST}:{self.control_port}", f"http://{HOST}:{self.http_port}", self.pid)
+        return Endpoint(
+            control_url=f"http://{HOST}:{self.control_port}",
+            http_url=f"http://{HOST}:{self.http_port}",
+            pid=self.pid,
+            notice=self.notice,
+        )
 
     def write(self, folder: Path) -> None:
         """Write ``daemon.json`` so that a reader sees the old or the new file, never half of one."""

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint, ask, is_alive, read_info, waiting_lock
-from cortex_cdk.localcloud.ports import require_free
 from cortex_cdk.localcloud.settings import Settings
 
 START_TIMEOUT = 60.0
@@ -21,6 +20,8 @@ STOP_TIMEOUT = 45.0
 POLL_INTERVAL = 0.05
 LAUNCH_LOCK = "launch.lock"
 OUTPUT_FILE = "daemon.out"
+REFUSED = 3
+"""Exit status of a daemon that says in its first line why it cannot start, and what to do in the next."""
 
 
 def status(settings: Settings) -> Endpoint | None:
@@ -84,8 +85,6 @@ def _running(state: Path) -> DaemonInfo | None:
 
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
-    require_free(settings.control_port, "CORTEX_LOCAL_PORT")
-    require_free(settings.http_port, "CORTEX_LOCAL_HTTP_PORT")
     with (settings.state / OUTPUT_FILE).open("wb") as output:
         # An own session: the interrupt of a terminal, or its end, must not reach the daemon.
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -96,6 +95,8 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
             start_new_session=True,
             # Not the caller's folder: Python would import the user's modules before the standard library's.
             cwd=settings.state,
+            # Nor the caller's AWS configuration: the daemon needs no account, and a profile that is gone would stop it.
+            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         )
 
 
@@ -117,11 +118,7 @@ def _wait_until_up(settings: Settings, child: subprocess.Popen[bytes] | None) ->
             return info
         ended = child.poll() is not None if child else not is_alive(settings.state)
         if ended:
-            raise LocalCloudError(
-                f"The local cloud ended while starting: {_last_line(settings.state / OUTPUT_FILE)}",
-                hint=f"More in {settings.state / 'daemon.log'}; ports move with CORTEX_LOCAL_PORT and "
-                "CORTEX_LOCAL_HTTP_PORT.",
-            )
+            raise _early_end(settings.state, child)
         time.sleep(POLL_INTERVAL)
     raise LocalCloudError(
         f"The local cloud did not answer within {START_TIMEOUT:.0f} s.",
@@ -143,9 +140,13 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _last_line(path: Path) -> str:
+def _early_end(state: Path, child: subprocess.Popen[bytes] | None) -> LocalCloudError:
+    """Why the daemon is gone: its own words if it refused to start, else the last thing that it wrote."""
+    lines: list[str] = []
     with suppress(OSError):
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-        if lines:
-            return lines[-1]
-    return "it wrote nothing."
+        text = (state / OUTPUT_FILE).read_text(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if child and child.returncode == REFUSED and lines:
+        return LocalCloudError(lines[0], hint=" ".join(lines[1:]) or None)
+    last = lines[-1] if lines else "it wrote nothing"
+    return LocalCloudError(f"The local cloud ended while starting: {last}", hint=f"See {state / 'daemon.log'}.")

@@ -213,10 +213,13 @@ class StackBackend(CloudFormationBackend):  # type: ignore[misc]
         self._begin(stack)
 
     def resume(self) -> None:
-        """Take up the operations that were interrupted when the daemon ended."""
+        """Take up the operations that were interrupted when the daemon ended; outputs follow a moved port."""
         for stack in list(self.stacks.values()):
             if stack.busy:
                 self._begin(stack, resume=True)
+            elif stack.outputs:
+                blueprint = stack.blueprint
+                stack.outputs = Scope(stack, parse(blueprint.body), blueprint.parameters, self.exported()).outputs()
 
     def _start_update(self, stack: Stack, blueprint: Blueprint, **settings: Any) -> None:
         _set(stack, previous=stack.previous or stack.blueprint, blueprint=blueprint, **settings)
