@@ -64,6 +64,7 @@ def test_the_container_contract(synthesized: Synthesized) -> None:
     assert variables == {
         "MODE": "fast",
         "AWS_REGION": {"Ref": "AWS::Region"},
+        "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
         "CORTEX_API": "env",
         "CORTEX_CLUSTER": "types",
         "CORTEX_LISTEN": "0.0.0.0:8888",
@@ -73,7 +74,6 @@ def test_the_container_contract(synthesized: Synthesized) -> None:
         "CORTEX_STOP_TIMEOUT": "60",
     }
     assert spec["name"] == "env"
-    assert spec["endpoint"] == "/env"
     assert spec["max_replica_concurrency"] == 1024
     assert spec["monitoring"] is None
     assert spec["predictor"]["config"] == {"threshold": 0.5}
@@ -348,9 +348,10 @@ def test_the_outputs(synthesized: Synthesized) -> None:
     [
         {"autoscaling": {"min_replicas": 3, "max_replicas": 5}},
         {"update_strategy": {"max_surge": 0, "max_unavailable": 1}},
+        {"networking": {"endpoint": "/elsewhere"}},
     ],
 )
-def test_scaling_and_update_settings_leave_the_task_definition_alone(
+def test_scaling_updates_and_networking_leave_the_task_definition_alone(
     tmp_path_factory: pytest.TempPathFactory, synthesized: Synthesized, changes: dict[str, Any]
 ) -> None:
     app = make_app(str(tmp_path_factory.mktemp("cdk.out")))
