@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.instance_group import InstanceGroup, Volume
 from cortex_cdk.config.section import Allowed, Conflict, Section, Shown, Whole
 
@@ -81,9 +82,9 @@ def _vpc_network(value: Any) -> str:
 
 
 def _retention(value: Any) -> int:
-    if isinstance(value, bool) or value not in LOG_RETENTIONS:
+    if not isinstance(value, int) or isinstance(value, bool) or value not in LOG_RETENTIONS:
         raise ValueError("not a retention")
-    return int(value)
+    return value
 
 
 def _tag_name(value: Any) -> str:
@@ -249,13 +250,16 @@ class Cluster(Section):
             yield Conflict(
                 (("availability_zones",), ("vpc", "id")), "are for a new VPC; subnets have theirs", "remove them"
             )
+        fields: tuple[FieldPath, ...] = (
+            ("vpc", "id"),
+            ("subnet_visibility",),
+            ("vpc", "public_subnets"),
+            ("vpc", "private_subnets"),
+        )
         if private and not self.vpc.private_subnets:
-            yield Conflict(
-                (("vpc", "private_subnets"), ("subnet_visibility",)), "is required with private subnet_visibility"
-            )
+            yield Conflict(fields, "needs private_subnets, because subnet_visibility is private")
         internal = self.load_balancer.scheme == "internal"
         if not self.vpc.public_subnets and not (private and internal):
             yield Conflict(
-                (("vpc", "public_subnets"), ("vpc", "id")),
-                "is required, unless subnet_visibility is private and the load balancer internal",
+                fields, "needs public_subnets, unless subnet_visibility is private and the load balancer internal"
             )

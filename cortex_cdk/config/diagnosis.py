@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from cortex_cdk.config.document import Document, FieldPath, Place, written_path
-from cortex_cdk.config.section import COLLECT, Conflict, Section, allowed, choices, is_list, section_type
+from cortex_cdk.config.section import COLLECT, Conflict, Section, allowed, allowed_item, choices, is_list, section_type
 from cortex_cdk.errors import Problem
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -103,8 +103,8 @@ class Diagnosis:
             self.add(loc, f"is required{words}", at_key=True)
         else:
             words = allowed(field) if field else "a map"
-            if kind == "model_type" and field and section_type(field.annotation):
-                words = allowed(field) if not isinstance(loc[-1], int) else "a map"
+            if field and isinstance(loc[-1], int):
+                words = allowed_item(field)
             self.add(loc, f"must be {words}, not {_shown(detail['input'])}", _nearest_choice(field, detail["input"]))
 
     def _conflict(self, conflict: Conflict) -> None:

@@ -78,6 +78,19 @@ class Document:
                 )
         return Place(1, 1)
 
+    def copy(self, old: FieldPath, new: FieldPath) -> None:
+        """Copy a value, with the places of all that it holds, to a path whose parent exists."""
+        self.at(new[:-1])[new[-1]] = self.at(old)
+        for places in (self._keys, self._values):
+            for path in [path for path in places if path[: len(old)] == old]:
+                copied = (*new, *path[len(old) :])
+                places[copied] = places[path]
+
+    def move(self, old: FieldPath, new: FieldPath) -> None:
+        """Copy a value and take the original away."""
+        self.copy(old, new)
+        del self.at(old[:-1])[old[-1]]
+
 
 def read_document(file: Path) -> Document:
     """Read a YAML file.

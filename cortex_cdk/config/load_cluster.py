@@ -7,13 +7,14 @@ from pathlib import Path
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import read_document
+from cortex_cdk.config.old_cluster import modernize
 from cortex_cdk.errors import ConfigError
 
 DEFAULT_FILE = "cluster.yaml"
 
 
 def load_cluster(path: Path) -> Cluster:
-    """Load a cluster's configuration file, or the ``cluster.yaml`` of a folder.
+    """Load a cluster's configuration file, or the ``cluster.yaml`` of a folder; files of the original Cortex too.
 
     Raises:
         ConfigError: Everything that is wrong, in the order of the file.
@@ -21,6 +22,7 @@ def load_cluster(path: Path) -> Cluster:
     document = read_document(path / DEFAULT_FILE if path.is_dir() else path)
     diagnosis = Diagnosis(document, (), "")
     if isinstance(document.data, dict):
+        modernize(document, diagnosis)
         cluster = diagnosis.validate(Cluster)
     else:
         cluster = None

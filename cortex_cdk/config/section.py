@@ -103,6 +103,14 @@ def allowed(field: FieldInfo) -> str:
     return _words(field.annotation, field.metadata)
 
 
+def allowed_item(field: FieldInfo) -> str:
+    """What an item of a list accepts, completing "must be ..."."""
+    for part in (field.annotation, *_optional_parts(field.annotation)):
+        if get_origin(part) is tuple:
+            return _words(get_args(part)[0], [])
+    return "a map"
+
+
 def choices(annotation: Any) -> tuple[str, ...]:
     """The values of a ``Literal`` (possibly optional); empty for other types."""
     if get_origin(annotation) is Literal:
