@@ -19,8 +19,6 @@ INSTANCE_WARMUP_S = 120
 NEURON_AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/neuron/recommended/image_id"
 AGENT_OPTIONS = {
     "ECS_RESERVED_MEMORY": "256",
-    # Longer than the stop timeout of any container, which would otherwise be cut to 30 s.
-    "ECS_CONTAINER_STOP_TIMEOUT": "120s",
     # Images are named by digest, so a cached one is the right one; those with CUDA take minutes to pull.
     "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
     "ECS_CONTAINER_START_TIMEOUT": "10m",
