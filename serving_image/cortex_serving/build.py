@@ -15,6 +15,7 @@ from cortex_serving.dispatcher import Task
 from cortex_serving.invoke import Batched, Invoke, direct
 from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
+from cortex_serving.models.clients import make_client
 from cortex_serving.predictor import Predictor, load_class
 from cortex_serving.spec import ApiSpec, PredictorSpec
 from cortex_serving.typed import payload_type
@@ -54,7 +55,8 @@ def build(
         PredictorError: The predictor's file does not hold what it must.
         Exception: Whatever the user's code raises.
     """
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, None)
+    client = make_client(spec.predictor, project, counters)
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, client)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -69,18 +71,20 @@ def build(
         observe=monitor.observe if monitor else None,
         after=after,
         project=project,
-        description=Description(spec, revision, expected, read_sample(project)),
+        description=Description(
+            spec, revision, expected, read_sample(project), metadata=client.metadata if client else dict
+        ),
     )
     return Built(serving, batched.batcher if batched else None, (monitor.lines,) if monitor else ())
 
 
 def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
-    """Send the sample request (``predictor.warmup``, else ``sample.json``) through the predictor before it is ready.
+    """Send the sample request (``predictor.warmup``, a file) through the predictor before it is ready.
 
     With batching, through every power of two up to the largest batch, so that each compiled shape exists. A predictor
     that fails on its sample still serves: the sample may be meant as documentation only.
     """
-    sample = predictor.warmup if predictor.warmup is not None else read_sample(project)
+    sample = read_sample(project, predictor.warmup) if predictor.warmup else None
     if sample is None:
         return
     try:

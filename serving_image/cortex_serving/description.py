@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from cortex_serving.typed import PayloadType
 SAMPLE_FILE = "sample.json"
 
 
-def read_sample(project: Path) -> Any:
-    """The project's sample request (``sample.json``); None if there is none that can be read."""
-    path = project / SAMPLE_FILE
+def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
+    """The project's sample request, a JSON file; None if there is none that can be read."""
+    path = project / name
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError):
@@ -38,13 +39,13 @@ class Description:
         revision: str,
         expected: PayloadType | None,
         sample: Any,
-        metadata: dict[str, Any] | None = None,
+        metadata: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._spec = spec
         self._revision = revision
         self._expected = expected
         self._sample = sample
-        self._metadata = metadata or {}
+        self._metadata = metadata
 
     def summary(self) -> dict[str, Any]:
         """The answer to GET on the endpoint."""
@@ -55,7 +56,7 @@ class Description:
         }
         if self._sample is not None:
             answer["sample"] = self._sample
-        return {**answer, **self._metadata}
+        return {**answer, **self._metadata()}
 
     def openapi(self) -> dict[str, Any]:
         """An OpenAPI 3.1 document, from type hints and the sample request."""

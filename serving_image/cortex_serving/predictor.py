@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from cortex_serving.errors import PredictorError
+from cortex_serving.models.clients import Client
+from cortex_serving.models.library import PythonClient
 from cortex_serving.spec import PredictorSpec
 
 PREDICT_ARGUMENTS = frozenset({"payload", "query_params", "headers", "batch_id"})
@@ -86,14 +88,14 @@ class Predictor:
         post_wants: Arguments that ``post_predict`` names; None without that method.
     """
 
-    def __init__(self, cls: type, spec: PredictorSpec, client: object | None) -> None:
+    def __init__(self, cls: Any, spec: PredictorSpec, client: Client | None) -> None:
         """Check the class and build the predictor; raises PredictorError, or whatever the user's code raises."""
         name = spec.class_name
         client_name = _CLIENT_ARGUMENT[spec.type]
         allowed = frozenset({"config", "job_spec", client_name})
         needs_client = client is not None or spec.type != "python"
         required = frozenset({"config", client_name} if needs_client else {"config"})
-        names = _arguments(cls.__init__, f"{name}.__init__", allowed, required)  # type: ignore[misc]
+        names = _arguments(cls.__init__, f"{name}.__init__", allowed, required)
         method = getattr(cls, "predict", None)
         if method is None:
             raise PredictorError(f"{name} has no method predict")
@@ -105,9 +107,24 @@ class Predictor:
         values: dict[str, object] = {"config": _plain(spec.config), "job_spec": None}
         if client is not None:
             values[client_name] = client
-        self.instance: Any = cls(**{key: value for key, value in values.items() if key in names})
+        self.instance: Any = cls.__new__(cls)
+        if isinstance(client, PythonClient):  # before __init__, which may want a model already
+            client.bind(_load_model(self.instance, name))
+        self.instance.__init__(**{key: value for key, value in values.items() if key in names})
+        if client is not None:
+            client.start()
         self.predict: Callable[..., Any] = self.instance.predict
         self.post_predict: Callable[..., Any] | None = getattr(self.instance, "post_predict", None)
+
+
+def _load_model(instance: Any, name: str) -> Callable[[str], Any]:
+    """The predictor's ``load_model``, mandatory where models are configured (cortex.md 1.1)."""
+    method = getattr(type(instance), "load_model", None)
+    if method is None:
+        raise PredictorError(f"{name} has no method load_model, which it needs for predictor.models")
+    _arguments(method, f"{name}.load_model", frozenset({"model_path"}), frozenset({"model_path"}))
+    bound: Callable[[str], Any] = instance.load_model
+    return bound
 
 
 def _plain(value: Any) -> Any:

@@ -62,7 +62,7 @@ class PredictorSpec:
     models: Models | None = None
     access_log: float = 1.0
     max_body_bytes: int = 256 * 1024 * 1024
-    warmup: Any = None
+    warmup: str | None = "sample.json"
 
     @property
     def class_name(self) -> str:
@@ -142,9 +142,28 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         batching=Batching(int(batching["max_batch_size"]), seconds(batching["batch_interval"])) if batching else None,
         models=_parse_models(data),
         access_log=1.0 if access_log is None else float(access_log),
-        max_body_bytes=int(data.get("max_body_bytes") or PredictorSpec.max_body_bytes),
-        warmup=data.get("warmup"),
+        max_body_bytes=_size(data.get("max_body_bytes")),
+        warmup=_parse_warmup(data.get("warmup", True)),
     )
+
+
+def _parse_warmup(value: bool | str) -> str | None:
+    """File with the warm-up request: ``true`` means ``sample.json``, ``false`` none."""
+    if isinstance(value, str):
+        return value
+    return PredictorSpec.warmup if value else None
+
+
+def _size(value: int | str | None) -> int:
+    """Bytes, from a number or text such as ``64Mi``; None is the default."""
+    if value is None:
+        return PredictorSpec.max_body_bytes
+    match = re.fullmatch(r"(\d+)([KMGT]?)(i?)", str(value))
+    if match is None:
+        raise SpecError(f"{value!r} is not a size: write it like 64Mi")
+    number, unit, binary = match.groups()
+    factor: int = (1024 if binary else 1000) ** (" KMGT".index(unit) if unit else 0)
+    return int(number) * factor
 
 
 def _parse_models(data: Mapping[str, Any]) -> Models | None:

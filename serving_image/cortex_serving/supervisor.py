@@ -46,7 +46,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, WorkerProcess] = {}
         self._project: Path | None = None
-        self._temporary: Path | None = None
+        self._temporary = Path(tempfile.mkdtemp(prefix="cortex-")).resolve()
         self._posted: deque[Callable[[], None]] = deque()
         self._wake_read, self._wake_write = socket.socketpair()
         self._crashes: deque[float] = deque(maxlen=CRASHES)
@@ -71,8 +71,7 @@ class Supervisor:
             self._turn()
         self._end_workers()
         self._pipeline.close(FLUSH_TIMEOUT)
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self._temporary, ignore_errors=True)
         return self._exit_code
 
     def _catch_signals(self) -> None:
@@ -100,7 +99,8 @@ class Supervisor:
         self._wake_read.recv(4096)
 
     def _start_worker(self, index: int) -> None:
-        environ = {**os.environ, "CORTEX_SPEC": json.dumps(self._settings.raw_spec)}
+        spec = json.dumps(self._settings.raw_spec)
+        environ = {**os.environ, "CORTEX_SPEC": spec, "CORTEX_MODEL_DIR": str(self._temporary / "models")}
         worker = WorkerProcess(
             index,
             board=self._board,
@@ -130,10 +130,7 @@ class Supervisor:
         settings = self._settings
         if not settings.project.startswith("s3://"):
             return Path(settings.project)
-        directory = settings.project_dir
-        if directory is None:
-            self._temporary = Path(tempfile.mkdtemp(prefix="cortex-project-"))
-            directory = self._temporary.resolve()
+        directory = settings.project_dir or self._temporary / "project"
         fetch(settings.project, directory)
         return directory
 

@@ -123,7 +123,9 @@ def test_the_sample_request_warms_up_every_batch_size(serve, tmp_path):
     assert replica.get("/api").json()["sample"] == {"x": 1}
 
 
-def test_a_failing_warm_up_is_a_warning(serve):
-    replica = serve(SIMPLE, warmup={"wrong": 1})
+def test_a_failing_warm_up_is_a_warning(serve, tmp_path):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "wrong.json").write_text('{"wrong": 1}')
+    replica = serve(SIMPLE, warmup="wrong.json")
     assert replica.post({"fail": False, "label": 1}).status_code == 200
     assert any("warm-up request failed" in text for text in replica.messages(level="WARNING"))

@@ -1,0 +1,150 @@
+"""Where models lie: a folder of the project, or a prefix in S3."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cortex_serving.errors import ServingError
+
+
+class StoreError(ServingError):
+    """Models cannot be listed or fetched."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file below a store's root; the stamp changes with its content."""
+
+    path: str
+    size: int
+    stamp: str
+
+
+def fingerprint(files: Sequence[StoredFile]) -> str:
+    """A short text that changes when any of the files does."""
+    listing = "\n".join(sorted(f"{file.path}\0{file.size}\0{file.stamp}" for file in files))
+    return hashlib.sha256(listing.encode()).hexdigest()[:16]
+
+
+class Store(Protocol):
+    """Files below a root."""
+
+    def files(self) -> list[StoredFile]:
+        """Every file below the root; a root that is a file itself is one file with an empty path.
+
+        Raises:
+            StoreError: They cannot be listed.
+        """
+
+    def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
+        """Make the files below a prefix available on disk, and return their folder (or file).
+
+        Args:
+            prefix: Path below the root; empty for the root itself.
+            files: What to fetch.
+            target: Folder to fetch into, if fetching is needed; it appears whole or not at all.
+
+        Raises:
+            StoreError: They cannot be fetched.
+        """
+
+
+class LocalStore:
+    """A folder or file of the project; used where it lies."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def files(self) -> list[StoredFile]:
+        """Every file below the root."""
+        if self._root.is_file():
+            return [self._stored(self._root, "")]
+        found = [path for path in sorted(self._root.rglob("*")) if path.is_file()]
+        return [self._stored(path, path.relative_to(self._root).as_posix()) for path in found]
+
+    def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
+        """The files where they lie."""
+        return self._root / prefix if prefix else self._root
+
+    @staticmethod
+    def _stored(path: Path, relative: str) -> StoredFile:
+        status = path.stat()
+        return StoredFile(relative, status.st_size, str(status.st_mtime_ns))
+
+
+class S3Store:
+    """Objects below a prefix of a bucket."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self._bucket = bucket
+        self._prefix = prefix.strip("/")
+        self._client: Any = None
+
+    def files(self) -> list[StoredFile]:
+        """Every object below the prefix."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = self._s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            objects = [item for page in pages for item in page.get("Contents", ())]
+        except (BotoCoreError, ClientError) as error:
+            raise StoreError(f"cannot list s3://{self._bucket}/{self._prefix}: {error}") from error
+        found = []
+        for item in objects:
+            relative = item["Key"][len(self._prefix) :]
+            # "models/a" is also a prefix of "models/ab": only what follows a slash, or the object itself, belongs here
+            if not relative.endswith("/") and (relative == "" or relative.startswith("/") or not self._prefix):
+                found.append(StoredFile(relative.lstrip("/"), item["Size"], item["ETag"]))
+        return found
+
+    def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
+        """Download the objects, unless an earlier or parallel download is there already."""
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".fetching-", dir=target.parent))
+            try:
+                self._download(prefix, files, partial)
+                partial.rename(target)
+            except OSError as error:
+                if not target.exists():  # else another process was faster
+                    raise StoreError(f"cannot keep a model in {target}: {error}") from error
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        only = files[0].path if len(files) == 1 else None
+        return target / Path(self._prefix).name if only == "" else target
+
+    def _download(self, prefix: str, files: Sequence[StoredFile], into: Path) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for file in files:
+            name = file.path[len(prefix) :].lstrip("/") or Path(self._prefix).name
+            destination = (into / name).resolve()
+            if into.resolve() not in destination.parents:
+                raise StoreError(f"s3://{self._bucket}/{self._prefix} holds a name that leaves its folder: {name!r}")
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            key = f"{self._prefix}/{file.path}".strip("/") if file.path else self._prefix
+            try:
+                self._s3().download_file(self._bucket, key, str(destination))
+            except (BotoCoreError, ClientError) as error:
+                raise StoreError(f"cannot fetch s3://{self._bucket}/{key}: {error}") from error
+
+    def _s3(self) -> Any:
+        if self._client is None:
+            import boto3  # only where models come from S3: it costs memory and start-up time
+
+            self._client = boto3.client("s3")
+        return self._client
+
+
+def open_store(location: str, project: Path) -> Store:
+    """The store for a ``model_path`` or ``dir``: ``s3://bucket/prefix``, or a path in the project."""
+    if location.startswith("s3://"):
+        bucket, _, prefix = location.removeprefix("s3://").partition("/")
+        return S3Store(bucket, prefix)
+    return LocalStore(project / location)

@@ -1,0 +1,328 @@
+"""Many models: versions, caches, reloads, S3, ONNX."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import boto3
+import pytest
+import requests
+from conftest import eventually
+from moto.server import ThreadedMotoServer
+
+from cortex_serving.metrics.telemetry import Counters
+from cortex_serving.models.catalog import UnknownModel
+from cortex_serving.models.library import Library
+from cortex_serving.spec import ModelEntry, Models
+
+MANY = """
+import pathlib
+class PythonPredictor:
+    def __init__(self, config, python_client):
+        self.client = python_client
+    def load_model(self, model_path):
+        return pathlib.Path(model_path, "weights").read_text()
+    def predict(self, payload, query_params):
+        return self.client.get_model(payload, query_params["version"] if "version" in query_params else "latest")
+"""
+
+
+NULL = {"data": "null", "headers": {"Content-Type": "application/json"}}
+
+
+def _write(folder: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights").write_text(text)
+
+
+def test_models_of_a_folder_with_versions(serve, tmp_path):
+    _write(tmp_path / "project" / "models" / "a" / "2", "a2")
+    _write(tmp_path / "project" / "models" / "a" / "10", "a10")
+    _write(tmp_path / "project" / "models" / "b", "b")
+    replica = serve(MANY, models={"dir": "models"})
+    assert replica.post("a").text == "a10"
+    assert replica.post("a", path="/?version=2").text == "a2"
+    assert replica.post("b").text == "b"
+    unknown = replica.post("c")
+    assert (unknown.status_code, unknown.json()) == (404, {"error": "there is no model named 'c'"})
+    assert replica.post("a", path="/?version=3").status_code == 404
+    assert replica.post(**NULL).status_code == 400
+    assert replica.get("/api").json()["model_metadata"] == {"a": ["2", "10"], "b": ["1"]}
+
+
+def test_both_generations_of_configuration(serve, tmp_path):
+    _write(tmp_path / "project" / "one", "only")
+    replica = serve(MANY, model_path="one")
+    assert replica.post(**NULL).text == "only"
+    replica.stop()
+    replica = serve(MANY, models=[{"name": "x", "model_path": "one"}])
+    assert replica.post("x").text == "only"
+
+
+def test_load_model_is_mandatory_with_models(serve, tmp_path):
+    _write(tmp_path / "project" / "one", "only")
+    replica = serve(
+        """
+        class PythonPredictor:
+            def __init__(self, config, python_client): pass
+            def predict(self): pass
+        """,
+        model_path="one",
+        ready=False,
+    )
+    assert replica.process.wait(20) == 1
+    replica.stop()
+    assert "load_model" in replica.lines[-1]["message"]
+
+
+def _library(tmp_path: Path, load=None, counters=None, **options) -> Library:
+    def read(path: Path, files) -> str:
+        return (path / "weights").read_text()
+
+    models = Models(dir="models", **options)
+    return Library(models, tmp_path, tmp_path / "fetched", load or read, counters or Counters())
+
+
+def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path):
+    for n in range(300):
+        _write(tmp_path / "models" / f"m{n}", f"weights of {n}")
+    loading: set[str] = set()
+    lock = threading.Lock()
+
+    def load(path: Path, files) -> str:
+        with lock:
+            assert files.name not in loading, "one load at a time per model"
+            loading.add(files.name)
+        text = (path / "weights").read_text()
+        time.sleep(0.0005)
+        with lock:
+            loading.remove(files.name)
+        return text
+
+    counters = Counters()
+    library = _library(tmp_path, load, counters, cache_size=10, disk_cache_size=20)
+    library.start(3600)
+
+    def ask(seed: int) -> None:
+        chooser = random.Random(seed)
+        for _ in range(300):
+            n = int(chooser.paretovariate(0.5)) % 300
+            assert library.get(f"m{n}") == f"weights of {n}"
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(ask, range(16)))
+    counts = {metric.name: metric.value for metric in counters.take()}
+    assert counts["ModelLoads"] - counts["ModelEvictions"] == 10
+    assert counts["ModelLoads"] < 16 * 300, "popular models must stay in memory"
+
+
+def test_changes_are_followed_and_a_broken_one_is_not(tmp_path):
+    models = tmp_path / "models"
+    _write(models / "a" / "1", "one")
+    _write(models / "gone", "x")
+
+    def load(path: Path, files) -> str:
+        text = (path / "weights").read_text()
+        if text == "broken":
+            raise ValueError("cannot be loaded")
+        return text
+
+    library = _library(tmp_path, load)
+    library.start(3600)
+    assert library.get("a") == "one"
+    _write(models / "a" / "2", "two")
+    library.refresh()
+    assert library.get("a") == "two"
+    _write(models / "a" / "2", "broken")
+    _write(models / "a" / "3", "broken")
+    library.refresh()
+    assert library.get("a") == "two", "a failing load must not take a good model away"
+    _write(models / "a" / "2", "two, repaired")
+    (models / "gone" / "weights").unlink()
+    (models / "gone").rmdir()
+    library.refresh()
+    assert library.get("a") == "two, repaired"
+    with pytest.raises(UnknownModel):
+        library.get("gone")
+
+
+def test_reloading_does_not_disturb_readers(tmp_path):
+    _write(tmp_path / "models" / "a", "0")
+    library = _library(tmp_path)
+    library.start(3600)
+    stop = threading.Event()
+
+    def read() -> int:
+        seen = 0
+        while not stop.is_set():
+            value = int(library.get("a"))
+            assert value >= seen
+            seen = value
+        return seen
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(4)]
+        for n in range(1, 30):
+            partial = tmp_path / "next"
+            partial.write_text(str(n))
+            partial.rename(tmp_path / "models" / "a" / "weights")
+            library.refresh()
+        stop.set()
+    assert library.get("a") == "29"
+    assert all(reader.result() <= 29 for reader in readers)
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    yield client
+    server.stop()
+
+
+def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3, tmp_path):
+    def put(key: str, text: str) -> None:
+        s3.put_object(Bucket="bucket", Key=key, Body=text.encode())
+
+    for name in "abc":
+        put(f"zoo/{name}/1/weights", f"{name}1")
+    put("zoo-other/z/weights", "not ours")
+
+    def read(path: Path, files) -> str:
+        return (path / "weights").read_text()
+
+    models = Models(dir="s3://bucket/zoo", cache_size=1, disk_cache_size=2)
+    library = Library(models, tmp_path, tmp_path / "fetched", read, Counters())
+    library.start(3600)
+    assert set(library.names()) == {"a", "b", "c"}
+    assert [library.get(name) for name in "abcab"] == ["a1", "b1", "c1", "a1", "b1"]
+    assert len(list((tmp_path / "fetched").glob("*/1-*"))) == 2
+    put("zoo/b/1/weights", "b1 changed")
+    put("zoo/a/2/weights", "a2")
+    library.refresh()
+    assert library.get("b") == "b1 changed"
+    assert library.get("a") == "a2"
+    assert library.get("a", "1") == "a1"
+
+
+def test_a_single_object_in_s3(s3, tmp_path):
+    s3.put_object(Bucket="bucket", Key="one/model.txt", Body=b"hello")
+    models = Models(paths=(ModelEntry("m", "s3://bucket/one/model.txt"),))
+    library = Library(models, tmp_path, tmp_path / "fetched", lambda path, files: path.read_text(), Counters())
+    library.start(3600)
+    assert library.get(None) == "hello"
+
+
+ONNX = """
+class ONNXPredictor:
+    def __init__(self, onnx_client, config):
+        self.client = onnx_client
+    def predict(self, payload):
+        return self.client.predict(payload["x"], payload.get("model"))[0].tolist()
+"""
+
+
+def _onnx_model(path: Path, factor: float) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info
+    node = helper.make_node("Mul", ["x", "factor"], ["y"])
+    graph = helper.make_graph(
+        [node],
+        "times",
+        [value("x", TensorProto.FLOAT, ["batch", 2])],
+        [value("y", TensorProto.FLOAT, ["batch", 2])],
+        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path))
+
+
+def test_onnx_models(serve, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    _onnx_model(tmp_path / "project" / "twice.onnx", 2.0)
+    _onnx_model(tmp_path / "project" / "models" / "1" / "thrice.onnx", 3.0)
+    paths = [{"name": "twice", "model_path": "twice.onnx"}, {"name": "thrice", "model_path": "models"}]
+    replica = serve(ONNX, type="onnx", models={"paths": paths})
+    assert replica.post({"x": [[1, 2]], "model": "twice"}).json() == [[2.0, 4.0]]
+    assert replica.post({"x": [1, 2, 3, 4], "model": "thrice"}).json() == [[3.0, 6.0], [9.0, 12.0]]
+    assert replica.post({"x": [1], "model": "other"}).status_code == 404
+    assert replica.post({"x": [1, 2]}).status_code == 400
+
+
+def test_tensorflow_models(serve, tmp_path):
+    tensorflow = pytest.importorskip("tensorflow")
+
+    class Adder(tensorflow.Module):
+        @tensorflow.function(input_signature=[tensorflow.TensorSpec([None], tensorflow.float32, name="x")])
+        def predict(self, x):
+            return {"y": x + 1.0}
+
+    adder = Adder()
+    tensorflow.saved_model.save(adder, str(tmp_path / "project" / "model" / "1"), {"predict": adder.predict})
+    replica = serve(
+        """
+        class TensorFlowPredictor:
+            def __init__(self, tensorflow_client, config):
+                self.client = tensorflow_client
+            def predict(self, payload):
+                return self.client.predict(payload)
+        """,
+        type="tensorflow",
+        model_path="model",
+    )
+    assert replica.post({"x": [1, 2]}).json() == {"y": [2.0, 3.0]}
+    assert replica.post({"z": [1]}).status_code == 500
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tensorflow"])
+def test_a_missing_runtime_is_said_clearly(serve, tmp_path, kind):
+    class_name, client = {
+        "onnx": ("ONNXPredictor", "onnx_client"),
+        "tensorflow": ("TensorFlowPredictor", "tensorflow_client"),
+    }[kind]
+    module = {"onnx": "onnxruntime", "tensorflow": "tensorflow"}[kind]
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / f"{module}.py").write_text("raise ImportError('not here')")
+    _write(tmp_path / "project" / "model", "x")
+    replica = serve(
+        f"class {class_name}:\n    def __init__(self, {client}, config): pass\n    def predict(self): pass\n",
+        type=kind,
+        model_path="model",
+        ready=False,
+    )
+    assert replica.process.wait(30) == 1
+    replica.stop()
+    assert "requirements.txt" in replica.lines[-1]["message"]
+
+
+def test_many_models_over_http(serve, tmp_path):
+    for n in range(30):
+        _write(tmp_path / "project" / "models" / f"m{n}", f"model {n}")
+    replica = serve(
+        MANY, models={"dir": "models", "cache_size": 3, "disk_cache_size": 5}, threads_per_process=8, access_log=0
+    )
+
+    def ask(n: int) -> bool:
+        return requests.post(replica.address, json=f"m{n % 30}", timeout=30).text == f"model {n % 30}"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(120)))
+    eventually(lambda: replica.get().json()["in_flight"] == 0)
