@@ -39,5 +39,8 @@ def resume() -> None:
     """Take up the stack operations that the end of the last daemon interrupted."""
     from moto.cloudformation.models import cloudformation_backends
 
+    from cortex_cdk.localcloud.cloudformation.backend import StackBackend
+
     for _, _, backend in list(cloudformation_backends.iter_backends()):
-        backend.resume()
+        if isinstance(backend, StackBackend):
+            backend.resume()

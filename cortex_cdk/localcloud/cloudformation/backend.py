@@ -33,11 +33,11 @@ class Hooks:
     """A stack operation has ended: the state must be stored before anybody can see it."""
 
 
-class StackBackend(CloudFormationBackend):  # type: ignore[misc]
+class StackBackend(CloudFormationBackend):
     """moto's CloudFormation back end with stacks of our own kind."""
 
-    stacks: dict[str, Stack]
-    deleted_stacks: dict[str, Stack]
+    stacks: dict[str, Stack]  # type: ignore[assignment]
+    deleted_stacks: dict[str, Stack]  # type: ignore[assignment]
 
     @property
     def _url_module(self) -> Any:

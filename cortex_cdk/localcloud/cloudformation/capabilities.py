@@ -20,7 +20,7 @@ NAMELESS = ("AWS::IAM::AccessKey", "AWS::IAM::Policy", "AWS::IAM::UserToGroupAdd
 NAMED, UNNAMED = "CAPABILITY_NAMED_IAM", "CAPABILITY_IAM"
 
 
-class InsufficientCapabilitiesError(CloudFormationError):  # type: ignore[misc]
+class InsufficientCapabilitiesError(CloudFormationError):
     """The template makes IAM resources and the caller has not agreed."""
 
     code = "InsufficientCapabilitiesException"

@@ -18,7 +18,7 @@ NO_UPDATES = "No updates are to be performed."
 POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
 
 
-class ChangeSetNotFoundError(CloudFormationError):  # type: ignore[misc]
+class ChangeSetNotFoundError(CloudFormationError):
     """No change set of that name or id."""
 
     code = "ChangeSetNotFound"
@@ -27,7 +27,7 @@ class ChangeSetNotFoundError(CloudFormationError):  # type: ignore[misc]
         super().__init__(f"ChangeSet [{name}] does not exist")
 
 
-class InvalidChangeSetStatusError(CloudFormationError):  # type: ignore[misc]
+class InvalidChangeSetStatusError(CloudFormationError):
     """The change set cannot be executed."""
 
     code = "InvalidChangeSetStatus"

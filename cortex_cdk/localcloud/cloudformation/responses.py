@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import cloudformation_backends
@@ -18,7 +18,7 @@ CHANGES_PAGE = 100
 STACKS_PAGE = 100
 
 
-class StackResponse(CloudFormationResponse):  # type: ignore[misc]
+class StackResponse(CloudFormationResponse):
     """Answers for stacks and change sets; what is not here (stack sets, validation) stays moto's."""
 
     # moto's transformers reshape its own objects; ours are already in the form of the API.
@@ -26,8 +26,7 @@ class StackResponse(CloudFormationResponse):  # type: ignore[misc]
 
     @property
     def _backend(self) -> StackBackend:
-        backend: StackBackend = cloudformation_backends[self.current_account][self.region]
-        return backend
+        return cast("StackBackend", cloudformation_backends[self.current_account][self.region])
 
     def create_stack(self) -> ActionResult:
         """CreateStack."""

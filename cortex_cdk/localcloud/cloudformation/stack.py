@@ -165,29 +165,30 @@ class Stack:
     def turn(self, status: str, reason: str | None = None) -> None:
         """Give the stack a status, and say so in its events."""
         self.status, self.reason = status, reason
-        self._record(self.name, self.id, STACK_TYPE, status, reason, None)
+        self._record(LogicalResourceId=self.name, PhysicalResourceId=self.id, ResourceType=STACK_TYPE)
 
     def note(self, resource: StackResource, status: str, reason: str | None = None) -> None:
         """Give a resource a status, and say so in the events."""
         resource.status, resource.reason, resource.updated = status, reason, utcnow()
-        properties = json.dumps(resource.properties, default=str) if resource.properties is not None else None
-        self._record(resource.logical_id, resource.physical_id, resource.type, status, reason, properties)
+        self._record(
+            LogicalResourceId=resource.logical_id,
+            PhysicalResourceId=resource.physical_id,
+            ResourceType=resource.type,
+            ResourceStatus=status,
+            ResourceStatusReason=reason,
+            ResourceProperties=json.dumps(resource.properties or {}, default=str),
+        )
 
-    def _record(
-        self, logical_id: str, physical_id: str, kind: str, status: str, reason: str | None, properties: str | None
-    ) -> None:
+    def _record(self, **details: str | None) -> None:
         event = {
             "EventId": str(uuid4()),
             "StackId": self.id,
             "StackName": self.name,
-            "LogicalResourceId": logical_id,
-            "PhysicalResourceId": physical_id,
-            "ResourceType": kind,
-            "ResourceStatus": status,
-            "ResourceStatusReason": reason,
-            "ResourceProperties": properties,
+            "ResourceStatus": self.status,
+            "ResourceStatusReason": self.reason,
             "ClientRequestToken": self.token,
             "Timestamp": utcnow(),
+            **details,
         }
         self.events.append({key: value for key, value in event.items() if value is not None})
         del self.events[:-KEPT_EVENTS]

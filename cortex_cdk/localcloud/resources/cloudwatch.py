@@ -84,23 +84,22 @@ class Dashboard(Resource):
         backend(place).delete_dashboards([self.physical_resource_id])
 
 
-def _query(query: Mapping[str, Any]) -> MetricDataQuery:
+def _query(query: Mapping[str, Any]) -> Any:
+    # moto declares them as given, but takes what its own API layer passes: None where they are not.
+    optional: dict[str, Any] = {name.lower(): query.get(name) for name in ("Label", "Period", "Expression")}
+    statistic = _statistic(query["MetricStat"]) if "MetricStat" in query else None
     return MetricDataQuery(
-        query_id=query["Id"],
-        label=query.get("Label"),
-        period=query.get("Period"),
-        return_data=query.get("ReturnData", True),
-        expression=query.get("Expression"),
-        metric_stat=_statistic(query["MetricStat"]) if "MetricStat" in query else None,
+        query_id=query["Id"], return_data=query.get("ReturnData", True), metric_stat=statistic, **optional
     )
 
 
-def _statistic(statistic: Mapping[str, Any]) -> MetricStat:
+def _statistic(statistic: Mapping[str, Any]) -> Any:
     metric = statistic["Metric"]
     dimensions = [Dimension(name=item["Name"], value=item["Value"]) for item in metric.get("Dimensions", [])]
+    unit: Any = statistic.get("Unit")
     return MetricStat(
         metric=Metric(metric_name=metric["MetricName"], namespace=metric["Namespace"], dimensions=dimensions),
         period=statistic["Period"],
         stat=statistic["Stat"],
-        unit=statistic.get("Unit"),
+        unit=unit,
     )

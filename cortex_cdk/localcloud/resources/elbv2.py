@@ -26,7 +26,7 @@ HEALTH_CHECK = {
 def answer_at(address: str) -> None:
     """Let every load balancer of the account be found at one address, for instance ``127.0.0.1:8888``."""
     # A property of the class: it also holds for load balancers that were stored under another port.
-    FakeLoadBalancer.dns_name = property(lambda balancer: address, lambda balancer, value: None)
+    FakeLoadBalancer.dns_name = property(lambda balancer: address, lambda balancer, value: None)  # type: ignore[assignment]
 
 
 def backend(place: Place) -> Any:

@@ -28,7 +28,7 @@ class Place:
     region: str
 
 
-class Resource(CloudFormationModel):  # type: ignore[misc]
+class Resource(CloudFormationModel):
     """A resource made by CloudFormation: what ``Ref`` and ``Fn::GetAtt`` give, and how it changes.
 
     An object of it is part of the stored state: it keeps identifiers, never clients or threads.

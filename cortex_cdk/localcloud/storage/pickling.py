@@ -21,7 +21,6 @@ from moto.ssm.models import ParameterDict
 
 from cortex_cdk.localcloud.storage.bodies import Bodies
 
-LOCKS = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
 PUBLIC_PARAMETERS = "/aws/service/"
 UNSTORED = ("_value_buffer", "lock")
 """Attributes of an S3 object that are made anew."""
@@ -57,19 +56,11 @@ class Pickler(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         """How to remake what pickle cannot handle."""
-        kind = type(value)
-        if kind in LOCKS:
-            return LOCKS[kind], ()
-        if kind is FunctionType and "<lambda>" in value.__qualname__:
-            return _lambda, _place_of(value)
         if isinstance(value, FakeKey):
             return self._reduce_object(value)
-        if kind is ParameterDict:
-            return _reduce_parameters(value)
-        if isinstance(value, defaultdict) and kind is not defaultdict:
-            return _subclass, (kind, value.default_factory), value.__dict__, None, iter(value.items())
-        if isinstance(value, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
-            return _private_key, (_pem(value),)
+        for kind, reduce in REDUCERS.items():
+            if isinstance(value, kind):
+                return reduce(value)
         return NotImplemented
 
     def _reduce_object(self, key: FakeKey) -> Reduced:
@@ -105,7 +96,7 @@ class Unpickler(pickle.Unpickler):
         found = super().find_class(module, name)
         return self._object if found is _object else found
 
-    def _object(self, kind: type, body: str) -> Any:
+    def _object(self, kind: type[FakeKey], body: str) -> Any:
         return _object(kind, body, self._bodies)
 
 
@@ -119,20 +110,25 @@ def registry_name(value: BackendDict[Any]) -> tuple[str, str]:
     raise pickle.PicklingError(f"moto's registry {value.service_name} is in no module")
 
 
+def registries() -> list[BackendDict[Any]]:
+    """moto's registries of back ends that are in use."""
+    return list(BackendDict._instances)  # type: ignore[misc]
+
+
 def registry(module: str, name: str) -> Any:
     """The registry of back ends with that name."""
     return getattr(importlib.import_module(module), name)
 
 
 def _registry_of(value: AccountSpecificBackend[Any]) -> tuple[str, str]:
-    for candidate in BackendDict._instances:
+    for candidate in registries():
         if candidate.service_name == value.service_name:
             return registry_name(candidate)
     raise pickle.PicklingError(f"moto has no registry {value.service_name}")
 
 
-def _object(kind: type, body: str, bodies: Bodies) -> Any:
-    key = kind.__new__(kind)
+def _object(kind: type[FakeKey], body: str, bodies: Bodies) -> Any:
+    key: Any = kind.__new__(kind)
     key._value_buffer = bodies.get(body)
     key.lock = threading.Lock()
     return key
@@ -152,7 +148,7 @@ def _reduce_parameters(parameters: ParameterDict) -> Reduced:
 
 def _subclass(kind: type, factory: Any) -> Any:
     # The constructors of moto's subclasses want other arguments than defaultdict's.
-    made = defaultdict.__new__(kind)
+    made: defaultdict[Any, Any] = defaultdict.__new__(kind)
     defaultdict.__init__(made, factory)
     return made
 
@@ -165,6 +161,17 @@ def _pem(key: Any) -> bytes:
 
 def _private_key(pem: bytes) -> Any:
     return serialization.load_pem_private_key(pem, password=None)
+
+
+def _reduce_function(function: FunctionType) -> Any:
+    # Functions with a name are found by it; only lambdas need help.
+    return (_lambda, _place_of(function)) if "<lambda>" in function.__qualname__ else NotImplemented
+
+
+def _reduce_subclass(value: defaultdict[Any, Any]) -> Any:
+    if type(value) is defaultdict:
+        return NotImplemented
+    return _subclass, (type(value), value.default_factory), value.__dict__, None, iter(value.items())
 
 
 def _place_of(function: FunctionType) -> tuple[str, str, int]:
@@ -192,3 +199,15 @@ def _enclosing(module: str, outer: str) -> FunctionType:
 def _lambdas(function: FunctionType) -> list[CodeType]:
     constants = function.__code__.co_consts
     return [code for code in constants if isinstance(code, CodeType) and code.co_name == "<lambda>"]
+
+
+REDUCERS: dict[type, Callable[[Any], Any]] = {
+    type(threading.Lock()): lambda lock: (threading.Lock, ()),
+    type(threading.RLock()): lambda lock: (threading.RLock, ()),
+    FunctionType: _reduce_function,
+    ParameterDict: _reduce_parameters,
+    defaultdict: _reduce_subclass,
+    rsa.RSAPrivateKey: lambda key: (_private_key, (_pem(key),)),
+    ec.EllipticCurvePrivateKey: lambda key: (_private_key, (_pem(key),)),
+}
+"""What pickle cannot do by itself, by type; the first that fits counts."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import moto
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.base_backend import BackendDict
+from moto.logs.models import logs_backends
 
 from cortex_cdk.localcloud.storage.bodies import Bodies
-from cortex_cdk.localcloud.storage.pickling import Pickler, Unpickler, registry, registry_name
+from cortex_cdk.localcloud.storage.pickling import Pickler, Unpickler, registries, registry, registry_name
 
 FORMAT = 1
 """Raised when our own stored classes change so that older snapshots cannot be read."""
@@ -48,7 +50,7 @@ def take(bodies: Bodies) -> Snapshot:
     stream = io.BytesIO()
     stream.write(json.dumps(_header()).encode() + b"\n")
     pickler = Pickler(stream, bodies)
-    pickler.dump([_registry_state(known) for known in list(BackendDict._instances)])
+    pickler.dump([_registry_state(known) for known in registries()])
     return Snapshot(stream.getvalue(), frozenset(pickler.body_names))
 
 
@@ -93,10 +95,11 @@ def _registry_state(known: BackendDict[Any]) -> tuple[tuple[str, str], dict[str,
 
 def _forget_oldest() -> None:
     """Log events and metrics never stop coming; only the newest are kept."""
-    for known in BackendDict._instances:
-        for _, _, backend in known.iter_backends():
-            for group in getattr(backend, "groups", {}).values() if known.service_name == "logs" else ():
-                for stream in group.streams.values():
-                    del stream.events[:-KEPT_LOG_EVENTS]
-            if known.service_name == "cloudwatch":
-                del backend.metric_data[:-KEPT_DATAPOINTS]
+    logs: Any
+    metrics: Any
+    for _, _, logs in logs_backends.iter_backends():
+        for group in logs.groups.values():
+            for stream in group.streams.values():
+                del stream.events[:-KEPT_LOG_EVENTS]
+    for _, _, metrics in cloudwatch_backends.iter_backends():
+        del metrics.metric_data[:-KEPT_DATAPOINTS]
