@@ -23,7 +23,9 @@ def _window(seconds: float) -> float:
 class Autoscaling(Section):
     """How many replicas run, and when there are more or fewer.
 
-    The defaults of the two targets hold for one process with one thread; ``RealtimeApi`` multiplies them.
+    Both targets are policies of Application Auto Scaling: the one that asks for more replicas wins, and replicas are
+    removed when both agree. ``min_replicas`` <= ``init_replicas`` <= ``max_replicas``, and
+    ``target_replica_concurrency`` <= ``max_replica_concurrency``.
     """
 
     min_replicas: Annotated[Whole, Field(ge=1)] = Field(
@@ -32,10 +34,11 @@ class Autoscaling(Section):
     max_replicas: Annotated[Whole, Field(ge=1)] = Field(
         100, description="Most replicas: the maximum capacity of the scalable target."
     )
-    init_replicas: Annotated[Whole, Field(ge=1)] = Field(
+    init_replicas: Annotated[Whole, Field(ge=1), Shown("min_replicas")] = Field(
         default_factory=lambda data: data["min_replicas"],
         description="Replicas of the first deployment. Later deployments keep the count that is running.",
     )
+    # The defaults of both targets are those of one process with one thread; the API multiplies them (for_slots).
     target_replica_concurrency: Annotated[Number, Field(gt=0), Shown("processes_per_replica * threads_per_process")] = (
         Field(
             1.0,
@@ -54,14 +57,14 @@ class Autoscaling(Section):
         1024, description="Requests that a replica admits at once (running and waiting); more are answered with 503."
     )
     window: Annotated[
-        Duration, AfterValidator(_window), Allowed("a duration of at least 10s that is a multiple of 10s")
+        Duration, AfterValidator(_window), Allowed("a duration of at least 10s that is a multiple of 10s"), Shown("60s")
     ] = Field(60.0, description="Accepted, not used: target tracking evaluates metrics in its own periods.")
-    downscale_stabilization_period: Annotated[Duration, Field(ge=0), Allowed("a duration such as 5m, at least 0s")] = (
-        Field(300.0, description="Scale-in cooldown of the scaling policies.")
-    )
-    upscale_stabilization_period: Annotated[Duration, Field(ge=0), Allowed("a duration such as 1m, at least 0s")] = (
-        Field(60.0, description="Scale-out cooldown of the scaling policies.")
-    )
+    downscale_stabilization_period: Annotated[
+        Duration, Field(ge=0), Allowed("a duration such as 5m, at least 0s"), Shown("5m")
+    ] = Field(300.0, description="Scale-in cooldown of the scaling policies.")
+    upscale_stabilization_period: Annotated[
+        Duration, Field(ge=0), Allowed("a duration such as 1m, at least 0s"), Shown("1m")
+    ] = Field(60.0, description="Scale-out cooldown of the scaling policies.")
     max_downscale_factor: Annotated[Number, Field(ge=0, lt=1)] = Field(
         0.75, description="Accepted, not used: Application Auto Scaling decides how far to scale in."
     )

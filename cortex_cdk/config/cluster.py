@@ -105,7 +105,12 @@ Subnets = tuple[
 
 
 class Vpc(Section):
-    """The network: a new one, or an existing one by its ids."""
+    """The network: a new one, or an existing one by its ids.
+
+    An existing VPC needs ``public_subnets`` (unless ``subnet_visibility`` is private and the load balancer internal),
+    and ``private_subnets`` with private ``subnet_visibility``; ``availability_zones`` and ``nat_gateway`` are for new
+    ones.
+    """
 
     cidr: Annotated[
         str, BeforeValidator(_vpc_network), Allowed("an IPv4 network from /16 to /24, such as 10.0.0.0/16")

@@ -14,7 +14,11 @@ NEURON_CORES_PER_CHIP = 4  # Inferentia 1 (inf1): four NeuronCores each.
 
 
 class Compute(Section):
-    """CPU, memory and accelerators of each replica."""
+    """CPU, memory and accelerators of each replica.
+
+    A replica has GPUs or an Inferentia chip, not both. ONNX predictors do not run on Inferentia, where
+    ``processes_per_replica`` is 1, 2 or 4.
+    """
 
     cpu: Annotated[Cpu, Shown("200m")] = Field(
         0.2, description="CPU share of a replica: `cpu` units of its ECS container (1024 = 1 CPU)."

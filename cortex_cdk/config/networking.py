@@ -44,8 +44,9 @@ Endpoint = Annotated[
 
 
 class Networking(Section):
-    """Where the API answers. Without an endpoint it is ``/<name>``, filled in by the API."""
+    """Where an API or a traffic splitter answers. Endpoints are unique."""
 
+    # Empty until the API fills its name in (for_name).
     endpoint: Endpoint = Field(
         "", description="Path on the cluster's load balancer; everything below it belongs to the API too."
     )

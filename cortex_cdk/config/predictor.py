@@ -70,7 +70,11 @@ class Model(Section):
 
 
 class Models(Section):
-    """Several models in one API, as Cortex 0.22 and later write it; a plain list (0.21 and before) is ``paths``."""
+    """Several models in one API: ``paths`` or ``dir``. A plain list of models (Cortex 0.21 and before) is ``paths``.
+
+    ``cache_size`` and ``disk_cache_size`` go together, the first not above the second, with one process in each
+    replica.
+    """
 
     paths: tuple[Model, ...] | None = Field(None, description="The models, one by one.")
     dir: Text | None = Field(
@@ -113,7 +117,10 @@ class Models(Section):
 
 
 class ServerSideBatching(Section):
-    """Requests put together into one call of ``predict``."""
+    """Requests put together into one call of ``predict``.
+
+    ``max_batch_size`` is not above ``autoscaling.max_replica_concurrency``, which is what a replica admits.
+    """
 
     max_batch_size: Annotated[Whole, Field(ge=2, le=1024)] = Field(description="Most requests in one call.")
     batch_interval: Annotated[float, BeforeValidator(_interval), Allowed("a duration such as 50ms, above 0")] = Field(
@@ -122,7 +129,11 @@ class ServerSideBatching(Section):
 
 
 class Predictor(Section):
-    """The predictor class, how many run in each replica, and what they are given."""
+    """The predictor class, how many run in each replica, and what they are given.
+
+    TensorFlow and ONNX predictors need ``model_path`` or ``models``. The class and its methods are checked without
+    running them.
+    """
 
     type: PredictorType = Field(
         description="`python`: `PythonPredictor`; `tensorflow`: `TensorFlowPredictor`; `onnx`: `ONNXPredictor`."
@@ -173,7 +184,7 @@ class Predictor(Section):
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
     )
-    max_body_bytes: Size = Field(
+    max_body_bytes: Annotated[Size, Shown("256Mi")] = Field(
         256 * 2**20, description="Largest request body; more is answered with 413. An addition to Cortex's fields."
     )
 

@@ -107,7 +107,11 @@ class Variant(Section):
 
 
 class TrafficSplitter(Section):
-    """One endpoint whose requests are shared out to several APIs by weight."""
+    """One endpoint whose requests are shared out to several APIs by weight.
+
+    Two to five different Realtime APIs, whose weights sum to 100. Each request is sent to one of them at random; each
+    API keeps its own endpoint, metrics and autoscaling.
+    """
 
     name: Name = Field(description="Name of the splitter, unique in the cluster.")
     kind: Literal["TrafficSplitter"] = Field(description="`TrafficSplitter`.")

@@ -20,7 +20,11 @@ class RollingPercentages:
 
 
 class UpdateStrategy(Section):
-    """How replicas are replaced when an API is updated."""
+    """How replicas are replaced when an API is updated.
+
+    The two cannot both be 0. Where both round to no replica at all, one may be missing: an API with one replica and
+    ``max_surge: 0`` is not reachable while it is updated.
+    """
 
     max_surge: Share = Field(
         "25%",

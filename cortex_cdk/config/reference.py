@@ -1,0 +1,126 @@
+"""The configuration reference, ``docs/configuration.md``, written from the models.
+
+    python -m cortex_cdk.config.reference docs/configuration.md
+
+Everything about a field (what is allowed, its default, what it does) stands beside it; this module only arranges that.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.config.section import Section, Shown, allowed, section_type
+
+_INTRODUCTION = """\
+# Configuration reference
+
+<!-- Written by `python -m cortex_cdk.config.reference docs/configuration.md` from the models. Do not edit. -->
+
+`cortex deploy` reads a YAML file (`cortex.yaml` unless another one is named): a list of one or more Realtime APIs and
+traffic splitters. Its folder is the project. Files written for Cortex 0.20 to 0.23 load unchanged; fields that ECS
+cannot honour are accepted with a warning. Everything that is wrong is reported at once, with its place, before anything
+is created.
+
+* *Durations* are written as in Go: `250ms`, `30s`, `5m`, `1h30m`. A bare number is seconds.
+* *CPU* is a number of virtual CPUs, `0.5`, or thousandths of one, `500m`. *Sizes* are `512Mi`, `2Gi`, `1G` or bytes.
+* A field that is `null` counts as not set. Unknown fields are errors.
+* Paths are relative to the configuration file and never leave its folder. Models may also be on S3 (`s3://...`).
+
+```yaml
+- name: iris-classifier
+  kind: RealtimeAPI
+  predictor:
+    type: python
+    path: predictor.py
+  compute:
+    cpu: 500m
+    mem: 1Gi
+  autoscaling:
+    min_replicas: 2
+    max_replicas: 10
+```
+"""
+
+_CLUSTER_INTRODUCTION = """\
+## Cluster
+
+`cortex cluster up` reads `cluster.yaml`: one map. Every field has a default. Files of the original Cortex are read too,
+where their fields have a counterpart: their instances become one instance group called `workers`.
+"""
+
+_DOCUMENTED: tuple[tuple[str, type[Section], str], ...] = (
+    ("Realtime API", RealtimeApi, ""),
+    ("Traffic splitter", TrafficSplitter, ""),
+    ("Cluster", Cluster, _CLUSTER_INTRODUCTION),
+)
+
+
+def reference() -> str:
+    """The page, as Markdown."""
+    parts = [_INTRODUCTION]
+    for title, model, introduction in _DOCUMENTED:
+        parts.append(introduction or f"## {title}\n\n{_about(model)}\n")
+        parts.append(_table(model))
+        parts.extend(_sections(model, ""))
+    return "\n".join(parts)
+
+
+def _sections(model: type[Section], path: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = section_type(field.annotation)
+        # The networking of a splitter is that of an API.
+        if inner and not (model is TrafficSplitter and name == "networking"):
+            full = f"{path}{name}"
+            yield f"### `{full}`\n\n{_about(inner)}\n\n{_table(inner)}"
+            yield from _sections(inner, f"{full}.")
+
+
+def _about(model: type[Section]) -> str:
+    """The model's docstring, as Markdown."""
+    return inspect.cleandoc(model.__doc__ or "").replace("``", "`")
+
+
+def _table(model: type[Section]) -> str:
+    rows = ["| Field | Value | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for name, field in model.model_fields.items():
+        cells = (f"`{name}`", _value(field), _default(field), field.description or "")
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _value(field: FieldInfo) -> str:
+    return f"{allowed(field)}, see below" if section_type(field.annotation) else allowed(field)
+
+
+def _default(field: FieldInfo) -> str:
+    shown = next((item.default for item in field.metadata if isinstance(item, Shown)), None)
+    if shown is not None:
+        return shown if " " in shown else f"`{shown}`"
+    if field.is_required():
+        return "required"
+    if isinstance(field.default_factory, type):
+        return "its defaults"
+    if field.default is PydanticUndefined or field.default in (None, (), {}):
+        return "none"
+    return f"`{_plain(field.default)}`"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(reference(), encoding="utf-8")
