@@ -132,9 +132,10 @@ class Exclusions:
         return (self._root / name / "pyvenv.cfg").is_file()
 
     def path(self, name: str) -> bool:
-        """Whether a file, or one of the folders around it, is left out."""
+        """Whether a file or folder, or one of the folders around it, is left out."""
+        own = self.folder(name) if (self._root / name).is_dir() else self.file(name)
         folders = [str(parent) for parent in PurePosixPath(name).parents if str(parent) != "."]
-        return any(self.folder(folder) for folder in folders) or self.file(name)
+        return own or any(self.folder(folder) for folder in folders)
 
 
 def collect(root: Path, config_path: Path) -> ProjectFiles:
