@@ -43,9 +43,15 @@ class Diagnosis:
         self._wrong: set[FieldPath] = set()
         self.problems: list[Problem] = []
 
-    def validate(self, model: type[SectionT]) -> SectionT | None:
-        """The model of the map; None, with problems, where it has any."""
-        data = self._document.at(self._at)
+    def validate(self, model: type[SectionT], *, assuming: Mapping[str, Any] | None = None) -> SectionT | None:
+        """The model of the map, or of what is right of it where ``problems`` has any; None if that is too little.
+
+        Args:
+            model: What the map should be.
+            assuming: Values to take for fields that are wrong and reported already.
+        """
+        self._wrong.update((name,) for name in assuming or ())
+        data = {**self._document.at(self._at), **(assuming or {})}
         found: SectionT | None
         try:
             found = model.model_validate(data, context=COLLECT)
@@ -56,21 +62,11 @@ class Diagnosis:
             found = _survivor(model, data, details)
         for conflict in found.conflicts() if found else ():
             self._conflict(conflict)
-        return None if self.problems else found
+        return found
 
-    def validate_rest(self, model: type[Section], *, without: FieldPath) -> None:
-        """Find the problems of a map whose field ``without`` is wrong or missing, which was reported already."""
-        data = {key: value for key, value in self._document.at(self._at).items() if key not in without}
-        try:
-            model.model_validate(data, context=COLLECT)
-        except ValidationError as error:
-            for detail in _distinct(error):
-                if detail["loc"][:1] != without:
-                    self._explain(model, detail)
-
-    def raw(self, path: FieldPath) -> Any:
-        """What the user wrote at ``path``, where something is written."""
-        return self._document.at((*self._at, *path))
+    def sound(self, *paths: FieldPath) -> bool:
+        """Whether none of these fields, nor what is around or below them, has the wrong value."""
+        return not any(_overlap(path, wrong) for path in paths for wrong in self._wrong)
 
     def add(self, path: FieldPath, message: str, hint: str | None = None, *, at_key: bool = False) -> None:
         """Note a problem of the field at ``path`` (relative to the map)."""
@@ -87,8 +83,13 @@ class Diagnosis:
         return Problem(self._document.file, place.line, place.column, full, message, hint)
 
     def wrote(self, path: FieldPath) -> bool:
-        """Whether the user wrote the field at ``path``."""
-        return self._document.has((*self._at, *_as_written(path, self._document.at(self._at))))
+        """Whether the user gave the field at ``path`` a value."""
+        own = (*self._at, *_as_written(path, self._document.at(self._at)))
+        return self._document.has(own) and self._document.at(own) is not None
+
+    def wrote_null(self, path: FieldPath) -> bool:
+        """Whether the user set the field at ``path`` to ``null``."""
+        return self._document.has((*self._at, *path)) and not self.wrote(path)
 
     def _explain(self, model: type[Section], detail: ErrorDetails) -> None:
         loc = detail["loc"]
@@ -108,14 +109,14 @@ class Diagnosis:
             self.add(loc, f"must be {words}, not {_shown(detail['input'])}", _nearest_choice(field, detail["input"]))
 
     def _conflict(self, conflict: Conflict) -> None:
-        if any(_overlap(path, wrong) for path in conflict.fields for wrong in self._wrong):
+        if not self.sound(*conflict.fields):
             return
         path = next((path for path in conflict.fields if self.wrote(path)), conflict.fields[0])
         self.add(path, conflict.message, conflict.hint)
 
 
 def _distinct(error: ValidationError) -> list[ErrorDetails]:
-    """One error for each place: of a union, pydantic reports every branch that failed."""
+    """One error for each place: in a free-form map, a name and its value can both be wrong."""
     found: dict[FieldPath, ErrorDetails] = {}
     for detail in error.errors(include_url=False, include_context=False):
         if detail["type"] not in _CONSEQUENCES:

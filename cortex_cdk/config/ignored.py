@@ -34,7 +34,7 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
         if diagnosis.wrote(path):
             yield diagnosis.problem(path, message, at_key=True)
     if isinstance(resource, RealtimeApi):
-        if diagnosis.wrote(("compute", "cpu")) and diagnosis.raw(("compute", "cpu")) is None:
+        if diagnosis.wrote_null(("compute", "cpu")):
             yield diagnosis.problem(
                 ("compute", "cpu"), "ECS places replicas by their CPU share; the default of 200m is used", at_key=True
             )
@@ -43,7 +43,7 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
                 "a pickled predictor cannot be checked before it runs, and needs dill and the Python that wrote it"
             )
             yield diagnosis.problem(("predictor", "path"), message, "put the class into a Python file")
-        if is_cortex_image(resource.predictor.image):
+        if _is_cortex_image(resource.predictor.image):
             yield diagnosis.problem(
                 ("predictor", "image"),
                 "is ignored: images of the original Cortex cannot serve here; one is built instead",
@@ -51,6 +51,12 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
             )
 
 
-def is_cortex_image(image: str | None) -> bool:
-    """Whether an image is one of those that the original Cortex published."""
+def without_cortex_image(api: RealtimeApi) -> RealtimeApi:
+    """The API without an image that the original Cortex published."""
+    if not _is_cortex_image(api.predictor.image):
+        return api
+    return api.model_copy(update={"predictor": api.predictor.model_copy(update={"image": None})})
+
+
+def _is_cortex_image(image: str | None) -> bool:
     return image is not None and image.startswith(_CORTEX_IMAGES)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cortex_cdk.config.diagnosis import Diagnosis
-from cortex_cdk.config.document import Document, FieldPath, read_document
-from cortex_cdk.config.ignored import is_cortex_image, warnings
+from cortex_cdk.config.document import Document, read_document
+from cortex_cdk.config.ignored import warnings, without_cortex_image
 from cortex_cdk.config.named_files import check_files
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import ConfigError, Problem
@@ -59,37 +59,34 @@ def load_config(path: Path) -> Config:
     problems = [_named(problem, document) for problem in document.problems]
     entries = list(_entries(document, problems))
     problems += _shared_names(entries)
-    root = file.absolute().parent
+    problems += _wrong_members(entries)
     for entry in entries:
         if isinstance(entry.resource, RealtimeApi):
             problems += check_files(entry.resource, entry.diagnosis, file)
     if problems:
-        raise ConfigError(
-            sorted(
-                _unique(problems), key=lambda problem: (problem.file != file, problem.line or 0, problem.column or 0)
-            )
-        )
+        raise ConfigError(sorted(dict.fromkeys(problems), key=lambda problem: _order(problem, file)))
+    resources = [entry.resource for entry in entries]
     return Config(
         path=file.absolute(),
-        project_root=root,
-        apis=tuple(
-            _without_cortex_image(entry.resource) for entry in entries if isinstance(entry.resource, RealtimeApi)
-        ),
-        splitters=tuple(entry.resource for entry in entries if isinstance(entry.resource, TrafficSplitter)),
+        project_root=file.absolute().parent,
+        apis=tuple(without_cortex_image(resource) for resource in resources if isinstance(resource, RealtimeApi)),
+        splitters=tuple(resource for resource in resources if isinstance(resource, TrafficSplitter)),
         warnings=tuple(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
     )
+
+
+def _order(problem: Problem, file: Path) -> tuple[bool, str, int, int]:
+    """The configuration file first, then others; each from top to bottom."""
+    return problem.file != file, str(problem.file), problem.line or 0, problem.column or 0
 
 
 def _entries(document: Document, problems: list[Problem]) -> Iterator[_Entry]:
     if not isinstance(document.data, list) or not document.data:
         place = document.value_place(())
         message = "must be a list of one or more APIs (each starting with '- name: ...')"
-        hint = (
-            "put '- ' before the first field and indent the others by two spaces"
-            if isinstance(document.data, dict)
-            else None
-        )
-        problems.append(Problem(document.file, place.line, place.column, "", message, hint))
+        hint = "put '- ' before the first field, and two spaces before the others"
+        is_map = isinstance(document.data, dict)
+        problems.append(Problem(document.file, place.line, place.column, "", message, hint if is_map else None))
         return
     for index, data in enumerate(document.data):
         diagnosis = Diagnosis(document, (index,), _label(index, data))
@@ -121,52 +118,42 @@ def _resource(diagnosis: Diagnosis, data: object) -> RealtimeApi | TrafficSplitt
     if model:
         return diagnosis.validate(model)
     if kind == "BatchAPI":
-        diagnosis.add(
-            ("kind",), f"BatchAPI is not supported; allowed are {_KIND_WORDS}", "keep batch jobs in a file of their own"
-        )
-    elif kind is None:
+        message = f"BatchAPI is not supported; allowed are {_KIND_WORDS}"
+        diagnosis.add(("kind",), message, "keep batch jobs in a file of their own")
+        return None
+    if kind is None:
         diagnosis.add(("kind",), f"is required ({_KIND_WORDS})", at_key=True)
     else:
-        close = next((known for known in _KINDS if isinstance(kind, str) and known.lower() == kind.lower()), None)
+        close = next((known for known in _KINDS if str(kind).lower() == known.lower()), None)
         diagnosis.add(("kind",), f"must be {_KIND_WORDS}, not {kind!r}", f"did you mean {close}?" if close else None)
-    if model is None and ("predictor" in data or kind is None) and kind != "BatchAPI":
-        diagnosis.validate_rest(RealtimeApi, without=("kind",))
-    return None
+    if "apis" in data:
+        return diagnosis.validate(TrafficSplitter, assuming={"kind": "TrafficSplitter"})
+    return diagnosis.validate(RealtimeApi, assuming={"kind": "RealtimeAPI"})
 
 
 def _shared_names(entries: list[_Entry]) -> Iterator[Problem]:
-    names: dict[str, _Entry] = {}
-    endpoints: dict[str, _Entry] = {}
+    names: set[str] = set()
+    endpoints: dict[str, str] = {}
     for entry in entries:
-        resource = entry.resource
-        if resource.name in names:
-            yield entry.diagnosis.problem(
-                ("name",), f"there is another entry named {resource.name}", "names must be unique"
-            )
-        endpoint = resource.networking.endpoint
-        if endpoint in endpoints and resource.name not in names:
-            other = endpoints[endpoint].resource.name
-            yield entry.diagnosis.problem(
-                ("networking", "endpoint"), f"{endpoint} is the endpoint of {other} already", "choose another one"
-            )
-        names.setdefault(resource.name, entry)
-        endpoints.setdefault(endpoint, entry)
+        name, endpoint = entry.resource.name, entry.resource.networking.endpoint
+        if not entry.diagnosis.sound(("name",)):
+            continue
+        if name in names:
+            message = f"there is another entry named {name}"
+            yield entry.diagnosis.problem(("name",), message, "names must be unique")
+        elif endpoint in endpoints and entry.diagnosis.sound(("networking",)):
+            message = f"{endpoint} is the endpoint of {endpoints[endpoint]} already"
+            yield entry.diagnosis.problem(("networking", "endpoint"), message, "choose another one")
+        names.add(name)
+        endpoints.setdefault(endpoint, name)
+
+
+def _wrong_members(entries: list[_Entry]) -> Iterator[Problem]:
+    splitters = {entry.resource.name for entry in entries if isinstance(entry.resource, TrafficSplitter)}
     for entry in entries:
-        if isinstance(entry.resource, TrafficSplitter):
-            for index, variant in enumerate(entry.resource.apis):
-                member = names.get(variant.name)
-                if member and isinstance(member.resource, TrafficSplitter) and member is not entry:
-                    path: FieldPath = ("apis", index, "name")
-                    yield entry.diagnosis.problem(
-                        path, f"{variant.name} is a traffic splitter; members must be Realtime APIs"
-                    )
-
-
-def _without_cortex_image(api: RealtimeApi) -> RealtimeApi:
-    if not is_cortex_image(api.predictor.image):
-        return api
-    return api.model_copy(update={"predictor": api.predictor.model_copy(update={"image": None})})
-
-
-def _unique(problems: list[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
+        if not isinstance(entry.resource, TrafficSplitter):
+            continue
+        for index, variant in enumerate(entry.resource.apis):
+            if variant.name in splitters - {entry.resource.name}:
+                message = f"{variant.name} is a traffic splitter; members must be Realtime APIs"
+                yield entry.diagnosis.problem(("apis", index, "name"), message)

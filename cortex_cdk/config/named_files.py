@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,15 @@ from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.errors import Problem
 from cortex_cdk.project import IGNORE_FILE, Exclusions
 
+# The fields that decide what the predictor class must look like.
+_DECISIVE: tuple[FieldPath, ...] = (
+    ("predictor", "type"),
+    ("predictor", "path"),
+    ("predictor", "model_path"),
+    ("predictor", "models"),
+)
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
+
 
 def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[Problem]:
     """The problems of the files that ``api`` names, relative to the folder of the configuration ``file``.
@@ -21,13 +31,13 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[
         ProjectError: ``.cortexignore`` cannot be read.
     """
     folder = _Folder(file)
-    sound = True
+    parseable = diagnosis.sound(*_DECISIVE) and not is_pickle(api.predictor.path)
     for path, name, check in _named(api.predictor, folder):
-        reason = check(name)
+        reason = check(name) if diagnosis.sound(path) else None
         if reason:
-            sound = sound and path != ("predictor", "path")
+            parseable = parseable and path != ("predictor", "path")
             yield diagnosis.problem(path, reason, "paths are relative to the configuration file")
-    if sound and not is_pickle(api.predictor.path):
+    if parseable:
         yield from check_source(file.parent / api.predictor.path, api.predictor)
 
 
@@ -55,7 +65,9 @@ class _Folder:
         return self.entry(name) or (None if (self._root / name).is_dir() else f"{name} is not a folder")
 
     def model(self, name: str) -> str | None:
-        return None if name.startswith("s3://") else self.entry(name)
+        if name.startswith("s3://"):
+            return None if _S3.fullmatch(name) else f"{name} is not a path on S3 (s3://bucket/path)"
+        return self.entry(name)
 
     def entry(self, name: str) -> str | None:
         reason = _outside(self._root, name)

@@ -258,6 +258,7 @@ FILES: list[tuple[dict[str, Any], str]] = [
     ({"predictor.warmup": "src"}, "warmup: src is not a file"),
     ({"predictor.model_path": "nothing"}, "model_path: nothing does not exist in {root}"),
     ({"predictor.model_path": "gs://b/m"}, "model_path: 'gs://b/m' is neither a path in the project nor on S3 (s3://bucket/path)"),
+    ({"predictor.model_path": "s3://"}, "model_path: s3:// is not a path on S3 (s3://bucket/path)"),
     ({"predictor.models": {"dir": "/models"}}, "models.dir: /models must be relative, with / between its parts"),
     ({"predictor.models": [{"name": "a", "model_path": "no"}]}, "models[0].model_path: no does not exist in {root}"),
 ]  # fmt: skip
@@ -288,6 +289,26 @@ def test_problems_of_the_predictor_are_in_its_file(load_text: LoadText, project:
         ("cortex.yaml", 7),
         ("predictor.py", 1),
         ("predictor.py", 2),
+    ]
+
+
+def test_files_are_checked_beside_wrong_fields(load_text: LoadText, project: Path) -> None:
+    (project / "predictor.py").write_text("class PythonPredictor: ...")
+    text = (
+        "- name: a\n  kind: x\n  predictor: {type: python, path: predictor.py, warmup: no.json, typo: 1}\n"
+        "- name: a\n  kind: RealtimeAPI\n  predictor: {type: x, path: missing.py}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_text(text)
+    assert [(problem.path, problem.message.split(" ")[0]) for problem in caught.value.problems] == [
+        ("a.kind", "must"),
+        ("a.predictor.warmup", "no.json"),
+        ("a.predictor.typo", "is"),
+        ("a.name", "there"),
+        ("a.predictor.type", "must"),
+        ("a.predictor.path", "missing.py"),
+        ("PythonPredictor", "has"),
+        ("PythonPredictor", "has"),
     ]
 
 
