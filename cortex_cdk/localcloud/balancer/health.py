@@ -18,8 +18,9 @@ from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.settings import HOST
 
 INITIAL_INTERVAL = 0.1
-"""Seconds between checks of a target that has never been healthy; they double up to ``SLOWEST_INITIAL``."""
-SLOWEST_INITIAL = 0.5
+SLOW_INITIAL_INTERVAL = 0.5
+"""Seconds between checks of a target that has never been healthy, before and after ``SLOW_START``."""
+SLOW_START = 10.0
 LONGEST_SLEEP = 0.25
 USER_AGENT = "ELB-HealthChecker/2.0"
 
@@ -87,7 +88,6 @@ class _Progress:
 
     started_at: float
     due_at: float
-    pause: float = INITIAL_INTERVAL
     passed: int = 0
     failed: int = 0
     running: bool = False
@@ -171,11 +171,10 @@ class HealthChecker:
             if target.state != "draining":
                 _judge(target, progress, check, result)
             changed = (target.state, target.reason) != before
-        if target.was_healthy:
-            pause = check.interval
-        else:
-            pause = progress.pause = min(SLOWEST_INITIAL, progress.pause * 1.25)
-        progress.due_at = time.monotonic() + pause
+        now = time.monotonic()
+        is_slow = now - progress.started_at > SLOW_START
+        initial = SLOW_INITIAL_INTERVAL if is_slow else INITIAL_INTERVAL
+        progress.due_at = now + (check.interval if target.was_healthy else initial)
         progress.running = False
         self._woken.set()
         if changed:

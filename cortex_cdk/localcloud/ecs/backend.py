@@ -69,7 +69,7 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
                 deployment_configuration=deployment_configuration,
                 capacity_provider_strategy=capacity_provider_strategy,
                 health_check_grace_period_seconds=health_check_grace_period_seconds,
-                launch_type=launch_type or "EC2",
+                launch_type=None if capacity_provider_strategy else launch_type or "EC2",
                 scheduling_strategy=scheduling_strategy,
                 tags=tags,
                 deployment_controller=deployment_controller,

@@ -101,7 +101,7 @@ class Service(MotoService):  # type: ignore[misc]
             "failedTasks": 0,
             "createdAt": now(),
             "updatedAt": now(),
-            "launchType": None if self.capacity_provider_strategy else self.launch_type,
+            "launchType": self.launch_type,
             "capacityProviderStrategy": self.capacity_provider_strategy,
             "networkConfiguration": self.network_configuration or None,
             "rolloutState": "IN_PROGRESS",

@@ -45,7 +45,7 @@ class Task(MotoTask):  # type: ignore[misc]
             resource_requirements=None,
             backend=backend,
             group=group,
-            launch_type="EC2" if capacity_provider is None else launch_type or "EC2",
+            launch_type=launch_type or "EC2",
             overrides=overrides,
             started_by=started_by,
             tags=tags,
