@@ -24,7 +24,7 @@ $(BIN)/uv: constraints.txt
 
 $(INSTALLED): $(BIN)/uv pyproject.toml serving_image/pyproject.toml constraints.txt
 	@echo "installing into $(VENV)"
-	@$(UV) pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable serving_image --editable '.[local]' --group dev
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable serving_image --editable '.[local]' --group dev
 	@touch $@
 
 demo: setup
