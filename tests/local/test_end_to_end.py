@@ -40,18 +40,22 @@ def replicas(cortex):
     return [child for child in daemon(cortex).children() if any("cortex-serve" in part for part in child.cmdline())]
 
 
-def aws(cortex, service, operation, **arguments):
-    """Call the local cloud as any AWS tool would."""
+def client(cortex, service):
+    """A client as any AWS tool would make it."""
     import boto3
 
-    client = boto3.client(
+    return boto3.client(
         service,
         endpoint_url=cortex.control_url,
         region_name="us-east-1",
         aws_access_key_id="any",
         aws_secret_access_key="any",
     )
-    return getattr(client, operation)(**arguments)
+
+
+def aws(cortex, service, operation, **arguments):
+    """Call the local cloud."""
+    return getattr(client(cortex, service), operation)(**arguments)
 
 
 def change_code(project, number):
@@ -163,8 +167,10 @@ def test_the_aws_tools_see_the_truth(cortex):
     assert [target["TargetHealth"]["State"] for target in health] == ["healthy", "healthy"]
     events = aws(cortex, "cloudformation", "describe_stack_events", StackName=stack["StackName"])["StackEvents"]
     assert {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} <= {e["ResourceStatus"] for e in events}
-    logs = aws(cortex, "logs", "filter_log_events", logGroupName="/cortex/local/iris-classifier")["events"]
-    assert any("no such iris" in event["message"] for event in logs)
+    pages = (
+        client(cortex, "logs").get_paginator("filter_log_events").paginate(logGroupName="/cortex/local/iris-classifier")
+    )
+    assert any("no such iris" in event["message"] for page in pages for event in page["events"])
 
 
 def test_logs_are_shown(cortex):
