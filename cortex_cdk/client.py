@@ -9,6 +9,7 @@ client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
@@ -24,11 +25,13 @@ from cortex_cdk.deploy.cluster import RunningCluster, ensure_cluster, put_cluste
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.progress import Progress, Silent
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import NotDeployedError
+from cortex_cdk.errors import ClusterError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Prediction, predict
 from cortex_cdk.services import describe_service
-from cortex_cdk.status import ApiStatus, get_api, list_apis
+from cortex_cdk.status import UPDATING, ApiStatus, get_api, list_apis
+
+SETTLING_POLL_SECONDS = 0.25
 
 
 class Client:
@@ -91,6 +94,21 @@ class Client:
     def list(self) -> list[ApiStatus]:
         """The status of everything that is deployed."""
         return list_apis(self.cloud, self.cluster)
+
+    def wait_until_settled(self, seconds: float) -> list[ApiStatus]:
+        """Wait until no API is being updated, for at most so many seconds; the status of all of them then.
+
+        Nothing is deployed where there is no cluster.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                apis = self.list()
+            except ClusterError:
+                return []
+            if time.monotonic() > deadline or all(api.status != UPDATING for api in apis):
+                return apis
+            time.sleep(SETTLING_POLL_SECONDS)
 
     def logs(
         self, name: str, *, following: bool = False, since: datetime | None = None, tail: int | None = None

@@ -39,7 +39,7 @@ class Replicas:
 
     Attributes:
         requested: How many are wanted.
-        up_to_date: How many of the newest revision run.
+        up_to_date: How many of the newest revision are ready: they run, and the load balancer finds them healthy.
         stale: How many of earlier revisions run.
         failed: How many of the newest revision stopped by themselves and are not made up for.
     """
@@ -109,7 +109,7 @@ def _status(cloud: Cloud, cluster: RunningCluster, stack: StackState, name: str)
     is_api = stack.name == names.api_stack(cluster.name, name)
     service = describe_service(cloud, cluster.name, name) if is_api else None
     failures = _failures(cloud, service) if service else []
-    replicas = count_replicas(service, failures) if service else Replicas(0, 0, 0, 0)
+    replicas = count_replicas(service, healthy_targets(cloud, service), failures) if service else Replicas(0, 0, 0, 0)
     return ApiStatus(
         name=name,
         kind=REALTIME_API if is_api else TRAFFIC_SPLITTER,
@@ -143,19 +143,34 @@ def _failures(cloud: Cloud, service: ServiceTypeDef) -> list[TaskTypeDef]:
     return sorted(ended, key=lambda task: task.get("stoppedAt", oldest), reverse=True)
 
 
-def count_replicas(service: ServiceTypeDef, failures: Sequence[TaskTypeDef]) -> Replicas:
+def healthy_targets(cloud: Cloud, service: ServiceTypeDef) -> int:
+    """How many replicas, of whatever revision, the load balancer sends requests to."""
+    groups = [
+        balancer["targetGroupArn"] for balancer in service.get("loadBalancers", []) if "targetGroupArn" in balancer
+    ]
+    targets = [
+        target
+        for group in groups
+        for target in cloud.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+    ]
+    return sum(target["TargetHealth"]["State"] == "healthy" for target in targets)
+
+
+def count_replicas(service: ServiceTypeDef, healthy: int, failures: Sequence[TaskTypeDef]) -> Replicas:
     """Count the replicas of a service.
 
     Args:
+        healthy: How many replicas the load balancer finds healthy.
         failures: The tasks of the newest deployment that stopped by themselves.
     """
     primary = primary_deployment(service)
-    up_to_date = primary["runningCount"] if primary else 0
+    running = primary["runningCount"] if primary else 0
+    up_to_date = min(running, healthy)
     requested = service["desiredCount"]
     return Replicas(
         requested=requested,
         up_to_date=up_to_date,
-        stale=max(0, service["runningCount"] - up_to_date),
+        stale=max(0, service["runningCount"] - running),
         failed=min(len(failures), max(0, requested - up_to_date)),
     )
 

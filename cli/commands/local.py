@@ -6,6 +6,9 @@ import click
 
 from cortex_cdk.localcloud.settings import Settings
 
+# How long `up` waits for the APIs that were deployed before; models that load longer come back later.
+RETURN_SECONDS = 60.0
+
 
 @click.group("local")
 def command() -> None:
@@ -15,10 +18,14 @@ def command() -> None:
 @command.command("up")
 def up() -> None:
     """Start the local cloud, with every API that it had."""
+    from cortex_cdk.client import Client
+    from cortex_cdk.environment import LOCAL
     from cortex_cdk.localcloud import launcher
 
     endpoint = launcher.ensure_running(Settings.from_environ())
     click.echo("the local cloud is running")
+    for api in Client(LOCAL).wait_until_settled(RETURN_SECONDS):
+        click.echo(f"{api.name + ':':9} {api.status}")
     click.echo(f"APIs:     {endpoint.http_url}")
     click.echo(f"AWS API:  {endpoint.control_url} (aws --endpoint-url {endpoint.control_url} ...)")
 
