@@ -10,7 +10,7 @@ client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -95,7 +95,7 @@ class Client:
         """The status of everything that is deployed."""
         return list_apis(self.cloud, self.cluster)
 
-    def wait_until_settled(self, seconds: float) -> list[ApiStatus]:
+    def wait_until_settled(self, seconds: float) -> Sequence[ApiStatus]:
         """Wait until no API is being updated, for at most so many seconds; the status of all of them then.
 
         Nothing is deployed where there is no cluster.
