@@ -11,12 +11,15 @@ import threading
 from typing import Any
 
 from cortex_cdk.localcloud import builds
+from cortex_cdk.localcloud.autoscaling import responses as autoscaling_responses
+from cortex_cdk.localcloud.autoscaling.autoscaler import Autoscaler
 from cortex_cdk.localcloud.balancer import draining, routing, targets
 from cortex_cdk.localcloud.balancer.envoy import Envoy
 from cortex_cdk.localcloud.balancer.health import HealthChecker
 from cortex_cdk.localcloud.ecs import backend as ecs
 from cortex_cdk.localcloud.ecs.scheduler import Scheduler
 from cortex_cdk.localcloud.ecs.starter import Starter
+from cortex_cdk.localcloud.metrics import cloudwatch
 from cortex_cdk.localcloud.settings import Settings
 from cortex_cdk.localcloud.tasks import orphans
 from cortex_cdk.localcloud.tasks.driver import TaskDriver
@@ -36,6 +39,8 @@ def install() -> None:
     """
     ecs.install()
     targets.install()
+    cloudwatch.install()
+    autoscaling_responses.install()
 
 
 class DataPlane:
@@ -56,6 +61,7 @@ class DataPlane:
         self._driver = TaskDriver(settings.state, self.wake)
         starter = Starter(self._driver, settings.control_port)
         self._scheduler = Scheduler(self._driver, starter, self._health.wake)
+        self._autoscaler = Autoscaler(settings.speed)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
 
     def start(self) -> None:
@@ -110,6 +116,7 @@ class DataPlane:
 
     def _tick(self) -> bool:
         """Look at everything once. Returns whether targets are draining."""
+        self._autoscaler.keep_bounds()
         self._scheduler.tick()
         self._envoy.keep_alive()
         self._envoy.apply(self._table())

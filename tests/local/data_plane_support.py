@@ -147,7 +147,7 @@ class Cloud:
             taskDefinition=definition,
             desiredCount=desired,
             loadBalancers=[{"targetGroupArn": self.groups[name], "containerName": "api", "containerPort": 8888}],
-            **options,
+            **{"healthCheckGracePeriodSeconds": 60, **options},
         )["service"]
         self.plane.wake()
         return service

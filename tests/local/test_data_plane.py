@@ -220,7 +220,9 @@ def test_update_that_fails_is_rolled_back(running: Cloud, api: str) -> None:
 
 
 def test_health_checks_that_fail_count_as_failures(running: Cloud, api: str) -> None:
-    running.service(api, running.definition(READY="no"), deploymentConfiguration=BREAKER)
+    running.service(
+        api, running.definition(READY="no"), deploymentConfiguration=BREAKER, healthCheckGracePeriodSeconds=0
+    )
 
     service = running.wait_for_rollout(api, "FAILED", timeout=30)
 
@@ -396,3 +398,28 @@ def test_envoy_is_started_again(running: Cloud, api: str) -> None:
 
     until(lambda: not answers(), 5)
     until(answers)
+
+
+def test_bounds_of_a_scalable_target(running: Cloud, api: str) -> None:
+    running.service(api, running.definition())
+    running.wait_for_rollout(api)
+    scaling = running.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": f"service/main/{api}",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+
+    scaling.register_scalable_target(**target, MinCapacity=2, MaxCapacity=3)
+    running.plane.wake()
+    until(lambda: running.describe(api)["runningCount"] == 2)
+    scaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=1)
+    running.plane.wake()
+    until(lambda: running.describe(api)["runningCount"] == 1)
+
+    activities = scaling.describe_scaling_activities(ServiceNamespace="ecs", ResourceId=target["ResourceId"])
+    assert [activity["Description"] for activity in activities["ScalingActivities"]] == [
+        "Setting desired count to 1.",
+        "Setting desired count to 2.",
+    ]
+    assert activities["ScalingActivities"][1]["Cause"] == "minimum capacity was set to 2"

@@ -1,0 +1,167 @@
+"""The decisions of target tracking, as pure functions.
+
+Source: "Target tracking scaling policies" of the Application Auto Scaling guide. A policy scales out when its
+metric was above the target in three minutes in a row, and in when it was below nine tenths of it in fifteen. Of
+several policies the largest answer wins when scaling out; scaling in needs all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+OUT_DATAPOINTS = 3
+IN_DATAPOINTS = 15
+IN_FRACTION = 0.9
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A target-tracking policy.
+
+    Attributes:
+        name: Its name.
+        target: The value that its metric shall have.
+        scale_out_cooldown: Seconds after scaling out in which what was added counts as not yet effective.
+        scale_in_cooldown: Seconds after scaling in without another one.
+        disable_scale_in: Whether it only ever adds.
+    """
+
+    name: str
+    target: float
+    scale_out_cooldown: float = 300.0
+    scale_in_cooldown: float = 300.0
+    disable_scale_in: bool = False
+
+
+@dataclass(frozen=True)
+class History:
+    """The last scaling activities of a target.
+
+    Attributes:
+        out_at: When it was scaled out last, seconds.
+        before_out: The capacity before that.
+        in_at: When it was scaled in last, seconds.
+    """
+
+    out_at: float | None = None
+    before_out: int = 0
+    in_at: float | None = None
+
+
+class Alarm(Enum):
+    """What the datapoints of a policy say."""
+
+    HIGH = "AlarmHigh"
+    LOW = "AlarmLow"
+    OK = "OK"
+    NO_DATA = "INSUFFICIENT_DATA"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do now.
+
+    Attributes:
+        capacity: The new desired count.
+        policy: The policy that asked for it.
+        alarm: Which of its alarms.
+    """
+
+    capacity: int
+    policy: str
+    alarm: Alarm
+
+
+def alarm_of(policy: Policy, datapoints: Sequence[float | None]) -> Alarm:
+    """What the last minutes say.
+
+    Args:
+        policy: The policy.
+        datapoints: One value a minute, the newest last; None where the metric has none.
+    """
+    newest = datapoints[-OUT_DATAPOINTS:]
+    if all(value is None for value in newest):
+        return Alarm.NO_DATA
+    if len(newest) == OUT_DATAPOINTS and all(value is not None and value > policy.target for value in newest):
+        return Alarm.HIGH
+    low = datapoints[-IN_DATAPOINTS:]
+    bound = IN_FRACTION * policy.target
+    if len(low) == IN_DATAPOINTS and all(value is not None and value < bound for value in low):
+        return Alarm.LOW
+    return Alarm.OK
+
+
+def decide(
+    observed: Sequence[tuple[Policy, Sequence[float | None]]],
+    *,
+    capacity: int,
+    minimum: int,
+    maximum: int,
+    history: History,
+    now: float,
+    deploying: bool,
+) -> Decision | None:
+    """Whether to change the capacity, and to what.
+
+    A policy without data abstains: it neither scales out nor keeps others from scaling in.
+
+    Args:
+        observed: The policies with the datapoints of their metrics (see ``alarm_of``).
+        capacity: The desired count now.
+        minimum: The least that the scalable target allows.
+        maximum: The most that it allows.
+        history: The last activities.
+        now: The time in seconds, on the clock of ``history``.
+        deploying: Whether a deployment runs, during which ECS services are not scaled in.
+
+    Returns:
+        The change, or None.
+    """
+    alarms = [(policy, values, alarm_of(policy, values)) for policy, values in observed]
+    wishes = [
+        Decision(min(maximum, _proportional(policy, values, _base(policy, capacity, history, now))), policy.name, alarm)
+        for policy, values, alarm in alarms
+        if alarm is Alarm.HIGH
+    ]
+    largest = max(wishes, key=lambda wish: wish.capacity, default=None)
+    if largest:
+        return largest if largest.capacity > capacity else None
+    if deploying:
+        return None
+    return _scale_in(alarms, capacity, minimum, history, now)
+
+
+def _scale_in(
+    alarms: Sequence[tuple[Policy, Sequence[float | None], Alarm]],
+    capacity: int,
+    minimum: int,
+    history: History,
+    now: float,
+) -> Decision | None:
+    voting = [item for item in alarms if item[2] is not Alarm.NO_DATA and not item[0].disable_scale_in]
+    if not voting or any(alarm is not Alarm.LOW for _, _, alarm in voting):
+        return None
+    wishes = [
+        Decision(max(minimum, _proportional(policy, values, capacity)), policy.name, alarm)
+        for policy, values, alarm in voting
+    ]
+    largest = max(wishes, key=lambda wish: wish.capacity)
+    cooldown = max(policy.scale_in_cooldown for policy, _, _ in voting)
+    cooling = history.in_at is not None and now - history.in_at < cooldown
+    return None if cooling or largest.capacity >= capacity else largest
+
+
+def _base(policy: Policy, capacity: int, history: History, now: float) -> int:
+    """The capacity that the metric was measured with: what was just added does not serve yet."""
+    cooling = history.out_at is not None and now - history.out_at < policy.scale_out_cooldown
+    return min(capacity, history.before_out) if cooling else capacity
+
+
+def _proportional(policy: Policy, values: Sequence[float | None], capacity: int) -> int:
+    """The capacity with which the newest value would be at the target."""
+    newest = next(value for value in reversed(values) if value is not None)
+    # 3 x 1.1 / 1.1 must be 3, not 4.
+    return math.ceil(round(capacity * newest / policy.target, 9))

@@ -1,0 +1,236 @@
+"""moto's CloudWatch with a store that knows percentiles and metric math, and does not grow without end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import moto.cloudwatch.urls
+from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.core.responses import ActionResult
+
+from cortex_cdk.localcloud.lock import STATE_LOCK
+from cortex_cdk.localcloud.metrics.expressions import ExpressionError, Values, evaluate
+from cortex_cdk.localcloud.metrics.store import Key, MetricStore, key
+from cortex_cdk.localcloud.settings import ACCOUNT_ID
+
+
+class LocalCloudWatch(CloudWatchBackend):  # type: ignore[misc]
+    """The CloudWatch of one region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.store = MetricStore()
+
+    @property
+    def _url_module(self) -> Any:
+        # moto derives it from the module of the class, which is ours here.
+        return moto.cloudwatch.urls
+
+    def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
+        """Add datapoints (PutMetricData)."""
+        for number, datum in enumerate(metric_data, start=1):
+            self._validate_parameters_put_metric_data(datum, number)
+        for datum in metric_data:
+            self.store.add(
+                namespace,
+                datum["MetricName"],
+                _pairs(datum.get("Dimensions")),
+                _values(datum),
+                at=_seconds(datum["Timestamp"]) if datum.get("Timestamp") else None,
+                unit=datum.get("Unit"),
+            )
+
+    def get_metric_data(
+        self, queries: list[dict[str, Any]], start_time: Any, end_time: Any, scan_by: str = "TimestampAscending"
+    ) -> list[dict[str, Any]]:
+        """The values of metrics and expressions (GetMetricData)."""
+        start, end = _seconds(start_time), _seconds(end_time)
+        known = self.query(queries, start, end)
+        results = []
+        for query in queries:
+            if query.get("ReturnData", True):
+                moments = sorted(known[query["Id"]], reverse=scan_by == "TimestampDescending")
+                results.append(
+                    {
+                        "id": query["Id"],
+                        "label": query.get("Label") or _label(query),
+                        "timestamps": [_moment(moment) for moment in moments],
+                        "values": [known[query["Id"]][moment] for moment in moments],
+                        "status_code": "Complete",
+                    }
+                )
+        return results
+
+    def query(self, queries: Sequence[Mapping[str, Any]], start: float, end: float) -> dict[str, Values]:
+        """The values of metric queries, by their id.
+
+        Args:
+            queries: As in GetMetricData.
+            start: First second.
+            end: The second after the last one.
+
+        Raises:
+            ExpressionError: An expression is not understood.
+        """
+        plain = [query for query in queries if query.get("MetricStat")]
+        periods = [int(query["MetricStat"]["Period"]) for query in plain] or [60]
+        known: dict[str, Values] = {query["Id"]: self._plain(query["MetricStat"], start, end) for query in plain}
+        begin = start // min(periods) * min(periods)
+        times = [begin + number * min(periods) for number in range(int(max(0.0, end - begin) // min(periods)))]
+        pending = [query for query in queries if not query.get("MetricStat")]
+        while pending:
+            # An expression may use others, in any order.
+            ready = [query for query in pending if not _uses(query, pending)] or pending
+            for query in ready:
+                known[query["Id"]] = evaluate(str(query["Expression"]), known, times)
+                pending.remove(query)
+        return known
+
+    def _plain(self, statistic: Mapping[str, Any], start: float, end: float) -> Values:
+        metric = statistic["Metric"]
+        period = int(statistic["Period"])
+        wanted = key(metric["Namespace"], metric["MetricName"], _pairs(metric.get("Dimensions")))
+        buckets = self.store.between(wanted, start // period * period, end, period)
+        return {begin: bucket.statistic(statistic["Stat"]) for begin, bucket in buckets.items()}
+
+    def get_metric_statistics(  # noqa: PLR0917 - moto's signature
+        self,
+        namespace: str,
+        metric_name: str,
+        start_time: Any,
+        end_time: Any,
+        period: int,
+        stats: list[str],
+        dimensions: list[dict[str, str]],
+        unit: str | None = None,
+        extended: Sequence[str] = (),
+    ) -> list[dict[str, Any]]:
+        """The statistics of one metric (GetMetricStatistics); a metric with other dimensions is another metric."""
+        start, end = _seconds(start_time), _seconds(end_time)
+        wanted = key(namespace, metric_name, _pairs(dimensions))
+        buckets = self.store.between(wanted, start // period * period, end, period)
+        known_unit = self.store.series[wanted].unit if buckets else None
+        return [
+            {
+                "Timestamp": _moment(begin),
+                "Unit": unit or known_unit or "None",
+                **{name: bucket.statistic(name) for name in stats},
+                **({"ExtendedStatistics": {name: bucket.statistic(name) for name in extended}} if extended else {}),
+            }
+            for begin, bucket in buckets.items()
+        ]
+
+    def list_metrics(
+        self, next_token: str | None, namespace: str | None, metric_name: str | None, dimensions: list[dict[str, Any]]
+    ) -> tuple[None, list[dict[str, Any]]]:
+        """The metrics that there are, by namespace, name and dimensions (ListMetrics)."""
+        wanted = [(item["Name"], item.get("Value")) for item in dimensions or []]
+        found = [
+            metric
+            for metric in self.store.series
+            if namespace in {None, metric[0]} and metric_name in {None, metric[1]} and _has(metric, wanted)
+        ]
+        return None, [
+            {
+                "Namespace": metric[0],
+                "MetricName": metric[1],
+                "Dimensions": [{"Name": name, "Value": value} for name, value in metric[2]],
+            }
+            for metric in found
+        ]
+
+
+class LocalCloudWatchResponse(CloudWatchResponse):  # type: ignore[misc]
+    """moto's CloudWatch actions with percentiles."""
+
+    def get_metric_statistics(self) -> ActionResult:
+        """Answer GetMetricStatistics."""
+        given = self._get_params()
+        extended = given.get("ExtendedStatistics") or []
+        found = self.cloudwatch_backend.get_metric_statistics(
+            given["Namespace"],
+            given["MetricName"],
+            given["StartTime"],
+            given["EndTime"],
+            int(given["Period"]),
+            given.get("Statistics") or [],
+            given.get("Dimensions") or [],
+            given.get("Unit"),
+            extended,
+        )
+        return ActionResult({"Label": given["MetricName"], "Datapoints": found})
+
+
+def install() -> None:
+    """Make moto use this CloudWatch. To be called before the first use; more calls change nothing."""
+    cloudwatch_backends.backend = LocalCloudWatch
+    paths = moto.cloudwatch.urls.url_paths
+    for pattern in paths:
+        paths[pattern] = LocalCloudWatchResponse.dispatch
+
+
+def store(region: str) -> MetricStore:
+    """The metrics of a region."""
+    backend: LocalCloudWatch = cloudwatch_backends[ACCOUNT_ID][region]
+    return backend.store
+
+
+def compact() -> None:
+    """Give back the memory of old datapoints, in all regions."""
+    with STATE_LOCK:
+        for backend in list(cloudwatch_backends[ACCOUNT_ID].values()):
+            backend.store.compact(time.time())
+
+
+def _values(datum: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """The values of a datum, each with how often it was measured."""
+    if datum.get("Values"):
+        counts = datum.get("Counts") or [1] * len(datum["Values"])
+        return [(float(value), float(count)) for value, count in zip(datum["Values"], counts, strict=True)]
+    if datum.get("StatisticValues"):
+        return _spread({name: float(value) for name, value in datum["StatisticValues"].items()})
+    return [(float(datum.get("Value", 0)), 1.0)]
+
+
+def _spread(statistics: Mapping[str, float]) -> list[tuple[float, float]]:
+    """Values with the given minimum, maximum, sum and count."""
+    count, total = statistics["SampleCount"], statistics["Sum"]
+    low, high = statistics["Minimum"], statistics["Maximum"]
+    if count <= 2:
+        return [(low, 1.0), (high, 1.0)] if count > 1 else [(total, count)]
+    return [(low, 1.0), (high, 1.0), ((total - low - high) / (count - 2), count - 2)]
+
+
+def _pairs(dimensions: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
+    return {item["Name"]: item["Value"] for item in dimensions or []}
+
+
+def _has(metric: Key, wanted: Sequence[tuple[str, str | None]]) -> bool:
+    found = dict(metric[2])
+    return all(name in found and value in {None, found[name]} for name, value in wanted)
+
+
+def _uses(query: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> bool:
+    return any(other is not query and str(other["Id"]) in str(query["Expression"]) for other in others)
+
+
+def _label(query: Mapping[str, Any]) -> str:
+    statistic = query.get("MetricStat")
+    return f"{statistic['Metric']['MetricName']}" if statistic else str(query["Id"])
+
+
+def _seconds(moment: Any) -> float:
+    if isinstance(moment, datetime):
+        return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    return float(moment)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+__all__ = ["ExpressionError", "LocalCloudWatch", "compact", "install", "store"]

@@ -1,0 +1,180 @@
+"""Metrics of one region: datapoints by second at first, by minute and by hour later, as CloudWatch keeps them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+Key = tuple[str, str, tuple[tuple[str, str], ...]]
+
+TIERS = ((15 * 60, 1), (24 * 3600, 60), (15 * 24 * 3600, 3600))
+"""Up to which age in seconds datapoints keep which resolution in seconds; older ones are dropped."""
+SIGNIFICANT_DIGITS = 3
+"""Of the values that percentiles are computed from."""
+
+
+@dataclass
+class Bucket:
+    """What was measured in one span of time."""
+
+    count: float = 0.0
+    total: float = 0.0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    values: Counter[float] = field(default_factory=Counter)
+
+    def add(self, value: float, count: float = 1.0) -> None:
+        """Add a value that was measured ``count`` times."""
+        self.count += count
+        self.total += value * count
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
+        self.values[_rounded(value)] += int(count)
+
+    def merge(self, other: Bucket) -> None:
+        """Add everything that another bucket holds."""
+        self.count += other.count
+        self.total += other.total
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)
+        self.values.update(other.values)
+
+    def statistic(self, name: str) -> float:
+        """One statistic, by CloudWatch's name (``Sum``, ``p99`` ...).
+
+        Raises:
+            ValueError: There is no such statistic.
+        """
+        if name == "Average":
+            return self.total / self.count
+        simple = {"Sum": self.total, "SampleCount": self.count, "Minimum": self.minimum, "Maximum": self.maximum}
+        if name in simple:
+            return simple[name]
+        if name.startswith("p"):
+            return self._percentile(float(name[1:]))
+        raise ValueError(f"unknown statistic {name}")
+
+    def _percentile(self, percent: float) -> float:
+        """The smallest value that at least so many percent of the values do not exceed."""
+        needed = percent / 100 * sum(self.values.values())
+        seen = 0
+        for value in sorted(self.values):
+            seen += self.values[value]
+            if seen >= needed:
+                return value
+        return self.maximum
+
+
+@dataclass
+class Series:
+    """One metric: its buckets by the second at which they begin."""
+
+    unit: str | None = None
+    buckets: dict[int, Bucket] = field(default_factory=dict)
+
+
+class MetricStore:
+    """All metrics of a region. Plain data, so that it can be part of a snapshot; not locked by itself."""
+
+    def __init__(self) -> None:
+        self.series: dict[Key, Series] = {}
+
+    def add(
+        self,
+        namespace: str,
+        name: str,
+        dimensions: Mapping[str, str],
+        values: Iterable[tuple[float, float]],
+        *,
+        at: float | None = None,
+        unit: str | None = None,
+    ) -> None:
+        """Add measured values.
+
+        Args:
+            namespace: The metric's namespace.
+            name: Its name.
+            dimensions: Its dimensions.
+            values: Pairs of a value and how often it was measured.
+            at: When, in seconds since the epoch; now by default.
+            unit: CloudWatch's unit.
+        """
+        series = self.series.setdefault(key(namespace, name, dimensions), Series())
+        series.unit = unit or series.unit
+        bucket = series.buckets.setdefault(int(time.time() if at is None else at), Bucket())
+        for value, count in values:
+            bucket.add(value, count)
+
+    def between(self, metric: Key, start: float, end: float, period: float) -> dict[float, Bucket]:
+        """The buckets of a metric, merged into periods.
+
+        Args:
+            metric: See ``key``.
+            start: First second; periods are counted from it.
+            end: The second after the last one.
+            period: Length of a period in seconds.
+
+        Returns:
+            Buckets by the start of their period, in order; periods without data are left out.
+        """
+        merged: dict[float, Bucket] = {}
+        series = self.series.get(metric, Series())
+        for second in sorted(second for second in series.buckets if start <= second < end):
+            begin = start + (second - start) // period * period
+            merged.setdefault(begin, Bucket()).merge(series.buckets[second])
+        return merged
+
+    def values(
+        self, namespace: str, name: str, dimensions: Mapping[str, str], statistic: str, *, period: float, count: int
+    ) -> list[float | None]:
+        """The newest values of a metric.
+
+        Args:
+            namespace: The metric's namespace.
+            name: Its name.
+            dimensions: Its dimensions, all of them.
+            statistic: Such as ``Average``.
+            period: Seconds that one value stands for.
+            count: How many values.
+
+        Returns:
+            The values of the last complete periods, the newest last; None for a period without data.
+        """
+        end = time.time() // period * period
+        start = end - count * period
+        found = self.between(key(namespace, name, dimensions), start, end, period)
+        wanted = [start + number * period for number in range(count)]
+        return [found[begin].statistic(statistic) if begin in found else None for begin in wanted]
+
+    def compact(self, now: float) -> None:
+        """Merge old buckets into longer ones and drop the oldest."""
+        for metric, series in list(self.series.items()):
+            series.buckets = _compacted(series.buckets, now)
+            if not series.buckets:
+                del self.series[metric]
+
+
+def key(namespace: str, name: str, dimensions: Mapping[str, str]) -> Key:
+    """What a metric is found by; the order of dimensions does not matter."""
+    return namespace, name, tuple(sorted(dimensions.items()))
+
+
+def _compacted(buckets: Mapping[int, Bucket], now: float) -> dict[int, Bucket]:
+    result: dict[int, Bucket] = {}
+    for second in sorted(buckets):
+        resolution = next((length for age, length in TIERS if now - second <= age), None)
+        if resolution is None:
+            continue
+        begin = second // resolution * resolution
+        if begin in result:
+            result[begin].merge(buckets[second])
+        else:
+            result[begin] = buckets[second]
+    return result
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
