@@ -24,6 +24,8 @@ METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
 # Names that a browser cannot be made to resolve to this machine by somebody else's DNS server.
 OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?$", re.IGNORECASE)
 READING = re.compile(r"^(Describe|List|Get|BatchGet|Filter|Lookup|Head|Validate|Estimate|Test|Query|Select)")
+STEADY = ("PutLogEvents", "PutMetricData")
+"""Actions of replicas that come all the time: stored with the next regular snapshot, and nobody is woken."""
 TARGET_ACTION = re.compile(r"^[^.]+\.(?:.*\.)?([A-Za-z]+)$")
 
 
@@ -40,10 +42,10 @@ class ControlPlane:
     Args:
         info: What the health door answers.
         tasks: Where task metadata comes from.
-        changed: Called with the action's name after a request that may have changed the state.
+        changed: Called after a request that may have changed the state.
     """
 
-    def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[str], None]) -> None:
+    def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[], None]) -> None:
         self._health = asdict(info)
         self._tasks = tasks
         self._changed = changed
@@ -74,8 +76,8 @@ class ControlPlane:
         action = action_of(environ)
         with STATE_LOCK:
             answer = self._moto(environ, start_response)
-        if not READING.match(action):
-            self._changed(action)
+        if not READING.match(action) and action not in STEADY:
+            self._changed()
         return answer
 
 

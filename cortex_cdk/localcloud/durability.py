@@ -22,8 +22,6 @@ DEBOUNCE = 0.5
 """Seconds from a change to the snapshot; changes meanwhile share it."""
 INTERVAL = 5.0
 """Seconds between snapshots of what changes by itself: counts of the scheduler, logs, metrics."""
-UNHURRIED = ("PutLogEvents", "PutMetricData", "CreateLogStream")
-"""Actions of replicas that come all the time and may wait for the next interval."""
 
 log = logging.getLogger("cortex.local.durability")
 
@@ -72,10 +70,9 @@ class Durability:
         self._thread.join()
         self.save()
 
-    def touch(self, action: str) -> None:
-        """Note that an action may have changed something."""
-        if action not in UNHURRIED:
-            self._changed.set()
+    def touch(self) -> None:
+        """Note that something may have changed."""
+        self._changed.set()
 
     def save(self) -> None:
         """Write a snapshot now, unless nothing has changed."""

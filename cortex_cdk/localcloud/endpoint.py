@@ -133,7 +133,7 @@ def is_alive(folder: Path) -> bool:
 @contextmanager
 def waiting_lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on a file, waiting for whoever holds it now."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with path.open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

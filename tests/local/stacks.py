@@ -76,9 +76,7 @@ class Stacks:
             Capabilities=CAPABILITIES,
             **more,
         )
-        described: dict[str, Any] = self.api.describe_change_set(
-            ChangeSetName=answer["Id"], IncludePropertyValues=True
-        )
+        described: dict[str, Any] = self.api.describe_change_set(ChangeSetName=answer["Id"], IncludePropertyValues=True)
         return described
 
     def settled(self, stack_id: str) -> dict[str, Any]:

@@ -87,9 +87,7 @@ def test_a_change_in_place_keeps_the_resource(cloud: Endpoint, stacks: Stacks) -
     assert touched == {"place", "Group"}
 
 
-def test_what_cannot_change_in_place_is_replaced_and_the_old_one_removed_last(
-    cloud: Endpoint, stacks: Stacks
-) -> None:
+def test_what_cannot_change_in_place_is_replaced_and_the_old_one_removed_last(cloud: Endpoint, stacks: Stacks) -> None:
     stacks.create("replace", template(Group=log_group("before")))
     change = stacks.change_set("replace", template(Group=log_group("after")))["Changes"][0]["ResourceChange"]
     assert change["Replacement"] == "True"
@@ -180,9 +178,7 @@ def test_a_creation_that_fails_removes_what_it_made_and_tells_why(cloud: Endpoin
 
 
 @pytest.mark.parametrize(("on_failure", "status"), [("DELETE", "DELETE_COMPLETE"), ("DO_NOTHING", "CREATE_FAILED")])
-def test_what_is_left_of_a_failed_creation_is_the_callers_choice(
-    stacks: Stacks, on_failure: str, status: str
-) -> None:
+def test_what_is_left_of_a_failed_creation_is_the_callers_choice(stacks: Stacks, on_failure: str, status: str) -> None:
     stack = stacks.create(f"left-{status[:6].lower()}", template(Bad=BROKEN), OnFailure=on_failure)
     assert stack["StackStatus"] == status
 

@@ -120,7 +120,9 @@ def test_a_second_daemon_of_the_same_state_refuses(cloud: Endpoint) -> None:
 
 
 def test_the_launcher_is_light() -> None:
-    heavy = "import sys, cortex_cdk.localcloud.launcher; print({'moto', 'boto3', 'waitress', 'psutil'} & set(sys.modules))"
+    heavy = (
+        "import sys, cortex_cdk.localcloud.launcher; print({'moto', 'boto3', 'waitress', 'psutil'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

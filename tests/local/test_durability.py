@@ -52,9 +52,9 @@ def test_stacks_objects_and_resources_survive_a_kill(tmp_path: Path) -> None:
 
         # The answer that the stack is complete must already be stored.
         kill(endpoint, state)
-        endpoint = restart(state)
+        again = restart(state)
 
-        stacks, s3 = Stacks(endpoint), client(endpoint, "s3")
+        stacks, s3 = Stacks(again), client(again, "s3")
         assert stacks.api.describe_stacks(StackName="lasting")["Stacks"] == [before]
         assert stacks.events("lasting") == events
         found = s3.get_object(Bucket="bucket", Key="archive")
@@ -74,13 +74,15 @@ def test_requests_outside_of_stacks_survive_too(tmp_path: Path) -> None:
     with running(state) as endpoint:
         client(endpoint, "ssm").put_parameter(Name="/own", Value="mine", Type="String")
         client(endpoint, "iam").create_user(UserName="somebody")
-        until(lambda: b"somebody" in (state / SNAPSHOT_FILE).read_bytes() if (state / SNAPSHOT_FILE).exists() else False)
+        until(
+            lambda: b"somebody" in (state / SNAPSHOT_FILE).read_bytes() if (state / SNAPSHOT_FILE).exists() else False
+        )
         kill(endpoint, state)
-        endpoint = restart(state)
-        assert client(endpoint, "ssm").get_parameter(Name="/own")["Parameter"]["Value"] == "mine"
-        assert client(endpoint, "iam").get_user(UserName="somebody")["User"]["UserName"] == "somebody"
+        again = restart(state)
+        assert client(again, "ssm").get_parameter(Name="/own")["Parameter"]["Value"] == "mine"
+        assert client(again, "iam").get_user(UserName="somebody")["User"]["UserName"] == "somebody"
         public = "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"
-        assert client(endpoint, "ssm").get_parameter(Name=public)["Parameter"]["Value"].startswith("ami-")
+        assert client(again, "ssm").get_parameter(Name=public)["Parameter"]["Value"].startswith("ami-")
 
 
 def test_an_update_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
@@ -89,7 +91,9 @@ def test_an_update_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
         stacks = Stacks(endpoint)
         before = _service(desired=0)
         identity = stacks.create("cut", before)["StackId"]
-        stacks.api.update_stack(StackName="cut", TemplateBody=json.dumps(_service(desired=1)), Capabilities=CAPABILITIES)
+        stacks.api.update_stack(
+            StackName="cut", TemplateBody=json.dumps(_service(desired=1)), Capabilities=CAPABILITIES
+        )
         until(lambda: b"run-1" in (state / SNAPSHOT_FILE).read_bytes())
         kill(endpoint, state)
         stacks = Stacks(restart(state))
@@ -106,9 +110,9 @@ def test_a_creation_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
         )
         until(lambda: (state / SNAPSHOT_FILE).exists() and b"run-1" in (state / SNAPSHOT_FILE).read_bytes())
         kill(endpoint, state)
-        endpoint = restart(state)
-        assert Stacks(endpoint).settled(answer["StackId"])["StackStatus"] == "ROLLBACK_COMPLETE"
-        clusters = client(endpoint, "ecs").describe_clusters(clusters=["slow"])["clusters"]
+        again = restart(state)
+        assert Stacks(again).settled(answer["StackId"])["StackStatus"] == "ROLLBACK_COMPLETE"
+        clusters = client(again, "ecs").describe_clusters(clusters=["slow"])["clusters"]
         assert [cluster["status"] for cluster in clusters] in ([], ["INACTIVE"])
 
 
@@ -131,11 +135,11 @@ def test_a_state_that_cannot_be_read_is_moved_aside_and_told(
         stored.write_bytes(stored.read_bytes()[:-200] if content is None else content)
         kept = stored.read_bytes()
 
-        endpoint = restart(state)
+        again = restart(state)
 
-        assert endpoint.notice is not None
-        assert reason in endpoint.notice
+        assert again.notice is not None
+        assert reason in again.notice
         (aside,) = state.glob(f"{SNAPSHOT_FILE}.*.unreadable")
-        assert str(aside) in endpoint.notice
+        assert str(aside) in again.notice
         assert aside.read_bytes() == kept
-        assert Stacks(endpoint).api.describe_stacks()["Stacks"] == []
+        assert Stacks(again).api.describe_stacks()["Stacks"] == []

@@ -11,6 +11,7 @@ from moto.cloudformation.exceptions import AlreadyExistsException, ValidationErr
 from moto.cloudformation.models import CloudFormationBackend
 from moto.cloudformation.parsing import Export
 from moto.cloudformation.utils import generate_stack_id
+from moto.core.utils import utcnow
 
 from cortex_cdk.localcloud.cloudformation import change_sets
 from cortex_cdk.localcloud.cloudformation.operation import Operation
@@ -97,7 +98,7 @@ class StackBackend(CloudFormationBackend):
         self._require_updatable(stack)
         change_set = change_sets.make(stack, "update", "UPDATE", blueprint, self.exported())
         if change_set.status == "FAILED":
-            raise ValidationError(message=change_set.reason and change_sets.NO_UPDATES)
+            raise ValidationError(message=change_sets.NO_UPDATES)
         self._start_update(stack, blueprint, **settings)
 
     def delete(self, name_or_id: str, retain: Iterable[str]) -> None:
@@ -222,7 +223,7 @@ class StackBackend(CloudFormationBackend):
                 stack.outputs = Scope(stack, parse(blueprint.body), blueprint.parameters, self.exported()).outputs()
 
     def _start_update(self, stack: Stack, blueprint: Blueprint, **settings: Any) -> None:
-        _set(stack, previous=stack.previous or stack.blueprint, blueprint=blueprint, **settings)
+        _set(stack, previous=stack.previous or stack.blueprint, blueprint=blueprint, updated=utcnow(), **settings)
         stack.change_sets.clear()
         stack.turn("UPDATE_IN_PROGRESS", "User Initiated")
         self._begin(stack)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 # One copy serves every region: we ask for names and mutability only, which do not differ between them.
@@ -57,16 +58,22 @@ def _schema(resource_type: str) -> dict[str, Any]:
     name = _index().get(resource_type)
     if name is None:
         return {}
-    text = files("cfnlint").joinpath(f"data/schemas/resources/{name}.json").read_text()
-    schema: dict[str, Any] = json.loads(text)
+    schema: dict[str, Any] = json.loads((_folder() / "resources" / f"{name}.json").read_text())
     return schema
 
 
 @lru_cache(maxsize=1)
 def _index() -> dict[str, str]:
-    text = files("cfnlint").joinpath(f"data/schemas/providers/{SCHEMA_REGION}.json").read_text()
-    index: dict[str, str] = json.loads(text)
+    index: dict[str, str] = json.loads((_folder() / "providers" / f"{SCHEMA_REGION}.json").read_text())
     return index
+
+
+def _folder() -> Path:
+    # Found without importing the package, which takes more than a second and is not needed for its data.
+    spec = find_spec("cfnlint")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("cfn-lint, which carries the schemas of resource types, is not installed")
+    return Path(spec.origin).parent / "data" / "schemas"
 
 
 def _at(properties: Any, path: list[str]) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from cortex_cdk.localcloud.cloudformation import schema, types
@@ -19,6 +21,7 @@ from cortex_cdk.localcloud.resources import Place
 POLL_INTERVAL = 0.05
 STABILIZATION_TIMEOUT = 3 * 3600.0
 """Seconds that CloudFormation waits for an ECS service (aws-cdk's documentation of the circuit breaker)."""
+MISSING = re.compile(r"NotFound|NoSuch|DoesNotExist")
 REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
 
 log = logging.getLogger("cortex.local.cloudformation")
@@ -91,8 +94,9 @@ class Steps:
             try:
                 types.delete(resource.model, self._order(resource, resource.properties or {}))
             except Exception as error:
-                stack.note(resource, "DELETE_FAILED", reason_of(error))
-                return False
+                if not _says_missing(error):
+                    stack.note(resource, "DELETE_FAILED", reason_of(error))
+                    return False
         self._moved()
         while not self._is_gone(resource):
             time.sleep(POLL_INTERVAL)
@@ -169,7 +173,7 @@ class Steps:
         deadline = time.monotonic() + STABILIZATION_TIMEOUT
         while True:
             with STATE_LOCK:
-                verdict = types.stabilized(resource.model, self._place)
+                verdict = self._verdict(resource)
                 if verdict is True:
                     self._stack.note(resource, f"{verb}_COMPLETE")
                     return
@@ -185,9 +189,20 @@ class Steps:
                     raise StepFailedError(resource.logical_id)
             time.sleep(POLL_INTERVAL)
 
+    def _verdict(self, resource: StackResource) -> bool | str:
+        try:
+            return types.stabilized(resource.model, self._place)
+        except Exception as error:
+            # Somebody removed it behind our back, for instance.
+            return reason_of(error)
+
     def _is_gone(self, resource: StackResource) -> bool:
         with STATE_LOCK:
-            return types.gone(resource.model, self._place)
+            try:
+                return types.gone(resource.model, self._place)
+            except Exception as error:
+                log.debug("%s cannot be looked at, so it is gone: %s", resource.logical_id, error)
+                return True
 
     @contextmanager
     def _failing(self, resource: StackResource, verb: str) -> Iterator[None]:
@@ -201,6 +216,10 @@ class Steps:
             self._stack.note(resource, f"{verb}_FAILED", reason_of(error))
             raise StepFailedError(resource.logical_id) from error
 
+    def _tags(self, resource: StackResource) -> dict[str, str]:
+        own = {"logical-id": resource.logical_id, "stack-id": self._stack.id, "stack-name": self._stack.name}
+        return {**self._stack.blueprint.tags, **{f"aws:cloudformation:{key}": value for key, value in own.items()}}
+
     def _order(self, resource: StackResource, properties: dict[str, Any]) -> types.Order:
         return types.Order(
             logical_id=resource.logical_id,
@@ -209,9 +228,14 @@ class Steps:
             # A copy: some of moto's classes change what they are given, and ours is compared later.
             properties=copy.deepcopy(properties),
             stack_id=self._stack.id,
-            tags=self._stack.blueprint.tags,
-            place=self._place,
+            place=replace(self._place, tags=self._tags(resource)),
         )
+
+
+def _says_missing(error: Exception) -> bool:
+    """Whether an AWS API says that there is no such thing; what is already gone counts as deleted."""
+    code = getattr(error, "error_type", None) or getattr(error, "code", "")
+    return MISSING.search(str(code)) is not None
 
 
 def reason_of(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from moto.cloudformation.parsing import generate_resource_name, get_model_map
 from moto.core.common_models import CloudFormationModel
+from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
 from cortex_cdk.localcloud.resources import REGISTRY, Place, Resource
@@ -30,8 +31,7 @@ class Order:
         name: Its physical name, given or made up.
         properties: Its resolved properties.
         stack_id: The stack that it belongs to.
-        tags: Tags of the stack, for resources of EC2.
-        place: Account and region.
+        place: Account, region and tags of the stack.
     """
 
     logical_id: str
@@ -39,7 +39,6 @@ class Order:
     name: str
     properties: dict[str, Any]
     stack_id: str
-    tags: dict[str, str]
     place: Place
 
     @property
@@ -83,8 +82,9 @@ def create(order: Order) -> Any:
         StackId=order.stack_id,
         ResourceType=order.type,
     )
-    if isinstance(model, TaggedEC2Resource):
-        _tag(model, order)
+    if issubclass(kind, TaggedEC2Resource):
+        backend = ec2_backends[order.place.account][order.place.region]
+        backend.create_tags([model.physical_resource_id], dict(order.place.tags))
     return model
 
 
@@ -139,11 +139,3 @@ def stabilized(model: Any, place: Place) -> bool | str:
 def gone(model: Any, place: Place) -> bool:
     """Whether a deleted resource has left."""
     return model.gone(place) if isinstance(model, Resource) else True
-
-
-def _tag(model: Any, order: Order) -> None:
-    from moto.ec2.models import ec2_backends
-
-    own = {"aws:cloudformation:logical-id": order.logical_id, "aws:cloudformation:stack-id": order.stack_id}
-    backend = ec2_backends[order.place.account][order.place.region]
-    backend.create_tags([model.physical_resource_id], {**order.tags, **own})

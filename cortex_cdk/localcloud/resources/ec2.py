@@ -19,8 +19,8 @@ def backend(place: Place) -> Any:
 
 
 def set_tags(place: Place, resource_id: str, properties: Properties) -> None:
-    """Give a resource the tags of its properties and no others, but for those that AWS adds."""
-    ec2, wanted = backend(place), as_dict(properties.get("Tags"))
+    """Give a resource the tags of its properties and its stack, and no others but for those that AWS adds."""
+    ec2, wanted = backend(place), {**place.tags, **as_dict(properties.get("Tags"))}
     ours = {key: value for key, value in ec2.tags[resource_id].items() if not key.startswith(CONTROLLED_BY_AWS)}
     ec2.delete_tags([resource_id], {key: value for key, value in ours.items() if key not in wanted})
     ec2.create_tags([resource_id], wanted)

@@ -114,7 +114,8 @@ class CapacityProvider(Resource):
     def delete(self, place: Place) -> None:
         """DeleteCapacityProvider."""
         ecs = backend(place)
-        users = [c.name for c in ecs.clusters.values() if self.physical_resource_id in (c.capacity_providers or [])]
+        active = [cluster for cluster in ecs.clusters.values() if cluster.status == "ACTIVE"]
+        users = [cluster.name for cluster in active if self.physical_resource_id in (cluster.capacity_providers or [])]
         if users:
             raise ValueError(f"The capacity provider is in use by the cluster {users[0]}.")
         ecs.delete_capacity_provider(self.physical_resource_id)

@@ -9,7 +9,7 @@ from moto.iam.models import AWSManagedPolicy, iam_backends
 from moto.utilities.utils import get_partition
 
 from cortex_cdk.localcloud.resources.resource import Place, Properties, Resource
-from cortex_cdk.localcloud.resources.tags import as_dict, as_list
+from cortex_cdk.localcloud.resources.tags import as_list
 
 
 def backend(place: Place) -> Any:
@@ -45,9 +45,7 @@ class Role(Resource):
         iam, name = backend(place), self.physical_resource_id
         iam.update_role(name, properties.get("Description", ""), properties.get("MaxSessionDuration", 3600))
         iam.update_assume_role_policy(name, json.dumps(properties["AssumeRolePolicyDocument"]))
-        wanted = as_dict(properties.get("Tags"))
-        iam.untag_role(name, [key for key in iam.get_role(name).tags if key not in wanted])
-        iam.tag_role(name, as_list(properties.get("Tags")))
+        iam.get_role(name).tags = as_list(properties.get("Tags"))
         self._set_policies(properties, place)
 
     def delete(self, place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from moto.core.common_models import CloudFormationModel
@@ -17,15 +17,17 @@ REGISTRY: dict[str, type[Resource]] = {}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a resource is made.
+    """Where a resource is made, and for which stack.
 
     Attributes:
         account: Account id.
         region: Region name.
+        tags: Tags of the stack, and those that CloudFormation itself adds.
     """
 
     account: str
     region: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Resource(CloudFormationModel):
