@@ -1,0 +1,129 @@
+"""What a deployment would do, decided from what is wanted and what is deployed."""
+
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex_cdk.assembly import ApiStackSpec, ClusterResources, provider_resources
+from cortex_cdk.config import load_config
+from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.deploy.plan import CREATE, NOTHING, UPDATE, plan_api, revision_of
+from cortex_cdk.deploy.stack import StackState
+from tests.conftest import ROOT
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-main@sha256:" + "0" * 64
+DIGEST = "d" * 64
+CLUSTER = ClusterResources(
+    cluster="main",
+    vpc_id="vpc-1",
+    ecs_cluster="cortex-main",
+    load_balancer_arn="arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/main/1",
+    load_balancer_full_name="app/main/1",
+    listener_arn="arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/main/1/2",
+    base_url="http://main.example",
+    bucket="bucket",
+    repository="cortex-main",
+    repository_arn="arn:aws:ecr:us-east-1:123456789012:repository/cortex-main",
+    repository_uri="123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-main",
+    image_builder="cortex-main-image-builder",
+    dashboard="cortex-main",
+    log_retention_days=30,
+    providers=provider_resources(Cluster.default("main", "us-east-1")),
+)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_config(ROOT / "examples/iris-classifier").apis[0]
+
+
+def spec_of(api, priority=100):
+    return ApiStackSpec(cluster=CLUSTER, api=api, priority=priority)
+
+
+def deployed_from(plan):
+    return StackState(
+        name=plan.spec.stack_name,
+        id="id",
+        status="CREATE_COMPLETE",
+        reason="",
+        parameters=plan.parameters,
+        outputs={"SpecDigest": plan.spec.digest, "ListenerRulePriority": str(plan.spec.priority)},
+        tags={},
+        updated=datetime.now(timezone.utc),
+    )
+
+
+def plan_of(api, deployed=None, digest=DIGEST, image=IMAGE, desired=None):
+    return plan_api(spec_of(api), project_digest=digest, image=image, deployed=deployed, desired=desired)
+
+
+def change(api, section, **fields):
+    return api.model_copy(update={section: getattr(api, section).model_copy(update=fields)})
+
+
+def test_what_is_not_there_is_created_with_the_first_number_of_replicas(iris):
+    plan = plan_of(change(iris, "autoscaling", init_replicas=3))
+    assert (plan.action, plan.synthesize) == (CREATE, True)
+    assert plan.parameters["InitialReplicas"] == "3"
+
+
+def test_the_same_again_changes_nothing(iris):
+    plan = plan_of(iris, deployed_from(plan_of(iris)), desired=4)
+    assert (plan.action, plan.synthesize) == (NOTHING, False)
+
+
+@pytest.mark.parametrize("changed", [{"digest": "e" * 64}, {"image": IMAGE.replace("0", "1")}])
+def test_new_code_or_dependencies_keep_the_template_and_the_number_of_replicas(iris, changed):
+    before = plan_of(iris)
+    plan = plan_of(iris, deployed_from(before), **changed)
+    assert (plan.action, plan.synthesize) == (UPDATE, False)
+    assert plan.revision != before.revision
+    assert plan.parameters["InitialReplicas"] == ""
+
+
+@pytest.mark.parametrize(
+    ("section", "fields"),
+    [
+        ("autoscaling", {"max_replicas": 50}),
+        ("autoscaling", {"target_replica_concurrency": 3.0}),
+        ("networking", {"endpoint": "/elsewhere"}),
+        ("update_strategy", {"max_surge": 0}),
+    ],
+)
+def test_scaling_networking_and_strategy_keep_the_revision_so_no_replica_restarts(iris, section, fields):
+    before = plan_of(iris)
+    plan = plan_of(change(iris, section, **fields), deployed_from(before))
+    assert (plan.action, plan.synthesize) == (UPDATE, True)
+    assert plan.revision == before.revision
+
+
+@pytest.mark.parametrize(
+    ("section", "fields"),
+    [
+        ("predictor", {"config": {"max_iterations": 1}}),
+        ("predictor", {"env": {"A": "b"}}),
+        ("predictor", {"threads_per_process": 2}),
+        ("compute", {"cpu": 2.0}),
+        ("autoscaling", {"max_replica_concurrency": 7}),
+    ],
+)
+def test_what_reaches_the_replicas_makes_a_new_revision(iris, section, fields):
+    assert plan_of(change(iris, section, **fields)).revision != plan_of(iris).revision
+
+
+@given(desired=st.integers(0, 100))
+def test_percentages_follow_the_number_of_replicas_within_their_bounds(desired):
+    api = load_config(ROOT / "examples/iris-classifier").apis[0]
+    plan = plan_of(api, deployed_from(plan_of(api)), digest="e" * 64, desired=desired)
+    count = min(max(desired, api.autoscaling.min_replicas), api.autoscaling.max_replicas)
+    expected = api.update_strategy.percentages(count)
+    assert plan.parameters["MinimumHealthyPercent"] == str(expected.minimum_healthy)
+    assert plan.parameters["MaximumPercent"] == str(expected.maximum)
+
+
+def test_a_revision_is_the_same_on_every_machine(iris):
+    assert revision_of(iris, DIGEST, IMAGE) == revision_of(iris.model_copy(deep=True), DIGEST, IMAGE)
+    assert len(revision_of(iris, DIGEST, IMAGE)) == 12
