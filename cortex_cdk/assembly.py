@@ -19,13 +19,15 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_pascal
 
 from cortex_cdk import names
+from cortex_cdk.capacity import group_rank, largest, request_in_words, room_in_words
 from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.config.compute import Compute
 from cortex_cdk.config.instance_group import Accelerator
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import ClusterError, DeployError
@@ -43,6 +45,8 @@ class ProviderResource(BaseModel):
         group: The group's name in ``cluster.yaml``.
         capacity_provider: The name of its ECS capacity provider.
         accelerator: What its instances have besides CPUs.
+        instance_types: The types that its instances may have, in order of preference.
+        max_instances: How many instances it may have.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +54,8 @@ class ProviderResource(BaseModel):
     group: str
     capacity_provider: str
     accelerator: Accelerator
+    instance_types: tuple[str, ...]
+    max_instances: int
 
 
 def provider_resources(cluster: Cluster) -> tuple[ProviderResource, ...]:
@@ -59,6 +65,8 @@ def provider_resources(cluster: Cluster) -> tuple[ProviderResource, ...]:
             group=group.name,
             capacity_provider=names.capacity_provider(cluster.name, group.name),
             accelerator=group.accelerator,
+            instance_types=group.instance_types,
+            max_instances=group.max_instances,
         )
         for group in cluster.instance_groups
     )
@@ -120,34 +128,50 @@ class ClusterResources(BaseModel):
                 hint="update the cluster with: cortex cluster configure",
             ) from error
 
-    def provider_for(self, accelerator: Accelerator) -> ProviderResource:
-        """The instance group that runs replicas with that accelerator: the first of its kind.
+    def provider_for(self, compute: Compute) -> ProviderResource:
+        """The instance group that runs replicas with these needs: the first of its kind that has room for them.
 
-        Replicas that need none run on the other kinds only where the cluster has no group of plain instances.
+        Replicas that need no accelerator run on instances with one only where no group of plain instances has room.
 
         Raises:
-            DeployError: The cluster has no such group.
+            DeployError: No group has instances with that accelerator, or none of them has room.
         """
-        for provider in self.providers:
-            if provider.accelerator == accelerator:
-                return provider
-        if accelerator == "none":
-            return self.providers[0]
+        accelerator = compute.accelerator
+        ranks = {provider: group_rank(compute, provider.instance_types) for provider in self._candidates(accelerator)}
+        fitting = [provider for provider, rank in ranks.items() if rank]
+        if fitting:
+            own_kind = [provider for provider in fitting if provider.accelerator == accelerator]
+            return max(own_kind or fitting, key=ranks.__getitem__)
+        if not ranks:
+            raise DeployError(
+                f"cluster {self.cluster} has no instance group for compute.{accelerator}",
+                hint=f"add a group of {accelerator} instances to cluster.yaml and run: cortex cluster configure",
+            )
         raise DeployError(
-            f"cluster {self.cluster} has no instance group for compute.{accelerator}",
-            hint=f"add a group of {accelerator} instances to cluster.yaml and run: cortex cluster configure",
+            f"no instance of cluster {self.cluster} has room for a replica that asks for {request_in_words(compute)}: "
+            f"the largest is {room_in_words(largest(compute, (name for p in ranks for name in p.instance_types)))}",
+            hint="ask for less in compute, or add a group of larger instances to cluster.yaml "
+            "and run: cortex cluster configure",
         )
+
+    def _candidates(self, accelerator: Accelerator) -> list[ProviderResource]:
+        return [provider for provider in self.providers if accelerator in ("none", provider.accelerator)]
+
+
+# Deployed APIs stay up to date while their cluster grows and shrinks.
+_COUNTS_OF_INSTANCES = {"cluster": {"providers": {"__all__": {"max_instances"}}}}
 
 
 class _StackSpec(BaseModel):
     """All that a template is made from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _in_no_template: ClassVar[dict[str, Any]] = {}
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change when the template may change, and with every change of ``stacks``."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        content = json.dumps(self.model_dump(mode="json", exclude=self._in_no_template), sort_keys=True)
         return hashlib.sha256(f"{_stacks_digest()}{content}".encode()).hexdigest()[:16]
 
 
@@ -170,6 +194,7 @@ class ApiStackSpec(_StackSpec):
         priority: The priority of its listener rule, 1 to 50000.
     """
 
+    _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
     kind: Literal["api"] = "api"
     cluster: ClusterResources
     api: RealtimeApi
@@ -185,10 +210,9 @@ class ApiStackSpec(_StackSpec):
         """The instance group that runs the replicas.
 
         Raises:
-            DeployError: The cluster has none with the accelerator that they ask for.
+            DeployError: None has room for what they ask for.
         """
-        compute = self.api.compute
-        return self.cluster.provider_for("gpu" if compute.gpu else "inf" if compute.inf else "none")
+        return self.cluster.provider_for(self.api.compute)
 
 
 class SplitterStackSpec(_StackSpec):
@@ -199,6 +223,7 @@ class SplitterStackSpec(_StackSpec):
         target_groups: ARN of the target group of each API in the splitter, by the API's name.
     """
 
+    _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
     kind: Literal["splitter"] = "splitter"
     cluster: ClusterResources
     splitter: TrafficSplitter

@@ -7,9 +7,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from cortex_cdk.config.instance_group import Accelerator
 from cortex_cdk.config.quantities import Cpu, Memory
 from cortex_cdk.config.section import Conflict, Section, Shown, Whole
 
+# Reserved where mem is not set: enough to place replicas sensibly, and no limit.
+DEFAULT_RESERVATION_MIB = 512
 NEURON_CORES_PER_CHIP = 4  # Inferentia 1 (inf1): four NeuronCores each.
 
 
@@ -32,6 +35,11 @@ class Compute(Section):
     inf: Annotated[Whole, Field(ge=0, le=1)] = Field(0, description="AWS Inferentia chips of a replica.")
 
     @property
+    def accelerator(self) -> Accelerator:
+        """What instances must have besides CPUs."""
+        return "gpu" if self.gpu else "inf" if self.inf else "none"
+
+    @property
     def cpu_units(self) -> int:
         """CPU in units of ECS (1024 = 1 virtual CPU), rounded up."""
         return -(-round(self.cpu * 1000) * 1024 // 1000)
@@ -40,6 +48,11 @@ class Compute(Section):
     def memory_mib(self) -> int | None:
         """Memory limit in MiB, rounded up; None without a limit."""
         return None if self.mem is None else -(-self.mem // 2**20)
+
+    @property
+    def reserved_mib(self) -> int:
+        """Memory in MiB that ECS sets aside for a replica: its limit, or a soft reservation without one."""
+        return self.memory_mib or DEFAULT_RESERVATION_MIB
 
     def rules(self) -> Iterator[Conflict]:
         if self.gpu and self.inf:

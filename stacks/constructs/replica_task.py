@@ -20,8 +20,6 @@ from stacks.constructs.permissions import acknowledge, allow
 CONTAINER = "api"
 PORT = 8888
 STOP_TIMEOUT_S = 60
-# Reserved where compute.mem is not set: enough to place replicas sensibly, and no limit.
-SOFT_MEMORY_MIB = 512
 # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
 SHARED_MEMORY_MIB = 1024
 OPEN_FILES = 65_536
@@ -75,7 +73,7 @@ class ReplicaTask(Construct):
             command=["cortex-serve"],
             cpu=api.compute.cpu_units,
             memory_limit_mib=api.compute.memory_mib,
-            memory_reservation_mib=None if api.compute.memory_mib else SOFT_MEMORY_MIB,
+            memory_reservation_mib=None if api.compute.memory_mib else api.compute.reserved_mib,
             gpu_count=api.compute.gpu or None,
             environment=environment,
             # A host port of 0 lets many replicas share an instance.
