@@ -10,7 +10,7 @@ import signal
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
@@ -113,16 +113,10 @@ def _info(settings: Settings, notice: str | None) -> DaemonInfo:
         pid=os.getpid(),
         control_port=settings.control_port,
         http_port=settings.http_port,
-        version=_version(),
+        version=version("cortex-cdk"),
         state=str(settings.state.resolve()),
         notice=notice,
     )
-
-
-def _version() -> str:
-    with suppress(PackageNotFoundError):
-        return version("cortex-cdk")
-    return "not installed"
 
 
 def _stop_on_signals() -> None:

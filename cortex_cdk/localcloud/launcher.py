@@ -44,12 +44,24 @@ def ensure_running(settings: Settings) -> Endpoint:
     found = _running(settings.state)
     if found:
         return found.endpoint
+    _make_folder(settings.state)
     with waiting_lock(settings.state / LAUNCH_LOCK):
         found = _running(settings.state)
         if found:
             return found.endpoint
         child = None if is_alive(settings.state) else _start(settings)
         return _wait_until_up(settings, child).endpoint
+
+
+def _make_folder(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (state / LAUNCH_LOCK).touch()
+    except OSError as error:
+        raise LocalCloudError(
+            f"The local cloud cannot keep its state in {state}: {error.strerror}.",
+            hint="Set CORTEX_HOME to a folder that you may write to.",
+        ) from error
 
 
 def stop(settings: Settings) -> bool:

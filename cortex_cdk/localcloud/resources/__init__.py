@@ -14,7 +14,21 @@ that a stack of ours needs. To add one:
 5. Add a template to ``tests/local/test_resources.py`` that creates, changes and deletes it, and read it back
    with boto3: that is what users' tools see.
 
-A class keeps identifiers only: its objects are part of the stored state (``durability``).
+A class keeps identifiers only: its objects are part of the stored state (``durability``). The smallest one::
+
+    class RouteTable(Resource):
+        type = "AWS::EC2::RouteTable"
+
+        @classmethod
+        def create(cls, name: str, properties: Properties, place: Place) -> Resource:
+            table = backend(place).create_route_table(properties["VpcId"])
+            return cls(table.id, {"RouteTableId": table.id})
+
+        def update(self, properties: Properties, place: Place) -> None:
+            set_tags(place, self.physical_resource_id, properties)
+
+        def delete(self, place: Place) -> None:
+            backend(place).delete_route_table(self.physical_resource_id)
 """
 
 from __future__ import annotations
