@@ -110,8 +110,15 @@ class Application:
         if exchange.streaming:
             return self._streamed(body, exchange, status)
         if path not in ("/healthz", "/readyz"):
-            self._telemetry.finished(exchange, status)
+            self._finished(exchange, status)
         return body
+
+    def _finished(self, exchange: Exchange, status: int) -> None:
+        self._telemetry.finished(exchange, status)
+        own = self._spec.endpoint
+        if exchange.path != own and not exchange.path.startswith(f"{own}/"):
+            # Another rule of the load balancer sent it here: that of a traffic splitter.
+            self._telemetry.counters.count("Forwarded")
 
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange, status: int) -> Iterator[bytes]:
         """A streamed body; an error in the middle can only be logged, and cuts the connection."""
@@ -123,7 +130,7 @@ class Application:
             status = 500
             raise
         finally:
-            self._telemetry.finished(exchange, status)
+            self._finished(exchange, status)
             current.request_id = None
 
     def serve(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:

@@ -28,6 +28,16 @@ class Task(Protocol):
         """Do it."""
 
 
+class Runner(Protocol):
+    """Who runs the server's loop, and decides which thread answers."""
+
+    def put(self, task: Task) -> None:
+        """Have a task done by the predictor's threads."""
+
+    def measured(self, seconds: float) -> None:
+        """An answer took that long."""
+
+
 class Verdict(enum.Enum):
     """What became of a request when it arrived."""
 
@@ -69,6 +79,16 @@ class Lane:
         """Queue a task."""
         self._tasks.put(task)
 
+    def take(self) -> Task | None:
+        """A queued task; None if none waits."""
+        try:
+            task = self._tasks.get_nowait()
+        except queue.Empty:
+            return None
+        if task is None:  # the end, which is for a thread of the lane
+            self._tasks.put(None)
+        return task
+
     def finish(self, timeout: float) -> None:
         """Work off what is queued and end the threads, waiting for at most ``timeout`` seconds."""
         for _ in self._threads:
@@ -81,7 +101,7 @@ class Lane:
         while (task := self._tasks.get()) is not None:
             try:
                 task.service()
-            except Exception:
+            except BaseException:  # a thread less would be capacity less
                 logger.exception("unexpected error while serving")
 
 
@@ -111,17 +131,18 @@ class _Admitted:
     def service(self) -> None:
         """Answer it, unless its time was up before."""
         if self._claim():
+            start = time.perf_counter()
             try:
                 self._channel.service()
             finally:
-                self._dispatcher.leave()
+                self._dispatcher.leave(time.perf_counter() - start)
 
     def expire(self) -> None:
         """Its time is up: if it still waits, it is refused without costing the predictor anything."""
         if self._claim():
             self._channel.requests[0].ticket.verdict = Verdict.EXPIRED
             self._dispatcher.control.put(self._channel)
-            self._dispatcher.leave()
+            self._dispatcher.leave(None)
 
     def _claim(self) -> bool:
         try:
@@ -146,6 +167,8 @@ class Dispatcher:
         self._limit = limit
         self._lock = threading.Lock()
         self._deadlines = Deadlines()
+        self._runner: Runner
+        self.after: Callable[[Task], None]
         self.predict = Lane("predict", threads)
         self.control = Lane("control", 1)
 
@@ -162,12 +185,19 @@ class Dispatcher:
         admitted = _Admitted(channel, self)
         if deadline is not None:
             self._deadlines.at(deadline, admitted.expire)
-        self.predict.put(admitted)
+        self._runner.put(admitted)
 
-    def leave(self) -> None:
-        """An admitted request has been answered."""
+    def lead(self, runner: Runner) -> None:
+        """Give requests to whoever runs the loop from here on."""
+        self._runner = runner
+        self.after = runner.put
+
+    def leave(self, seconds: float | None) -> None:
+        """An admitted request has been answered in so many seconds, or (None) refused after all."""
         with self._lock:
             self._slot.in_flight -= 1
+        if seconds is not None:
+            self._runner.measured(seconds)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> None:
         """Nothing: lanes are finished by the worker, which knows its deadline (called by waitress)."""

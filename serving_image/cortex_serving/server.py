@@ -1,4 +1,4 @@
-"""waitress, set up for a worker: our dispatcher, our error bodies, a loop that can drain."""
+"""waitress, set up for a worker: our dispatcher, our error bodies, the changes of ``http``, a loop that can drain."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ import time
 from typing import Any
 
 import orjson
-from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
 
 from cortex_serving.board import Board, State
+from cortex_serving.dispatcher import Dispatcher
 from cortex_serving.handover import Inbox, Neighbours
+from cortex_serving.http.bodies import LargeReceives
+from cortex_serving.http.direct import BufferedWrites, DirectWrites
+from cortex_serving.http.environment import CopiedEnvironment
+from cortex_serving.http.epoll import EpollLoop, EpollMap, Poll2Loop, available
+from cortex_serving.http.leader import Leader, MainThreadOnly
+from cortex_serving.http.reply import TemplateReply, replaying
+from cortex_serving.http.request import SpoolingTableParser, TableParser
 
 # Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
 # balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
@@ -37,18 +45,21 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body)
 
 
-class ServingTask(WSGITask):  # type: ignore[misc]
-    """A request: tells the application about its admission, and a draining replica's clients to go elsewhere."""
+class ServingTask:
+    """Mixin for tasks: tells the application about a request's admission, and a draining replica's clients to go."""
+
+    channel: Any
+    request: Any
 
     def start(self) -> None:
         """Begin the response."""
-        super().start()
+        super().start()  # type: ignore[misc]
         if self.channel.server.draining and len(self.channel.requests) == 1:
-            self.set_close_on_finish()
+            self.set_close_on_finish()  # type: ignore[attr-defined]
 
     def get_environment(self) -> Any:
         """The WSGI environment, with the request's ticket."""
-        environ = super().get_environment()
+        environ = super().get_environment()  # type: ignore[misc]
         environ["cortex.ticket"] = self.request.ticket
         return environ
 
@@ -56,26 +67,37 @@ class ServingTask(WSGITask):  # type: ignore[misc]
 class ServingChannel(HTTPChannel):  # type: ignore[misc]
     """A connection."""
 
-    task_class = ServingTask
     error_task_class = JsonErrorTask
+    wsgi_constants: dict[str, Any] | None = None
     receiving = False  # whether a request has come in part
     hops = 0  # how often it was passed on with the request that is about to begin
 
     def received(self, data: bytes) -> bool:
         """Take bytes of a request, or pass the connection on before its request begins."""
-        if (
-            self.server.neighbours is not None
-            and self.request is None
-            and not self.requests
-            and data[:5] == b"POST "
-            and self.server.neighbours.pass_on(self.socket, data, self.hops)
-        ):
+        neighbours = self.server.neighbours
+        if neighbours is None:
+            return bool(super().received(data))
+        begins = self.request is None and not self.requests and data[:5] == b"POST "
+        if begins and neighbours.pass_on(self.socket, data, self.hops):
             self.handle_close()
             return True
         self.hops = 0
         taken = bool(super().received(data))
         self._note_receiving(self.request is not None)
         return taken
+
+    def service(self) -> None:
+        """Answer a request."""
+        super().service()
+        if self.server.loop.unsettled(self):
+            self.server.attend(self)
+
+    def write_soon(self, data: Any) -> int:
+        """Send data, or have it sent when the socket takes it; returns its length."""
+        written: int = super().write_soon(data)
+        if self.total_outbufs_len and self.server.loop.unsettled(self):
+            self.server.attend(self)
+        return written
 
     def del_channel(self, map: Any = None) -> None:
         """Forget the connection (called by waitress when it is closed)."""
@@ -89,6 +111,22 @@ class ServingChannel(HTTPChannel):  # type: ignore[misc]
             self.server.slot.receiving += 1 if receiving else -1
 
 
+def make_channel_class(changes: frozenset[str]) -> type[ServingChannel]:
+    """The class of connections with these changes."""
+    tasks: list[type] = [ServingTask, WSGITask]
+    if "environment" in changes:
+        tasks.insert(1, CopiedEnvironment)
+    if "reply" in changes:
+        tasks.insert(0, TemplateReply)
+    parser = HTTPRequestParser
+    if "request" in changes:
+        parser = TableParser if "bodies" in changes else SpoolingTableParser
+    channels: list[type] = [DirectWrites if "direct" in changes else BufferedWrites, ServingChannel]
+    if "bodies" in changes and "request" in changes:
+        channels.insert(0, LargeReceives)
+    return type("Channel", tuple(channels), {"task_class": type("Task", tuple(tasks), {}), "parser_class": parser})
+
+
 class ServingServer(TcpWSGIServer):  # type: ignore[misc]
     """The server of one worker, on the socket that all workers of the replica share.
 
@@ -99,26 +137,31 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         board: The replica's shared memory.
         worker: Number of this worker.
         max_body_bytes: Longest body that is taken; above it the answer is 413.
+        changes: Changes of ``http`` to use.
     """
-
-    channel_class = ServingChannel
 
     def __init__(
         self,
         application: Any,
         listener: socket.socket,
-        dispatcher: Any,
+        dispatcher: Dispatcher,
         *,
         board: Board,
         worker: int,
         max_body_bytes: int,
+        changes: frozenset[str],
     ) -> None:
         self.draining = False
         self.neighbours: Neighbours | None = None
+        self.slot = board.slot(worker)
+        self.channel_class = make_channel_class(changes)
+        self.plain_application = application
         self._board = board
         self._worker = worker
-        self.slot = board.slot(worker)
         self._stopping = threading.Event()
+        self._epoll = "epoll" in changes and available
+        sockets: Any = EpollMap() if self._epoll else {}
+        self.loop: EpollLoop | Poll2Loop = EpollLoop(sockets) if self._epoll else Poll2Loop(sockets)
         adjustments = Adjustments(
             sockets=[listener],
             ident=None,
@@ -131,14 +174,27 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         )
         info = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
-            application, {}, True, listener, dispatcher=dispatcher, adj=adjustments, sockinfo=info, bind_socket=False
+            replaying(application),
+            sockets,
+            True,
+            listener,
+            dispatcher=dispatcher,
+            adj=adjustments,
+            sockinfo=info,
+            bind_socket=False,
         )
+        leads = "leader" in changes and self._epoll
+        lane = dispatcher.predict
+        self.runner = Leader(self.loop.turn, self.wake, lane) if leads else MainThreadOnly(self.loop.turn, lane)
+        dispatcher.lead(self.runner)
 
     def readable(self) -> bool:
         """Whether to accept connections: not while this worker is not ready but another one is."""
         return bool(super().readable()) and self._may_accept()
 
     def _may_accept(self) -> bool:
+        if self._board.workers == 1:
+            return True
         states = [slot.state for slot in self._board.slots()]
         return states[self._worker] is State.READY or State.READY not in states
 
@@ -149,14 +205,17 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
 
     def adopt(self, connection: socket.socket, address: Any, data: bytes, hops: int) -> None:
         """Go on with a connection that another worker passed on."""
-        channel = self.channel_class(self, connection, address, self.adj, map=self._map)
+        channel: Any = self.channel_class(self, connection, address, self.adj, map=self._map)
         channel.hops = hops
         channel.received(data)
 
     def serve(self) -> None:
-        """Serve until ``stop``, then until the requests that have arrived are answered."""
-        while not self._stopping.is_set():
-            wasyncore.poll2(1, self._map)
+        """Serve until ``stop``; the listening socket is closed then."""
+        self.runner.run(
+            self._stopping.is_set,
+            lambda: self.slot.state is State.READY,
+            lambda: self.loop.attend(self),  # whether to accept depends on other workers, and connections time out
+        )
         self.accepting = False
         self.del_channel()
         self.socket.close()
@@ -164,16 +223,33 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
     def finish(self, deadline: float) -> None:
         """Answer what has been received, until ``deadline`` (``time.monotonic``)."""
         while self._busy() and time.monotonic() < deadline:
-            wasyncore.poll2(0.05, self._map)
+            self.loop.turn(0.05)
 
     def stop(self) -> None:
         """Make ``serve`` return."""
         self._stopping.set()
-        self.pull_trigger()
+        self.wake()
 
     def wake(self) -> None:
-        """Make the loop look again at whether to accept connections."""
-        self.pull_trigger()
+        """End a wait in the loop."""
+        self.trigger.pull_trigger()
+
+    def attend(self, connection: Any) -> None:
+        """Have the loop look at what a connection wants now."""
+        self.loop.attend(connection)
+        self.wake()
+
+    def pull_trigger(self) -> None:
+        """waitress's wake-up after every response; with epoll, connections say themselves when they need it."""
+        if not self._epoll:
+            super().pull_trigger()
+
+    def maintenance(self, now: float) -> None:
+        """Close connections that have been idle for too long (called by waitress)."""
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            if channel.will_close:
+                self.loop.attend(channel)
 
     def _busy(self) -> bool:
         return any(

@@ -248,14 +248,16 @@ class Supervisor:
 
     def _measure(self) -> None:
         """Publish the requests in flight, zero too: without it an idle API would never scale in (aws.md 4)."""
-        api = self._settings.spec.name
+        settings = self._settings
+        # An account may hold several clusters that have an API of this name; each scales by its own load.
+        dimensions = {**({"Cluster": settings.cluster} if settings.cluster else {}), "Api": settings.spec.name}
         samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
         while True:
             time.sleep(1.0)
             samples.append(self._board.in_flight())
             if len(samples) >= REPORT_SECONDS and self._board.state is State.READY:
                 average = sum(samples) / len(samples)
-                self._pipeline.lines([emf_line({"Api": api}, [Metric("InFlight", average, "Count", 1)])])
+                self._pipeline.lines([emf_line(dimensions, [Metric("InFlight", average, "Count", 1)])])
                 samples.clear()
 
     def _end_workers(self) -> None:

@@ -25,6 +25,7 @@ from cortex_serving.board import Board, Slot, State
 from cortex_serving.build import build, warm_up
 from cortex_serving.dispatcher import Dispatcher, Job, Lane
 from cortex_serving.handover import Neighbours
+from cortex_serving.http import chosen
 from cortex_serving.logs.capture import LineWriter, install
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictor import summary, user_traceback
@@ -59,6 +60,7 @@ class Worker:
             board=board,
             worker=birth.index,
             max_body_bytes=spec.predictor.max_body_bytes,
+            changes=chosen(os.environ.get("CORTEX_HTTP")),
         )
         if birth.workers > 1:
             outboxes = [socket.socket(fileno=descriptor) for descriptor in birth.outboxes]
@@ -101,7 +103,7 @@ class Worker:
                 self._revision,
                 project,
                 counters=self._telemetry.counters,
-                after=self._dispatcher.predict.put,
+                after=self._dispatcher.after,
                 batch_failed=self._application.batch_failed,
             )
             self._slot.state = State.WARMING

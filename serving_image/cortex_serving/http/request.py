@@ -1,0 +1,146 @@
+"""Request headers, read with tables.
+
+The fast path takes a header block that came whole, and has: a first line that waitress's own expression accepts,
+HTTP/1.0 or 1.1, header lines that each match waitress's own expression, no name twice, no underscore in a name, no
+``Transfer-Encoding``, no ``Expect``, and at most one plain decimal ``Content-Length``. Everything else, every error
+included, goes to the stock parser from the start; nothing is committed before the block is understood completely.
+
+Clients and load balancers send the same lines again and again, so lines that were accepted once are kept in a table of
+bounded size; what is in it came through the same expression as everything else.
+"""
+
+from __future__ import annotations
+
+from waitress.buffers import OverflowableBuffer
+from waitress.parser import HTTPRequestParser, ParsingError, crack_first_line, split_uri
+from waitress.receiver import FixedStreamReceiver
+from waitress.rfc7230 import HEADER_FIELD_RE
+
+from cortex_serving.http.bodies import IN_MEMORY, MemoryBody
+
+_MAX_LINES = 2048
+_MAX_LINE_BYTES = 256
+_UNUSUAL = frozenset({"TRANSFER_ENCODING", "EXPECT"})
+_BARE = (b"\r", b"\n")
+
+Line = tuple[str, str, str]
+"""Name as waitress keeps it, name in the WSGI environment, value."""
+FirstLine = tuple[str, str, str, tuple[str, str, str, str, str]]
+"""Method, URI, version, and the URI's parts."""
+
+_lines: dict[bytes, Line] = {}
+_first_lines: dict[bytes, FirstLine] = {}
+
+
+def _parse_line(line: bytes) -> Line | None:
+    """One header line, by waitress's own rules; None if it is unusual in any way."""
+    match = HEADER_FIELD_RE.match(line)
+    if match is None or b"\n" in line or b"\r" in line or not line.isascii():
+        return None
+    name, value = match.group("name", "value")
+    if b"_" in name:
+        return None
+    key = name.upper().replace(b"-", b"_").decode("latin-1")
+    if key in _UNUSUAL:
+        return None
+    parsed = (key, key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}", value.strip(b" \t").decode())
+    if len(_lines) < _MAX_LINES and len(line) <= _MAX_LINE_BYTES:
+        _lines[line] = parsed
+    return parsed
+
+
+def _parse_first_line(line: bytes) -> FirstLine | None:
+    """The first line, by waitress's own rules; None if it is unusual in any way."""
+    stripped = line.rstrip()
+    if stripped != line or b"\n" in line or b"\r" in line or not line.isascii():
+        return None
+    try:
+        command, uri, version = crack_first_line(line)
+        if version not in (b"1.1", b"1.0"):
+            return None
+        parts = split_uri(uri)
+    except (ParsingError, ValueError):
+        return None
+    parsed = (command.decode(), uri.decode(), version.decode(), parts)
+    if len(_first_lines) < _MAX_LINES and len(line) <= _MAX_LINE_BYTES:
+        _first_lines[line] = parsed
+    return parsed
+
+
+class TableParser(HTTPRequestParser):  # type: ignore[misc]
+    """waitress's parser with a fast path for ordinary requests.
+
+    Attributes:
+        wsgi_headers: The headers under their names in the WSGI environment; None after the stock path.
+    """
+
+    wsgi_headers: dict[str, str] | None = None
+    memory_bodies = True
+
+    def received(self, data: bytes) -> int:
+        """Take data; returns how much of it belongs to this request."""
+        if self.body_rcv is None and not self.header_plus and not self.completed:
+            end = data.find(b"\r\n\r\n")
+            if 0 < end < self.adj.max_request_header_size - 4 and self._understood(data[:end]):
+                return self._begin_body(data, end + 4)
+        consumed: int = super().received(data)
+        return consumed
+
+    def _understood(self, block: bytes) -> bool:
+        """Take the header block if there is nothing unusual about it; else leave everything as it was."""
+        first, *rest = block.split(b"\r\n")
+        parsed_first = _first_lines.get(first) or _parse_first_line(first)
+        if parsed_first is None:
+            return False
+        headers: dict[str, str] = {}
+        wsgi: dict[str, str] = {}
+        for line in rest:
+            parsed = _lines.get(line) or _parse_line(line)
+            if parsed is None:
+                return False
+            key, wsgi_key, value = parsed
+            headers[key] = wsgi[wsgi_key] = value
+        if len(headers) != len(rest):
+            return False  # a name came twice
+        length = headers.get("CONTENT_LENGTH", "0")
+        if not (length.isdigit() and len(length) < 16) or int(length) >= self.adj.max_request_body_size:
+            return False
+        self._take(parsed_first, headers, int(length))
+        self.wsgi_headers = wsgi
+        return True
+
+    def _take(self, first: FirstLine, headers: dict[str, str], length: int) -> None:
+        command, uri, version, (scheme, netloc, path, query, fragment) = first
+        self.headers = headers
+        self.command, self.request_uri, self.version = command, uri, version
+        self.proxy_scheme, self.proxy_netloc = scheme, netloc
+        self.path, self.query, self.fragment = path, query, fragment
+        self.url_scheme = self.adj.url_scheme
+        connection = headers.get("CONNECTION", "").lower()
+        self.connection_close = connection != "keep-alive" if version == "1.0" else connection == "close"
+        self.content_length = length
+        self.headers_finished = True
+
+    def _begin_body(self, data: bytes, start: int) -> int:
+        """Go on to the body, which often came with the header."""
+        self.header_bytes_received = start
+        length = self.content_length
+        if not length:
+            self.completed = True
+            return start
+        if not self.memory_bodies or length > IN_MEMORY:
+            self.body_rcv = FixedStreamReceiver(length, OverflowableBuffer(self.adj.inbuf_overflow))
+            return start
+        self.body_rcv = MemoryBody(length)
+        if start == len(data):
+            return start
+        taken: int = self.body_rcv.received(data[start:])
+        self.body_bytes_received = taken
+        self.completed = self.body_rcv.completed
+        return start + taken
+
+
+class SpoolingTableParser(TableParser):
+    """The fast headers, with bodies the stock way."""
+
+    memory_bodies = False
