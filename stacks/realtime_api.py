@@ -61,7 +61,7 @@ class RealtimeApiStack(CortexStack):
         service = self._service(spec, vpc, task, target_group)
         # ECS refuses a target group that no rule leads to; a replica needs its image and its log from its first second.
         service.node.add_dependency(rule, task.execution_role, log_group, alarms)
-        scale_with_load(service, api, target_group)
+        scale_with_load(service, cluster.cluster, api, target_group)
         self._outputs(spec, service, target_group)
 
     def _text(self, name: str, description: str) -> str:

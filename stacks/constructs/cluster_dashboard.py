@@ -24,7 +24,7 @@ class ClusterDashboard(Construct):
         self.name = names.dashboard(cluster)
         ecs_cluster = names.ecs_cluster(cluster)
         balancer = f'{{AWS/ApplicationELB,LoadBalancer,TargetGroup}} LoadBalancer="{load_balancer}"'
-        in_flight = f'{{{names.METRIC_NAMESPACE},Api}} MetricName="InFlight"'
+        in_flight = f'{{{names.METRIC_NAMESPACE},Api,Cluster}} MetricName="InFlight" Cluster="{cluster}"'
         capacity = f'{{AWS/ECS/ManagedScaling,CapacityProviderName,ClusterName}} ClusterName="{ecs_cluster}"'
         dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.name)
         dashboard.add_widgets(

@@ -16,7 +16,9 @@ from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
 
 
-def scale_with_load(service: ecs.Ec2Service, api: RealtimeApi, target_group: elb.ApplicationTargetGroup) -> None:
+def scale_with_load(
+    service: ecs.Ec2Service, cluster: str, api: RealtimeApi, target_group: elb.ApplicationTargetGroup
+) -> None:
     """Add the scalable target and its policies to a service."""
     scaling = api.autoscaling
     scale_in_cooldown = cdk.Duration.seconds(round(scaling.downscale_stabilization_period))
@@ -32,19 +34,19 @@ def scale_with_load(service: ecs.Ec2Service, api: RealtimeApi, target_group: elb
     )
     target.scale_to_track_custom_metric(
         "RequestsInFlight",
-        metric=in_flight(api.name),
+        metric=in_flight(cluster, api.name),
         target_value=scaling.target_replica_concurrency,
         scale_in_cooldown=scale_in_cooldown,
         scale_out_cooldown=scale_out_cooldown,
     )
 
 
-def in_flight(api: str) -> cloudwatch.Metric:
+def in_flight(cluster: str, api: str) -> cloudwatch.Metric:
     """Requests in flight per replica, on average over a minute."""
     return cloudwatch.Metric(
         namespace=names.METRIC_NAMESPACE,
         metric_name="InFlight",
-        dimensions_map={"Api": api},
+        dimensions_map={"Cluster": cluster, "Api": api},
         statistic=cloudwatch.Stats.AVERAGE,
         period=cdk.Duration.minutes(1),
     )

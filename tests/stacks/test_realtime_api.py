@@ -306,7 +306,11 @@ def test_scaling_follows_requests_per_second_and_requests_in_flight(synthesized:
                 "CustomizedMetricSpecification": {
                     "Namespace": "Cortex",
                     "MetricName": "InFlight",
-                    "Dimensions": [{"Name": "Api", "Value": "scaled"}],
+                    # With the cluster: an account may hold another one with an API of this name.
+                    "Dimensions": [
+                        {"Name": "Api", "Value": "scaled"},
+                        {"Name": "Cluster", "Value": api_spec("scaled").cluster.cluster},
+                    ],
                     # Average: requests in flight per replica, since each publishes its own.
                     "Statistic": "Average",
                 },
