@@ -16,31 +16,55 @@ HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
 
 def print_json(value: Any) -> None:
     """Write one JSON document to stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """A JSON document for people and programs."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Write rows of the same columns, aligned; ``HIDDEN_WHEN_ZERO`` columns go when all of them are zero."""
+    """Write rows of the same columns to stdout, aligned (see ``table``)."""
+    click.echo(table(rows))
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of the same columns, aligned; ``HIDDEN_WHEN_ZERO`` columns go when all of them are zero.
+
+    Args:
+        rows: At least one; values by column.
+    """
     columns = [
         column
         for column in rows[0]
         if column not in HIDDEN_WHEN_ZERO or any(row[column] not in ("0", "-") for row in rows)
     ]
     widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
-    click.secho("   ".join(column.ljust(widths[column]) for column in columns).rstrip(), bold=True)
-    for row in rows:
-        click.echo("   ".join(row[column].ljust(widths[column]) for column in columns).rstrip())
+    header = click.style("   ".join(column.ljust(widths[column]) for column in columns).rstrip(), bold=True)
+    lines = ["   ".join(row[column].ljust(widths[column]) for column in columns).rstrip() for row in rows]
+    return "\n".join([header, *lines])
 
 
-def age(moment: datetime) -> str:
-    """How long ago: ``27s``, ``5m``, ``3h``, from 48 hours on ``2d``."""
-    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
+def age(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago: ``27s``, ``5m``, ``3h``, from 48 hours on ``2d``.
+
+    Args:
+        now: Where to look back from; None takes the clock.
+    """
+    seconds = max(0, int(((now or datetime.now(timezone.utc)) - moment).total_seconds()))
     if seconds < 60:
         return f"{seconds}s"
     if seconds < 3600:
         return f"{seconds // 60}m"
     hours = seconds // 3600
     return f"{hours}h" if hours < 48 else f"{hours // 24}d"
+
+
+def latency(seconds: float) -> str:
+    """Three digits in the unit that fits: ``3.14 ms``, ``24.1 ms``, ``1.25 s``."""
+    # 999.6 ms would be rounded to 1e+03 ms.
+    return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{seconds * 1000:.3g} ms"
 
 
 def interactive() -> bool:

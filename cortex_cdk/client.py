@@ -28,6 +28,8 @@ from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Prediction, predict
+from cortex_cdk.project import collect
+from cortex_cdk.report import Report, Reporter
 from cortex_cdk.services import describe_service
 from cortex_cdk.status import UPDATING, ApiStatus, get_api, list_apis
 
@@ -63,6 +65,10 @@ class Client:
         """
         return read_cluster(self.cloud, self.environment)
 
+    @cached_property
+    def _reporter(self) -> Reporter:
+        return Reporter(self.cloud, self.cluster)
+
     def deploy(self, config: Config | Path | str, *, force: bool = False) -> list[Applied]:
         """Deploy a configuration.
 
@@ -75,9 +81,10 @@ class Client:
             CortexError: Nothing was changed; the message says why. What fails later is in the results.
         """
         loaded = config if isinstance(config, Config) else load_config(Path(config))
+        project = collect(loaded.project_root, loaded.path)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self.__dict__["cluster"] = cluster
-        return Deployer(self.cloud, cluster, self._progress, Options(force=force)).deploy(loaded)
+        return Deployer(self.cloud, cluster, self._progress, Options(force=force)).deploy(loaded, project)
 
     def put_cluster(self, cluster: Cluster) -> bool:
         """Make the environment's cluster, or change it. Returns whether anything was changed."""
@@ -109,6 +116,18 @@ class Client:
             if time.monotonic() > deadline or all(api.status != UPDATING for api in apis):
                 return apis
             time.sleep(SETTLING_POLL_SECONDS)
+
+    def report(self, name: str) -> Report:
+        """All about one API or splitter: status, traffic, predictions, scaling.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+        """
+        return self._reporter.one(name)
+
+    def reports(self) -> Sequence[Report]:
+        """Status and traffic of everything that is deployed."""
+        return self._reporter.all()
 
     def logs(
         self, name: str, *, following: bool = False, since: datetime | None = None, tail: int | None = None

@@ -13,14 +13,19 @@ from cortex_cdk.errors import CloudError, CortexError
 if TYPE_CHECKING:
     import boto3
     from botocore.exceptions import ClientError
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_sts import STSClient
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 INVALID = frozenset(
@@ -45,9 +50,18 @@ class Cloud:
 
     @classmethod
     def with_profile(cls, region: str, profile: str | None, endpoint_url: str | None) -> Cloud:
-        """A door to AWS with a profile, or with the default credential chain where it is None."""
+        """A door to AWS with a profile, or with the default credential chain where it is None.
+
+        Raises:
+            CloudError: The endpoint URL is none.
+        """
         import boto3
 
+        if endpoint_url and not endpoint_url.startswith(("http://", "https://")):
+            raise CloudError(
+                f"the endpoint URL {endpoint_url!r} is not a URL",
+                hint="give one that starts with http:// or https://: cortex env configure NAME --endpoint-url URL",
+            )
         return cls(boto3.Session(profile_name=profile, region_name=region), endpoint_url)
 
     @classmethod
@@ -77,6 +91,30 @@ class Cloud:
         return client
 
     @cached_property
+    def autoscaling(self) -> AutoScalingClient:
+        """EC2 Auto Scaling: the instances of the instance groups."""
+        client: AutoScalingClient = self._client("autoscaling")
+        return client
+
+    @cached_property
+    def ec2(self) -> EC2Client:
+        """Elastic Compute Cloud."""
+        client: EC2Client = self._client("ec2")
+        return client
+
+    @cached_property
+    def service_quotas(self) -> ServiceQuotasClient:
+        """Service Quotas."""
+        client: ServiceQuotasClient = self._client("service-quotas")
+        return client
+
+    @cached_property
+    def sts(self) -> STSClient:
+        """Security Token Service."""
+        client: STSClient = self._client("sts")
+        return client
+
+    @cached_property
     def ecs(self) -> ECSClient:
         """Elastic Container Service."""
         client: ECSClient = self._client("ecs")
@@ -86,6 +124,12 @@ class Cloud:
     def elbv2(self) -> ElasticLoadBalancingv2Client:
         """Elastic Load Balancing."""
         client: ElasticLoadBalancingv2Client = self._client("elbv2")
+        return client
+
+    @cached_property
+    def application_autoscaling(self) -> ApplicationAutoScalingClient:
+        """Application Auto Scaling."""
+        client: ApplicationAutoScalingClient = self._client("application-autoscaling")
         return client
 
     @cached_property
@@ -168,7 +212,12 @@ def _explain_client(error: Exception, environment: str) -> CortexError:
     from botocore import exceptions as botocore
 
     configure = f"cortex env configure {environment}"
-    if isinstance(error, botocore.NoCredentialsError | botocore.PartialCredentialsError):
+    if isinstance(error, botocore.PartialCredentialsError):
+        return CloudError(
+            f"environment {environment!r} has half of its AWS credentials: {error}",
+            hint=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with: {configure} --profile NAME",
+        )
+    if isinstance(error, botocore.NoCredentialsError):
         return CloudError(
             f"environment {environment!r} has no AWS credentials",
             hint=f"run aws configure, set AWS_PROFILE, or name a profile with: {configure} --profile NAME",

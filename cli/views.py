@@ -1,0 +1,150 @@
+"""What ``cortex get`` prints: reports as text. Pure, so that its golden files need nothing deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from cli.output import age, latency, table
+from cortex_cdk.metrics import Predictions, Traffic
+from cortex_cdk.report import Report, ScalingActivity
+from cortex_cdk.status import TRAFFIC_SPLITTER, ApiStatus
+
+NOTHING = "-"
+# Longer lists of variants are cut, as Cortex does.
+VARIANTS_WIDTH = 50
+NO_APIS = "no apis are deployed"
+
+
+def overview(reports: Mapping[str, Sequence[Report]], now: datetime) -> str:
+    """Everything in some environments: a table of APIs, and one of splitters.
+
+    Args:
+        reports: By environment.
+        now: Ages are told from here.
+    """
+    apis, splitters = [], []
+    for env, found in reports.items():
+        for report in found:
+            if report.api.kind == TRAFFIC_SPLITTER:
+                splitters.append({"env": env, **_splitter_row(report.api, now)})
+            else:
+                apis.append({"env": env, "realtime api": report.api.name, **_api_row(report, now)})
+    return "\n\n".join(table(rows) for rows in (apis, splitters) if rows) or NO_APIS
+
+
+def detail(report: Report, now: datetime) -> str:
+    """One API or splitter, in the order of Cortex: numbers, predictions, where to look further, endpoint."""
+    if report.api.kind == TRAFFIC_SPLITTER:
+        parts = [_members_table(report, now), _shared_counts(report)]
+    else:
+        parts = [table([_api_row(report, now)])]
+    parts += [_reason(report.api), _predictions(report.predictions), _pages(report)]
+    parts += [_activities(report.activities, now)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _api_row(report: Report, now: datetime) -> dict[str, str]:
+    replicas = report.api.replicas
+    return {
+        "status": report.api.status,
+        "up-to-date": str(replicas.up_to_date),
+        "stale": str(replicas.stale),
+        "requested": str(replicas.requested),
+        "failed": str(replicas.failed),
+        "last update": age(report.api.last_update, now),
+        **_traffic_columns(report.traffic),
+    }
+
+
+def _traffic_columns(traffic: Traffic | None) -> dict[str, str]:
+    if traffic is None:
+        return dict.fromkeys(("avg request", "p99", "2XX", "4XX", "5XX"), NOTHING)
+    return {
+        "avg request": NOTHING if traffic.average_latency is None else latency(traffic.average_latency),
+        "p99": NOTHING if traffic.p99_latency is None else latency(traffic.p99_latency),
+        "2XX": str(traffic.answers_2xx),
+        "4XX": str(traffic.answers_4xx),
+        "5XX": str(traffic.answers_5xx),
+    }
+
+
+def _splitter_row(splitter: ApiStatus, now: datetime) -> dict[str, str]:
+    variants = " ".join(f"{variant.name}:{variant.weight}" for variant in splitter.variants)
+    if len(variants) > VARIANTS_WIDTH:
+        variants = variants[: VARIANTS_WIDTH - 3] + "..."
+    return {
+        "traffic splitter": splitter.name,
+        "status": splitter.status,
+        "apis": variants or NOTHING,
+        "last update": age(splitter.last_update, now),
+    }
+
+
+def _members_table(report: Report, now: datetime) -> str:
+    rows = []
+    for member in report.members:
+        api = member.report.api if member.report else None
+        rows.append(
+            {
+                "apis": member.name,
+                "weights": str(member.weight),
+                "served": NOTHING if member.share is None else f"{member.share:.1f} %",
+                "status": api.status if api else NOTHING,
+                "requested": str(api.replicas.requested) if api else NOTHING,
+                "last update": age(api.last_update, now) if api else NOTHING,
+                **_traffic_columns(member.report.traffic if member.report else None),
+            }
+        )
+    return table(rows) if rows else ""
+
+
+def _shared_counts(report: Report) -> str:
+    """What "served" counts, where it is not what it seems."""
+    notes = [
+        f"{member.name} is also in {', '.join(member.also_in)}: what it served counts both"
+        for member in report.members
+        if member.also_in and member.share is not None
+    ]
+    return "\n".join(notes)
+
+
+def _reason(api: ApiStatus) -> str:
+    return f"reason: {api.reason}" if api.reason else ""
+
+
+def _predictions(predictions: Predictions | None) -> str:
+    if predictions is None:
+        return ""
+    if predictions.average is not None:
+        numbers = {"min": predictions.minimum, "max": predictions.maximum, "avg": predictions.average}
+        return table([{name: f"{number:.6g}" for name, number in numbers.items() if number is not None}])
+    shown = table([{"class": name, "count": str(count)} for name, count in predictions.classes.items()])
+    more = "\nmore classes are in CloudWatch: namespace Cortex, metric Prediction" if predictions.more_classes else ""
+    return shown + more
+
+
+def _pages(report: Report) -> str:
+    api = report.api
+    lines = []
+    if report.links:
+        pages = {"dashboard": report.links.dashboard, "logs": report.links.logs, "service": report.links.service}
+        lines += [f"{name}: {url}" for name, url in pages.items() if url]
+    lines.append(f"endpoint: {api.endpoint}")
+    lines.append(f"try it: curl {api.endpoint} -H 'Content-Type: application/json' -d @sample.json")
+    if api.revision:
+        lines.append(f"revision: {api.revision}")
+    return "\n".join(lines)
+
+
+def _activities(activities: Sequence[ScalingActivity], now: datetime) -> str:
+    rows = [
+        {
+            "scaling activity": activity.description.rstrip("."),
+            "when": f"{age(activity.time, now)} ago",
+            "status": activity.status.lower(),
+            "cause": activity.cause,
+        }
+        for activity in activities
+    ]
+    return table(rows) if rows else ""

@@ -1,0 +1,189 @@
+"""Decides the status of an API from what ECS and ELB say of its replicas. Pure: it reads nothing.
+
+The statuses and their order are those of the original Cortex (cortex.md 4.3). Where Kubernetes tells the state of
+each pod, ECS keeps a list of the tasks that stopped; a stopped one counts as failed until a replica that was
+started later is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from cortex_cdk.deploy.rollout import stopped_reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
+
+LIVE = "live"
+UPDATING = "updating"
+ERROR = "error"
+ERROR_IMAGE_PULL = "error (image pull)"
+OUT_OF_MEMORY = "error (out of memory)"
+NO_COMPUTE = "compute unavailable"
+DELETING = "deleting"
+UNKNOWN = "unknown"
+
+# A replica that waits this long for a place will not get one soon (Cortex's "stalled").
+STALLED_AFTER = timedelta(minutes=10)
+# An instance that starts takes minutes; only a wait beyond this is worth a word.
+WAITING_AFTER = timedelta(seconds=30)
+
+BY_ITSELF = frozenset({"TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"})
+UNPLACED = "unable to place a task"
+PLACED = ("has started", "has reached a steady state")
+_BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """How many replicas there are.
+
+    Attributes:
+        requested: How many are wanted.
+        up_to_date: How many of the newest revision can serve.
+        stale: How many of earlier revisions run.
+        failed: How many of the newest revision stopped by themselves and are not made up for.
+    """
+
+    requested: int
+    up_to_date: int
+    stale: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is known of the replicas of one API.
+
+    Attributes:
+        service: The ECS service.
+        ready: How many tasks of the newest deployment serve.
+        minimum: ``min_replicas``.
+        tasks: Tasks of the service, of any state; may be empty where as many serve as are wanted.
+        now: When this was seen.
+    """
+
+    service: ServiceTypeDef
+    ready: int
+    minimum: int
+    tasks: Sequence[TaskTypeDef]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The status of an API's replicas.
+
+    Attributes:
+        reason: Why they are not all there, in one line, where that is known.
+        culprit: The task that failed last, where one did.
+    """
+
+    status: str
+    replicas: Replicas
+    reason: str | None = None
+    culprit: TaskTypeDef | None = None
+
+
+def primary_deployment(service: ServiceTypeDef) -> DeploymentTypeDef | None:
+    """The deployment that is being rolled out, or that has been."""
+    return next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
+
+
+def settled(service: ServiceTypeDef) -> bool:
+    """Whether ECS has finished the rollout and runs as many tasks as are wanted. All of them serve then."""
+    primary = primary_deployment(service)
+    return (
+        primary is not None
+        and primary.get("rolloutState", "COMPLETED") == "COMPLETED"
+        and primary["runningCount"] >= service["desiredCount"]
+    )
+
+
+def serving(service: ServiceTypeDef, healthy_targets: int) -> int:
+    """How many replicas of the newest deployment serve.
+
+    The target group does not say which deployment a target is of. Older replicas pass for healthy, so that this
+    is too low rather than too high where one of them is not.
+    """
+    primary = primary_deployment(service)
+    if primary is None:
+        return 0
+    older = service["runningCount"] - primary["runningCount"]
+    return max(0, min(primary["runningCount"], healthy_targets - older))
+
+
+def judge(observed: Observed) -> Verdict:
+    """Decide the status of an API from its replicas."""
+    service, requested = observed.service, observed.service["desiredCount"]
+    primary = primary_deployment(service)
+    current = [task for task in observed.tasks if primary and task.get("startedBy") == primary["id"]]
+    enough = observed.ready >= requested
+    failures = [] if enough else unmended(current, observed.ready)
+    replicas = Replicas(
+        requested=requested,
+        up_to_date=observed.ready,
+        stale=max(0, service["runningCount"] - (primary["runningCount"] if primary else 0)),
+        failed=min(len(failures), max(0, requested - observed.ready)),
+    )
+    if enough:
+        return Verdict(LIVE, replicas)
+    if failures:
+        return Verdict(_failure_status(failures), replicas, stopped_reason(failures[0]), failures[0])
+    waited, obstacle = _waiting(observed, current)
+    reason = f"waiting for capacity: {obstacle}" if obstacle else None
+    if waited > STALLED_AFTER:
+        return Verdict(NO_COMPUTE, replicas, reason)
+    return Verdict(LIVE if observed.ready >= observed.minimum else UPDATING, replicas, reason)
+
+
+def has_failed(task: TaskTypeDef) -> bool:
+    """Whether a stopped task failed, rather than being stopped because it was not wanted any more."""
+    return task["lastStatus"] == "STOPPED" and (
+        task.get("stopCode") in BY_ITSELF or "failed" in task.get("stoppedReason", "")
+    )
+
+
+def unmended(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:
+    """The tasks that failed after the start of every one that serves, newest first.
+
+    Args:
+        tasks: Those of one deployment.
+        ready: How many of them serve: the oldest, as those had the most time.
+    """
+    started = sorted(task["startedAt"] for task in tasks if task["lastStatus"] == "RUNNING" and "startedAt" in task)
+    mended = started[min(ready, len(started)) - 1] if ready and started else _BEFORE_ALL
+    failures = [task for task in tasks if has_failed(task) and task.get("stoppedAt", mended) >= mended]
+    return sorted(failures, key=lambda task: task.get("stoppedAt", _BEFORE_ALL), reverse=True)
+
+
+def _failure_status(failures: Sequence[TaskTypeDef]) -> str:
+    reasons = [f"{task.get('stoppedReason', '')} {stopped_reason(task)}" for task in failures]
+    if any("CannotPull" in reason for reason in reasons):
+        return ERROR_IMAGE_PULL
+    return OUT_OF_MEMORY if all("OutOfMemory" in reason for reason in reasons) else ERROR
+
+
+def _waiting(observed: Observed, tasks: Sequence[TaskTypeDef]) -> tuple[timedelta, str | None]:
+    """For how long a replica has waited for a place, and for what."""
+    refused = _refusals(observed.service.get("events", []))
+    provisioning = [task["createdAt"] for task in tasks if task["lastStatus"] == "PROVISIONING"]
+    if refused:
+        since = min([refused[-1]["createdAt"], *provisioning])
+        return observed.now - since, refused[0]["message"].partition("Reason: ")[2] or refused[0]["message"]
+    waited = observed.now - min(provisioning, default=observed.now)
+    return waited, "no instance has room for it yet" if waited > WAITING_AFTER else None
+
+
+def _refusals(events: Sequence[ServiceEventTypeDef]) -> list[ServiceEventTypeDef]:
+    """The events that say that a task has no place, newest first, back to the last one that was placed."""
+    found = []
+    for event in sorted(events, key=lambda event: event["createdAt"], reverse=True):
+        if UNPLACED in event["message"]:
+            found.append(event)
+        elif any(words in event["message"] for words in PLACED):
+            break
+    return found

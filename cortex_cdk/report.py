@@ -1,0 +1,229 @@
+"""Everything that ``cortex get`` shows: status, traffic, predictions, scaling, where to look further."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from cortex_cdk import names
+from cortex_cdk.cloud import Cloud
+from cortex_cdk.console import Links, links
+from cortex_cdk.deploy.cluster import RunningCluster
+from cortex_cdk.logs import fatal_record
+from cortex_cdk.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
+from cortex_cdk.replicas import ERROR
+from cortex_cdk.status import REALTIME_API, TRAFFIC_SPLITTER, ApiStatus, get_api, list_apis
+
+ACTIVITIES_SHOWN = 5
+# CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
+METRICS_KEPT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class ScalingActivity:
+    """One thing that the autoscaler did.
+
+    Attributes:
+        description: Such as ``Setting desired count to 3.``
+        cause: Which alarm made it do so.
+    """
+
+    time: datetime
+    status: str
+    description: str
+    cause: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex get -o json`` prints of it."""
+        return {
+            "time": self.time.isoformat(),
+            "status": self.status,
+            "description": self.description,
+            "cause": self.cause,
+        }
+
+
+@dataclass(frozen=True)
+class Member:
+    """An API in a splitter: what it should get, what it got.
+
+    Attributes:
+        weight: The share of the splitter's requests asked for, in percent.
+        served: How many requests by way of splitters its replicas counted since the splitter's last change.
+        share: These in percent of all members'; None before the first of them.
+        also_in: Other splitters whose requests are in ``served`` too.
+    """
+
+    name: str
+    weight: int
+    served: int
+    share: float | None
+    also_in: tuple[str, ...]
+    report: Report | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex get -o json`` prints of it."""
+        api = self.report
+        return {
+            "name": self.name,
+            "weight": self.weight,
+            "served": self.served,
+            "share_served": None if self.share is None else round(self.share, 2),
+            "also_in": list(self.also_in),
+            "status": api.api.status if api else None,
+            "metrics": api.traffic.as_json() if api and api.traffic else None,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """One API or splitter with what was measured of it.
+
+    Attributes:
+        traffic: The requests to an API, whether by its own endpoint or a splitter's.
+        members: A splitter's APIs.
+        links: Pages of the AWS console; None where there is no console.
+    """
+
+    api: ApiStatus
+    traffic: Traffic | None = None
+    predictions: Predictions | None = None
+    activities: tuple[ScalingActivity, ...] = ()
+    members: tuple[Member, ...] = ()
+    links: Links | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex get -o json`` prints."""
+        document = self.api.as_json()
+        if self.api.kind == TRAFFIC_SPLITTER:
+            return {**document, "variants": [member.as_json() for member in self.members]}
+        return {
+            **document,
+            "metrics": self.traffic.as_json() if self.traffic else None,
+            "monitoring": self.predictions.as_json() if self.predictions else None,
+            "scaling_activities": [activity.as_json() for activity in self.activities],
+        }
+
+
+class Reporter:
+    """Reads reports of one cluster; asked again and again, it reads metrics only now and then."""
+
+    def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
+        self._cloud = cloud
+        self._cluster = cluster
+        self._traffic: dict[tuple[str, ...], tuple[float, dict[str, Traffic]]] = {}
+        self._counted: dict[tuple[str, datetime], tuple[float, dict[str, int]]] = {}
+
+    def all(self) -> list[Report]:
+        """A report of everything that is deployed, without what only one API's own report has."""
+        apis = list_apis(self._cloud, self._cluster)
+        traffic = self._read_traffic(apis)
+        reports = {api.name: _with_traffic(api, traffic) for api in apis if api.kind == REALTIME_API}
+        splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
+        return [*reports.values(), *(Report(api, members=_members(api, splitters, {}, reports)) for api in splitters)]
+
+    def one(self, name: str) -> Report:
+        """All about one API or splitter.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+        """
+        api = get_api(self._cloud, self._cluster, name)
+        return self._splitter(api) if api.kind == TRAFFIC_SPLITTER else self._api(api)
+
+    def _api(self, api: ApiStatus) -> Report:
+        with ThreadPoolExecutor(4) as pool:
+            traffic = pool.submit(self._read_traffic, [api])
+            predictions = pool.submit(read_predictions, self._cloud, api.name)
+            activities = pool.submit(self._activities, api.name)
+            explained = pool.submit(self._explained, api)
+            return Report(
+                explained.result(),
+                traffic=traffic.result().get(api.target_group or "", None),
+                predictions=predictions.result(),
+                activities=activities.result(),
+                links=links(self._cloud, self._cluster.name, api.name),
+            )
+
+    def _splitter(self, splitter: ApiStatus) -> Report:
+        apis = list_apis(self._cloud, self._cluster)
+        variants = [variant.name for variant in splitter.variants]
+        members = [api for api in apis if api.name in variants]
+        traffic = self._read_traffic(members)
+        reports = {api.name: _with_traffic(api, traffic) for api in members}
+        counted = self._read_forwarded(splitter)
+        others = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
+        return Report(
+            splitter,
+            members=_members(splitter, others, counted, reports),
+            links=links(self._cloud, self._cluster.name, None),
+        )
+
+    def _explained(self, api: ApiStatus) -> ApiStatus:
+        """The status with the replica's own last words as reason, where it had any."""
+        if api.status != ERROR or api.culprit is None:
+            return api
+        record = fatal_record(self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.culprit)
+        return replace(api, reason=record.message) if record else api
+
+    def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:
+        groups = tuple(api.target_group for api in apis if api.target_group)
+        read_at, known = self._traffic.get(groups, (0.0, {}))
+        if not read_at or time.monotonic() - read_at > METRICS_KEPT_SECONDS:
+            known = read_traffic(self._cloud, self._cluster.resources.load_balancer_full_name, groups)
+            self._traffic[groups] = time.monotonic(), known
+        return known
+
+    def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
+        key = splitter.name, splitter.last_update
+        read_at, known = self._counted.get(key, (0.0, {}))
+        if not read_at or time.monotonic() - read_at > METRICS_KEPT_SECONDS:
+            variants = [variant.name for variant in splitter.variants]
+            known = read_forwarded(self._cloud, variants, since=splitter.last_update)
+            self._counted[key] = time.monotonic(), known
+        return known
+
+    def _activities(self, api: str) -> tuple[ScalingActivity, ...]:
+        answer = self._cloud.application_autoscaling.describe_scaling_activities(
+            ServiceNamespace="ecs",
+            ResourceId=f"service/{names.ecs_cluster(self._cluster.name)}/{names.service(api)}",
+            MaxResults=ACTIVITIES_SHOWN,
+        )
+        return tuple(
+            ScalingActivity(
+                time=activity["StartTime"],
+                status=activity["StatusCode"],
+                description=activity["Description"],
+                cause=activity["Cause"],
+            )
+            for activity in answer["ScalingActivities"][:ACTIVITIES_SHOWN]
+        )
+
+
+def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic]) -> Report:
+    return Report(api, traffic=traffic.get(api.target_group or ""))
+
+
+def _members(
+    splitter: ApiStatus, splitters: Sequence[ApiStatus], counted: Mapping[str, int], reports: Mapping[str, Report]
+) -> tuple[Member, ...]:
+    total = sum(counted.values())
+    return tuple(
+        Member(
+            name=variant.name,
+            weight=variant.weight,
+            served=counted.get(variant.name, 0),
+            share=100 * counted.get(variant.name, 0) / total if total else None,
+            also_in=tuple(
+                other.name
+                for other in splitters
+                if other.name != splitter.name and any(v.name == variant.name and v.weight for v in other.variants)
+            ),
+            report=reports.get(variant.name),
+        )
+        for variant in splitter.variants
+    )
