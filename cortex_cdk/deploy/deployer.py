@@ -27,7 +27,7 @@ from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.splitters import splitter_spec
 from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.errors import DeployError
-from cortex_cdk.project import ProjectArchive, archive, collect
+from cortex_cdk.project import ProjectArchive, ProjectFiles, archive
 from cortex_cdk.services import describe_service
 
 # CloudFormation throttles accounts that change many stacks at once.
@@ -60,14 +60,17 @@ class Deployer:
         self._progress = progress
         self._options = options
 
-    def deploy(self, config: Config) -> list[Applied]:
+    def deploy(self, config: Config, files: ProjectFiles) -> list[Applied]:
         """Deploy everything that the configuration names. One API that fails does not stop the others.
+
+        Args:
+            files: The project's.
 
         Raises:
             CortexError: Nothing was changed: the project, an image, an endpoint or a stack's state is in the way.
         """
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
-            project = archive(collect(config.project_root, config.path), Path(folder) / "project.zip")
+            project = archive(files, Path(folder) / "project.zip")
             self._ask_about(project)
             plans = self._plan_apis(config, project)
             if any(plan.action != NOTHING for plan in plans):
@@ -135,7 +138,7 @@ class Deployer:
         context = images.build_context(project_root, gpu=gpu)
         image = images.find_image(self._cloud, resources.repository_uri, resources.repository, context.tag)
         if image is None:
-            self._progress.step("image", "building (once for these requirements)")
+            self._progress.step("image", "preparing (once for these requirements)")
             images.build_image(
                 self._cloud,
                 context,
