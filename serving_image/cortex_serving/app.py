@@ -86,7 +86,7 @@ class Application:
         self._writer = writer
         self._telemetry = telemetry
         self._ids = RequestIds()
-        self._headers = {"X-Cortex-Api": spec.name, "X-Cortex-Revision": revision}
+        self._headers = (("X-Cortex-Api", spec.name), ("X-Cortex-Revision", revision))
         self._wsgi = _falcon_app(self)
         self.serving: Serving | None = None
 
@@ -101,6 +101,8 @@ class Application:
         def begin(line: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
             nonlocal status
             status = int(line[:3])
+            headers += self._headers
+            headers += (("X-Request-Id", request_id), ("Server-Timing", exchange.server_timing()))
             return start_response(line, headers, *failure)
 
         try:
@@ -136,8 +138,6 @@ class Application:
     def serve(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
         """Answer one request (Falcon's sink)."""
         exchange = req.env[KEY]
-        resp.set_headers(self._headers)
-        resp.set_header("X-Request-Id", exchange.request_id)
         if "HTTP_ORIGIN" in req.env:
             resp.set_header("Access-Control-Allow-Origin", "*")
         if req.method == "POST":
@@ -199,7 +199,6 @@ class Application:
         render(value, resp)
         exchange.encode = time.perf_counter() - start
         exchange.streaming = resp.stream is not None
-        resp.set_header("Server-Timing", exchange.server_timing())
         if serving.observe is not None:
             serving.observe(value)
         if serving.predictor.post_predict is not None:
@@ -238,8 +237,6 @@ class Application:
         """Answer an exception (Falcon's error handler)."""
         log = _ignore if isinstance(error, BatchFailed) else self._log_error
         write_error(resp, error, log, self._trace)
-        exchange = req.env[KEY]
-        resp.set_header("Server-Timing", exchange.server_timing())
         if resp.status_code == 503 and resp.get_header("Retry-After") is None:
             resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
 

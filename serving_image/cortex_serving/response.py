@@ -11,6 +11,7 @@ import orjson
 
 from cortex_serving.streams import is_stream, open_stream
 
+_PLAIN_JSON = frozenset({dict, list})  # looked at first: it is what most predictors return
 ALLOWED = "bytes, str, a Response, a generator, or something that can be written as JSON"
 
 
@@ -47,7 +48,10 @@ def render(value: Any, response: falcon.Response) -> None:
     Raises:
         UnsupportedResult: The value is of no type that can be sent.
     """
-    if isinstance(value, Response):
+    if type(value) in _PLAIN_JSON:
+        response.content_type = "application/json"
+        response.data = dump_json(value)
+    elif isinstance(value, Response):
         _render_own(value, response)
     elif isinstance(value, str):
         response.content_type = "text/plain; charset=utf-8"

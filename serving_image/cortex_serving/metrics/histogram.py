@@ -13,10 +13,12 @@ MAX_VALUES = 100  # that EMF takes for a metric
 class Histogram:
     """Values of one metric since the last report. Not synchronized: its owner holds a lock."""
 
-    __slots__ = ("_buckets", "count", "maximum", "minimum", "total")
+    __slots__ = ("_buckets", "_others", "_zeros", "count", "maximum", "minimum", "total")
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[int, int], int] = {}
+        self._buckets: dict[int, int] = {}  # power of the growth -> how many positive values
+        self._others: dict[int, int] = {}  # the same for negative values
+        self._zeros = 0
         self.count = 0
         self.total = 0.0
         self.minimum = math.inf
@@ -24,12 +26,16 @@ class Histogram:
 
     def add(self, value: float) -> None:
         """Count a value; NaN and infinities are ignored."""
-        if not math.isfinite(value):
+        if 0.0 < value < math.inf:
+            bucket = round(math.log(value) / _LOG_GROWTH)
+            self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        elif not math.isfinite(value):
             return
-        size = abs(value)
-        sign = (value > 0) - (value < 0)
-        bucket = (sign, round(math.log(size) / _LOG_GROWTH) if sign else 0)
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
+        elif value:
+            bucket = round(math.log(-value) / _LOG_GROWTH)
+            self._others[bucket] = self._others.get(bucket, 0) + 1
+        else:
+            self._zeros += 1
         self.count += 1
         self.total += value
         self.minimum = min(self.minimum, value)
@@ -37,7 +43,11 @@ class Histogram:
 
     def report(self) -> dict[str, Any]:
         """The distribution as EMF takes it: values with counts, and exact totals."""
-        pairs = sorted((sign * _GROWTH**power, count) for (sign, power), count in self._buckets.items())
+        pairs = [(_GROWTH**power, count) for power, count in self._buckets.items()]
+        pairs += [(-(_GROWTH**power), count) for power, count in self._others.items()]
+        if self._zeros:
+            pairs.append((0.0, self._zeros))
+        pairs.sort()
         while len(pairs) > MAX_VALUES:
             pairs = _merged(pairs)
         return {

@@ -19,6 +19,10 @@ FLUSH_SECONDS = 0.25  # access lines are written together: one write for many re
 _FLUSH_LINES = 256
 
 
+_STATUS_CLASSES = tuple(f"Responses{hundreds}XX" for hundreds in range(10))
+_MAX_PREFIXES = 512
+
+
 class Counters:
     """Sums and distributions since the last report."""
 
@@ -39,7 +43,7 @@ class Counters:
 
     def request(self, status: int, latency: float, queue: float) -> None:
         """A finished request: its status and, in seconds, its latency and the part of it spent waiting."""
-        name = f"Responses{status // 100}XX"
+        name = _STATUS_CLASSES[status // 100]
         with self._lock:
             self._counts[name] = self._counts.get(name, 0) + 1
             self._histogram("Latency", "Milliseconds").add(latency * 1000)
@@ -80,6 +84,7 @@ class Telemetry:
         self._lines: deque[bytes] = deque()  # appended to by every thread, emptied by one at a time
         self._flushing = threading.Lock()
         self._second = (0, "")
+        self._prefixes: dict[tuple[int, str, str], str] = {}  # what lines about the same path have in common
         self.counters = Counters()
         self.sources: list[Callable[[], list[bytes]]] = []
 
@@ -129,9 +134,15 @@ class Telemetry:
         whole = int(now)
         if self._second[0] != whole:
             self._second = (whole, iso(whole)[:-4])
-        message = orjson.dumps(f"{status} {exchange.method} {exchange.path} {latency * 1000:.1f} ms").decode()
+        key = (status, exchange.method, exchange.path)
+        what = self._prefixes.get(key)
+        if what is None:
+            what = orjson.dumps(f"{status} {exchange.method} {exchange.path}").decode()[:-1]
+            if len(self._prefixes) < _MAX_PREFIXES:
+                self._prefixes[key] = what
         return (
-            f'{{"time":"{self._second[1]}{int((now - whole) * 1000):03d}Z","level":"INFO","message":{message},'
+            f'{{"time":"{self._second[1]}{int((now - whole) * 1000):03d}Z","level":"INFO",'
+            f'"message":{what} {latency * 1000:.1f} ms",'
             f'"worker":{self._worker},"request_id":"{exchange.request_id}","source":"access",'
             f'"status":{status},"ms":{latency * 1000:.3f}}}'
         ).encode()
