@@ -48,7 +48,10 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve, and report the whole name rather than the abbreviation."""
-        _, command, rest = super().resolve_command(ctx, args)
+        try:
+            _, command, rest = super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
         return command.name if command else None, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -91,7 +94,7 @@ def in_words(error: Exception) -> CortexError:
     if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
         from cortex_cdk.cloud import explain
 
-        explained = explain(error, str(click_environment() or "default"))
+        explained = explain(error, used_environment())
     if explained:
         return explained
     text = str(error).splitlines()
@@ -101,11 +104,12 @@ def in_words(error: Exception) -> CortexError:
     )
 
 
-def click_environment() -> str | None:
-    """The environment that the command was called for, as far as it is known."""
+def used_environment() -> str:
+    """Name of the environment that the command was called for."""
     from cli.options import chosen_environment
+    from cortex_cdk.environment import load_environments
 
-    return chosen_environment()
+    return chosen_environment() or load_environments().default
 
 
 def show(error: CortexError) -> None:

@@ -117,17 +117,32 @@ def load_environments(path: Path | None = None) -> Environments:
         default = str(document["default"])
     except FileNotFoundError:
         return Environments(LOCAL, (local,))
-    except (yaml.YAMLError, KeyError, TypeError, OSError) as error:
+    except OSError as error:
+        raise CloudError(f"{path} cannot be read: {error.strerror}", hint="check CORTEX_HOME") from error
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise CloudError(
-            f"{path} cannot be read: {str(error).splitlines()[0]}", hint="mend the file, or delete it to start anew"
+            f"{path} is not a file of environments as cortex writes it",
+            hint="mend the file, or delete it and define the environments again with: cortex env configure NAME",
+            details=str(error).splitlines(),
         ) from error
     return Environments(default, (local, *(entry for entry in stored if entry.name != LOCAL)))
 
 
 def save_environments(environments: Environments, path: Path | None = None) -> None:
-    """Write the file whole or not at all, readable by the user only."""
+    """Write the file whole or not at all, readable by the user only.
+
+    Raises:
+        CloudError: It cannot be written.
+    """
     path = path or environments_file()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(environments, path)
+    except OSError as error:
+        raise CloudError(f"{path} cannot be written: {error.strerror}", hint="check CORTEX_HOME") from error
+
+
+def _write(environments: Environments, path: Path) -> None:
     stored = [
         {key: value for key, value in asdict(environment).items() if value is not None}
         for environment in environments.all

@@ -206,9 +206,10 @@ def _read_ignore_file(file: Path) -> pathspec.GitIgnoreSpec:
     try:
         return pathspec.GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{file} cannot be read: {error}") from error
+        raise ProjectError(f"{file} cannot be read: {error}", hint="save it as UTF-8 text") from error
     except (ValueError, re.error) as error:
-        raise ProjectError(f"{file} has a pattern that means nothing: {error}") from error
+        hint = "correct it; the syntax is that of .gitignore"
+        raise ProjectError(f"{file} has a pattern that means nothing: {error}", hint=hint) from error
 
 
 def _refuse_top_level(root: Path) -> None:

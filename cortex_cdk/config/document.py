@@ -26,6 +26,14 @@ _MOST_VALUES = 50_000
 # Far above any configuration, far below what would slow a parser down noticeably.
 _MOST_BYTES = 4 * 2**20
 
+# What PyYAML says, and what its reader has most often done.
+_YAML_HINTS = {
+    "\\t": "indent with spaces",
+    "mapping values are not allowed": "put text that has ': ' in it in quotes, and each field on a line of its own",
+    "expected <block end>": "fields of one section start in the same column",
+    "found undefined alias": "put text that starts with * in quotes",
+}
+
 
 @dataclass(frozen=True)
 class Place:
@@ -110,7 +118,7 @@ def read_document(file: Path) -> Document:
     except RecursionError:
         raise ConfigError([Problem(file, None, None, "", "the file is nested too deeply")]) from None
     if node is None:
-        raise ConfigError([Problem(file, 1, 1, "", "the file is empty")])
+        raise ConfigError([Problem(file, 1, 1, "", "the file is empty", "start with '- name: ...'")])
     document = Document(file)
     document.data = _Builder(document).build(node, ())
     return document
@@ -120,7 +128,8 @@ def _read(file: Path) -> str:
     try:
         if not file.is_file():
             reason = "is not a file" if file.exists() else "does not exist"
-            raise ConfigError([Problem(file, None, None, "", reason)])
+            hint = "name a configuration file, or the folder that it is in"
+            raise ConfigError([Problem(file, None, None, "", reason, hint)])
         if file.stat().st_size > _MOST_BYTES:
             raise ConfigError([Problem(file, None, None, "", f"is larger than {_MOST_BYTES // 2**20} MiB")])
         return file.read_text(encoding="utf-8-sig")
@@ -134,7 +143,7 @@ def _read(file: Path) -> str:
 def _syntax_problem(file: Path, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     reason = " ".join(part for part in (error.context, error.problem) if part)
-    hint = "indent with spaces" if "\\t" in reason else None
+    hint = next((hint for sign, hint in _YAML_HINTS.items() if sign in reason), None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
     return Problem(file, line, column, "", f"is not valid YAML: {reason}", hint)
 

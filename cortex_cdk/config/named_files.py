@@ -36,7 +36,8 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[
         reason = check(name) if diagnosis.sound(path) else None
         if reason:
             parseable = parseable and path != ("predictor", "path")
-            yield diagnosis.problem(path, reason, "paths are relative to the configuration file")
+            hint = None if IGNORE_FILE in reason else "paths are relative to the configuration file"
+            yield diagnosis.problem(path, reason, hint)
     if parseable:
         yield from check_source(file.parent / api.predictor.path, api.predictor)
 

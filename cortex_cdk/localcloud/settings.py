@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.home import cortex_home
 
 DEFAULT_CONTROL_PORT = 4566
 DEFAULT_HTTP_PORT = 8888
 ACCOUNT_ID = "123456789012"
 HOST = "127.0.0.1"
+DEFAULT_SPEED = 6.0
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,29 @@ class Settings:
     state: Path
     control_port: int = DEFAULT_CONTROL_PORT
     http_port: int = DEFAULT_HTTP_PORT
-    speed: float = 6.0
+    speed: float = DEFAULT_SPEED
 
     @classmethod
     def from_environ(cls) -> Settings:
-        """Read ``CORTEX_HOME``, ``CORTEX_LOCAL_PORT``, ``CORTEX_LOCAL_HTTP_PORT`` and ``CORTEX_LOCAL_SPEED``."""
+        """Read ``CORTEX_HOME``, ``CORTEX_LOCAL_PORT``, ``CORTEX_LOCAL_HTTP_PORT`` and ``CORTEX_LOCAL_SPEED``.
+
+        Raises:
+            LocalCloudError: One of them is not a number that can be used.
+        """
         return cls(
             state=cortex_home() / "local",
-            control_port=int(os.environ.get("CORTEX_LOCAL_PORT") or DEFAULT_CONTROL_PORT),
-            http_port=int(os.environ.get("CORTEX_LOCAL_HTTP_PORT") or DEFAULT_HTTP_PORT),
-            speed=float(os.environ.get("CORTEX_LOCAL_SPEED") or 6.0),
+            control_port=int(_number("CORTEX_LOCAL_PORT", DEFAULT_CONTROL_PORT, 0, 65535)),
+            http_port=int(_number("CORTEX_LOCAL_HTTP_PORT", DEFAULT_HTTP_PORT, 0, 65535)),
+            speed=_number("CORTEX_LOCAL_SPEED", DEFAULT_SPEED, 1, 1000),
         )
+
+
+def _number(variable: str, default: float, least: float, most: float) -> float:
+    text = os.environ.get(variable) or str(default)
+    with suppress(ValueError):
+        if least <= float(text) <= most:
+            return float(text)
+    raise LocalCloudError(
+        f"{variable} must be a number from {least:g} to {most:g}, not {text!r}",
+        hint=f"correct it, or leave it out for the default ({default:g})",
+    )
