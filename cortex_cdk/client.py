@@ -1,0 +1,173 @@
+"""The Python client: what the ``cortex`` command does, as functions.
+
+from cortex_cdk.client import Client
+
+client = Client("local")
+client.deploy("examples/iris-classifier")
+client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from cortex_cdk import names
+from cortex_cdk.cloud import Cloud
+from cortex_cdk.config import Config, load_config
+from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.deploy import deletion
+from cortex_cdk.deploy.apply import Applied
+from cortex_cdk.deploy.cluster import RunningCluster, ensure_cluster, put_cluster, read_cluster
+from cortex_cdk.deploy.deployer import Deployer, Options
+from cortex_cdk.deploy.progress import Progress, Silent
+from cortex_cdk.environment import load_environments
+from cortex_cdk.errors import ClusterError, NotDeployedError
+from cortex_cdk.logs import LogRecord, follow, read
+from cortex_cdk.predict import Prediction, predict
+from cortex_cdk.project import collect
+from cortex_cdk.report import Report, Reporter
+from cortex_cdk.services import describe_service
+from cortex_cdk.status import UPDATING, ApiStatus, get_api, list_apis
+
+SETTLING_POLL_SECONDS = 0.25
+
+
+class Client:
+    """Talks to one environment.
+
+    Args:
+        environment: Its name; None takes the default.
+        progress: Hears how deployments go.
+
+    Raises:
+        CloudError: There is no environment of that name.
+    """
+
+    def __init__(self, environment: str | None = None, progress: Progress | None = None) -> None:
+        self.environment = load_environments().get(environment)
+        self._progress = progress or Silent()
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        """The environment's cloud; the local one is started."""
+        return self.environment.connect()
+
+    @cached_property
+    def cluster(self) -> RunningCluster:
+        """The environment's cluster.
+
+        Raises:
+            ClusterError: It does not exist.
+        """
+        return read_cluster(self.cloud, self.environment)
+
+    @cached_property
+    def _reporter(self) -> Reporter:
+        return Reporter(self.cloud, self.cluster)
+
+    def deploy(self, config: Config | Path | str, *, force: bool = False) -> list[Applied]:
+        """Deploy a configuration.
+
+        Args:
+            config: A configuration, its file, or the folder of a ``cortex.yaml``.
+            force: Cancel an update that runs, rather than refuse.
+
+        Raises:
+            ConfigError: The configuration cannot be used. Nothing was changed.
+            CortexError: Nothing was changed; the message says why. What fails later is in the results.
+        """
+        loaded = config if isinstance(config, Config) else load_config(Path(config))
+        project = collect(loaded.project_root, loaded.path)
+        cluster = ensure_cluster(self.cloud, self.environment, self._progress)
+        self.__dict__["cluster"] = cluster
+        return Deployer(self.cloud, cluster, self._progress, Options(force=force)).deploy(loaded, project)
+
+    def put_cluster(self, cluster: Cluster) -> bool:
+        """Make the environment's cluster, or change it. Returns whether anything was changed."""
+        return put_cluster(self.cloud, cluster, self._progress)
+
+    def get(self, name: str) -> ApiStatus:
+        """The status of one API or splitter.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+        """
+        return get_api(self.cloud, self.cluster, name)
+
+    def list(self) -> list[ApiStatus]:
+        """The status of everything that is deployed."""
+        return list_apis(self.cloud, self.cluster)
+
+    def wait_until_settled(self, seconds: float) -> Sequence[ApiStatus]:
+        """Wait until no API is being updated, for at most so many seconds; the status of all of them then.
+
+        Nothing is deployed where there is no cluster.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                apis = self.list()
+            except ClusterError:
+                return []
+            if time.monotonic() > deadline or all(api.status != UPDATING for api in apis):
+                return apis
+            time.sleep(SETTLING_POLL_SECONDS)
+
+    def report(self, name: str) -> Report:
+        """All about one API or splitter: status, traffic, predictions, scaling.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+        """
+        return self._reporter.one(name)
+
+    def reports(self) -> Sequence[Report]:
+        """Status and traffic of everything that is deployed."""
+        return self._reporter.all()
+
+    def logs(
+        self, name: str, *, following: bool = False, since: datetime | None = None, tail: int | None = None
+    ) -> Iterator[LogRecord]:
+        """The log records of an API, oldest first; with ``following``, without end.
+
+        Raises:
+            NotDeployedError: There is no API of that name.
+        """
+        deletion.find(self.cloud, self.cluster, name)
+        group = names.log_group(self.cluster.name, name)
+        return follow(self.cloud, group, since, tail) if following else iter(read(self.cloud, group, since, tail))
+
+    def predict(self, name: str, body: bytes, content_type: str = "application/json") -> Prediction:
+        """Send a request to an API.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+            PredictionError: It did not answer with success.
+        """
+        return predict(self.get(name), body, content_type)
+
+    def refresh(self, name: str) -> None:
+        """Replace every replica of an API by a rolling update, without waiting for it.
+
+        Raises:
+            NotDeployedError: There is no API of that name.
+        """
+        service = describe_service(self.cloud, self.cluster.name, name)
+        if service is None:
+            raise NotDeployedError(f"{name} is not deployed", hint="see what is with: cortex get")
+        self.cloud.ecs.update_service(
+            cluster=service["clusterArn"], service=service["serviceName"], forceNewDeployment=True
+        )
+
+    def delete(self, name: str) -> None:
+        """Delete an API or splitter and wait until it is gone.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+            DeployError: A splitter uses it, or it cannot be deleted.
+        """
+        deletion.delete(self.cloud, self.cluster, name)
