@@ -10,7 +10,7 @@ client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,17 @@ from cortex_cdk import names
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
-from cortex_cdk.deploy.cluster import RunningCluster, ensure_cluster, put_cluster, read_cluster
+from cortex_cdk.deploy.cluster import RunningCluster, ensure_cluster, read_cluster
+from cortex_cdk.deploy.cluster_change import ClusterPlan, apply_plan, discard_plan, plan_cluster
+from cortex_cdk.deploy.cluster_info import ClusterInfo, cluster_info
+from cortex_cdk.deploy.cluster_removal import ClusterRemover, Kept, Removal
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.progress import Progress, Silent
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import ClusterError, NotDeployedError
+from cortex_cdk.errors import ClusterError, CortexError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Prediction, predict
 from cortex_cdk.project import collect
@@ -86,9 +90,66 @@ class Client:
         self.__dict__["cluster"] = cluster
         return Deployer(self.cloud, cluster, self._progress, Options(force=force)).deploy(loaded, project)
 
-    def put_cluster(self, cluster: Cluster) -> bool:
-        """Make the environment's cluster, or change it. Returns whether anything was changed."""
-        return put_cluster(self.cloud, cluster, self._progress)
+    def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
+        """Find out what making or changing the environment's cluster would do, and what it would cost.
+
+        Args:
+            cluster: A configuration or its file; None keeps what is deployed, or takes the built-in one.
+            creates: Whether a cluster that does not exist is made.
+
+        Returns:
+            What ``apply_cluster`` or ``discard_cluster`` take; None where the cluster is up to date.
+
+        Raises:
+            ConfigError: The file cannot be used.
+            CortexError: The cluster cannot be made or changed so; the message says why.
+        """
+        where = self.environment
+        if isinstance(cluster, Path | str):
+            cluster = load_cluster(Path(cluster), name=where.cluster, region=where.region)
+        return plan_cluster(self.cloud, where, cluster, creates=creates)
+
+    def apply_cluster(self, plan: ClusterPlan) -> None:
+        """Make or change the cluster as planned.
+
+        Raises:
+            ClusterError: It failed; the message names the first cause.
+        """
+        apply_plan(self.cloud, plan, self._progress)
+        self.__dict__.pop("cluster", None)
+
+    def discard_cluster(self, plan: ClusterPlan) -> None:
+        """Forget a plan."""
+        discard_plan(self.cloud, plan)
+
+    def cluster_info(self) -> ClusterInfo:
+        """The environment's cluster, what it costs and what runs on it.
+
+        Raises:
+            ClusterError: It does not exist.
+        """
+        return cluster_info(self.cloud, self.environment, self.cluster)
+
+    def plan_cluster_removal(self) -> Removal:
+        """What removing the environment's cluster would remove, and what would stay.
+
+        Raises:
+            ClusterError: It does not exist.
+        """
+        return ClusterRemover(self.cloud, self.environment, self._progress).plan()
+
+    def remove_cluster(self) -> Kept:
+        """Remove the environment's cluster with everything on it, and wait until it is gone.
+
+        Returns:
+            What is still there.
+
+        Raises:
+            CortexError: Something cannot be removed; the message names it.
+        """
+        kept = ClusterRemover(self.cloud, self.environment, self._progress).remove()
+        self.__dict__.pop("cluster", None)
+        return kept
 
     def get(self, name: str) -> ApiStatus:
         """The status of one API or splitter.
@@ -130,16 +191,34 @@ class Client:
         return self._reporter.all()
 
     def logs(
-        self, name: str, *, following: bool = False, since: datetime | None = None, tail: int | None = None
+        self,
+        name: str,
+        *,
+        following: bool = False,
+        since: datetime | None = None,
+        tail: int | None = None,
+        pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
         """The log records of an API, oldest first; with ``following``, without end.
 
+        Args:
+            since: Only records from then on.
+            tail: Of those that are there, only that many of the newest.
+            pause: Waits between two looks, a number of seconds; what it raises ends the iteration.
+
         Raises:
             NotDeployedError: There is no API of that name.
+            CortexError: It is a traffic splitter.
         """
-        deletion.find(self.cloud, self.cluster, name)
+        stack = deletion.find(self.cloud, self.cluster, name)
+        if stack.name == names.splitter_stack(self.cluster.name, name):
+            members = [f"cortex logs {variant.name}" for variant in self.get(name).variants]
+            raise CortexError(
+                f"{name} is a traffic splitter and has no replicas: its requests are in the logs of its APIs",
+                hint=f"see them with: {', '.join(members)}",
+            )
         group = names.log_group(self.cluster.name, name)
-        return follow(self.cloud, group, since, tail) if following else iter(read(self.cloud, group, since, tail))
+        return follow(self.cloud, group, since, tail, pause) if following else read(self.cloud, group, since, tail)
 
     def predict(self, name: str, body: bytes, content_type: str = "application/json") -> Prediction:
         """Send a request to an API.

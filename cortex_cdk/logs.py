@@ -1,13 +1,17 @@
-"""An API's logs, as CloudWatch has them."""
+"""An API's logs, as CloudWatch has them.
+
+CloudWatch shows an event some time after it happened, and those of several replicas in no order of arrival. So
+each poll looks back a while, and ``SeenEvents`` passes each event on once.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from cortex_cdk.cloud import Cloud, error_code
@@ -16,8 +20,13 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 POLL_SECONDS = 1.0
-# Records of several replicas arrive in CloudWatch out of order and late: look back this far at each poll.
-LATENESS = timedelta(seconds=30)
+# Most events arrive within seconds; those of a replica that was cut off from CloudWatch arrive later. Looking far
+# back costs a request for each ten thousand events, so only every tenth poll does.
+NEAR_MS, LATENESS_MS = 10_000, 300_000
+POLLS_BETWEEN_FAR_ONES = 10
+MAX_REMEMBERED = 100_000
+# How far to look back for the newest records: in steps, because CloudWatch reads from the oldest.
+FIRST_LOOK_MS, WIDENING = 60_000, 12
 
 
 @dataclass(frozen=True)
@@ -26,16 +35,78 @@ class LogRecord:
 
     Attributes:
         replica: The ECS task's id.
+        revision: The API's revision that the replica runs.
         message: The text, or the whole line where it is not one of the serving program's records.
         fields: The record as it was written (empty for other lines).
     """
 
     time: datetime
     replica: str
+    revision: str
     level: str
     message: str
     traceback: tuple[str, ...]
     fields: dict[str, Any]
+
+
+class SeenEvents:
+    """Passes each event on once, however often and late it is read, in bounded memory.
+
+    What happened before ``floor`` was passed on, or will not be. Every event after it is remembered.
+
+    Args:
+        floor: Milliseconds since the epoch.
+        capacity: How many events to remember. Where more happen in five minutes, those that come late are lost
+            rather than shown twice.
+    """
+
+    def __init__(self, floor: int, capacity: int = MAX_REMEMBERED) -> None:
+        self.floor = floor
+        self.newest = floor
+        self._capacity = capacity
+        self._ids: dict[int, set[str]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def fresh(self, events: Iterable[FilteredLogEventTypeDef]) -> list[FilteredLogEventTypeDef]:
+        """Those of the events that were not seen before."""
+        passed = []
+        for event in events:
+            moment = event["timestamp"]
+            if moment < self.floor:
+                continue
+            ids = self._ids.setdefault(moment, set())
+            if event["eventId"] not in ids:
+                ids.add(event["eventId"])
+                self._count += 1
+                self.newest = max(self.newest, moment)
+                passed.append(event)
+        return passed
+
+    def forget(self, now: int) -> None:
+        """Raise the floor to what is too old to come late, and further where memory asks for it.
+
+        Args:
+            now: Milliseconds since the epoch. A replica whose clock is fast must not hide the others.
+        """
+        newest = min(self.newest, now)
+        floor = max(self.floor, newest - LATENESS_MS)
+        if self._count <= self._capacity and floor - self.floor < NEAR_MS:
+            # Sorting for every page would cost more than it frees.
+            return
+        for moment in sorted(self._ids):
+            # Events of the newest moment may still follow on the next page.
+            if moment >= newest or (moment >= floor and self._count <= self._capacity):
+                break
+            self._count -= len(self._ids.pop(moment))
+            floor = max(floor, moment + 1)
+        self.floor = floor
+
+    def start(self, now: int, *, far: bool) -> int:
+        """From where to read next, in milliseconds since the epoch."""
+        return self.floor if far else max(self.floor, min(self.newest, now) - NEAR_MS)
 
 
 def parse(event: FilteredLogEventTypeDef) -> LogRecord:
@@ -48,9 +119,11 @@ def parse(event: FilteredLogEventTypeDef) -> LogRecord:
     if not isinstance(fields, dict):
         fields = {}
     traceback = str(fields.get("traceback") or "")
+    revision, _, replica = event.get("logStreamName", "").rpartition("/")
     return LogRecord(
         time=datetime.fromtimestamp(event.get("timestamp", 0) / 1000, timezone.utc),
-        replica=event.get("logStreamName", "").rsplit("/", 1)[-1],
+        replica=replica,
+        revision=revision,
         level=str(fields.get("level", "INFO")),
         message=str(fields.get("message", text)).rstrip("\n"),
         traceback=tuple(traceback.rstrip("\n").splitlines()),
@@ -63,54 +136,97 @@ def is_metrics(record: LogRecord) -> bool:
     return "_aws" in record.fields
 
 
-def _events(cloud: Cloud, group: str, **query: Any) -> Iterator[FilteredLogEventTypeDef]:
+def _pages(cloud: Cloud, group: str, **query: Any) -> Iterator[Sequence[FilteredLogEventTypeDef]]:
+    """Pages of events, oldest first."""
     from botocore.exceptions import ClientError
 
+    # AWS has interleaved streams since 2019 whatever is asked for; others want to be asked.
+    paginator = cloud.logs.get_paginator("filter_log_events")
     try:
-        for page in cloud.logs.get_paginator("filter_log_events").paginate(logGroupName=group, **query):
-            yield from page["events"]
+        for page in paginator.paginate(logGroupName=group, interleaved=True, **query):
+            yield page["events"]
     except ClientError as error:
         # A group that does not exist yet (or any more) has no events.
         if error_code(error) != "ResourceNotFoundException":
             raise
 
 
-def read(cloud: Cloud, group: str, since: datetime | None = None, tail: int | None = None) -> list[LogRecord]:
-    """The records that are there now, oldest first.
+def read(cloud: Cloud, group: str, since: datetime | None = None, tail: int | None = None) -> Iterator[LogRecord]:
+    """The records that are there now, oldest first; metrics are left out.
 
     Args:
         group: The log group.
         since: Only records from then on.
         tail: Only that many of the newest.
     """
+    if tail is not None:
+        _, records = _newest(cloud, group, _milliseconds(since) if since else 0, tail)
+        yield from records
+        return
     query = {"startTime": _milliseconds(since)} if since else {}
-    events = deque(_events(cloud, group, **query), maxlen=tail)
-    return sorted((parse(event) for event in events), key=lambda record: record.time)
+    for page in _pages(cloud, group, **query):
+        yield from _for_people(page)
 
 
-def follow(cloud: Cloud, group: str, since: datetime | None = None, tail: int | None = None) -> Iterator[LogRecord]:
-    """The records that are there, then new ones as they come, each once, until the caller stops."""
-    start, seen = since, set[str]()
+def follow(
+    cloud: Cloud,
+    group: str,
+    since: datetime | None = None,
+    tail: int | None = None,
+    pause: Callable[[float], object] = time.sleep,
+) -> Iterator[LogRecord]:
+    """The records that are there, then new ones as they come, each once, until the caller stops.
+
+    Args:
+        group: The log group.
+        since: Only records from then on.
+        tail: Of those that are there, only that many of the newest.
+        pause: Waits between polls, a number of seconds; what it raises ends the iteration.
+    """
+    seen = SeenEvents(_milliseconds(since) if since else 0)
+    if tail is not None:
+        seen, records = _newest(cloud, group, seen.floor, tail)
+        yield from records
+    polls = 0
     while True:
-        query = {"startTime": _milliseconds(start)} if start else {}
-        fresh = [event for event in _events(cloud, group, **query) if event["eventId"] not in seen]
-        seen.update(event["eventId"] for event in fresh)
-        records = sorted((parse(event) for event in fresh), key=lambda record: record.time)
-        yield from records[-tail:] if tail is not None else records
-        tail = None
-        if records:
-            start = max(start or records[0].time, records[-1].time - LATENESS)
-        time.sleep(POLL_SECONDS)
+        start = seen.start(_now(), far=polls % POLLS_BETWEEN_FAR_ONES == 0)
+        for page in _pages(cloud, group, startTime=start):
+            yield from _for_people(seen.fresh(page))
+            seen.forget(_now())
+        polls += 1
+        pause(POLL_SECONDS)
+
+
+def _newest(cloud: Cloud, group: str, since: int, count: int) -> tuple[SeenEvents, deque[LogRecord]]:
+    """The newest records, and what was seen on the way. Looks further back until there are enough."""
+    now, look = _now(), FIRST_LOOK_MS
+    while True:
+        start = max(since, now - look)
+        seen, records = SeenEvents(start), deque[LogRecord](maxlen=count)
+        for page in _pages(cloud, group, startTime=start):
+            records.extend(_for_people(seen.fresh(page)))
+            seen.forget(now)
+        if len(records) == count or start == since:
+            return seen, records
+        look *= WIDENING
+
+
+def _for_people(events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord]:
+    return (record for record in map(parse, events) if not is_metrics(record))
 
 
 def fatal_record(cloud: Cloud, group: str, revision: str, task_id: str) -> LogRecord | None:
     """The record with which a replica said why it could not go on, if it did."""
     query = {"logStreamNames": [f"{revision}/{task_id}"], "filterPattern": '{ $.event = "fatal" }'}
-    for event in _events(cloud, group, **query):
-        record = parse(event)
-        if record.fields.get("event") == "fatal":
-            return record
+    for page in _pages(cloud, group, **query):
+        for record in map(parse, page):
+            if record.fields.get("event") == "fatal":
+                return record
     return None
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -1,8 +1,11 @@
-"""Records, as CloudWatch returns them."""
+"""Log records, and how each is shown once although CloudWatch is asked for them again and again."""
 
 import json
 
-from cortex_cdk.logs import is_metrics, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cortex_cdk.logs import LATENESS_MS, NEAR_MS, SeenEvents, is_metrics, parse
 
 
 def event(message):
@@ -11,7 +14,7 @@ def event(message):
 
 def test_a_record_of_the_serving_program():
     record = parse(event(json.dumps({"level": "ERROR", "message": "boom", "traceback": "a\nb\n", "event": "fatal"})))
-    assert (record.replica, record.level, record.message) == ("0f1e", "ERROR", "boom")
+    assert (record.revision, record.replica, record.level, record.message) == ("abc123", "0f1e", "ERROR", "boom")
     assert record.traceback == ("a", "b")
     assert record.fields["event"] == "fatal"
 
@@ -25,3 +28,60 @@ def test_any_other_line_is_shown_as_it_is():
 def test_metrics_are_told_apart_from_words():
     assert is_metrics(parse(event('{"_aws": {}, "InFlight": 0}')))
     assert not is_metrics(parse(event('{"message": "_aws"}')))
+
+
+POLL_MS = 1000
+# Moment of each event and by how much it comes late: mostly little, sometimes as late as is promised for.
+HISTORY = st.lists(
+    st.tuples(st.integers(0, 400_000), st.one_of(st.integers(0, 3000), st.integers(0, LATENESS_MS - 2 * POLL_MS))),
+    max_size=60,
+)
+
+
+def follow(history, *, capacity=100_000, page=3, far_every=10):
+    """What a follower passes on of a history of (moment, lateness), by the index of the event."""
+    seen, shown = SeenEvents(0, capacity), []
+    last = max((moment + late for moment, late in history), default=0) + far_every * POLL_MS
+    most = 0
+    for number, now in enumerate(range(0, last + 2 * POLL_MS, POLL_MS)):
+        start = seen.start(now, far=number % far_every == 0)
+        there = sorted(
+            (moment, str(index))
+            for index, (moment, late) in enumerate(history)
+            if moment >= start and moment + late <= now
+        )
+        events = [{"timestamp": moment, "eventId": id_} for moment, id_ in there]
+        for begin in range(0, len(events), page):
+            shown += [int(found["eventId"]) for found in seen.fresh(events[begin : begin + page])]
+            seen.forget(now)
+            most = max(most, len(seen))
+    return shown, most
+
+
+@given(HISTORY)
+def test_every_event_is_shown_once_however_late_it_comes(history):
+    shown, _ = follow(history)
+    assert sorted(shown) == list(range(len(history)))
+
+
+@given(HISTORY, st.integers(1, 5))
+def test_memory_is_bounded_and_nothing_is_shown_twice_then(history, capacity):
+    moments = [moment for moment, _ in history]
+    shown, most = follow(history, capacity=capacity)
+    assert len(shown) == len(set(shown))
+    together = max((moments.count(moment) for moment in moments), default=0)
+    assert most <= capacity + together + 3  # a page at most comes on top
+
+
+def test_many_events_of_one_moment_are_told_apart_by_their_ids():
+    shown, _ = follow([(5, 0)] * 20)
+    assert sorted(shown) == list(range(20))
+
+
+def test_a_replica_whose_clock_is_fast_hides_nothing():
+    seen = SeenEvents(0)
+    hour = 3_600_000
+    assert seen.fresh([{"timestamp": hour + hour, "eventId": "fast"}])
+    seen.forget(now=hour)
+    assert seen.start(hour, far=False) == hour - NEAR_MS
+    assert seen.fresh([{"timestamp": hour + 1, "eventId": "right"}])
