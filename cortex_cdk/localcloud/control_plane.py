@@ -67,7 +67,8 @@ class ControlPlane:
         return self._aws(environ, start_response)
 
     def _task_metadata(self, start_response: StartResponse, task_id: str, *, whole_task: bool) -> Iterable[bytes]:
-        task = self._tasks.metadata(task_id)
+        with STATE_LOCK:
+            task = self._tasks.metadata(task_id)
         if task is None:
             return _json(start_response, "404 Not Found", {"message": f"There is no task {task_id}."})
         return _json(start_response, "200 OK", task if whole_task else (task.get("Containers") or [task])[0])

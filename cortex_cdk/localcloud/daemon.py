@@ -12,12 +12,16 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import moto_setup, ports
 from cortex_cdk.localcloud.endpoint import DaemonInfo, hold_life_lock, read_info
 from cortex_cdk.localcloud.settings import HOST, Settings
 from cortex_cdk.localcloud.tasks import orphans
+
+if TYPE_CHECKING:
+    from waitress.server import BaseWSGIServer, MultiSocketServer
 
 LOG_FILE = "daemon.log"
 LOG_BYTES = 5_000_000
@@ -82,13 +86,10 @@ def _serve(settings: Settings) -> None:
     cloudformation.resume()
     info.write(settings.state)
     log.info("up: control plane on port %d, load balancer on port %d", info.control_port, info.http_port)
-    _stop_on_signals()
-    try:
-        server.run()
-    finally:
-        log.info("stopping")
-        data_plane.stop()
-        durability.stop()
+    _serve_until_signal(server)
+    log.info("stopping")
+    data_plane.stop()
+    durability.stop()
 
 
 def _with_ports(settings: Settings) -> Settings:
@@ -119,14 +120,13 @@ def _info(settings: Settings, notice: str | None) -> DaemonInfo:
     )
 
 
-def _stop_on_signals() -> None:
-    def leave(number: int, frame: object) -> None:
-        # waitress leaves its loop on SystemExit; anything slower than raising belongs after the loop.
-        raise SystemExit(0)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, leave)
-        signal.signal(signal.SIGINT, leave)
+def _serve_until_signal(server: MultiSocketServer | BaseWSGIServer) -> None:
+    """Answer requests until SIGTERM or SIGINT; and after it, while replicas drain and send their last logs."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    threading.Thread(target=server.run, name="control-plane", daemon=True).start()
+    ended.wait()
 
 
 def _log_to(path: Path) -> None:

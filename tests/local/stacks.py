@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,14 @@ class Stacks:
         return {r["LogicalResourceId"]: (r.get("PhysicalResourceId", ""), r["ResourceStatus"]) for r in found}
 
 
+def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition, or fail."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s"
+        time.sleep(0.02)
+
+
 def log_group(name: str | dict[str, Any], **properties: Any) -> dict[str, Any]:
     """The definition of a log group: the simplest resource that can change in place and be replaced."""
     return {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name, **properties}}
@@ -113,3 +121,22 @@ def log_group(name: str | dict[str, Any], **properties: Any) -> dict[str, Any]:
 def template(**resources: Any) -> dict[str, Any]:
     """A template of these resources."""
     return {"Resources": resources}
+
+
+def stuck_service(desired: int) -> dict[str, Any]:
+    """A service whose tasks cannot start, and whose deployment nothing stops unless it wants none."""
+    container = {"Name": "c", "Image": "no/such:image", "Memory": 64, "Command": [f"run-{desired}"]}
+    definition = {"Family": "slow", "ContainerDefinitions": [container]}
+    return template(
+        Cluster={"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "slow"}},
+        Definition={"Type": "AWS::ECS::TaskDefinition", "Properties": definition},
+        Service={
+            "Type": "AWS::ECS::Service",
+            "Properties": {
+                "ServiceName": "slow",
+                "Cluster": {"Ref": "Cluster"},
+                "DesiredCount": desired,
+                "TaskDefinition": {"Ref": "Definition"},
+            },
+        },
+    )

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cortex_cdk.localcloud.endpoint import Endpoint
-from tests.local.stacks import CAPABILITIES, Stacks, client, log_group, running, template
+from tests.local.stacks import CAPABILITIES, Stacks, client, log_group, running, stuck_service, template, until
 
 BROKEN = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "x"}}
 """A resource that cannot be made: names of buckets have at least 3 characters."""
@@ -336,11 +336,13 @@ def test_two_regions_do_not_see_each_other(cloud: Endpoint, stacks: Stacks) -> N
 
 def test_an_operation_that_runs_is_not_disturbed_but_can_be_cancelled(cloud: Endpoint, stacks: Stacks) -> None:
     ecs = client(cloud, "ecs")
-    before = _service(desired=0)
+    before = stuck_service(desired=0)
     assert stacks.create("slow", before)["StackStatus"] == "CREATE_COMPLETE"
 
     # Its image does not exist and nothing stops the deployment, so it would go on for hours.
-    stacks.api.update_stack(StackName="slow", TemplateBody=json.dumps(_service(desired=1)), Capabilities=CAPABILITIES)
+    stacks.api.update_stack(
+        StackName="slow", TemplateBody=json.dumps(stuck_service(desired=1)), Capabilities=CAPABILITIES
+    )
     assert stacks.api.describe_stacks(StackName="slow")["Stacks"][0]["StackStatus"] == "UPDATE_IN_PROGRESS"
     with pytest.raises(ClientError, match="UPDATE_IN_PROGRESS state and can not be updated"):
         stacks.update("slow", before)
@@ -358,28 +360,29 @@ def test_an_operation_that_runs_is_not_disturbed_but_can_be_cancelled(cloud: End
         stacks.api.cancel_update_stack(StackName="slow")
 
 
+def test_a_rollback_that_fails_can_be_continued(cloud: Endpoint, stacks: Stacks) -> None:
+    logs = client(cloud, "logs")
+    before, after = stuck_service(desired=0), stuck_service(desired=1)
+    before["Resources"]["Group"] = log_group("fragile", RetentionInDays=7)
+    after["Resources"]["Group"] = log_group("fragile", RetentionInDays=30)
+    after["Resources"]["Service"]["DependsOn"] = "Group"
+    identity = stacks.create("fragile", before)["StackId"]
+    stacks.api.update_stack(StackName="fragile", TemplateBody=json.dumps(after), Capabilities=CAPABILITIES)
+    until(lambda: ("Service", "UPDATE_IN_PROGRESS") in stacks.events("fragile"))
+
+    logs.delete_log_group(logGroupName="fragile")
+    stacks.api.cancel_update_stack(StackName="fragile")
+    assert stacks.settled(identity)["StackStatus"] == "UPDATE_ROLLBACK_FAILED"
+
+    logs.create_log_group(logGroupName="fragile")
+    stacks.api.continue_update_rollback(StackName="fragile")
+    assert stacks.settled(identity)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert groups(cloud)["fragile"] == 7
+
+
 def test_a_stack_that_is_being_created_can_be_deleted(stacks: Stacks) -> None:
     answer = stacks.api.create_stack(
-        StackName="hasty", TemplateBody=json.dumps(_service(desired=1)), Capabilities=CAPABILITIES
+        StackName="hasty", TemplateBody=json.dumps(stuck_service(desired=1)), Capabilities=CAPABILITIES
     )
     stacks.api.delete_stack(StackName="hasty")
     assert stacks.settled(answer["StackId"])["StackStatus"] == "DELETE_COMPLETE"
-
-
-def _service(desired: int) -> dict[str, Any]:
-    """A service whose tasks cannot start."""
-    container = {"Name": "c", "Image": "no/such:image", "Memory": 64, "Command": [f"run-{desired}"]}
-    definition = {"Family": "slow", "ContainerDefinitions": [container]}
-    return template(
-        Cluster={"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "slow"}},
-        Definition={"Type": "AWS::ECS::TaskDefinition", "Properties": definition},
-        Service={
-            "Type": "AWS::ECS::Service",
-            "Properties": {
-                "ServiceName": "slow",
-                "Cluster": {"Ref": "Cluster"},
-                "DesiredCount": desired,
-                "TaskDefinition": {"Ref": "Definition"},
-            },
-        },
-    )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
 from moto.cloudformation.exceptions import ValidationError
 
 SUB_VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
+PARSED = 64
+"""Templates kept parsed: every description of a stack looks at its template."""
 PSEUDO_PREFIX = "AWS::"
 
 
@@ -36,8 +39,9 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+@lru_cache(maxsize=PARSED)
 def parse(body: str) -> dict[str, Any]:
-    """Read a template, JSON or YAML, and check its form.
+    """Read a template, JSON or YAML, and check its form. The result is shared: nobody may change it.
 
     Raises:
         ValidationError: It is neither, has no resources, or refers to what does not exist.
