@@ -19,7 +19,8 @@ from cortex_cdk.localcloud.balancer.health import HealthChecker
 from cortex_cdk.localcloud.ecs import backend as ecs
 from cortex_cdk.localcloud.ecs.scheduler import Scheduler
 from cortex_cdk.localcloud.ecs.starter import Starter
-from cortex_cdk.localcloud.metrics import cloudwatch
+from cortex_cdk.localcloud.metrics import cloudwatch, embedded
+from cortex_cdk.localcloud.metrics.clock import MinuteClock
 from cortex_cdk.localcloud.settings import Settings
 from cortex_cdk.localcloud.tasks import orphans
 from cortex_cdk.localcloud.tasks.driver import TaskDriver
@@ -40,6 +41,7 @@ def install() -> None:
     ecs.install()
     targets.install()
     cloudwatch.install()
+    embedded.install()
     autoscaling_responses.install()
 
 
@@ -62,6 +64,7 @@ class DataPlane:
         starter = Starter(self._driver, settings.control_port)
         self._scheduler = Scheduler(self._driver, starter, self._health.wake)
         self._autoscaler = Autoscaler(settings.speed)
+        self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
 
     def start(self) -> None:
@@ -77,6 +80,7 @@ class DataPlane:
         self._envoy.start(self._table())
         self._driver.open()
         self._health.open()
+        self._clock.open()
         self._thread.start()
 
     def stop(self) -> None:
@@ -84,6 +88,7 @@ class DataPlane:
         self._closing.set()
         self.wake()
         self._thread.join()
+        self._clock.close()
         self._health.close()
         self._envoy.stop()
         self._driver.close(STOP_TIMEOUT)

@@ -16,12 +16,14 @@ from cortex_cdk.localcloud.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.ecs.service import Service
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.metrics import cloudwatch
-from cortex_cdk.localcloud.metrics.store import MetricStore
+from cortex_cdk.localcloud.metrics.store import Key, MetricStore, key
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
 DIMENSION = "ecs:service:DesiredCount"
 ACTIVITIES_KEPT = 50
 MINUTE = 60.0
+SLOWEST_PUBLISHER = 15.0
+"""Seconds of real time within which replicas publish a metric again. They do not know of the faster clock."""
 REQUESTS = "ALBRequestCountPerTarget"
 
 
@@ -80,12 +82,14 @@ class Autoscaler:
 
     def _datapoints(self, store: MetricStore, body: dict[str, Any]) -> list[float | None]:
         """The metric of a policy in the last minutes of the local clock, as values per minute."""
-        namespace, name, dimensions, statistic = _metric(body)
+        metric, statistic = _metric(body)
         period = MINUTE / self._speed
-        values = store.values(namespace, name, dimensions, statistic, period=period, count=IN_DATAPOINTS)
-        # A sum over a shorter minute counts fewer requests; the target is meant per whole minute.
-        factor = self._speed if statistic in {"Sum", "SampleCount"} else 1.0
-        return [None if value is None else value * factor for value in values]
+        if statistic in cloudwatch.SUMMED:
+            # A sum over a shorter minute counts fewer requests; the target is meant per whole minute.
+            values = store.newest(metric, statistic, period=period, count=IN_DATAPOINTS)
+            return [None if value is None else value * self._speed for value in values]
+        overlap = max(0.0, SLOWEST_PUBLISHER - period)
+        return store.newest(metric, statistic, period=period, count=IN_DATAPOINTS, overlap=overlap)
 
 
 def _scaled_services(backend: EcsBackend) -> Iterator[tuple[FakeScalableTarget, Service]]:
@@ -117,18 +121,18 @@ def _policy(body: dict[str, Any], name: str) -> Policy:
     )
 
 
-def _metric(body: dict[str, Any]) -> tuple[str, str, dict[str, str], str]:
-    """Namespace, name, dimensions and statistic of the metric that a policy tracks."""
+def _metric(body: dict[str, Any]) -> tuple[Key, str]:
+    """The metric that a policy tracks, and its statistic."""
     predefined = body.get("PredefinedMetricSpecification")
     if predefined:
         if predefined["PredefinedMetricType"] != REQUESTS:
-            return "AWS/ECS", str(predefined["PredefinedMetricType"]), {}, "Average"
+            return key("AWS/ECS", str(predefined["PredefinedMetricType"]), {}), "Average"
         balancer, _, group = predefined["ResourceLabel"].partition("/targetgroup/")
         dimensions = {"LoadBalancer": balancer, "TargetGroup": f"targetgroup/{group}"}
-        return "AWS/ApplicationELB", "RequestCountPerTarget", dimensions, "Sum"
+        return key("AWS/ApplicationELB", "RequestCountPerTarget", dimensions), "Sum"
     custom = body["CustomizedMetricSpecification"]
     dimensions = {item["Name"]: item["Value"] for item in custom.get("Dimensions", [])}
-    return custom["Namespace"], custom["MetricName"], dimensions, custom["Statistic"]
+    return key(custom["Namespace"], custom["MetricName"], dimensions), str(custom["Statistic"])
 
 
 def _is_suspended(target: FakeScalableTarget, out: bool) -> bool:

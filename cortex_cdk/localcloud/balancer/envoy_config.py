@@ -66,6 +66,8 @@ def bootstrap(folder: str, admin_socket: str) -> Resource:
     return {
         "node": {"id": "cortex-local", "cluster": "cortex-local"},
         "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
+        # Histograms are merged at a flush; nothing is sent anywhere.
+        "stats_flush_interval": "1s",
         "dynamic_resources": {"lds_config": source(folder, "lds.json"), "cds_config": source(folder, "cds.json")},
     }
 

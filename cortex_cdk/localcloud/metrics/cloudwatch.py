@@ -13,9 +13,12 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
 from cortex_cdk.localcloud.lock import STATE_LOCK
-from cortex_cdk.localcloud.metrics.expressions import ExpressionError, Values, evaluate
+from cortex_cdk.localcloud.metrics.expressions import Values, evaluate
 from cortex_cdk.localcloud.metrics.store import Key, MetricStore, key
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
+
+SUMMED = ("Sum", "SampleCount")
+"""Statistics that grow with the time that they stand for."""
 
 
 class LocalCloudWatch(CloudWatchBackend):  # type: ignore[misc]
@@ -77,24 +80,40 @@ class LocalCloudWatch(CloudWatchBackend):  # type: ignore[misc]
             ExpressionError: An expression is not understood.
         """
         plain = [query for query in queries if query.get("MetricStat")]
-        periods = [int(query["MetricStat"]["Period"]) for query in plain] or [60]
-        known: dict[str, Values] = {query["Id"]: self._plain(query["MetricStat"], start, end) for query in plain}
-        begin = start // min(periods) * min(periods)
-        times = [begin + number * min(periods) for number in range(int(max(0.0, end - begin) // min(periods)))]
-        pending = [query for query in queries if not query.get("MetricStat")]
-        while pending:
-            # An expression may use others, in any order.
-            ready = [query for query in pending if not _uses(query, pending)] or pending
-            for query in ready:
-                known[query["Id"]] = evaluate(str(query["Expression"]), known, times)
-                pending.remove(query)
-        return known
+        shortest = min([int(query["MetricStat"]["Period"]) for query in plain] or [60])
+        begin = start // shortest * shortest
+        times = [begin + number * shortest for number in range(int(max(0.0, end - begin) // shortest))]
+        known = {}
+        for query in plain:
+            period = int(query["MetricStat"]["Period"])
+            known[query["Id"]] = self._plain(query["MetricStat"], start // period * period, end, period)
+        return _with_expressions(queries, known, times)
 
-    def _plain(self, statistic: Mapping[str, Any], start: float, end: float) -> Values:
+    def query_at_speed(
+        self, queries: Sequence[Mapping[str, Any]], start: float, period: float, count: int, speed: float
+    ) -> dict[str, Values]:
+        """The values of metric queries on a clock that runs faster.
+
+        Args:
+            queries: As in GetMetricData; their own periods are not used.
+            start: First second.
+            period: Seconds of real time that one value stands for.
+            count: How many values.
+            speed: What sums are multiplied with, so that they are those of a whole period.
+        """
+        times = [start + number * period for number in range(count)]
+        known = {}
+        for query in queries:
+            if query.get("MetricStat"):
+                values = self._plain(query["MetricStat"], start, start + count * period, period)
+                factor = speed if query["MetricStat"]["Stat"] in SUMMED else 1.0
+                known[query["Id"]] = {begin: value * factor for begin, value in values.items()}
+        return _with_expressions(queries, known, times)
+
+    def _plain(self, statistic: Mapping[str, Any], start: float, end: float, period: float) -> Values:
         metric = statistic["Metric"]
-        period = int(statistic["Period"])
         wanted = key(metric["Namespace"], metric["MetricName"], _pairs(metric.get("Dimensions")))
-        buckets = self.store.between(wanted, start // period * period, end, period)
+        buckets = self.store.between(wanted, start, end, period)
         return {begin: bucket.statistic(statistic["Stat"]) for begin, bucket in buckets.items()}
 
     def get_metric_statistics(  # noqa: PLR0917 - moto's signature
@@ -186,6 +205,19 @@ def compact() -> None:
             backend.store.compact(time.time())
 
 
+def _with_expressions(
+    queries: Sequence[Mapping[str, Any]], known: dict[str, Values], times: Sequence[float]
+) -> dict[str, Values]:
+    """Add the values of expressions, which may use each other in any order."""
+    pending = [query for query in queries if not query.get("MetricStat")]
+    while pending:
+        ready = [query for query in pending if not _uses(query, pending)] or pending[:]
+        for query in ready:
+            known[query["Id"]] = evaluate(str(query["Expression"]), known, times)
+            pending.remove(query)
+    return known
+
+
 def _values(datum: Mapping[str, Any]) -> list[tuple[float, float]]:
     """The values of a datum, each with how often it was measured."""
     if datum.get("Values"):
@@ -231,6 +263,3 @@ def _seconds(moment: Any) -> float:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, timezone.utc)
-
-
-__all__ = ["ExpressionError", "LocalCloudWatch", "compact", "install", "store"]

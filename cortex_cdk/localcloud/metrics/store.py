@@ -127,27 +127,28 @@ class MetricStore:
             merged.setdefault(begin, Bucket()).merge(series.buckets[second])
         return merged
 
-    def values(
-        self, namespace: str, name: str, dimensions: Mapping[str, str], statistic: str, *, period: float, count: int
+    def newest(
+        self, metric: Key, statistic: str, *, period: float, count: int, overlap: float = 0.0
     ) -> list[float | None]:
         """The newest values of a metric.
 
         Args:
-            namespace: The metric's namespace.
-            name: Its name.
-            dimensions: Its dimensions, all of them.
+            metric: See ``key``.
             statistic: Such as ``Average``.
             period: Seconds that one value stands for.
             count: How many values.
+            overlap: Seconds before its period that a value covers too.
 
         Returns:
             The values of the last complete periods, the newest last; None for a period without data.
         """
         end = time.time() // period * period
-        start = end - count * period
-        found = self.between(key(namespace, name, dimensions), start, end, period)
-        wanted = [start + number * period for number in range(count)]
-        return [found[begin].statistic(statistic) if begin in found else None for begin in wanted]
+        values: list[float | None] = []
+        for number in range(count):
+            begin = end - (count - number) * period - overlap
+            found = self.between(metric, begin, begin + overlap + period, overlap + period)
+            values.append(next((bucket.statistic(statistic) for bucket in found.values()), None))
+        return values
 
     def compact(self, now: float) -> None:
         """Merge old buckets into longer ones and drop the oldest."""

@@ -1,0 +1,90 @@
+"""Metrics inside of log events: CloudWatch's embedded metric format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import moto.logs.urls
+from moto.logs.models import LogsBackend, logs_backends
+
+from cortex_cdk.localcloud.metrics import cloudwatch
+
+MARK = '"_aws"'
+"""Every such event has this member; others are not parsed."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Values of one metric from one log event.
+
+    Attributes:
+        namespace: Its namespace.
+        name: Its name.
+        dimensions: Its dimensions.
+        values: The values.
+        at: Seconds since the epoch.
+        unit: CloudWatch's unit, if the event gives one.
+    """
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    values: tuple[float, ...]
+    at: float
+    unit: str | None
+
+
+def measurements(message: str) -> Iterator[Measurement]:
+    """The metrics that a log event carries; none if it carries none or breaks the format.
+
+    Args:
+        message: The event's message. Source of its form: "Embedded metric format specification" of the
+            CloudWatch guide.
+    """
+    if MARK not in message:
+        return
+    try:
+        event = json.loads(message)
+        at = float(event["_aws"]["Timestamp"]) / 1000
+        for directive in event["_aws"]["CloudWatchMetrics"]:
+            yield from _directive(event, directive, at)
+    except (ValueError, KeyError, TypeError):
+        # CloudWatch, too, keeps such an event as a log line and makes no metric of it.
+        return
+
+
+def _directive(event: Mapping[str, Any], directive: Mapping[str, Any], at: float) -> Iterator[Measurement]:
+    for names in directive.get("Dimensions") or [[]]:
+        dimensions = {name: str(event[name]) for name in names}
+        for metric in directive["Metrics"]:
+            found = event[metric["Name"]]
+            values = tuple(float(value) for value in (found if isinstance(found, list) else [found]))
+            if values:
+                yield Measurement(directive["Namespace"], metric["Name"], dimensions, values, at, metric.get("Unit"))
+
+
+class LocalLogs(LogsBackend):  # type: ignore[misc]
+    """moto's CloudWatch Logs that makes metrics of the events that carry them."""
+
+    @property
+    def _url_module(self) -> Any:
+        # moto derives it from the module of the class, which is ours here.
+        return moto.logs.urls
+
+    def put_log_events(self, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]) -> Any:
+        """Keep log events (PutLogEvents) and add the metrics in them."""
+        answer = super().put_log_events(log_group_name, log_stream_name, log_events)
+        store = cloudwatch.store(self.region_name)
+        for event in log_events:
+            for found in measurements(event["message"]):
+                values = [(value, 1.0) for value in found.values]
+                store.add(found.namespace, found.name, found.dimensions, values, at=found.at, unit=found.unit)
+        return answer
+
+
+def install() -> None:
+    """Make moto use these logs. To be called before their first use; more calls change nothing."""
+    logs_backends.backend = LocalLogs
