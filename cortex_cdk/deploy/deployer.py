@@ -17,14 +17,14 @@ from pathlib import Path
 from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec, SynthesisRequest, synthesize
 from cortex_cdk.cloud import Cloud
-from cortex_cdk.config import Config
+from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy import assets, images, recovery
 from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.cluster import RunningCluster
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import Rule, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
-from cortex_cdk.deploy.splitters import splitter_spec
+from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
 from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project import ProjectArchive, ProjectFiles, archive
@@ -72,13 +72,13 @@ class Deployer:
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
             self._ask_about(project)
+            check_members(self._cloud, self._cluster, config)
             plans = self._plan_apis(config, project)
             if any(plan.action != NOTHING for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
         done = self._apply(plans)
-        splitters = self._plan_splitters(config) if not any(applied.error for applied in done) else []
-        return done + self._apply(splitters)
+        return done if any(applied.error for applied in done) else done + self._deploy_splitters(config.splitters)
 
     def _ask_about(self, project: ProjectArchive) -> None:
         for warning in project.warnings:
@@ -106,17 +106,22 @@ class Deployer:
             plans.append(plan)
         return plans
 
-    def _plan_splitters(self, config: Config) -> list[StackPlan]:
-        if not config.splitters:
+    def _deploy_splitters(self, splitters: Sequence[TrafficSplitter]) -> list[Applied]:
+        """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs."""
+        if not splitters:
             return []
-        stack_of = {s.networking.endpoint: names.splitter_stack(self._cluster.name, s.name) for s in config.splitters}
+        stack_of = {s.networking.endpoint: names.splitter_stack(self._cluster.name, s.name) for s in splitters}
         stacks = {endpoint: self._usable(stack) for endpoint, stack in stack_of.items()}
         priorities = self._priorities(stacks)
-        specs = [
-            splitter_spec(self._cloud, self._cluster, splitter, priorities[splitter.networking.endpoint])
-            for splitter in config.splitters
-        ]
-        return [plan_splitter(spec, stacks[spec.splitter.networking.endpoint]) for spec in specs]
+        plans, refused = [], []
+        for splitter in splitters:
+            endpoint = splitter.networking.endpoint
+            try:
+                spec = splitter_spec(self._cloud, self._cluster, splitter, priorities[endpoint])
+                plans.append(plan_splitter(spec, stacks[endpoint]))
+            except DeployError as error:
+                refused.append(refusal(self._cluster, splitter, error))
+        return self._apply(plans) + refused
 
     def _usable(self, name: str) -> StackState | None:
         stack = read_stack(self._cloud, name)
