@@ -8,6 +8,8 @@ TAG_API = "cortex:api"
 TAG_KIND = "cortex:kind"
 PROJECT_PREFIX = "projects/"
 BUILD_CONTEXT_PREFIX = "builds/"
+CLUSTER_METADATA = "Cortex"
+"""Where the template of a cluster's stack keeps the configuration that it was made from."""
 
 
 def cluster_stack(cluster: str) -> str:

@@ -73,6 +73,11 @@ class Item:
     least: float
     highest: float
 
+    @property
+    def monthly(self) -> tuple[float, float]:
+        """USD for a month of 730 hours, at least and at most."""
+        return self.least * HOURS_A_MONTH, self.highest * HOURS_A_MONTH
+
 
 @dataclass(frozen=True)
 class Estimate:

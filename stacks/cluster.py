@@ -36,6 +36,10 @@ class ClusterStack(CortexStack):
             tags=tags_of(cluster.name, "Cluster"),
             user_tags=cluster.tags,
         )
+        # For the next change of the cluster. The tags are on the stack.
+        self.template_options.metadata = {
+            names.CLUSTER_METADATA: cluster.model_dump(mode="json", exclude={"tags"}),
+        }
         network = Network(self, "Network", cluster)
         door = Door(self, "Door", network=network, settings=cluster.load_balancer)
         ecs_cluster = self._ecs_cluster(cluster, network)

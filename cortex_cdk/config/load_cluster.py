@@ -13,8 +13,13 @@ from cortex_cdk.errors import ConfigError
 DEFAULT_FILE = "cluster.yaml"
 
 
-def load_cluster(path: Path) -> Cluster:
+def load_cluster(path: Path, *, name: str | None = None, region: str | None = None) -> Cluster:
     """Load a cluster's configuration file, or the ``cluster.yaml`` of a folder; files of the original Cortex too.
+
+    Args:
+        path: The file or folder.
+        name: The cluster's name, where the file gives none.
+        region: Its region, where the file gives none.
 
     Raises:
         ConfigError: Everything that is wrong, in the order of the file.
@@ -23,6 +28,9 @@ def load_cluster(path: Path) -> Cluster:
     diagnosis = Diagnosis(document, (), "")
     if isinstance(document.data, dict):
         modernize(document, diagnosis)
+        for field, value in (("name", name), ("region", region)):
+            if value and document.data.get(field) is None:
+                document.data[field] = value
         cluster = diagnosis.validate(Cluster)
     else:
         cluster = None

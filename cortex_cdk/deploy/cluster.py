@@ -1,16 +1,13 @@
-"""The cluster's stack: reading what it offers, making it, changing it."""
+"""The environment's cluster, as deployments see it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from cortex_cdk import names
-from cortex_cdk.assembly import ClusterResources, ClusterStackSpec, SynthesisRequest, synthesize
+from cortex_cdk.assembly import ClusterResources
 from cortex_cdk.cloud import Cloud
-from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.deploy import recovery
-from cortex_cdk.deploy.change_set import create_change_set
-from cortex_cdk.deploy.operation import run
+from cortex_cdk.deploy.cluster_change import apply_plan, missing, plan_cluster
 from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.stack import read_stack
 from cortex_cdk.environment import Environment
@@ -40,10 +37,7 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
     name = environment.cluster
     stack = read_stack(cloud, names.cluster_stack(name))
     if stack is None or stack.status == "REVIEW_IN_PROGRESS":
-        raise ClusterError(
-            f"there is no cluster {name!r} in environment {environment.name!r} ({environment.region})",
-            hint=f"make it with: cortex cluster up --env {environment.name}",
-        )
+        raise missing(environment)
     if not stack.outputs:
         raise ClusterError(f"the cluster {name!r} is not ready ({stack.status})", hint="wait, then try again")
     resources = ClusterResources.from_outputs(stack.outputs)
@@ -57,39 +51,6 @@ def load_balancer_url(cloud: Cloud, resources: ClusterResources) -> str:
     return f"{scheme}://{balancer['DNSName']}"
 
 
-def put_cluster(cloud: Cloud, cluster: Cluster, progress: Progress) -> bool:
-    """Make the cluster's stack, or change it to what ``cluster`` says.
-
-    Returns:
-        Whether anything was changed.
-
-    Raises:
-        ClusterError: The stack could not be made or changed, or the user said no.
-        DeployError: CloudFormation refuses the template.
-    """
-    name = names.cluster_stack(cluster.name)
-    stack = read_stack(cloud, name)
-    deployed = recovery.settled(cloud, stack, force=False) if stack else None
-    request = SynthesisRequest(stacks=(ClusterStackSpec(cluster=cluster),))
-    change_set = create_change_set(
-        cloud,
-        name,
-        template=synthesize(request)[name],
-        parameters={},
-        tags={names.TAG_CLUSTER: cluster.name, **cluster.tags},
-        creates=deployed is None,
-    )
-    if change_set is None:
-        return False
-    progress.changes(cluster.name, change_set.changes)
-    outcome = run(cloud, change_set, f"cluster {cluster.name}", progress)
-    if not outcome.succeeded:
-        cause = outcome.cause
-        what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}" if cause else "no reason was given"
-        raise ClusterError(f"the cluster {cluster.name!r} could not be deployed: {what}")
-    return True
-
-
 def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -> RunningCluster:
     """The environment's cluster; on this machine it is made on first use.
 
@@ -100,5 +61,7 @@ def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -
         stack = read_stack(cloud, names.cluster_stack(environment.cluster))
         if stack is None or not stack.outputs:
             progress.step(f"cluster {environment.cluster}", "creating (first use)")
-            put_cluster(cloud, Cluster.default(environment.cluster, environment.region), progress)
+            plan = plan_cluster(cloud, environment, None)
+            if plan:
+                apply_plan(cloud, plan, progress)
     return read_cluster(cloud, environment)

@@ -1,0 +1,205 @@
+"""Making and changing a cluster: first a plan, which changes nothing, then its execution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from cortex_cdk import names
+from cortex_cdk.assembly import ClusterStackSpec, SynthesisRequest, synthesize
+from cortex_cdk.cloud import Cloud
+from cortex_cdk.config import Cluster
+from cortex_cdk.deploy import recovery
+from cortex_cdk.deploy.change_set import ChangeSet, create_change_set, discard
+from cortex_cdk.deploy.cluster_checks import Finding, check, check_account
+from cortex_cdk.deploy.cluster_rules import Difference, differences, refusals
+from cortex_cdk.deploy.operation import run
+from cortex_cdk.deploy.progress import Progress
+from cortex_cdk.deploy.stack import StackState, read_stack
+from cortex_cdk.environment import Environment
+from cortex_cdk.errors import ClusterError
+from cortex_cdk.pricing import Estimate, estimate
+
+
+@dataclass(frozen=True)
+class ClusterPlan:
+    """What making or changing a cluster would do.
+
+    Attributes:
+        cluster: What the cluster would be.
+        deployed: What it is; None where there is none.
+        differences: The fields that would change.
+        change_set: What CloudFormation would do; it waits to be carried out or discarded.
+        cost: What the cluster would cost on AWS.
+        warnings: What may go wrong.
+    """
+
+    cluster: Cluster
+    deployed: Cluster | None
+    differences: tuple[Difference, ...]
+    change_set: ChangeSet
+    cost: Estimate
+    warnings: tuple[str, ...]
+
+
+def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
+    """The configuration that a cluster's stack was made from: it is in the template, its tags on the stack.
+
+    Raises:
+        ClusterError: It is not there, or of another version.
+    """
+    template = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
+    tags = {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
+    try:
+        return Cluster.model_validate({**template["Metadata"][names.CLUSTER_METADATA], "tags": tags})
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ClusterError(
+            f"{stack.name} was made by another version of cortex: its configuration cannot be read",
+            hint="give it again: cortex cluster configure cluster.yaml",
+        ) from error
+
+
+def check_identity(cluster: Cluster, environment: Environment) -> None:
+    """Compare name and region of a configuration with those of the environment.
+
+    Raises:
+        ClusterError: They differ.
+    """
+    for field, ours, theirs in (
+        ("name", cluster.name, environment.cluster),
+        ("region", cluster.region, environment.region),
+    ):
+        if ours != theirs:
+            to_do = f"remove {field} from the file"
+            if not environment.on_this_machine:
+                to_do += f", or run: cortex env configure NAME --cluster {cluster.name} --region {cluster.region}"
+            raise ClusterError(
+                f"the file says {field}: {ours}, and environment {environment.name!r} has {theirs}", hint=to_do
+            )
+
+
+def plan_cluster(
+    cloud: Cloud, environment: Environment, wanted: Cluster | None, *, creates: bool = True
+) -> ClusterPlan | None:
+    """Find out what has to be done to make the environment's cluster what is wanted.
+
+    Args:
+        wanted: The configuration; None keeps what is deployed, or takes the built-in one for a new cluster.
+        creates: Whether a cluster that does not exist is made.
+
+    Returns:
+        The plan, or None where the cluster is up to date.
+
+    Raises:
+        ClusterError: The account, name or region is another, the cluster cannot be changed so, or a check failed.
+        DeployError: Another operation runs on its stack, or CloudFormation refuses the template.
+    """
+    if wanted:
+        check_identity(wanted, environment)
+        check_account(cloud, wanted)
+    stack = _settled(cloud, environment, creates=creates)
+    deployed = _deployed(cloud, stack, needed=wanted is None) if stack else None
+    cluster = wanted or deployed or Cluster.default(environment.cluster, environment.region)
+    if deployed:
+        _refuse(cloud, deployed, cluster)
+    spec = ClusterStackSpec(cluster=cluster)
+    if stack and stack.outputs.get("SpecDigest") == spec.digest:
+        return None
+    warnings = _warnings(cluster, check(cloud, cluster, creates=stack is None))
+    change_set = _change_set(cloud, spec, creates=stack is None)
+    if change_set is None:
+        return None
+    return ClusterPlan(
+        cluster=cluster,
+        deployed=deployed,
+        differences=differences(deployed, cluster) if deployed else (),
+        change_set=change_set,
+        cost=estimate(cluster),
+        warnings=warnings,
+    )
+
+
+def _settled(cloud: Cloud, environment: Environment, *, creates: bool) -> StackState | None:
+    stack = read_stack(cloud, names.cluster_stack(environment.cluster))
+    settled = recovery.settled(cloud, stack, force=False) if stack else None
+    if settled is None and not creates:
+        raise missing(environment)
+    return settled
+
+
+def missing(environment: Environment) -> ClusterError:
+    """The error that there is no cluster."""
+    return ClusterError(
+        f"there is no cluster {environment.cluster!r} in environment {environment.name!r} ({environment.region})",
+        hint=f"make it with: cortex cluster up --env {environment.name}",
+    )
+
+
+def _deployed(cloud: Cloud, stack: StackState, *, needed: bool) -> Cluster | None:
+    """What is deployed. A configuration that cannot be read does not stand in the way of a new one."""
+    try:
+        return read_configuration(cloud, stack)
+    except ClusterError:
+        if needed:
+            raise
+        return None
+
+
+def _refuse(cloud: Cloud, deployed: Cluster, cluster: Cluster) -> None:
+    reasons = refusals(deployed, cluster, _groups_in_use(cloud, deployed))
+    if reasons:
+        raise ClusterError(
+            f"cluster {cluster.name} cannot be changed so",
+            details=reasons,
+            hint="keep these values, or make another cluster with them (cortex env configure, cortex cluster up)",
+        )
+
+
+def _groups_in_use(cloud: Cloud, cluster: Cluster) -> set[str]:
+    """The instance groups whose capacity providers are in the strategy of a service."""
+    ecs = names.ecs_cluster(cluster.name)
+    providers: set[str] = set()
+    for page in cloud.ecs.get_paginator("list_services").paginate(cluster=ecs, PaginationConfig={"PageSize": 10}):
+        if page["serviceArns"]:
+            services = cloud.ecs.describe_services(cluster=ecs, services=page["serviceArns"])["services"]
+            providers |= {item["capacityProvider"] for s in services for item in s.get("capacityProviderStrategy", [])}
+    return {g.name for g in cluster.instance_groups if names.capacity_provider(cluster.name, g.name) in providers}
+
+
+def _warnings(cluster: Cluster, findings: list[Finding]) -> tuple[str, ...]:
+    fatal = [finding.text for finding in findings if finding.fatal]
+    if fatal:
+        raise ClusterError(f"cluster {cluster.name} cannot be made so: {fatal[0]}", details=fatal[1:])
+    return tuple(finding.text for finding in findings)
+
+
+def _change_set(cloud: Cloud, spec: ClusterStackSpec, *, creates: bool) -> ChangeSet | None:
+    return create_change_set(
+        cloud,
+        spec.stack_name,
+        template=synthesize(SynthesisRequest(stacks=(spec,)))[spec.stack_name],
+        parameters={},
+        tags={names.TAG_CLUSTER: spec.cluster.name, **spec.cluster.tags},
+        creates=creates,
+    )
+
+
+def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
+    """Carry out a plan and wait until the cluster is what it says.
+
+    Raises:
+        ClusterError: The stack could not be made or changed.
+    """
+    name = plan.cluster.name
+    outcome = run(cloud, plan.change_set, f"cluster {name}", progress)
+    if not outcome.succeeded:
+        cause = outcome.cause
+        what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}" if cause else "no reason was given"
+        aftermath = "nothing of it was kept" if plan.change_set.creates else "it is what it was before"
+        raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
+
+
+def discard_plan(cloud: Cloud, plan: ClusterPlan) -> None:
+    """Forget a plan."""
+    discard(cloud, plan.change_set)
