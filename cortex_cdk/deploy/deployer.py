@@ -24,6 +24,7 @@ from cortex_cdk.deploy.cluster import RunningCluster
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import Rule, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
+from cortex_cdk.deploy.room import check_room, room_warning
 from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
 from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.errors import DeployError
@@ -67,8 +68,10 @@ class Deployer:
             files: The project's.
 
         Raises:
-            CortexError: Nothing was changed: the project, an image, an endpoint or a stack's state is in the way.
+            CortexError: Nothing was changed: the cluster has no room for a replica, or the project, an image, an endpoint
+                or a stack's state is in the way.
         """
+        check_room(self._cluster.resources, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
             self._ask_about(project)
@@ -104,7 +107,14 @@ class Deployer:
                 desired=service["desiredCount"] if service else None,
             )
             plans.append(plan)
+            self._warn_of_room(plan)
         return plans
+
+    def _warn_of_room(self, plan: StackPlan) -> None:
+        if plan.action != NOTHING and isinstance(plan.spec, ApiStackSpec):
+            warning = room_warning(plan.spec, plan.replicas)
+            if warning:
+                self._progress.step(plan.spec.api.name, f"warning: {warning}")
 
     def _deploy_splitters(self, splitters: Sequence[TrafficSplitter]) -> list[Applied]:
         """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs."""

@@ -30,6 +30,7 @@ class StackPlan:
         synthesize: Whether the deployed template does not do.
         revision: The revision that would serve afterwards (empty for a splitter).
         parameters: The template's parameters.
+        replicas: How many replicas the API has when the plan is carried out (0 for a splitter).
     """
 
     spec: ApiStackSpec | SplitterStackSpec
@@ -37,6 +38,7 @@ class StackPlan:
     synthesize: bool
     revision: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 0
 
 
 def revision_of(api: RealtimeApi, project_digest: str, image: str) -> str:
@@ -93,6 +95,7 @@ def plan_api(
         synthesize=not same_template(spec, deployed),
         revision=revision,
         parameters=parameters,
+        replicas=count,
     )
 
 

@@ -1,0 +1,68 @@
+"""Whether a cluster has room for what is to be deployed: asked before anything is created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cortex_cdk.assembly import ApiStackSpec, ClusterResources, ProviderResource
+from cortex_cdk.capacity import per_instance
+from cortex_cdk.config import Compute, RealtimeApi
+from cortex_cdk.errors import DeployError
+from cortex_cdk.instance_types import instance_types
+
+
+def check_room(cluster: ClusterResources, apis: Iterable[RealtimeApi]) -> None:
+    """Compare what one replica of each API asks for with the instances of the cluster.
+
+    Raises:
+        DeployError: At least one fits nowhere; the message has the numbers.
+    """
+    texts, hints = [], []
+    for api in apis:
+        try:
+            cluster.provider_for(api.compute)
+        except DeployError as error:
+            texts.append(f"{api.name}: {error.message}")
+            hints.append(error.hint)
+    if texts:
+        raise DeployError(texts[0], hint=hints[0], details=texts[1:])
+
+
+def room_warning(spec: ApiStackSpec, replicas: int) -> str | None:
+    """What is in the way of running, or of updating, that many replicas, even if nothing else runs on their group.
+
+    Args:
+        replicas: How many replicas the API has when it is deployed.
+
+    Returns:
+        One line, or None where the group can hold them.
+    """
+    provider = spec.provider
+    room = group_room(provider, spec.api.compute)
+    if room is None:
+        return None
+    percent = spec.api.update_strategy.percentages(replicas).maximum
+    # ECS rounds the maximum down.
+    during_update = replicas * percent // 100
+    holds = f"group {provider.group} has room for {room} (at most {_instances(provider)})"
+    if replicas > room:
+        return f"{replicas} replicas are asked for, and {holds}: raise max_instances, or ask for less in compute"
+    if during_update > room:
+        return (
+            f"while an update goes on {during_update} replicas run, and {holds}: raise max_instances, "
+            "or set update_strategy.max_surge to 0 (and max_unavailable to 1) to update in place"
+        )
+    return None
+
+
+def _instances(provider: ProviderResource) -> str:
+    plural = "s" if provider.max_instances > 1 else ""
+    return f"{provider.max_instances} instance{plural} of {' or '.join(provider.instance_types)}"
+
+
+def group_room(provider: ProviderResource, compute: Compute) -> int | None:
+    """How many replicas a group holds at most, if EC2 starts the roomiest of its types; None where that is unknown."""
+    known = instance_types()
+    if any(name not in known for name in provider.instance_types):
+        return None
+    return provider.max_instances * max(per_instance(compute, known[name]) for name in provider.instance_types)
