@@ -1,0 +1,170 @@
+"""Traffic splitters, by the real executable: what each API gets, changed under load, and what is refused."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import urllib.parse
+from collections import Counter
+
+import pytest
+
+from tests.local.test_end_to_end import aws, wait_until
+from tests.local.traffic import Traffic
+
+PREDICTOR = """
+class PythonPredictor:
+    def __init__(self, config):
+        self.name = config["name"]
+
+    def predict(self, payload):
+        return {"api": self.name}
+"""
+REQUESTS, CLIENTS = 3000, 4
+# 99.9 % of a normal distribution lie within so many standard deviations.
+DEVIATIONS = 3.29
+
+
+def api(name):
+    return {
+        "name": name,
+        "kind": "RealtimeAPI",
+        "predictor": {"type": "python", "path": "predictor.py", "config": {"name": name}, "access_log": 0},
+        "compute": {"cpu": "50m", "mem": "200Mi"},
+    }
+
+
+def splitter(**weights):
+    members = [{"name": name, "weight": weight} for name, weight in weights.items()]
+    return {"name": "shared", "kind": "TrafficSplitter", "apis": members}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Writes a project whose ``cortex.yaml`` says that (JSON is YAML)."""
+
+    def write(*resources):
+        (tmp_path / "predictor.py").write_text(PREDICTOR)
+        (tmp_path / "cortex.yaml").write_text(json.dumps(resources))
+        return str(tmp_path)
+
+    return write
+
+
+def count_answers(endpoint):
+    """Which API answered how many of the requests, by its own words and by the header alike."""
+    url, answers, lock = urllib.parse.urlsplit(endpoint), Counter(), threading.Lock()
+
+    def send():
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
+        for _ in range(REQUESTS // CLIENTS):
+            connection.request("POST", url.path, "{}", {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+            assert answer.headers["X-Cortex-Revision"]
+            assert body["api"] == answer.headers["X-Cortex-Api"]
+            with lock:
+                answers[body["api"]] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers.total() == REQUESTS
+    return answers
+
+
+def assert_shares(answers, **weights):
+    """Each share is within the 99.9 % interval of its weight; one run in some hundred fails by chance."""
+    assert answers.keys() == {name for name, weight in weights.items() if weight}
+    for name, weight in weights.items():
+        p = weight / 100
+        distance = DEVIATIONS * (REQUESTS * p * (1 - p)) ** 0.5
+        assert abs(answers[name] - REQUESTS * p) <= distance, answers
+
+
+def replicas(cortex):
+    listed = aws(cortex, "ecs", "list_tasks", cluster="cortex-local")["taskArns"]
+    return sorted(listed)
+
+
+def test_members_of_the_same_file_get_their_shares(cortex, project):
+    printed = cortex.ok("deploy", project(api("a"), api("b"), splitter(a=90, b=10)))
+    assert "created shared (TrafficSplitter)" in printed
+    report = cortex.json("get", "shared")
+    assert (report["kind"], report["status"]) == ("TrafficSplitter", "live")
+    assert [(v["name"], v["weight"], v["status"]) for v in report["variants"]] == [("a", 90, "live"), ("b", 10, "live")]
+    assert_shares(count_answers(report["endpoint"]), a=90, b=10)
+    assert "a:90 b:10" in cortex.ok("get")
+
+
+def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(cortex, project):
+    cortex.ok("deploy", project(api("c")))
+    before = replicas(cortex)
+    endpoint = cortex.json("get", "shared")["endpoint"]
+    with Traffic(endpoint, {}, lambda body: body["api"], clients=4) as traffic:
+        traffic.wait_for("a")
+        assert "updated shared" in cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
+        traffic.wait_for("c")
+    assert traffic.answers.failures == []
+    assert replicas(cortex) == before, "weights are no reason to touch an API"
+    assert_shares(count_answers(endpoint), a=30, b=50, c=20)
+    assert "shared (TrafficSplitter) is up to date" in cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
+
+
+def test_a_member_cannot_be_deleted(cortex):
+    done = cortex.run("delete", "b", "--yes")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: b is used by the traffic splitter shared\nhint: ")
+
+
+def test_logs_of_a_splitter_are_those_of_its_members(cortex):
+    done = cortex.run("logs", "shared", "--no-follow")
+    assert done.returncode == 1
+    assert "traffic splitter" in done.stderr
+    assert "cortex logs a, cortex logs b, cortex logs c" in done.stderr
+
+
+def test_members_that_cannot_answer_are_refused(cortex, project):
+    done = cortex.run("deploy", project(splitter(a=50, gone=50)))
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: shared: gone is not deployed")
+    service = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
+    aws(
+        cortex,
+        "application-autoscaling",
+        "register_scalable_target",
+        **service,
+        ResourceId="service/cortex-local/c",
+        MinCapacity=0,
+        MaxCapacity=1,
+    )
+    aws(cortex, "ecs", "update_service", cluster="cortex-local", service="c", desiredCount=0)
+    wait_until(lambda: cortex.json("get", "c")["replicas"]["up_to_date"] == 0)
+    done = cortex.run("deploy", project(splitter(a=40, b=40, c=20)))
+    assert done.returncode == 1
+    assert "no replica of c is ready" in done.stderr
+    cortex.ok("deploy", project(splitter(a=50, b=50, c=0)))
+    assert cortex.json("get", "shared")["status"] == "live", "an API without requests does not matter"
+
+
+def test_the_share_served_is_counted_by_the_replicas(cortex):
+    """From the first full minute with these weights on, and without the requests to a member's own endpoint."""
+    shared, own = cortex.json("get", "shared")["endpoint"], cortex.json("get", "b")["endpoint"]
+    with (
+        Traffic(shared, {}, lambda body: body["api"], clients=1),
+        Traffic(own, {}, lambda body: body["api"], clients=1),
+    ):
+        wait_until(lambda: all(v["served"] > 50 for v in cortex.json("get", "shared")["variants"][:2]), seconds=150)
+    shares = [variant["share_served"] for variant in cortex.json("get", "shared")["variants"]]
+    assert shares[0] + shares[1] == pytest.approx(100, abs=0.1)
+    assert 25 < shares[0] < 75, "without the requests to b's own endpoint both get about half"
+    assert shares[2] == 0
+
+
+def test_deleting_the_splitter_leaves_its_apis(cortex):
+    assert cortex.ok("delete", "shared", "--yes") == "deleted shared\n"
+    assert cortex.json("get", "a")["status"] == "live"
+    assert cortex.ok("delete", "b", "--yes") == "deleted b\n"

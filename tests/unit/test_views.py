@@ -1,0 +1,121 @@
+"""What ``cortex get`` prints, as golden files: ``CORTEX_WRITE_GOLDEN=1 pytest`` writes them anew."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.output import age, latency
+from cli.views import detail, overview
+from cortex_cdk.console import Links
+from cortex_cdk.metrics import Predictions, Traffic
+from cortex_cdk.replicas import Replicas
+from cortex_cdk.report import Member, Report, ScalingActivity
+from cortex_cdk.status import ApiStatus, Variant
+
+GOLDEN = Path(__file__).parent / "golden"
+NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+
+
+def api(name="iris", **changed):
+    status = ApiStatus(
+        name=name,
+        kind="RealtimeAPI",
+        status="live",
+        endpoint=f"http://127.0.0.1:8080/{name}",
+        revision="3185d7c42311",
+        replicas=Replicas(requested=2, up_to_date=2, stale=0, failed=0),
+        last_update=NOW - timedelta(minutes=5),
+    )
+    return replace(status, **changed)
+
+
+def splitter(**weights):
+    variants = tuple(Variant(name, weight) for name, weight in weights.items())
+    nothing = Replicas(0, 0, 0, 0)
+    return api("shared", kind="TrafficSplitter", revision="", replicas=nothing, variants=variants)
+
+
+TRAFFIC = Traffic(average_latency=0.0241, p99_latency=1.2468, answers_2xx=1204)
+BROKEN = api(
+    "sick",
+    status="error",
+    replicas=Replicas(requested=3, up_to_date=1, stale=2, failed=2),
+    reason="ValueError: no such iris",
+)
+
+VIEWS = {
+    "nothing": lambda: overview({"local": []}, NOW),
+    "overview": lambda: overview({"local": [Report(api(), TRAFFIC), Report(api("new"), Traffic())]}, NOW),
+    "overview-errors": lambda: overview(
+        {"local": [Report(api(), TRAFFIC)], "prod": [Report(BROKEN, replace(TRAFFIC, answers_4xx=3, answers_5xx=17))]},
+        NOW,
+    ),
+    "overview-splitters": lambda: overview(
+        {"prod": [Report(api()), Report(splitter(iris=90, other=10)), Report(splitter(**dict.fromkeys(NAMES, 20)))]},
+        NOW,
+    ),
+    "detail": lambda: detail(Report(api(), TRAFFIC), NOW),
+    "detail-error": lambda: detail(Report(BROKEN, Traffic()), NOW),
+    "detail-classes": lambda: detail(
+        Report(api(), TRAFFIC, Predictions({"setosa": 812, "versicolor": 90}, more_classes=True)), NOW
+    ),
+    "detail-numbers": lambda: detail(
+        Report(api(), TRAFFIC, Predictions({}, minimum=-1.5, maximum=1234567.8, average=3.14159265)), NOW
+    ),
+    "detail-aws": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, links=LINKS), NOW),
+    "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
+    "detail-splitter-new": lambda: detail(
+        Report(splitter(iris=100), members=(Member("iris", 100, 0, None, (), Report(api(), Traffic())),)), NOW
+    ),
+}
+NAMES = ["first-classifier", "second-classifier", "third-classifier", "fourth-classifier", "fifth-classifier"]
+LINKS = Links("https://dashboard.example", "https://logs.example", "https://service.example")
+ACTIVITIES = (
+    ScalingActivity(NOW - timedelta(hours=1), "Successful", "Setting desired count to 2.", "alarm High in state ALARM"),
+    ScalingActivity(NOW - timedelta(hours=3), "Failed", "Setting desired count to 9.", "alarm High in state ALARM"),
+)
+MEMBERS = (
+    Member("iris", 90, 9021, 90.21, ("other-splitter",), Report(api(), TRAFFIC)),
+    Member("sick", 10, 979, 9.79, (), Report(BROKEN, replace(TRAFFIC, answers_5xx=2))),
+    Member("gone", 0, 0, 0.0, (), None),
+)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_view(name):
+    file, text = GOLDEN / f"get-{name}.txt", click.unstyle(VIEWS[name]()) + "\n"
+    if os.environ.get("CORTEX_WRITE_GOLDEN"):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    assert text == file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m"),
+        (3599, "59m"),
+        (3600, "1h"),
+        (47 * 3600, "47h"),
+        (48 * 3600, "2d"),
+        (-5, "0s"),
+    ],
+)
+def test_ages(seconds, text):
+    assert age(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0241, "24.1 ms"), (0.000123, "0.123 ms"), (0.99949, "999 ms"), (0.9996, "1 s"), (75.26, "75.3 s")],
+)
+def test_latencies(seconds, text):
+    assert latency(seconds) == text
