@@ -177,7 +177,7 @@ class Application:
                 "reason": self._board.reason,
                 "workers": [slot.state.name.lower() for slot in self._board.slots()],
                 "restarts": self._board.restarts,
-                "in_flight": self._board.in_flight(),
+                "in_flight": self._board.in_flight,
             }
         )
 

@@ -29,6 +29,9 @@ class State(enum.IntEnum):
     FAILED = 4
 
 
+_READY = int(State.READY)
+
+
 class Board:
     """Shared memory of one replica.
 
@@ -97,6 +100,7 @@ class Board:
         """The words of every worker."""
         return [self.slot(index) for index in range(self.workers)]
 
+    @property
     def in_flight(self) -> int:
         """Requests being worked on or queued, in all workers."""
         first = _HEADER_WORDS + _SLOT_IN_FLIGHT
@@ -119,6 +123,11 @@ class Slot:
     @state.setter
     def state(self, state: State) -> None:
         self._words[_SLOT_STATE] = state
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker's state is ready (asked for every request: cheaper than its state)."""
+        return bool(self._words[_SLOT_STATE] == _READY)
 
     @property
     def in_flight(self) -> int:

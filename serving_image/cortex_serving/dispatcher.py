@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from cortex_serving.board import Board, Slot, State
+from cortex_serving.board import Board, Slot
 from cortex_serving.deadlines import Deadlines, deadline_of
 
 logger = logging.getLogger(__name__)
@@ -165,6 +165,7 @@ class Dispatcher:
         self._board = board
         self._slot = slot
         self._limit = limit
+        self._alone = board.workers == 1
         self._lock = threading.Lock()
         self._deadlines = Deadlines()
         self._runner: Runner
@@ -205,10 +206,11 @@ class Dispatcher:
     def _judge(self, request: Any) -> Verdict:
         if request.error or request.command != "POST":
             return Verdict.CONTROL
-        if self._slot.state is not State.READY:
+        if not self._slot.ready:
             return Verdict.NOT_READY
+        whole = self._slot if self._alone else self._board
         with self._lock:
-            if self._board.in_flight() >= self._limit:
+            if whole.in_flight >= self._limit:
                 return Verdict.OVER_LIMIT
             self._slot.in_flight += 1
         self._slot.count_request()

@@ -238,7 +238,7 @@ class Supervisor:
         quiet_since, seen = time.monotonic(), -1
         while (now := time.monotonic()) < latest and now - quiet_since < QUIET:
             requests = sum(slot.requests for slot in self._board.slots())
-            if requests != seen or self._board.in_flight():
+            if requests != seen or self._board.in_flight:
                 quiet_since, seen = now, requests
             time.sleep(_TICK)
         self._post(self._stop)
@@ -254,7 +254,7 @@ class Supervisor:
         samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
         while True:
             time.sleep(1.0)
-            samples.append(self._board.in_flight())
+            samples.append(self._board.in_flight)
             if len(samples) >= REPORT_SECONDS and self._board.state is State.READY:
                 average = sum(samples) / len(samples)
                 self._pipeline.lines([emf_line(dimensions, [Metric("InFlight", average, "Count", 1)])])

@@ -230,6 +230,7 @@ SMUGGLING = {
     "host twice": _post(b"", b"Host: y") + GET,
     "proxy headers": _post(b"", b"X-Forwarded-For: 1.2.3.4", b"Forwarded: for=x") + GET,
     "expect": _post(b"hello", b"Expect: 100-continue") + GET,
+    "expect without body": b"POST / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n" + GET,  # found by generated cases
     "expect other": _post(b"hello", b"Expect: something") + GET,
     "lower case method": b"post / HTTP/1.1\r\n\r\n" + GET,
     "odd method": b"M-SEARCH * HTTP/1.1\r\n\r\n" + GET,

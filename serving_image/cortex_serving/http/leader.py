@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 STEAL_AFTER = 0.02  # seconds that an answer may take before the main thread takes over
 QUICK = 0.001  # seconds: a thread leads while typical answers take less
+_SLOWEST = 5 * QUICK
 _OFFER_EVERY = 0.05
 _IDLE_AFTER, _IDLE_SLEEP = 1.0, 0.05  # the watch is lazier when nothing happens
 _SMOOTHING = 0.05
@@ -80,7 +81,8 @@ class Leader:
 
     def measured(self, seconds: float) -> None:
         """An answer took that long."""
-        self._typical += (seconds - self._typical) * _SMOOTHING
+        # One slow answer among quick ones (or a thread that the system held up) must not decide: it counts as _SLOWEST.
+        self._typical += (min(seconds, _SLOWEST) - self._typical) * _SMOOTHING
 
     def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
         """Run the loop or watch over its leader, on the main thread.
@@ -116,12 +118,12 @@ class Leader:
 
     def _watch(self) -> None:
         busy = time.perf_counter() - self._last_answer < _IDLE_AFTER
-        time.sleep(STEAL_AFTER if busy else _IDLE_SLEEP)
-        since = self._answering
-        if since is not None and time.perf_counter() - since > STEAL_AFTER:
-            with self._state:
-                if self._answering == since:
-                    self._disown()
+        with self._state:
+            if self._owner is not None:
+                self._state.wait(STEAL_AFTER if busy else _IDLE_SLEEP)
+            since = self._answering
+            if since is not None and self._owner is not None and time.perf_counter() - since > STEAL_AFTER:
+                self._disown()
 
     def _disown(self) -> None:
         """The main thread owns the loop from here; what the leader had still to answer is for any thread."""

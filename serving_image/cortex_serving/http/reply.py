@@ -7,7 +7,9 @@ when a template is made, values always.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from waitress.task import hop_by_hop
@@ -25,12 +27,12 @@ class Template:
 
     Attributes:
         text: The lines with ``%s`` for each value, in sorted order.
-        order: For each ``%s``, which of the given values it is; -1 is the date.
+        pick: From the given values, with the date as the last, the one for each ``%s``.
         length_at: Which of the given values is the content length.
     """
 
     text: str
-    order: tuple[int, ...]
+    pick: Callable[[tuple[str, ...]], Any]
     length_at: int
 
 
@@ -85,7 +87,7 @@ def make_template(names: tuple[str, ...]) -> Template | None:
     shown.append(("Date", -1))
     shown.sort(key=lambda entry: entry[0])
     text = "".join(f"{name}: %s\r\n" for name, _ in shown)
-    return Template(text, tuple(position for _, position in shown), length_at)
+    return Template(text, itemgetter(*(position for _, position in shown)), length_at)
 
 
 def _template(names: tuple[str, ...]) -> Template | None:
@@ -135,17 +137,15 @@ class TemplateReply:
     def _sent(self, status: str, headers: list[tuple[str, str]], pieces: list[bytes]) -> bool:
         """Send the response if it is ordinary; False without any effect if it is not."""
         body = pieces[0] if pieces else b""
-        template = _template(tuple([name for name, _ in headers]))
+        names, values = zip(*headers, strict=True) if headers else ((), ())
+        template = _template(names)
         if template is None or status[:1] == "1" or status[:3] in ("204", "304"):
             return False
-        values = [value for _, value in headers]
-        joined = "".join(values)  # raises for what is not text, like waitress does
-        if "\r" in joined or "\n" in joined or "\r" in status or "\n" in status:
+        joined = status + "".join(values)  # raises for what is not text, like waitress does
+        if "\r" in joined or "\n" in joined or values[template.length_at] != str(len(body)):
             return False
-        if values[template.length_at] != str(len(body)):
-            return False
-        values.append(_Date.now(self.start_time))
-        head = f"HTTP/1.1 {status}\r\n{template.text % tuple([values[at] for at in template.order])}\r\n"
+        lines = template.text % template.pick((*values, _Date.now(self.start_time)))
+        head = f"HTTP/1.1 {status}\r\n{lines}\r\n"
         self.wrote_header = True
         if len(body) > _JOIN_BYTES:
             self.channel.write_both(head.encode("latin-1"), body)

@@ -79,7 +79,7 @@ class TableParser(HTTPRequestParser):  # type: ignore[misc]
 
     def received(self, data: bytes) -> int:
         """Take data; returns how much of it belongs to this request."""
-        if self.body_rcv is None and not self.header_plus and not self.completed:
+        if not (self.header_plus or self.headers_finished or self.completed):
             end = data.find(b"\r\n\r\n")
             if 0 < end < self.adj.max_request_header_size - 4 and self._understood(data[:end]):
                 return self._begin_body(data, end + 4)

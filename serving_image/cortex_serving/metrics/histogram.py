@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 _GROWTH = 1.1  # neighbouring buckets differ by this factor: a value is off by at most half of it
-_LOG_GROWTH = math.log(_GROWTH)
+_PER_LOG = 1 / math.log(_GROWTH)
+_SHIFT = 10_000.5  # makes bucket numbers positive, so that cutting off the fraction rounds to the nearest
 MAX_VALUES = 100  # that EMF takes for a metric
 
 
@@ -16,7 +17,7 @@ class Histogram:
     __slots__ = ("_buckets", "_others", "_zeros", "count", "maximum", "minimum", "total")
 
     def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}  # power of the growth -> how many positive values
+        self._buckets: dict[int, int] = {}  # logarithm -> how many positive values
         self._others: dict[int, int] = {}  # the same for negative values
         self._zeros = 0
         self.count = 0
@@ -27,12 +28,12 @@ class Histogram:
     def add(self, value: float) -> None:
         """Count a value; NaN and infinities are ignored."""
         if 0.0 < value < math.inf:
-            bucket = round(math.log(value) / _LOG_GROWTH)
+            bucket = int(math.log(value) * _PER_LOG + _SHIFT)
             self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
         elif not math.isfinite(value):
             return
         elif value:
-            bucket = round(math.log(-value) / _LOG_GROWTH)
+            bucket = int(math.log(-value) * _PER_LOG + _SHIFT)
             self._others[bucket] = self._others.get(bucket, 0) + 1
         else:
             self._zeros += 1
@@ -43,8 +44,8 @@ class Histogram:
 
     def report(self) -> dict[str, Any]:
         """The distribution as EMF takes it: values with counts, and exact totals."""
-        pairs = [(_GROWTH**power, count) for power, count in self._buckets.items()]
-        pairs += [(-(_GROWTH**power), count) for power, count in self._others.items()]
+        pairs = [(_middle(bucket), count) for bucket, count in self._buckets.items()]
+        pairs += [(-_middle(bucket), count) for bucket, count in self._others.items()]
         if self._zeros:
             pairs.append((0.0, self._zeros))
         pairs.sort()
@@ -58,6 +59,10 @@ class Histogram:
             "Sum": self.total,
             "Count": self.count,
         }
+
+
+def _middle(bucket: int) -> float:
+    return math.exp((bucket - int(_SHIFT)) / _PER_LOG)
 
 
 def _merged(pairs: list[tuple[float, int]]) -> list[tuple[float, int]]:
