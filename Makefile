@@ -31,7 +31,8 @@ demo: setup
 	@sh examples/demo.sh $(BIN)/cortex
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests serving_image/tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	cd serving_image && ../$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit

@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 the command failed, 2 it was called wrongly, 130 interr
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -65,8 +66,23 @@ def cli() -> None:
     """Put machine-learning models into production on AWS, or on this machine."""
 
 
+class Warnings(logging.Handler):
+    """Shows what the library has to tell beside its results."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a warning to stderr."""
+        warn(record.getMessage())
+
+
+def warn(text: str) -> None:
+    """Write a warning to stderr."""
+    click.secho("warning: ", fg="yellow", nl=False, err=True)
+    click.echo(text, err=True)
+
+
 def main() -> None:
     """Run the command line."""
+    logging.getLogger("cortex_cdk").addHandler(Warnings(logging.WARNING))
     try:
         cli.main(standalone_mode=False, prog_name="cortex")
     except click.ClickException as error:

@@ -7,6 +7,7 @@ endpoint is the embedded cloud of this machine, which is started on first use.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +19,8 @@ import yaml
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.errors import CloudError
 from cortex_cdk.home import environments_file
+
+log = logging.getLogger(__name__)
 
 LOCAL = "local"
 DEFAULT_REGION = "us-east-1"
@@ -57,7 +60,10 @@ class Environment:
         from cortex_cdk.localcloud import launcher
         from cortex_cdk.localcloud.settings import Settings
 
-        return Cloud.without_account(self.region, launcher.ensure_running(Settings.from_environ()).control_url)
+        endpoint = launcher.ensure_running(Settings.from_environ())
+        if endpoint.notice:
+            log.warning("%s", endpoint.notice)
+        return Cloud.without_account(self.region, endpoint.control_url)
 
 
 @dataclass(frozen=True)

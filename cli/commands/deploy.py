@@ -27,14 +27,14 @@ SAMPLE = "sample.json"
 @options.output
 def command(config: Path, env: str | None, yes: bool, force: bool, output: str) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
+    from cli.main import warn
     from cli.progress import TerminalProgress
     from cortex_cdk.client import Client
     from cortex_cdk.config import load_config
 
     loaded = load_config(config)
     for warning in loaded.warnings:
-        click.secho("warning: ", fg="yellow", nl=False, err=True)
-        click.echo(str(warning), err=True)
+        warn(str(warning))
     with TerminalProgress(yes=yes) as progress:
         results = Client(env, progress).deploy(loaded, force=force)
     if output == "json":

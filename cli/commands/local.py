@@ -18,11 +18,14 @@ def command() -> None:
 @command.command("up")
 def up() -> None:
     """Start the local cloud, with every API that it had."""
+    from cli.main import warn
     from cortex_cdk.client import Client
     from cortex_cdk.environment import LOCAL
     from cortex_cdk.localcloud import launcher
 
     endpoint = launcher.ensure_running(Settings.from_environ())
+    if endpoint.notice:
+        warn(endpoint.notice)
     click.echo("the local cloud is running")
     for api in Client(LOCAL).wait_until_settled(RETURN_SECONDS):
         click.echo(f"{api.name + ':':9} {api.status}")
