@@ -68,8 +68,8 @@ class Deployer:
             files: The project's.
 
         Raises:
-            CortexError: Nothing was changed: the cluster has no room for a replica, or the project, an image, an endpoint
-                or a stack's state is in the way.
+            CortexError: Nothing was changed: the cluster has no room for a replica, or the project, an image, an
+                endpoint or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:

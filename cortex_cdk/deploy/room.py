@@ -49,8 +49,8 @@ def room_warning(spec: ApiStackSpec, replicas: int) -> str | None:
         return f"{replicas} replicas are asked for, and {holds}: raise max_instances, or ask for less in compute"
     if during_update > room:
         return (
-            f"while an update goes on {during_update} replicas run, and {holds}: raise max_instances, "
-            "or set update_strategy.max_surge to 0 (and max_unavailable to 1) to update in place"
+            f"during a rollout {during_update} replicas run, and {holds}: raise max_instances, "
+            "or replace them in place: update_strategy.max_surge: 0 and max_unavailable: 1"
         )
     return None
 

@@ -40,9 +40,9 @@ def test_all_apis_that_fit_nowhere_are_named_at_once() -> None:
 def test_one_gpu_has_no_room_for_a_surge() -> None:
     said = warning("g4dn.xlarge", 1, 1, compute={"gpu": 1})
     assert said is not None
-    assert "while an update goes on 2 replicas run" in said
+    assert "during a rollout 2 replicas run" in said
     assert "room for 1 (at most 1 instance of g4dn.xlarge)" in said
-    assert "max_surge to 0" in said
+    assert "max_surge: 0" in said
 
 
 @pytest.mark.parametrize(
