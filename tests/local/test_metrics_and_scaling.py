@@ -195,5 +195,46 @@ def test_a_service_follows_the_load(running: Cloud) -> None:
     until(idle, 60)
     activities = scaling.describe_scaling_activities(ServiceNamespace="ecs", ResourceId="service/main/busy")
     causes = [activity["Cause"] for activity in activities["ScalingActivities"]]
-    assert causes[0].endswith("AlarmLow in state ALARM triggered policy in-flight")
-    assert causes[-1].endswith("AlarmHigh in state ALARM triggered policy requests")
+    assert "-AlarmLow-" in causes[0]
+    assert causes[0].endswith("in state ALARM triggered policy in-flight")
+    assert "-AlarmHigh-" in causes[-1]
+    assert causes[-1].endswith("in state ALARM triggered policy requests")
+    found = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
+    requests = next(policy for policy in found if policy["PolicyName"] == "requests")
+    names = [alarm["AlarmName"] for alarm in requests["Alarms"]]
+    shown = running.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    assert {(alarm["MetricName"], alarm["Threshold"], alarm["EvaluationPeriods"]) for alarm in shown} == {
+        ("RequestCountPerTarget", 60, 3),
+        ("RequestCountPerTarget", 54, 15),
+    }
+
+
+def test_an_alarm_fails_a_deployment(running: Cloud) -> None:
+    running.group("watched")
+    running.rule(3, "/watched", weights={"watched": 1})
+    alarms = {"alarmNames": ["loud"], "enable": True, "rollback": True}
+    cloudwatch = running.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="loud",
+        Namespace="Own",
+        MetricName="Noise",
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
+    )
+    good = running.definition(ANSWER="good")
+    running.service("watched", good, deploymentConfiguration={"alarms": alarms})
+    first = running.wait_for_rollout("watched")["deployments"][0]["id"]
+
+    bad = running.update("watched", taskDefinition=running.definition(READY="no"))["deployments"][0]["id"]
+    until(lambda: running.describe("watched")["deployments"][0]["runningCount"] == 1)
+    cloudwatch.put_metric_data(Namespace="Own", MetricData=[{"MetricName": "Noise", "Value": 7}])
+
+    until(lambda: running.describe("watched")["deployments"][0]["id"] == first)
+    service = running.wait_for_rollout("watched")
+    assert service["taskDefinition"] == good
+    messages = [event["message"] for event in service["events"]]
+    assert f"(service watched) (deployment {bad}) deployment failed: alarm detected." in messages

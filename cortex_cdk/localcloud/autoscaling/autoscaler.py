@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from moto.applicationautoscaling.models import FakeScalableTarget, applicationautoscaling_backends
 from moto.ecs.exceptions import ServiceNotFoundException
 
-from cortex_cdk.localcloud.autoscaling.target_tracking import IN_DATAPOINTS, Decision, History, Policy, decide
+from cortex_cdk.localcloud.autoscaling.policies import ScalingPolicy, metric
+from cortex_cdk.localcloud.autoscaling.target_tracking import IN_DATAPOINTS, Alarm, Decision, History, alarm_of, decide
 from cortex_cdk.localcloud.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.ecs.service import Service
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.metrics import cloudwatch
-from cortex_cdk.localcloud.metrics.store import Key, MetricStore, key
+from cortex_cdk.localcloud.metrics.store import MetricStore
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
 DIMENSION = "ecs:service:DesiredCount"
@@ -24,7 +25,6 @@ ACTIVITIES_KEPT = 50
 MINUTE = 60.0
 SLOWEST_PUBLISHER = 15.0
 """Seconds of real time within which replicas publish a metric again. They do not know of the faster clock."""
-REQUESTS = "ALBRequestCountPerTarget"
 
 
 class Autoscaler:
@@ -55,10 +55,11 @@ class Autoscaler:
                     self._evaluate(backend, target, service)
 
     def _evaluate(self, backend: EcsBackend, target: FakeScalableTarget, service: Service) -> None:
-        observed = [
-            (_policy(body, name), self._datapoints(cloudwatch.store(backend.region_name), body))
-            for name, body in _tracking_policies(target)
-        ]
+        policies = _tracking_policies(target)
+        store = cloudwatch.store(backend.region_name)
+        observed = [(policy.policy(), self._datapoints(store, policy.tracked or {})) for policy in policies]
+        for policy, (plain, datapoints) in zip(policies, observed, strict=True):
+            policy.show(alarm_of(plain, datapoints))
         decision = decide(
             observed,
             capacity=service.desired_count,
@@ -70,7 +71,7 @@ class Autoscaler:
         )
         if decision and not _is_suspended(target, decision.capacity > service.desired_count):
             self._record(target, service.desired_count, decision)
-            _scale(backend, target, service, decision.capacity, _cause(decision, target))
+            _scale(backend, target, service, decision.capacity, _cause(decision, policies))
 
     def _record(self, target: FakeScalableTarget, capacity: int, decision: Decision) -> None:
         now = time.time() * self._speed
@@ -80,16 +81,16 @@ class Autoscaler:
         else:
             target.history = History(in_at=now)
 
-    def _datapoints(self, store: MetricStore, body: dict[str, Any]) -> list[float | None]:
+    def _datapoints(self, store: MetricStore, body: Mapping[str, Any]) -> list[float | None]:
         """The metric of a policy in the last minutes of the local clock, as values per minute."""
-        metric, statistic = _metric(body)
+        tracked, statistic = metric(body)
         period = MINUTE / self._speed
         if statistic in cloudwatch.SUMMED:
             # A sum over a shorter minute counts fewer requests; the target is meant per whole minute.
-            values = store.newest(metric, statistic, period=period, count=IN_DATAPOINTS)
+            values = store.newest(tracked, statistic, period=period, count=IN_DATAPOINTS)
             return [None if value is None else value * self._speed for value in values]
         overlap = max(0.0, SLOWEST_PUBLISHER - period)
-        return store.newest(metric, statistic, period=period, count=IN_DATAPOINTS, overlap=overlap)
+        return store.newest(tracked, statistic, period=period, count=IN_DATAPOINTS, overlap=overlap)
 
 
 def _scaled_services(backend: EcsBackend) -> Iterator[tuple[FakeScalableTarget, Service]]:
@@ -104,35 +105,12 @@ def _scaled_services(backend: EcsBackend) -> Iterator[tuple[FakeScalableTarget, 
             yield target, service
 
 
-def _tracking_policies(target: FakeScalableTarget) -> Iterator[tuple[str, dict[str, Any]]]:
-    for policy in target.applicationautoscaling_backend.policies.values():
-        body = policy.target_tracking_scaling_policy_configuration
-        if policy.resource_id == target.resource_id and policy.scalable_dimension == DIMENSION and body:
-            yield policy.policy_name, body
-
-
-def _policy(body: dict[str, Any], name: str) -> Policy:
-    return Policy(
-        name=name,
-        target=float(body["TargetValue"]),
-        scale_out_cooldown=float(body.get("ScaleOutCooldown", 300)),
-        scale_in_cooldown=float(body.get("ScaleInCooldown", 300)),
-        disable_scale_in=str(body.get("DisableScaleIn", False)).lower() == "true",
-    )
-
-
-def _metric(body: dict[str, Any]) -> tuple[Key, str]:
-    """The metric that a policy tracks, and its statistic."""
-    predefined = body.get("PredefinedMetricSpecification")
-    if predefined:
-        if predefined["PredefinedMetricType"] != REQUESTS:
-            return key("AWS/ECS", str(predefined["PredefinedMetricType"]), {}), "Average"
-        balancer, _, group = predefined["ResourceLabel"].partition("/targetgroup/")
-        dimensions = {"LoadBalancer": balancer, "TargetGroup": f"targetgroup/{group}"}
-        return key("AWS/ApplicationELB", "RequestCountPerTarget", dimensions), "Sum"
-    custom = body["CustomizedMetricSpecification"]
-    dimensions = {item["Name"]: item["Value"] for item in custom.get("Dimensions", [])}
-    return key(custom["Namespace"], custom["MetricName"], dimensions), str(custom["Statistic"])
+def _tracking_policies(target: FakeScalableTarget) -> list[ScalingPolicy]:
+    return [
+        policy
+        for policy in target.applicationautoscaling_backend.policies.values()
+        if isinstance(policy, ScalingPolicy) and policy.resource_id == target.resource_id and policy.tracked
+    ]
 
 
 def _is_suspended(target: FakeScalableTarget, out: bool) -> bool:
@@ -140,11 +118,10 @@ def _is_suspended(target: FakeScalableTarget, out: bool) -> bool:
     return bool(state.get("DynamicScalingOutSuspended" if out else "DynamicScalingInSuspended"))
 
 
-def _cause(decision: Decision, target: FakeScalableTarget) -> str:
-    return (
-        f"monitor alarm TargetTracking-{target.resource_id}-{decision.alarm.value} in state ALARM triggered policy "
-        f"{decision.policy}"
-    )
+def _cause(decision: Decision, policies: Sequence[ScalingPolicy]) -> str:
+    policy = next(policy for policy in policies if policy.policy_name == decision.policy)
+    alarm = policy.alarms[0 if decision.alarm is Alarm.HIGH else 1]
+    return f"monitor alarm {alarm.name} in state ALARM triggered policy {decision.policy}"
 
 
 def _scale(backend: EcsBackend, target: FakeScalableTarget, service: Service, count: int, cause: str) -> None:

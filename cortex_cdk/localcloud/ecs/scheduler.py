@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cortex_cdk.localcloud.balancer.targets import groups
-from cortex_cdk.localcloud.ecs import attachment
+from cortex_cdk.localcloud.ecs import attachment, deployment_alarms
 from cortex_cdk.localcloud.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.ecs.rollout import Health, Replica, decide, failure_threshold, pause_before_start
 from cortex_cdk.localcloud.ecs.service import Service
@@ -122,13 +122,15 @@ class Scheduler:
         deployment["failedTasks"] += 1
         breaker = service.circuit_breaker
         if breaker.get("enable") and deployment["failedTasks"] >= failure_threshold(service.desired_count):
-            service.fail(last_words(task))
+            reason = f"ECS deployment circuit breaker: tasks failed to start. {last_words(task)}"
+            service.fail(reason, "tasks failed to start", rollback=bool(breaker.get("rollback")))
 
     def _reconcile(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
         wanted = [task for task in tasks if task.is_wanted]
         if service.status == "DRAINING":
             self._drain(service, tasks, wanted)
             return
+        deployment_alarms.watch(service)
         grace = service.health_check_grace_period_seconds
         healths = {task.id: attachment.health(task, grace) for task in wanted}
         primary = service.primary

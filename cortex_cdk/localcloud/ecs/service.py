@@ -117,17 +117,18 @@ class Service(MotoService):  # type: ignore[misc]
         self.last_completed = primary["taskDefinition"]
         self.add_event(f"(service {self.name}) (deployment {primary['id']}) deployment completed.")
 
-    def fail(self, last_stopped_reason: str) -> None:
-        """Record that the circuit breaker has tripped, and roll back where that is asked for and possible.
+    def fail(self, reason: str, cause: str, *, rollback: bool) -> None:
+        """Record that the primary deployment has failed.
 
         Args:
-            last_stopped_reason: Why the last of the failed tasks stopped.
+            reason: The ``rolloutStateReason``.
+            cause: What the service event says.
+            rollback: Whether to return to the last completed deployment, if there is one.
         """
         failed = self.primary
-        reason = f"ECS deployment circuit breaker: tasks failed to start. {last_stopped_reason}".rstrip()
         self._finish(failed, "FAILED", reason)
-        self.add_event(f"(service {self.name}) (deployment {failed['id']}) deployment failed: tasks failed to start.")
-        if self.circuit_breaker.get("rollback"):
+        self.add_event(f"(service {self.name}) (deployment {failed['id']}) deployment failed: {cause}.")
+        if rollback:
             self._roll_back(failed)
 
     def rollout_of(self, deployment_id: str) -> tuple[str, str]:
@@ -157,7 +158,8 @@ class Service(MotoService):  # type: ignore[misc]
         else:
             self._make_primary(earlier)
         earlier["rolloutState"] = "IN_PROGRESS"
-        earlier["rolloutStateReason"] = f"ECS deployment circuit breaker: rolling back to deploymentId {earlier['id']}."
+        earlier["watchesAlarms"] = False
+        earlier["rolloutStateReason"] = f"ECS deployment rolling back to deploymentId {earlier['id']}."
         self.finished.pop(earlier["id"], None)
         self.add_event(f"(service {self.name}) rolling back to deployment {earlier['id']}.")
 

@@ -54,16 +54,17 @@ def state_of(
     return "ALARM" if breaching >= needed else "OK"
 
 
-def evaluate(speed: float) -> None:
+def evaluate(speed: float, is_foreign: Callable[[str], bool]) -> None:
     """Evaluate every metric alarm of every region once.
 
     Args:
         speed: How many times shorter than said their periods are.
+        is_foreign: Whether somebody else sets the state of the alarm of that name.
     """
     with STATE_LOCK:
         for backend in list(cloudwatch_backends[ACCOUNT_ID].values()):
             for alarm in list(backend.alarms.values()):
-                if alarm.rule is None:
+                if alarm.rule is None and not is_foreign(alarm.name):
                     _evaluate(backend, alarm, speed)
 
 
