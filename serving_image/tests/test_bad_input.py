@@ -1,0 +1,96 @@
+"""Bad input, from the wire up: the right 4xx with a JSON error, and the server goes on serving."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+from conftest import eventually
+
+ECHO = """
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        return payload
+"""
+
+WIRE = {
+    "two lengths": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", 400),
+    "length of letters": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400),
+    "negative length": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+    "unknown transfer encoding": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n", 501),
+    "broken chunk": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    "bare newline": (b"POST / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n", 400),
+    "header without name": (b"POST / HTTP/1.1\r\n: x\r\n\r\n", 400),
+    "endless header": (b"POST / HTTP/1.1\r\nX: " + b"a" * 262_130, 431),
+    "not HTTP": (b"\x16\x03\x01 hello\r\n\r\n", 400),
+    "larger than the limit": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", 413),
+    "deeply nested": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 200000\r\n\r\n" + b"[" * 200_000,
+        400,
+    ),
+}
+
+
+def _conversation(replica, data: bytes) -> bytes:
+    with replica.connect() as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    return answer
+
+
+@pytest.fixture(scope="module")
+def replica(tmp_path_factory):
+    from conftest import running, write_project
+
+    project = write_project(tmp_path_factory.mktemp("bad") / "project", ECHO, max_body_bytes=50_000_000)
+    with running([str(project), "--listen", "127.0.0.1:0"]) as started:
+        yield started
+
+
+@pytest.mark.parametrize("name", WIRE)
+def test_what_is_wrong_on_the_wire(replica, name):
+    data, status = WIRE[name]
+    with replica.connect() as connection:
+        connection.sendall(data)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status) or head.startswith(b"HTTP/1.0 %d " % status)
+    assert json.loads(body)["error"]
+    assert replica.post([1]).json() == [1]
+
+
+def test_a_body_that_ends_early_is_nobodys_request(replica):
+    before = replica.get().json()["in_flight"]
+    assert _conversation(replica, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nshort") == b""
+    assert replica.get().json()["in_flight"] == before
+    assert replica.post([1]).json() == [1]
+
+
+def test_a_hundred_slow_clients_are_in_nobodys_way(replica):
+    slow = [replica.connect() for _ in range(100)]
+    try:
+        for step in range(3):
+            for connection in slow:
+                connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n"[step * 9 : step * 9 + 9])
+            for n in range(10):
+                assert replica.post([n]).json() == [n]
+    finally:
+        for connection in slow:
+            connection.close()
+    eventually(lambda: replica.post([1]).json() == [1])
+
+
+def test_a_client_that_leaves_before_its_answer(replica):
+    for _ in range(20):
+        with replica.connect() as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1")
+    assert replica.post([1]).json() == [1]
+    eventually(lambda: replica.get().json()["in_flight"] == 0)
