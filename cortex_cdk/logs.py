@@ -10,7 +10,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -216,12 +216,15 @@ def _for_people(events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord
 
 
 def fatal_record(cloud: Cloud, group: str, revision: str, task_id: str) -> LogRecord | None:
-    """The record with which a replica said why it could not go on, if it did."""
-    query = {"logStreamNames": [f"{revision}/{task_id}"], "filterPattern": '{ $.event = "fatal" }'}
-    for page in _pages(cloud, group, **query):
+    """The record with which a replica said why it could not go on, if it did, with the traceback that it wrote before."""
+    traceback: tuple[str, ...] = ()
+    for page in _pages(cloud, group, logStreamNames=[f"{revision}/{task_id}"]):
         for record in map(parse, page):
-            if record.fields.get("event") == "fatal":
-                return record
+            event = record.fields.get("event")
+            if event == "traceback":
+                traceback = tuple(record.message.splitlines())
+            elif event == "fatal":
+                return replace(record, traceback=record.traceback or traceback)
     return None
 
 
