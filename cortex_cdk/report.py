@@ -16,7 +16,7 @@ from cortex_cdk.deploy.cluster import RunningCluster
 from cortex_cdk.logs import fatal_record
 from cortex_cdk.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
 from cortex_cdk.replicas import ERROR
-from cortex_cdk.status import REALTIME_API, TRAFFIC_SPLITTER, ApiStatus, get_api, list_apis
+from cortex_cdk.status import REALTIME_API, TRAFFIC_SPLITTER, ApiStatus, Variant, list_apis, read_api, splitter_of
 
 ACTIVITIES_SHOWN = 5
 # CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
@@ -53,14 +53,15 @@ class Member:
 
     Attributes:
         weight: The share of the splitter's requests asked for, in percent.
-        served: How many requests by way of splitters its replicas counted since the splitter's last change.
+        served: How many requests by way of splitters its replicas counted since the splitter's last change; None
+            where that was not asked for.
         share: These in percent of all members'; None before the first of them.
         also_in: Other splitters whose requests are in ``served`` too.
     """
 
     name: str
     weight: int
-    served: int
+    served: int | None
     share: float | None
     also_in: tuple[str, ...]
     report: Report | None
@@ -124,7 +125,7 @@ class Reporter:
         traffic = self._read_traffic(apis)
         reports = {api.name: _with_traffic(api, traffic) for api in apis if api.kind == REALTIME_API}
         splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
-        return [*reports.values(), *(Report(api, members=_members(api, splitters, {}, reports)) for api in splitters)]
+        return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
 
     def one(self, name: str) -> Report:
         """All about one API or splitter.
@@ -132,8 +133,11 @@ class Reporter:
         Raises:
             NotDeployedError: There is none of that name.
         """
-        api = get_api(self._cloud, self._cluster, name)
-        return self._splitter(api) if api.kind == TRAFFIC_SPLITTER else self._api(api)
+        api = read_api(self._cloud, self._cluster, name)
+        if api:
+            return self._api(api)
+        everything = list_apis(self._cloud, self._cluster)
+        return self._splitter(splitter_of(everything, name), everything)
 
     def _api(self, api: ApiStatus) -> Report:
         with ThreadPoolExecutor(4) as pool:
@@ -149,8 +153,7 @@ class Reporter:
                 links=links(self._cloud, self._cluster.name, api.name),
             )
 
-    def _splitter(self, splitter: ApiStatus) -> Report:
-        apis = list_apis(self._cloud, self._cluster)
+    def _splitter(self, splitter: ApiStatus, apis: Sequence[ApiStatus]) -> Report:
         variants = [variant.name for variant in splitter.variants]
         members = [api for api in apis if api.name in variants]
         traffic = self._read_traffic(members)
@@ -209,21 +212,29 @@ def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic]) -> Report:
 
 
 def _members(
-    splitter: ApiStatus, splitters: Sequence[ApiStatus], counted: Mapping[str, int], reports: Mapping[str, Report]
+    splitter: ApiStatus,
+    splitters: Sequence[ApiStatus],
+    counted: Mapping[str, int] | None,
+    reports: Mapping[str, Report],
 ) -> tuple[Member, ...]:
-    total = sum(counted.values())
-    return tuple(
-        Member(
-            name=variant.name,
-            weight=variant.weight,
-            served=counted.get(variant.name, 0),
-            share=100 * counted.get(variant.name, 0) / total if total else None,
-            also_in=tuple(
-                other.name
-                for other in splitters
-                if other.name != splitter.name and any(v.name == variant.name and v.weight for v in other.variants)
-            ),
-            report=reports.get(variant.name),
+    total = sum(counted.values()) if counted else 0
+    members = []
+    for variant in splitter.variants:
+        served = counted.get(variant.name, 0) if counted is not None else None
+        members.append(
+            Member(
+                name=variant.name,
+                weight=variant.weight,
+                served=served,
+                share=100 * served / total if served is not None and total else None,
+                also_in=tuple(
+                    other.name for other in splitters if other.name != splitter.name and _uses(other, variant)
+                ),
+                report=reports.get(variant.name),
+            )
         )
-        for variant in splitter.variants
-    )
+    return tuple(members)
+
+
+def _uses(splitter: ApiStatus, api: Variant) -> bool:
+    return any(variant.name == api.name and variant.weight for variant in splitter.variants)

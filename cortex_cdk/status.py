@@ -47,6 +47,8 @@ __all__ = [
     "Variant",
     "get_api",
     "list_apis",
+    "read_api",
+    "splitter_of",
 ]
 
 REALTIME_API, TRAFFIC_SPLITTER = "RealtimeAPI", "TrafficSplitter"
@@ -115,11 +117,22 @@ def get_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus:
     Raises:
         NotDeployedError: There is none of that name.
     """
+    return read_api(cloud, cluster, name) or splitter_of(list_apis(cloud, cluster), name)
+
+
+def read_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus | None:
+    """The status of one API, without a look at others; None where there is none of that name."""
     stack = read_stack(cloud, names.api_stack(cluster.name, name))
-    if stack and stack.status != "REVIEW_IN_PROGRESS":
-        return _Reader(cloud, cluster).apis([stack])[0]
-    # A splitter is what its members are.
-    for api in list_apis(cloud, cluster):
+    return _Reader(cloud, cluster).apis([stack])[0] if stack and stack.status != "REVIEW_IN_PROGRESS" else None
+
+
+def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
+    """The splitter of that name, given everything that is deployed.
+
+    Raises:
+        NotDeployedError: There is none of that name.
+    """
+    for api in apis:
         if api.name == name and api.kind == TRAFFIC_SPLITTER:
             return api
     raise NotDeployedError(f"{name} is not deployed", hint="see what is with: cortex get")
