@@ -1,0 +1,27 @@
+"""LitServe."""
+
+import sys
+from typing import Any
+
+import litserve
+from workloads import BATCH_SECONDS, BATCH_SIZE, WORKLOAD, load, slow_batch
+
+
+class Api(litserve.LitAPI):
+    def setup(self, device: str) -> None:
+        self.model = load()
+
+    def decode_request(self, request: Any) -> Any:
+        return request
+
+    def predict(self, x: Any) -> Any:
+        return slow_batch(x) if WORKLOAD == "w3" else self.model(x)
+
+    def encode_response(self, output: Any) -> Any:
+        return output
+
+
+if __name__ == "__main__":
+    batching = {"max_batch_size": BATCH_SIZE, "batch_timeout": BATCH_SECONDS} if WORKLOAD == "w3" else {}
+    server = litserve.LitServer(Api(api_path="/", **batching), accelerator="cpu")
+    server.run(port=int(sys.argv[1].split(":")[1]), host="127.0.0.1", log_level="error", generate_client_file=False)

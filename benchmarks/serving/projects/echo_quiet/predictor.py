@@ -1,6 +1,0 @@
-class PythonPredictor:
-    def __init__(self, config):
-        pass
-
-    def predict(self, payload):
-        return {"sum": sum(payload["values"])}
