@@ -89,8 +89,9 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        click.echo("interrupted (an operation that has begun goes on by itself: see cortex get)", err=True)
+        # Not sys.exit, which would wait for the threads that watch operations.
+        os._exit(130)
     except BrokenPipeError:
         # The reader of our output (such as `head`) has left: that is its right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -216,7 +216,7 @@ def _for_people(events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord
 
 
 def fatal_record(cloud: Cloud, group: str, revision: str, task_id: str) -> LogRecord | None:
-    """The record with which a replica said why it could not go on, if it did, with the traceback that it wrote before."""
+    """The record with which a replica said why it could not go on, if it did, and the traceback before it."""
     traceback: tuple[str, ...] = ()
     for page in _pages(cloud, group, logStreamNames=[f"{revision}/{task_id}"]):
         for record in map(parse, page):

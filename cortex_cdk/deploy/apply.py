@@ -8,7 +8,7 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.cloud import Cloud, explain
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy.change_set import Change, ChangeSet, create_change_set, discard
 from cortex_cdk.deploy.cluster import RunningCluster
@@ -68,8 +68,9 @@ class Applier:
             self._progress.step(resource.name, "creating" if created else "updating")
             try:
                 changed = self._change(plan, resource.name)
-            except CortexError as failure:
-                error = failure
+            except Exception as failure:
+                # What one API meets must not hide what became of the others.
+                error = _in_words(failure, self._cluster.name)
                 message = f"{title} was not {'created' if created else 'updated'}"
             if changed:
                 message = f"{'created' if created else 'updated'} {title}"
@@ -111,6 +112,13 @@ class Applier:
             ):
                 discard(self._cloud, change_set)
                 raise DeployError(f"{name}: not deployed", hint="accept the interruption with --yes")
+
+
+def _in_words(error: Exception, cluster: str) -> CortexError:
+    known = error if isinstance(error, CortexError) else explain(error, cluster)
+    if known is None:
+        raise error
+    return known
 
 
 def resource_of(plan: StackPlan) -> RealtimeApi | TrafficSplitter:

@@ -172,5 +172,9 @@ class Deployer:
         missing = tuple(plan.spec for plan in plans if plan.action != NOTHING and plan.synthesize)
         templates = synthesize(SynthesisRequest(stacks=missing)) if missing else {}
         applier = Applier(self._cloud, self._cluster, self._progress, templates)
-        with ThreadPoolExecutor(PARALLEL_STACKS) as pool:
+        pool = ThreadPoolExecutor(PARALLEL_STACKS)
+        try:
             return list(pool.map(applier.apply, plans))
+        finally:
+            # An interrupt must not wait for deployments, which go on by themselves.
+            pool.shutdown(wait=False, cancel_futures=True)
