@@ -13,7 +13,7 @@ import time
 import zipfile
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import moto.codebuild.urls
 from moto.codebuild.exceptions import ResourceNotFoundException
@@ -31,11 +31,15 @@ DEFAULT_COMMAND = ("cortex-serve",)
 PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
 Build = dict[str, Any]
 
-_state_folder: list[Path] = []
-
 
 class LocalCodeBuild(CodeBuildBackend):  # type: ignore[misc]
-    """The CodeBuild of one region."""
+    """The CodeBuild of one region.
+
+    Attributes:
+        environments: The folder of the environments that builds make, for all regions.
+    """
+
+    environments: ClassVar[Path]
 
     @property
     def _url_module(self) -> Any:
@@ -99,7 +103,7 @@ class LocalCodeBuild(CodeBuildBackend):  # type: ignore[misc]
             self._enter(build, "DOWNLOAD_SOURCE")
             context = self._context(build["source"]["location"])
             self._enter(build, "BUILD")
-            place = _state_folder[0] / "images" / tag
+            place = self.environments / tag
             binaries = environments.provide(context, place, lambda line: self._say(build, line))
             digest = images.put(self.region_name, repository, tag, binaries, DEFAULT_COMMAND)
             self._say(build, f"{repository}:{tag} is {digest}")
@@ -169,7 +173,7 @@ def install(state: Path) -> None:
     Args:
         state: The state folder; environments are kept in ``images/<tag>`` of it.
     """
-    _state_folder[:] = [state]
+    LocalCodeBuild.environments = state / "images"
     codebuild_backends.backend = LocalCodeBuild
     moto.codebuild.urls.url_paths["{0}/$"] = LocalCodeBuildResponse.dispatch
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cortex_cdk.localcloud.tasks import gpus
 from tests.local.data_plane_support import REGION, REPOSITORY, Cloud, cloud, until
 
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
@@ -333,23 +334,56 @@ def test_run_task(running: Cloud) -> None:
     assert ecs.list_tasks(cluster="main", startedBy="me", desiredStatus="STOPPED")["taskArns"] == [task["taskArn"]]
 
 
-def test_gpu_that_this_machine_does_not_have(running: Cloud, api: str) -> None:
-    if Path("/dev/nvidia0").exists():
-        pytest.skip("this machine has a GPU")
+def gpu_definition(running: Cloud, name: str) -> str:
     ecs = running.client("ecs")
-    container = ecs.describe_task_definition(taskDefinition=running.definition())["taskDefinition"]
-    definition = ecs.register_task_definition(
-        family="gpu",
-        containerDefinitions=[
-            {**container["containerDefinitions"][0], "resourceRequirements": [{"type": "GPU", "value": "1"}]}
-        ],
-    )["taskDefinition"]["taskDefinitionArn"]
+    plain = ecs.describe_task_definition(taskDefinition=running.definition())["taskDefinition"]
+    container = {**plain["containerDefinitions"][0], "resourceRequirements": [{"type": "GPU", "value": "1"}]}
+    arn: str = ecs.register_task_definition(family=name, containerDefinitions=[container])["taskDefinition"][
+        "taskDefinitionArn"
+    ]
+    return arn
 
-    running.service(api, definition)
+
+@pytest.fixture
+def one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose ``nvidia-smi`` lists one GPU."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    gpus.devices.cache_clear()
+    yield
+    gpus.devices.cache_clear()
+
+
+def test_no_gpu(running: Cloud, api: str) -> None:
+    if gpus.devices():
+        pytest.skip("this machine has a GPU")
+
+    running.service(api, gpu_definition(running, api))
 
     event = until(lambda: running.describe(api)["events"])[0]["message"]
     assert "was unable to place a task because no container instance met all of its requirements" in event
     assert running.tasks(api) == []
+
+
+def test_a_gpu_belongs_to_one_task(running: Cloud, api: str, one_gpu: None) -> None:
+    running.service(
+        api,
+        gpu_definition(running, api),
+        deploymentConfiguration={"minimumHealthyPercent": 0, "maximumPercent": 100},
+    )
+    running.wait_for_rollout(api)
+    assert running.get(f"/{api}")[1]["environment"]["CUDA_VISIBLE_DEVICES"] == "0"
+    assert running.tasks(api)[0]["containers"][0]["gpuIds"] == ["0"]
+
+    running.update(api, desiredCount=2)
+    until(lambda: "insufficient GPU resource" in running.describe(api)["events"][0]["message"])
+    assert len(running.tasks(api)) == 1
+
+    running.update(api, desiredCount=1, forceNewDeployment=True)
+    running.wait_for_rollout(api)
+    assert running.get(f"/{api}")[1]["environment"]["CUDA_VISIBLE_DEVICES"] == "0"
 
 
 def test_weights(running: Cloud) -> None:
@@ -423,3 +457,41 @@ def test_bounds_of_a_scalable_target(running: Cloud, api: str) -> None:
         "Setting desired count to 2.",
     ]
     assert activities["ScalingActivities"][1]["Cause"] == "minimum capacity was set to 2"
+
+
+def test_idle_timeout(running: Cloud, api: str) -> None:
+    running.service(api, running.definition())
+    running.wait_for_rollout(api)
+    elb = running.client("elbv2")
+    attribute = {"Key": "idle_timeout.timeout_seconds", "Value": "1"}
+    elb.modify_load_balancer_attributes(LoadBalancerArn=running.balancer, Attributes=[attribute])
+    running.plane.wake()
+    try:
+        until(lambda: running.get(f"/{api}?sleep=2")[0] == 504)
+    finally:
+        attribute["Value"] = "60"
+        elb.modify_load_balancer_attributes(LoadBalancerArn=running.balancer, Attributes=[attribute])
+        running.plane.wake()
+    until(lambda: running.get(f"/{api}?sleep=1.5")[0] == 200)
+
+
+def test_a_task_that_is_stopped_before_it_starts(running: Cloud) -> None:
+    ecs = running.client("ecs")
+
+    (task,) = ecs.run_task(cluster="main", taskDefinition=running.definition("never"))["tasks"]
+    ecs.stop_task(cluster="main", task=task["taskArn"])
+    running.plane.wake()
+
+    until(lambda: ecs.describe_tasks(cluster="main", tasks=[task["taskArn"]])["tasks"][0]["lastStatus"] == "STOPPED")
+
+
+def test_counts_of_the_cluster(running: Cloud, api: str) -> None:
+    running.service(api, running.definition(), 2)
+    running.wait_for_rollout(api)
+
+    ecs = running.client("ecs")
+    until(lambda: ecs.describe_clusters(clusters=["main"])["clusters"][0]["runningTasksCount"] >= 2)
+    assert any(arn.endswith(f"/{api}") for arn in ecs.list_services(cluster="main")["serviceArns"])
+    ecs.delete_service(cluster="main", service=api, force=True)
+    running.plane.wake()
+    until(lambda: not any(arn.endswith(f"/{api}") for arn in ecs.list_services(cluster="main")["serviceArns"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import logging
 import socket
 import subprocess
 import tempfile
@@ -21,9 +22,13 @@ from cortex_cdk.localcloud.balancer.routing import Table
 from cortex_cdk.localcloud.tasks import orphans
 from cortex_cdk.localcloud.tasks.placement import inherited
 
+logger = logging.getLogger(__name__)
+
 START_TIMEOUT = 20.0
 POLL_INTERVAL = 0.02
 STOP_TIMEOUT = 5.0
+SHORTEST_LIFE = 1.0
+"""Seconds between two starts of a process that keeps dying."""
 LONGEST_SOCKET_PATH = 100
 """Paths of Unix sockets are limited to 108 bytes on Linux and 104 on macOS."""
 MESSAGES = "envoy.log"
@@ -75,10 +80,11 @@ class Envoy:
         self._socket.unlink(missing_ok=True)
 
     def keep_alive(self) -> None:
-        """Start the process again if it has ended, but not more than once a second."""
+        """Start the process again if it has ended."""
         if self._process is None or self._process.poll() is None:
             return
-        if time.monotonic() - self._started_at > 1.0:
+        if time.monotonic() - self._started_at > SHORTEST_LIFE:
+            logger.warning("The load balancer (Envoy) ended with code %s; it is started again.", self._process.poll())
             self._launch()
 
     def apply(self, table: Table) -> None:

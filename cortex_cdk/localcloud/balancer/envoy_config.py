@@ -28,6 +28,8 @@ TYPE = "type.googleapis.com/"
 EXTENSIONS = "envoy.extensions"
 CONNECT_TIMEOUT = "10s"
 """How long an ALB waits for a connection to a target."""
+HTTP_OPTIONS = f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"
+TARGET_KEEP_ALIVE = "60s"
 UNLIMITED = 1_000_000
 """In place of Envoy's circuit breakers, which would refuse requests that an ALB passes on."""
 CLIENT_ADDRESS = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
@@ -137,6 +139,7 @@ def cluster(group: Group, folder: str) -> Resource:
         "type": "EDS",
         "connect_timeout": CONNECT_TIMEOUT,
         "eds_cluster_config": {"eds_config": source(folder, endpoints_file(group)), "service_name": group.name},
+        "typed_extension_protocol_options": {HTTP_OPTIONS: _upstream()},
         # Without healthy targets the answer is 503, not a random target: failing open is decided by us.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [dict.fromkeys(limits, UNLIMITED)]},
@@ -145,6 +148,15 @@ def cluster(group: Group, folder: str) -> Resource:
                 {"typed_extension_config": {"name": policy, "typed_config": {"@type": TYPE + policy, **fields}}}
             ]
         },
+    }
+
+
+def _upstream() -> Resource:
+    """Connections to targets: kept no longer than a target keeps them, which would be a race for the next request."""
+    return {
+        "@type": TYPE + HTTP_OPTIONS,
+        "explicit_http_config": {"http_protocol_options": {}},
+        "common_http_protocol_options": {"idle_timeout": TARGET_KEEP_ALIVE},
     }
 
 
@@ -172,6 +184,7 @@ def _http(listener: Listener, folder: str) -> Resource:
         "generate_request_id": False,
         "stream_idle_timeout": _seconds(listener.idle_timeout),
         "common_http_protocol_options": {"idle_timeout": _seconds(listener.client_keep_alive)},
+        "http_protocol_options": {"accept_http_10": True},
         "max_request_headers_kb": 64,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "local_reply_config": {"mappers": [_bad_gateway()]},

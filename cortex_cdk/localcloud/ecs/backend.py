@@ -101,6 +101,20 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
                 service.start_deployment(definition)
             return service
 
+    def list_services(
+        self, cluster_str: str, scheduling_strategy: str | None = None, launch_type: str | None = None
+    ) -> list[str]:
+        """The ARNs of a cluster's services; those that were deleted are not among them."""
+        with STATE_LOCK:
+            cluster = self._get_cluster(cluster_str)
+            return sorted(
+                service.arn
+                for service in self.all_services()
+                if service.cluster_name == cluster.name
+                and scheduling_strategy in {None, service.scheduling_strategy}
+                and launch_type in {None, service.launch_type}
+            )
+
     def delete_service(self, cluster_name: str, service_name: str, force: bool) -> Service:
         """Drain a service: its tasks are stopped, then it becomes ``INACTIVE``."""
         with STATE_LOCK:

@@ -68,6 +68,7 @@ class Scheduler:
                     mine = [task for task in tasks if is_of(task, service)]
                     self._reconcile(backend, service, mine)
                 self._forget_stopped(backend)
+                _count_for_clusters(backend)
 
     def _follow(self, backend: EcsBackend, task: Task, ended: Exit | None) -> None:
         """Take one task a step further towards what is wanted of it."""
@@ -75,11 +76,19 @@ class Scheduler:
             self._ended(backend, task, ended)
         elif task.last_status == "PROVISIONING" and task.is_wanted and not task.group.startswith("service:"):
             self._start(backend, task)
-        elif not task.is_wanted and task.last_status != "STOPPED":
-            attachment.deregister(task)
-            if not attachment.is_attached(task):
-                task.last_status = "STOPPING"
-                self._driver.stop(task.id)
+        elif not task.is_wanted and task.last_status in {"PROVISIONING", "PENDING", "DEACTIVATING"}:
+            self._wind_down(task)
+
+    def _wind_down(self, task: Task) -> None:
+        """Let a task's targets drain, then stop its container."""
+        attachment.deregister(task)
+        if attachment.is_attached(task):
+            return
+        if self._driver.is_running(task.id):
+            task.last_status = "STOPPING"
+            self._driver.stop(task.id)
+        else:
+            task.mark_stopped(exit_code=None, container_reason=None, reason=RESTARTED, stop_code=STOPPED_BY_US)
 
     def _ended(self, backend: EcsBackend, task: Task, ended: Exit) -> None:
         was_wanted = task.is_wanted
@@ -236,6 +245,16 @@ class Scheduler:
                 stopped_at = getattr(task, "stopped_at", None)
                 if stopped_at and (now() - stopped_at).total_seconds() > STOPPED_TASKS_KEPT:
                     del tasks[arn]
+
+
+def _count_for_clusters(backend: EcsBackend) -> None:
+    """Write what DescribeClusters reports."""
+    tasks, services = backend.all_tasks(), backend.all_services()
+    for cluster in backend.clusters.values():
+        states = [task.last_status for task in tasks if task.cluster_name == cluster.name]
+        cluster.running_tasks_count = states.count("RUNNING")
+        cluster.pending_tasks_count = states.count("PROVISIONING") + states.count("PENDING")
+        cluster.active_services_count = sum(service.cluster_name == cluster.name for service in services)
 
 
 def is_of(task: Task, service: Service) -> bool:
