@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -65,6 +67,19 @@ def latency(seconds: float) -> str:
     """Three digits in the unit that fits: ``3.14 ms``, ``24.1 ms``, ``1.25 s``."""
     # 999.6 ms would be rounded to 1e+03 ms.
     return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{seconds * 1000:.3g} ms"
+
+
+@contextmanager
+def until_left() -> Iterator[None]:
+    """Around output without an end: Ctrl-C ends it, and so does a reader (such as ``head``) that has enough."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # What is still buffered would raise again when the interpreter ends; click would call it a failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def interactive() -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
-from cli.output import as_json
+from cli.output import as_json, until_left
 
 if TYPE_CHECKING:
     from cortex_cdk.client import Client
@@ -35,14 +35,15 @@ def command(name: str | None, env: str | None, watch: bool, output: str) -> None
     names = [env] if env or name else [environment.name for environment in load_environments().all]
     # Kept while watching: a client does not ask for metrics each time.
     clients = [Client(environment) for environment in names]
-    while True:
-        text = _one(clients[0], name, output) if name else _all(clients, output)
-        if watch and output == "pretty":
-            click.clear()
-        click.echo(text)
-        if not watch:
-            break
-        time.sleep(WATCH_SECONDS)
+    with until_left():
+        while True:
+            text = _one(clients[0], name, output) if name else _all(clients, output)
+            if watch and output == "pretty":
+                click.clear()
+            click.echo(text)
+            if not watch:
+                break
+            time.sleep(WATCH_SECONDS)
 
 
 def _one(client: Client, name: str, output: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
+from cli.output import until_left
 
 if TYPE_CHECKING:
     from cortex_cdk.logs import LogRecord
@@ -68,9 +69,10 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
     if since is None and tail is None:
         tail = DEFAULT_TAIL
     shown = 0
-    for record in Client(env).logs(name, following=follow, since=since, tail=tail, pause=_pause):
-        click.echo(_as_json(record) if output == "json" else _as_text(record))
-        shown += 1
+    with until_left():
+        for record in Client(env).logs(name, following=follow, since=since, tail=tail, pause=_pause):
+            click.echo(_as_json(record) if output == "json" else _as_text(record))
+            shown += 1
     if not shown and tail != 0:
         click.echo(f"no records; what the replicas do is shown by: cortex get {name}", err=True)
 
