@@ -32,7 +32,7 @@ PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
 Build = dict[str, Any]
 
 
-class LocalCodeBuild(CodeBuildBackend):  # type: ignore[misc]
+class LocalCodeBuild(CodeBuildBackend):
     """The CodeBuild of one region.
 
     Attributes:
@@ -157,13 +157,13 @@ OVERRIDES = ("sourceTypeOverride", "sourceLocationOverride", "environmentVariabl
 """The parameters of StartBuild that are understood."""
 
 
-class LocalCodeBuildResponse(CodeBuildResponse):  # type: ignore[misc]
+class LocalCodeBuildResponse(CodeBuildResponse):
     """moto's CodeBuild actions with a StartBuild that starts something."""
 
     def start_build(self) -> ActionResult:
         """Answer StartBuild."""
         overrides = {name: self._get_param(name) for name in OVERRIDES}
-        backend: LocalCodeBuild = self.codebuild_backend
+        backend: Any = self.codebuild_backend
         return ActionResult({"build": backend.begin(self._get_param("projectName"), overrides)})
 
 

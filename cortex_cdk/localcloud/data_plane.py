@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from cortex_cdk.localcloud import builds
-from cortex_cdk.localcloud.autoscaling import policies
+from cortex_cdk.localcloud.autoscaling import models as autoscaling_models
 from cortex_cdk.localcloud.autoscaling import responses as autoscaling_responses
 from cortex_cdk.localcloud.autoscaling.autoscaler import Autoscaler
 from cortex_cdk.localcloud.balancer import draining, routing, targets
@@ -43,7 +43,7 @@ def install() -> None:
     targets.install()
     cloudwatch.install()
     embedded.install()
-    policies.install()
+    autoscaling_models.install()
     autoscaling_responses.install()
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from moto.applicationautoscaling.models import FakeScalableTarget, applicationautoscaling_backends
+from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.ecs.exceptions import ServiceNotFoundException
 
-from cortex_cdk.localcloud.autoscaling.policies import ScalingPolicy, metric
+from cortex_cdk.localcloud.autoscaling.models import ScalableTarget, ScalingPolicy, metric
 from cortex_cdk.localcloud.autoscaling.target_tracking import IN_DATAPOINTS, Alarm, Decision, History, alarm_of, decide
 from cortex_cdk.localcloud.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.ecs.service import Service
@@ -23,6 +23,7 @@ from cortex_cdk.localcloud.settings import ACCOUNT_ID
 DIMENSION = "ecs:service:DesiredCount"
 ACTIVITIES_KEPT = 50
 MINUTE = 60.0
+MOST = 1_000_000
 SLOWEST_PUBLISHER = 15.0
 """Seconds of real time within which replicas publish a metric again. They do not know of the faster clock."""
 
@@ -42,7 +43,7 @@ class Autoscaler:
         with STATE_LOCK:
             for backend in backends():
                 for target, service in _scaled_services(backend):
-                    bounded = min(target.max_capacity, max(target.min_capacity, service.desired_count))
+                    bounded = target.bounded(service.desired_count)
                     if bounded != service.desired_count:
                         bound = "minimum" if bounded > service.desired_count else "maximum"
                         _scale(backend, target, service, bounded, f"{bound} capacity was set to {bounded}")
@@ -54,7 +55,7 @@ class Autoscaler:
                 for target, service in _scaled_services(backend):
                     self._evaluate(backend, target, service)
 
-    def _evaluate(self, backend: EcsBackend, target: FakeScalableTarget, service: Service) -> None:
+    def _evaluate(self, backend: EcsBackend, target: ScalableTarget, service: Service) -> None:
         policies = _tracking_policies(target)
         store = cloudwatch.store(backend.region_name)
         observed = [(policy.policy(), self._datapoints(store, policy.tracked or {})) for policy in policies]
@@ -63,9 +64,9 @@ class Autoscaler:
         decision = decide(
             observed,
             capacity=service.desired_count,
-            minimum=target.min_capacity,
-            maximum=target.max_capacity,
-            history=getattr(target, "history", History()),
+            minimum=target.bounded(0),
+            maximum=target.bounded(MOST),
+            history=target.history,
             now=time.time() * self._speed,
             deploying=service.primary["rolloutState"] == "IN_PROGRESS",
         )
@@ -73,7 +74,7 @@ class Autoscaler:
             self._record(target, service.desired_count, decision)
             _scale(backend, target, service, decision.capacity, _cause(decision, policies))
 
-    def _record(self, target: FakeScalableTarget, capacity: int, decision: Decision) -> None:
+    def _record(self, target: ScalableTarget, capacity: int, decision: Decision) -> None:
         now = time.time() * self._speed
         if decision.capacity > capacity:
             # Scaling out ends the cooldown of scaling in (Application Auto Scaling guide, "Cooldown periods").
@@ -93,7 +94,7 @@ class Autoscaler:
         return store.newest(tracked, statistic, period=period, count=IN_DATAPOINTS, overlap=overlap)
 
 
-def _scaled_services(backend: EcsBackend) -> Iterator[tuple[FakeScalableTarget, Service]]:
+def _scaled_services(backend: EcsBackend) -> Iterator[tuple[ScalableTarget, Service]]:
     targets = applicationautoscaling_backends[ACCOUNT_ID][backend.region_name].targets.get(DIMENSION, {})
     for target in list(targets.values()):
         _, cluster, name = target.resource_id.split("/")
@@ -101,11 +102,11 @@ def _scaled_services(backend: EcsBackend) -> Iterator[tuple[FakeScalableTarget, 
             service = backend.service(cluster, name)
         except ServiceNotFoundException:
             continue
-        if service.status == "ACTIVE":
+        if service.status == "ACTIVE" and isinstance(target, ScalableTarget):
             yield target, service
 
 
-def _tracking_policies(target: FakeScalableTarget) -> list[ScalingPolicy]:
+def _tracking_policies(target: ScalableTarget) -> list[ScalingPolicy]:
     return [
         policy
         for policy in target.applicationautoscaling_backend.policies.values()
@@ -113,7 +114,7 @@ def _tracking_policies(target: FakeScalableTarget) -> list[ScalingPolicy]:
     ]
 
 
-def _is_suspended(target: FakeScalableTarget, out: bool) -> bool:
+def _is_suspended(target: ScalableTarget, out: bool) -> bool:
     state: Any = target.suspended_state or {}
     return bool(state.get("DynamicScalingOutSuspended" if out else "DynamicScalingInSuspended"))
 
@@ -124,7 +125,7 @@ def _cause(decision: Decision, policies: Sequence[ScalingPolicy]) -> str:
     return f"monitor alarm {alarm.name} in state ALARM triggered policy {decision.policy}"
 
 
-def _scale(backend: EcsBackend, target: FakeScalableTarget, service: Service, count: int, cause: str) -> None:
+def _scale(backend: EcsBackend, target: ScalableTarget, service: Service, count: int, cause: str) -> None:
     backend.update_service({"cluster": service.cluster_name, "service": service.name, "desired_count": count})
     moment = datetime.now(timezone.utc)
     activity = {
@@ -139,4 +140,4 @@ def _scale(backend: EcsBackend, target: FakeScalableTarget, service: Service, co
         "StatusCode": "Successful",
         "StatusMessage": f"Successfully set desired count to {count}. Change successfully fulfilled by ecs.",
     }
-    target.activities = [activity, *getattr(target, "activities", [])][:ACTIVITIES_KEPT]
+    target.activities = [activity, *target.activities][:ACTIVITIES_KEPT]

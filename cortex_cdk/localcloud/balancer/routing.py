@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from moto.elbv2.models import FakeListener, FakeLoadBalancer, elbv2_backends
+from moto.elbv2.models import FakeLoadBalancer, elbv2_backends
 
 from cortex_cdk.localcloud.balancer.targets import TargetGroup, groups
 from cortex_cdk.localcloud.lock import STATE_LOCK
@@ -147,7 +147,7 @@ def suffix(arn: str) -> str:
     return resource.partition("/")[2] if resource.startswith(("loadbalancer/", "listener/")) else resource
 
 
-def _assign_ports(listeners: list[FakeListener]) -> None:
+def _assign_ports(listeners: list[Any]) -> None:
     """Give the first listener the main port (None) and every other one a free port, once."""
     unassigned = [listener for listener in listeners if not hasattr(listener, "local_port")]
     has_main = any(getattr(listener, "local_port", 0) is None for listener in listeners)
@@ -162,7 +162,7 @@ def _free_port() -> int:
         return port
 
 
-def _listener(balancer: FakeLoadBalancer, listener: FakeListener, http_port: int) -> Listener:
+def _listener(balancer: FakeLoadBalancer, listener: Any, http_port: int) -> Listener:
     rules = sorted(
         (rule for rule in listener.rules.values() if rule.priority != "default"), key=lambda rule: int(rule.priority)
     )

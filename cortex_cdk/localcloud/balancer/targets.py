@@ -58,7 +58,7 @@ class Target:
         self.was_healthy = self.was_healthy or state == "healthy"
 
 
-class TargetGroup(FakeTargetGroup):  # type: ignore[misc]
+class TargetGroup(FakeTargetGroup):
     """A target group with measured health.
 
     ``registered`` holds the targets by (id, port); draining ones stay in it until ``remove``.
@@ -76,7 +76,8 @@ class TargetGroup(FakeTargetGroup):  # type: ignore[misc]
     @property
     def deregistration_delay(self) -> float:
         """Seconds for which a deregistered target may finish its requests."""
-        return float(self.attributes["deregistration_delay.timeout_seconds"])
+        attributes: dict[str, Any] = self.attributes
+        return float(attributes["deregistration_delay.timeout_seconds"])
 
     def register(self, targets: list[dict[str, Any]]) -> None:
         """Add targets; one that is draining begins anew."""
@@ -163,5 +164,5 @@ def groups() -> list[TargetGroup]:
 
 def install() -> None:
     """Make moto create these target groups. To be called before the first one is created."""
-    moto.elbv2.models.FakeTargetGroup = TargetGroup
-    ELBv2Backend.describe_target_health = _describe_target_health
+    moto.elbv2.models.FakeTargetGroup = TargetGroup  # type: ignore[misc]
+    ELBv2Backend.describe_target_health = _describe_target_health  # type: ignore[assignment, method-assign]

@@ -28,7 +28,7 @@ CHANGEABLE = (
 """Properties of UpdateService that are simply taken over."""
 
 
-class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
+class EcsBackend(EC2ContainerServiceBackend):
     """The ECS of one region."""
 
     @property
@@ -36,7 +36,7 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
         # moto derives it from the module of the class, which is ours here.
         return moto.ecs.urls
 
-    def create_service(  # noqa: PLR0917 - moto's signature
+    def create_service(  # type: ignore[override] # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str,
         service_name: str,
@@ -59,7 +59,7 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
                 raise InvalidParameterException("Creation of service was not idempotent.")
             if not task_definition_str:
                 raise InvalidParameterException("TaskDefinition can not be blank.")
-            service = Service(
+            service = Service(  # type: ignore[abstract] # abstract in moto only for its own CloudFormation
                 cluster,
                 service_name,
                 self,
@@ -89,15 +89,15 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
             service = self.service(wanted.pop("cluster", "default"), wanted.pop("service"))
             if service.status != "ACTIVE":
                 raise ServiceNotFoundException
-            definition_str = wanted.pop("task_definition", None) or service.task_definition
-            definition = self.describe_task_definition(definition_str).arn
+            wanted_definition = wanted.pop("task_definition", None) or service.primary["taskDefinition"]
+            definition = self.describe_task_definition(wanted_definition).arn
             if configuration := wanted.pop("deployment_configuration", None):
                 service.deployment_configuration = {**service.deployment_configuration, **configuration}
             for name in CHANGEABLE:
                 if wanted.get(name) is not None:
                     setattr(service, name, wanted[name])
             service.primary["desiredCount"] = service.desired_count
-            if definition != service.task_definition or wanted.get("force_new_deployment"):
+            if definition != service.primary["taskDefinition"] or wanted.get("force_new_deployment"):
                 service.start_deployment(definition)
             return service
 
@@ -127,7 +127,7 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
                 service.primary["desiredCount"] = 0
             return service
 
-    def run_task(  # noqa: PLR0917 - moto's signature
+    def run_task(  # type: ignore[override] # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str,
         task_definition_str: str,
@@ -174,7 +174,7 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
                     return task
             raise InvalidParameterException("The referenced task was not found.")
 
-    def list_tasks(  # noqa: PLR0917 - moto's signature
+    def list_tasks(  # type: ignore[override] # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str | None = None,
         container_instance: str | None = None,
@@ -184,20 +184,21 @@ class EcsBackend(EC2ContainerServiceBackend):  # type: ignore[misc]
         desiredStatus: str | None = None,
     ) -> list[Task]:
         with STATE_LOCK:
-            tasks: list[Task] = super().list_tasks(
+            tasks = super().list_tasks(
                 cluster_str, container_instance, family, started_by, None, desiredStatus or "RUNNING"
             )
             group = f"service:{service_name.rpartition('/')[2]}" if service_name else None
-            return [task for task in tasks if group in {None, task.group}]
+            return [task for task in tasks if isinstance(task, Task) and group in {None, task.group}]
 
-    def describe_tasks(self, cluster_str: str, tasks: list[str]) -> list[Task]:
+    def describe_tasks(self, cluster_str: str, tasks: list[str]) -> list[Task]:  # type: ignore[override]
         """The tasks of a cluster with these ids or ARNs; unknown ones are left out."""
         with STATE_LOCK:
             cluster = self._get_cluster(cluster_str)
             if not tasks:
                 raise InvalidParameterException("Tasks cannot be empty.")
             wanted = {name.rpartition("/")[2] for name in tasks}
-            return [task for task in self.tasks.get(cluster.name, {}).values() if task.id in wanted]
+            known = self.tasks.get(cluster.name, {}).values()
+            return [task for task in known if isinstance(task, Task) and task.id in wanted]
 
     def service(self, cluster: str, name: str) -> Service:
         """The service of that name or ARN.

@@ -21,7 +21,7 @@ PASSED_ON = (
 )
 
 
-class EcsResponse(EC2ContainerServiceResponse):  # type: ignore[misc]
+class EcsResponse(EC2ContainerServiceResponse):
     """moto's ECS actions with a complete CreateService."""
 
     def create_service(self) -> ActionResult:

@@ -20,7 +20,7 @@ DEFAULT_CONFIGURATION: dict[str, Any] = {"minimumHealthyPercent": 100, "maximumP
 Deployment = dict[str, Any]
 
 
-class Service(MotoService):  # type: ignore[misc]
+class Service(MotoService):
     """One service with its deployments.
 
     ``deployments`` holds dictionaries with AWS's fields, the primary one first. Attributes that AWS does not

@@ -54,7 +54,7 @@ class Starter:
         container = definition.container_definitions[0]
         task.last_status = "PENDING"
         task.pull_started_at = now()
-        image = images.resolve(container["image"])
+        image = images.resolve(str(container["image"]))
         task.pull_stopped_at = now()
         container_port = placement.container_port(container)
         port = _free_port(backend) if container_port is not None else None

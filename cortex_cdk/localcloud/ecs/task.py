@@ -17,7 +17,7 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class Task(MotoTask):  # type: ignore[misc]
+class Task(MotoTask):
     """One task: a replica of a service, or what RunTask started.
 
     All attributes are plain data, so that a snapshot of the back end contains them. Those that AWS does not
@@ -65,10 +65,12 @@ class Task(MotoTask):  # type: ignore[misc]
         self.pull_started_at: datetime | None = None
         self.pull_stopped_at: datetime | None = None
         self.stop_code: str | None = None
-        self.stopped_reason: str | None = None
+        self.stopped_reason: str | None = None  # type: ignore[assignment]
         self.port: int | None = None
         self.targets: list[tuple[str, str, int]] = []
-        self.containers: list[dict[str, Any]] = [self._container(definition.container_definitions[0])]
+        self.containers: list[dict[str, Any]] = [  # type: ignore[assignment]
+            self._container(definition.container_definitions[0])
+        ]
 
     def _container(self, definition: dict[str, Any]) -> dict[str, Any]:
         return {

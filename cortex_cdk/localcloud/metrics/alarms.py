@@ -62,7 +62,8 @@ def evaluate(speed: float, is_foreign: Callable[[str], bool]) -> None:
         is_foreign: Whether somebody else sets the state of the alarm of that name.
     """
     with STATE_LOCK:
-        for backend in list(cloudwatch_backends[ACCOUNT_ID].values()):
+        backends: list[Any] = list(cloudwatch_backends[ACCOUNT_ID].values())
+        for backend in backends:
             for alarm in list(backend.alarms.values()):
                 if alarm.rule is None and not is_foreign(alarm.name):
                     _evaluate(backend, alarm, speed)

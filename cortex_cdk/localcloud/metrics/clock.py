@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from cortex_cdk.localcloud.autoscaling import policies
+from cortex_cdk.localcloud.autoscaling import models
 from cortex_cdk.localcloud.autoscaling.autoscaler import Autoscaler
 from cortex_cdk.localcloud.balancer.envoy import Envoy
 from cortex_cdk.localcloud.metrics import alarms, cloudwatch, load_balancer
@@ -66,6 +66,6 @@ class MinuteClock:
             reading = load_balancer.Reading()
         load_balancer.record(reading.since(self._last), load_balancer.group_states(), middle)
         self._last = reading
-        alarms.evaluate(self._speed, policies.is_own)
+        alarms.evaluate(self._speed, models.is_own)
         self._autoscaler.evaluate()
         self._on_minute()

@@ -21,7 +21,7 @@ SUMMED = ("Sum", "SampleCount")
 """Statistics that grow with the time that they stand for."""
 
 
-class LocalCloudWatch(CloudWatchBackend):  # type: ignore[misc]
+class LocalCloudWatch(CloudWatchBackend):
     """The CloudWatch of one region."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
@@ -116,7 +116,7 @@ class LocalCloudWatch(CloudWatchBackend):  # type: ignore[misc]
         buckets = self.store.between(wanted, start, end, period)
         return {begin: bucket.statistic(statistic["Stat"]) for begin, bucket in buckets.items()}
 
-    def get_metric_statistics(  # noqa: PLR0917 - moto's signature
+    def get_metric_statistics(  # type: ignore[override] # noqa: PLR0917 - moto's signature
         self,
         namespace: str,
         metric_name: str,
@@ -143,7 +143,7 @@ class LocalCloudWatch(CloudWatchBackend):  # type: ignore[misc]
             for begin, bucket in buckets.items()
         ]
 
-    def list_metrics(
+    def list_metrics(  # type: ignore[override]
         self, next_token: str | None, namespace: str | None, metric_name: str | None, dimensions: list[dict[str, Any]]
     ) -> tuple[None, list[dict[str, Any]]]:
         """The metrics that there are, by namespace, name and dimensions (ListMetrics)."""
@@ -163,14 +163,15 @@ class LocalCloudWatch(CloudWatchBackend):  # type: ignore[misc]
         ]
 
 
-class LocalCloudWatchResponse(CloudWatchResponse):  # type: ignore[misc]
+class LocalCloudWatchResponse(CloudWatchResponse):
     """moto's CloudWatch actions with percentiles."""
 
     def get_metric_statistics(self) -> ActionResult:
         """Answer GetMetricStatistics."""
         given = self._get_params()
         extended = given.get("ExtendedStatistics") or []
-        found = self.cloudwatch_backend.get_metric_statistics(
+        backend: Any = self.cloudwatch_backend
+        found = backend.get_metric_statistics(
             given["Namespace"],
             given["MetricName"],
             given["StartTime"],
@@ -194,15 +195,16 @@ def install() -> None:
 
 def store(region: str) -> MetricStore:
     """The metrics of a region."""
-    backend: LocalCloudWatch = cloudwatch_backends[ACCOUNT_ID][region]
-    return backend.store
+    backend: Any = cloudwatch_backends[ACCOUNT_ID][region]
+    found: MetricStore = backend.store
+    return found
 
 
 def compact() -> None:
     """Give back the memory of old datapoints, in all regions."""
     with STATE_LOCK:
-        for backend in list(cloudwatch_backends[ACCOUNT_ID].values()):
-            backend.store.compact(time.time())
+        for region in list(cloudwatch_backends[ACCOUNT_ID]):
+            store(region).compact(time.time())
 
 
 def _with_expressions(

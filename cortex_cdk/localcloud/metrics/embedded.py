@@ -66,7 +66,7 @@ def _directive(event: Mapping[str, Any], directive: Mapping[str, Any], at: float
                 yield Measurement(directive["Namespace"], metric["Name"], dimensions, values, at, metric.get("Unit"))
 
 
-class LocalLogs(LogsBackend):  # type: ignore[misc]
+class LocalLogs(LogsBackend):
     """moto's CloudWatch Logs that makes metrics of the events that carry them."""
 
     @property

@@ -1,4 +1,4 @@
-"""Scaling policies whose alarms watch what the policy tracks; moto's watch the CPU of every service."""
+"""Scalable targets that remember what happened, and policies whose alarms watch what they track (moto's: the CPU)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import moto.applicationautoscaling.models
-from moto.applicationautoscaling.models import FakeApplicationAutoscalingPolicy
+from moto.applicationautoscaling.models import FakeApplicationAutoscalingPolicy, FakeScalableTarget
 from moto.cloudwatch.models import Alarm as CloudWatchAlarm
 from moto.cloudwatch.models import cloudwatch_backends
 
@@ -16,6 +16,7 @@ from cortex_cdk.localcloud.autoscaling.target_tracking import (
     IN_FRACTION,
     OUT_DATAPOINTS,
     Alarm,
+    History,
     Policy,
 )
 from cortex_cdk.localcloud.metrics.store import Key, key
@@ -30,7 +31,27 @@ STATES = {
 """The states of a policy's alarms, the high one first."""
 
 
-class ScalingPolicy(FakeApplicationAutoscalingPolicy):  # type: ignore[misc]
+class ScalableTarget(FakeScalableTarget):
+    """A scalable target with its past.
+
+    Attributes:
+        history: The last scaling activities, as decisions need them.
+        activities: All of them that are kept, as AWS describes them, the newest first.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.history = History()
+        self.activities: list[dict[str, Any]] = []
+
+    def bounded(self, capacity: int) -> int:
+        """The capacity between the target's bounds that is nearest to the given one."""
+        least = 0 if self.min_capacity is None else self.min_capacity
+        most = capacity if self.max_capacity is None else self.max_capacity
+        return max(least, min(most, capacity))
+
+
+class ScalingPolicy(FakeApplicationAutoscalingPolicy):
     """A scaling policy of an ECS service."""
 
     @property
@@ -107,5 +128,6 @@ def is_own(alarm_name: str) -> bool:
 
 
 def install() -> None:
-    """Make moto create these policies. To be called before the first one is made; more calls change nothing."""
-    moto.applicationautoscaling.models.FakeApplicationAutoscalingPolicy = ScalingPolicy
+    """Make moto create these models. To be called before the first one is made; more calls change nothing."""
+    moto.applicationautoscaling.models.FakeScalableTarget = ScalableTarget  # type: ignore[misc]
+    moto.applicationautoscaling.models.FakeApplicationAutoscalingPolicy = ScalingPolicy  # type: ignore[misc]
