@@ -129,7 +129,7 @@ def load_environments(path: Path | None = None) -> Environments:
         raise CloudError(
             f"{path} is not a file of environments as cortex writes it",
             hint="mend the file, or delete it and define the environments again with: cortex env configure NAME",
-            details=str(error).splitlines(),
+            details=[str(error).splitlines()[0].removeprefix("Environment.__init__() ")],
         ) from error
     return Environments(default, (local, *(entry for entry in stored if entry.name != LOCAL)))
 

@@ -73,8 +73,10 @@ def predict(api: ApiStatus, body: bytes, content_type: str) -> Prediction:
         text = error.read().decode(errors="replace").strip()
         raise PredictionError(
             f"{api.name} answered {error.code} {error.reason}",
-            hint=f"see the replica's side with: cortex logs {api.name}" if error.code >= 500 else None,
-            details=text.splitlines(),
+            hint=f"see the replica's side with: cortex logs {api.name}"
+            if error.code >= 500
+            else f"see what the API takes with: curl {api.endpoint}",
+            details=[] if text.lower() == error.reason.lower() else text.splitlines(),
         ) from error
     except OSError as error:
         raise PredictionError(f"{api.endpoint} cannot be reached: {getattr(error, 'reason', error)}") from error

@@ -135,9 +135,10 @@ def failure(name: str, outcome: Outcome) -> DeployError:
     """Name the first cause of an operation that failed."""
     aftermath = "the previous revision keeps serving" if outcome.stack else "nothing of it was kept"
     if outcome.replica:
+        remedy = "raise compute.mem" if "OutOfMemory" in outcome.replica.reason else "correct the cause"
         return DeployError(
             f"{name}: the replica failed: {outcome.replica.reason}",
-            hint=f"{aftermath}; correct the cause and deploy again",
+            hint=f"{aftermath}; {remedy} and deploy again",
             details=outcome.replica.details,
         )
     if outcome.capacity:

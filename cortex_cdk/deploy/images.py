@@ -105,7 +105,7 @@ def build_image(cloud: Cloud, context: BuildContext, *, bucket: str, project: st
         time.sleep(pause)
     if build["buildStatus"] != "SUCCEEDED":
         raise DeployError(
-            f"the image could not be built from {REQUIREMENTS} ({build['buildStatus'].lower()})",
+            f"the image could not be built from {REQUIREMENTS}: {_reason(build)}",
             hint=f"correct {REQUIREMENTS} and deploy again",
             details=_last_lines(cloud, build),
         )
@@ -116,6 +116,13 @@ def _write(context: BuildContext, path: Path) -> Path:
         for name, content in sorted(context.files.items()):
             archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content, zipfile.ZIP_DEFLATED)
     return path
+
+
+def _reason(build: BuildTypeDef) -> str:
+    """Why a build ended, in one line."""
+    contexts = [context for phase in build.get("phases", []) for context in phase.get("contexts", [])]
+    reasons = [text for context in contexts if (text := context.get("message", ""))]
+    return reasons[-1].splitlines()[0] if reasons else build["buildStatus"].lower()
 
 
 def _last_lines(cloud: Cloud, build: BuildTypeDef) -> list[str]:

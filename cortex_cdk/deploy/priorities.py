@@ -50,7 +50,7 @@ def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int
     others = list(others)
     if any(rule.endpoint == endpoint for rule in others):
         raise DeployError(
-            f"the endpoint {endpoint} is taken by another API of this cluster",
+            f"the endpoint {endpoint} is taken by another API or traffic splitter of this cluster",
             hint="choose another networking.endpoint",
         )
     taken = {rule.priority for rule in others}

@@ -165,7 +165,9 @@ class Supervisor:
             return
         if descriptor in worker.raw:
             text = b"\n".join(lines).decode("utf-8", "replace").strip()
-            self._last_words[worker.index] = text or self._last_words.get(worker.index, "")
+            words = self._last_words.get(worker.index, "")
+            if text and not words.startswith("Fatal Python error"):
+                self._last_words[worker.index] = text
             level = "ERROR" if text.startswith(("Traceback", "Fatal Python error")) else "INFO"
             lines = [line(level, text, worker=worker.index, source=worker.raw[descriptor])] if text else []
         if lines:
@@ -186,9 +188,11 @@ class Supervisor:
         ending = f"worker {worker.index} {worker.how_it_ended()}"
         self._crashes.append(time.monotonic())
         if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] < CRASH_WINDOW:
-            words = self._last_words.get(worker.index, "")
+            words = self._last_words.get(worker.index, "").splitlines()
+            # faulthandler says what happened first; an exception stands last.
+            said = next((text for text in words if text.startswith("Fatal Python error")), words[-1] if words else "")
             reason = f"{ending}; {CRASHES} workers died within {CRASH_WINDOW:.0f} seconds"
-            self._fail(f"{reason}: {words.splitlines()[-1]}" if words else reason)
+            self._fail(f"{reason}: {said}" if said else reason)
             return
         self._board.count_restart()
         self._pipeline.log("ERROR", f"{ending} and is replaced", event="worker_died", restarts=self._board.restarts)

@@ -50,7 +50,7 @@ def test_local_cannot_be_deleted():
 def test_a_broken_file_is_told_with_its_path(home, text):
     home.mkdir()
     (home / "environments.yaml").write_text(text)
-    with pytest.raises(CloudError, match=r"environments\.yaml cannot be read"):
+    with pytest.raises(CloudError, match=r"environments\.yaml is not a file of environments"):
         load_environments()
 
 
