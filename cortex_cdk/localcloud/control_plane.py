@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.endpoint import HEALTH_PATH, DaemonInfo
 from cortex_cdk.localcloud.lock import STATE_LOCK
+from cortex_cdk.localcloud.settings import REGION
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
 # Names that a browser cannot be made to resolve to this machine by somebody else's DNS server.
 OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?$", re.IGNORECASE)
+# Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from it.
+SIGNED_REGION = re.compile(r"(Credential=[^/]*/\d{8}/)[^/]+/")
 READING = re.compile(r"^(Describe|List|Get|BatchGet|Filter|Lookup|Head|Validate|Estimate|Test|Query|Select)")
 STEADY = ("PutLogEvents", "PutMetricData")
 """Actions of replicas that come all the time: stored with the next regular snapshot, and nobody is woken."""
@@ -75,6 +78,9 @@ class ControlPlane:
 
     def _aws(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         action = action_of(environ)
+        if "HTTP_AUTHORIZATION" in environ:
+            # There is one region, whatever the user's AWS tools are configured for.
+            environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])
         with STATE_LOCK:
             answer = self._moto(environ, start_response)
         if not READING.match(action) and action not in STEADY:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import moto_setup, ports
 from cortex_cdk.localcloud.endpoint import DaemonInfo, hold_life_lock, read_info
-from cortex_cdk.localcloud.settings import HOST, Settings
+from cortex_cdk.localcloud.settings import HOST, REGION, Settings
 from cortex_cdk.localcloud.tasks import orphans
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(settings: Settings) -> None:
 def _serve(settings: Settings) -> None:
     # moto makes so many objects while it is imported that collecting garbage meanwhile is a quarter of the start.
     gc.disable()
-    moto_setup.prepare()
+    moto_setup.prepare(REGION)
     # Everything below imports moto, which reads its settings once.
     from waitress.server import create_server
 

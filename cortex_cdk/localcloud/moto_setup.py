@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 SETTINGS = {
     # A web page must not read our answers; moto allows every origin unless told otherwise.
@@ -12,10 +13,30 @@ SETTINGS = {
 }
 
 
-def prepare() -> None:
-    """Set moto up."""
-    os.environ.update(SETTINGS)
-    from moto.core.common_models import BaseModel
+OFFERINGS = "instance_type_offerings"
 
+
+def prepare(region: str) -> None:
+    """Set moto up.
+
+    Args:
+        region: The only region. moto would otherwise read the tables of all of them, and to find their names the API
+            models of every service: 150 MiB, and a second of the start.
+    """
+    os.environ.update(SETTINGS)
+    import boto3
+    from moto.core.common_models import BaseModel
+    from moto.utilities import utils
+
+    def regions(_session: Any, _service: str, partition_name: str = "aws", **_other: Any) -> list[str]:
+        return [region] if partition_name == "aws" else []
+
+    load = utils.load_resource
+
+    def load_resource(resource: str) -> Any:
+        return [] if OFFERINGS in resource and f"{region}." not in resource else load(resource)
+
+    boto3.Session.get_available_regions = regions  # type: ignore[assignment]
+    utils.load_resource = load_resource
     # moto remembers every object that it ever made (for its reset button), which in a daemon is a leak.
     BaseModel.__new__ = staticmethod(lambda cls, *args, **kwargs: object.__new__(cls))  # type: ignore[method-assign]

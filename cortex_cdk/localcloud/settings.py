@@ -13,6 +13,7 @@ from cortex_cdk.home import cortex_home
 DEFAULT_CONTROL_PORT = 4566
 DEFAULT_HTTP_PORT = 8888
 ACCOUNT_ID = "123456789012"
+REGION = "us-east-1"
 HOST = "127.0.0.1"
 DEFAULT_SPEED = 6.0
 
