@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import boto3
 import pytest
 
 from cortex_cdk.errors import LocalCloudError
@@ -193,12 +192,6 @@ def test_the_stock_aws_cli_works(cloud: Endpoint) -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "local"])
 def test_there_is_one_region_whatever_a_client_is_configured_for(cloud: Endpoint, region: str) -> None:
-    ecs = boto3.client(
-        "ecs",
-        endpoint_url=cloud.control_url,
-        region_name=region,
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
+    ecs = client(cloud, "ecs", region)
     ecs.create_cluster(clusterName=f"from-{region}")
     assert f"arn:aws:ecs:us-east-1:123456789012:cluster/from-{region}" in ecs.list_clusters()["clusterArns"]
