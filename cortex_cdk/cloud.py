@@ -13,6 +13,7 @@ from cortex_cdk.errors import CloudError, CortexError
 if TYPE_CHECKING:
     import boto3
     from botocore.exceptions import ClientError
+    from mypy_boto3_acm import ACMClient
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -88,6 +89,12 @@ class Cloud:
     def cloudformation(self) -> CloudFormationClient:
         """CloudFormation."""
         client: CloudFormationClient = self._client("cloudformation")
+        return client
+
+    @cached_property
+    def acm(self) -> ACMClient:
+        """Certificate Manager."""
+        client: ACMClient = self._client("acm")
         return client
 
     @cached_property

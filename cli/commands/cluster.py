@@ -68,6 +68,8 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
     with progress:
         client.apply_cluster(plan)
     click.echo(f"the cluster {name} is ready at {client.cluster.url}")
+    if plan.cluster.load_balancer.certificate_arn:
+        click.echo("point the certificate's domain to it with a DNS record (CNAME, or an alias in Route 53)")
 
 
 def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:

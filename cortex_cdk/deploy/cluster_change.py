@@ -194,8 +194,10 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
     name = plan.cluster.name
     outcome = run(cloud, plan.change_set, f"cluster {name}", progress)
     if not outcome.succeeded:
-        cause = outcome.cause
-        what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}" if cause else "no reason was given"
+        cause, stack = outcome.cause, outcome.stack
+        what = (stack and stack.reason) or "no reason was given"
+        if cause:
+            what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}"
         aftermath = "nothing of it was kept" if plan.change_set.creates else "it is what it was before"
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
 

@@ -66,6 +66,9 @@ def check(cloud: Cloud, cluster: Cluster, *, creates: bool) -> list[Finding]:
         ("the vCPU quotas", lambda: _vcpus(cloud, cluster)),
         ("where the instance types are offered", lambda: _offerings(cloud, cluster)),
     ]
+    arn = cluster.load_balancer.certificate_arn
+    if arn:
+        checks.append(("the certificate", lambda: _certificate(cloud, arn)))
     if creates and cluster.vpc.id is None:
         checks.append(("the quota of VPCs", lambda: _vpcs(cloud)))
     if creates and nat_gateways(cluster):
@@ -155,6 +158,20 @@ def _zones(cloud: Cloud, cluster: Cluster) -> list[str]:
         return list(cluster.availability_zones)
     region = cloud.ec2.describe_availability_zones(Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}])
     return sorted(zone["ZoneName"] for zone in region["AvailabilityZones"])[:DEFAULT_ZONES]
+
+
+def _certificate(cloud: Cloud, arn: str) -> Iterator[Finding]:
+    from botocore.exceptions import ClientError
+
+    try:
+        status = cloud.acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        yield Finding(f"the certificate {arn} does not exist", True)
+        return
+    if status != "ISSUED":
+        yield Finding(f"the certificate {arn} cannot be used: its status in ACM is {status}", True)
 
 
 def _vpcs(cloud: Cloud) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from types import CodeType, FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from moto.core.base_backend import AccountSpecificBackend, BackendDict
@@ -163,6 +164,10 @@ def _private_key(pem: bytes) -> Any:
     return serialization.load_pem_private_key(pem, password=None)
 
 
+def _certificate(pem: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem)
+
+
 def _reduce_function(function: FunctionType) -> Any:
     # Functions with a name are found by it; only lambdas need help.
     return (_lambda, _place_of(function)) if "<lambda>" in function.__qualname__ else NotImplemented
@@ -209,5 +214,6 @@ REDUCERS: dict[type, Callable[[Any], Any]] = {
     defaultdict: _reduce_subclass,
     rsa.RSAPrivateKey: lambda key: (_private_key, (_pem(key),)),
     ec.EllipticCurvePrivateKey: lambda key: (_private_key, (_pem(key),)),
+    x509.Certificate: lambda certificate: (_certificate, (certificate.public_bytes(serialization.Encoding.PEM),)),
 }
 """What pickle cannot do by itself, by type; the first that fits counts."""

@@ -1,0 +1,67 @@
+"""What of a running cluster may be changed, and how a change is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cortex_cdk.config import Cluster
+from cortex_cdk.deploy.cluster_rules import differences, refusals
+
+CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 5}
+GPU = {"name": "gpu", "instance_types": ["g4dn.xlarge"]}
+CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"
+PRIVATE = {"subnet_visibility": "private"}
+TLS = {"load_balancer": {"certificate_arn": CERTIFICATE}}
+
+
+def cluster(*groups: dict[str, Any], **settings: Any) -> Cluster:
+    return Cluster.model_validate({"instance_groups": groups or (CPU, GPU), **settings})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (cluster(), cluster(), []),
+        (cluster(), cluster({**CPU, "max_instances": 9}, GPU), ["instance_groups.cpu.max_instances: 5 -> 9"]),
+        (cluster(), cluster(CPU), ["instance_groups.gpu: 0 to 5 of g4dn.xlarge -> none"]),
+        (cluster(CPU), cluster(), ["instance_groups.gpu: none -> 0 to 5 of g4dn.xlarge"]),
+        (cluster(), cluster(tags={"team": "vision"}), ["tags.team: none -> vision"]),
+        (cluster(), cluster(log_retention=7), ["log_retention: 30 -> 7"]),
+        (
+            cluster(),
+            cluster({**CPU, "instance_types": ["m7i.large", "m6i.large"]}, GPU),
+            ["instance_groups.cpu.instance_types: m6i.large -> m7i.large, m6i.large"],
+        ),
+        (cluster(), cluster(**TLS), [f"load_balancer.certificate_arn: none -> {CERTIFICATE}"]),
+        (cluster(), cluster(account="123456789012"), ["account: none -> 123456789012"]),
+    ],
+)
+def test_a_change_is_told_field_by_field_and_accepted(before: Cluster, after: Cluster, told: list[str]) -> None:
+    assert [str(difference) for difference in differences(before, after)] == told
+    assert refusals(before, after, in_use=set()) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field", "reason"),
+    [
+        (cluster(), cluster(vpc={"cidr": "10.0.0.0/16"}), "vpc.cidr", "network"),
+        (cluster(), cluster(availability_zones=["us-east-1a", "us-east-1b"]), "availability_zones", "network"),
+        (cluster(), cluster(**PRIVATE), "subnet_visibility", "network"),
+        (cluster(), cluster(load_balancer={"scheme": "internal"}), "load_balancer.scheme", "another address"),
+        (cluster(**TLS), cluster(), "load_balancer.certificate_arn", "HTTPS listener"),
+        (cluster(), cluster(CPU, {**GPU, "instance_types": ["m6i.large"]}), "instance_groups.gpu", "accelerator"),
+        (cluster(), cluster(GPU), "instance_groups.cpu", "APIs run on it"),
+    ],
+)
+def test_what_cannot_be_changed_is_refused_with_a_reason(
+    before: Cluster, after: Cluster, field: str, reason: str
+) -> None:
+    refused = refusals(before, after, in_use={"cpu"})
+    [text] = [text for text in refused if text.startswith(f"{field}: ")]
+    assert reason in text
+
+
+def test_an_unused_group_can_go() -> None:
+    assert refusals(cluster(), cluster(GPU), in_use={"gpu"}) == ()
