@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def build(
     revision: str,
     project: Path,
     *,
+    dimensions: Mapping[str, str],
     counters: Counters,
     after: Callable[[Task], None],
     batch_failed: Callable[[BaseException, int], None],
@@ -47,6 +48,7 @@ def build(
         spec: The API.
         revision: Its deployed version.
         project: The project folder, in which this process already lives.
+        dimensions: Those of the API's metrics.
         counters: Where batches and models are counted.
         after: Queues work for the predictor's threads.
         batch_failed: Told about batches that fail as a whole.
@@ -63,7 +65,7 @@ def build(
         expected = payload_type(predictor.predict, batched=batching is not None)
     batched = Batched(predictor, batching, counters, batch_failed) if batching else None
     invoke: Invoke = batched or direct(predictor)
-    monitor = PredictionMonitor(spec.name, spec.monitoring) if spec.monitoring else None
+    monitor = PredictionMonitor(dimensions, spec.monitoring) if spec.monitoring else None
     serving = Serving(
         predictor=predictor,
         invoke=invoke,

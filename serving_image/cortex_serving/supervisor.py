@@ -23,7 +23,7 @@ from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
 from cortex_serving.logs.lines import line
 from cortex_serving.logs.pipeline import Pipeline
-from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, emf_line
+from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, dimensions_of, emf_line
 from cortex_serving.project import fetch
 from cortex_serving.settings import Settings
 from cortex_serving.workers import Inboxes, WorkerProcess
@@ -253,8 +253,7 @@ class Supervisor:
     def _measure(self) -> None:
         """Publish the requests in flight, zero too: without it an idle API would never scale in (aws.md 4)."""
         settings = self._settings
-        # An account may hold several clusters that have an API of this name; each scales by its own load.
-        dimensions = {**({"Cluster": settings.cluster} if settings.cluster else {}), "Api": settings.spec.name}
+        dimensions = dimensions_of(settings.cluster, settings.spec.name)
         samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
         while True:
             time.sleep(1.0)

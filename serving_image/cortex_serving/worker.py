@@ -8,6 +8,7 @@ that socket closes, the supervisor is gone and the worker ends.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from cortex_serving.dispatcher import Dispatcher, Job, Lane
 from cortex_serving.handover import Neighbours
 from cortex_serving.http import chosen
 from cortex_serving.logs.capture import LineWriter, install
+from cortex_serving.metrics.emf import dimensions_of
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictor import summary, user_traceback
 from cortex_serving.project import enter
@@ -48,7 +50,8 @@ class Worker:
         install(self._writer)
         board = Board(birth.board, birth.workers)
         self._slot: Slot = board.slot(birth.index)
-        self._telemetry = Telemetry(spec.name, self._writer, birth.index, spec.predictor.access_log)
+        self._dimensions = dimensions_of(os.environ.get("CORTEX_CLUSTER", ""), spec.name)
+        self._telemetry = Telemetry(self._dimensions, self._writer, birth.index, spec.predictor.access_log)
         self._application = Application(spec, birth.revision, board, self._writer, self._telemetry)
         threads = _request_threads(spec.predictor)
         self._dispatcher = Dispatcher(board, self._slot, spec.max_replica_concurrency, threads)
@@ -102,6 +105,7 @@ class Worker:
                 self._spec,
                 self._revision,
                 project,
+                dimensions=self._dimensions,
                 counters=self._telemetry.counters,
                 after=self._dispatcher.after,
                 batch_failed=self._application.batch_failed,
@@ -113,6 +117,9 @@ class Worker:
             self._slot.state = State.FAILED
             self._tell(event="failed", reason=summary(error), traceback=user_traceback(error, project))
             return
+        # What was built stays for good: the garbage collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         self._telemetry.sources += built.metric_sources
         self._application.serving = built.serving
         if built.batcher is not None and self._batch_lane is not None:

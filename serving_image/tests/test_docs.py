@@ -1,6 +1,6 @@
 """The examples of docs/ do what the pages say.
 
-A page's blocks with ``title=`` are files; ``console`` blocks after them are commands, each with the output that follows it.
+A block with ``title=`` is a file; a ``console`` block after it has commands, each with the output that follows it.
 """
 
 from __future__ import annotations

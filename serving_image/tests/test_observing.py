@@ -51,6 +51,26 @@ def test_requests_are_counted_timed_and_logged(serve):
     assert access[0]["message"].startswith("200 POST /api ")
 
 
+def test_requests_that_a_splitter_sent_are_counted(serve):
+    """Their path is not below the API's own endpoint: another rule of the load balancer led here."""
+    replica = serve(SIMPLE)
+    for path in ("/api", "/api/v2", "/shared", "/apis", "/shared/more"):
+        assert replica.post({"fail": False, "label": "a"}, path=path).status_code == 200
+    replica.stop()
+    metrics = _metrics(replica)
+    assert sum(metrics["Forwarded"]) == 3
+    assert sum(metrics["Responses2XX"]) == 5
+
+
+def test_metrics_name_the_cluster(serve):
+    replica = serve(SIMPLE, environ={"CORTEX_CLUSTER": "prod"})
+    replica.post({"fail": False, "label": "a"})
+    replica.stop()
+    counted = next(record for record in replica.lines if "Responses2XX" in record)
+    assert counted["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Cluster", "Api"]]
+    assert (counted["Cluster"], counted["Api"]) == ("prod", "api")
+
+
 def test_the_access_log_can_be_sampled_or_off(serve):
     replica = serve(SIMPLE, access_log=0.25)
     for _ in range(8):

@@ -25,6 +25,11 @@ class Metric:
     resolution: int = 60
 
 
+def dimensions_of(cluster: str, api: str) -> dict[str, str]:
+    """The dimensions of an API's metrics. An account may hold several clusters that have an API of this name."""
+    return {**({"Cluster": cluster} if cluster else {}), "Api": api}
+
+
 def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
     """A log line that carries these metrics with these dimensions.
 

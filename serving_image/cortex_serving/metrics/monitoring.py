@@ -21,12 +21,12 @@ class PredictionMonitor:
     """Counts predictions of one process.
 
     Args:
-        api: Name of the API, the metrics' dimension.
+        dimensions: Those of the API's metrics.
         monitoring: What to count, and where it is in the response.
     """
 
-    def __init__(self, api: str, monitoring: Monitoring) -> None:
-        self._api = api
+    def __init__(self, dimensions: Mapping[str, str], monitoring: Monitoring) -> None:
+        self._dimensions = dimensions
         self._monitoring = monitoring
         self._lock = threading.Lock()
         self._known: set[str] = set()
@@ -56,11 +56,11 @@ class PredictionMonitor:
             classes, self._classes = self._classes, {}
             values, self._values = self._values, Histogram()
         lines = [
-            emf_line({"Api": self._api, "Class": name}, [Metric("Prediction", count)])
+            emf_line({**self._dimensions, "Class": name}, [Metric("Prediction", count)])
             for name, count in classes.items()
         ]
         if values.count:
-            lines.append(emf_line({"Api": self._api}, [Metric("Prediction", values.report(), "None")]))
+            lines.append(emf_line(self._dimensions, [Metric("Prediction", values.report(), "None")]))
         return lines
 
     def _value(self, response: Any) -> str | float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -69,14 +69,14 @@ class Telemetry:
     """Measures one worker process.
 
     Args:
-        api: Name of the API, the metrics' dimension.
+        dimensions: Those of the API's metrics.
         writer: Where lines go.
         worker: Number of this worker.
         access_log: Share of requests that get an access line, 0 to 1.
     """
 
-    def __init__(self, api: str, writer: LineWriter, worker: int, access_log: float) -> None:
-        self._api = api
+    def __init__(self, dimensions: Mapping[str, str], writer: LineWriter, worker: int, access_log: float) -> None:
+        self._dimensions = dimensions
         self._writer = writer
         self._worker = worker
         self._share = access_log
@@ -107,7 +107,7 @@ class Telemetry:
         """Write metrics and access lines now."""
         self._write_access_lines()
         metrics = self.counters.take()
-        lines = [emf_line({"Api": self._api}, metrics)] if metrics else []
+        lines = [emf_line(self._dimensions, metrics)] if metrics else []
         for source in self.sources:
             lines += source()
         if lines:
