@@ -1,0 +1,128 @@
+"""Every example is deployed with the real executable and predicts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cortex_cdk.assembly import ApiStackSpec, SynthesisRequest, synthesize
+from cortex_cdk.config import Cluster, load_config
+from stacks.toolkit import placeholder_resources
+from tests.conftest import CORTEX, ROOT, Cortex
+from tests.local.test_end_to_end import wait_until
+
+EXAMPLES = ROOT / "examples"
+FOLDERS = sorted(path.parent.name for path in EXAMPLES.glob("*/cortex.yaml"))
+
+
+def post(endpoint: str, body: Any) -> Any:
+    """What an API answers."""
+    request = urllib.request.Request(endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def sample(example: str) -> Any:
+    return json.loads((EXAMPLES / example / "sample.json").read_text())
+
+
+@pytest.mark.parametrize("example", FOLDERS)
+def test_has_what_every_example_has(example: str):
+    config = load_config(EXAMPLES / example)
+    assert not config.warnings
+    assert isinstance(sample(example), dict)
+    readme = (EXAMPLES / example / "README.md").read_text()
+    assert f"cortex deploy examples/{example}" in readme
+    names = {resource.name for resource in (*config.apis, *config.splitters)}
+    assert any(f"cortex predict {name}" in readme or f"cortex get {name}" in readme for name in names)
+
+
+@pytest.fixture
+def deployed(cortex: Cortex, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The endpoint of the last thing that an example deploys; all of it is deleted afterwards."""
+    done = json.loads(cortex.ok("deploy", str(EXAMPLES / request.param), "-o", "json"))
+    yield done[-1]["endpoint"]
+    for deployment in reversed(done):
+        cortex.ok("delete", deployment["name"], "--yes")
+
+
+def example(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("deployed", [name], indirect=True)
+
+
+@example("onnx-digits")
+def test_onnx(deployed: str):
+    answer = post(deployed, sample("onnx-digits"))
+    assert answer["digit"] == 4
+    assert 0.5 < answer["probability"] <= 1
+    from sklearn.datasets import load_digits
+
+    images, digits = load_digits(return_X_y=True)
+    some = range(0, len(digits), 50)
+    right = [post(deployed, {"pixels": images[index].tolist()})["digit"] == digits[index] for index in some]
+    assert sum(right) / len(right) > 0.9
+
+
+@example("batching")
+def test_batching(deployed: str):
+    with ThreadPoolExecutor(12) as pool:
+        texts = ["baking bread", "tomatoes on my balcony", "violin lessons"] * 8
+        answers = list(pool.map(lambda text: post(deployed, {"text": text}), texts))
+    titles = {answer["title"] for answer, text in zip(answers, texts, strict=True) if text == "baking bread"}
+    assert titles == {"How to bake bread with wild yeast"}
+    assert 1 < max(answer["batch"] for answer in answers) <= 16
+
+
+@example("many-models")
+def test_many_models(deployed: str):
+    body = sample("many-models")
+    assert post(f"{deployed}?model=english", body) == {"mood": "friendly", "score": 4}
+    assert post(f"{deployed}?model=english&version=1", body) == {"mood": "friendly", "score": 2}
+    assert post(f"{deployed}?model=german", {"text": "Das ist furchtbar"}) == {"mood": "unfriendly", "score": -2}
+    with urllib.request.urlopen(deployed, timeout=30) as description:
+        assert b'"german"' in description.read()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        post(f"{deployed}?model=french", body)
+    assert refused.value.code == 404
+
+
+@example("prediction-monitoring")
+def test_prediction_monitoring(deployed: str, cortex: Cortex):
+    for _ in range(3):
+        assert post(deployed, sample("prediction-monitoring"))["species"] == "setosa"
+    wait_until(lambda: "setosa" in cortex.ok("get", "iris-monitored"), seconds=120)
+
+
+@example("traffic-splitter")
+def test_traffic_splitter(deployed: str):
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: post(deployed, sample("traffic-splitter")), range(200)))
+    counts = Counter(answer["neighbours"] for answer in answers)
+    # 200 draws with 30 %: outside of this once in a million.
+    assert counts.keys() == {3, 15}
+    assert 28 < counts[15] < 96
+
+
+def test_gpu_template_is_sound(tmp_path: Path):
+    """What a deployment to AWS would send, synthesized and linted."""
+    (api,) = load_config(EXAMPLES / "text-gpu").apis
+    spec = ApiStackSpec(cluster=placeholder_resources(Cluster()), api=api, priority=100)
+    (template,) = synthesize(SynthesisRequest(stacks=(spec,))).values()
+    tasks = [r for r in template["Resources"].values() if r["Type"] == "AWS::ECS::TaskDefinition"]
+    (container,) = tasks[0]["Properties"]["ContainerDefinitions"]
+    assert container["ResourceRequirements"] == [{"Type": "GPU", "Value": "1"}]
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(template))
+    lint = subprocess.run(
+        [CORTEX.with_name("cfn-lint"), "--template", file], capture_output=True, text=True, check=False
+    )
+    assert (lint.returncode, lint.stdout) == (0, "")
