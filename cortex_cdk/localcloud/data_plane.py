@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 TICK = 0.25
 DRAINING_TICK = 0.05
+SHORTEST_TICK = 0.02
 STOP_TIMEOUT = 20.0
 """Seconds that containers have to drain when the local cloud stops."""
 
@@ -116,8 +117,10 @@ class DataPlane:
             try:
                 is_draining = self._tick()
             except Exception:
-                # The loop must outlive a service that it cannot make sense of; the others go on.
+                # The loop must outlive whatever it cannot make sense of: the next round may.
                 logger.exception("The data plane could not finish a round.")
+            # Requests of replicas that ship logs wake it too: a burst of them shall not keep a core busy.
+            self._closing.wait(SHORTEST_TICK)
             self._woken.wait(DRAINING_TICK if is_draining else TICK)
             self._woken.clear()
 

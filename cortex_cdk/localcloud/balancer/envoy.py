@@ -45,6 +45,7 @@ class Envoy:
         self._folder = (state / "balancer").resolve()
         self._socket = _socket_path(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
+        self._applied: Table | None = None
         self._written: dict[str, str] = {}
         self._started_at = 0.0
 
@@ -61,6 +62,7 @@ class Envoy:
         for stale in self._folder.glob("*.json"):
             stale.unlink()
         self._written.clear()
+        self._applied = None
         self.apply(table)
         self._launch()
         self._wait_until_live()
@@ -89,6 +91,8 @@ class Envoy:
 
     def apply(self, table: Table) -> None:
         """Bring the files to the wanted state. Each is replaced at once, which is what Envoy watches for."""
+        if table == self._applied:
+            return
         wanted = {name: json.dumps({"resources": resources}) for name, resources in self._files(table).items()}
         for name, content in wanted.items():
             if self._written.get(name) != content:
@@ -98,6 +102,7 @@ class Envoy:
         for name in self._written.keys() - wanted.keys():
             (self._folder / name).unlink(missing_ok=True)
         self._written = wanted
+        self._applied = table
 
     def ask(self, path: str) -> bytes:
         """Read a page of the admin interface.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from cortex_cdk.localcloud.ecs.task import STOPPED_TASKS_KEPT, Task, now
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.tasks.driver import TaskDriver
 from cortex_cdk.localcloud.tasks.launch import CannotStartError, Exit
+
+logger = logging.getLogger(__name__)
 
 RESTARTED = "The local cloud was restarted."
 STOPPED_BY_US = "ServiceSchedulerInitiated"
@@ -65,8 +68,7 @@ class Scheduler:
                 for task in tasks:
                     self._follow(backend, task, exits.get(task.id))
                 for service in backend.all_services():
-                    mine = [task for task in tasks if is_of(task, service)]
-                    self._reconcile(backend, service, mine)
+                    self._look_at(backend, service, [task for task in tasks if is_of(task, service)])
                 self._forget_stopped(backend)
                 _count_for_clusters(backend)
 
@@ -133,6 +135,13 @@ class Scheduler:
         if breaker.get("enable") and deployment["failedTasks"] >= failure_threshold(service.desired_count):
             reason = f"ECS deployment circuit breaker: tasks failed to start. {last_words(task)}"
             service.fail(reason, "tasks failed to start", rollback=bool(breaker.get("rollback")))
+
+    def _look_at(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
+        try:
+            self._reconcile(backend, service, tasks)
+        except Exception:
+            # A service that cannot be made sense of (its task definition was deleted, say) must not stop the others.
+            logger.exception("The service %s could not be looked at.", service.name)
 
     def _reconcile(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
         wanted = [task for task in tasks if task.is_wanted]
