@@ -112,7 +112,8 @@ def _print_cost(cost: Estimate, environment: Environment) -> None:
         "USD/hour": _range(*cost.hourly, digits=3),
         "USD/month": _range(*cost.monthly, digits=2),
     }
-    print_table([*rows, {"what": "together", **total}])
+    together = "together, of what is known" if cost.unknown else "together"
+    print_table([*rows, {"what": together, **total}])
     for name in cost.unknown:
         click.echo(f"not counted, because its price is not known here: {name}")
     for note in cost.notes:

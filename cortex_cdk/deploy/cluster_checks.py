@@ -7,14 +7,18 @@ stops nobody.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cortex_cdk.cloud import Cloud, error_code
-from cortex_cdk.config import Cluster, InstanceGroup
+from cortex_cdk.config import Cluster, InstanceGroup, Vpc
 from cortex_cdk.errors import ClusterError
 from cortex_cdk.instance_types import instance_types
 from cortex_cdk.pricing import DEFAULT_ZONES, nat_gateways
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
 
 # Codes of Service Quotas (reference aws.md, section 9): (on demand, spot) vCPUs by the first letters of the type.
 VCPU_QUOTAS: dict[str, tuple[str, str | None]] = {
@@ -66,6 +70,8 @@ def check(cloud: Cloud, cluster: Cluster, *, creates: bool) -> list[Finding]:
         ("the vCPU quotas", lambda: _vcpus(cloud, cluster)),
         ("where the instance types are offered", lambda: _offerings(cloud, cluster)),
     ]
+    if cluster.vpc.id:
+        checks.append(("the subnets", lambda: _subnets(cloud, cluster.vpc)))
     arn = cluster.load_balancer.certificate_arn
     if arn:
         checks.append(("the certificate", lambda: _certificate(cloud, arn)))
@@ -130,6 +136,8 @@ def quota_code(group: InstanceGroup) -> str | None:
 
 def _offerings(cloud: Cloud, cluster: Cluster) -> Iterator[Finding]:
     zones = _zones(cloud, cluster)
+    if not zones:
+        return  # The subnets do not exist, which another check says.
     names = sorted({name for group in cluster.instance_groups for name in group.instance_types})
     pages = cloud.ec2.get_paginator("describe_instance_type_offerings").paginate(
         LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": names}]
@@ -147,12 +155,27 @@ def _offerings(cloud: Cloud, cluster: Cluster) -> Iterator[Finding]:
                 yield Finding(f"{name} (group {group.name}) is offered in {', '.join(found)} only", False)
 
 
+def _subnets(cloud: Cloud, vpc: Vpc) -> Iterator[Finding]:
+    for subnets in (vpc.public_subnets, vpc.private_subnets):
+        # A filter, unlike a list of ids, leaves out what does not exist.
+        filters: Sequence[FilterTypeDef] = [{"Name": "subnet-id", "Values": list(subnets)}]
+        found = cloud.ec2.describe_subnets(Filters=filters)["Subnets"] if subnets else []
+        home = {subnet["SubnetId"]: subnet["VpcId"] for subnet in found}
+        for subnet in subnets:
+            if home.get(subnet) != vpc.id:
+                where = f"is in {home[subnet]}" if subnet in home else "does not exist"
+                yield Finding(f"{subnet} is not a subnet of {vpc.id}: it {where}", True)
+        zones = {subnet["AvailabilityZone"] for subnet in found}
+        if len(found) == len(subnets) and len(zones) == 1:
+            yield Finding(f"{', '.join(subnets)} are all in {zones.pop()}; the load balancer needs two zones", True)
+
+
 def _zones(cloud: Cloud, cluster: Cluster) -> list[str]:
     """The availability zones in which the instances will be."""
     private = cluster.subnet_visibility == "private"
     subnets = cluster.vpc.private_subnets if private else cluster.vpc.public_subnets
     if subnets:
-        described = cloud.ec2.describe_subnets(SubnetIds=list(subnets))["Subnets"]
+        described = cloud.ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": list(subnets)}])["Subnets"]
         return sorted({subnet["AvailabilityZone"] for subnet in described})
     if cluster.availability_zones:
         return list(cluster.availability_zones)

@@ -62,12 +62,13 @@ def _serve(settings: Settings) -> None:
     # Everything below imports moto, which reads its settings once.
     from waitress.server import create_server
 
-    from cortex_cdk.localcloud import cloudformation
+    from cortex_cdk.localcloud import cloudformation, quotas
     from cortex_cdk.localcloud.control_plane import ControlPlane
     from cortex_cdk.localcloud.data_plane import DataPlane
     from cortex_cdk.localcloud.durability import Durability
     from cortex_cdk.localcloud.resources.elbv2 import answer_at
 
+    quotas.install()
     data_plane, durability = DataPlane(settings), Durability(settings.state)
 
     def changed() -> None:

@@ -64,6 +64,7 @@ def test_up_shows_what_it_would_do_and_does_nothing_unasked(cortex: Cortex, tmp_
     assert "cpu: m6i.large" in done.stdout
     assert "On AWS such a cluster would cost" in done.stdout
     assert "--yes" in done.stderr
+    assert "could not check" not in done.stderr
     assert "there is no cluster" in refused(cortex, "cluster", "info")
 
 
