@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # CloudFormation has no code for "nothing to do"; these are the texts that it answers with.
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+MOST_TEMPLATE_BYTES = 51_200
 CAPABILITIES: Sequence[Any] = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 
 
@@ -69,7 +70,7 @@ def create_change_set(
     Raises:
         DeployError: CloudFormation refuses the template or the parameters.
     """
-    body: dict[str, Any] = {"UsePreviousTemplate": True} if template is None else {"TemplateBody": json.dumps(template)}
+    body: dict[str, Any] = {"UsePreviousTemplate": True} if template is None else {"TemplateBody": as_text(template)}
     if creates:
         body["OnStackFailure"] = "DELETE"
     answer = cloud.cloudformation.create_change_set(
@@ -90,6 +91,11 @@ def create_change_set(
         raise DeployError(f"{stack}: CloudFormation refuses the change: {reason}")
     changes = tuple(_change(change) for change in described["Changes"])
     return ChangeSet(answer["Id"], answer["StackId"], changes, creates)
+
+
+def as_text(template: Mapping[str, Any]) -> str:
+    """A template as it is sent: without white space, because it may not be longer than ``MOST_TEMPLATE_BYTES``."""
+    return json.dumps(template, separators=(",", ":"))
 
 
 def _wait_until_made(cloud: Cloud, arn: str) -> DescribeChangeSetOutputTypeDef:

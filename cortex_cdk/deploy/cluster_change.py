@@ -11,7 +11,7 @@ from cortex_cdk.assembly import ClusterStackSpec, SynthesisRequest, synthesize
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Cluster
 from cortex_cdk.deploy import recovery
-from cortex_cdk.deploy.change_set import ChangeSet, create_change_set, discard
+from cortex_cdk.deploy.change_set import MOST_TEMPLATE_BYTES, ChangeSet, as_text, create_change_set, discard
 from cortex_cdk.deploy.cluster_checks import Finding, check, check_account
 from cortex_cdk.deploy.cluster_rules import Difference, differences, refusals
 from cortex_cdk.deploy.operation import run
@@ -175,10 +175,18 @@ def _warnings(cluster: Cluster, findings: list[Finding]) -> tuple[str, ...]:
 
 
 def _change_set(cloud: Cloud, spec: ClusterStackSpec, *, creates: bool) -> ChangeSet | None:
+    template = synthesize(SynthesisRequest(stacks=(spec,)))[spec.stack_name]
+    size, groups = len(as_text(template).encode()), len(spec.cluster.instance_groups)
+    if size > MOST_TEMPLATE_BYTES:
+        raise ClusterError(
+            f"cluster {spec.cluster.name} has too many instance groups ({groups}): its template has {size} bytes, and "
+            f"CloudFormation takes {MOST_TEMPLATE_BYTES}",
+            hint="give a group several instance_types, or make a second cluster; up to six groups fit in any case",
+        )
     return create_change_set(
         cloud,
         spec.stack_name,
-        template=synthesize(SynthesisRequest(stacks=(spec,)))[spec.stack_name],
+        template=template,
         parameters={},
         tags={names.TAG_CLUSTER: spec.cluster.name, **spec.cluster.tags},
         creates=creates,

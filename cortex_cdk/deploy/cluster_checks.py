@@ -6,6 +6,7 @@ stops nobody.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from cortex_cdk.pricing import DEFAULT_ZONES, nat_gateways
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef
 
-# Codes of Service Quotas (reference aws.md, section 9): (on demand, spot) vCPUs by the first letters of the type.
+# Codes of Service Quotas (reference aws.md, section 9): (on demand, spot) vCPUs by the letters of the family.
 VCPU_QUOTAS: dict[str, tuple[str, str | None]] = {
     "inf": ("L-1945791B", None),
-    "g": ("L-DB2E81BA", "L-3819A6DF"),
+    **dict.fromkeys(("g", "gr", "vt"), ("L-DB2E81BA", "L-3819A6DF")),
     "p": ("L-417A185B", "L-7212CCBC"),
-    **dict.fromkeys(("a", "c", "d", "h", "i", "m", "r", "t", "z"), ("L-1216C47A", "L-34B43A08")),
+    **dict.fromkeys(("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"), ("L-1216C47A", "L-34B43A08")),
 }
 VPCS, ADDRESSES = ("vpc", "L-F678F1CE"), ("ec2", "L-0263D0A3")
 REQUEST_MORE = "ask for more in the Service Quotas console"
@@ -127,8 +128,8 @@ def _vcpus(cloud: Cloud, cluster: Cluster) -> Iterator[Finding]:
 
 def quota_code(group: InstanceGroup) -> str | None:
     """The quota that limits the vCPUs of a group; None where it is not known."""
-    name = group.instance_types[0]
-    codes = next((VCPU_QUOTAS[prefix] for prefix in VCPU_QUOTAS if name.startswith(prefix)), None)
+    letters = re.match("[a-z]+", group.instance_types[0])
+    codes = VCPU_QUOTAS.get(letters[0]) if letters else None
     if codes is None:
         return None
     return codes[1] if group.spot and not group.spot.on_demand_base else codes[0]
