@@ -49,20 +49,22 @@ class Running:
     def __init__(self, server: Server, workload: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.server = server
         environ = {**os.environ, **server.environ, "WORKLOAD": workload, "PYTHONPATH": str(PEERS)}
         command = ["taskset", "-c", "0", *server.command(environment(server), self.address)]
         begin = time.monotonic()
         self.process = subprocess.Popen(
             command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        self.server = server
         self.measured = Measured()
         self._wait(SCRIPTS[workload])
         self.measured.started = time.monotonic() - begin
 
     def _wait(self, script: str) -> None:
         body = b"x" if script == "bytes.lua" else b"[1]" if script == "floats.lua" else b'{"values": [1, 2, 3, 4]}'
-        request = urllib.request.Request(f"http://{self.address}/", body, {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"http://{self.address}{self.server.path}", body, {"Content-Type": "application/json"}
+        )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5):
@@ -126,7 +128,7 @@ def measure(running: Running, workload: str, seconds: int) -> None:
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS[workload]}", f"-d{seconds}", "--latency"]
     before = running.cpu_seconds()
     output = subprocess.run(
-        [*command, "-s", str(HERE / SCRIPTS[workload]), f"http://{running.address}/"],
+        [*command, "-s", str(HERE / SCRIPTS[workload]), f"http://{running.address}{running.server.path}"],
         check=True,
         capture_output=True,
         text=True,

@@ -21,6 +21,7 @@ class Server:
         packages: What its own environment needs; empty means the environment that runs the benchmark.
         workloads: Which workloads it takes part in.
         environ: Further variables.
+        path: Where it answers.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Server:
     packages: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ("w1", "w2", "w4json", "w4bytes")
     environ: dict[str, str] = field(default_factory=dict)
+    path: str = "/"
 
 
 def _port(address: str) -> str:
@@ -90,8 +92,15 @@ SERVERS = (
         lambda bin, a: [str(bin / "python"), str(PEERS / "mosec_app.py"), "--address", "127.0.0.1", "--port", _port(a)],
         ("mosec", *SKLEARN),
         ALL,
+        path="/inference",
     ),
-    Server("LitServe", _python("litserve_app.py"), ("litserve", *SKLEARN), ("w1", "w2", "w3", "w4json")),
+    Server(
+        "LitServe",
+        _python("litserve_app.py"),
+        ("litserve", *SKLEARN),
+        ("w1", "w2", "w3", "w4json"),
+        path="/predict",
+    ),
     Server(
         "BentoML",
         lambda bin, a: [
@@ -100,6 +109,7 @@ SERVERS = (
         ],
         ("bentoml", *SKLEARN),
         ("w1", "w2"),
+        path="/predict",
     ),
     Server("Ray Serve", _python("ray_app.py"), ("ray[serve]", *SKLEARN), ("w1", "w2", "w3")),
 )

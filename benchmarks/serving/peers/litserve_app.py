@@ -11,7 +11,7 @@ class Api(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.model = load()
 
-    def decode_request(self, request: Any) -> Any:
+    def decode_request(self, request):
         return request
 
     def predict(self, x: Any) -> Any:
@@ -23,5 +23,5 @@ class Api(litserve.LitAPI):
 
 if __name__ == "__main__":
     batching = {"max_batch_size": BATCH_SIZE, "batch_timeout": BATCH_SECONDS} if WORKLOAD == "w3" else {}
-    server = litserve.LitServer(Api(api_path="/", **batching), accelerator="cpu")
+    server = litserve.LitServer(Api(**batching), accelerator="cpu")
     server.run(port=int(sys.argv[1].split(":")[1]), host="127.0.0.1", log_level="error", generate_client_file=False)
