@@ -26,13 +26,16 @@ QUERIES_A_CALL = 500
 MAX_CLASSES = 20
 
 
+Dimensions = tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True)
 class Series:
     """What to ask CloudWatch for: one statistic of one metric, over periods of a number of seconds."""
 
     namespace: str
     metric: str
-    dimensions: tuple[tuple[str, str], ...]
+    dimensions: Dimensions
     statistic: str
     period: int = DAY_SECONDS
 
@@ -125,9 +128,10 @@ def _traffic(values: Mapping[str, Sequence[float]]) -> Traffic:
     )
 
 
-def read_predictions(cloud: Cloud, api: str) -> Predictions | None:
+def read_predictions(cloud: Cloud, cluster: str, api: str) -> Predictions | None:
     """What an API predicted, or None where nothing was counted (it has no ``monitoring``, or no requests)."""
-    dimensions = [(("Api", api),), *_class_dimensions(cloud, api)]
+    own = _of_api(cluster, api)
+    dimensions = [own, *_class_dimensions(cloud, own)]
     more = len(dimensions) > MAX_CLASSES + 1
     wanted = [_prediction(classified, "Sum") for classified in dimensions[1 : MAX_CLASSES + 1]]
     numbers = {name: _prediction(dimensions[0], name) for name in ("Sum", "SampleCount", "Minimum", "Maximum")}
@@ -146,14 +150,20 @@ def read_predictions(cloud: Cloud, api: str) -> Predictions | None:
     )
 
 
-def _prediction(dimensions: tuple[tuple[str, str], ...], statistic: str) -> Series:
+def _of_api(cluster: str, api: str) -> Dimensions:
+    return ("Cluster", cluster), ("Api", api)
+
+
+def _prediction(dimensions: Dimensions, statistic: str) -> Series:
     return Series(names.METRIC_NAMESPACE, "Prediction", dimensions, statistic)
 
 
-def _class_dimensions(cloud: Cloud, api: str) -> list[tuple[tuple[str, str], ...]]:
+def _class_dimensions(cloud: Cloud, own: Dimensions) -> list[Dimensions]:
     """The dimensions of the class counts of an API. CloudWatch lists a new class up to 15 minutes late."""
     pages = cloud.cloudwatch.get_paginator("list_metrics").paginate(
-        Namespace=names.METRIC_NAMESPACE, MetricName="Prediction", Dimensions=[{"Name": "Api", "Value": api}]
+        Namespace=names.METRIC_NAMESPACE,
+        MetricName="Prediction",
+        Dimensions=[{"Name": name, "Value": value} for name, value in own],
     )
     found = [
         tuple((d["Name"], d["Value"]) for d in metric["Dimensions"]) for page in pages for metric in page["Metrics"]
@@ -163,9 +173,9 @@ def _class_dimensions(cloud: Cloud, api: str) -> list[tuple[tuple[str, str], ...
     )
 
 
-def read_forwarded(cloud: Cloud, apis: Sequence[str], since: datetime) -> dict[str, int]:
+def read_forwarded(cloud: Cloud, cluster: str, apis: Sequence[str], since: datetime) -> dict[str, int]:
     """How many requests each API got by way of splitters since a moment, to the next full minute."""
-    series = {api: Series(names.METRIC_NAMESPACE, "Forwarded", (("Api", api),), "Sum", 60) for api in apis}
+    series = {api: Series(names.METRIC_NAMESPACE, "Forwarded", _of_api(cluster, api), "Sum", 60) for api in apis}
     start = max(since.replace(second=0, microsecond=0) + timedelta(minutes=1), _first_day())
     if start >= _soon():
         return dict.fromkeys(apis, 0)

@@ -142,7 +142,7 @@ class Reporter:
     def _api(self, api: ApiStatus) -> Report:
         with ThreadPoolExecutor(4) as pool:
             traffic = pool.submit(self._read_traffic, [api])
-            predictions = pool.submit(read_predictions, self._cloud, api.name)
+            predictions = pool.submit(read_predictions, self._cloud, self._cluster.name, api.name)
             activities = pool.submit(self._activities, api.name)
             explained = pool.submit(self._explained, api)
             return Report(
@@ -186,7 +186,7 @@ class Reporter:
         read_at, known = self._counted.get(key, (0.0, {}))
         if not read_at or time.monotonic() - read_at > METRICS_KEPT_SECONDS:
             variants = [variant.name for variant in splitter.variants]
-            known = read_forwarded(self._cloud, variants, since=splitter.last_update)
+            known = read_forwarded(self._cloud, self._cluster.name, variants, since=splitter.last_update)
             self._counted[key] = time.monotonic(), known
         return known
 

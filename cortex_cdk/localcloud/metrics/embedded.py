@@ -11,6 +11,7 @@ import moto.logs.urls
 from moto.logs.models import LogsBackend, logs_backends
 
 from cortex_cdk.localcloud.metrics import cloudwatch
+from cortex_cdk.localcloud.metrics.store import Bucket, key
 
 MARK = '"_aws"'
 """Every such event has this member; others are not parsed."""
@@ -18,13 +19,13 @@ MARK = '"_aws"'
 
 @dataclass(frozen=True)
 class Measurement:
-    """Values of one metric from one log event.
+    """What one log event says of one metric.
 
     Attributes:
         namespace: Its namespace.
         name: Its name.
         dimensions: Its dimensions.
-        values: The values.
+        measured: The values and their totals.
         at: Seconds since the epoch.
         unit: CloudWatch's unit, if the event gives one.
     """
@@ -32,7 +33,7 @@ class Measurement:
     namespace: str
     name: str
     dimensions: Mapping[str, str]
-    values: tuple[float, ...]
+    measured: Bucket
     at: float
     unit: str | None
 
@@ -60,10 +61,23 @@ def _directive(event: Mapping[str, Any], directive: Mapping[str, Any], at: float
     for names in directive.get("Dimensions") or [[]]:
         dimensions = {name: str(event[name]) for name in names}
         for metric in directive["Metrics"]:
-            found = event[metric["Name"]]
-            values = tuple(float(value) for value in (found if isinstance(found, list) else [found]))
-            if values:
-                yield Measurement(directive["Namespace"], metric["Name"], dimensions, values, at, metric.get("Unit"))
+            measured = _measured(event[metric["Name"]])
+            if measured.count:
+                yield Measurement(directive["Namespace"], metric["Name"], dimensions, measured, at, metric.get("Unit"))
+
+
+def _measured(found: Any) -> Bucket:
+    """A number, a list of numbers, or a distribution: values with counts, beside exact totals."""
+    bucket = Bucket()
+    if not isinstance(found, Mapping):
+        for value in found if isinstance(found, list) else [found]:
+            bucket.add(float(value))
+        return bucket
+    for value, count in zip(found.get("Values", []), found.get("Counts", []), strict=True):
+        bucket.add(float(value), float(count))
+    bucket.count, bucket.total = float(found["Count"]), float(found["Sum"])
+    bucket.minimum, bucket.maximum = float(found["Min"]), float(found["Max"])
+    return bucket
 
 
 class LocalLogs(LogsBackend):
@@ -80,8 +94,8 @@ class LocalLogs(LogsBackend):
         store = cloudwatch.store(self.region_name)
         for event in log_events:
             for found in measurements(event["message"]):
-                values = [(value, 1.0) for value in found.values]
-                store.add(found.namespace, found.name, found.dimensions, values, at=found.at, unit=found.unit)
+                metric = key(found.namespace, found.name, found.dimensions)
+                store.merge(metric, found.measured, at=found.at, unit=found.unit)
         return answer
 
 

@@ -102,11 +102,23 @@ class MetricStore:
             at: When, in seconds since the epoch; now by default.
             unit: CloudWatch's unit.
         """
-        series = self.series.setdefault(key(namespace, name, dimensions), Series())
-        series.unit = unit or series.unit
-        bucket = series.buckets.setdefault(int(time.time() if at is None else at), Bucket())
+        measured = Bucket()
         for value, count in values:
-            bucket.add(value, count)
+            measured.add(value, count)
+        self.merge(key(namespace, name, dimensions), measured, at=at, unit=unit)
+
+    def merge(self, metric: Key, measured: Bucket, *, at: float | None = None, unit: str | None = None) -> None:
+        """Add what was measured in a span of time.
+
+        Args:
+            metric: See ``key``.
+            measured: Values and their totals.
+            at: When, in seconds since the epoch; now by default.
+            unit: CloudWatch's unit.
+        """
+        series = self.series.setdefault(metric, Series())
+        series.unit = unit or series.unit
+        series.buckets.setdefault(int(time.time() if at is None else at), Bucket()).merge(measured)
 
     def between(self, metric: Key, start: float, end: float, period: float) -> dict[float, Bucket]:
         """The buckets of a metric, merged into periods.

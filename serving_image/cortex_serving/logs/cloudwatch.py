@@ -8,6 +8,7 @@ out an outage, and its queue is kept short.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ import threading
 import time
 import urllib.request
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from cortex_serving.logs.lines import line
@@ -83,12 +85,19 @@ class PatientClient:
 
     def put_log_events(self, **arguments: Any) -> Any:
         """As of boto3; errors that time can heal are tried again with growing pauses."""
+        return self._patiently(self._client.put_log_events, arguments)
+
+    def create_log_stream(self, **arguments: Any) -> Any:
+        """As of boto3; errors that time can heal are tried again with growing pauses."""
+        return self._patiently(self._client.create_log_stream, arguments)
+
+    def _patiently(self, call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
 
         pause = 0.2
         while True:
             try:
-                return self._client.put_log_events(**arguments)
+                return call(**arguments)
             except BotoCoreError:
                 if self._closing.is_set():
                     raise
@@ -159,12 +168,17 @@ class Shipper:
         import boto3
         import watchtower
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
 
         options = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1})
         client: Any = PatientClient(boto3.client("logs", config=options), self._closing)
+        stream = stream_name(self._revision, self._metadata_url)
+        # watchtower makes a missing stream too, but throws away every line that comes in the meantime.
+        with contextlib.suppress(ClientError, BotoCoreError):
+            client.create_log_stream(logGroupName=self._group, logStreamName=stream)
         return watchtower.CloudWatchLogHandler(
             log_group_name=self._group,
-            log_stream_name=stream_name(self._revision, self._metadata_url),
+            log_stream_name=stream,
             send_interval=SEND_INTERVAL,
             max_message_size=MAX_MESSAGE_BYTES,
             create_log_group=False,

@@ -31,17 +31,12 @@ def dimensions_of(cluster: str, api: str) -> dict[str, str]:
 
 
 def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
-    """A log line that carries these metrics with these dimensions.
-
-    Where the cluster is one of them, the metrics are published without it as well.
-    """
+    """A log line that carries these metrics with these dimensions."""
     now = time.time()
-    without_cluster = [name for name in dimensions if name != "Cluster"]
-    sets = [list(dimensions), without_cluster] if "Cluster" in dimensions else [without_cluster]
     definitions = [
         {"Name": metric.name, "Unit": metric.unit, "StorageResolution": metric.resolution} for metric in metrics
     ]
-    directive = {"Namespace": NAMESPACE, "Dimensions": sets, "Metrics": definitions}
+    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": definitions}
     record: dict[str, Any] = {
         "time": iso(now),
         "level": "INFO",

@@ -65,14 +65,24 @@ def test_embedded_metrics() -> None:
 
     first, second = measurements(json.dumps(event))
 
-    assert (first.namespace, first.name, first.values, first.at, first.unit) == (
-        "Cortex",
-        "Latency",
-        (1.0, 2.5),
-        2.0,
-        "Milliseconds",
-    )
+    assert (first.namespace, first.name, first.at, first.unit) == ("Cortex", "Latency", 2.0, "Milliseconds")
+    assert dict(first.measured.values) == {1.0: 1, 2.5: 1}
     assert (first.dimensions, second.dimensions) == ({"Api": "iris"}, {"Api": "iris", "Version": "3"})
+
+
+def test_an_embedded_distribution_has_exact_totals() -> None:
+    distribution = {"Values": [1, 4], "Counts": [2, 1], "Min": 0.9, "Max": 4.1, "Sum": 6.2, "Count": 3}
+    directive = {"Namespace": "Cortex", "Dimensions": [["Api"]], "Metrics": [{"Name": "Prediction"}]}
+    event = {
+        "_aws": {"Timestamp": 2000, "CloudWatchMetrics": [directive]},
+        "Api": "iris",
+        "Prediction": distribution,
+    }
+
+    [found] = measurements(json.dumps(event))
+
+    names = ("SampleCount", "Sum", "Minimum", "Maximum", "p50")
+    assert [found.measured.statistic(name) for name in names] == [3, 6.2, 0.9, 4.1, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""``cortex get``, by the real executable: what was measured, what went wrong, watching."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from tests.conftest import CORTEX
+from tests.local.test_end_to_end import wait_until
+
+PREDICTOR = """
+class PythonPredictor:
+    def __init__(self, config):
+        if config.get("broken"):
+            raise ValueError("no such model")
+
+    def predict(self, payload):
+        return {"label": payload["label"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def deploy(cortex, tmp_path_factory):
+    """Deploys APIs; returns what the command did."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "predictor.py").write_text(PREDICTOR)
+
+    def run(**kinds):
+        apis = [
+            {
+                "name": name,
+                "kind": "RealtimeAPI",
+                "predictor": {"type": "python", "path": "predictor.py"},
+                "monitoring": {"model_type": kind, "key": "label"},
+                "compute": {"mem": "200Mi"},
+            }
+            for name, kind in kinds.items()
+        ]
+        (project / "cortex.yaml").write_text(json.dumps(apis))
+        return cortex.run("deploy", str(project))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def deployed(deploy):
+    done = deploy(flowers="classification", prices="regression")
+    assert done.returncode == 0, done.stderr
+
+
+def predict(cortex, name, label):
+    done = cortex.run("predict", name, "-", stdin=json.dumps({"label": label}))
+    assert done.returncode == 0, done.stderr
+
+
+def test_requests_and_predictions_are_counted(cortex, deployed):
+    for label in ("setosa", "virginica", "setosa"):
+        predict(cortex, "flowers", label)
+    for label in (1.5, -2.5):
+        predict(cortex, "prices", label)
+    assert cortex.run("predict", "prices", "-", stdin="{}").returncode == 1
+    wait_until(
+        lambda: cortex.json("get", "flowers")["monitoring"] == {"classes": {"setosa": 2, "virginica": 1}}, seconds=90
+    )
+    wait_until(lambda: cortex.json("get", "prices")["monitoring"] == {"min": -2.5, "max": 1.5, "avg": -0.5}, seconds=90)
+    wait_until(lambda: cortex.json("get", "prices")["metrics"]["5xx"] == 1, seconds=90)
+    metrics = cortex.json("get", "flowers")["metrics"]
+    assert (metrics["2xx"], metrics["4xx"], metrics["5xx"]) == (3, 0, 0)
+    assert 0 < metrics["average_latency_ms"] <= metrics["p99_latency_ms"] * 1.05
+    assert {api["name"]: api["metrics"]["2xx"] for api in cortex.json("get")} == {"flowers": 3, "prices": 2}
+
+
+def test_tables_for_people(cortex, deployed):
+    header, *rows = cortex.ok("get").splitlines()
+    assert header.split("   ")[0].strip() == "env"
+    assert [row.split()[:3] for row in rows] == [["local", "flowers", "live"], ["local", "prices", "live"]]
+    shown = cortex.ok("get", "flowers")
+    assert "setosa" in shown
+    assert f"endpoint: {cortex.json('get', 'flowers')['endpoint']}" in shown
+    assert "console.aws" not in shown, "what runs on this machine is in no console"
+
+
+def test_an_api_that_is_not_deployed(cortex, deployed):
+    done = cortex.run("get", "gone")
+    assert (done.returncode, done.stderr) == (1, "error: gone is not deployed\nhint: see what is with: cortex get\n")
+
+
+def test_watching_ends_when_interrupted(cortex, deployed):
+    watch = subprocess.Popen(
+        [CORTEX, "get", "flowers", "--watch", "-o", "json"], env=cortex.environ, stdout=subprocess.PIPE, text=True
+    )
+    decoder, text = json.JSONDecoder(), ""
+    for _ in range(2):
+        while True:
+            text += watch.stdout.readline()
+            try:
+                document, end = decoder.raw_decode(text)
+                break
+            except ValueError:
+                continue
+        text = text[end:].lstrip()
+        assert document["status"] == "live"
+    watch.send_signal(signal.SIGINT)
+    assert watch.wait(15) == 130
+    watch.stdout.close()

@@ -1,0 +1,182 @@
+"""``cortex logs``, by the real executable: followed over replacements of replicas, and left in every way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.conftest import CORTEX, ROOT
+from tests.local.test_end_to_end import wait_until
+from tests.local.traffic import Traffic
+
+PREDICTOR = """
+import os
+
+class PythonPredictor:
+    def __init__(self, config):
+        print("made by", config["by"])
+        if config["by"] == "mistake":
+            raise ValueError("no such model")
+
+    def predict(self, payload):
+        if payload["number"] < 0:
+            raise KeyError("negative")
+        print("number", payload["number"])
+        return {"number": payload["number"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def deploy(cortex, tmp_path_factory):
+    """Deploys the API ``talker``; returns what the command did."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "predictor.py").write_text(PREDICTOR)
+
+    def run(by):
+        predictor = {"type": "python", "path": "predictor.py", "config": {"by": by}, "access_log": 0}
+        api = {"name": "talker", "kind": "RealtimeAPI", "predictor": predictor, "compute": {"mem": "200Mi"}}
+        (project / "cortex.yaml").write_text(json.dumps([api]))
+        return cortex.run("deploy", str(project))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def endpoint(cortex, deploy):
+    assert deploy("hand").returncode == 0
+    return cortex.json("get", "talker")["endpoint"]
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Follower:
+    """``cortex logs`` in a process of its own, writing to a file."""
+
+    def __init__(self, cortex, path, *arguments):
+        self._path = path
+        with path.open("w") as output:
+            self.process = subprocess.Popen(
+                [CORTEX, "logs", "talker", *arguments], cwd=ROOT, env=cortex.environ, stdout=output, stderr=output
+            )
+
+    def text(self):
+        return self._path.read_text()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def follower(cortex, tmp_path):
+    started = []
+
+    def start(*arguments):
+        started.append(Follower(cortex, tmp_path / f"logs-{len(started)}", *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+
+
+def predict(cortex, number):
+    return cortex.run("predict", "talker", "-", stdin=json.dumps({"number": number}))
+
+
+def records_of(follow):
+    """The records that were written whole."""
+    return [json.loads(line) for line in follow.text().splitlines(keepends=True) if line.endswith("}\n")]
+
+
+def numbers_in(records):
+    return sorted(int(r["message"].split()[1]) for r in records if r["message"].startswith("number "))
+
+
+def test_a_line_per_record_and_tracebacks_below_theirs(cortex, endpoint):
+    predict(cortex, 7)
+    predict(cortex, -1)
+    wait_until(lambda: "KeyError" in cortex.ok("logs", "talker", "--no-follow"))
+    lines = cortex.ok("logs", "talker", "--no-follow").splitlines()
+    assert any(line.endswith(" INFO number 7") for line in lines)
+    traceback = next(index for index, line in enumerate(lines) if "KeyError: 'negative'" in line)
+    assert lines[traceback].startswith("    "), "a traceback is indented below the record that it is of"
+    assert not any("_aws" in line for line in lines)
+
+
+def test_how_much_is_shown_can_be_chosen(cortex, endpoint):
+    everything = cortex.ok("logs", "talker", "--no-follow").splitlines()
+    last = [
+        json.loads(line)
+        for line in cortex.ok("logs", "talker", "--no-follow", "--tail", "2", "-o", "json").splitlines()
+    ]
+    assert len(last) == 2
+    assert all(record["message"].splitlines()[0] in "\n".join(everything) for record in last)
+    assert {"time", "level", "message", "replica", "revision"} <= last[0].keys()
+    assert cortex.ok("logs", "talker", "--no-follow", "--since", "1d").splitlines() == everything
+    assert cortex.ok("logs", "talker", "--no-follow", "--tail", "0") == ""
+    time.sleep(2)
+    nothing = cortex.run("logs", "talker", "--no-follow", "--since", "1s")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "cortex get talker" in nothing.stderr
+
+
+def test_no_line_is_lost_or_doubled_while_replicas_are_replaced(cortex, endpoint, deploy, follower):
+    follow = follower("--tail", "0")
+    sent = iter(range(1000, 1_000_000))
+    first = next(sent)
+    wait_until(lambda: predict(cortex, first).returncode == 0 and f"number {first}" in follow.text())
+    follow.stop()
+
+    follow = follower("--tail", "0", "-o", "json")
+    time.sleep(3)
+    numbers = []
+
+    class Counting(Traffic):
+        def _send_until_stopped(self):
+            import http.client
+
+            connection = http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=30)
+            while not self._stop.wait(0.02):
+                number = next(sent)
+                connection.request("POST", self._url.path, json.dumps({"number": number}), JSON)
+                assert json.load(connection.getresponse()) == {"number": number}
+                numbers.append(number)
+            connection.close()
+
+    with Counting(endpoint, {}, str, clients=1):
+        assert deploy("machine").returncode == 0
+        wait_until(lambda: len(numbers) > 50)
+    # The last words of the old replica may come after the first ones of the new.
+    wait_until(lambda: set(numbers) <= set(numbers_in(records_of(follow))))
+    assert follow.stop() == 130
+    shown = records_of(follow)
+    assert [number for number in numbers_in(shown) if number > first] == numbers
+    assert len({record["revision"] for record in shown}) == 2
+    assert any(record["message"] == "made by machine" for record in shown)
+    assert "Traceback" not in follow.text()
+
+
+def test_replicas_that_never_became_ready_have_their_say(cortex, endpoint, deploy, follower):
+    follow = follower("--tail", "0")
+    failed = deploy("mistake")
+    assert failed.returncode == 1
+    wait_until(lambda: "ValueError: no such model" in follow.text())
+    assert "made by mistake" in follow.text()
+
+
+def test_it_ends_when_nobody_reads_any_more(cortex, endpoint):
+    """Without a new record too: nobody would end the process otherwise."""
+    follow = subprocess.Popen(
+        [CORTEX, "logs", "talker", "--tail", "5"], env=cortex.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert follow.stdout.readline()
+    follow.stdout.close()
+    assert (follow.wait(15), follow.stderr.read()) == (0, b"")
+    follow.stderr.close()
