@@ -1,0 +1,74 @@
+"""What the documentation names exists: files, commands, options, fields."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.main import cli
+from cortex_cdk.config import load_cluster, load_config
+from tests.conftest import ROOT
+
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
+PREDICTOR = "class PythonPredictor:\n    def __init__(self, config): ...\n    def predict(self, payload): ...\n"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path):
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def calls(page: Path) -> list[list[str]]:
+    """Every call of ``cortex`` that stands at the start of a line of code, or in single backquotes."""
+    text = page.read_text()
+    found = re.findall(r"^(?:\$ |    )?(?:\.venv/bin/)?cortex ([a-z].*)$", text, re.MULTILINE)
+    found += re.findall(r"`cortex ([a-z][^`]*)`", text)
+    return [re.split(r"[;|#]", call)[0].split() for call in found]
+
+
+def test_calls_are_found():
+    assert ["deploy", "--env", "prod"] in calls(ROOT / "docs/tutorial.md")
+    assert sum(len(calls(page)) for page in PAGES) > 100
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_and_options_exist(page: Path):
+    for words in calls(page):
+        command: click.Command | None = cli
+        context = click.Context(cli)
+        while isinstance(command, click.Group) and words and re.fullmatch("[a-z]+", words[0]):
+            command = command.get_command(context, words.pop(0))
+        assert command is not None, words
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        used = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert used <= known, f"cortex {command.name} {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_configurations_are_right(page: Path, tmp_path: Path):
+    (tmp_path / "predictor.py").write_text(PREDICTOR)
+    for number, block in enumerate(blocks(page, "yaml")):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(block)
+        if block.startswith("- name: ") and "type: onnx" not in block:
+            assert not load_config(file).warnings
+        elif block.startswith("name: "):
+            load_cluster(file)
