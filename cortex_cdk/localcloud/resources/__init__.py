@@ -44,6 +44,7 @@ from cortex_cdk.localcloud.resources import (  # noqa: F401 - importing a file r
     elbv2,
     iam,
     logs,
+    nat,
     s3,
     security_groups,
 )
