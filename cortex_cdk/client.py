@@ -29,7 +29,7 @@ from cortex_cdk.deploy.cluster_removal import ClusterRemover, Kept, Removal
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.progress import Progress, Silent
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import ClusterError, CortexError, NotDeployedError
+from cortex_cdk.errors import ClusterError, CortexError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Prediction, predict
 from cortex_cdk.project import collect
@@ -234,10 +234,15 @@ class Client:
 
         Raises:
             NotDeployedError: There is no API of that name.
+            CortexError: It is a traffic splitter.
         """
         service = describe_service(self.cloud, self.cluster.name, name)
         if service is None:
-            raise NotDeployedError(f"{name} is not deployed", hint="see what is with: cortex get")
+            deletion.find(self.cloud, self.cluster, name)
+            members = [f"cortex refresh {variant.name}" for variant in self.get(name).variants]
+            raise CortexError(
+                f"{name} is a traffic splitter and has no replicas", hint=f"refresh its APIs: {', '.join(members)}"
+            )
         self.cloud.ecs.update_service(
             cluster=service["clusterArn"], service=service["serviceName"], forceNewDeployment=True
         )

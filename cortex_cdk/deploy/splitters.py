@@ -8,7 +8,7 @@ from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.cluster import RunningCluster
-from cortex_cdk.deploy.stack import list_stacks
+from cortex_cdk.deploy.stack import list_stacks, read_stack
 from cortex_cdk.errors import DeployError
 
 
@@ -22,6 +22,11 @@ def check_members(cloud: Cloud, cluster: RunningCluster, config: Config) -> None
     missing = sorted(wanted.keys() - {api.name for api in config.apis})
     if missing:
         missing = [name for name in missing if name not in _target_groups(cloud, cluster)]
+    for name in missing:
+        if read_stack(cloud, names.splitter_stack(cluster.name, name)):
+            raise DeployError(
+                f"{wanted[name]}: {name} is a traffic splitter", hint="name the APIs that shall answer as members"
+            )
     if missing:
         raise DeployError(
             f"{wanted[missing[0]]}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not deployed",
