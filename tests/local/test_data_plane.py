@@ -270,11 +270,12 @@ def test_draining_lets_requests_finish(running: Cloud, api: str) -> None:
     running.wait_for_rollout(api)
 
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(running.get, f"/{api}?sleep=1.5")
+        slow = pool.submit(running.get, f"/{api}?sleep=3")
         until(lambda: _in_flight(running) > 0)
         running.update(api, desiredCount=0)
         until(lambda: [item["TargetHealth"]["State"] for item in running.health(api)] == ["draining"])
-        assert running.get(f"/{api}")[0] == 503
+        until(lambda: running.get(f"/{api}")[0] == 503)
+        assert not slow.done()
         status, content = slow.result()
 
     assert (status, content["answer"]) == (200, "slow")
@@ -495,3 +496,28 @@ def test_counts_of_the_cluster(running: Cloud, api: str) -> None:
     ecs.delete_service(cluster="main", service=api, force=True)
     running.plane.wake()
     until(lambda: not any(arn.endswith(f"/{api}") for arn in ecs.list_services(cluster="main")["serviceArns"]))
+
+
+def test_a_second_load_balancer_shares_the_port(running: Cloud, api: str) -> None:
+    running.service(api, running.definition(ANSWER="first"))
+    running.wait_for_rollout(api)
+    elb = running.client("elbv2")
+    subnets = [subnet["SubnetId"] for subnet in running.client("ec2").describe_subnets()["Subnets"]][:2]
+    second = elb.create_load_balancer(Name="second", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
+    action = {"Type": "forward", "TargetGroupArn": running.groups[api]}
+    fixed = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "MessageBody": "second"}}
+    listener = elb.create_listener(LoadBalancerArn=second, Protocol="HTTP", Port=80, DefaultActions=[fixed])
+    elb.create_rule(
+        ListenerArn=listener["Listeners"][0]["ListenerArn"],
+        Priority=1,
+        Conditions=[{"Field": "path-pattern", "Values": ["/only-in-the-second"]}],
+        Actions=[action],
+    )
+    running.plane.wake()
+
+    until(lambda: running.get("/only-in-the-second")[0] == 200)
+    assert running.get("/neither") == (404, {"error": "no such API"})
+    elb.delete_load_balancer(LoadBalancerArn=second)
+    running.plane.wake()
+    until(lambda: running.get("/only-in-the-second")[0] == 404)
+    assert running.get(f"/{api}")[0] == 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from moto.elbv2.models import FakeLoadBalancer, elbv2_backends
+from moto.elbv2.models import FakeListener, FakeLoadBalancer, elbv2_backends
 
 from cortex_cdk.localcloud.balancer.targets import TargetGroup, groups
 from cortex_cdk.localcloud.lock import STATE_LOCK
@@ -125,7 +125,9 @@ def read(http_port: int) -> Table:
     """Read the wanted state out of moto.
 
     Args:
-        http_port: The port of the first listener. Others get free ports, which they keep.
+        http_port: The port that stands for port 80 of every load balancer, since they share one address here: where
+            rules of two clusters match, the cluster that was made first wins. Other listeners get free ports, which
+            they keep.
     """
     with STATE_LOCK:
         balancers = [
@@ -133,10 +135,15 @@ def read(http_port: int) -> Table:
             for backend in list(elbv2_backends[ACCOUNT_ID].values())
             for balancer in backend.load_balancers.values()
         ]
-        listeners = [(balancer, listener) for balancer in balancers for listener in balancer.listeners.values()]
-        _assign_ports([listener for _, listener in listeners])
+        listeners = [
+            _listener(balancer, listener, _port(listener, http_port))
+            for balancer in balancers
+            for listener in balancer.listeners.values()
+        ]
+        shared = [listener for listener in listeners if listener.port == http_port]
+        own = [listener for listener in listeners if listener.port != http_port]
         return Table(
-            listeners=tuple(_listener(balancer, listener, http_port) for balancer, listener in listeners),
+            listeners=(*_joined(shared), *own),
             groups=tuple(_group(group) for group in groups() if group.target_type != "lambda"),
         )
 
@@ -147,13 +154,21 @@ def suffix(arn: str) -> str:
     return resource.partition("/")[2] if resource.startswith(("loadbalancer/", "listener/")) else resource
 
 
-def _assign_ports(listeners: list[Any]) -> None:
-    """Give the first listener the main port (None) and every other one a free port, once."""
-    unassigned = [listener for listener in listeners if not hasattr(listener, "local_port")]
-    has_main = any(getattr(listener, "local_port", 0) is None for listener in listeners)
-    for listener in unassigned:
-        listener.local_port = _free_port() if has_main else None
-        has_main = True
+def _joined(listeners: list[Listener]) -> list[Listener]:
+    """One listener with the rules of all of them, and the first one's default action."""
+    if not listeners:
+        return []
+    rules = [rule for listener in listeners for rule in listener.rules[:-1]]
+    return [replace(listeners[0], rules=(*rules, listeners[0].rules[-1]))]
+
+
+def _port(listener: Any, http_port: int) -> int:
+    """The port of a listener on this machine."""
+    if listener.protocol == "HTTP" and str(listener.port) == "80":
+        return http_port
+    if not hasattr(listener, "local_port"):
+        listener.local_port = _free_port()
+    return int(listener.local_port)
 
 
 def _free_port() -> int:
@@ -162,14 +177,14 @@ def _free_port() -> int:
         return port
 
 
-def _listener(balancer: FakeLoadBalancer, listener: Any, http_port: int) -> Listener:
+def _listener(balancer: FakeLoadBalancer, listener: FakeListener, port: int) -> Listener:
     rules = sorted(
         (rule for rule in listener.rules.values() if rule.priority != "default"), key=lambda rule: int(rule.priority)
     )
     return Listener(
         name=suffix(listener.arn),
         balancer=suffix(balancer.arn),
-        port=http_port if listener.local_port is None else listener.local_port,
+        port=port,
         rules=(
             *(_rule(rule.conditions, rule.actions) for rule in rules),
             _rule([], listener.default_actions),
