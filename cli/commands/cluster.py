@@ -73,15 +73,17 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
 
 
 def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
-    """Ask, unless the answer was given; on a no, forget the plan."""
+    """Ask, unless the answer was given; on a no, or on Ctrl-C, forget the plan."""
     if yes:
         return
-    if interactive() and click.confirm("Go on?", err=True):
-        return
-    client.discard_cluster(plan)
-    if interactive():
-        raise click.Abort
-    raise CortexError("nothing was changed: nobody can be asked", hint="accept what is shown above with --yes")
+    if not interactive():
+        client.discard_cluster(plan)
+        raise CortexError("nothing was changed: nobody can be asked", hint="accept what is shown above with --yes")
+    try:
+        click.confirm("Go on?", abort=True, err=True)
+    except click.Abort:
+        client.discard_cluster(plan)
+        raise
 
 
 def _print_plan(plan: ClusterPlan, environment: Environment) -> None:

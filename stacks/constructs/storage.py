@@ -22,7 +22,8 @@ def cluster_bucket(scope: Construct) -> s3.Bucket:
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=True,
         versioned=True,
-        removal_policy=cdk.RemovalPolicy.RETAIN,
+        # Kept when the cluster is removed, not when it could not be made.
+        removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         lifecycle_rules=[
             s3.LifecycleRule(
                 id="leftovers",

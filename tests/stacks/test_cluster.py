@@ -11,6 +11,7 @@ import pytest
 from aws_cdk.assertions import Match, Template
 
 from cortex_cdk.assembly import ClusterResources
+from cortex_cdk.config import Cluster
 from stacks.app import add_stack, make_app
 from tests.stacks.matrix import CERTIFICATE, CLUSTERS, PRIVATE, PUBLIC, VPC, cluster_spec
 
@@ -244,7 +245,7 @@ def test_several_types_without_spot_are_on_demand_in_order(synthesized: Synthesi
 def test_the_bucket_is_closed_and_stays(synthesized: Synthesized) -> None:
     template = synthesized("plain")
     [bucket] = template.find_resources("AWS::S3::Bucket").values()
-    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
     template.has_resource_properties(
@@ -315,13 +316,20 @@ def test_the_outputs_are_the_cluster_resources(synthesized: Synthesized) -> None
     )
     assert read.cluster == "types"
     assert read.log_retention_days == 30
-    assert [(p.group, p.capacity_provider, p.accelerator) for p in read.providers] == [
-        ("cpu", "cortex-types-cpu", "none"),
-        ("gpu", "cortex-types-gpu", "gpu"),
-        ("inf", "cortex-types-inf", "inf"),
-        ("spot", "cortex-types-spot", "gpu"),
+    assert [(p.group, p.capacity_provider, p.accelerator, p.instance_types) for p in read.providers] == [
+        ("cpu", "cortex-types-cpu", "none", ("m6i.large", "m5.large")),
+        ("gpu", "cortex-types-gpu", "gpu", ("g4dn.xlarge",)),
+        ("inf", "cortex-types-inf", "inf", ("inf1.xlarge",)),
+        ("spot", "cortex-types-spot", "gpu", ("g5.xlarge", "g6.xlarge")),
     ]
     assert literal["SpecDigest"] == cluster_spec("types").digest
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_the_configuration_can_be_read_back_from_the_template(synthesized: Synthesized, name: str) -> None:
+    cluster = cluster_spec(name).cluster
+    metadata = synthesized(name).to_json()["Metadata"]["Cortex"]
+    assert Cluster.model_validate({**metadata, "tags": cluster.tags}) == cluster
 
 
 def test_the_users_tags_go_with_the_stack(stacks: dict[str, cdk.Stack]) -> None:
