@@ -29,12 +29,17 @@ class Traffic:
         body: What to send, as JSON.
         classify: Names the kind of a 200's body; raises where it is not a valid answer.
         clients: How many at a time.
+        pause: Seconds between an answer and the client's next request: endless loops of many clients would leave
+            the replicas no processor on a small machine.
     """
 
-    def __init__(self, endpoint: str, body: Any, classify: Callable[[Any], str], clients: int = 8) -> None:
+    def __init__(
+        self, endpoint: str, body: Any, classify: Callable[[Any], str], clients: int = 8, pause: float = 0.005
+    ) -> None:
         self._url = urllib.parse.urlsplit(endpoint)
         self._body = json.dumps(body)
         self._classify = classify
+        self._pause = pause
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._send_until_stopped) for _ in range(clients)]
@@ -61,6 +66,15 @@ class Traffic:
             self._stop.wait(0.05)
         raise AssertionError(f"no {more} more answers of kind {kind!r}: {self.answers}")
 
+    def wait_for_any(self, more: int = 100) -> None:
+        """Wait until that many more answers of whatever kind have come."""
+        wanted = sum(self.answers.kinds.values()) + more
+        for _ in range(600):
+            if sum(self.answers.kinds.values()) >= wanted:
+                return
+            self._stop.wait(0.05)
+        raise AssertionError(f"no {more} more answers: {self.answers}")
+
     def _send_until_stopped(self) -> None:
         connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=30)
         while not self._stop.is_set():
@@ -77,6 +91,5 @@ class Traffic:
                 self.answers.kinds[kind] += 1
                 if problem and len(self.answers.failures) < 20:
                     self.answers.failures.append(problem)
-            # Eight busy loops would leave the replicas no processor on a small machine.
-            self._stop.wait(0.005)
+            self._stop.wait(self._pause)
         connection.close()

@@ -1,0 +1,156 @@
+"""Everything that operators do to an API, while 16 clients keep sending for a minute and more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cortex
+from tests.local.traffic import Traffic
+
+PREDICTOR = """
+class PythonPredictor:
+    def __init__(self, config):
+        {start}
+
+    def predict(self, payload):
+        return {{"code": {code}, "echo": payload["n"]}}
+"""
+CONFIG = """
+- name: {name}
+  kind: RealtimeAPI
+  predictor: {{type: python, path: predictor.py, threads_per_process: 4, access_log: 0}}
+  autoscaling:
+    min_replicas: {min}
+    max_replicas: 4
+    target_replica_requests_per_second: {rps}
+    downscale_stabilization_period: 60s
+"""
+
+
+class Project:
+    """A project folder of a small API whose answers tell its code."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        folder.mkdir()
+        self.code(1)
+        self.configure()
+
+    def code(self, number: int, start: str = "pass") -> None:
+        """Write a predictor."""
+        (self.folder / "predictor.py").write_text(PREDICTOR.format(code=number, start=start))
+
+    def configure(self, minimum: int = 2, rps: float = 100_000) -> None:
+        """Write the configuration."""
+        (self.folder / "cortex.yaml").write_text(CONFIG.format(name=self.name, min=minimum, rps=rps))
+
+
+def kind_of(answer: dict[str, int]) -> str:
+    assert answer["echo"] == 7
+    return f"code {answer['code']}"
+
+
+def requested(cortex: Cortex, name: str) -> int:
+    return int(cortex.json("get", name)["replicas"]["requested"])
+
+
+def up_to_date(cortex: Cortex, name: str) -> int:
+    return int(cortex.json("get", name)["replicas"]["up_to_date"])
+
+
+def until(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
+    """A local cloud whose alarms and cooldowns run 40 times faster: scaling in takes a quarter of an hour in AWS."""
+    cortex = Cortex(tmp_path_factory.mktemp("home"))
+    cortex.environ["CORTEX_LOCAL_SPEED"] = "40"
+    yield cortex
+    cortex.ok("local", "down")
+
+
+@pytest.fixture
+def project(tmp_path: Path, cortex: Cortex) -> Project:
+    project = Project(tmp_path / "steady", "steady")
+    cortex.ok("deploy", str(project.folder))
+    return project
+
+
+def replica_groups(cortex: Cortex) -> list[int]:
+    """Process groups of the replicas."""
+    import psutil
+
+    line = cortex.ok("local", "status").splitlines()[0]
+    daemon = psutil.Process(int(line.split("process ")[1].rstrip(")")))
+    return [child.pid for child in daemon.children() if any("cortex-serve" in part for part in child.cmdline())]
+
+
+@pytest.mark.timeout(900)
+def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, project: Project, capsys) -> None:
+    endpoint = cortex.json("get", "steady")["endpoint"]
+    rows: list[tuple[str, int, int]] = []
+    with Traffic(endpoint, {"n": 7}, kind_of, clients=16, pause=0.05) as traffic:
+
+        def step(title: str) -> None:
+            traffic.wait_for_any()
+            done = sum(traffic.answers.kinds.values())
+            rows.append((title, done - sum(row[1] for row in rows), len(traffic.answers.failures)))
+
+        step("before")
+        project.code(2)
+        cortex.ok("deploy", str(project.folder))
+        traffic.wait_for("code 2")
+        step("code deploy")
+
+        before = set(replica_groups(cortex))
+        project.configure(minimum=3)
+        cortex.ok("deploy", str(project.folder))
+        until(lambda: up_to_date(cortex, "steady") == 3)
+        assert before <= set(replica_groups(cortex)), "a change of configuration restarted a replica"
+        step("configuration-only deploy")
+
+        project.configure(minimum=2, rps=1)
+        cortex.ok("deploy", str(project.folder))
+        until(lambda: requested(cortex, "steady") == 4)
+        step("scaled out by load")
+
+        project.configure(minimum=2)
+        cortex.ok("deploy", str(project.folder))
+        until(lambda: requested(cortex, "steady") == 2, seconds=240)
+        step("scaled in again")
+
+        before = set(replica_groups(cortex))
+        cortex.ok("refresh", "steady")
+        until(lambda: cortex.json("get", "steady")["status"] == "live" and not before & set(replica_groups(cortex)))
+        step("refresh")
+
+        project.code(3, start="raise ValueError('no weights')")
+        done = cortex.run("deploy", str(project.folder))
+        assert done.returncode == 1
+        assert "ValueError: no weights" in done.stderr
+        step("deploy that never becomes healthy")
+        assert traffic.answers.failures == []
+
+        os.killpg(replica_groups(cortex)[0], signal.SIGKILL)
+        until(lambda: up_to_date(cortex, "steady") == 2)
+        step("replica killed")
+    with capsys.disabled():
+        print()
+        for title, answers, failures in rows:
+            print(f"{title:36} {answers:7} answers, {failures:3} failed so far")
+    assert len(traffic.answers.failures) <= 16, traffic.answers
+    assert "code 3" not in traffic.answers.kinds
+    assert json.loads(cortex.ok("get", "steady", "-o", "json"))["status"] == "live"
