@@ -48,17 +48,15 @@ class Item:
         arguments: What ``predict`` wants to know of this request.
         deadline: ``time.perf_counter`` when its client gives up, or None.
         dispatched: When its batch was dispatched; None while it waits.
-        finished: When its batch was through.
     """
 
-    __slots__ = ("_done", "_error", "_value", "arguments", "arrived", "deadline", "dispatched", "finished")
+    __slots__ = ("_done", "_error", "_value", "arguments", "arrived", "deadline", "dispatched")
 
     def __init__(self, arguments: dict[str, Any], deadline: float | None) -> None:
         self.arguments = arguments
         self.deadline = deadline
         self.arrived = time.perf_counter()
         self.dispatched: float | None = None
-        self.finished = 0.0
         self._value: Any = None
         self._error: BaseException | None = None
         self._done = threading.Lock()  # held until the item is settled
@@ -67,12 +65,16 @@ class Item:
     def settle(self, value: Any = None, error: BaseException | None = None) -> None:
         """Give the item its answer; its request's thread goes on."""
         self._value, self._error = value, error
-        self.finished = time.perf_counter()
         self._done.release()
 
     def result(self) -> Any:
-        """Wait for the answer, and return or raise it."""
-        self._done.acquire()
+        """Wait for the answer, and return or raise it; until the deadline only, while its batch is not dispatched."""
+        if self.deadline is None:
+            self._done.acquire()
+        elif not self._done.acquire(timeout=max(0.0, self.deadline - time.perf_counter())):
+            if self.dispatched is None:
+                raise Expired
+            self._done.acquire()
         if self._error is not None:
             raise self._error
         return self._value

@@ -77,6 +77,10 @@ class Inbox(wasyncore.dispatcher):  # type: ignore[misc]
         self._server = server
         super().__init__(receiver, map=sockets)
 
+    def readable(self) -> bool:
+        """Only while this worker is ready: what comes before that can wait, or was meant for its predecessor."""
+        return bool(self._server.slot.ready)
+
     def writable(self) -> bool:
         """Never: it only receives."""
         return False

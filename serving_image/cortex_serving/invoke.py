@@ -66,9 +66,10 @@ class Batched:
         except Expired:
             raise falcon.HTTPGatewayTimeout(description=EXPIRED) from None
         finally:
-            dispatched = item.finished if item.dispatched is None else item.dispatched
+            now = time.perf_counter()
+            dispatched = now if item.dispatched is None else item.dispatched
             exchange.batch = dispatched - item.arrived
-            exchange.predict = item.finished - dispatched
+            exchange.predict = now - dispatched
 
     def _run(self, items: list[Item]) -> Sequence[Any]:
         arguments: dict[str, Any] = {

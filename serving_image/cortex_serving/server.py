@@ -153,6 +153,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
     ) -> None:
         self.draining = False
         self.neighbours: Neighbours | None = None
+        self._inbox: Inbox | None = None
         self.slot = board.slot(worker)
         self.channel_class = make_channel_class(changes)
         self.plain_application = application
@@ -201,7 +202,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
     def join(self, neighbours: Neighbours, inbox: socket.socket) -> None:
         """Share requests with the other workers of the replica."""
         self.neighbours = neighbours
-        Inbox(self, inbox, self._map)
+        self._inbox = Inbox(self, inbox, self._map)
 
     def adopt(self, connection: socket.socket, address: Any, data: bytes, hops: int) -> None:
         """Go on with a connection that another worker passed on."""
@@ -229,6 +230,12 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         """Make ``serve`` return."""
         self._stopping.set()
         self.wake()
+
+    def now_ready(self) -> None:
+        """The predictor is built: take connections, and those that others pass on."""
+        if self._inbox is not None:
+            self.loop.attend(self._inbox)
+        self.attend(self)
 
     def wake(self) -> None:
         """End a wait in the loop."""

@@ -126,7 +126,7 @@ class Worker:
             self._batch_lane.put(Job(built.batcher.run))
         self._slot.state = State.READY
         self._tell(event="ready")
-        self._server.wake()
+        self._server.now_ready()
 
 
 def _request_threads(predictor: PredictorSpec) -> int:

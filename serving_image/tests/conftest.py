@@ -113,6 +113,9 @@ def running(arguments: list[str], environ: dict[str, str] | None = None, *, read
         if ready:
             replica.wait_for("ready")
         yield replica
+    except Exception:
+        print(replica.log())  # pytest shows it with the failure
+        raise
     finally:
         if process.poll() is None:
             process.kill()

@@ -67,14 +67,29 @@ def test_a_bad_item_fails_alone_and_a_bad_batch_fails_whole_with_one_line(serve)
     assert sum("the whole batch" in text for text in errors) == 1
 
 
-def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve):
-    replica = serve(BATCHED, server_side_batching=BATCHING)
+def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve, tmp_path):
+    replica = serve(
+        f"""
+        import os, time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                open({str(tmp_path / "running")!r}, "a").write(f"{{payload}}")
+                while not os.path.exists({str(tmp_path / "go")!r}):
+                    time.sleep(0.01)
+                return payload
+        """,
+        server_side_batching=BATCHING,
+    )
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(_post, replica, 1)
-        eventually(lambda: replica.get().json()["in_flight"] == 1)
-        headers = {"X-Cortex-Timeout-Ms": "1"}
+        eventually((tmp_path / "running").exists)
+        headers = {"X-Cortex-Timeout-Ms": "50"}
         assert requests.post(replica.address, json=2, headers=headers, timeout=30).status_code == 504
-        assert first.result().json() == {"got": 1}
+        (tmp_path / "go").touch()
+        assert first.result().json() == 1
+    assert _post(replica, 3).json() == 3
+    assert (tmp_path / "running").read_text() == "[1][3]"
 
 
 @settings(max_examples=40, deadline=None)
