@@ -19,11 +19,11 @@ from cortex_cdk.cloud import Cloud, error_code
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.75
 # Most events arrive within seconds; those of a replica that was cut off from CloudWatch arrive later. Looking far
-# back costs a request for each ten thousand events, so only every tenth poll does.
+# back costs a request for each ten thousand events, so only every twelfth poll does.
 NEAR_MS, LATENESS_MS = 10_000, 300_000
-POLLS_BETWEEN_FAR_ONES = 10
+POLLS_BETWEEN_FAR_ONES = 12
 MAX_REMEMBERED = 100_000
 # How far to look back for the newest records: in steps, because CloudWatch reads from the oldest.
 FIRST_LOOK_MS, WIDENING = 60_000, 12

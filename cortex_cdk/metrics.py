@@ -136,7 +136,7 @@ def read_predictions(cloud: Cloud, cluster: str, api: str) -> Predictions | None
     wanted = [_prediction(classified, "Sum") for classified in dimensions[1 : MAX_CLASSES + 1]]
     numbers = {name: _prediction(dimensions[0], name) for name in ("Sum", "SampleCount", "Minimum", "Maximum")}
     values = _read(cloud, [*wanted, *numbers.values()], _first_day(), _soon())
-    classes = {series.dimensions[-1][1]: round(sum(values[series])) for series in wanted if values[series]}
+    classes = {dict(series.dimensions)["Class"]: round(sum(values[series])) for series in wanted if values[series]}
     if classes:
         return Predictions(dict(sorted(classes.items())), more_classes=more)
     count = sum(values[numbers["SampleCount"]])
