@@ -49,7 +49,6 @@ class RolloutWatcher:
         self._api = api
         self._revision = revision
         self._looked_at: set[str] = set()
-        self._event_ids: set[str] | None = None
         self.failure: ReplicaFailure | None = None
         self.capacity_problem: str | None = None
 
@@ -61,17 +60,22 @@ class RolloutWatcher:
         return self._placement_news(service) + self._failure_news(service)
 
     def _placement_news(self, service: ServiceTypeDef) -> list[str]:
-        events = service.get("events", [])
-        if self._event_ids is None:
-            # Events from before this deployment say nothing about it.
-            self._event_ids = {event["id"] for event in events} if len(service["deployments"]) < 2 else set()
-        fresh = [event for event in events if event["id"] not in self._event_ids]
-        self._event_ids.update(event["id"] for event in fresh)
-        problems = [event["message"] for event in reversed(fresh) if NO_CAPACITY in event["message"]]
-        if not problems or problems[-1] == self.capacity_problem:
+        primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
+        if primary is None or primary.get("rolloutState") == "COMPLETED":
             return []
-        self.capacity_problem = problems[-1]
-        return [f"waiting for capacity: {self.capacity_problem}"]
+        # Newest first; events from before this deployment say nothing about it.
+        problem = next(
+            (
+                event["message"]
+                for event in service.get("events", [])
+                if event["createdAt"] >= primary["createdAt"] and NO_CAPACITY in event["message"]
+            ),
+            None,
+        )
+        if problem is None or problem == self.capacity_problem:
+            return []
+        self.capacity_problem = problem
+        return [f"waiting for capacity: {problem}"]
 
     def _failure_news(self, service: ServiceTypeDef) -> list[str]:
         news = []
