@@ -26,7 +26,7 @@ IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:v1"
 SERVER = Path(__file__).with_name("replica.py")
 
 
-def until(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], timeout: float = 60.0) -> Any:
     """Wait for a condition; its value, or a failure that names it."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -161,7 +161,7 @@ class Cloud:
         (service,) = self.client("ecs").describe_services(cluster="main", services=[name])["services"]
         return dict(service)
 
-    def wait_for_rollout(self, name: str, state: str = "COMPLETED", timeout: float = 20.0) -> dict[str, Any]:
+    def wait_for_rollout(self, name: str, state: str = "COMPLETED", timeout: float = 60.0) -> dict[str, Any]:
         def reached() -> dict[str, Any] | None:
             service = self.describe(name)
             return service if service["deployments"][0]["rolloutState"] == state else None

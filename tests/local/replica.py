@@ -27,6 +27,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         query = parse_qs(parts.query)
         time.sleep(float(query.get("sleep", ["0"])[0]))
+        while "until" in query and not Path(query["until"][0]).exists():
+            time.sleep(0.01)
         if "exit" in query:
             os._exit(int(query["exit"][0]))
         self.answer(

@@ -192,7 +192,7 @@ def test_a_service_follows_the_load(running: Cloud) -> None:
         )
         return bool(running.describe("busy")["runningCount"] == 1)
 
-    until(idle, 60)
+    until(idle, 120)
     activities = scaling.describe_scaling_activities(ServiceNamespace="ecs", ResourceId="service/main/busy")
     causes = [activity["Cause"] for activity in activities["ScalingActivities"]]
     assert "-AlarmLow-" in causes[0]

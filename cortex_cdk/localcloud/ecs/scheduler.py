@@ -157,7 +157,9 @@ class Scheduler:
             decision = decide(service.desired_count, service.limits, replicas)
             stopped = [task for task in wanted if task.id in decision.stop]
             self._stop(backend, service, stopped, healths)
-            self._launch(backend, service, decision.start)
+            # A failed health check may just have rolled the service back: the decision was about another deployment.
+            if service.primary is primary:
+                self._launch(backend, service, decision.start)
         self._write_counts(service, tasks)
         self._notice_steady_state(service, replicas)
 
