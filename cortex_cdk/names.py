@@ -9,7 +9,7 @@ TAG_KIND = "cortex:kind"
 PROJECT_PREFIX = "projects/"
 BUILD_CONTEXT_PREFIX = "builds/"
 CLUSTER_METADATA = "Cortex"
-"""Where the template of a cluster's stack keeps the configuration that it was made from."""
+"""Where the template of a cluster's stack keeps the configuration that it was made from, as JSON."""
 
 
 def cluster_stack(cluster: str) -> str:

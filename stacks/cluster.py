@@ -36,9 +36,9 @@ class ClusterStack(CortexStack):
             tags=tags_of(cluster.name, "Cluster"),
             user_tags=cluster.tags,
         )
-        # For the next change of the cluster. The tags are on the stack; a template may not have nulls.
+        # For the next change of the cluster. The tags are on the stack; as text, because templates take no nulls.
         self.template_options.metadata = {
-            names.CLUSTER_METADATA: cluster.model_dump(mode="json", exclude={"tags"}, exclude_none=True),
+            names.CLUSTER_METADATA: cluster.model_dump_json(exclude={"tags"}, exclude_none=True),
         }
         network = Network(self, "Network", cluster)
         door = Door(self, "Door", network=network, settings=cluster.load_balancer)

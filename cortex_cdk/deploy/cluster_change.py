@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-
-from pydantic import ValidationError
 
 from cortex_cdk import names
 from cortex_cdk.assembly import ClusterStackSpec, SynthesisRequest, synthesize
@@ -52,8 +51,9 @@ def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
     template = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
     tags = {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
     try:
-        return Cluster.model_validate({**template["Metadata"][names.CLUSTER_METADATA], "tags": tags})
-    except (KeyError, TypeError, ValidationError) as error:
+        configuration = json.loads(template["Metadata"][names.CLUSTER_METADATA])
+        return Cluster.model_validate({**configuration, "tags": tags})
+    except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
             f"{stack.name} was made by another version of cortex: its configuration cannot be read",
             hint="give it again: cortex cluster configure cluster.yaml",

@@ -329,7 +329,7 @@ def test_the_outputs_are_the_cluster_resources(synthesized: Synthesized) -> None
 def test_the_configuration_can_be_read_back_from_the_template(synthesized: Synthesized, name: str) -> None:
     cluster = cluster_spec(name).cluster
     metadata = synthesized(name).to_json()["Metadata"]["Cortex"]
-    assert Cluster.model_validate({**metadata, "tags": cluster.tags}) == cluster
+    assert Cluster.model_validate({**json.loads(metadata), "tags": cluster.tags}) == cluster
 
 
 def test_the_users_tags_go_with_the_stack(stacks: dict[str, cdk.Stack]) -> None:
