@@ -127,6 +127,19 @@ def make_channel_class(changes: frozenset[str]) -> type[ServingChannel]:
     return type("Channel", tuple(channels), {"task_class": type("Task", tuple(tasks), {}), "parser_class": parser})
 
 
+def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:
+    return Adjustments(
+        sockets=[listener],
+        ident=None,
+        connection_limit=10_000,
+        channel_timeout=CHANNEL_TIMEOUT,
+        max_request_body_size=max_body_bytes,
+        backlog=BACKLOG,
+        clear_untrusted_proxy_headers=False,  # nothing here trusts them, and the check costs every request
+        log_socket_errors=False,
+    )
+
+
 class ServingServer(TcpWSGIServer):  # type: ignore[misc]
     """The server of one worker, on the socket that all workers of the replica share.
 
@@ -163,25 +176,14 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         self._epoll = "epoll" in changes and available
         sockets: Any = EpollMap() if self._epoll else {}
         self.loop: EpollLoop | Poll2Loop = EpollLoop(sockets) if self._epoll else Poll2Loop(sockets)
-        adjustments = Adjustments(
-            sockets=[listener],
-            ident=None,
-            connection_limit=10_000,
-            channel_timeout=CHANNEL_TIMEOUT,
-            max_request_body_size=max_body_bytes,
-            backlog=BACKLOG,
-            clear_untrusted_proxy_headers=False,
-            log_socket_errors=False,
-        )
-        info = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
             replaying(application),
             sockets,
             True,
             listener,
             dispatcher=dispatcher,
-            adj=adjustments,
-            sockinfo=info,
+            adj=_adjustments(listener, max_body_bytes),
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
         leads = "leader" in changes and self._epoll

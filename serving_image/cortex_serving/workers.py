@@ -16,6 +16,7 @@ from cortex_serving.birth import Birth
 from cortex_serving.board import Board
 
 _READ_BYTES = 256 * 1024
+_LONGEST_LINE = 8 * 1024 * 1024  # what never ends a line must not fill the memory
 
 
 class Inboxes:
@@ -59,9 +60,7 @@ class WorkerProcess:
     ) -> None:
         self.index = index
         self.control, theirs = socket.socketpair()
-        self.lines, lines = os.pipe()
-        out_read, out_write = os.pipe()
-        error_read, error_write = os.pipe()
+        (self.lines, lines), (out_read, out_write), (error_read, error_write) = os.pipe(), os.pipe(), os.pipe()
         birth = Birth(
             index=index,
             workers=board.workers,
@@ -85,9 +84,8 @@ class WorkerProcess:
         for descriptor in (lines, out_write, error_write):
             os.close(descriptor)
         self.raw = {out_read: "stdout", error_read: "stderr"}
-        for descriptor in (self.lines, *self.raw):
+        for descriptor in (self.lines, self.control.fileno(), *self.raw):
             os.set_blocking(descriptor, False)
-        self.control.setblocking(False)
         self._partial: dict[int, bytes] = {}
 
     def order(self, **order: Any) -> None:
@@ -109,6 +107,8 @@ class WorkerProcess:
             rest = self._partial.pop(descriptor, b"")
             return [rest] if rest else None
         *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            lines, rest = [*lines, rest], b""
         self._partial[descriptor] = rest
         return lines
 
