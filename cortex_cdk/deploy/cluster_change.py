@@ -92,8 +92,9 @@ def plan_cluster(
         The plan, or None where the cluster is up to date.
 
     Raises:
-        ClusterError: The account, name or region is another, the cluster cannot be changed so, or a check failed.
-        DeployError: Another operation runs on its stack, or CloudFormation refuses the template.
+        ClusterError: The account, name or region is another, the cluster cannot be changed so, a check failed, or
+            another operation runs.
+        DeployError: CloudFormation refuses the template, or the stack cannot be recovered.
     """
     if wanted:
         check_identity(wanted, environment)
@@ -122,6 +123,11 @@ def plan_cluster(
 
 def _settled(cloud: Cloud, environment: Environment, *, creates: bool) -> StackState | None:
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
+    if stack and stack.in_progress:
+        raise ClusterError(
+            f"cluster {environment.cluster} is being changed by another operation ({stack.status})",
+            hint="wait until it has ended",
+        )
     settled = recovery.settled(cloud, stack, force=False) if stack else None
     if settled is None and not creates:
         raise missing(environment)
