@@ -134,7 +134,8 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, projec
 
         before = set(replica_groups(cortex))
         cortex.ok("refresh", "steady")
-        until(lambda: cortex.json("get", "steady")["status"] == "live" and not before & set(replica_groups(cortex)))
+        until(lambda: not before & set(replica_groups(cortex)))
+        until(lambda: cortex.json("get", "steady")["status"] == "live")
         step("refresh")
 
         project.code(3, start="raise ValueError('no weights')")
