@@ -5,6 +5,7 @@ boto3 is imported when a client is first asked for, so that commands which need 
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,8 @@ class Cloud:
 
     def __init__(self, session: boto3.Session, endpoint_url: str | None) -> None:
         self._session = session
+        # Clients may be used by several threads, but a session must not make two at once.
+        self._making = threading.Lock()
         self.endpoint_url = endpoint_url
         self.region: str = session.region_name
 
@@ -83,7 +86,8 @@ class Cloud:
         config = Config(retries=retries, connect_timeout=5, read_timeout=60, s3={"addressing_style": "path"})
         # boto3's overloads want the service's name as a literal.
         session: Any = self._session
-        return session.client(service, endpoint_url=self.endpoint_url, config=config)
+        with self._making:
+            return session.client(service, endpoint_url=self.endpoint_url, config=config)
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from cortex_cdk import names
 from cortex_cdk.cloud import Cloud
@@ -18,6 +18,7 @@ from cortex_cdk.metrics import Predictions, Traffic, read_forwarded, read_predic
 from cortex_cdk.replicas import ERROR
 from cortex_cdk.status import REALTIME_API, TRAFFIC_SPLITTER, ApiStatus, Variant, list_apis, read_api, splitter_of
 
+Measured = TypeVar("Measured")
 ACTIVITIES_SHOWN = 5
 # CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
 METRICS_KEPT_SECONDS = 20.0
@@ -116,8 +117,7 @@ class Reporter:
     def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
         self._cloud = cloud
         self._cluster = cluster
-        self._traffic: dict[tuple[str, ...], tuple[float, dict[str, Traffic]]] = {}
-        self._counted: dict[tuple[str, datetime], tuple[float, dict[str, int]]] = {}
+        self._known: dict[Hashable, tuple[float, object]] = {}
 
     def all(self) -> list[Report]:
         """A report of everything that is deployed, without what only one API's own report has."""
@@ -142,12 +142,12 @@ class Reporter:
     def _api(self, api: ApiStatus) -> Report:
         with ThreadPoolExecutor(4) as pool:
             traffic = pool.submit(self._read_traffic, [api])
-            predictions = pool.submit(read_predictions, self._cloud, self._cluster.name, api.name)
+            predictions = pool.submit(self._read_predictions, api.name)
             activities = pool.submit(self._activities, api.name)
             explained = pool.submit(self._explained, api)
             return Report(
                 explained.result(),
-                traffic=traffic.result().get(api.target_group or "", None),
+                traffic=traffic.result().get(api.target_group or ""),
                 predictions=predictions.result(),
                 activities=activities.result(),
                 links=links(self._cloud, self._cluster.name, api.name),
@@ -175,20 +175,27 @@ class Reporter:
 
     def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:
         groups = tuple(api.target_group for api in apis if api.target_group)
-        read_at, known = self._traffic.get(groups, (0.0, {}))
-        if not read_at or time.monotonic() - read_at > METRICS_KEPT_SECONDS:
-            known = read_traffic(self._cloud, self._cluster.resources.load_balancer_full_name, groups)
-            self._traffic[groups] = time.monotonic(), known
-        return known
+        balancer = self._cluster.resources.load_balancer_full_name
+        return self._lately(groups, lambda: read_traffic(self._cloud, balancer, groups))
+
+    def _read_predictions(self, api: str) -> Predictions | None:
+        return self._lately(api, lambda: read_predictions(self._cloud, self._cluster.name, api))
 
     def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
-        key = splitter.name, splitter.last_update
-        read_at, known = self._counted.get(key, (0.0, {}))
-        if not read_at or time.monotonic() - read_at > METRICS_KEPT_SECONDS:
-            variants = [variant.name for variant in splitter.variants]
-            known = read_forwarded(self._cloud, self._cluster.name, variants, since=splitter.last_update)
-            self._counted[key] = time.monotonic(), known
-        return known
+        variants = [variant.name for variant in splitter.variants]
+        since = splitter.last_update
+        return self._lately(
+            (splitter.name, since), lambda: read_forwarded(self._cloud, self._cluster.name, variants, since=since)
+        )
+
+    def _lately(self, key: Hashable, read: Callable[[], Measured]) -> Measured:
+        """What was read for that key a moment ago, or is read now."""
+        read_at, known = self._known.get(key, (-METRICS_KEPT_SECONDS, None))
+        if time.monotonic() - read_at < METRICS_KEPT_SECONDS:
+            return cast(Measured, known)
+        measured = read()
+        self._known[key] = time.monotonic(), measured
+        return measured
 
     def _activities(self, api: str) -> tuple[ScalingActivity, ...]:
         answer = self._cloud.application_autoscaling.describe_scaling_activities(
