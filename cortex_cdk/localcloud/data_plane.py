@@ -23,7 +23,7 @@ from cortex_cdk.localcloud.ecs.starter import Starter
 from cortex_cdk.localcloud.metrics import cloudwatch, embedded
 from cortex_cdk.localcloud.metrics.clock import MinuteClock
 from cortex_cdk.localcloud.settings import Settings
-from cortex_cdk.localcloud.tasks import orphans
+from cortex_cdk.localcloud.tasks import gpus, orphans
 from cortex_cdk.localcloud.tasks.driver import TaskDriver
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,8 @@ class DataPlane:
         """
         self._settings.state.mkdir(parents=True, exist_ok=True)
         orphans.end_all(self._settings.state)
+        # Asked once, and not by the first task that wants one, which would hold the lock meanwhile.
+        gpus.devices()
         builds.recover()
         self._scheduler.recover()
         self._envoy.start(self._table())
@@ -92,6 +94,7 @@ class DataPlane:
         self.wake()
         self._thread.join()
         self._clock.close()
+        cloudwatch.outdate()
         self._health.close()
         self._envoy.stop()
         self._driver.close(STOP_TIMEOUT)

@@ -207,6 +207,13 @@ def compact() -> None:
             store(region).compact(time.time())
 
 
+def outdate() -> None:
+    """Make the next snapshot contain everything that was measured until then, in all regions."""
+    with STATE_LOCK:
+        for region in list(cloudwatch_backends[ACCOUNT_ID]):
+            store(region).outdate()
+
+
 def _with_expressions(
     queries: Sequence[Mapping[str, Any]], known: dict[str, Values], times: Sequence[float]
 ) -> dict[str, Values]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,8 +11,10 @@ from dataclasses import dataclass, field
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
-TIERS = ((15 * 60, 1), (24 * 3600, 60), (15 * 24 * 3600, 3600))
+TIERS = ((15 * 60, 1), (3 * 3600, 60), (15 * 24 * 3600, 3600))
 """Up to which age in seconds datapoints keep which resolution in seconds; older ones are dropped."""
+STORED_EVERY = 60.0
+"""Seconds between two copies for snapshots: what a killed daemon may forget."""
 SIGNIFICANT_DIGITS = 3
 """Of the values that percentiles are computed from."""
 
@@ -77,10 +80,29 @@ class Series:
 
 
 class MetricStore:
-    """All metrics of a region. Plain data, so that it can be part of a snapshot; not locked by itself."""
+    """All metrics of a region; not locked by itself.
+
+    It is part of the snapshots of the account, of which there are many a minute. Its own part of them is made anew
+    once a minute, so that a snapshot takes no longer the more was measured.
+    """
 
     def __init__(self) -> None:
         self.series: dict[Key, Series] = {}
+        self._stored = b""
+        self._stored_at = -math.inf
+
+    def __getstate__(self) -> bytes:
+        if time.monotonic() - self._stored_at > STORED_EVERY:
+            self._stored, self._stored_at = pickle.dumps(self.series), time.monotonic()
+        return self._stored
+
+    def __setstate__(self, state: bytes) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.series = pickle.loads(state)  # noqa: S301 - a part of the snapshot, which is trusted as a whole
+
+    def outdate(self) -> None:
+        """Make the next snapshot contain everything that was measured until then."""
+        self._stored_at = -math.inf
 
     def add(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from cortex_cdk.localcloud.metrics.expressions import ExpressionError, evaluate
@@ -52,6 +54,18 @@ def test_old_datapoints_are_merged_and_then_dropped() -> None:
     assert sum(bucket.count for bucket in buckets.values()) == 5
     store.compact(now + 30 * 24 * 3600)
     assert store.series == {}
+
+
+def test_a_snapshot_holds_what_was_measured() -> None:
+    store = filled(1, 2)
+
+    restored = pickle.loads(pickle.dumps(store))
+
+    assert restored.series == store.series
+    store.add("Cortex", "Latency", {"Api": "iris"}, [(3.0, 1.0)], at=3)
+    assert pickle.loads(pickle.dumps(store)).series != store.series
+    store.outdate()
+    assert pickle.loads(pickle.dumps(store)).series == store.series
 
 
 @pytest.mark.parametrize(
