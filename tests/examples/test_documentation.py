@@ -12,7 +12,7 @@ from cli.main import cli
 from cortex_cdk.config import load_cluster, load_config
 from tests.conftest import ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("README.md")])
 PREDICTOR = "class PythonPredictor:\n    def __init__(self, config): ...\n    def predict(self, payload): ...\n"
 
 
