@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from tests.conftest import Cortex
-from tests.local.mistakes import CONFIG, SPARSE, Mistake, commit, config, filled, predictor, write_files
+from tests.local.mistakes import CONFIG, GOLDEN, SPARSE, Mistake, commit, config, filled, predictor, write_files
 
 SPLITTER = """\
 - name: half
@@ -193,6 +193,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_every_mistake_has_a_name_of_its_own():
     names = [mistake.name for mistake in EVERY]
     assert len(names) == len(set(names)) >= 40
+    assert set(names) <= {file.stem for file in GOLDEN.iterdir()}
 
 
 @pytest.mark.parametrize("mistake", EVERY, ids=lambda mistake: mistake.name)
