@@ -62,9 +62,8 @@ class Running:
 
     def _wait(self, script: str) -> None:
         body = b"x" if script == "bytes.lua" else b"[1]" if script == "floats.lua" else b'{"values": [1, 2, 3, 4]}'
-        request = urllib.request.Request(
-            f"http://{self.address}{self.server.path}", body, {"Content-Type": "application/json"}
-        )
+        kind = "application/octet-stream" if script == "bytes.lua" else "application/json"
+        request = urllib.request.Request(f"http://{self.address}{self.server.path}", body, {"Content-Type": kind})
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5):
