@@ -24,6 +24,18 @@ class Task(MotoTask):
     know (``port``, ``targets``) are left out of its answers by moto's serializer.
     """
 
+    _last_status = "PROVISIONING"
+    version = 1
+    health_status = "UNKNOWN"
+    connectivity = "CONNECTED"
+    started_at: datetime | None = None
+    stopping_at: datetime | None = None
+    stopped_at: datetime | None = None
+    pull_started_at: datetime | None = None
+    pull_stopped_at: datetime | None = None
+    stop_code: str | None = None
+    port: int | None = None
+
     def __init__(
         self,
         cluster: Cluster,
@@ -52,21 +64,10 @@ class Task(MotoTask):
             networking_configuration=network_configuration,
             capacity_provider_name=capacity_provider,
         )
-        self._last_status = "PROVISIONING"
-        self.version = 1
-        self.health_status = "UNKNOWN"
-        self.connectivity = "CONNECTED"
+        self.stopped_reason: str | None = None  # type: ignore[assignment]
         self.cpu = definition.cpu
         self.memory = definition.memory
         self.created_at: datetime = now()
-        self.started_at: datetime | None = None
-        self.stopping_at: datetime | None = None
-        self.stopped_at: datetime | None = None
-        self.pull_started_at: datetime | None = None
-        self.pull_stopped_at: datetime | None = None
-        self.stop_code: str | None = None
-        self.stopped_reason: str | None = None  # type: ignore[assignment]
-        self.port: int | None = None
         self.targets: list[tuple[str, str, int]] = []
         self.containers: list[dict[str, Any]] = [  # type: ignore[assignment]
             self._container(definition.container_definitions[0])

@@ -66,9 +66,7 @@ def plan(
     if len(containers) != 1:
         raise CannotStartError("The local cloud runs one container a task; the task definition has several.")
     container = containers[0]
-    changed: Mapping[str, Any] = next(
-        (o for o in overrides.get("containerOverrides") or [] if o.get("name") == container["name"]), {}
-    )
+    changed = _override(overrides, container["name"])
     command = [*(container.get("entryPoint") or []), *(changed.get("command") or container.get("command") or [])]
     memory = container.get("memory")
     return Launch(
@@ -85,6 +83,11 @@ def plan(
         stop_timeout=float(container.get("stopTimeout") or DEFAULT_STOP_TIMEOUT),
         output=_output_limits(container.get("logConfiguration") or {}),
     )
+
+
+def _override(overrides: Mapping[str, Any], container: str) -> Mapping[str, Any]:
+    found = overrides.get("containerOverrides") or []
+    return next((override for override in found if override.get("name") == container), {})
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
