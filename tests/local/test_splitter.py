@@ -93,8 +93,8 @@ def aws(cortex, name):
     return boto3.client(name, endpoint_url=cortex.control_url, region_name="us-east-1", **keys)
 
 
-def replicas(cortex):
-    return sorted(aws(cortex, "ecs").list_tasks(cluster="cortex-local")["taskArns"])
+def replicas(ecs):
+    return sorted(ecs.list_tasks(cluster="cortex-local")["taskArns"])
 
 
 def test_members_of_the_same_file_get_their_shares(cortex, project):
@@ -109,14 +109,15 @@ def test_members_of_the_same_file_get_their_shares(cortex, project):
 
 def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(cortex, project):
     cortex.ok("deploy", project(api("c")))
-    before = replicas(cortex)
+    ecs = aws(cortex, "ecs")
+    before = replicas(ecs)
     endpoint = cortex.json("get", "shared")["endpoint"]
     with Traffic(endpoint, {}, lambda body: body["api"], clients=4) as traffic:
         traffic.wait_for("a")
         assert "updated shared" in cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
         traffic.wait_for("c")
     assert traffic.answers.failures == []
-    assert replicas(cortex) == before, "weights are no reason to touch an API"
+    assert replicas(ecs) == before, "weights are no reason to touch an API"
     assert_shares(count_answers(endpoint), a=30, b=50, c=20)
     assert "shared (TrafficSplitter) is up to date" in cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
 
