@@ -11,6 +11,8 @@ from cortex_cdk.localcloud.balancer.targets import Target, groups
 from cortex_cdk.localcloud.lock import STATE_LOCK
 
 ACTIVE = ("rq_active", "rq_pending_active")
+QUIET_LOOKS = 2
+"""Envoy's worker learns a moment after its main thread, which we ask, that a target drains."""
 
 
 def is_anything_draining() -> bool:
@@ -52,4 +54,7 @@ def active_requests(clusters: Any) -> dict[tuple[str, int], int | None]:
 def _is_done(target: Target, group: str, active: dict[tuple[str, int], int | None] | None) -> bool:
     if time.time() >= target.drain_until:
         return True
-    return active is not None and active.get((group, target.port), 0 if not target.was_healthy else None) == 0
+    unknown = None if target.was_healthy else 0
+    is_quiet = active is not None and active.get((group, target.port), unknown) == 0
+    target.quiet_looks = target.quiet_looks + 1 if is_quiet else 0
+    return target.quiet_looks >= QUIET_LOOKS

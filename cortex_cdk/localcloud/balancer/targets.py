@@ -41,6 +41,7 @@ class Target:
         reason: Reason code, None while healthy.
         detail: More than the code's own description, such as the status that was returned.
         was_healthy: Whether it has ever passed a check.
+        quiet_looks: How many times in a row it was seen to drain without an active request.
         drain_until: Time (seconds since the epoch) at which draining ends at the latest.
     """
 
@@ -50,6 +51,7 @@ class Target:
     reason: str | None = "Elb.RegistrationInProgress"
     detail: str | None = None
     was_healthy: bool = False
+    quiet_looks: int = 0
     drain_until: float = 0.0
 
     def set(self, state: str, reason: str | None = None, detail: str | None = None) -> None:
