@@ -28,6 +28,7 @@ from cortex_cdk.deploy.cluster_info import ClusterInfo, cluster_info
 from cortex_cdk.deploy.cluster_removal import ClusterRemover, Kept, Removal
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.progress import Progress, Silent
+from cortex_cdk.deploy.refreshing import refresh
 from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError
 from cortex_cdk.logs import LogRecord, follow, read
@@ -243,9 +244,7 @@ class Client:
             raise CortexError(
                 f"{name} is a traffic splitter and has no replicas", hint=f"refresh its APIs: {', '.join(members)}"
             )
-        self.cloud.ecs.update_service(
-            cluster=service["clusterArn"], service=service["serviceName"], forceNewDeployment=True
-        )
+        refresh(self.cloud, self.cluster.name, name, service)
 
     def delete(self, name: str) -> None:
         """Delete an API or splitter and wait until it is gone.

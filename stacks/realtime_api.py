@@ -165,4 +165,5 @@ class RealtimeApiStack(CortexStack):
         self.output("ServiceName", service.service_name, "ECS service")
         self.output("Endpoint", spec.api.networking.endpoint, "Path on the cluster's load balancer")
         self.output("ListenerRulePriority", str(spec.priority), "Priority of the listener rule")
+        self.output("UpdateStrategy", spec.api.update_strategy.model_dump_json(), "For replacing replicas later")
         self.output("SpecDigest", spec.digest, "Digest of all that this template was made from")

@@ -336,6 +336,7 @@ def test_the_outputs(synthesized: Synthesized) -> None:
         "ListenerRulePriority",
         "ServiceName",
         "SpecDigest",
+        "UpdateStrategy",
         "TargetGroupArn",
         "TargetGroupFullName",
     }
