@@ -179,3 +179,28 @@ def test_sigterm_under_load_answers_every_request(serve, processes):
         thread.join()
     assert replica.stop() == 0
     assert set(statuses) == {200}
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_quick_and_slow_answers_by_turns(serve, threads):
+    """The loop passes from thread to thread with every slow answer (``http.leader``): nothing may be lost on the way."""
+    replica = serve(
+        """
+        import random, time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                if random.random() < 0.05:
+                    time.sleep(random.choice([0.03, 0.06]))
+                return payload
+        """,
+        threads_per_process=threads,
+    )
+
+    def client(start: int) -> bool:
+        with requests.Session() as session:
+            send = session.post if start % 2 else requests.post
+            return all(send(replica.address, json=n, timeout=20).json() == n for n in range(start, start + 60))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(client, range(0, 8000, 1001)))
