@@ -183,7 +183,7 @@ def test_sigterm_under_load_answers_every_request(serve, processes):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_quick_and_slow_answers_by_turns(serve, threads):
-    """The loop passes from thread to thread with every slow answer (``http.leader``): nothing may be lost on the way."""
+    """The loop passes from thread to thread with every slow answer (``http.leader``): nothing may be lost."""
     replica = serve(
         """
         import random, time

@@ -128,6 +128,7 @@ class Leader:
     def _disown(self) -> None:
         """The main thread owns the loop from here; what the leader had still to answer is for any thread."""
         self._owner = None
+        self._answering = None
         while self._ready:
             self._lane.put(self._ready.popleft())
         self._state.notify_all()
@@ -188,8 +189,9 @@ class Leader:
             logger.exception("unexpected error while serving")
         finally:
             with self._state:
-                self._answering = None
                 mine = self._owner == me
+                if mine:  # else it is about the answer of another thread, which leads by now
+                    self._answering = None
         return mine and self._typical < QUICK
 
 
