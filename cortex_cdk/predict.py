@@ -36,16 +36,19 @@ class Prediction:
 
 
 def content_type_of(suffix: str, body: bytes) -> str:
-    """The content type of a file, by its suffix; standard input (no suffix) is JSON if it parses as such."""
+    """The content type of a file, by its suffix; standard input (no suffix) is JSON if it is text."""
     if suffix in CONTENT_TYPES:
         return CONTENT_TYPES[suffix]
-    if not suffix:
-        try:
-            json.loads(body)
-        except ValueError:
-            return "application/octet-stream"
+    if not suffix and _is_text(body):
         return "application/json"
     return "application/octet-stream"
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        return "\0" not in body.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def predict(api: ApiStatus, body: bytes, content_type: str) -> Prediction:

@@ -49,6 +49,7 @@ class RolloutWatcher:
         self._api = api
         self._revision = revision
         self._looked_at: set[str] = set()
+        self._told: set[str] = set()
         self.failure: ReplicaFailure | None = None
         self.capacity_problem: str | None = None
 
@@ -82,7 +83,10 @@ class RolloutWatcher:
         for task in self._stopped_tasks(service):
             failure = self._why(task)
             self.failure = self.failure or failure
-            news.append(f"a replica failed: {failure.reason}")
+            # Replicas of one revision mostly fail alike: once is enough.
+            if failure.reason not in self._told:
+                self._told.add(failure.reason)
+                news.append(f"a replica failed: {failure.reason}")
         return news
 
     def _stopped_tasks(self, service: ServiceTypeDef) -> list[TaskTypeDef]:

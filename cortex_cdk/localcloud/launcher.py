@@ -68,12 +68,13 @@ def stop(settings: Settings) -> bool:
     """Stop the local cloud and wait until it is gone.
 
     Returns:
-        False if it did not run.
+        False if it did not run. What a daemon that was killed left behind is ended all the same.
 
     Raises:
         LocalCloudError: It runs but its process id is unknown.
     """
     if not is_alive(settings.state):
+        _end_orphans(settings.state)
         return False
     info = read_info(settings.state)
     if info is None:
@@ -85,7 +86,15 @@ def stop(settings: Settings) -> bool:
     if not _wait_until_gone(settings.state, STOP_TIMEOUT):
         _signal(info.pid, signal.SIGKILL)
         _wait_until_gone(settings.state, STOP_TIMEOUT)
+        _end_orphans(settings.state)
     return True
+
+
+def _end_orphans(state: Path) -> None:
+    """End the replicas and the load balancer of a daemon that was killed."""
+    from cortex_cdk.localcloud.tasks import orphans
+
+    orphans.end_all(state)
 
 
 def _running(state: Path) -> DaemonInfo | None:

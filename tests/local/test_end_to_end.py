@@ -208,6 +208,18 @@ def test_a_killed_daemon_brings_every_api_back(cortex):
     assert post(after["endpoint"], SAMPLE)["code"] == 2
 
 
+def test_stopping_ends_what_a_killed_daemon_left_behind(cortex):
+    process = daemon(cortex)
+    left = process.children(recursive=True)
+    assert left
+    process.kill()
+    process.wait(10)
+    assert cortex.ok("local", "down") == "the local cloud is not running\n"
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert alive == []
+    cortex.ok("local", "up")
+
+
 def test_deletion_leaves_nothing(cortex):
     endpoint = cortex.json("get", "iris-classifier")["endpoint"]
     assert cortex.ok("delete", "iris-classifier") == "deleted iris-classifier\n"
