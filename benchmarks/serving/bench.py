@@ -1,6 +1,6 @@
 """Compare the serving program with its peers: one worker process pinned to one core, ``wrk`` on the other.
 
-    python benchmarks/serving/bench.py [--workloads w1,w3] [--servers cortex,mosec] [--rounds 3] [--seconds 4]
+    python benchmarks/serving/bench.py [--workloads w1,w3] [--servers 'cortex*;mosec'] [--rounds 3] [--seconds 4]
 
 Every peer gets an environment of its own below ``.peers/`` (needs ``uv``). The servers of a workload are all started
 first; then each round measures one after the other, so that whatever else the machine does hits all of them alike. The
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fnmatch
 import os
 import re
 import shutil
@@ -185,13 +186,14 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", default=",".join(CONNECTIONS))
-    parser.add_argument("--servers", help="comma-separated names, or beginnings of them; default all")
+    parser.add_argument("--servers", help="names with wildcards, separated by semicolons; default all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4)
     arguments = parser.parse_args()
-    wanted = tuple(arguments.servers.split(",")) if arguments.servers else ("",)
+    wanted = arguments.servers.split(";") if arguments.servers else ["*"]
     for workload in arguments.workloads.split(","):
-        servers = [s for s in SERVERS if workload in s.workloads and s.name.startswith(wanted)]
+        taking_part = [server for server in SERVERS if workload in server.workloads]
+        servers = [s for s in taking_part if any(fnmatch.fnmatchcase(s.name, pattern) for pattern in wanted)]
         print(run(workload, servers, arguments.rounds, arguments.seconds), flush=True)
         print()
 
