@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers are stopped then, too
     wanted = arguments.servers.split(";") if arguments.servers else ["*"]
     for workload in arguments.workloads.split(","):
         taking_part = [server for server in SERVERS if workload in server.workloads]
