@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -61,6 +63,21 @@ class Cortex:
     def json(self, *arguments: str) -> Any:
         """Run a command with ``-o json``; return what it printed."""
         return json.loads(self.ok(*arguments, "-o", "json"))
+
+    def daemon(self) -> psutil.Process:
+        """The process of the local cloud."""
+        line = self.ok("local", "status").splitlines()[0]
+        return psutil.Process(int(line.split("process ")[1].rstrip(")")))
+
+    def replicas(self) -> set[int]:
+        """The process groups of the replicas that run."""
+        found = set()
+        for child in self.daemon().children():
+            # One that ended between two looks is none.
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if any("cortex-serve" in part for part in child.cmdline()):
+                    found.add(child.pid)
+        return found
 
     @property
     def control_url(self) -> str:

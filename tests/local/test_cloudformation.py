@@ -328,12 +328,6 @@ def test_the_machine_images_that_aws_publishes_resolve(stacks: Stacks) -> None:
     assert stacks.resources("image")["Group"][0].startswith("ami-")
 
 
-def test_two_regions_do_not_see_each_other(cloud: Endpoint, stacks: Stacks) -> None:
-    stacks.create("here", template(Group=log_group("here")))
-    there = client(cloud, "cloudformation", "eu-west-1")
-    assert there.describe_stacks()["Stacks"] == []
-
-
 def test_an_operation_that_runs_is_not_disturbed_but_can_be_cancelled(cloud: Endpoint, stacks: Stacks) -> None:
     ecs = client(cloud, "ecs")
     before = stuck_service(desired=0)

@@ -30,16 +30,6 @@ def kind_of(answer):
     return f"code {answer.get('code', 1)}"
 
 
-def daemon(cortex):
-    line = cortex.ok("local", "status").splitlines()[0]
-    return psutil.Process(int(line.split("process ")[1].rstrip(")")))
-
-
-def replicas(cortex):
-    """The process groups of the replicas: their leaders, by the serving program's name."""
-    return [child for child in daemon(cortex).children() if any("cortex-serve" in part for part in child.cmdline())]
-
-
 def client(cortex, service):
     """A client as any AWS tool would make it."""
     import boto3
@@ -109,24 +99,19 @@ def test_no_request_fails_but_those_in_flight_on_a_killed_replica(cortex, projec
         assert traffic.answers.kinds["code 1"] == old, "old code answered after the deployment had ended"
         assert traffic.answers.failures == []
 
-        killed = replicas(cortex)[0]
-        os.killpg(killed.pid, signal.SIGKILL)
+        os.killpg(cortex.replicas().pop(), signal.SIGKILL)
         traffic.wait_for("code 2", 100)
         wait_until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
         in_flight = len(traffic.answers.failures)
 
-        before = {process.pid for process in replicas(cortex)}
+        before = cortex.replicas()
         assert cortex.ok("refresh", "iris-classifier") == "updating iris-classifier\n"
-        wait_until(lambda: cortex.json("get", "iris-classifier")["status"] == "live" and not before & pids(cortex))
+        wait_until(lambda: cortex.json("get", "iris-classifier")["status"] == "live" and not before & cortex.replicas())
         traffic.wait_for("code 2")
     with capsys.disabled():
         print(f"\nanswers: {dict(traffic.answers.kinds)}; in flight on the killed replica: {in_flight}")
     assert in_flight <= 8
     assert len(traffic.answers.failures) == in_flight, traffic.answers.failures
-
-
-def pids(cortex):
-    return {process.pid for process in replicas(cortex)}
 
 
 def wait_until(condition, seconds=60):
@@ -184,7 +169,7 @@ def test_logs_are_shown(cortex):
 
 
 def test_everything_listens_on_loopback_only(cortex):
-    root = daemon(cortex)
+    root = cortex.daemon()
     listening = {
         connection.laddr.ip
         for process in (root, *root.children(recursive=True))
@@ -196,7 +181,7 @@ def test_everything_listens_on_loopback_only(cortex):
 
 def test_a_killed_daemon_brings_every_api_back(cortex):
     before = cortex.json("get", "iris-classifier")
-    process = daemon(cortex)
+    process = cortex.daemon()
     process.kill()
     process.wait(10)
     cortex.ok("local", "up")
@@ -209,7 +194,7 @@ def test_a_killed_daemon_brings_every_api_back(cortex):
 
 
 def test_stopping_ends_what_a_killed_daemon_left_behind(cortex):
-    process = daemon(cortex)
+    process = cortex.daemon()
     left = process.children(recursive=True)
     assert left
     process.kill()
@@ -224,7 +209,7 @@ def test_deletion_leaves_nothing(cortex):
     endpoint = cortex.json("get", "iris-classifier")["endpoint"]
     assert cortex.ok("delete", "iris-classifier") == "deleted iris-classifier\n"
     assert cortex.ok("get", "--env", "local") == "no apis are deployed\n"
-    wait_until(lambda: not replicas(cortex))
+    wait_until(lambda: not cortex.replicas())
     with pytest.raises(urllib.error.HTTPError) as error:
         post(endpoint, SAMPLE)
     assert error.value.code == 404

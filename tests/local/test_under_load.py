@@ -89,15 +89,6 @@ def project(tmp_path: Path, cortex: Cortex) -> Project:
     return project
 
 
-def replica_groups(cortex: Cortex) -> list[int]:
-    """Process groups of the replicas."""
-    import psutil
-
-    line = cortex.ok("local", "status").splitlines()[0]
-    daemon = psutil.Process(int(line.split("process ")[1].rstrip(")")))
-    return [child.pid for child in daemon.children() if any("cortex-serve" in part for part in child.cmdline())]
-
-
 @pytest.mark.timeout(900)
 def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, project: Project, capsys) -> None:
     endpoint = cortex.json("get", "steady")["endpoint"]
@@ -115,11 +106,11 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, projec
         traffic.wait_for("code 2")
         step("code deploy")
 
-        before = set(replica_groups(cortex))
+        before = cortex.replicas()
         project.configure(minimum=3)
         cortex.ok("deploy", str(project.folder))
         until(lambda: up_to_date(cortex, "steady") == 3)
-        assert before <= set(replica_groups(cortex)), "a change of configuration restarted a replica"
+        assert before <= cortex.replicas(), "a change of configuration restarted a replica"
         step("configuration-only deploy")
 
         project.configure(minimum=2, rps=1)
@@ -132,9 +123,9 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, projec
         until(lambda: requested(cortex, "steady") == 2, seconds=240)
         step("scaled in again")
 
-        before = set(replica_groups(cortex))
+        before = cortex.replicas()
         cortex.ok("refresh", "steady")
-        until(lambda: not before & set(replica_groups(cortex)))
+        until(lambda: not before & cortex.replicas())
         until(lambda: cortex.json("get", "steady")["status"] == "live")
         step("refresh")
 
@@ -145,7 +136,7 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, projec
         step("deploy that never becomes healthy")
         assert traffic.answers.failures == []
 
-        os.killpg(replica_groups(cortex)[0], signal.SIGKILL)
+        os.killpg(cortex.replicas().pop(), signal.SIGKILL)
         until(lambda: up_to_date(cortex, "steady") == 2)
         step("replica killed")
     with capsys.disabled():
