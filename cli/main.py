@@ -61,7 +61,16 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import_module("cli.commands.version").command.callback()
+        context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
 def cli() -> None:
     """Put machine-learning models into production on AWS, or on this machine."""
 
@@ -103,15 +112,19 @@ def main() -> None:
         sys.exit(1)
 
 
-def in_words(error: Exception) -> CortexError:
-    """Any error as one that a user can read."""
+def in_words(error: Exception, environment: str | None = None) -> CortexError:
+    """Any error as one that a user can read.
+
+    Args:
+        environment: Where it happened; None stands for the environment that the command was called for.
+    """
     if isinstance(error, CortexError):
         return error
     explained = None
     if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
         from cortex_cdk.cloud import explain
 
-        explained = explain(error, used_environment())
+        explained = explain(error, environment or used_environment())
     if explained:
         return explained
     text = str(error).splitlines()

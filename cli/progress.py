@@ -45,7 +45,7 @@ class TerminalProgress:
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
         """One line for a creation, else one for each resource."""
         if all(change.action == "Add" for change in changes):
-            self.step(subject, f"{len(changes)} resources to create")
+            self.step(subject, f"{len(changes)} resource{'s' * (len(changes) != 1)} to create")
             return
         for change in changes:
             anew = " (made anew)" if change.replacement else ""

@@ -131,7 +131,7 @@ def _pages(report: Report) -> str:
         pages = {"dashboard": report.links.dashboard, "logs": report.links.logs, "service": report.links.service}
         lines += [f"{name}: {url}" for name, url in pages.items() if url]
     lines.append(f"endpoint: {api.endpoint}")
-    lines.append(f"try it: curl {api.endpoint} -H 'Content-Type: application/json' -d @sample.json")
+    lines.append(f"try it: curl {api.endpoint} -H 'Content-Type: application/json' -d @FILE")
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)

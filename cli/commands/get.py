@@ -77,5 +77,5 @@ def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
         except Exception as error:
             if len(clients) == 1:
                 raise
-            show(in_words(error))
+            show(in_words(error, client.environment.name))
     return found

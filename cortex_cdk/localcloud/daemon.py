@@ -75,7 +75,7 @@ def _serve(settings: Settings) -> None:
         durability.touch()
         data_plane.wake()
 
-    cloudformation.install(moved=changed, settled=durability.save)
+    cloudformation.install(moved=changed, settled=durability.save_if_possible)
     answer_at(f"{HOST}:{settings.http_port}")
     info = _info(settings, notice=durability.restore())
     control_plane = ControlPlane(info, data_plane, changed)

@@ -85,16 +85,20 @@ class Durability:
             self._written = taken.content
             self._bodies.keep_only(taken.bodies)
 
+    def save_if_possible(self) -> None:
+        """Write a snapshot now; a failure is logged, and tried again with the next regular one."""
+        try:
+            self.save()
+        except Exception:
+            # Without this the state would silently stop being stored, or a full disk would fail a stack operation.
+            log.exception("cannot store the state")
+
     def _keep_saving(self) -> None:
         while not self._stopping.is_set():
             if self._changed.wait(INTERVAL):
                 self._stopping.wait(DEBOUNCE)
                 self._changed.clear()
-            try:
-                self.save()
-            except Exception:
-                # Without this the state would silently stop being stored.
-                log.exception("cannot store the state")
+            self.save_if_possible()
 
     def _move_aside(self, reason: str) -> str:
         aside = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%d-%H%M%S')}.unreadable")

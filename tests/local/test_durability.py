@@ -131,3 +131,15 @@ def test_a_state_that_cannot_be_read_is_moved_aside_and_told(
         assert str(aside) in again.notice
         assert aside.read_bytes() == kept
         assert Stacks(again).api.describe_stacks()["Stacks"] == []
+
+
+def test_a_service_that_cannot_be_stored_does_not_stop_the_others_from_being_stored(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
+        # moto keeps functions in weak dictionaries, which cannot be pickled; asking for them is enough to make one.
+        assert client(endpoint, "lambda").list_functions()["Functions"] == []
+        made = Stacks(endpoint).create("lasting", template(Group=log_group("lasting")))
+        assert made["StackStatus"] == "CREATE_COMPLETE"
+        kill(endpoint, state)
+        again = restart(state)
+        assert Stacks(again).api.describe_stacks(StackName="lasting")["Stacks"] == [made]

@@ -39,7 +39,7 @@ def test_every_command_has_help(cortex, name):
 
 
 def test_a_unique_beginning_of_a_command_is_enough(cortex):
-    assert cortex.ok("vers") == cortex.ok("version")
+    assert cortex.ok("vers") == cortex.ok("version") == cortex.ok("--version")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,12 @@ KEPT_LOG_EVENTS = 5_000
 """Newest events kept of each log stream."""
 KEPT_DATAPOINTS = 50_000
 """Newest metric data points kept of each region."""
+
+
+_LEFT_OUT: set[tuple[str, str]] = set()
+"""Registries of services that cannot be stored."""
+
+log = logging.getLogger("cortex.local.storage")
 
 
 class UnreadableError(Exception):
@@ -47,11 +55,36 @@ def take(bodies: Bodies) -> Snapshot:
         bodies: Where bodies of objects go that are not stored yet.
     """
     _forget_oldest()
+    kept = [known for known in registries() if registry_name(known) not in _LEFT_OUT]
+    try:
+        return _taken(kept, bodies)
+    except Exception:
+        # A tool may have touched a service that we do not use, and whose back end in moto cannot be stored.
+        unstorable = [known for known in kept if not _is_storable(known, bodies)]
+        if not unstorable:
+            raise
+    for known in unstorable:
+        _LEFT_OUT.add(registry_name(known))
+        log.warning(
+            "what %s holds is not kept over a restart: moto's objects of it cannot be stored", known.service_name
+        )
+    return take(bodies)
+
+
+def _taken(kept: Sequence[BackendDict[Any]], bodies: Bodies) -> Snapshot:
     stream = io.BytesIO()
     stream.write(json.dumps(_header()).encode() + b"\n")
     pickler = Pickler(stream, bodies)
-    pickler.dump([_registry_state(known) for known in registries()])
+    pickler.dump([_registry_state(known) for known in kept])
     return Snapshot(stream.getvalue(), frozenset(pickler.body_names))
+
+
+def _is_storable(known: BackendDict[Any], bodies: Bodies) -> bool:
+    try:
+        _taken([known], bodies)
+    except Exception:
+        return False
+    return True
 
 
 def restore(content: bytes, bodies: Bodies) -> None:
