@@ -3,3 +3,10 @@
 Specifications (``cortex_cdk.assembly``) go in, one template for each comes out. Templates hold literal ids of the
 cluster's resources: no exports, no references between stacks, no look-ups, no assets.
 """
+
+import os
+
+from cortex_cdk.assembly import node
+
+# The CDK needs a Node of a version that it supports; whatever else is on the machine does not matter.
+os.environ.setdefault("JSII_NODE", str(node()))
