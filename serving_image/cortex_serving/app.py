@@ -15,13 +15,13 @@ from typing import Any
 import falcon
 
 from cortex_serving import request_data
-from cortex_serving.batching import BatchFailed
+from cortex_serving.batching import BatchFailed, Expired
 from cortex_serving.board import Board, State
 from cortex_serving.description import Description
-from cortex_serving.dispatcher import Job, Task, Verdict
+from cortex_serving.dispatcher import Admitted, Job
 from cortex_serving.error_responses import RETRY_AFTER_SECONDS, unavailable, write_error
-from cortex_serving.exchange import KEY, Exchange
-from cortex_serving.invoke import EXPIRED, Invoke
+from cortex_serving.exchange import KEY, Exchange, Verdict
+from cortex_serving.invoke import Batched, Invoke
 from cortex_serving.logs.capture import LineWriter, current
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.payload import read_payload
@@ -30,7 +30,9 @@ from cortex_serving.response import dump_json, render
 from cortex_serving.spec import ApiSpec
 from cortex_serving.typed import PayloadType
 
+_EXPIRED = "the request waited longer than its X-Cortex-Timeout-Ms"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:=;-]{1,200}")
+_PROBES = frozenset({"/healthz", "/readyz"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Max-Age": "600",
@@ -42,7 +44,8 @@ class Serving:
     """A predictor in service: what the application needs once it is built.
 
     Attributes:
-        invoke: Calls ``predict``.
+        invoke: Calls ``predict`` for one request.
+        batched: Calls it for many at once instead, if server-side batching is on.
         expected: Type that payloads must have, if the predictor says so.
         observe: Told every predicted value (prediction monitoring), if there is any.
         after: Queues work for the predictor's own threads.
@@ -51,9 +54,10 @@ class Serving:
 
     predictor: Predictor
     invoke: Invoke
+    batched: Batched | None
     expected: PayloadType | None
     observe: Callable[[Any], None] | None
-    after: Callable[[Task], None]
+    after: Callable[..., None]
     project: Path
     description: Description
 
@@ -88,21 +92,21 @@ class Application:
         self._ids = RequestIds()
         self._headers = (("X-Cortex-Api", spec.name), ("X-Cortex-Revision", revision))
         self._wsgi = _falcon_app(self)
+        self._falcon_request = partial(falcon.Request, options=self._wsgi.req_options)
         self.serving: Serving | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a WSGI request."""
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        request_id = current.request_id = self._ids.of(environ)
-        exchange = Exchange(request_id, environ["cortex.ticket"], method, path, time.perf_counter())
-        environ[KEY] = exchange
-        status = 0
+        exchange: Exchange = environ[KEY]
+        if exchange.outcome is None:
+            exchange.queue = time.perf_counter() - exchange.arrived
+        exchange.method, exchange.path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        current.request_id = self._identify(exchange, environ)
 
         def begin(line: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
-            nonlocal status
-            status = int(line[:3])
-            headers += self._headers
-            headers += (("X-Request-Id", request_id), ("Server-Timing", exchange.server_timing()))
+            exchange.status = int(line[:3])
+            own = (("X-Request-Id", exchange.request_id), ("Server-Timing", exchange.server_timing()))
+            headers += self._headers + own
             return start_response(line, headers, *failure)
 
         try:
@@ -110,29 +114,45 @@ class Application:
         finally:
             current.request_id = None
         if exchange.streaming:
-            return self._streamed(body, exchange, status)
-        if path not in ("/healthz", "/readyz"):
-            self._finished(exchange, status)
+            return self._streamed(body, exchange)
+        if exchange.path not in _PROBES:
+            self._finished(exchange)
         return body
 
-    def _finished(self, exchange: Exchange, status: int) -> None:
-        self._telemetry.finished(exchange, status)
+    def enlist(self, admitted: Admitted) -> None:
+        """Read the payload of a request that is to be predicted in a batch (its environment is made already)."""
+        environ, serving = admitted.environ, self.serving
+        assert environ is not None and serving is not None and serving.batched is not None
+        current.request_id = self._identify(admitted, environ)  # a payload's own validators may log
+        try:
+            serving.batched.enlist(admitted, lambda: self._arguments(self._falcon_request(environ), serving))
+        finally:
+            current.request_id = None
+
+    def _identify(self, exchange: Exchange, environ: Mapping[str, Any]) -> str:
+        if not exchange.request_id:
+            exchange.request_id = self._ids.of(environ)
+        return exchange.request_id
+
+    def _finished(self, exchange: Exchange) -> None:
+        exchange.outcome = None  # the payload in it need not wait for the request to be counted
+        self._telemetry.finished(exchange)
         own = self._spec.endpoint
         if exchange.path != own and not exchange.path.startswith(f"{own}/"):
             # Another rule of the load balancer sent it here: that of a traffic splitter.
             self._telemetry.counters.count("Forwarded")
 
-    def _streamed(self, chunks: Iterable[bytes], exchange: Exchange, status: int) -> Iterator[bytes]:
+    def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
         """A streamed body; an error in the middle can only be logged, and cuts the connection."""
         current.request_id = exchange.request_id
         try:
             yield from chunks
         except Exception as error:
             self._log_error(self._trace(error))
-            status = 500
+            exchange.status = 500
             raise
         finally:
-            self._finished(exchange, status)
+            self._finished(exchange)
             current.request_id = None
 
     def serve(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
@@ -185,16 +205,15 @@ class Application:
         return f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}"
 
     def _predict(self, req: falcon.Request, resp: falcon.Response, exchange: Exchange) -> None:
-        verdict, serving = exchange.ticket.verdict, self.serving
-        if verdict is Verdict.OVER_LIMIT:
-            limit = self._spec.max_replica_concurrency
-            raise unavailable(f"the replica already has {limit} requests in flight (max_replica_concurrency)")
-        if verdict is Verdict.EXPIRED:
-            raise falcon.HTTPGatewayTimeout(description=EXPIRED)
-        if verdict is Verdict.NOT_READY or serving is None:
-            raise unavailable(self._not_ready())
-        arguments = self._arguments(req, serving)
-        value = serving.invoke(arguments, exchange)
+        serving = self.serving
+        if serving is None or exchange.verdict is not Verdict.ADMITTED:
+            raise self._refusal(exchange.verdict)
+        if exchange.outcome is None:
+            arguments = self._arguments(req, serving)
+            value = serving.invoke(arguments, exchange)
+        else:
+            arguments = exchange.outcome.arguments
+            value = exchange.outcome.result()
         start = time.perf_counter()
         render(value, resp)
         exchange.encode = time.perf_counter() - start
@@ -203,6 +222,14 @@ class Application:
             serving.observe(value)
         if serving.predictor.post_predict is not None:
             serving.after(Job(partial(self._post_predict, serving, req.env, value, arguments)))
+
+    def _refusal(self, verdict: Verdict) -> falcon.HTTPError:
+        if verdict is Verdict.OVER_LIMIT:
+            limit = self._spec.max_replica_concurrency
+            return unavailable(f"the replica already has {limit} requests in flight (max_replica_concurrency)")
+        if verdict is Verdict.EXPIRED:
+            return falcon.HTTPGatewayTimeout(description=_EXPIRED)
+        return unavailable(self._not_ready())
 
     def _arguments(self, req: falcon.Request, serving: Serving) -> dict[str, Any]:
         wants = serving.predictor.wants
@@ -236,6 +263,8 @@ class Application:
     def failed(self, req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
         """Answer an exception (Falcon's error handler)."""
         log = _ignore if isinstance(error, BatchFailed) else self._log_error
+        if isinstance(error, Expired):
+            error = self._refusal(Verdict.EXPIRED)
         write_error(resp, error, log, self._trace)
         if resp.status_code == 503 and resp.get_header("Retry-After") is None:
             resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
@@ -255,7 +284,7 @@ def _ignore(message: str) -> None:
     """For errors that were logged where they happened."""
 
 
-def _falcon_app(application: Application) -> Any:
+def _falcon_app(application: Application) -> falcon.App[falcon.Request, falcon.Response]:
     app = falcon.App()
     app.add_sink(application.serve, "/")
     app.add_error_handler(Exception, application.failed)

@@ -1,8 +1,9 @@
 """Server-side batching: requests that come close together are predicted together.
 
-One thread per process runs batches; request threads hand their items over and wait. While a batch runs the next one is
-collected, so the model is never idle while requests wait, except that an idle model waits a moment for a batch to
-fill up: at most ``batch_interval`` after the first item, and less when the flow of items has visibly stopped.
+One thread per process runs batches and does nothing else: items are handed over by other threads, and answered by other
+threads once they are settled. While a batch runs the next one is collected, so the model is never idle while requests
+wait, except that an idle model waits a moment for a batch to fill up: at most ``batch_interval`` after the first
+item, and less when the flow of items has visibly stopped.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.spec import Batching
@@ -44,46 +45,45 @@ class Why(enum.Enum):
 class Item:
     """One request's part of a batch.
 
-    Attributes:
+    Args:
         arguments: What ``predict`` wants to know of this request.
         deadline: ``time.perf_counter`` when its client gives up, or None.
+        claim: Asked when its batch is dispatched: False if nobody waits for its answer any more.
+
+    Attributes:
+        arrived: When it was made.
         dispatched: When its batch was dispatched; None while it waits.
+        settled: When its answer was known.
     """
 
-    __slots__ = ("_done", "_error", "_value", "arguments", "arrived", "deadline", "dispatched")
+    __slots__ = ("_error", "_value", "arguments", "arrived", "claim", "deadline", "dispatched", "settled")
 
-    def __init__(self, arguments: dict[str, Any], deadline: float | None) -> None:
+    def __init__(self, arguments: dict[str, Any], deadline: float | None, claim: Callable[[], bool]) -> None:
         self.arguments = arguments
         self.deadline = deadline
+        self.claim = claim
         self.arrived = time.perf_counter()
         self.dispatched: float | None = None
+        self.settled = 0.0
         self._value: Any = None
         self._error: BaseException | None = None
-        self._done = threading.Lock()  # held until the item is settled
-        self._done.acquire()
 
     def settle(self, value: Any = None, error: BaseException | None = None) -> None:
-        """Give the item its answer; its request's thread goes on."""
+        """Give the item its answer."""
         self._value, self._error = value, error
-        self._done.release()
+        self.settled = time.perf_counter()
 
     def result(self) -> Any:
-        """Wait for the answer, and return or raise it; until the deadline only, while its batch is not dispatched."""
-        if self.deadline is None:
-            self._done.acquire()
-        elif not self._done.acquire(timeout=max(0.0, self.deadline - time.perf_counter())):
-            if self.dispatched is None:
-                raise Expired
-            self._done.acquire()
+        """The answer of a settled item: returned or raised."""
         if self._error is not None:
             raise self._error
         return self._value
 
 
-Run = Callable[[list[Item]], Sequence[Any]]
+AnyItem = TypeVar("AnyItem", bound=Item)
 
 
-class Batcher:
+class Batcher(Generic[AnyItem]):
     """Collects items and runs batches.
 
     Args:
@@ -91,17 +91,24 @@ class Batcher:
         batching: Size and interval.
         counters: Where sizes and reasons are counted.
         failed: Told about a batch that failed as a whole, once.
+        settled: Given the items of a batch once all of them have their answers. The next batch waits for it.
     """
 
     def __init__(
-        self, run: Run, batching: Batching, counters: Counters, failed: Callable[[BaseException, int], None]
+        self,
+        run: Callable[[list[AnyItem]], Sequence[Any]],
+        batching: Batching,
+        counters: Counters,
+        failed: Callable[[BaseException, int], None],
+        settled: Callable[[Sequence[AnyItem]], None],
     ) -> None:
         self._run_batch = run
         self._size = batching.max_batch_size
         self._interval = batching.batch_interval
         self._counters = counters
         self._failed = failed
-        self._waiting: deque[Item] = deque()
+        self._settled = settled
+        self._waiting: deque[AnyItem] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._idle = False
         self._closed = False
@@ -109,7 +116,7 @@ class Batcher:
         self._last_arrival = 0.0
         self._typical_run = 0.0
 
-    def submit(self, item: Item) -> None:
+    def submit(self, item: AnyItem) -> None:
         """Hand an item over."""
         with self._changed:
             gap, self._last_arrival = item.arrived - self._last_arrival, item.arrived
@@ -128,9 +135,12 @@ class Batcher:
     def run(self) -> None:
         """Run batches until closed (on the predictor's own thread)."""
         while (batch := self._collect()) is not None:
-            self._settle(batch)
+            claimed = [item for item in batch if item.claim()]
+            if alive := self._in_time(claimed):
+                self._predict(alive)
+            self._settled(claimed)
 
-    def _collect(self) -> list[Item] | None:
+    def _collect(self) -> list[AnyItem] | None:
         with self._changed:
             self._idle = True
             while not self._waiting and not self._closed:
@@ -169,7 +179,8 @@ class Batcher:
         deadlines = [item.deadline for item in self._waiting if item.deadline is not None]
         return min(deadlines) - self._typical_run if deadlines else float("inf")
 
-    def _settle(self, batch: list[Item]) -> None:
+    def _in_time(self, batch: list[AnyItem]) -> list[AnyItem]:
+        """Those items of a batch whose deadlines have not passed; the others are settled."""
         now = time.perf_counter()
         alive = []
         for item in batch:
@@ -178,20 +189,22 @@ class Batcher:
             else:
                 item.dispatched = now
                 alive.append(item)
-        if not alive:
-            return
-        self._counters.observe("BatchSize", len(alive), "Count")
+        return alive
+
+    def _predict(self, batch: list[AnyItem]) -> None:
+        self._counters.observe("BatchSize", len(batch), "Count")
+        start = time.perf_counter()
         try:
-            values = list(self._run_batch(alive))
-            if len(values) != len(alive):
-                raise ValueError(f"predict returned {len(values)} values for a batch of {len(alive)}")
+            values = list(self._run_batch(batch))
+            if len(values) != len(batch):
+                raise ValueError(f"predict returned {len(values)} values for a batch of {len(batch)}")
         except BaseException as error:
-            self._failed(error, len(alive))
-            for item in alive:
+            self._failed(error, len(batch))
+            for item in batch:
                 item.settle(error=BatchFailed())
             return
-        self._typical_run += (time.perf_counter() - now - self._typical_run) * _SMOOTHING
-        for item, value in zip(alive, values, strict=True):
+        self._typical_run += (time.perf_counter() - start - self._typical_run) * _SMOOTHING
+        for item, value in zip(batch, values, strict=True):
             if isinstance(value, BaseException):
                 item.settle(error=value)
             else:

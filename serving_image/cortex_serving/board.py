@@ -134,9 +134,15 @@ class Slot:
         """Requests being worked on or queued in this worker."""
         return int(self._words[_SLOT_IN_FLIGHT])
 
-    @in_flight.setter
-    def in_flight(self, count: int) -> None:
-        self._words[_SLOT_IN_FLIGHT] = count
+    def enter(self) -> None:
+        """Count a request in (the caller holds the worker's lock)."""
+        words = self._words
+        words[_SLOT_IN_FLIGHT] += 1
+        words[_SLOT_REQUESTS] = (words[_SLOT_REQUESTS] + 1) & _MASK
+
+    def leave(self) -> None:
+        """Count a request out (the caller holds the worker's lock)."""
+        self._words[_SLOT_IN_FLIGHT] -= 1
 
     @property
     def receiving(self) -> int:
@@ -157,12 +163,8 @@ class Slot:
         """Requests ever received by this worker (wraps at 2**32)."""
         return int(self._words[_SLOT_REQUESTS])
 
-    def count_request(self) -> None:
-        """Count a received request."""
-        self._words[_SLOT_REQUESTS] = (self._words[_SLOT_REQUESTS] + 1) & _MASK
-
     def clear(self) -> None:
         """Forget a worker that has died (its count of requests stays: it only ever grows)."""
         self.state = State.STARTING
-        self.in_flight = 0
+        self._words[_SLOT_IN_FLIGHT] = 0
         self.receiving = 0

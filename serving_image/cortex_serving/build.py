@@ -11,8 +11,7 @@ from typing import Any
 from cortex_serving.app import Serving
 from cortex_serving.batching import Batcher
 from cortex_serving.description import Description, read_sample
-from cortex_serving.dispatcher import Task
-from cortex_serving.invoke import Batched, Invoke, direct
+from cortex_serving.invoke import Batched, direct
 from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.clients import make_client
@@ -28,7 +27,7 @@ class Built:
     """A predictor that can serve, the batcher that must run for it, and where its metrics come from."""
 
     serving: Serving
-    batcher: Batcher | None
+    batcher: Batcher[Any] | None
     metric_sources: tuple[Callable[[], list[bytes]], ...]
 
 
@@ -39,7 +38,7 @@ def build(
     *,
     dimensions: Mapping[str, str],
     counters: Counters,
-    after: Callable[[Task], None],
+    put: Callable[..., None],
     batch_failed: Callable[[BaseException, int], None],
 ) -> Built:
     """Build the project's predictor.
@@ -50,7 +49,7 @@ def build(
         project: The project folder, in which this process already lives.
         dimensions: Those of the API's metrics.
         counters: Where batches and models are counted.
-        after: Queues work for the predictor's threads.
+        put: Has tasks done by the predictor's threads.
         batch_failed: Told about batches that fail as a whole.
 
     Raises:
@@ -63,15 +62,15 @@ def build(
     expected = None
     if "payload" in predictor.wants:
         expected = payload_type(predictor.predict, batched=batching is not None)
-    batched = Batched(predictor, batching, counters, batch_failed) if batching else None
-    invoke: Invoke = batched or direct(predictor)
+    batched = Batched(predictor, batching, counters, batch_failed, put) if batching else None
     monitor = PredictionMonitor(dimensions, spec.monitoring) if spec.monitoring else None
     serving = Serving(
         predictor=predictor,
-        invoke=invoke,
+        invoke=direct(predictor),
+        batched=batched,
         expected=expected,
         observe=monitor.observe if monitor else None,
-        after=after,
+        after=put,
         project=project,
         description=Description(
             spec, revision, expected, read_sample(project), metadata=client.metadata if client else dict

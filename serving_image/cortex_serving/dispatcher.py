@@ -3,11 +3,13 @@
 The *predict* lane has ``threads_per_process`` threads, which belong to the predictor (its ``__init__`` runs on one of
 them, so that with one thread everything of a framework stays on one thread, as in Cortex). Everything else (health,
 descriptions, refusals) goes to the *control* lane, so that it is answered while every predictor thread is busy.
+
+With server-side batching the predictor has a thread of its own, and a request takes two turns on the predict lane: its
+payload is read and handed to the batcher, and when its batch has run it is answered. In between it holds no thread.
 """
 
 from __future__ import annotations
 
-import enum
 import logging
 import queue
 import threading
@@ -17,6 +19,7 @@ from typing import Any, Protocol
 
 from cortex_serving.board import Board, Slot
 from cortex_serving.deadlines import Deadlines, deadline_of
+from cortex_serving.exchange import Exchange, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -31,32 +34,11 @@ class Task(Protocol):
 class Runner(Protocol):
     """Who runs the server's loop, and decides which thread answers."""
 
-    def put(self, task: Task) -> None:
-        """Have a task done by the predictor's threads."""
+    def put(self, *tasks: Task) -> None:
+        """Have tasks done by the predictor's threads."""
 
     def measured(self, seconds: float) -> None:
         """An answer took that long."""
-
-
-class Verdict(enum.Enum):
-    """What became of a request when it arrived."""
-
-    ADMITTED = "admitted"
-    CONTROL = "control"
-    NOT_READY = "not ready"
-    OVER_LIMIT = "over limit"
-    EXPIRED = "expired"
-
-
-class Ticket:
-    """A request's admission: when it arrived, its deadline (both ``time.perf_counter``), and the verdict."""
-
-    __slots__ = ("arrived", "deadline", "verdict")
-
-    def __init__(self, arrived: float, deadline: float | None, verdict: Verdict) -> None:
-        self.arrived = arrived
-        self.deadline = deadline
-        self.verdict = verdict
 
 
 class Lane:
@@ -75,9 +57,10 @@ class Lane:
         for thread in self._threads:
             thread.start()
 
-    def put(self, task: Task) -> None:
-        """Queue a task."""
-        self._tasks.put(task)
+    def put(self, *tasks: Task) -> None:
+        """Queue tasks."""
+        for task in tasks:
+            self._tasks.put(task)
 
     def take(self) -> Task | None:
         """A queued task; None if none waits."""
@@ -118,19 +101,31 @@ class Job:
         self._function()
 
 
-class _Admitted:
+class Admitted(Exchange):
     """A request in the predict lane; leaves the count of requests in flight when it is answered."""
 
     __slots__ = ("_channel", "_dispatcher", "_unclaimed")
 
-    def __init__(self, channel: Any, dispatcher: Dispatcher) -> None:
+    def __init__(self, arrived: float, deadline: float | None, channel: Any, dispatcher: Dispatcher) -> None:
+        super().__init__(arrived, deadline, Verdict.ADMITTED)
         self._channel = channel
         self._dispatcher = dispatcher
-        self._unclaimed = [True]  # popping is atomic: either a thread or the deadline gets it
+        self._unclaimed = (
+            None if deadline is None else [True]
+        )  # popping is atomic: one gets it, the deadline or a thread
+
+    def claim(self) -> bool:
+        """Whether it may be worked on from here on; False if its time was up before, and it was refused."""
+        if self._unclaimed is None:
+            return True
+        try:
+            return self._unclaimed.pop()
+        except IndexError:
+            return False
 
     def service(self) -> None:
-        """Answer it, unless its time was up before."""
-        if self._claim():
+        """Answer it (whose outcome is known claimed it already)."""
+        if self.outcome is not None or self.claim():
             start = time.perf_counter()
             try:
                 self._channel.service()
@@ -139,16 +134,36 @@ class _Admitted:
 
     def expire(self) -> None:
         """Its time is up: if it still waits, it is refused without costing the predictor anything."""
-        if self._claim():
-            self._channel.requests[0].ticket.verdict = Verdict.EXPIRED
+        if self.claim():
+            self.verdict = Verdict.EXPIRED
             self._dispatcher.control.put(self._channel)
             self._dispatcher.leave(None)
 
-    def _claim(self) -> bool:
-        try:
-            return self._unclaimed.pop()
-        except IndexError:
-            return False
+
+class _Enlistment:
+    """The first turn of a request that is to be predicted in a batch: its payload is read."""
+
+    __slots__ = ("_admitted", "_channel", "_enlist", "_measured", "_request")
+
+    def __init__(
+        self,
+        admitted: Admitted,
+        channel: Any,
+        enlist: Callable[[Admitted], None],
+        measured: Callable[[float], None],
+    ) -> None:
+        self._admitted = admitted
+        self._channel = channel
+        self._request = channel.requests[0]  # the channel may have moved on before this has its turn
+        self._enlist = enlist
+        self._measured = measured
+
+    def service(self) -> None:
+        """Enlist it; it comes back when its outcome is known."""
+        start = time.perf_counter()
+        self._admitted.environ = self._channel.environment_of(self._request)
+        self._enlist(self._admitted)
+        self._measured(time.perf_counter() - start)
 
 
 class Dispatcher:
@@ -159,6 +174,11 @@ class Dispatcher:
         slot: This worker's part of it.
         limit: Requests in flight in the whole replica above which new ones are refused (``max_replica_concurrency``).
         threads: Threads of the predict lane.
+
+    Attributes:
+        enlist: Reads a request's payload and hands it to the batcher; None without server-side batching.
+        put: Has tasks done by the predictor's threads.
+        measured: Told how long an answer took.
     """
 
     def __init__(self, board: Board, slot: Slot, limit: int, threads: int) -> None:
@@ -168,8 +188,9 @@ class Dispatcher:
         self._alone = board.workers == 1
         self._lock = threading.Lock()
         self._deadlines = Deadlines()
-        self._runner: Runner
-        self.after: Callable[[Task], None]
+        self.enlist: Callable[[Admitted], None] | None = None
+        self.put: Callable[..., None]
+        self.measured: Callable[[float], None]
         self.predict = Lane("predict", threads)
         self.control = Lane("control", 1)
 
@@ -179,26 +200,26 @@ class Dispatcher:
         verdict = self._judge(request)
         now = time.perf_counter()
         deadline = deadline_of(request.headers, now)
-        request.ticket = Ticket(now, deadline, verdict)
         if verdict is not Verdict.ADMITTED:
+            request.exchange = Exchange(now, deadline, verdict)
             self.control.put(channel)
             return
-        admitted = _Admitted(channel, self)
+        request.exchange = admitted = Admitted(now, deadline, channel, self)
         if deadline is not None:
             self._deadlines.at(deadline, admitted.expire)
-        self._runner.put(admitted)
+        self.put(admitted if self.enlist is None else _Enlistment(admitted, channel, self.enlist, self.measured))
 
     def lead(self, runner: Runner) -> None:
         """Give requests to whoever runs the loop from here on."""
-        self._runner = runner
-        self.after = runner.put
+        self.put = runner.put
+        self.measured = runner.measured
 
     def leave(self, seconds: float | None) -> None:
         """An admitted request has been answered in so many seconds, or (None) refused after all."""
         with self._lock:
-            self._slot.in_flight -= 1
+            self._slot.leave()
         if seconds is not None:
-            self._runner.measured(seconds)
+            self.measured(seconds)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> None:
         """Nothing: lanes are finished by the worker, which knows its deadline (called by waitress)."""
@@ -208,10 +229,10 @@ class Dispatcher:
             return Verdict.CONTROL
         if not self._slot.ready:
             return Verdict.NOT_READY
-        whole = self._slot if self._alone else self._board
         with self._lock:
-            if whole.in_flight >= self._limit:
+            # Alone, the own count is the replica's.
+            count = self._slot.in_flight if self._alone else self._board.in_flight
+            if count >= self._limit:
                 return Verdict.OVER_LIMIT
-            self._slot.in_flight += 1
-        self._slot.count_request()
+            self._slot.enter()
         return Verdict.ADMITTED

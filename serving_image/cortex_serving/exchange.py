@@ -1,37 +1,84 @@
-"""One request's way through the server: who it is and where its time went."""
+"""One request's way through the server: its admission, who it is, and where its time went."""
 
 from __future__ import annotations
 
-from cortex_serving.dispatcher import Ticket
+import enum
+from typing import Any, Protocol
 
 KEY = "cortex.exchange"  # in the WSGI environment
 
 
+class Verdict(enum.Enum):
+    """What became of a request when it arrived."""
+
+    ADMITTED = "admitted"
+    CONTROL = "control"
+    NOT_READY = "not ready"
+    OVER_LIMIT = "over limit"
+    EXPIRED = "expired"
+
+
+class Outcome(Protocol):
+    """What was found out about a request before its turn to be answered came."""
+
+    arguments: dict[str, Any]
+
+    def result(self) -> Any:
+        """What the predictor returned for it; raises what was raised."""
+
+
 class Exchange:
-    """Times are in seconds; ``batch`` is None without server-side batching.
+    """Times are in seconds, points in time are those of ``time.perf_counter``; ``batch`` is None without batching.
 
     Attributes:
-        request_id: The request's id.
-        ticket: Its admission.
+        arrived: When all of it had arrived.
+        deadline: When its client gives up, or None.
+        verdict: What became of it then.
+        environ: Its WSGI environment, if that had to be made before its turn to be answered; until then.
+        outcome: With server-side batching, what came of it, from when that is known until it is answered.
+        request_id: The request's id; empty until somebody needs it.
         queue: From its arrival to a thread.
         batch: From there until its batch was dispatched.
         predict: In the predictor.
         encode: Writing the response's body.
         streaming: Whether the body is still being produced when the application returns.
+        status: The response's status.
+        answered: When it was answered.
     """
 
-    __slots__ = ("batch", "encode", "method", "path", "predict", "queue", "request_id", "streaming", "ticket")
+    __slots__ = (
+        "answered",
+        "arrived",
+        "batch",
+        "deadline",
+        "encode",
+        "environ",
+        "method",
+        "outcome",
+        "path",
+        "predict",
+        "queue",
+        "request_id",
+        "status",
+        "streaming",
+        "verdict",
+    )
 
-    def __init__(self, request_id: str, ticket: Ticket, method: str, path: str, now: float) -> None:
-        self.request_id = request_id
-        self.ticket = ticket
-        self.method = method
-        self.path = path
-        self.queue = now - ticket.arrived
+    def __init__(self, arrived: float, deadline: float | None, verdict: Verdict) -> None:
+        self.arrived = arrived
+        self.deadline = deadline
+        self.verdict = verdict
+        self.environ: dict[str, Any] | None = None
+        self.outcome: Outcome | None = None
+        self.request_id = ""
+        self.method = self.path = ""
+        self.queue = 0.0
         self.batch: float | None = None
         self.predict = 0.0
         self.encode = 0.0
         self.streaming = False
+        self.status = 0
+        self.answered = 0.0
 
     def server_timing(self) -> str:
         """The ``Server-Timing`` header: milliseconds of each part."""

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-import falcon
-
-from cortex_serving.batching import Batcher, Expired, Item
+from cortex_serving.batching import Batcher, Item
+from cortex_serving.dispatcher import Admitted
 from cortex_serving.exchange import Exchange
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.predictor import Predictor
 from cortex_serving.spec import Batching
 
-EXPIRED = "the request waited longer than its X-Cortex-Timeout-Ms"
-
-
-class Invoke(Protocol):
-    """Calls the predictor with the arguments of one request, and notes the times."""
-
-    def __call__(self, arguments: dict[str, Any], exchange: Exchange) -> Any:
-        """The predictor's value for the request; raises what the predictor raises."""
+Invoke = Callable[[dict[str, Any], Exchange], Any]
+"""Calls the predictor with the arguments of one request, and notes how long it took."""
 
 
 def direct(predictor: Predictor) -> Invoke:
@@ -40,8 +33,21 @@ def direct(predictor: Predictor) -> Invoke:
     return invoke
 
 
+class _Part(Item):
+    """The part of an admitted request in a batch."""
+
+    __slots__ = ("admitted",)
+
+    def __init__(self, admitted: Admitted, arguments: dict[str, Any]) -> None:
+        super().__init__(arguments, admitted.deadline, admitted.claim)
+        self.admitted = admitted
+
+
 class Batched:
     """Requests in batches.
+
+    Args:
+        put: Has requests answered whose outcomes are known.
 
     Attributes:
         batcher: Its ``run`` belongs on the predictor's thread.
@@ -53,27 +59,42 @@ class Batched:
         batching: Batching,
         counters: Counters,
         failed: Callable[[BaseException, int], None],
+        put: Callable[..., None],
     ) -> None:
         self._predictor = predictor
-        self.batcher = Batcher(self._run, batching, counters, failed)
+        self._put = put
+        self.batcher: Batcher[_Part] = Batcher(self._run, batching, counters, failed, self._settled)
 
-    def __call__(self, arguments: dict[str, Any], exchange: Exchange) -> Any:
-        """The predictor's value for one request of a batch."""
-        item = Item(arguments, exchange.ticket.deadline)
-        self.batcher.submit(item)
+    def enlist(self, admitted: Admitted, read: Callable[[], dict[str, Any]]) -> None:
+        """Read what ``predict`` wants to know of a request, and have it predicted in a batch.
+
+        Args:
+            admitted: The request. What reading raises is its outcome.
+            read: Reads it.
+        """
+        admitted.queue = time.perf_counter() - admitted.arrived
         try:
-            return item.result()
-        except Expired:
-            raise falcon.HTTPGatewayTimeout(description=EXPIRED) from None
-        finally:
-            now = time.perf_counter()
-            dispatched = now if item.dispatched is None else item.dispatched
-            exchange.batch = dispatched - item.arrived
-            exchange.predict = now - dispatched
+            part = _Part(admitted, read())
+        except Exception as error:
+            if admitted.claim():
+                admitted.outcome = _Part(admitted, {})
+                admitted.outcome.settle(error=error)
+                self._put(admitted)
+            return
+        self.batcher.submit(part)
 
-    def _run(self, items: list[Item]) -> Sequence[Any]:
+    def _settled(self, parts: Sequence[_Part]) -> None:
+        for part in parts:
+            admitted = part.admitted
+            dispatched = part.settled if part.dispatched is None else part.dispatched
+            admitted.batch = dispatched - part.arrived
+            admitted.predict = part.settled - dispatched
+            admitted.outcome = part
+        self._put(*[part.admitted for part in parts])
+
+    def _run(self, parts: list[_Part]) -> Sequence[Any]:
         arguments: dict[str, Any] = {
-            name: None if name == "batch_id" else [item.arguments[name] for item in items]
+            name: None if name == "batch_id" else [part.arguments[name] for part in parts]
             for name in self._predictor.wants
         }
         values: Any = self._predictor.predict(**arguments)

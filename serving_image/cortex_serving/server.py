@@ -16,6 +16,7 @@ from waitress.task import ErrorTask, WSGITask
 
 from cortex_serving.board import Board, State
 from cortex_serving.dispatcher import Dispatcher
+from cortex_serving.exchange import KEY
 from cortex_serving.handover import Inbox, Neighbours
 from cortex_serving.http.bodies import LargeReceives
 from cortex_serving.http.direct import BufferedWrites, DirectWrites
@@ -50,6 +51,7 @@ class ServingTask:
 
     channel: Any
     request: Any
+    environ: dict[str, Any] | None
 
     def start(self) -> None:
         """Begin the response."""
@@ -58,9 +60,12 @@ class ServingTask:
             self.set_close_on_finish()  # type: ignore[attr-defined]
 
     def get_environment(self) -> Any:
-        """The WSGI environment, with the request's ticket."""
+        """The WSGI environment, with the request's exchange; the one that was made before, if there is any."""
+        exchange = self.request.exchange
+        if exchange.environ is not None:
+            self.environ, exchange.environ = exchange.environ, None
         environ = super().get_environment()  # type: ignore[misc]
-        environ["cortex.ticket"] = self.request.ticket
+        environ[KEY] = exchange
         return environ
 
 
@@ -85,6 +90,10 @@ class ServingChannel(HTTPChannel):  # type: ignore[misc]
         taken = bool(super().received(data))
         self._note_receiving(self.request is not None)
         return taken
+
+    def environment_of(self, request: Any) -> Any:
+        """The WSGI environment of a request that is not to be answered yet."""
+        return self.task_class(self, request).get_environment()
 
     def service(self) -> None:
         """Answer a request."""

@@ -33,10 +33,7 @@ from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictor import summary, user_traceback
 from cortex_serving.project import enter
 from cortex_serving.server import ServingServer
-from cortex_serving.spec import ApiSpec, PredictorSpec, parse_spec
-
-# With batching a waiting request holds a thread: enough for the batch that runs and the one that is collected.
-_BATCHES_WAITING = 2
+from cortex_serving.spec import ApiSpec, parse_spec
 
 
 class Worker:
@@ -53,8 +50,7 @@ class Worker:
         self._dimensions = dimensions_of(os.environ.get("CORTEX_CLUSTER", ""), spec.name)
         self._telemetry = Telemetry(self._dimensions, self._writer, birth.index, spec.predictor.access_log)
         self._application = Application(spec, birth.revision, board, self._writer, self._telemetry)
-        threads = _request_threads(spec.predictor)
-        self._dispatcher = Dispatcher(board, self._slot, spec.max_replica_concurrency, threads)
+        self._dispatcher = Dispatcher(board, self._slot, spec.max_replica_concurrency, spec.predictor.threads)
         self._batch_lane = Lane("batch", 1) if spec.predictor.batching else None
         self._server = ServingServer(
             self._application,
@@ -107,7 +103,7 @@ class Worker:
                 project,
                 dimensions=self._dimensions,
                 counters=self._telemetry.counters,
-                after=self._dispatcher.after,
+                put=self._dispatcher.put,
                 batch_failed=self._application.batch_failed,
             )
             self._slot.state = State.WARMING
@@ -123,16 +119,11 @@ class Worker:
         self._telemetry.sources += built.metric_sources
         self._application.serving = built.serving
         if built.batcher is not None and self._batch_lane is not None:
+            self._dispatcher.enlist = self._application.enlist
             self._batch_lane.put(Job(built.batcher.run))
         self._slot.state = State.READY
         self._tell(event="ready")
         self._server.now_ready()
-
-
-def _request_threads(predictor: PredictorSpec) -> int:
-    if predictor.batching is None:
-        return predictor.threads
-    return max(predictor.threads, _BATCHES_WAITING * predictor.batching.max_batch_size)
 
 
 def main() -> None:

@@ -36,6 +36,31 @@ class PythonPredictor:
 BATCHING = {"max_batch_size": 8, "batch_interval": "50ms"}
 
 
+class Waiting(Item):
+    """An item whose answer somebody waits for."""
+
+    def __init__(self, arguments: dict, timeout: float | None = None) -> None:
+        self.settlements = 0
+        self._known = threading.Event()
+        deadline = None if timeout is None else time.perf_counter() + timeout
+        self._unclaimed = [True]
+        super().__init__(arguments, deadline, self._claim)
+
+    def _claim(self) -> bool:
+        try:
+            return self._unclaimed.pop()
+        except IndexError:
+            return False
+
+    def note(self) -> None:
+        self.settlements += 1
+        self._known.set()
+
+    def wait(self):
+        assert self._known.wait(20), "an item was forgotten"
+        return self.result()
+
+
 def _post(replica, value) -> requests.Response:
     return requests.post(replica.address, json=value, timeout=30)
 
@@ -92,6 +117,11 @@ def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve, tmp_path):
     assert (tmp_path / "running").read_text() == "[1][3]"
 
 
+def note_all(items) -> None:
+    for item in items:
+        item.note()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     size=st.integers(1, 9),
@@ -118,42 +148,36 @@ def test_no_answer_goes_to_the_wrong_item(size, interval, items, close_after):
         ]
         return values[1:] if "short" in kinds else values
 
-    batcher = Batcher(run, Batching(size, interval), Counters(), lambda error, count: None)
+    batcher = Batcher(run, Batching(size, interval), Counters(), lambda error, count: None, note_all)
     runner = threading.Thread(target=batcher.run)
     runner.start()
-    outcomes: list = [None] * len(items)
-
-    def ask(n: int, kind: str, timeout: float | None) -> None:
-        item = Item({"n": n, "kind": kind}, None if timeout is None else time.perf_counter() + timeout)
-        batcher.submit(item)
-        try:
-            outcomes[n] = item.result()
-        except (KeyError, BatchFailed, Expired) as error:
-            outcomes[n] = error
-
-    threads = []
+    asked: list[tuple[Waiting, bool]] = []
     for n, (kind, timeout, pause) in enumerate(items):
-        threads.append(threading.Thread(target=ask, args=(n, kind, timeout)))
-        threads[-1].start()
+        item = Waiting({"n": n, "kind": kind}, timeout)
+        batcher.submit(item)
         time.sleep(pause)
+        given_up = timeout == 0.005 and item.claim()
+        asked.append((item, given_up))
         if n == close_after:
             break
-    eventually(lambda: all(thread.ident for thread in threads))
-    asked = len(threads)
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive(), "an item was forgotten"
     batcher.close()
     runner.join(20)
     assert not runner.is_alive()
-    for n, (kind, timeout, _) in enumerate(items[:asked]):
-        outcome = outcomes[n]
-        if isinstance(outcome, Expired):
+    for n, ((item, given_up), (kind, timeout, _)) in enumerate(zip(asked, items, strict=False)):
+        if given_up:
+            assert item.settlements == 0, "nobody waits for this answer"
+            continue
+        try:
+            value = item.wait()
+        except Expired:
             assert timeout is not None
-        elif isinstance(outcome, KeyError):
-            assert (kind, outcome.args) == ("bad", (n,))
-        elif not isinstance(outcome, BatchFailed):
-            assert (kind, outcome) == ("ok", n)
+        except KeyError as error:
+            assert (kind, error.args) == ("bad", (n,))
+        except BatchFailed:
+            assert any(other in ("batch", "short") for other, _, _ in items)
+        else:
+            assert (kind, value) == ("ok", n)
+        assert item.settlements == 1
 
 
 def test_closing_answers_everything_that_waits():
@@ -163,28 +187,28 @@ def test_closing_answers_everything_that_waits():
         gate.wait(20)
         return [item.arguments["n"] for item in batch]
 
-    batcher = Batcher(run, Batching(4, 5.0), Counters(), lambda error, count: None)
+    batcher = Batcher(run, Batching(4, 5.0), Counters(), lambda error, count: None, note_all)
     runner = threading.Thread(target=batcher.run)
     runner.start()
-    items = [Item({"n": n}, None) for n in range(11)]
+    items = [Waiting({"n": n}) for n in range(11)]
     for item in items:
         batcher.submit(item)
     batcher.close()
     gate.set()
-    assert [item.result() for item in items] == list(range(11))
+    assert [item.wait() for item in items] == list(range(11))
     runner.join(20)
 
 
 def test_why_batches_were_dispatched_is_counted():
     counters = Counters()
-    batcher = Batcher(lambda batch: batch, Batching(2, 0.01), counters, lambda error, count: None)
-    items = [Item({}, None) for _ in range(4)]
+    batcher = Batcher(lambda batch: batch, Batching(2, 0.01), counters, lambda error, count: None, note_all)
+    items = [Waiting({}) for _ in range(4)]
     for item in items:
         batcher.submit(item)
     runner = threading.Thread(target=batcher.run)
     runner.start()
     for item in items:
-        item.result()
+        item.wait()
     batcher.close()
     runner.join(20)
     counts = {metric.name: metric.value for metric in counters.take()}

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex_serving.board import Board
+from cortex_serving.exchange import Exchange, Verdict
 from cortex_serving.http import CHANGES, chosen
 from cortex_serving.server import ServingServer
 
@@ -104,7 +105,9 @@ class Side:
             max_body_bytes=MAX_BODY,
             changes=changes,
         )
-        self.server.channel_class.task_class.get_environment = _without_ticket(self.server.channel_class.task_class)
+        self.server.channel_class.task_class.get_environment = _environment_of_a_test(
+            self.server.channel_class.task_class
+        )
 
     def exchange(self, pieces: list[bytes]) -> tuple[bytes, bool]:
         """What the server answers to these pieces, and whether it closed the connection."""
@@ -147,11 +150,11 @@ class Side:
         return closed
 
 
-def _without_ticket(task_class: Any) -> Any:
+def _environment_of_a_test(task_class: Any) -> Any:
     original = task_class.get_environment
 
     def get_environment(self: Any) -> Any:
-        self.request.ticket = None
+        self.request.exchange = Exchange(0.0, None, Verdict.CONTROL)
         environ = original(self)
         environ["SERVER_PORT"] = "0"
         return environ

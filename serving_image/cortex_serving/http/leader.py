@@ -39,8 +39,8 @@ class Task(Protocol):
 class Lane(Protocol):
     """The predictor threads' queue."""
 
-    def put(self, task: Task) -> None:
-        """Queue a task."""
+    def put(self, *tasks: Task) -> None:
+        """Queue tasks."""
 
     def take(self) -> Task | None:
         """A queued task; None if none waits."""
@@ -69,13 +69,13 @@ class Leader:
         self._last_answer = 0.0
         self._typical = 0.0
 
-    def put(self, task: Task) -> None:
-        """Have a task done by the predictor's threads: next by this one if it leads, else through the queue."""
+    def put(self, *tasks: Task) -> None:
+        """Have tasks done by the predictor's threads: next by this one if it leads, else through the queue."""
         owner = self._owner
         if owner is not None and owner == threading.get_ident():
-            self._ready.append(task)
+            self._ready.extend(tasks)
             return
-        self._lane.put(task)
+        self._lane.put(*tasks)
         if owner is not None:
             self._wake()  # the leader may be the only thread of its lane, and wait for connections
 
