@@ -25,6 +25,7 @@ from cortex_serving.http.epoll import EpollLoop, EpollMap, Poll2Loop, available
 from cortex_serving.http.leader import Leader, MainThreadOnly
 from cortex_serving.http.reply import TemplateReply, replaying
 from cortex_serving.http.request import SpoolingTableParser, TableParser
+from cortex_serving.http.whole import WholeRequests
 
 # Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
 # balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
@@ -95,6 +96,10 @@ class ServingChannel(HTTPChannel):  # type: ignore[misc]
         """The WSGI environment of a request that is not to be answered yet."""
         return self.task_class(self, request).get_environment()
 
+    def keep_environment(self, request: Any, environ: Any) -> None:
+        """Have the request answered with an environment that was made of it before."""
+        request.exchange.environ = environ
+
     def service(self) -> None:
         """Answer a request."""
         super().service()
@@ -122,18 +127,17 @@ class ServingChannel(HTTPChannel):  # type: ignore[misc]
 
 def make_channel_class(changes: frozenset[str]) -> type[ServingChannel]:
     """The class of connections with these changes."""
-    tasks: list[type] = [ServingTask, WSGITask]
-    if "environment" in changes:
-        tasks.insert(1, CopiedEnvironment)
-    if "reply" in changes:
-        tasks.insert(0, TemplateReply)
+    task = (ServingTask, CopiedEnvironment, WSGITask) if "environment" in changes else (ServingTask, WSGITask)
     parser = HTTPRequestParser
     if "request" in changes:
         parser = TableParser if "bodies" in changes else SpoolingTableParser
-    channels: list[type] = [DirectWrites if "direct" in changes else BufferedWrites, ServingChannel]
-    if "bodies" in changes and "request" in changes:
-        channels.insert(0, LargeReceives)
-    return type("Channel", tuple(channels), {"task_class": type("Task", tuple(tasks), {}), "parser_class": parser})
+    mixins = {"bodies": LargeReceives, "whole": WholeRequests, "reply": TemplateReply}
+    channel = (
+        DirectWrites if "direct" in changes else BufferedWrites,
+        ServingChannel,
+        *(mixin for change, mixin in mixins.items() if change in changes),
+    )
+    return type("Channel", channel, {"task_class": type("Task", task, {}), "parser_class": parser})
 
 
 def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:

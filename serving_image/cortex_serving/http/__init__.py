@@ -4,8 +4,9 @@ Each module is one change, and each can be left out (``CORTEX_HTTP=-epoll,-leade
 
 * ``request``: ordinary request headers are read with tables instead of regular expressions.
 * ``bodies``: bodies arrive in large pieces and stay in memory.
+* ``whole``: a request that came in one piece is taken without the bookkeeping for parts.
 * ``environment``: the constant part of the WSGI environment is made once.
-* ``reply``: response headers come from templates, and leave together with the body.
+* ``reply``: response headers come from templates, and leave together with the body, without a task in between.
 * ``direct``: a response goes straight to the socket, and through buffers only as far as the socket does not take it.
 * ``epoll``: registrations that persist, instead of lists that are made anew for every turn of the loop.
 * ``leader``: the thread that polled a request answers it, while answers come quickly.
@@ -17,15 +18,15 @@ only about requests that it has understood completely, and its answers are compa
 
 from __future__ import annotations
 
-CHANGES = ("request", "bodies", "environment", "reply", "direct", "epoll", "leader")
-_NEEDS = {"leader": "epoll"}
+CHANGES = ("request", "bodies", "whole", "environment", "reply", "direct", "epoll", "leader")
+_NEEDS = {"leader": {"epoll"}, "bodies": {"request"}, "whole": {"request", "bodies"}}
 
 
 def chosen(text: str | None) -> frozenset[str]:
     """The changes to use, from the value of ``CORTEX_HTTP``.
 
     Args:
-
+        text: Names separated by commas: those with a minus are left out, others are used alone, with what they need.
 
     Raises:
         ValueError: A name is unknown.
@@ -38,5 +39,6 @@ def chosen(text: str | None) -> frozenset[str]:
         return frozenset()
     removed = {name[1:] for name in names if name.startswith("-")}
     only = {name for name in names if not name.startswith("-")}
+    only.update(*(_NEEDS.get(name, ()) for name in only))
     changes = (only or set(CHANGES)) - removed
-    return frozenset(name for name in changes if _NEEDS.get(name, name) in changes)
+    return frozenset(name for name in changes if _NEEDS.get(name, set()) <= changes)

@@ -7,24 +7,33 @@ bodies up to ``IN_MEMORY`` are a list of pieces; larger ones take the stock way,
 from __future__ import annotations
 
 import io
-from typing import Any
+import time
+
+from waitress.channel import HTTPChannel
 
 RECEIVE_BYTES = 256 * 1024
 FIRST_BYTES = 16 * 1024
 IN_MEMORY = 16 * 1024 * 1024
 
 
-class LargeReceives:
-    """Mixin for channels: large pieces while a body comes, small ones for what may be a header only."""
+class LargeReceives(HTTPChannel):  # type: ignore[misc]
+    """Channels that receive large pieces while a body comes, small ones of what may be a header only."""
 
-    request: Any
-
-    def recv(self, size: int) -> bytes:
+    def handle_read(self) -> None:
         """Receive from the socket."""
-        request = self.request
-        in_body = request is not None and request.body_rcv is not None
-        data: bytes = super().recv(RECEIVE_BYTES if in_body else FIRST_BYTES)  # type: ignore[misc]
-        return data
+        in_body = self.request is not None and self.request.body_rcv is not None
+        try:
+            data = self.socket.recv(RECEIVE_BYTES if in_body else FIRST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.handle_close()
+            return
+        if data:
+            self.last_activity = time.time()
+            self.received(data)
+        else:
+            self.handle_close()
 
 
 class MemoryBody:
@@ -42,6 +51,15 @@ class MemoryBody:
         self._pieces: list[bytes] = []
         self._length = self._left = length
         self.completed = False
+
+    @classmethod
+    def whole(cls, data: bytes) -> MemoryBody:
+        """A body that is all there."""
+        body = cls(len(data))
+        body._pieces.append(data)
+        body._left = 0
+        body.completed = True
+        return body
 
     def received(self, data: bytes) -> int:
         """Take the part of the data that belongs to the body; returns how much that is."""

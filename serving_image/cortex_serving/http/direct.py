@@ -22,8 +22,12 @@ class DirectWrites:
     def write_soon(self, data: Any) -> int:
         """Send data, at once as far as the socket takes it; returns its length."""
         if not self.total_outbufs_len and self.connected and type(data) is bytes and data:
-            with self.outbuf_lock:
+            lock = self.outbuf_lock
+            lock.acquire()  # a Condition, whose own "with" is written in Python and costs as much as the rest here
+            try:
                 sent = 0 if self.total_outbufs_len else self._send_now([data])
+            finally:
+                lock.release()
             if sent:
                 self.last_activity = time.time()
                 if sent < len(data):

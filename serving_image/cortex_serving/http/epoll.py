@@ -65,9 +65,11 @@ class EpollLoop:
         """Wait for something to happen, for at most ``timeout`` seconds, and handle it."""
         if self._attention:
             self._look_again()
-        for descriptor, flags in self._map.epoll.poll(timeout):
-            if descriptor in self._map:
-                self._handle(descriptor, self._map[descriptor], flags)
+        connections = self._map
+        for descriptor, flags in connections.epoll.poll(timeout):
+            connection = connections.get(descriptor)
+            if connection is not None:
+                self._handle(descriptor, connection, flags)
 
     def _handle(self, descriptor: int, connection: Any, flags: int) -> None:
         if flags & select.EPOLLIN and not connection.readable():

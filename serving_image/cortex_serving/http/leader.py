@@ -5,8 +5,8 @@ more than everything else. So a predictor thread *leads*: it runs the loop itsel
 main thread watches. When an answer takes longer than ``STEAL_AFTER`` the main thread takes the loop over, and
 requests go through the queue; when answers are quick again, a predictor thread is asked to lead again.
 
-At any time exactly one thread runs the loop: its owner, the main thread where there is no other. The owner changes
-only under ``_state``; a leader loses the loop only while it is answering, never during a turn of the loop.
+At any time exactly one thread runs the loop: the leader, or the main thread where there is none. The leader changes
+only under ``_lock``; it loses the loop only while it is answering, never during a turn of the loop.
 """
 
 from __future__ import annotations
@@ -46,6 +46,20 @@ class Lane(Protocol):
         """A queued task; None if none waits."""
 
 
+class _Stint:
+    """A thread's time as the leader.
+
+    Attributes:
+        answering: Since when it has been on one answer (``time.perf_counter``); None while it is not.
+    """
+
+    __slots__ = ("answering", "thread")
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.answering: float | None = None
+
+
 class Leader:
     """Decides who runs the loop.
 
@@ -59,30 +73,30 @@ class Leader:
         self._turn = turn
         self._wake = wake
         self._lane = lane
-        self._state = threading.Condition(threading.Lock())
-        self._owner: int | None = None  # thread that leads; None: the main thread runs the loop
-        self._claim: int | None = None  # thread that waits for the main thread to let go
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._stint: _Stint | None = None  # None: the main thread runs the loop
+        self._claim: _Stint | None = None  # of a thread that waits for the main thread to let go
         self._offered = False
         self._stopping = False
-        self._ready: deque[Task] = deque()
-        self._answering: float | None = None  # since when the leader has been on one answer
+        self._ready: deque[Task] = deque()  # what the leader does next
         self._last_answer = 0.0
         self._typical = 0.0
 
     def put(self, *tasks: Task) -> None:
         """Have tasks done by the predictor's threads: next by this one if it leads, else through the queue."""
-        owner = self._owner
-        if owner is not None and owner == threading.get_ident():
+        stint = self._stint
+        if stint is not None and stint.thread == threading.get_ident():
             self._ready.extend(tasks)
             return
         self._lane.put(*tasks)
-        if owner is not None:
+        if stint is not None:
             self._wake()  # the leader may be the only thread of its lane, and wait for connections
 
     def measured(self, seconds: float) -> None:
         """An answer took that long."""
         # One slow answer among quick ones (or a thread that the system held up) must not decide: it counts as _SLOWEST.
-        self._typical += (min(seconds, _SLOWEST) - self._typical) * _SMOOTHING
+        self._typical += ((seconds if seconds < _SLOWEST else _SLOWEST) - self._typical) * _SMOOTHING
 
     def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
         """Run the loop or watch over its leader, on the main thread.
@@ -109,90 +123,92 @@ class Leader:
         self._take_back()
 
     def _let_go_or_own(self) -> bool:
-        """Give the loop to a thread that waits for it; True if the main thread owns the loop."""
-        with self._state:
-            if self._owner is None and self._claim is not None:
-                self._owner, self._claim = self._claim, None
-                self._state.notify_all()
-            return self._owner is None
+        """Give the loop to a thread that waits for it; True if the main thread runs the loop."""
+        with self._lock:
+            if self._stint is None and self._claim is not None:
+                self._stint, self._claim = self._claim, None
+                self._changed.notify_all()
+            return self._stint is None
 
     def _watch(self) -> None:
         busy = time.perf_counter() - self._last_answer < _IDLE_AFTER
-        with self._state:
-            if self._owner is not None:
-                self._state.wait(STEAL_AFTER if busy else _IDLE_SLEEP)
-            since = self._answering
-            if since is not None and self._owner is not None and time.perf_counter() - since > STEAL_AFTER:
-                self._disown()
+        with self._lock:
+            if self._stint is not None:
+                self._changed.wait(STEAL_AFTER if busy else _IDLE_SLEEP)
+            since = self._stint.answering if self._stint is not None else None
+            if since is not None and time.perf_counter() - since > STEAL_AFTER:
+                self._end_stint()
 
-    def _disown(self) -> None:
-        """The main thread owns the loop from here; what the leader had still to answer is for any thread."""
-        self._owner = None
-        self._answering = None
+    def _end_stint(self) -> None:
+        """The main thread runs the loop from here; what the leader had still to do is for any thread."""
+        self._stint = None
         while self._ready:
             self._lane.put(self._ready.popleft())
-        self._state.notify_all()
+        self._changed.notify_all()
 
     def _take_back(self) -> None:
-        with self._state:
+        with self._lock:
             self._stopping = True
-            self._state.notify_all()
-            while self._owner is not None:
+            self._changed.notify_all()
+            while self._stint is not None:
                 self._wake()
-                if self._answering is not None:
-                    self._disown()
+                if self._stint.answering is not None:
+                    self._end_stint()
                 else:
-                    self._state.wait(0.01)
+                    self._changed.wait(0.01)
 
     def accept_offer(self) -> None:
         """Lead, on the calling thread, until the loop is lost."""
-        me = threading.get_ident()
-        with self._state:
+        stint = _Stint()
+        with self._lock:
             self._offered = False
-            if self._owner is not None or self._claim is not None or self._stopping:
+            if self._stint is not None or self._claim is not None or self._stopping:
                 return
-            self._claim = me
+            self._claim = stint
         self._wake()
-        with self._state:
-            while self._owner != me and not self._stopping:
-                self._state.wait()
-            if self._owner != me:
+        with self._lock:
+            while self._stint is not stint and not self._stopping:
+                self._changed.wait()
+            if self._stint is not stint:
                 self._claim = None
                 return
-        self._lead(me)
+        self._lead(stint)
 
-    def _lead(self, me: int) -> None:
+    def _lead(self, stint: _Stint) -> None:
         try:
-            while not self._stopping:
-                # What was queued before this thread led comes first: nobody else may be there to do it.
-                while (task := self._next()) is not None:
-                    if not self._answer(task, me):
-                        return
+            self._answer(stint)  # what was queued before
+            while self._may_turn(stint):
                 self._turn(_POLL_SECONDS)
+                self._answer(stint)
         finally:
-            with self._state:
-                if self._owner == me:
-                    self._disown()
+            with self._lock:
+                if self._stint is stint:
+                    self._end_stint()
+
+    def _may_turn(self, stint: _Stint) -> bool:
+        """Whether the thread still leads; then nobody takes the loop from it before its next answer."""
+        with self._lock:
+            stint.answering = None
+            return self._stint is stint and self._typical < QUICK and not self._stopping
+
+    def _answer(self, stint: _Stint) -> None:
+        """Do what the turn brought, and what others have queued meanwhile: no other thread may be there to do it."""
+        while (task := self._next()) is not None:
+            stint.answering = self._last_answer = time.perf_counter()
+            try:
+                task.service()
+            except Exception:
+                logger.exception("unexpected error while serving")
+            if self._stint is not stint or self._typical >= QUICK:
+                return
 
     def _next(self) -> Task | None:
-        try:
-            return self._ready.popleft()
-        except IndexError:
-            return self._lane.take()
-
-    def _answer(self, task: Task, me: int) -> bool:
-        """Work on a task; False if the loop was lost meanwhile, or is given up because answers are slow."""
-        self._answering = self._last_answer = time.perf_counter()
-        try:
-            task.service()
-        except Exception:
-            logger.exception("unexpected error while serving")
-        finally:
-            with self._state:
-                mine = self._owner == me
-                if mine:  # else it is about the answer of another thread, which leads by now
-                    self._answering = None
-        return mine and self._typical < QUICK
+        if self._ready:
+            try:
+                return self._ready.popleft()
+            except IndexError:  # the main thread was quicker: it took the loop, and this with it
+                return None
+        return self._lane.take()
 
 
 class _Offer:

@@ -1,4 +1,4 @@
-"""Response headers from templates, sent together with the body.
+"""Ordinary responses: headers from templates, sent together with the body, without waitress's bookkeeping for the rest.
 
 For a response with the same header names as an earlier one, the lines are capitalised and sorted already, and only
 values are filled in. Names and values are checked as waitress checks them (types, line breaks, hop-by-hop names): names
@@ -7,11 +7,13 @@ when a template is made, values always.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+from waitress.channel import HTTPChannel
 from waitress.task import hop_by_hop
 from waitress.utilities import build_http_date
 
@@ -26,8 +28,8 @@ class Template:
     """Header lines of a response with certain header names.
 
     Attributes:
-        text: The lines with ``%s`` for each value, in sorted order.
-        pick: From the given values, with the date as the last, the one for each ``%s``.
+        text: The lines with ``%s`` for the status and each value, in sorted order.
+        pick: From the given values, with the date and the status as the last, the one for each ``%s``.
         length_at: Which of the given values is the content length.
     """
 
@@ -54,12 +56,14 @@ class _Date:
 
 
 def replaying(application: Any) -> Any:
-    """The application for waitress's own code, which may have to send a response that exists already."""
+    """The application for waitress's own code, which may have to send a response, or an error, that exists already."""
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         made = environ.pop(_REPLAY, None)
         if made is None:
             return application(environ, start_response)
+        if isinstance(made, Exception):
+            raise made
         status, headers, pieces = made
         start_response(status, headers)
         return pieces
@@ -84,10 +88,10 @@ def make_template(names: tuple[str, ...]) -> Template | None:
         shown.append(("-".join(part.capitalize() for part in name.split("-")), position))
     if length_at is None:
         return None
-    shown.append(("Date", -1))
+    shown.append(("Date", -2))
     shown.sort(key=lambda entry: entry[0])
-    text = "".join(f"{name}: %s\r\n" for name, _ in shown)
-    return Template(text, itemgetter(*(position for _, position in shown)), length_at)
+    text = "HTTP/1.1 %s\r\n" + "".join(f"{name}: %s\r\n" for name, _ in shown) + "\r\n"
+    return Template(text, itemgetter(-1, *(position for _, position in shown)), length_at)
 
 
 def _template(names: tuple[str, ...]) -> Template | None:
@@ -100,26 +104,53 @@ def _template(names: tuple[str, ...]) -> Template | None:
         return made
 
 
-class TemplateReply:
-    """Mixin for tasks: a whole response at once where it is an ordinary one, waitress's own way otherwise.
+class TemplateReply(HTTPChannel):  # type: ignore[misc]
+    """Channels that send a whole response at once where it is an ordinary one, waitress's own way otherwise.
 
     Ordinary: HTTP/1.1 on a connection that stays open, one ``start_response``, the body as a list of at most one piece
     of exactly the length that the header says, a status that has a body.
     """
 
-    channel: Any
-    request: Any
-    version: str
-    close_on_finish: bool
-    response_headers: list[tuple[str, str]]
-    start_time: float
+    current_outbuf_count: int
 
-    def execute(self) -> None:
-        """Run the application and write its response."""
-        request = self.request
-        if self.version != "1.1" or request.connection_close or self.close_on_finish or request.command == "HEAD":
-            super().execute()  # type: ignore[misc]
+    def service(self) -> None:
+        """Answer a request."""
+        request = self.requests[0]
+        if (
+            request.error
+            or request.version != "1.1"
+            or request.connection_close
+            or request.command == "HEAD"
+            or self.server.draining
+            or not self.connected
+            or not self._answered(request)
+        ):
+            super().service()
             return
+        if len(self.requests) > 1:
+            self._flush_outbufs_below_high_watermark()
+        if self.current_outbuf_count > 0:  # the next response begins a buffer of its own, as in waitress
+            self.current_outbuf_count = self.adj.outbuf_high_watermark
+        request.close()
+        with self.requests_lock:
+            self.requests.pop(0)
+            if self.connected:
+                self._go_on()
+        self.server.pull_trigger()
+        self.last_activity = time.time()
+
+    def _go_on(self) -> None:
+        """What waitress does between two requests of a connection."""
+        if self.requests:
+            self.server.add_task(self)
+            return
+        waiting = self.request
+        if waiting is not None and waiting.expect_continue and waiting.headers_finished and not self.sent_continue:
+            self.send_continue()
+
+    def _answered(self, request: Any) -> bool:
+        """Run the application and send its response; False if waitress has to send it, without running it again."""
+        environ = self.environment_of(request)
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -128,27 +159,33 @@ class TemplateReply:
                 return None
             raise AssertionError("start_response was called twice")
 
-        environ = self.get_environment()  # type: ignore[attr-defined]
-        pieces = self.channel.server.plain_application(environ, start_response)
-        if not (type(pieces) is list and len(pieces) <= 1 and self._sent(*started[0], pieces)):
-            environ[_REPLAY] = (*started[0], pieces)
-            super().execute()  # type: ignore[misc]
+        try:
+            pieces = self.server.plain_application(environ, start_response)
+            status, headers = started[0]
+            if type(pieces) is list and len(pieces) <= 1 and self._sent(status, headers, pieces[0] if pieces else b""):
+                return True
+            environ[_REPLAY] = (status, headers, pieces)
+        except Exception as error:
+            environ[_REPLAY] = error
+        self.keep_environment(request, environ)
+        return False
 
-    def _sent(self, status: str, headers: list[tuple[str, str]], pieces: list[bytes]) -> bool:
+    def _sent(self, status: str, headers: list[tuple[str, str]], body: bytes) -> bool:
         """Send the response if it is ordinary; False without any effect if it is not."""
-        body = pieces[0] if pieces else b""
-        names, values = zip(*headers, strict=True) if headers else ((), ())
+        if not headers:
+            return False
+        names, values = zip(*headers, strict=True)
         template = _template(names)
         if template is None or status[:1] == "1" or status[:3] in ("204", "304"):
             return False
-        joined = status + "".join(values)  # raises for what is not text, like waitress does
-        if "\r" in joined or "\n" in joined or values[template.length_at] != str(len(body)):
+        joined = "".join(values)  # raises for what is not text, like waitress does
+        if "\r" in joined or "\n" in joined or "\r" in status or "\n" in status:
             return False
-        lines = template.text % template.pick((*values, _Date.now(self.start_time)))
-        head = f"HTTP/1.1 {status}\r\n{lines}\r\n"
-        self.wrote_header = True
+        if values[template.length_at] != str(len(body)):
+            return False
+        head = (template.text % template.pick((*values, _Date.now(time.time()), status))).encode("latin-1")
         if len(body) > _JOIN_BYTES:
-            self.channel.write_both(head.encode("latin-1"), body)
+            self.write_both(head, body)
         else:
-            self.channel.write_soon(head.encode("latin-1") + body)
+            self.write_soon(head + body)
         return True

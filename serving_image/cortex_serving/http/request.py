@@ -86,6 +86,25 @@ class TableParser(HTTPRequestParser):  # type: ignore[misc]
         consumed: int = super().received(data)
         return consumed
 
+    def take_whole(self, data: bytes) -> bool:
+        """Take a request that ends where the data ends.
+
+        Returns:
+            False if it does not, or is not an ordinary one; this parser cannot be used then.
+        """
+        end = data.find(b"\r\n\r\n")
+        if not (0 < end < self.adj.max_request_header_size - 4 and self._understood(data[:end])):
+            return False
+        start = end + 4
+        length = self.content_length
+        if len(data) - start != length or length > IN_MEMORY:
+            return False
+        if length:
+            self.body_rcv = MemoryBody.whole(data[start:])
+        self.header_bytes_received, self.body_bytes_received = start, length
+        self.completed = True
+        return True
+
     def _understood(self, block: bytes) -> bool:
         """Take the header block if there is nothing unusual about it; else leave everything as it was."""
         first, *rest = block.split(b"\r\n")

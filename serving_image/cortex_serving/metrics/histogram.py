@@ -25,22 +25,24 @@ class Histogram:
         self.minimum = math.inf
         self.maximum = -math.inf
 
-    def add(self, value: float) -> None:
-        """Count a value; NaN and infinities are ignored."""
-        if 0.0 < value < math.inf:
-            bucket = int(math.log(value) * _PER_LOG + _SHIFT)
-            self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        elif not math.isfinite(value):
+    def add(self, *values: float) -> None:
+        """Count values; NaN and infinities are ignored."""
+        counted = [value for value in values if math.isfinite(value)]
+        if not counted:
             return
-        elif value:
-            bucket = int(math.log(-value) * _PER_LOG + _SHIFT)
-            self._others[bucket] = self._others.get(bucket, 0) + 1
-        else:
-            self._zeros += 1
-        self.count += 1
-        self.total += value
-        self.minimum = min(self.minimum, value)
-        self.maximum = max(self.maximum, value)
+        self._count(self._buckets, [value for value in counted if value > 0])
+        self._count(self._others, [-value for value in counted if value < 0])
+        self._zeros += counted.count(0)
+        self.count += len(counted)
+        self.total += sum(counted)
+        self.minimum = min(self.minimum, *counted)
+        self.maximum = max(self.maximum, *counted)
+
+    @staticmethod
+    def _count(buckets: dict[int, int], values: list[float]) -> None:
+        for value in values:
+            bucket = int(math.log(value) * _PER_LOG + _SHIFT)
+            buckets[bucket] = buckets.get(bucket, 0) + 1
 
     def report(self) -> dict[str, Any]:
         """The distribution as EMF takes it: values with counts, and exact totals."""

@@ -47,15 +47,14 @@ class Counters:
 
     def requests(self, exchanges: Sequence[Exchange]) -> None:
         """Finished requests: their statuses, latencies and the parts of those spent waiting."""
+        latencies = [(exchange.answered - exchange.arrived) * 1000 for exchange in exchanges]
+        queued = [exchange.queue * 1000 for exchange in exchanges]
         with self._lock:
-            counts = self._counts
-            latency = self._histogram("Latency", "Milliseconds").add
-            queue = self._histogram("QueueTime", "Milliseconds").add
             for exchange in exchanges:
                 name = _STATUS_CLASSES[exchange.status // 100]
-                counts[name] = counts.get(name, 0) + 1
-                latency((exchange.answered - exchange.arrived) * 1000)
-                queue(exchange.queue * 1000)
+                self._counts[name] = self._counts.get(name, 0) + 1
+            self._histogram("Latency", "Milliseconds").add(*latencies)
+            self._histogram("QueueTime", "Milliseconds").add(*queued)
 
     def take(self) -> list[Metric]:
         """Everything since the last call."""
@@ -132,7 +131,8 @@ class Telemetry:
             if not exchanges:
                 return
             self.counters.requests(exchanges)
-            lines = [self._access_line(exchange) for exchange in exchanges if self._is_due()]
+            offset = time.time() - time.perf_counter()
+            lines = [self._access_line(exchange, offset) for exchange in exchanges if self._is_due()]
         if lines:
             self._writer.write("\n".join(lines).encode())
 
@@ -144,23 +144,26 @@ class Telemetry:
         self._due -= 1
         return True
 
-    def _access_line(self, exchange: Exchange) -> str:
-        """The line, written by hand: it is the only one whose cost is felt."""
-        ago = time.perf_counter() - exchange.answered
-        now = time.time() - ago
+    def _access_line(self, exchange: Exchange, offset: float) -> str:
+        """The line, written by hand: it is the only one whose cost is felt.
+
+        Args:
+            exchange: The request.
+            offset: ``time.time`` less ``time.perf_counter``.
+        """
+        now = exchange.answered + offset
         whole = int(now)
         if self._second[0] != whole:
             self._second = (whole, iso(whole)[:-4])
-        status, ms = exchange.status, (exchange.answered - exchange.arrived) * 1000
-        key = (status, exchange.method, exchange.path)
+        key = (exchange.status, exchange.method, exchange.path)
         what = self._prefixes.get(key)
         if what is None:
-            what = orjson.dumps(f"{status} {exchange.method} {exchange.path}").decode()[:-1]
+            what = orjson.dumps(" ".join(map(str, key))).decode()[:-1]
             if len(self._prefixes) < _MAX_PREFIXES:
                 self._prefixes[key] = what
+        ms = f"{(exchange.answered - exchange.arrived) * 1000:.3f}"
         return (
-            f'{{"time":"{self._second[1]}{int((now - whole) * 1000):03d}Z","level":"INFO",'
-            f'"message":{what} {ms:.1f} ms",'
+            f'{{"time":"{self._second[1]}{int((now - whole) * 1000):03d}Z","level":"INFO","message":{what} {ms} ms",'
             f'"worker":{self._worker},"request_id":"{exchange.request_id}","source":"access",'
-            f'"status":{status},"ms":{ms:.3f}}}'
+            f'"status":{exchange.status},"ms":{ms}}}'
         )
