@@ -25,7 +25,13 @@ logger = logging.getLogger(__name__)
 
 
 class Task(Protocol):
-    """Something that a lane's thread can work on."""
+    """Something that a lane's thread can work on.
+
+    Attributes:
+        comes_last: Whether responses that are ready shall not wait for it.
+    """
+
+    comes_last: bool
 
     def service(self) -> None:
         """Do it."""
@@ -94,6 +100,7 @@ class Job:
     """A function as a task."""
 
     __slots__ = ("_function",)
+    comes_last = True
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
@@ -106,10 +113,12 @@ class Job:
 class Admitted(Exchange):
     """A request in the predict lane; leaves the count of requests in flight when it is answered."""
 
-    __slots__ = ("_channel", "_dispatcher", "_unclaimed")
+    comes_last = False
 
     def __init__(self, arrived: float, deadline: float | None, channel: Any, dispatcher: Dispatcher) -> None:
-        super().__init__(arrived, deadline, Verdict.ADMITTED)
+        self.arrived = arrived
+        self.deadline = deadline
+        self.verdict = Verdict.ADMITTED
         self._channel = channel
         self._dispatcher = dispatcher
         self._unclaimed = (
@@ -146,6 +155,7 @@ class _Enlistment:
     """The first turn of a request that is to be predicted in a batch: its payload is read."""
 
     __slots__ = ("_admitted", "_channel", "_enlist", "_measured", "_request")
+    comes_last = False
 
     def __init__(
         self,

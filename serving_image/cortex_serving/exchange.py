@@ -46,39 +46,23 @@ class Exchange:
         answered: When it was answered.
     """
 
-    __slots__ = (
-        "answered",
-        "arrived",
-        "batch",
-        "deadline",
-        "encode",
-        "environ",
-        "method",
-        "outcome",
-        "path",
-        "predict",
-        "queue",
-        "request_id",
-        "status",
-        "streaming",
-        "verdict",
-    )
+    environ: dict[str, Any] | None = None
+    outcome: Outcome | None = None
+    request_id = ""
+    method = ""
+    path = ""
+    queue = 0.0
+    batch: float | None = None
+    predict = 0.0
+    encode = 0.0
+    streaming = False
+    status = 0
+    answered = 0.0
 
     def __init__(self, arrived: float, deadline: float | None, verdict: Verdict) -> None:
         self.arrived = arrived
         self.deadline = deadline
         self.verdict = verdict
-        self.environ: dict[str, Any] | None = None
-        self.outcome: Outcome | None = None
-        self.request_id = ""
-        self.method = self.path = ""
-        self.queue = 0.0
-        self.batch: float | None = None
-        self.predict = 0.0
-        self.encode = 0.0
-        self.streaming = False
-        self.status = 0
-        self.answered = 0.0
 
     def server_timing(self) -> str:
         """The ``Server-Timing`` header: milliseconds of each part."""

@@ -201,7 +201,9 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         )
         leads = "leader" in changes and self._epoll
         lane = dispatcher.predict
-        self.runner = Leader(self.loop.turn, self.wake, lane) if leads else MainThreadOnly(self.loop.turn, lane)
+        self.runner: Leader | MainThreadOnly = MainThreadOnly(self.loop.turn, lane)
+        if leads:
+            self.runner = Leader(self.loop.turn, self.wake, lane, together="together" in changes)
         dispatcher.lead(self.runner)
 
     def readable(self) -> bool:

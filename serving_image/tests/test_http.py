@@ -163,8 +163,9 @@ def _environment_of_a_test(task_class: Any) -> Any:
     return get_environment
 
 
-ALL = frozenset(CHANGES) - {"leader"}  # which thread runs the loop does not change what is sent
-SETS = {"all": ALL, **{name: chosen(name) for name in CHANGES if name != "leader"}}
+THREADS = {"leader", "together"}  # which thread runs the loop, and when it sends, does not change what is sent
+ALL = frozenset(CHANGES) - THREADS
+SETS = {"all": ALL, **{name: chosen(name) for name in CHANGES if name not in THREADS}}
 
 
 @pytest.fixture(scope="module")
@@ -371,7 +372,7 @@ def test_changes_are_chosen_by_name():
     assert chosen(None) == chosen("") == frozenset(CHANGES)
     assert chosen("stock") == frozenset()
     assert chosen("-direct") == frozenset(CHANGES) - {"direct"}
-    assert chosen("-epoll") == frozenset(CHANGES) - {"epoll", "leader"}, "leader works through epoll"
+    assert chosen("-epoll") == frozenset(CHANGES) - {"epoll", "leader", "together"}
     assert chosen("reply,direct") == {"reply", "direct"}
     assert chosen("whole") == {"whole", "bodies", "request"}
     assert chosen("-request") == frozenset(CHANGES) - {"request", "bodies", "whole"}

@@ -10,6 +10,7 @@ Each module is one change, and each can be left out (``CORTEX_HTTP=-epoll,-leade
 * ``direct``: a response goes straight to the socket, and through buffers only as far as the socket does not take it.
 * ``epoll``: registrations that persist, instead of lists that are made anew for every turn of the loop.
 * ``leader``: the thread that polled a request answers it, while answers come quickly.
+* ``together``: what it answered in one turn of the loop leaves together.
 
 Whatever a fast path does not recognise goes to waitress's own code. HTTP parsing is security code: a fast path decides
 only about requests that it has understood completely, and its answers are compared with stock waitress byte for byte
@@ -18,8 +19,13 @@ only about requests that it has understood completely, and its answers are compa
 
 from __future__ import annotations
 
-CHANGES = ("request", "bodies", "whole", "environment", "reply", "direct", "epoll", "leader")
-_NEEDS = {"leader": {"epoll"}, "bodies": {"request"}, "whole": {"request", "bodies"}}
+CHANGES = ("request", "bodies", "whole", "environment", "reply", "direct", "epoll", "leader", "together")
+_NEEDS = {
+    "leader": {"epoll"},
+    "together": {"leader", "epoll", "reply"},
+    "bodies": {"request"},
+    "whole": {"request", "bodies"},
+}
 
 
 def chosen(text: str | None) -> frozenset[str]:

@@ -7,6 +7,11 @@ requests go through the queue; when answers are quick again, a predictor thread 
 
 At any time exactly one thread runs the loop: the leader, or the main thread where there is none. The leader changes
 only under ``_lock``; it loses the loop only while it is answering, never during a turn of the loop.
+
+Responses of one turn leave together (the change ``together``): sending wakes the client's side, which costs more than
+all the rest of sending, and more for each response than for many at once. A response waits for at most ``HOLD`` and one
+more answer, and only while all answers are quick. Nothing is received while a response waits, whoever runs the loop,
+so that a later response of the same connection cannot overtake it.
 """
 
 from __future__ import annotations
@@ -23,14 +28,25 @@ logger = logging.getLogger(__name__)
 STEAL_AFTER = 0.02  # seconds that an answer may take before the main thread takes over
 QUICK = 0.001  # seconds: a thread leads while typical answers take less
 _SLOWEST = 5 * QUICK
+HOLD = QUICK  # seconds for which a response waits for others, at most
+_CALM = 100  # so many answers in a row must have been quick before any response waits
 _OFFER_EVERY = 0.05
 _IDLE_AFTER, _IDLE_SLEEP = 1.0, 0.05  # the watch is lazier when nothing happens
 _SMOOTHING = 0.05
 _POLL_SECONDS = 1.0
 
 
+Send = Callable[[bytes], object]
+
+
 class Task(Protocol):
-    """Something to work on."""
+    """Something to work on.
+
+    Attributes:
+        comes_last: Whether responses that are ready shall not wait for it.
+    """
+
+    comes_last: bool
 
     def service(self) -> None:
         """Do it."""
@@ -67,12 +83,14 @@ class Leader:
         turn: One turn of the loop, waiting for at most the given seconds.
         wake: Ends a wait in the loop, from any thread.
         lane: The predictor threads' queue.
+        together: Whether responses wait for others.
     """
 
-    def __init__(self, turn: Callable[[float], None], wake: Callable[[], None], lane: Lane) -> None:
+    def __init__(self, turn: Callable[[float], None], wake: Callable[[], None], lane: Lane, *, together: bool) -> None:
         self._turn = turn
         self._wake = wake
         self._lane = lane
+        self._together = together
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._stint: _Stint | None = None  # None: the main thread runs the loop
@@ -80,6 +98,9 @@ class Leader:
         self._offered = False
         self._stopping = False
         self._ready: deque[Task] = deque()  # what the leader does next
+        self._held: deque[tuple[Send, bytes]] = deque()  # responses that wait, in their order
+        self._held_since = 0.0
+        self._calm = 0  # answers since one was not quick
         self._last_answer = 0.0
         self._typical = 0.0
 
@@ -96,7 +117,21 @@ class Leader:
     def measured(self, seconds: float) -> None:
         """An answer took that long."""
         # One slow answer among quick ones (or a thread that the system held up) must not decide: it counts as _SLOWEST.
+        self._calm = self._calm + 1 if seconds < QUICK else 0
         self._typical += ((seconds if seconds < _SLOWEST else _SLOWEST) - self._typical) * _SMOOTHING
+
+    def hold(self, send: Send, data: bytes) -> bool:
+        """Keep the leader's response until others leave with it; False if it is to be sent at once."""
+        stint = self._stint
+        if stint is None or self._calm < _CALM or not self._together or stint.thread != threading.get_ident():
+            return False
+        with self._lock:
+            if self._stint is not stint:
+                return False
+            if not self._held:
+                self._held_since = time.perf_counter()
+            self._held.append((send, data))
+        return True
 
     def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
         """Run the loop or watch over its leader, on the main thread.
@@ -142,6 +177,7 @@ class Leader:
     def _end_stint(self) -> None:
         """The main thread runs the loop from here; what the leader had still to do is for any thread."""
         self._stint = None
+        self._send_held()
         while self._ready:
             self._lane.put(self._ready.popleft())
         self._changed.notify_all()
@@ -177,7 +213,10 @@ class Leader:
     def _lead(self, stint: _Stint) -> None:
         try:
             self._answer(stint)  # what was queued before
-            while self._may_turn(stint):
+            while self._keeps(stint):
+                self._send_held()
+                if self._stopping or self._typical >= QUICK:
+                    return
                 self._turn(_POLL_SECONDS)
                 self._answer(stint)
         finally:
@@ -185,16 +224,27 @@ class Leader:
                 if self._stint is stint:
                     self._end_stint()
 
-    def _may_turn(self, stint: _Stint) -> bool:
+    def _keeps(self, stint: _Stint) -> bool:
         """Whether the thread still leads; then nobody takes the loop from it before its next answer."""
         with self._lock:
             stint.answering = None
-            return self._stint is stint and self._typical < QUICK and not self._stopping
+            return self._stint is stint
+
+    def _send_held(self) -> None:
+        while self._held:
+            send, data = self._held.popleft()
+            try:
+                send(data)
+            except Exception:
+                logger.exception("unexpected error while sending")
 
     def _answer(self, stint: _Stint) -> None:
         """Do what the turn brought, and what others have queued meanwhile: no other thread may be there to do it."""
         while (task := self._next()) is not None:
-            stint.answering = self._last_answer = time.perf_counter()
+            now = time.perf_counter()
+            if self._held and (task.comes_last or now - self._held_since > HOLD) and self._keeps(stint):
+                self._send_held()
+            stint.answering = self._last_answer = now
             try:
                 task.service()
             except Exception:
@@ -214,6 +264,8 @@ class Leader:
 class _Offer:
     """Asks a predictor thread to lead."""
 
+    comes_last = False
+
     def __init__(self, leader: Leader) -> None:
         self._leader = leader
 
@@ -231,6 +283,10 @@ class MainThreadOnly:
 
     def measured(self, seconds: float) -> None:
         """Nothing to decide."""
+
+    def hold(self, send: Send, data: bytes) -> bool:
+        """Never: no thread knows what comes next."""
+        return False
 
     def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
         """Run the loop until told to stop."""

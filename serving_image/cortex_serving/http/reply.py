@@ -7,13 +7,14 @@ when a template is made, values always.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import hop_by_hop
 from waitress.utilities import build_http_date
 
@@ -186,6 +187,11 @@ class TemplateReply(HTTPChannel):  # type: ignore[misc]
         head = (template.text % template.pick((*values, _Date.now(time.time()), status))).encode("latin-1")
         if len(body) > _JOIN_BYTES:
             self.write_both(head, body)
-        else:
+        elif len(self.requests) > 1 or not self.server.runner.hold(self._send_later, head + body):
+            # What another request of this connection is answered must not overtake this.
             self.write_soon(head + body)
         return True
+
+    def _send_later(self, data: bytes) -> None:
+        with contextlib.suppress(ClientDisconnected):
+            self.write_soon(data)
