@@ -25,6 +25,7 @@ from cortex_serving.http.epoll import EpollLoop, EpollMap, Poll2Loop, available
 from cortex_serving.http.leader import Leader, MainThreadOnly
 from cortex_serving.http.reply import TemplateReply, replaying
 from cortex_serving.http.request import SpoolingTableParser, TableParser
+from cortex_serving.http.together import Together
 from cortex_serving.http.whole import WholeRequests
 
 # Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
@@ -203,7 +204,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         lane = dispatcher.predict
         self.runner: Leader | MainThreadOnly = MainThreadOnly(self.loop.turn, lane)
         if leads:
-            self.runner = Leader(self.loop.turn, self.wake, lane, together="together" in changes)
+            self.runner = Leader(self.loop.turn, self.wake, lane, Together() if "together" in changes else None)
         dispatcher.lead(self.runner)
 
     def readable(self) -> bool:

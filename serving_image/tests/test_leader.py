@@ -10,7 +10,8 @@ import time
 from conftest import eventually
 
 from cortex_serving.dispatcher import Job, Lane
-from cortex_serving.http.leader import _CALM, STEAL_AFTER, Leader
+from cortex_serving.http.leader import STEAL_AFTER, Leader
+from cortex_serving.http.together import CALM, Together
 
 
 class Answer:
@@ -69,7 +70,7 @@ class Loop:
 
 def _run(loop: Loop, threads: int) -> None:
     lane = Lane("predict", threads)
-    loop.leader = Leader(loop.turn, lambda: None, lane, together=True)
+    loop.leader = Leader(loop.turn, lambda: None, lane, Together())
     stopping = threading.Event()
     main = threading.Thread(target=loop.leader.run, args=(stopping.is_set, lambda: True, lambda: None))
     main.start()
@@ -97,23 +98,23 @@ def test_held_responses_leave_in_order_before_the_next_turn():
 
 
 def test_no_response_is_lost_when_the_loop_is_taken_from_its_leader():
-    loop = Loop(turns=0.0, tasks=5 * _CALM, slow_every=_CALM + 17)
+    loop = Loop(turns=0.0, tasks=5 * CALM, slow_every=CALM + 17)
     _run(loop, threads=3)
     assert loop.held > 10, "hardly a response was held: the test shows nothing"
-    eventually(lambda: sorted(loop.sent) == list(range(1, 5 * _CALM + 1)))
+    eventually(lambda: sorted(loop.sent) == list(range(1, 5 * CALM + 1)))
     assert loop.overlaps == 0
 
 
 def test_responses_do_not_wait_for_what_comes_after_them():
     """post_predict is such a job: it may take its time."""
     sent, lane, order = [], Lane("predict", 1), []
-    leader = Leader(lambda seconds: time.sleep(0.001), lambda: None, lane, together=True)
+    leader = Leader(lambda seconds: time.sleep(0.001), lambda: None, lane, Together())
     stopping, done = threading.Event(), threading.Event()
     main = threading.Thread(target=leader.run, args=(stopping.is_set, lambda: True, lambda: None))
     main.start()
 
     def answer() -> None:
-        for _ in range(_CALM):
+        for _ in range(CALM):
             leader.measured(0.0)
         order.append(leader.hold(sent.append, b"response"))
         leader.put(Job(lambda: (order.append(list(sent)), done.set())))

@@ -7,11 +7,6 @@ requests go through the queue; when answers are quick again, a predictor thread 
 
 At any time exactly one thread runs the loop: the leader, or the main thread where there is none. The leader changes
 only under ``_lock``; it loses the loop only while it is answering, never during a turn of the loop.
-
-Responses of one turn leave together (the change ``together``): sending wakes the client's side, which costs more than
-all the rest of sending, and more for each response than for many at once. A response waits for at most ``HOLD`` and one
-more answer, and only while all answers are quick. Nothing is received while a response waits, whoever runs the loop,
-so that a later response of the same connection cannot overtake it.
 """
 
 from __future__ import annotations
@@ -23,20 +18,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from cortex_serving.http.together import QUICK, Send, Together
+
 logger = logging.getLogger(__name__)
 
 STEAL_AFTER = 0.02  # seconds that an answer may take before the main thread takes over
-QUICK = 0.001  # seconds: a thread leads while typical answers take less
-_SLOWEST = 5 * QUICK
-HOLD = QUICK  # seconds for which a response waits for others, at most
-_CALM = 100  # so many answers in a row must have been quick before any response waits
+_SLOWEST = 5 * QUICK  # a thread leads while typical answers are quick
 _OFFER_EVERY = 0.05
 _IDLE_AFTER, _IDLE_SLEEP = 1.0, 0.05  # the watch is lazier when nothing happens
 _SMOOTHING = 0.05
 _POLL_SECONDS = 1.0
-
-
-Send = Callable[[bytes], object]
 
 
 class Task(Protocol):
@@ -83,10 +74,12 @@ class Leader:
         turn: One turn of the loop, waiting for at most the given seconds.
         wake: Ends a wait in the loop, from any thread.
         lane: The predictor threads' queue.
-        together: Whether responses wait for others.
+        together: Responses that leave together; None sends each at once.
     """
 
-    def __init__(self, turn: Callable[[float], None], wake: Callable[[], None], lane: Lane, *, together: bool) -> None:
+    def __init__(
+        self, turn: Callable[[float], None], wake: Callable[[], None], lane: Lane, together: Together | None
+    ) -> None:
         self._turn = turn
         self._wake = wake
         self._lane = lane
@@ -98,9 +91,6 @@ class Leader:
         self._offered = False
         self._stopping = False
         self._ready: deque[Task] = deque()  # what the leader does next
-        self._held: deque[tuple[Send, bytes]] = deque()  # responses that wait, in their order
-        self._held_since = 0.0
-        self._calm = 0  # answers since one was not quick
         self._last_answer = 0.0
         self._typical = 0.0
 
@@ -117,20 +107,19 @@ class Leader:
     def measured(self, seconds: float) -> None:
         """An answer took that long."""
         # One slow answer among quick ones (or a thread that the system held up) must not decide: it counts as _SLOWEST.
-        self._calm = self._calm + 1 if seconds < QUICK else 0
+        if self._together is not None:
+            self._together.measured(seconds)
         self._typical += ((seconds if seconds < _SLOWEST else _SLOWEST) - self._typical) * _SMOOTHING
 
     def hold(self, send: Send, data: bytes) -> bool:
         """Keep the leader's response until others leave with it; False if it is to be sent at once."""
-        stint = self._stint
-        if stint is None or self._calm < _CALM or not self._together or stint.thread != threading.get_ident():
+        stint, together = self._stint, self._together
+        if together is None or stint is None or not together.is_calm() or stint.thread != threading.get_ident():
             return False
         with self._lock:
             if self._stint is not stint:
                 return False
-            if not self._held:
-                self._held_since = time.perf_counter()
-            self._held.append((send, data))
+            together.keep(send, data)
         return True
 
     def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
@@ -177,7 +166,8 @@ class Leader:
     def _end_stint(self) -> None:
         """The main thread runs the loop from here; what the leader had still to do is for any thread."""
         self._stint = None
-        self._send_held()
+        if self._together is not None:
+            self._together.send()
         while self._ready:
             self._lane.put(self._ready.popleft())
         self._changed.notify_all()
@@ -213,8 +203,7 @@ class Leader:
     def _lead(self, stint: _Stint) -> None:
         try:
             self._answer(stint)  # what was queued before
-            while self._keeps(stint):
-                self._send_held()
+            while self._still_leads(stint):
                 if self._stopping or self._typical >= QUICK:
                     return
                 self._turn(_POLL_SECONDS)
@@ -224,26 +213,25 @@ class Leader:
                 if self._stint is stint:
                     self._end_stint()
 
-    def _keeps(self, stint: _Stint) -> bool:
-        """Whether the thread still leads; then nobody takes the loop from it before its next answer."""
+    def _still_leads(self, stint: _Stint) -> bool:
+        """Whether the thread still leads; then nobody takes the loop from it before its next answer.
+
+        Responses that waited have left then, sent by this thread or by the one that took the loop.
+        """
         with self._lock:
             stint.answering = None
-            return self._stint is stint
-
-    def _send_held(self) -> None:
-        while self._held:
-            send, data = self._held.popleft()
-            try:
-                send(data)
-            except Exception:
-                logger.exception("unexpected error while sending")
+            leads = self._stint is stint
+        if leads and self._together is not None:
+            self._together.send()
+        return leads
 
     def _answer(self, stint: _Stint) -> None:
         """Do what the turn brought, and what others have queued meanwhile: no other thread may be there to do it."""
+        together = self._together
         while (task := self._next()) is not None:
             now = time.perf_counter()
-            if self._held and (task.comes_last or now - self._held_since > HOLD) and self._keeps(stint):
-                self._send_held()
+            if together is not None and together.is_due(now, comes_last=task.comes_last):
+                self._still_leads(stint)
             stint.answering = self._last_answer = now
             try:
                 task.service()

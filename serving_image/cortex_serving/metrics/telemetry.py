@@ -22,6 +22,7 @@ from cortex_serving.metrics.histogram import Histogram
 
 FLUSH_SECONDS = 0.25  # access lines are written together: one write for many requests
 _NOTES = 64  # answered requests that are worked off together
+_LINES = 256  # access lines that are written together: about as many as fit into a pipe, so that writing does not block
 
 _STATUS_CLASSES = tuple(f"Responses{hundreds}XX" for hundreds in range(10))
 _MAX_PREFIXES = 512
@@ -89,6 +90,7 @@ class Telemetry:
         self._share = access_log
         self._due = 0.0
         self._notes: deque[Exchange] = deque()  # appended to by every thread, emptied by one at a time
+        self._lines: list[str] = []
         self._working_off = threading.Lock()
         self._second = (0, "")
         self._prefixes: dict[tuple[int, str, str], str] = {}  # what lines about the same path have in common
@@ -108,7 +110,7 @@ class Telemetry:
 
     def report(self) -> None:
         """Write metrics and access lines now."""
-        self._work_off()
+        self._work_off(flush=True)
         metrics = self.counters.take()
         lines = [emf_line(self._dimensions, metrics)] if metrics else []
         for source in self.sources:
@@ -120,21 +122,21 @@ class Telemetry:
         due = time.monotonic() + REPORT_SECONDS
         while True:
             time.sleep(FLUSH_SECONDS)
-            self._work_off()
+            self._work_off(flush=True)
             if time.monotonic() >= due:
                 due += REPORT_SECONDS
                 self.report()
 
-    def _work_off(self) -> None:
+    def _work_off(self, *, flush: bool = False) -> None:
         with self._working_off:
             exchanges = [self._notes.popleft() for _ in range(len(self._notes))]
-            if not exchanges:
-                return
-            self.counters.requests(exchanges)
-            offset = time.time() - time.perf_counter()
-            lines = [self._access_line(exchange, offset) for exchange in exchanges if self._is_due()]
-        if lines:
-            self._writer.write("\n".join(lines).encode())
+            if exchanges:
+                self.counters.requests(exchanges)
+                offset = time.time() - time.perf_counter()
+                self._lines += [self._access_line(exchange, offset) for exchange in exchanges if self._is_due()]
+            if self._lines and (flush or len(self._lines) >= _LINES):
+                lines, self._lines = self._lines, []
+                self._writer.write("\n".join(lines).encode())
 
     def _is_due(self) -> bool:
         """Whether the next request gets an access line."""
