@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import subprocess
@@ -139,13 +140,11 @@ def test_no_line_is_lost_or_doubled_while_replicas_are_replaced(cortex, endpoint
     numbers = []
 
     class Counting(Traffic):
-        def _send_until_stopped(self):
-            import http.client
-
-            connection = http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=30)
+        def _send_until_stopped(self, url):
+            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
             while not self._stop.wait(0.02):
                 number = next(sent)
-                connection.request("POST", self._url.path, json.dumps({"number": number}), JSON)
+                connection.request("POST", url.path, json.dumps({"number": number}), JSON)
                 assert json.load(connection.getresponse()) == {"number": number}
                 numbers.append(number)
             connection.close()
