@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ import yaml
 
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.errors import CloudError
-from cortex_cdk.home import environments_file
+from cortex_cdk.home import cortex_home, environments_file
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,14 @@ class Environment:
         if endpoint.notice:
             log.warning("%s", endpoint.notice)
         return Cloud.without_account(self.region, endpoint.control_url)
+
+    @contextmanager
+    def first_use(self) -> Iterator[None]:
+        """Held while what this machine's environment lacks is made: waits for any other process that does so."""
+        from cortex_cdk.localcloud.endpoint import waiting_lock
+
+        with waiting_lock(cortex_home() / f"{self.name}.first-use"):
+            yield
 
 
 @dataclass(frozen=True)
