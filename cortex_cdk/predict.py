@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,8 @@ from cortex_cdk.status import LIVE, ApiStatus
 # Cortex waits as long; slow models are what this command is often tried on.
 TIMEOUT_SECONDS = 600
 CONTENT_TYPES = {".json": "application/json", ".txt": "text/plain; charset=utf-8"}
+# Those that every machine knows, and no more: what a file is sent as must not depend on what is installed.
+KNOWN_TYPES = mimetypes.MimeTypes()
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def content_type_of(suffix: str, body: bytes) -> str:
         return CONTENT_TYPES[suffix]
     if not suffix and _is_text(body):
         return "application/json"
-    return "application/octet-stream"
+    return KNOWN_TYPES.guess_type(f"file{suffix}")[0] or "application/octet-stream"
 
 
 def _is_text(body: bytes) -> bool:
@@ -51,13 +55,13 @@ def _is_text(body: bytes) -> bool:
         return False
 
 
-def predict(api: ApiStatus, body: bytes, content_type: str) -> Prediction:
+def predict(api: ApiStatus, body: bytes, headers: Mapping[str, str]) -> Prediction:
     """Send a request and return the answer.
 
     Args:
         api: Where to; it must have a replica that serves.
         body: The request's body.
-        content_type: Its type.
+        headers: The request's; of names that differ in case only, the last one counts.
 
     Raises:
         PredictionError: No replica serves, the endpoint cannot be reached, or the answer is an error.
@@ -67,7 +71,7 @@ def predict(api: ApiStatus, body: bytes, content_type: str) -> Prediction:
             f"{api.name} is {api.status}: no replica can answer", hint=f"see why with: cortex logs {api.name}"
         )
     # The URL is made from a load balancer's address: http or https.
-    request = urllib.request.Request(api.endpoint, data=body, headers={"Content-Type": content_type})  # noqa: S310
+    request = urllib.request.Request(api.endpoint, data=body, headers=dict(headers))  # noqa: S310
     # An endpoint on this machine must not go through the user's proxy.
     opener = urllib.request.build_opener(*_proxy_handlers(api.endpoint), _tls())
     try:

@@ -20,7 +20,7 @@ WATCH_SECONDS = 2.0
 
 
 @click.command("get")
-@click.argument("name", required=False)
+@options.name(required=False)
 @options.environment
 @click.option("-w", "--watch", is_flag=True, help="Show it again every 2 seconds, until interrupted.")
 @options.output

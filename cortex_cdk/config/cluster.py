@@ -15,7 +15,7 @@ from cortex_cdk.config.instance_group import InstanceGroup, Volume
 from cortex_cdk.config.section import Allowed, Conflict, Section, Shown, Whole
 
 DEFAULT_NAME = "cortex"
-DEFAULT_REGION = "us-east-1"
+DEFAULTREGION = "us-east-1"
 # Retention periods that CloudWatch Logs takes, in days (PutRetentionPolicy).
 LOG_RETENTIONS = (
     1,
@@ -43,8 +43,9 @@ LOG_RETENTIONS = (
 )
 
 # "cortex-<name>" is the name of the load balancer, which has at most 32 characters.
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
+NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
+NAME_IN_WORDS = "1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -"
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
@@ -176,11 +177,11 @@ class Cluster(Section):
 
     name: Annotated[
         str,
-        _matching(_NAME),
-        Allowed("1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -"),
+        _matching(NAME),
+        Allowed(NAME_IN_WORDS),
     ] = Field(DEFAULT_NAME, description="Name of the cluster, unique in the region.")
-    region: Annotated[str, _matching(_REGION), Allowed("an AWS region such as us-east-1")] = Field(
-        DEFAULT_REGION, description="AWS region."
+    region: Annotated[str, _matching(REGION), Allowed("an AWS region such as us-east-1")] = Field(
+        DEFAULTREGION, description="AWS region."
     )
     account: Annotated[str, BeforeValidator(_account), Allowed("an account number: 12 digits in quotes")] | None = (
         Field(None, description="Guard: commands refuse to work with credentials of any other account.")
@@ -209,7 +210,7 @@ class Cluster(Section):
     )
 
     @classmethod
-    def default(cls, name: str = DEFAULT_NAME, region: str = DEFAULT_REGION) -> Cluster:
+    def default(cls, name: str = DEFAULT_NAME, region: str = DEFAULTREGION) -> Cluster:
         """A cluster with one CPU group and one GPU group, which has no instance until a replica needs it."""
         return cls(name=name, region=region)
 

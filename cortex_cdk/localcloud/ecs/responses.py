@@ -37,3 +37,9 @@ class EcsResponse(EC2ContainerServiceResponse):
             **{camelcase_to_underscores(name): value for name, value in given.items() if value is not None},
         )
         return ActionResult({"service": service})
+
+    def describe_capacity_providers(self) -> ActionResult:
+        """Answer DescribeCapacityProviders; all of them where none is named."""
+        wanted = self._get_param("capacityProviders") or list(self.ecs_backend.capacity_providers)
+        providers, failures = self.ecs_backend.describe_capacity_providers(wanted)
+        return ActionResult({"capacityProviders": providers, "failures": failures})
