@@ -21,7 +21,7 @@ from conftest import Replica, eventually, running, write_project
 from model_files import save_onnx_model, save_tensorflow_model, tensorflow_or_skip
 
 COMMON = """
-import asyncio, dataclasses, decimal, os
+import asyncio, dataclasses, decimal, functools
 import falcon, fastapi, fastapi.responses, numpy, pydantic, starlette.exceptions, starlette.responses
 from cortex_serving import Response
 
@@ -177,6 +177,10 @@ RETURNS: dict[str, Callable[[str], Answer]] = {
     "{1: seen}": lambda seen: Answer(200, JSON, _json({"1": seen})),
     "None": lambda seen: Answer(200, JSON, b"null"),
     "len(seen)": lambda seen: Answer(200, JSON, b"%d" % len(seen)),
+    "[2**70]": lambda seen: Answer(200, JSON, b"[1180591620717411303424]"),
+    "functools.reduce(lambda value, _: [value], range(500), seen)": lambda seen: Answer(
+        200, JSON, b"[" * 500 + _json(seen) + b"]" * 500
+    ),
     "False": lambda seen: Answer(200, JSON, b"false"),
     "[float('nan'), float('inf')]": lambda seen: Answer(200, JSON, b"[null,null]"),
     "seen": lambda seen: Answer(200, PLAIN, seen.encode()),
@@ -219,6 +223,7 @@ RETURNS: dict[str, Callable[[str], Answer]] = {
     "object()": lambda seen: ERROR,
     "{seen, 1}": lambda seen: ERROR,
     "[decimal.Decimal(1)]": lambda seen: ERROR,
+    "[knot := [seen], knot.append(knot)]": lambda seen: ERROR,
     "Response(object(), 201, {'X-Mine': 'y'})": lambda seen: Answer(500, PLAIN, ERROR.body, {"X-Mine": None}),
     # Errors that speak HTTP
     "fail(falcon.HTTPBadRequest(description=seen))": lambda seen: Answer(400, JSON, _json({"error": seen})),

@@ -18,7 +18,11 @@ COMMAND = [
 ]
 # pydantic takes "1" and true for an integer, as FastAPI does: a payload that breaks the document is not always refused.
 TYPED = ("--exclude-checks", "negative_data_rejection")
-HEAD = "from __future__ import annotations\nimport datetime, enum, typing, uuid\nimport dataclasses, pydantic, typing_extensions\n"
+HEAD = """
+from __future__ import annotations
+import dataclasses, enum, typing, uuid
+import pydantic, typing_extensions
+"""
 
 PYDANTIC = """
 class Colour(enum.Enum):
@@ -123,7 +127,7 @@ def test_schemathesis(serve: Callable[..., Replica], tmp_path: Path, name: str) 
         (tmp_path / "project" / "sample.json").write_text(json.dumps(sample))
     replica = serve(HEAD + code, **options)
     command = [*COMMAND, f"{replica.address}/openapi.json", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 selected / 2 total" in done.stdout, "it tested nothing"
     assert not replica.messages(level="ERROR")
