@@ -1,6 +1,7 @@
 # make setup      install everything into .venv
 # make demo       deploy the iris example on this machine and use it
 # make test       everything that must hold; test-fast: the unit tests only
+# make test-tensorflow   the tests of TensorFlowPredictor, in an environment of their own
 # make lint       formatting, style, types
 # make lock       choose the newest versions that fit together
 
@@ -9,10 +10,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
+TENSORFLOW := .venv-tensorflow
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
-.PHONY: setup demo test test-fast lint format lock clean
+.PHONY: setup demo test test-fast test-tensorflow lint format lock clean
 
 setup: $(INSTALLED)
 
@@ -37,6 +39,17 @@ test: setup
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
 
+$(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/constraints-tensorflow.txt
+	@echo "installing into $(TENSORFLOW)"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(TENSORFLOW)
+	@$(UV) pip install --quiet --compile-bytecode --python $(TENSORFLOW)/bin/python --constraints serving_image/constraints-tensorflow.txt \
+		--editable 'serving_image[tensorflow-cpu,zstd]' --group serving_image/pyproject.toml:test-tensorflow
+	@touch $@
+
+# A missing TensorFlow fails these tests; elsewhere they are skipped where it is not installed.
+test-tensorflow: $(TENSORFLOW)/.installed
+	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/test_tensorflow.py tests/test_matrix.py
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -50,6 +63,9 @@ format: setup
 lock: $(BIN)/uv
 	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
 		--extra local --group dev pyproject.toml --output-file constraints.txt
+	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
+		--extra tensorflow-cpu --extra zstd --group serving_image/pyproject.toml:test-tensorflow serving_image/pyproject.toml \
+		--output-file serving_image/constraints-tensorflow.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf $(VENV) $(TENSORFLOW) .mypy_cache .ruff_cache .pytest_cache cdk.out

@@ -147,10 +147,12 @@ class Application:
         current.request_id = exchange.request_id
         try:
             yield from chunks
-        except Exception as error:
+        except GeneratorExit:  # the client has gone
+            raise
+        except BaseException as error:
             self._log_error(self._trace(error))
             exchange.status = 500
-            raise
+            raise RuntimeError(f"the stream ended with {type(error).__name__}") from error
         finally:
             self._finished(exchange)
             current.request_id = None
@@ -161,7 +163,12 @@ class Application:
         if "HTTP_ORIGIN" in req.env:
             resp.set_header("Access-Control-Allow-Origin", "*")
         if req.method == "POST":
-            self._predict(req, resp, exchange)
+            try:
+                self._predict(req, resp, exchange)
+            except Exception:
+                raise
+            except BaseException as error:  # sys.exit, a cancelled task of asyncio: it ends the request, not its thread
+                self.failed(req, resp, error, None)
         elif req.method in ("GET", "HEAD"):
             self._get(req, resp)
         elif req.method == "OPTIONS":
@@ -177,6 +184,7 @@ class Application:
             resp.set_header("Access-Control-Allow-Headers", req.get_header("Access-Control-Request-Headers") or "*")
 
     def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.content_type = "application/json"
         if req.path == "/healthz":
             self._health(resp, good=self._board.state is not State.FAILED)
         elif req.path == "/readyz":
@@ -255,12 +263,12 @@ class Application:
         current.request_id = environ[KEY].request_id
         try:
             serving.predictor.post_predict(**arguments)  # type: ignore[misc]
-        except Exception as error:
+        except BaseException as error:
             self._log_error(f"post_predict failed\n{self._trace(error)}")
         finally:
             current.request_id = None
 
-    def failed(self, req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
+    def failed(self, req: falcon.Request, resp: falcon.Response, error: BaseException, _: Any) -> None:
         """Answer an exception (Falcon's error handler)."""
         log = _ignore if isinstance(error, BatchFailed) else self._log_error
         if isinstance(error, Expired):
@@ -286,6 +294,7 @@ def _ignore(message: str) -> None:
 
 def _falcon_app(application: Application) -> falcon.App[falcon.Request, falcon.Response]:
     app = falcon.App()
+    app.resp_options.default_media_type = None  # type: ignore[assignment]  # what has no type must not be called JSON
     app.add_sink(application.serve, "/")
     app.add_error_handler(Exception, application.failed)
     app.add_error_handler(falcon.HTTPError, application.failed)

@@ -68,7 +68,7 @@ class Description:
         post = {
             "operationId": "predict",
             "summary": "Make a prediction",
-            "requestBody": {"required": True, "content": {"application/json": content}},
+            "requestBody": {"required": self._expected is not None, "content": {"application/json": content}},
             "responses": {
                 "200": {"description": "The prediction", "content": {"*/*": {}}},
                 "400": {"description": "The body is not what its content type says", **failure},

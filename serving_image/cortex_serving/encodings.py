@@ -10,6 +10,7 @@ from typing import Any
 import falcon
 
 SUPPORTED = "gzip, zstd"
+_ZSTD_PIECE = 4096  # bytes; what one piece becomes is not limited by the decompressor, so pieces are small
 
 
 def decode_body(environ: dict[str, Any], limit: int) -> None:
@@ -61,12 +62,22 @@ def _unzstd(data: bytes, limit: int) -> bytes:
         import zstandard
     except ImportError as error:
         raise _unsupported("zstd bodies need the zstandard package: add it to requirements.txt") from error
+    plain = bytearray()
+    decompressor = zstandard.ZstdDecompressor()
+    frame = decompressor.decompressobj()
     try:
-        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-            plain: bytes = reader.read(limit + 1)
+        for start in range(0, len(data), _ZSTD_PIECE):
+            piece = data[start : start + _ZSTD_PIECE]
+            while piece and len(plain) <= limit:
+                if frame.eof:  # a zstd body may have several frames, one after the other
+                    frame = decompressor.decompressobj()
+                plain += frame.decompress(piece)
+                piece = frame.unused_data
     except zstandard.ZstdError as error:
         raise falcon.HTTPBadRequest(description=f"the body is not zstd: {error}") from error
-    return plain
+    if data and not frame.eof and len(plain) <= limit:
+        raise falcon.HTTPBadRequest(description="the zstd body ends too early")
+    return bytes(plain)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {"gzip": _gunzip, "x-gzip": _gunzip, "zstd": _unzstd}

@@ -21,7 +21,9 @@ def unavailable(reason: str) -> falcon.HTTPServiceUnavailable:
     return falcon.HTTPServiceUnavailable(description=reason, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
-def write_error(response: falcon.Response, error: Exception, log: Callable[[str], None], describe: Describe) -> None:
+def write_error(
+    response: falcon.Response, error: BaseException, log: Callable[[str], None], describe: Describe
+) -> None:
     """Answer an exception (cortex.md 1.3).
 
     Args:
@@ -41,13 +43,14 @@ def write_error(response: falcon.Response, error: Exception, log: Callable[[str]
     elif isinstance(error, FormError):
         _text(response, 400, str(error))
     elif _is_starlette_http(error):
+        response.set_headers(getattr(error, "headers", None) or {})
         _text(response, int(error.status_code), str(error.detail))  # type: ignore[attr-defined]
     else:
         log(str(error) if isinstance(error, UnsupportedResult) else describe(error))
         _text(response, 500, "internal server error")
 
 
-def _is_starlette_http(error: Exception) -> bool:
+def _is_starlette_http(error: BaseException) -> bool:
     """starlette's and FastAPI's HTTPException, without importing either."""
     return any(base.__name__ == "HTTPException" and hasattr(error, "detail") for base in type(error).__mro__)
 

@@ -25,8 +25,6 @@ def direct(predictor: Predictor) -> Invoke:
         start = time.perf_counter()
         try:
             return predict(**arguments)
-        except SystemExit as error:
-            raise RuntimeError("predict called sys.exit") from error
         finally:
             exchange.predict = time.perf_counter() - start
 

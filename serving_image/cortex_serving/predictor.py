@@ -160,5 +160,8 @@ def user_traceback(error: BaseException, project: Path) -> str:
 
 def summary(error: BaseException) -> str:
     """The error in one line: its type and message."""
-    text = str(error).strip().splitlines()
+    try:
+        text = str(error).strip().splitlines()
+    except Exception:  # a predictor's own exceptions may be broken, too
+        text = []
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

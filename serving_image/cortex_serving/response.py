@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -91,7 +92,11 @@ def dump_json(value: Any) -> bytes:
         pass  # keys that are not strings are written like json.dumps does, at a price that only they pay
     try:
         return orjson.dumps(value, _plain, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    except TypeError as error:
+    except TypeError:
+        pass  # integers beyond 64 bits, and more than 254 levels
+    try:
+        return json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise UnsupportedResult(f"predict returned {type(value).__name__}: {error}; it may return {ALLOWED}") from error
 
 

@@ -34,7 +34,9 @@ class PayloadType:
 
         try:
             self._adapter: Any = pydantic.TypeAdapter(hint)
-            self.schema: dict[str, Any] = self._adapter.json_schema(ref_template="#/components/schemas/{model}")
+            self.schema: dict[str, Any] = self._adapter.json_schema(
+                ref_template="#/components/schemas/{model}", schema_generator=_schema_generator()
+            )
         except pydantic.errors.PydanticUserError as error:
             raise PredictorError(f"the type hint of payload cannot be validated: {error}") from error
         self._error: type[Exception] = pydantic.ValidationError
@@ -49,6 +51,18 @@ class PayloadType:
             return self._adapter.validate_python(value)
         except self._error as error:
             raise InvalidPayload(_problems(error)) from error
+
+
+def _schema_generator() -> type:
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Generator(GenerateJsonSchema):
+        """Says that integers have 64 bits: larger ones in JSON are read as floats."""
+
+        def int_schema(self, schema: Any) -> dict[str, Any]:
+            return {**super().int_schema(schema), "format": "int64"}
+
+    return Generator
 
 
 def _problems(error: Any) -> list[dict[str, Any]]:
@@ -80,6 +94,7 @@ def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType |
 def _structured(hint: Any) -> bool:
     if any(_structured(part) for part in typing.get_args(hint)):
         return True
+    # typing.is_typeddict knows only those of typing, and pydantic wants those of typing_extensions before Python 3.12.
     return isinstance(hint, type) and (
-        dataclasses.is_dataclass(hint) or typing.is_typeddict(hint) or hasattr(hint, "model_validate")
+        dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_validate")
     )

@@ -109,7 +109,7 @@ class Worker:
             self._slot.state = State.WARMING
             self._tell(event="warming")
             warm_up(self._spec.predictor, built.serving, project)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
             self._slot.state = State.FAILED
             self._tell(event="failed", reason=summary(error), traceback=user_traceback(error, project))
             return

@@ -6,6 +6,7 @@ import json
 import socket
 
 import pytest
+import requests
 from conftest import eventually
 
 ECHO = """
@@ -26,6 +27,11 @@ WIRE = {
     "endless header": (b"POST / HTTP/1.1\r\nX: " + b"a" * 262_130, 431),
     "not HTTP": (b"\x16\x03\x01 hello\r\n\r\n", 400),
     "larger than the limit": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", 413),
+    "length too small": (
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 3\r\n\r\n[1, 2]",
+        400,
+    ),
     "deeply nested": (
         b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
         b"Content-Length: 200000\r\n\r\n" + b"[" * 200_000,
@@ -65,6 +71,74 @@ def test_what_is_wrong_on_the_wire(replica, name):
     assert head.startswith(b"HTTP/1.1 %d " % status) or head.startswith(b"HTTP/1.0 %d " % status)
     assert json.loads(body)["error"]
     assert replica.post([1]).json() == [1]
+
+
+BODIES = {
+    "malformed": b'{"a": 1,}',
+    "cut off": b'{"a": ',
+    "nothing": b"",
+    "two values": b"1 2",
+    "single quotes": b"{'a': 1}",
+    "not UTF-8": b'"caf\xe9"',
+    "overlong UTF-8": b'"\xc0\xaf"',
+    "lone surrogate": b'"\xed\xa0\x80"',
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf[1]",
+    "control character": b'"a\x00b"',
+    "NaN": b'{"a": NaN}',
+    "infinity": b"[Infinity]",
+    "minus infinity": b"[-Infinity]",
+    "nested without end": b"[" * 200_000,
+    "nested too deep": b"[" * 100_000 + b"]" * 100_000,
+    "objects nested too deep": b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_is_not_json(replica, name):
+    answer = replica.post(data=BODIES[name], headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
+    assert answer.json()["error"].startswith("the body is not valid JSON")
+    assert replica.post([1]).json() == [1]
+
+
+def test_the_deepest_json_that_is_read_can_be_returned(replica):
+    body = b"[" * 500 + b"]" * 500
+    assert replica.post(data=body, headers={"Content-Type": "application/json"}).content == body
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_hundred_megabytes_are_refused_while_they_are_sent(replica, chunked):
+    piece, count = b"x" * 1_000_000, 100
+    body = iter([piece] * count) if chunked else piece * count
+    answer = requests.post(replica.address, data=body, timeout=60)
+    assert answer.status_code == 413
+    assert answer.json()["error"] == "Request Entity Too Large: exceeds max_body of 50000000"
+    assert replica.post([1]).json() == [1]
+
+
+@pytest.mark.parametrize("model", ["none", "", "../m", "m/1", None, 5, ["m"], {}])
+def test_an_unknown_model(serve, tmp_path, model):
+    for name in ("m", "n"):
+        (tmp_path / "project" / "models" / name / "1").mkdir(parents=True)
+        (tmp_path / "project" / "models" / name / "1" / "weights").touch()
+    replica = serve(
+        """
+        class PythonPredictor:
+            def __init__(self, config, python_client):
+                self.client = python_client
+            def load_model(self, model_path):
+                return "loaded"
+            def predict(self, payload):
+                return self.client.get_model(**payload)
+        """,
+        models={"dir": "models"},
+    )
+    answer = replica.post({"model_name": model})
+    assert answer.status_code in (400, 404)
+    assert answer.json()["error"]
+    assert replica.post({"model_name": "m", "model_version": "2"}).status_code == 404
+    assert replica.post({"model_name": "m"}).text == "loaded"
 
 
 def test_a_body_that_ends_early_is_nobodys_request(replica):

@@ -12,6 +12,7 @@ import boto3
 import pytest
 import requests
 from conftest import eventually
+from model_files import save_onnx_model
 from moto.server import ThreadedMotoServer
 
 from cortex_serving.metrics.telemetry import Counters
@@ -236,60 +237,15 @@ class ONNXPredictor:
 """
 
 
-def _onnx_model(path: Path, factor: float) -> None:
-    import onnx
-    from onnx import TensorProto, helper
-
-    value = helper.make_tensor_value_info
-    node = helper.make_node("Mul", ["x", "factor"], ["y"])
-    graph = helper.make_graph(
-        [node],
-        "times",
-        [value("x", TensorProto.FLOAT, ["batch", 2])],
-        [value("y", TensorProto.FLOAT, ["batch", 2])],
-        [helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, str(path))
-
-
 def test_onnx_models(serve, tmp_path):
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnx")
-    _onnx_model(tmp_path / "project" / "twice.onnx", 2.0)
-    _onnx_model(tmp_path / "project" / "models" / "1" / "thrice.onnx", 3.0)
+    save_onnx_model(tmp_path / "project" / "twice.onnx", 2.0)
+    save_onnx_model(tmp_path / "project" / "models" / "1" / "thrice.onnx", 3.0)
     paths = [{"name": "twice", "model_path": "twice.onnx"}, {"name": "thrice", "model_path": "models"}]
     replica = serve(ONNX, type="onnx", models={"paths": paths})
     assert replica.post({"x": [[1, 2]], "model": "twice"}).json() == [[2.0, 4.0]]
     assert replica.post({"x": [1, 2, 3, 4], "model": "thrice"}).json() == [[3.0, 6.0], [9.0, 12.0]]
     assert replica.post({"x": [1], "model": "other"}).status_code == 404
     assert replica.post({"x": [1, 2]}).status_code == 400
-
-
-def test_tensorflow_models(serve, tmp_path):
-    tensorflow = pytest.importorskip("tensorflow")
-
-    class Adder(tensorflow.Module):
-        @tensorflow.function(input_signature=[tensorflow.TensorSpec([None], tensorflow.float32, name="x")])
-        def predict(self, x):
-            return {"y": x + 1.0}
-
-    adder = Adder()
-    tensorflow.saved_model.save(adder, str(tmp_path / "project" / "model" / "1"), {"predict": adder.predict})
-    replica = serve(
-        """
-        class TensorFlowPredictor:
-            def __init__(self, tensorflow_client, config):
-                self.client = tensorflow_client
-            def predict(self, payload):
-                return self.client.predict(payload)
-        """,
-        type="tensorflow",
-        model_path="model",
-    )
-    assert replica.post({"x": [1, 2]}).json() == {"y": [2.0, 3.0]}
-    assert replica.post({"z": [1]}).status_code == 500
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tensorflow"])

@@ -137,6 +137,11 @@ def test_not_ready_until_the_predictor_is_built(serve, tmp_path):
 
 BROKEN = {
     "raises": ("def __init__(self, config): raise ValueError('no weights')", "ValueError: no weights"),
+    "cancelled": ("def __init__(self, config): raise __import__('asyncio').CancelledError", "CancelledError"),
+    "without words": (
+        "def __init__(self, config): raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})",
+        "Odd",
+    ),
     "signature": ("def __init__(self): pass", "PredictorError: PythonPredictor.__init__ must take config"),
     "argument": ("def __init__(self, config): pass\n    def predict(self, body): pass", "takes body; possible are"),
 }

@@ -114,7 +114,7 @@ def resolve(catalog: Catalog, name: str | None, version: str) -> ModelFiles:
         if len(catalog) != 1:
             raise falcon.HTTPBadRequest(description="there are several models: say which one by its name")
         name = next(iter(catalog))
-    versions = catalog.get(name)
+    versions = catalog.get(name) if isinstance(name, str) else None  # names come from payloads: it may be a list
     if not versions:
         raise UnknownModel(f"there is no model named {name!r}")
     wanted = max(versions, key=int) if version == LATEST else str(version)

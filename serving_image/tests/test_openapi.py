@@ -1,0 +1,134 @@
+"""schemathesis against ``/openapi.json``: whatever it makes of the document, nothing fails, and answers conform."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Replica
+
+COMMAND = [
+    *(str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color"),
+    *("--max-examples", "60", "--generation-deterministic", "--continue-on-failure"),
+]
+# pydantic takes "1" and true for an integer, as FastAPI does: a payload that breaks the document is not always refused.
+TYPED = ("--exclude-checks", "negative_data_rejection")
+HEAD = """
+from __future__ import annotations
+import dataclasses, enum, typing, uuid
+import pydantic, typing_extensions
+"""
+
+PYDANTIC = """
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+class Flower(pydantic.BaseModel):
+    width: float = pydantic.Field(ge=0, le=100)
+    name: str = pydantic.Field("iris", max_length=10, pattern="^[a-z]*$")
+    tags: dict[str, list[str]] = {}
+    colour: Colour | None = None
+    where: typing.Literal["garden", "pot"] = "pot"
+    parent: Flower | None = None
+
+class Query(pydantic.BaseModel):
+    model_config = {"extra": "forbid"}
+    flowers: list[Flower] = pydantic.Field(max_length=5)
+    top: int = 1
+    id: uuid.UUID | None = None
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Query):
+        return payload
+"""
+
+DATACLASS = """
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: float = 0.5
+
+@dataclasses.dataclass
+class Path:
+    points: list[Point]
+    labels: dict[str, bool] = dataclasses.field(default_factory=dict)
+    closed: bool | None = None
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Path, query_params, headers):
+        return {"length": len(payload.points), "first": payload.points[:1]}
+"""
+
+UNTYPED = """
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        return payload
+"""
+
+BATCHED = """
+class Item(typing_extensions.TypedDict):
+    name: str
+    count: typing_extensions.NotRequired[int]
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: list[Item]):
+        return [f"{item['name']} {item.get('count', 0)}" for item in payload]
+"""
+
+MODELS = """
+class Question(pydantic.BaseModel):
+    model: str
+    version: str = "latest"
+
+class PythonPredictor:
+    def __init__(self, config, python_client):
+        self.client = python_client
+    def load_model(self, model_path):
+        return open(model_path + "/weights").read()
+    def predict(self, payload: Question):
+        return self.client.get_model(payload.model, payload.version)
+"""
+
+SAMPLE = {"text": "hello", "numbers": [1, 2.5], "deep": {"flag": True, "nothing": None}}
+# Code, options of the API, the sample request, what schemathesis is told besides
+PROJECTS: dict[str, tuple[str, dict[str, Any], Any, tuple[str, ...]]] = {
+    "pydantic": (PYDANTIC, {}, {"flowers": [{"width": 1.5}]}, TYPED),
+    "dataclass": (DATACLASS, {}, None, TYPED),
+    "untyped with a sample": (UNTYPED, {}, SAMPLE, TYPED),
+    "untyped": (UNTYPED, {}, None, ()),
+    "batches": (BATCHED, {"server_side_batching": {"max_batch_size": 8, "batch_interval": "1ms"}}, None, TYPED),
+    "many models": (
+        MODELS,
+        {"models": {"dir": "models", "cache_size": 2, "disk_cache_size": 4}},
+        {"model": "m1"},
+        TYPED,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_schemathesis(serve: Callable[..., Replica], tmp_path: Path, name: str) -> None:
+    code, options, sample, arguments = PROJECTS[name]
+    for n in range(5):
+        folder = tmp_path / "project" / "models" / f"m{n}"
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text(f"model {n}")
+    if sample is not None:
+        (tmp_path / "project" / "sample.json").write_text(json.dumps(sample))
+    replica = serve(HEAD + code, **options)
+    command = [*COMMAND, f"{replica.address}/openapi.json", *arguments]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 selected / 2 total" in done.stdout, "it tested nothing"
+    assert not replica.messages(level="ERROR")
+    assert replica.get().json()["restarts"] == 0
