@@ -15,7 +15,7 @@ from cortex_cdk.config.instance_group import InstanceGroup, Volume
 from cortex_cdk.config.section import Allowed, Conflict, Section, Shown, Whole
 
 DEFAULT_NAME = "cortex"
-DEFAULTREGION = "us-east-1"
+DEFAULT_REGION = "us-east-1"
 # Retention periods that CloudWatch Logs takes, in days (PutRetentionPolicy).
 LOG_RETENTIONS = (
     1,
@@ -181,7 +181,7 @@ class Cluster(Section):
         Allowed(NAME_IN_WORDS),
     ] = Field(DEFAULT_NAME, description="Name of the cluster, unique in the region.")
     region: Annotated[str, _matching(REGION), Allowed("an AWS region such as us-east-1")] = Field(
-        DEFAULTREGION, description="AWS region."
+        DEFAULT_REGION, description="AWS region."
     )
     account: Annotated[str, BeforeValidator(_account), Allowed("an account number: 12 digits in quotes")] | None = (
         Field(None, description="Guard: commands refuse to work with credentials of any other account.")
@@ -210,7 +210,7 @@ class Cluster(Section):
     )
 
     @classmethod
-    def default(cls, name: str = DEFAULT_NAME, region: str = DEFAULTREGION) -> Cluster:
+    def default(cls, name: str = DEFAULT_NAME, region: str = DEFAULT_REGION) -> Cluster:
         """A cluster with one CPU group and one GPU group, which has no instance until a replica needs it."""
         return cls(name=name, region=region)
 
