@@ -199,8 +199,8 @@ def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0), None)
-    settings = Settings(state=state, control_port=port, http_port=ports.http, speed=speed)
+    ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0, https_port=0), None)
+    settings = Settings(state=state, control_port=port, http_port=ports.http, https_port=ports.https, speed=speed)
     result = Cloud(settings, f"http://{host}:{port}", DataPlane(settings))
     result.plane.start()
     try:
