@@ -5,8 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +193,32 @@ class Cloud:
             return response.status, json.loads(content)
         except ValueError:
             return response.status, content.decode()
+
+
+class Traffic:
+    """Clients that ask again and again; what they got, by status and answer."""
+
+    def __init__(self, running: Cloud, path: str, clients: int = 4) -> None:
+        self.seen: Counter[tuple[int, str]] = Counter()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(clients)
+        self._work = [self._pool.submit(self._ask, running, path) for _ in range(clients)]
+
+    def __enter__(self) -> Traffic:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for work in self._work:
+            work.result()
+        self._pool.shutdown()
+
+    def _ask(self, running: Cloud, path: str) -> None:
+        while not self._stop.is_set():
+            status, content = running.get(path)
+            with self._lock:
+                self.seen[status, content["answer"] if status == 200 else str(content)] += 1
 
 
 @contextmanager
