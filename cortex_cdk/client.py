@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cortex_cdk import names
+from cortex_cdk.certificates import certificate_of
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.config.cluster import Cluster
@@ -239,7 +240,10 @@ class Client:
             NotDeployedError: There is none of that name.
             PredictionError: It did not answer with success.
         """
-        return predict(self.get(name), body, {"Content-Type": content_type, **headers})
+        api, certificate = self.get(name), None
+        if api.endpoint.startswith("https://"):
+            certificate = certificate_of(self.cloud, self.cluster.resources.listener_arn)
+        return predict(api, body, {"Content-Type": content_type, **headers}, certificate)
 
     def refresh(self, name: str) -> None:
         """Replace every replica of an API by a rolling update, without waiting for it.

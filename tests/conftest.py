@@ -35,6 +35,7 @@ class Cortex:
             "CORTEX_HOME": str(home),
             "CORTEX_LOCAL_PORT": "0",
             "CORTEX_LOCAL_HTTP_PORT": "0",
+            "CORTEX_LOCAL_HTTPS_PORT": "0",
             # Whatever the user has configured for AWS must not matter.
             "AWS_PROFILE": "no-such-profile",
         }

@@ -14,7 +14,7 @@ from cortex_cdk.localcloud import builds
 from cortex_cdk.localcloud.autoscaling import models as autoscaling_models
 from cortex_cdk.localcloud.autoscaling import responses as autoscaling_responses
 from cortex_cdk.localcloud.autoscaling.autoscaler import Autoscaler
-from cortex_cdk.localcloud.balancer import draining, routing, targets
+from cortex_cdk.localcloud.balancer import draining, routing, targets, tls
 from cortex_cdk.localcloud.balancer.envoy import Envoy
 from cortex_cdk.localcloud.balancer.health import HealthChecker
 from cortex_cdk.localcloud.ecs import backend as ecs
@@ -42,6 +42,7 @@ def install() -> None:
     """
     ecs.install()
     targets.install()
+    tls.install()
     cloudwatch.install()
     embedded.install()
     autoscaling_models.install()
@@ -112,7 +113,7 @@ class DataPlane:
         return None
 
     def _table(self) -> routing.Table:
-        return routing.read(self._settings.http_port)
+        return routing.read(self._settings.http_port, self._settings.https_port or 0)
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -5,8 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,6 +195,32 @@ class Cloud:
             return response.status, content.decode()
 
 
+class Traffic:
+    """Clients that ask again and again; what they got, by status and answer."""
+
+    def __init__(self, running: Cloud, path: str, clients: int = 4) -> None:
+        self.seen: Counter[tuple[int, str]] = Counter()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(clients)
+        self._work = [self._pool.submit(self._ask, running, path) for _ in range(clients)]
+
+    def __enter__(self) -> Traffic:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for work in self._work:
+            work.result()
+        self._pool.shutdown()
+
+    def _ask(self, running: Cloud, path: str) -> None:
+        while not self._stop.is_set():
+            status, content = running.get(path)
+            with self._lock:
+                self.seen[status, content["answer"] if status == 200 else str(content)] += 1
+
+
 @contextmanager
 def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
     """A cloud that is stopped at the end, whatever happens."""
@@ -199,8 +228,8 @@ def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0), None)
-    settings = Settings(state=state, control_port=port, http_port=ports.http, speed=speed)
+    ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0, https_port=0), None)
+    settings = Settings(state=state, control_port=port, http_port=ports.http, https_port=ports.https, speed=speed)
     result = Cloud(settings, f"http://{host}:{port}", DataPlane(settings))
     result.plane.start()
     try:
