@@ -14,6 +14,8 @@ PASSED_ON = (
     "launchType",
     "loadBalancers",
     "networkConfiguration",
+    "placementConstraints",
+    "placementStrategy",
     "platformVersion",
     "schedulingStrategy",
     "serviceRegistries",
