@@ -27,6 +27,10 @@ def settled(cloud: Cloud, stack: StackState, *, force: bool) -> StackState | Non
                 f"{stack.name} is being changed by another operation ({stack.status})",
                 hint="wait until it has ended (cortex get), or override it with --force",
             )
+        if stack.status == "CREATE_IN_PROGRESS":
+            # There is nothing to go back to, and it may wait for capacity for hours.
+            remove(cloud, stack)
+            return None
         if stack.status in CANCELLABLE:
             cloud.cloudformation.cancel_update_stack(StackName=stack.id)
         stack_or_none = wait(cloud, stack)
