@@ -138,6 +138,23 @@ class EcsBackend(EC2ContainerServiceBackend):
                 service.primary["desiredCount"] = 0
             return service
 
+    def stop_deployment(self, arn: str) -> None:
+        """Give a service's deployment up and return to the one before it.
+
+        Args:
+            arn: The service deployment, as ``Service.deployment_arn`` has it.
+
+        Raises:
+            InvalidParameterException: It is not under way.
+        """
+        with STATE_LOCK:
+            for service in self.all_services():
+                primary = service.primary if service.deployments else None
+                if primary and service.deployment_arn(primary) == arn and primary["rolloutState"] == "IN_PROGRESS":
+                    service.fail("Deployment stopped by user.", "deployment stopped by user", rollback=True)
+                    return
+            raise InvalidParameterException("The service deployment is not in progress.")
+
     def run_task(  # type: ignore[override] # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str,

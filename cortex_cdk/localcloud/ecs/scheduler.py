@@ -193,7 +193,10 @@ class Scheduler:
         grace = service.health_check_grace_period_seconds
         healths = {task.id: attachment.health(task, grace) for task in wanted}
         primary = service.primary
-        replicas = [Replica(task.id, self._is_current(task, service), healths[task.id]) for task in wanted]
+        replicas = [
+            Replica(task.id, self._is_current(task, service), healths[task.id], placed=not task.is_waiting)
+            for task in wanted
+        ]
         if primary["rolloutState"] != "FAILED":
             decision = decide(service.desired_count, service.limits, replicas)
             stopped = [task for task in wanted if task.id in decision.stop]

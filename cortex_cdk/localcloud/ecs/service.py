@@ -173,6 +173,12 @@ class Service(MotoService):
             return self.primary["rolloutState"], self.primary["rolloutStateReason"]
         return "FAILED", f"ECS deployment {deployment_id} was replaced by {self.primary['id']}."
 
+    def deployment_arn(self, deployment: Deployment) -> str:
+        """The ARN of one of its deployments as a service deployment."""
+        cluster_and_name = f"{self.cluster_name}/{self.name}"
+        number = deployment["id"].rpartition("/")[2]
+        return self.cluster_arn.rpartition(":cluster/")[0] + f":service-deployment/{cluster_and_name}/{number}"
+
     def _roll_back(self, failed: Deployment) -> None:
         """Return to the last completed deployment, which goes on if tasks of it are left."""
         target = self.last_completed
