@@ -30,9 +30,7 @@ def events(*messages: str) -> list[Any]:
         ((UNPLACED + CLOSEST, "(service a) has started 1 tasks", UNPLACED + NONE), CLOSEST, 0),
     ],
 )
-def test_the_newest_reason_counts_since_the_first_refusal(
-    messages: tuple[str, ...], reason: str, minutes: int
-) -> None:
+def test_the_newest_reason_counts_since_the_first_refusal(messages: tuple[str, ...], reason: str, minutes: int) -> None:
     assert refusal(events(*messages)) == Refusal(reason, NOW - timedelta(minutes=minutes))
 
 
