@@ -30,20 +30,6 @@ PASSED_ON = (
 class EcsResponse(EC2ContainerServiceResponse):
     """moto's ECS actions with a complete CreateService, and with service deployments."""
 
-    def create_service(self) -> ActionResult:
-        """Answer CreateService."""
-        given = {name: self._get_param(name) for name in PASSED_ON}
-        service = self.ecs_backend.create_service(
-            self._get_param("cluster", "default"),
-            self._get_param("serviceName"),
-            self._get_int_param("desiredCount"),
-            self._get_param("taskDefinition"),
-            propagate_tags=self._get_param("propagateTags") or "NONE",
-            role_arn=self._get_param("role"),
-            **{camelcase_to_underscores(name): value for name, value in given.items() if value is not None},
-        )
-        return ActionResult({"service": service})
-
     def list_service_deployments(self) -> ActionResult:
         """Answer ListServiceDeployments: the primary one, which is the only one that may still be under way."""
         backend: Any = self.ecs_backend
@@ -67,3 +53,17 @@ class EcsResponse(EC2ContainerServiceResponse):
         backend: Any = self.ecs_backend
         backend.stop_deployment(arn)
         return ActionResult({"serviceDeploymentArn": arn})
+
+    def create_service(self) -> ActionResult:
+        """Answer CreateService."""
+        given = {name: self._get_param(name) for name in PASSED_ON}
+        service = self.ecs_backend.create_service(
+            self._get_param("cluster", "default"),
+            self._get_param("serviceName"),
+            self._get_int_param("desiredCount"),
+            self._get_param("taskDefinition"),
+            propagate_tags=self._get_param("propagateTags") or "NONE",
+            role_arn=self._get_param("role"),
+            **{camelcase_to_underscores(name): value for name, value in given.items() if value is not None},
+        )
+        return ActionResult({"service": service})
