@@ -20,6 +20,8 @@ from cortex_cdk.localcloud.balancer.health import HealthChecker
 from cortex_cdk.localcloud.ecs import backend as ecs
 from cortex_cdk.localcloud.ecs.scheduler import Scheduler
 from cortex_cdk.localcloud.ecs.starter import Starter
+from cortex_cdk.localcloud.instances import groups
+from cortex_cdk.localcloud.instances.fleet import Fleet
 from cortex_cdk.localcloud.metrics import cloudwatch, embedded
 from cortex_cdk.localcloud.metrics.clock import MinuteClock
 from cortex_cdk.localcloud.settings import Settings
@@ -40,6 +42,7 @@ def install() -> None:
 
     To be called before moto's back ends are used or restored from a snapshot; more calls change nothing.
     """
+    groups.install()
     ecs.install()
     targets.install()
     tls.install()
@@ -66,7 +69,7 @@ class DataPlane:
         self._health = HealthChecker(settings.speed, self.wake)
         self._driver = TaskDriver(settings.state, self.wake)
         starter = Starter(self._driver, settings.control_port)
-        self._scheduler = Scheduler(self._driver, starter, self._health.wake)
+        self._scheduler = Scheduler(self._driver, starter, Fleet(settings.speed), self._health.wake)
         self._autoscaler = Autoscaler(settings.speed)
         self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)

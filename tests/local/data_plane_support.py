@@ -77,7 +77,7 @@ class Cloud:
             for n, zone in enumerate(zones)
         ]
         self.vpc = vpc
-        self.client("ecs").create_cluster(clusterName="main")
+        self._give_instances([subnet["SubnetId"] for subnet in subnets])
         self.client("ecr").create_repository(repositoryName=REPOSITORY)
         images.put(REGION, REPOSITORY, "v1", Path(sys.executable).parent, ["python", str(SERVER)])
         elb = self.client("elbv2")
@@ -90,6 +90,21 @@ class Cloud:
             Port=80,
             DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": fixed}],
         )["Listeners"][0]["ListenerArn"]
+
+    def _give_instances(self, subnets: list[str]) -> None:
+        """Make the ECS cluster, with one instance that has room for whatever the tests run, and four GPUs."""
+        template = {"ImageId": "ami-12345678", "InstanceType": "g4dn.12xlarge"}
+        self.client("ec2").create_launch_template(LaunchTemplateName="main", LaunchTemplateData=template)
+        self.client("autoscaling").create_auto_scaling_group(
+            AutoScalingGroupName="main",
+            LaunchTemplate={"LaunchTemplateName": "main"},
+            MinSize=1,
+            MaxSize=1,
+            VPCZoneIdentifier=",".join(subnets),
+        )
+        ecs = self.client("ecs")
+        ecs.create_capacity_provider(name="main", autoScalingGroupProvider={"autoScalingGroupArn": "main"})
+        ecs.create_cluster(clusterName="main", capacityProviders=["main"])
 
     def group(self, name: str, **attributes: str) -> str:
         elb = self.client("elbv2")

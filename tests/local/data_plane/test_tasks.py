@@ -170,3 +170,24 @@ def test_a_gpu_belongs_to_one_task(running: Cloud, api: str, one_gpu: None) -> N
     running.update(api, desiredCount=1, forceNewDeployment=True)
     running.wait_for_rollout(api)
     assert running.get(f"/{api}")[1]["environment"]["CUDA_VISIBLE_DEVICES"] == "0"
+
+
+def test_the_tasks_of_a_terminated_instance_start_again_on_its_successor(running: Cloud, api: str) -> None:
+    running.service(api, running.definition())
+    running.wait_for_rollout(api)
+    (task,) = running.tasks(api)
+    arn = task["containerInstanceArn"]
+    assert running.client("ecs").list_tasks(cluster="main", containerInstance=arn)["taskArns"]
+    (instance,) = running.client("ecs").describe_container_instances(cluster="main", containerInstances=[arn])[
+        "containerInstances"
+    ]
+    (target,) = running.health(api)
+    assert target["Target"]["Id"] == instance["ec2InstanceId"]
+
+    running.client("ec2").terminate_instances(InstanceIds=[instance["ec2InstanceId"]])
+    running.plane.wake()
+    (stopped,) = until(lambda: [one for one in running.tasks(api, "STOPPED") if one["lastStatus"] == "STOPPED"])
+    assert stopped["stoppedReason"] == "Host EC2 instance terminated."
+    until(lambda: "No Container Instances were found in your cluster" in str(running.describe(api)["events"][:3]))
+    until(lambda: running.describe(api)["runningCount"] == 1)
+    assert running.tasks(api)[0]["containerInstanceArn"] != arn
