@@ -1,13 +1,14 @@
 """CodeBuild of the local cloud: a build makes a Python environment and puts an image that stands for it into ECR.
 
-What it understands of a project's build: the source (a zip in S3 with ``requirements.txt`` and ``serving_image/``)
-and the variables ``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspec, which calls Docker, is not run.
+What it understands of a project's build: the source (a zip in S3 with ``project/`` and ``serving_image/``) and the
+variables ``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspec, which calls Docker, is not run.
 """
 
 from __future__ import annotations
 
 import copy
 import io
+import stat
 import threading
 import time
 import zipfile
@@ -24,6 +25,7 @@ from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 
 from cortex_cdk.localcloud import environments, images
+from cortex_cdk.localcloud.environments import Context, ContextFile
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
@@ -118,7 +120,7 @@ class LocalCodeBuild(CodeBuildBackend):
                     self._enter(build, name)
                 _finish(build, "SUCCEEDED", None)
 
-    def _context(self, location: str) -> dict[str, bytes]:
+    def _context(self, location: str) -> Context:
         """The files of a zip in S3, by path."""
         bucket, _, key = location.partition("/")
         with STATE_LOCK:
@@ -127,7 +129,11 @@ class LocalCodeBuild(CodeBuildBackend):
                 raise FileNotFoundError(f"s3://{bucket}/{key} does not exist")
             content = found.value
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+            return {
+                entry.filename: ContextFile(archive.read(entry), bool(entry.external_attr >> 16 & stat.S_IXUSR))
+                for entry in archive.infolist()
+                if not entry.is_dir()
+            }
 
     def _enter(self, build: Build, phase: str) -> None:
         with STATE_LOCK:
@@ -184,6 +190,11 @@ def recover() -> None:
         for backend in list(codebuild_backends[ACCOUNT_ID].values()):
             if isinstance(backend, LocalCodeBuild):
                 backend.end_interrupted()
+
+
+def close() -> None:
+    """End the builds that run. To be called when nobody asks any more."""
+    environments.end_all()
 
 
 def _log_group(project: dict[str, Any]) -> str:

@@ -1,0 +1,98 @@
+#!/bin/sh
+# Makes the Python environment that replicas of a project run in, the same way in two places: the Dockerfiles run it while
+# an image is built, the local cloud runs it for the environment that stands for the image.
+#
+#   install.sh CONTEXT ENVIRONMENT PYTHON
+#
+# CONTEXT      the build context: project/ (what the project installs from), serving_image/, perhaps python-version
+# ENVIRONMENT  the folder to make
+# PYTHON       version or interpreter for a project that names none
+#
+# The order is Cortex's: dependencies.sh, then conda, then pip. A line that starts with ==> names the file that is at work,
+# so that whoever reads the log knows which one failed. Variables: UV is the uv to use, SCRIPT_HOME is the HOME of
+# dependencies.sh and of what it configures (both for the local cloud, where HOME is the user's).
+set -eu
+
+context=$1 environment=$2 python=$3
+uv=${UV:-uv}
+script_home=${SCRIPT_HOME:-$HOME}
+channel=conda-forge
+
+step() {
+    echo "==> $1"
+}
+
+fail() {
+    echo "error: $1"
+    echo "hint: $2"
+    exit 1
+}
+
+find_conda() {
+    for program in micromamba mamba conda; do
+        command -v "$program" && return
+    done
+    fail "conda packages need micromamba, mamba or conda, and none is on the PATH" \
+        "install one (https://mamba.readthedocs.io/en/latest/installation/micromamba-installation.html), then cortex local down"
+}
+
+# An interpreter of this version on the machine; else the version itself, which uv downloads.
+find_python() {
+    # The second one is for pyenv, whose python3.x works only where pyenv is told to use it.
+    "$uv" python find --no-project --system "$1" 2>/dev/null ||
+        PYENV_VERSION=$1 "$uv" python find --no-project --system "$1" 2>/dev/null ||
+        echo "$1"
+}
+
+version_of() {
+    case $1 in
+        */*) "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' ;;
+        *) echo "$1" ;;
+    esac
+}
+
+cd "$context/project"
+if [ -f ../python-version ]; then
+    python=$(cat ../python-version)
+fi
+
+if [ -f conda-packages.txt ]; then
+    step conda-packages.txt
+    conda=$(find_conda) || { echo "$conda"; exit 1; }
+    wanted=$(grep -E '^([^#]*::)?python *([=<>!~].*)?$' conda-packages.txt | head -n 1)
+    "$conda" create --yes --prefix "$environment" --channel "$channel" "${wanted:-python=$(version_of "$python")}" pip
+    export CONDA_PREFIX="$environment"
+else
+    if [ -f ../python-version ]; then step .python-version; else step Python; fi
+    "$uv" venv --no-progress --no-project --seed --python "$(find_python "$python")" "$environment"
+    export VIRTUAL_ENV="$environment"
+fi
+PATH="$environment/bin:$PATH"
+export PATH
+
+if [ -f dependencies.sh ]; then
+    step dependencies.sh
+    HOME=$script_home bash -e dependencies.sh || {
+        status=$?
+        echo "dependencies.sh ended with exit status $status"
+        exit "$status"
+    }
+fi
+
+if [ -f conda-packages.txt ]; then
+    step conda-packages.txt
+    "$conda" install --yes --prefix "$environment" --channel "$channel" --file conda-packages.txt
+fi
+
+step requirements.txt
+if [ -f dependencies.sh ]; then
+    # The script may have configured pip (Cortex's way to a private index), and uv does not read that.
+    PIP_CACHE_DIR=${PIP_CACHE_DIR:-$(pip cache dir 2>/dev/null || true)}
+    export PIP_CACHE_DIR
+    HOME=$script_home "$environment/bin/python" -m pip install --progress-bar off \
+        --requirement requirements.txt ../serving_image
+else
+    # Several indexes count as they do for pip.
+    "$uv" pip install --no-progress --python "$environment/bin/python" --index-strategy unsafe-best-match \
+        --requirements requirements.txt ../serving_image
+fi
