@@ -36,12 +36,10 @@ find_conda() {
         "install one (https://mamba.readthedocs.io/en/latest/installation/micromamba-installation.html), then cortex local down"
 }
 
-# An interpreter of this version on the machine; else the version itself, which uv downloads.
 find_python() {
-    # The second one is for pyenv, whose python3.x works only where pyenv is told to use it.
+    # The second try is for pyenv, whose python3.x works only where pyenv is told to use it.
     "$uv" python find --no-project --system "$1" 2>/dev/null ||
-        PYENV_VERSION=$1 "$uv" python find --no-project --system "$1" 2>/dev/null ||
-        echo "$1"
+        PYENV_VERSION=$1 "$uv" python find --no-project --system "$1" 2>/dev/null
 }
 
 version_of() {
@@ -64,7 +62,13 @@ if [ -f conda-packages.txt ]; then
     export CONDA_PREFIX="$environment"
 else
     if [ -f ../python-version ]; then step .python-version; else step Python; fi
-    "$uv" venv --no-progress --no-project --seed --python "$(find_python "$python")" "$environment"
+    interpreter=$(find_python "$python") || {
+        echo "Python $python is not here: uv looks for one to download"
+        interpreter=$python
+    }
+    "$uv" venv --no-progress --no-project --seed --python "$interpreter" "$environment" ||
+        fail "there is no Python $python here, and uv could not get it" \
+            "install it, or write another version to .python-version (see: uv python list)"
     export VIRTUAL_ENV="$environment"
 fi
 PATH="$environment/bin:$PATH"
@@ -85,14 +89,14 @@ if [ -f conda-packages.txt ]; then
 fi
 
 step requirements.txt
+set -- ../serving_image
+if [ -s requirements.txt ]; then set -- --requirement requirements.txt "$@"; fi
 if [ -f dependencies.sh ]; then
     # The script may have configured pip (Cortex's way to a private index), and uv does not read that.
     PIP_CACHE_DIR=${PIP_CACHE_DIR:-$(pip cache dir 2>/dev/null || true)}
     export PIP_CACHE_DIR
-    HOME=$script_home "$environment/bin/python" -m pip install --progress-bar off \
-        --requirement requirements.txt ../serving_image
+    HOME=$script_home "$environment/bin/python" -m pip install --progress-bar off "$@"
 else
     # Several indexes count as they do for pip.
-    "$uv" pip install --no-progress --python "$environment/bin/python" --index-strategy unsafe-best-match \
-        --requirements requirements.txt ../serving_image
+    "$uv" pip install --no-progress --python "$environment/bin/python" --index-strategy unsafe-best-match "$@"
 fi

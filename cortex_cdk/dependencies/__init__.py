@@ -6,6 +6,6 @@ The names are Cortex's, and so is the order in the image: the script, then conda
 requirements, wheels, a ``pip.conf``) belong to them; nothing else of the project gets into an image.
 """
 
-from cortex_cdk.dependencies.read import NO_DEPENDENCIES, Dependencies, DependencyFile, read_dependencies
+from cortex_cdk.dependencies.read import INSTALLED, NO_DEPENDENCIES, Dependencies, DependencyFile, read_dependencies
 
-__all__ = ["NO_DEPENDENCIES", "Dependencies", "DependencyFile", "read_dependencies"]
+__all__ = ["INSTALLED", "NO_DEPENDENCIES", "Dependencies", "DependencyFile", "read_dependencies"]

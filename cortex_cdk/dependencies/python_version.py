@@ -26,7 +26,7 @@ def wanted_version(file: SourceFile) -> tuple[str | None, list[Problem], list[Pr
             continue
         match = _VERSION.fullmatch(text)
         if match is None:
-            return None, [], [file.problem(number, f"is ignored: {text} is not a version such as 3.12")]
+            return None, [], [file.problem(number, f"{text} is not a version such as 3.12, and is ignored")]
         problem = too_old(file, number, match[1], match[2])
         return f"{match[1]}.{match[2]}{match[3] or ''}", [problem] if problem else [], []
     return None, [], []

@@ -12,7 +12,8 @@ from cortex_cdk.dependencies.source import Named, SourceFile, read_source
 from cortex_cdk.errors import ConfigError, Problem
 from cortex_cdk.project import IGNORE_FILE, ProjectFile, ProjectFiles
 
-_TEXTS = (requirements_file.FILE, conda_packages.FILE, shell_script.FILE)
+INSTALLED = (requirements_file.FILE, conda_packages.FILE, shell_script.FILE)
+"""The files that say what to install."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class _Reader:
         self._warnings: list[Problem] = []
 
     def read(self) -> Dependencies:
-        found = {name: read_source(self._root, name) for name in _TEXTS if (self._root / name).is_file()}
+        found = {name: read_source(self._root, name) for name in INSTALLED if (self._root / name).is_file()}
         if requirements_file.FILE in found:
             self._follow(found[requirements_file.FILE])
         if conda_packages.FILE in found:
@@ -75,7 +76,7 @@ class _Reader:
             self._script(found[shell_script.FILE])
         python = self._python(found.get(conda_packages.FILE))
         if self._problems:
-            raise ConfigError(self._problems)
+            raise ConfigError(sorted(self._problems, key=lambda problem: (problem.file.name, problem.line or 0)))
         own = {name: DependencyFile(_plain(file), executable=False) for name, file in found.items()}
         own.setdefault(requirements_file.FILE, DependencyFile(b"", executable=False))
         named = {name: _content(self._project[name]) for name in self._carried - own.keys()}

@@ -14,6 +14,7 @@ _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-\w))(.
 _LOCAL = re.compile(r"(?:-e|-f|--editable|--find-links)(?:\s+|=|(?<=-\w))(.+)")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _URL = re.compile(r"(?:[a-z0-9]+\+)?[a-z][a-z0-9]*:.*|git\+.*", re.IGNORECASE)
+_NAMED_URL = re.compile(r"[\w.-]+\s*(?:\[[^]]*\])?\s*@")
 _ARCHIVES = (".whl", ".tar.gz", ".tar.bz2", ".zip")
 _MACHINE_ONLY = "copy it into the project, and name it relative to that"
 
@@ -50,16 +51,16 @@ class Requirements:
             self._requirement(file, line, _without_options(text))
 
     def _requirement(self, file: SourceFile, line: int, text: str) -> None:
-        if _URL.fullmatch(text) or _is_path(text):
+        if not _NAMED_URL.match(text) and (_URL.fullmatch(text) or _is_path(text)):
             self._name(file, line, text, self.local)
             return
         from packaging.requirements import InvalidRequirement, Requirement
 
         try:
             requirement = Requirement(text)
-        except InvalidRequirement as error:
-            reason = str(error).splitlines()[0].rstrip(": .")
-            self.problems.append(file.problem(line, f"{text} is not a requirement: {reason}"))
+        except InvalidRequirement:
+            form = "the form is: package, package==1.2 or package>=1.2,<2"
+            self.problems.append(file.problem(line, f"{text} is not a requirement", form))
             return
         if requirement.url:
             self._name(file, line, requirement.url, self.local)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cortex_cdk.cloud import Cloud, error_code
@@ -20,10 +21,12 @@ _NOISE = re.compile(
     r"#\d+ |\[Container\]|[0-9a-f]{12}: |Activate with: |WARNING! Your password|Configure a credential helper"
 )
 _SUMMARY = "------"
-_STEP = re.compile(r"==> (Python|\.python-version|dependencies\.sh|conda-packages\.txt|requirements\.txt)\b")
+_OVER = re.compile(r"\[Container\] .*Phase context status code: COMMAND_EXECUTION_ERROR")
+PYTHON, SCRIPT = "Python", "dependencies.sh"
+_STEP = re.compile(rf"==> ({PYTHON}|\.python-version|{re.escape(SCRIPT)}|conda-packages\.txt|requirements\.txt)\b")
 # BuildKit repeats an error at its end with the Dockerfile's lines around it: all of that was said before.
-_LAST_WORDS = "ERROR: failed to solve: "
-_TOOL_ERROR = re.compile(r"(?:error|ERROR|E|fatal): (.+)|(?:critical|error) +libmamba (.+)|(\w+Error: .+)")
+_FAILED_TO_SOLVE = "ERROR: failed to solve: "
+_ERROR = re.compile(r"(?:error|ERROR|E|fatal): (.+)|(?:critical|error) +libmamba (.+)|(\w+Error: .+)")
 _CONDA_MISSES = re.compile(r"[\W_]*(\S+.* does not exist \(.*\))\.?")
 _HINT = re.compile(r"hint: (.+)")
 _CAUSE = "cause:"
@@ -51,7 +54,7 @@ class BuildLog:
         self._group = group
         self._stream = stream
         self._token: str | None = None
-        self._in_summary = False
+        self._in_summary = self._is_over = False
         self.lines: list[str] = []
 
     def new(self) -> list[str]:
@@ -66,7 +69,7 @@ class BuildLog:
         for pause in SETTLING_SECONDS:
             time.sleep(pause)
             fresh += self.new()
-            if failure(self.lines).reason:
+            if self._is_over:
                 break
         return fresh
 
@@ -85,10 +88,11 @@ class BuildLog:
                     return found
                 raise
             found += [event.get("message", "") for event in page["events"]]
-            # At its end a stream answers with the token that it was given.
-            if not page["events"] or page["nextForwardToken"] == self._token:
-                return found
+            # At its end a stream answers with the token that it was given. Pages before that may be empty.
+            ended = page["nextForwardToken"] == self._token
             self._token = page["nextForwardToken"]
+            if ended:
+                return found
 
     def _readable(self, message: str) -> str | None:
         text = message.rstrip()
@@ -97,33 +101,49 @@ class BuildLog:
             found = output[1] if output else f"error: {error[1]}" if error else ""
             return found.rstrip() or None
         self._in_summary = self._in_summary or text == _SUMMARY
-        if self._in_summary or not text or _NOISE.match(text) or text.startswith(_LAST_WORDS):
+        self._is_over = self._is_over or _OVER.match(text) is not None
+        if self._in_summary or not text or _NOISE.match(text) or text.startswith(_FAILED_TO_SOLVE):
             return None
         return text
 
 
+@dataclass(frozen=True)
 class Failure:
     """Why a build failed, as far as its log says.
 
     Attributes:
-        file: The file of the project that was at work; None where the build had not come so far.
+        file: The file of the project that was at work; None where none was.
         reason: One line, or None where nothing was written.
         hint: What the log itself proposes.
-        lines: What was written about this file.
+        details: What else was written about this file.
     """
 
-    def __init__(self, file: str | None, lines: Sequence[str]) -> None:
-        self.file = file
-        self.lines = tuple(lines)
-        self.hint = next((match[1] for line in lines if (match := _HINT.match(line))), None)
-        self.reason = _reason(file, lines)
+    file: str | None
+    reason: str | None
+    hint: str | None
+    details: tuple[str, ...]
 
 
 def failure(lines: Sequence[str]) -> Failure:
     """Find out from the log of a build why it failed."""
     steps = [(index, match[1]) for index, line in enumerate(lines) if (match := _STEP.match(line))]
     start, step = steps[-1] if steps else (-1, None)
-    return Failure(None if step == "Python" else step, lines[start + 1 :])
+    said = [line for line in lines[start + 1 :] if not _HINT.match(line)]
+    hints = [match[1] for line in lines[start + 1 :] if (match := _HINT.match(line))]
+    reason = _gave_up(lines) or (_last_words(said) if step == SCRIPT else _first_error(said) or _last_words(said))
+    return Failure(
+        file=None if step == PYTHON else step,
+        reason=reason and reason.removeprefix(f"{SCRIPT}: "),
+        hint=hints[-1] if hints else None,
+        details=tuple(line for line in said if not _repeats(line, reason or "")),
+    )
+
+
+def _repeats(line: str, reason: str) -> bool:
+    text = line.strip()
+    for prefix in ("error: ", "ERROR: ", f"{_CAUSE} "):
+        text = text.removeprefix(prefix)
+    return reason in (text, line.strip()) or reason.startswith(f"{text}: ") or reason.endswith(f": {text}")
 
 
 def is_step(line: str) -> bool:
@@ -131,18 +151,28 @@ def is_step(line: str) -> bool:
     return _STEP.match(line) is not None
 
 
-def _reason(file: str | None, lines: Sequence[str]) -> str | None:
-    for line in lines:
-        missing = _CONDA_MISSES.fullmatch(line)
-        if missing:
-            return missing[1]
-    said = [(index, match) for index, line in enumerate(lines) if (match := _TOOL_ERROR.match(line.strip()))]
-    telling = [(index, match) for index, match in said if not _EMPTY.search(match[0])] or said
-    if telling and file != "dependencies.sh":
-        index, match = telling[0]
-        text = next(group for group in match.groups() if group)
-        following = lines[index + 1].strip() if index + 1 < len(lines) else ""
-        return f"{text}: {following.removeprefix(_CAUSE).strip()}" if following.startswith(_CAUSE) else text
-    # A script ends with the command that failed: what was said last is nearest to it.
-    words = [line.strip() for line in lines if not _HINT.match(line)]
+def _gave_up(lines: Sequence[str]) -> str | None:
+    """What ``install.sh`` says last where it gives up itself."""
+    *_, error, hint = ("", "", *lines)
+    return error.removeprefix("error: ") if error.startswith("error: ") and _HINT.match(hint) else None
+
+
+def _first_error(lines: Sequence[str]) -> str | None:
+    """The first error of uv, pip, conda or Docker, with its cause where that follows."""
+    missing = next((match[1] for line in lines if (match := _CONDA_MISSES.fullmatch(line))), None)
+    if missing:
+        return missing
+    errors = [(index, match) for index, line in enumerate(lines) if (match := _ERROR.match(line.strip()))]
+    telling = [error for error in errors if not _EMPTY.search(error[1][0])] or errors
+    if not telling:
+        return None
+    index, match = telling[0]
+    text = next(group for group in match.groups() if group)
+    following = lines[index + 1].strip() if index + 1 < len(lines) else ""
+    return f"{text}: {following.removeprefix(_CAUSE).strip()}" if following.startswith(_CAUSE) else text
+
+
+def _last_words(lines: Sequence[str]) -> str | None:
+    """What was said last: a script ends with the command that failed, and nothing is nearer to it."""
+    words = [line.strip() for line in lines]
     return next((line for line in reversed(words) if not _EMPTY.search(line)), words[-1] if words else None)

@@ -22,6 +22,7 @@ from cortex_cdk.dependencies import Dependencies
 from cortex_cdk.deploy import assets, images, recovery
 from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.cluster import RunningCluster
+from cortex_cdk.deploy.own_images import check_own_images
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import Rule, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
@@ -76,6 +77,7 @@ class Deployer:
                 endpoint or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
+        check_own_images(self._cloud, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
             self._ask_about(project)
@@ -163,9 +165,9 @@ class Deployer:
         context = images.build_context(dependencies, gpu=gpu)
         image = images.find_image(self._cloud, builder, context.tag)
         if image is None:
-            self._progress.step(IMAGE, "building (once for these dependencies)")
+            self._progress.step(IMAGE, "preparing (once for these dependencies)")
             image = images.build_image(self._cloud, builder, context, partial(self._progress.log, IMAGE))
-            self._progress.step(IMAGE, "built")
+            self._progress.step(IMAGE, "ready")
         return image
 
     def _apply(self, plans: Sequence[StackPlan]) -> list[Applied]:

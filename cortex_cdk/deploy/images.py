@@ -187,7 +187,7 @@ def _failed(build: BuildTypeDef, lines: list[str]) -> DeployError:
     return DeployError(
         f"the image could not be built{of}: {found.reason or _status(build)}",
         hint=found.hint or (f"correct {found.file} and deploy again" if found.file else whole),
-        details=found.lines[-LOG_LINES_SHOWN:],
+        details=found.details[-LOG_LINES_SHOWN:],
     )
 
 

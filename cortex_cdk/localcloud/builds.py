@@ -31,6 +31,7 @@ from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
 DEFAULT_COMMAND = ("cortex-serve",)
 PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
+FAILED = "COMMAND_EXECUTION_ERROR"
 Build = dict[str, Any]
 
 
@@ -142,7 +143,10 @@ class LocalCodeBuild(CodeBuildBackend):
             build["currentPhase"] = phase
 
     def _fail(self, build: Build, reason: str) -> None:
-        self._say(build, reason)
+        # As CodeBuild writes it; what went wrong was said before, by what went wrong.
+        self._say(
+            build, f"[Container] {_now():%Y/%m/%d %H:%M:%S} Phase context status code: {FAILED} Message: {reason}"
+        )
         with STATE_LOCK:
             _finish(build, "FAILED", reason)
 
@@ -217,7 +221,7 @@ def _end_phase(build: Build, status: str, reason: str | None) -> None:
         phase["durationInSeconds"] = int((phase["endTime"] - phase["startTime"]).total_seconds())
         phase["phaseStatus"] = status
         if reason:
-            phase["contexts"] = [{"statusCode": "COMMAND_EXECUTION_ERROR", "message": reason}]
+            phase["contexts"] = [{"statusCode": FAILED, "message": reason}]
 
 
 def _finish(build: Build, status: str, reason: str | None) -> None:
