@@ -16,7 +16,7 @@ set -eu
 context=$1 environment=$2 python=$3
 uv=${UV:-uv}
 script_home=${SCRIPT_HOME:-$HOME}
-channel=conda-forge
+channel="conda-forge"
 
 step() {
     echo "==> $1"
