@@ -99,8 +99,10 @@ class Deployer:
     def _plan_apis(self, config: Config, project: ProjectArchive, dependencies: Dependencies) -> list[StackPlan]:
         stack_of = {api.networking.endpoint: names.api_stack(self._cluster.name, api.name) for api in config.apis}
         stacks = {endpoint: self._usable(stack) for endpoint, stack in stack_of.items()}
+        image_for = cache(lambda gpu: self._built_image(dependencies, gpu))
+        image_of = {api.name: api.predictor.image or image_for(api.compute.gpu > 0) for api in config.apis}
+        # Only now: an image takes minutes, in which somebody else may take a priority.
         priorities = self._priorities(stacks)
-        image_of = cache(lambda gpu: self._built_image(dependencies, gpu))
         plans = []
         for api in config.apis:
             endpoint = api.networking.endpoint
@@ -108,7 +110,7 @@ class Deployer:
             plan = plan_api(
                 ApiStackSpec(cluster=self._cluster.resources, api=api, priority=priorities[endpoint]),
                 project_digest=project.digest,
-                image=api.predictor.image or image_of(api.compute.gpu > 0),
+                image=image_of[api.name],
                 deployed=stacks[endpoint],
                 desired=service["desiredCount"] if service else None,
             )
