@@ -33,13 +33,17 @@ find_conda() {
         command -v "$program" && return
     done
     fail "conda packages need micromamba, mamba or conda, and none is on the PATH" \
-        "install one (https://mamba.readthedocs.io/en/latest/installation/micromamba-installation.html), then cortex local down"
+        "install one (https://mamba.readthedocs.io/en/latest/installation/), then: cortex local down, and deploy again"
 }
 
 find_python() {
     # The second try is for pyenv, whose python3.x works only where pyenv is told to use it.
     "$uv" python find --no-project --system "$1" 2>/dev/null ||
         PYENV_VERSION=$1 "$uv" python find --no-project --system "$1" 2>/dev/null
+}
+
+pip() {
+    HOME=$script_home "$environment/bin/python" -m pip "$@"
 }
 
 version_of() {
@@ -74,13 +78,18 @@ fi
 PATH="$environment/bin:$PATH"
 export PATH
 
+# uv is many times faster than pip, but does not read pip's configuration: if the script has changed that (Cortex's way to
+# a private index), pip itself is used.
+pip_is_configured=""
 if [ -f dependencies.sh ]; then
     step dependencies.sh
+    before=$(pip config list 2>&1 || true)
     HOME=$script_home bash -e dependencies.sh || {
         status=$?
         echo "dependencies.sh ended with exit status $status"
         exit "$status"
     }
+    if [ "$(pip config list 2>&1 || true)" != "$before" ]; then pip_is_configured=1; fi
 fi
 
 if [ -f conda-packages.txt ]; then
@@ -91,11 +100,10 @@ fi
 step requirements.txt
 set -- ../serving_image
 if [ -s requirements.txt ]; then set -- --requirement requirements.txt "$@"; fi
-if [ -f dependencies.sh ]; then
-    # The script may have configured pip (Cortex's way to a private index), and uv does not read that.
-    PIP_CACHE_DIR=${PIP_CACHE_DIR:-$(pip cache dir 2>/dev/null || true)}
+if [ "$pip_is_configured" ]; then
+    PIP_CACHE_DIR=${PIP_CACHE_DIR:-$("$environment/bin/python" -m pip cache dir 2>/dev/null || true)}
     export PIP_CACHE_DIR
-    HOME=$script_home "$environment/bin/python" -m pip install --progress-bar off "$@"
+    pip install --progress-bar off "$@"
 else
     # Several indexes count as they do for pip.
     "$uv" pip install --no-progress --python "$environment/bin/python" --index-strategy unsafe-best-match "$@"

@@ -170,6 +170,7 @@ pip install --quiet --index-url https://pypi.org/simple toolz==0.12.0
         "==> requirements.txt",
     ]
     assert "index: https://pypi.org/simple" in log
+    assert any(line.startswith("Collecting toolz==0.12.1 ") for line in log), "pip did not install, and reads pip.conf"
     assert f"prefix: {place / 'environment'}" in log
     assert "secret:" in log
     assert (place / "environment/note.txt").read_text() == "noted\n"

@@ -107,31 +107,36 @@ def test_a_file_that_the_script_names_makes_another_image(cortex: Cortex, projec
 
 
 def test_an_image_may_be_used_again_as_ones_own(cortex: Cortex, tmp_path: Path) -> None:
-    own = CONFIG.replace("name: text", "name: own").replace(
-        "path: predictor.py", f"path: predictor.py\n    image: {image_of(cortex, 'text')}"
-    )
+    own = with_image(image_of(cortex, "text"))["cortex.yaml"].replace("name: text", "name: own")
     before = builds(cortex)
     write_files(tmp_path, {"cortex.yaml": own, "predictor.py": PREDICTOR, "requirements.txt": "no-such-package==1\n"})
     done = cortex.run("deploy", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    warning = "text.predictor.image: is used as it is, without what requirements.txt would install"
-    assert warning.replace("text", "own", 1) in done.stderr
+    assert "own.predictor.image: is used as it is, without what requirements.txt would install" in done.stderr
     assert ask(cortex, "own") == ["other words", "oxen"]
     assert builds(cortex) == before
     assert image_of(cortex, "own") == image_of(cortex, "text")
 
 
-@pytest.mark.parametrize(
-    ("name", "image"),
-    [
-        ("own-image-missing", "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-local:mine"),
-        ("own-image-elsewhere", "quay.io/me/mine:1"),
-    ],
-)
-def test_an_own_image_that_is_not_here(name: str, image: str, cortex: Cortex, tmp_path: Path) -> None:
-    mistake = Mistake(name, config("path: predictor.py", f"path: predictor.py\n    image: {image}"))
+def test_an_own_image_that_does_not_exist(cortex: Cortex, tmp_path: Path) -> None:
+    mistake = Mistake("own-image-missing", with_image("123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-local:mine"))
     mistake.write(tmp_path)
     commit(cortex, mistake, tmp_path)
+
+
+def test_an_own_image_of_another_registry_says_what_to_do(cortex: Cortex, tmp_path: Path) -> None:
+    write_files(tmp_path, {**PROJECT, **with_image("quay.io/me/mine:1")})
+    done = cortex.run("deploy", cwd=tmp_path)
+    assert done.returncode == 1
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "CannotPullContainerError: failed to resolve ref quay.io/me/mine:1: not found" in error
+    assert "the local cloud runs no containers" in error
+    assert "(leave predictor.image out here)" in error
+
+
+def with_image(image: str) -> dict[str, str]:
+    """The configuration with an image of one's own."""
+    return config("path: predictor.py", f"path: predictor.py\n    image: {image}")
 
 
 def test_lines_are_shown_as_they_come_and_an_interrupted_deployment_goes_on(cortex: Cortex, tmp_path: Path) -> None:
