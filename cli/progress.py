@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import TracebackType
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
+from rich.text import Text
 
 from cli.output import interactive
+from cortex_cdk.deploy.build_log import is_step
 from cortex_cdk.deploy.change_set import Change
 from cortex_cdk.deploy.events import StackEvent
 
+# Of a log that goes by, a terminal shows the end, as Docker does.
+LOG_LINES = 5
 SIGNS = {"Add": "[green]+[/]", "Modify": "[yellow]~[/]", "Remove": "[red]-[/]"}
 STACK = "AWS::CloudFormation::Stack"
 
@@ -27,6 +32,7 @@ class TerminalProgress:
         self._yes = yes
         self._console = Console(stderr=True, highlight=False)
         self._spinner = self._console.status("starting")
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
 
     def __enter__(self) -> TerminalProgress:
         if self._console.is_terminal:
@@ -40,7 +46,19 @@ class TerminalProgress:
 
     def step(self, subject: str, text: str) -> None:
         """One line."""
+        self._log.clear()
+        self._spinner.update(f"{escape(subject)}: {escape(text)}")
         self._console.print(f"[bold]{escape(subject)}[/]: {escape(text)}", soft_wrap=True)
+
+    def log(self, subject: str, line: str) -> None:
+        """Every line where they are kept; on a terminal what begins, and the last few lines below the spinner."""
+        if is_step(line) or not self._console.is_terminal:
+            self._log.clear()
+            self._console.print(f"[bold]{escape(subject)}[/]: {escape(line)}", soft_wrap=True)
+            return
+        self._log.append(line)
+        shown = (Text(f"  {line}", style="dim", no_wrap=True, overflow="ellipsis") for line in self._log)
+        self._spinner.update(Group(Text(subject), *shown))
 
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
         """One line for a creation, else one for each resource."""

@@ -9,6 +9,7 @@ client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -22,6 +23,7 @@ from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.load_cluster import load_cluster
+from cortex_cdk.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.cluster import RunningCluster, ensure_cluster, read_cluster
@@ -41,6 +43,8 @@ from cortex_cdk.services import describe_service
 from cortex_cdk.status import UPDATING, ApiStatus, get_api, list_apis
 
 SETTLING_POLL_SECONDS = 0.25
+
+log = logging.getLogger(__name__)
 
 
 class Client:
@@ -89,9 +93,13 @@ class Client:
         """
         loaded = config if isinstance(config, Config) else load_config(Path(config))
         project = collect(loaded.project_root, loaded.path)
+        is_built = any(api.predictor.image is None for api in loaded.apis)
+        dependencies = read_dependencies(project) if is_built else NO_DEPENDENCIES
+        for warning in dependencies.warnings:
+            log.warning("%s", warning)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self.__dict__["cluster"] = cluster
-        return Deployer(self.cloud, cluster, self._progress, Options(force=force)).deploy(loaded, project)
+        return Deployer(self.cloud, cluster, self._progress, Options(force=force)).deploy(loaded, project, dependencies)
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
         """Find out what making or changing the environment's cluster would do, and what it would cost.

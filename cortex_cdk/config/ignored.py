@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.named_files import is_pickle
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.dependencies import INSTALLED
 from cortex_cdk.errors import Problem
 
 _PERIODS = "is ignored: Application Auto Scaling has periods of its own; the stabilization periods are honoured"
@@ -49,6 +51,15 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
                 "is ignored: images of the original Cortex cannot serve here; one is built instead",
                 at_key=True,
             )
+        elif resource.predictor.image:
+            yield from _without_dependencies(diagnosis)
+
+
+def _without_dependencies(diagnosis: Diagnosis) -> Iterator[Problem]:
+    problem = diagnosis.problem(("predictor", "image"), "", at_key=True)
+    found = [name for name in INSTALLED if (problem.file.parent / name).is_file()]
+    if found:
+        yield replace(problem, message=f"is used as it is, without what {' and '.join(found)} would install")
 
 
 def without_cortex_image(api: RealtimeApi) -> RealtimeApi:

@@ -11,16 +11,18 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec, SynthesisRequest, synthesize
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Config, TrafficSplitter
+from cortex_cdk.dependencies import Dependencies
 from cortex_cdk.deploy import assets, images, recovery
 from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.cluster import RunningCluster
+from cortex_cdk.deploy.own_images import check_own_images
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
@@ -33,6 +35,8 @@ from cortex_cdk.services import describe_service
 
 # CloudFormation throttles accounts that change many stacks at once.
 PARALLEL_STACKS = 4
+IMAGE = "image"
+"""What progress lines about building an image are about."""
 
 
 @dataclass(frozen=True)
@@ -61,22 +65,24 @@ class Deployer:
         self._progress = progress
         self._options = options
 
-    def deploy(self, config: Config, files: ProjectFiles) -> list[Applied]:
+    def deploy(self, config: Config, files: ProjectFiles, dependencies: Dependencies) -> list[Applied]:
         """Deploy everything that the configuration names. One API that fails does not stop the others.
 
         Args:
             files: The project's.
+            dependencies: What it installs.
 
         Raises:
             CortexError: Nothing was changed: the cluster has no room for a replica, or the project, an image, an
                 endpoint or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
+        check_own_images(self._cloud, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
             self._ask_about(project)
             check_members(self._cloud, self._cluster, config)
-            plans = self._plan_apis(config, project)
+            plans = self._plan_apis(config, project, dependencies)
             if any(plan.action != NOTHING for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
@@ -90,11 +96,13 @@ class Deployer:
                     f"not deployed: {warning}", hint="list what is not needed in .cortexignore, or accept with --yes"
                 )
 
-    def _plan_apis(self, config: Config, project: ProjectArchive) -> list[StackPlan]:
+    def _plan_apis(self, config: Config, project: ProjectArchive, dependencies: Dependencies) -> list[StackPlan]:
         stack_of = {api.networking.endpoint: names.api_stack(self._cluster.name, api.name) for api in config.apis}
         stacks = {endpoint: self._usable(stack) for endpoint, stack in stack_of.items()}
+        image_for = cache(lambda gpu: self._built_image(dependencies, gpu))
+        image_of = {api.name: api.predictor.image or image_for(api.compute.gpu > 0) for api in config.apis}
+        # Only now: an image takes minutes, in which somebody else may take a priority.
         priorities = self._priorities(stacks)
-        image_of = cache(lambda gpu: self._built_image(config.project_root, gpu))
         plans = []
         for api in config.apis:
             endpoint = api.networking.endpoint
@@ -102,7 +110,7 @@ class Deployer:
             plan = plan_api(
                 ApiStackSpec(cluster=self._cluster.resources, api=api, priority=priorities[endpoint]),
                 project_digest=project.digest,
-                image=api.predictor.image or image_of(api.compute.gpu > 0),
+                image=image_of[api.name],
                 deployed=stacks[endpoint],
                 desired=service["desiredCount"] if service else None,
             )
@@ -156,22 +164,20 @@ class Deployer:
             rules = [*others, Rule(endpoint, chosen[endpoint])]
         return chosen
 
-    def _built_image(self, project_root: Path, gpu: bool) -> str:
+    def _built_image(self, dependencies: Dependencies, gpu: bool) -> str:
         resources = self._cluster.resources
-        context = images.build_context(project_root, gpu=gpu)
-        image = images.find_image(self._cloud, resources.repository_uri, resources.repository, context.tag)
+        builder = images.Builder(
+            bucket=resources.bucket,
+            project=resources.image_builder,
+            repository=resources.repository,
+            repository_uri=resources.repository_uri,
+        )
+        context = images.build_context(dependencies, gpu=gpu)
+        image = images.find_image(self._cloud, builder, context.tag)
         if image is None:
-            self._progress.step("image", "preparing (once for these requirements)")
-            images.build_image(
-                self._cloud,
-                context,
-                bucket=resources.bucket,
-                project=resources.image_builder,
-                repository_uri=resources.repository_uri,
-            )
-            image = images.find_image(self._cloud, resources.repository_uri, resources.repository, context.tag)
-        if image is None:
-            raise DeployError(f"the image {context.tag} was built but is not in the repository {resources.repository}")
+            self._progress.step(IMAGE, "preparing (once for these dependencies)")
+            image = images.build_image(self._cloud, builder, context, partial(self._progress.log, IMAGE))
+            self._progress.step(IMAGE, "ready")
         return image
 
     def _apply(self, plans: Sequence[StackPlan]) -> list[Applied]:

@@ -7,9 +7,11 @@ that the repository has needs no build. Builds run in CodeBuild, so nobody needs
 from __future__ import annotations
 
 import hashlib
+import stat
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,17 +20,21 @@ from cortex_serving.image import context_files
 
 from cortex_cdk import names
 from cortex_cdk.cloud import Cloud, error_code
+from cortex_cdk.dependencies import Dependencies, DependencyFile
 from cortex_cdk.deploy import assets
+from cortex_cdk.deploy.build_log import BuildLog, failure
 from cortex_cdk.deploy.patience import pauses
 from cortex_cdk.errors import DeployError
-from cortex_cdk.logs import read
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
 
-REQUIREMENTS = "requirements.txt"
 DOCKERFILES = {False: "Dockerfile", True: "Dockerfile.gpu"}
-LOG_LINES_SHOWN = 8
+PYTHON_VERSION = "python-version"
+IN_PROGRESS = "IN_PROGRESS"
+TAG_VARIABLE = "IMAGE_TAG"
+BUILDS_LOOKED_AT = 20
+LOG_LINES_SHOWN = 10
 # The oldest moment that a zip entry can have: the context's bytes must not depend on when it was made.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -42,93 +48,151 @@ class BuildContext:
         tag: Hash of ``files``: 32 hexadecimal digits.
     """
 
-    files: dict[str, bytes]
+    files: Mapping[str, DependencyFile]
     tag: str
 
 
-def build_context(project_root: Path, *, gpu: bool) -> BuildContext:
+@dataclass(frozen=True)
+class Builder:
+    """Where images are built and kept.
+
+    Attributes:
+        bucket: Takes the build contexts.
+        project: The CodeBuild project.
+        repository: Name of the ECR repository.
+        repository_uri: Its address.
+    """
+
+    bucket: str
+    project: str
+    repository: str
+    repository_uri: str
+
+
+def build_context(dependencies: Dependencies, *, gpu: bool) -> BuildContext:
     """Collect what the image of a project is built from.
 
     Args:
-        project_root: The project's folder; its ``requirements.txt`` counts, nothing else of it.
+        dependencies: What the project installs.
         gpu: Whether the image carries CUDA.
     """
-    files = {f"serving_image/{name}": path.read_bytes() for name, path in context_files().items()}
+    paths = {f"serving_image/{name}": path for name, path in context_files().items()}
+    files = {name: DependencyFile(path.read_bytes(), executable=False) for name, path in paths.items()}
     files["Dockerfile"] = files[f"serving_image/{DOCKERFILES[gpu]}"]
-    requirements = project_root / REQUIREMENTS
-    files[REQUIREMENTS] = requirements.read_bytes() if requirements.is_file() else b""
+    files |= {f"project/{name}": file for name, file in dependencies.files.items()}
+    if dependencies.python:
+        files[PYTHON_VERSION] = DependencyFile(f"{dependencies.python}\n".encode(), executable=False)
     digest = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        digest.update(f"{len(name)}:{name}:{len(content)}:".encode())
-        digest.update(content)
+    for name, file in sorted(files.items()):
+        digest.update(f"{len(name)}:{name}:{file.executable}:{len(file.content)}:".encode())
+        digest.update(file.content)
     return BuildContext(files, digest.hexdigest()[:32])
 
 
-def find_image(cloud: Cloud, repository_uri: str, repository: str, tag: str) -> str | None:
+def find_image(cloud: Cloud, builder: Builder, tag: str) -> str | None:
     """The reference (by digest) of the image of that tag, or None where the repository has none."""
     from botocore.exceptions import ClientError
 
     try:
-        answer = cloud.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        answer = cloud.ecr.describe_images(repositoryName=builder.repository, imageIds=[{"imageTag": tag}])
     except ClientError as error:
         if error_code(error) == "ImageNotFoundException":
             return None
         raise
-    return f"{repository_uri}@{answer['imageDetails'][0]['imageDigest']}"
+    return f"{builder.repository_uri}@{answer['imageDetails'][0]['imageDigest']}"
 
 
-def build_image(cloud: Cloud, context: BuildContext, *, bucket: str, project: str, repository_uri: str) -> None:
-    """Build an image and wait until it is in the repository.
+def build_image(cloud: Cloud, builder: Builder, context: BuildContext, say: Callable[[str], None]) -> str:
+    """Build an image, or wait for a build of it that somebody else has started.
 
     Args:
-        project: The CodeBuild project.
+        say: Takes the lines of the build's log as they come.
+
+    Returns:
+        The reference of the image.
 
     Raises:
-        DeployError: The build failed; the details are the end of its log.
+        DeployError: The build failed; the message has the first useful line of its log.
     """
-    key = names.build_context_key(context.tag)
-    with tempfile.TemporaryDirectory() as folder:
-        assets.upload(cloud, _write(context, Path(folder) / "context.zip"), bucket, key)
-    build = cloud.codebuild.start_build(
-        projectName=project,
-        sourceTypeOverride="S3",
-        sourceLocationOverride=f"{bucket}/{key}",
-        environmentVariablesOverride=[
-            {"name": "IMAGE_TAG", "value": context.tag, "type": "PLAINTEXT"},
-            {"name": "IMAGE_REPOSITORY", "value": repository_uri, "type": "PLAINTEXT"},
-        ],
-    )["build"]
+    build = _running_build(cloud, builder.project, context.tag) or _start(cloud, builder, context)
+    log: BuildLog | None = None
     for pause in pauses():
         build = cloud.codebuild.batch_get_builds(ids=[build["id"]])["builds"][0]
-        if build["buildStatus"] != "IN_PROGRESS":
+        log = log or _log(cloud, build)
+        for line in log.new() if log else ():
+            say(line)
+        if build["buildStatus"] != IN_PROGRESS:
             break
         time.sleep(pause)
-    if build["buildStatus"] != "SUCCEEDED":
-        raise DeployError(
-            f"the image could not be built from {REQUIREMENTS}: {_reason(build)}",
-            hint=f"correct {REQUIREMENTS} and deploy again",
-            details=_last_lines(cloud, build),
-        )
+    # Whatever became of this build: where two ran at once, the second could not push what the first had pushed.
+    image = find_image(cloud, builder, context.tag)
+    if image:
+        return image
+    for line in log.settle() if log else ():
+        say(line)
+    raise _failed(build, log.lines if log else [])
+
+
+def _start(cloud: Cloud, builder: Builder, context: BuildContext) -> BuildTypeDef:
+    key = names.build_context_key(context.tag)
+    with tempfile.TemporaryDirectory() as folder:
+        assets.upload(cloud, _write(context, Path(folder) / "context.zip"), builder.bucket, key)
+    return cloud.codebuild.start_build(
+        projectName=builder.project,
+        sourceTypeOverride="S3",
+        sourceLocationOverride=f"{builder.bucket}/{key}",
+        environmentVariablesOverride=[
+            {"name": TAG_VARIABLE, "value": context.tag, "type": "PLAINTEXT"},
+            {"name": "IMAGE_REPOSITORY", "value": builder.repository_uri, "type": "PLAINTEXT"},
+        ],
+    )["build"]
+
+
+def _running_build(cloud: Cloud, project: str, tag: str) -> BuildTypeDef | None:
+    ids = cloud.codebuild.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"]
+    if not ids:
+        return None
+    for build in cloud.codebuild.batch_get_builds(ids=ids[:BUILDS_LOOKED_AT])["builds"]:
+        variables = build.get("environment", {}).get("environmentVariables", [])
+        if (
+            build["buildStatus"] == IN_PROGRESS
+            and {TAG_VARIABLE: tag}.items() <= {v["name"]: v["value"] for v in variables}.items()
+        ):
+            return build
+    return None
 
 
 def _write(context: BuildContext, path: Path) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(context.files.items()):
-            archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content, zipfile.ZIP_DEFLATED)
+        for name, file in sorted(context.files.items()):
+            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
+            entry.create_system = 3  # Unix, on whatever system this runs: permissions are kept then.
+            entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
+            archive.writestr(entry, file.content, zipfile.ZIP_DEFLATED)
     return path
 
 
-def _reason(build: BuildTypeDef) -> str:
-    """Why a build ended, in one line."""
+def _log(cloud: Cloud, build: BuildTypeDef) -> BuildLog | None:
+    """The log of a build, once it has one."""
+    where = build.get("logs", {})
+    group, stream = where.get("groupName"), where.get("streamName")
+    return BuildLog(cloud, group, stream) if group and stream else None
+
+
+def _failed(build: BuildTypeDef, lines: list[str]) -> DeployError:
+    found = failure(lines)
+    of = f" from {found.file}" if found.file else ""
+    where = build.get("logs", {})
+    whole = f"the whole log is in CloudWatch: {where.get('groupName', '')}, stream {where.get('streamName', '')}"
+    return DeployError(
+        f"the image could not be built{of}: {found.reason or _status(build)}",
+        hint=found.hint or (f"correct {found.file} and deploy again" if found.file else whole),
+        details=found.details[-LOG_LINES_SHOWN:],
+    )
+
+
+def _status(build: BuildTypeDef) -> str:
+    """Why a build ended, as CodeBuild says."""
     contexts = [context for phase in build.get("phases", []) for context in phase.get("contexts", [])]
     reasons = [text for context in contexts if (text := context.get("message", ""))]
-    return reasons[-1].splitlines()[0] if reasons else build["buildStatus"].lower()
-
-
-def _last_lines(cloud: Cloud, build: BuildTypeDef) -> list[str]:
-    group = build.get("logs", {}).get("groupName")
-    if not group:
-        return []
-    stream = build.get("logs", {}).get("streamName", "")
-    records = [record for record in read(cloud, group) if stream.endswith(record.replica)]
-    return [record.message for record in records[-LOG_LINES_SHOWN:]]
+    return reasons[-1].splitlines()[0] if reasons else build["buildStatus"].lower().replace("_", " ")

@@ -14,6 +14,9 @@ class Progress(Protocol):
     def step(self, subject: str, text: str) -> None:
         """Something began or ended, in a few words. ``subject`` is the API or cluster."""
 
+    def log(self, subject: str, line: str) -> None:
+        """A line of the log of something that runs elsewhere. There may be thousands."""
+
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
         """What is about to be changed."""
 
@@ -28,6 +31,9 @@ class Silent:
     """Hears everything, says nothing, and accepts whatever is asked: for callers from Python."""
 
     def step(self, subject: str, text: str) -> None:
+        """Nothing."""
+
+    def log(self, subject: str, line: str) -> None:
         """Nothing."""
 
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:

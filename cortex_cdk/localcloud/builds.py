@@ -1,13 +1,14 @@
 """CodeBuild of the local cloud: a build makes a Python environment and puts an image that stands for it into ECR.
 
-What it understands of a project's build: the source (a zip in S3 with ``requirements.txt`` and ``serving_image/``)
-and the variables ``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspec, which calls Docker, is not run.
+What it understands of a project's build: the source (a zip in S3 with ``project/`` and ``serving_image/``) and the
+variables ``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspec, which calls Docker, is not run.
 """
 
 from __future__ import annotations
 
 import copy
 import io
+import stat
 import threading
 import time
 import zipfile
@@ -24,11 +25,13 @@ from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 
 from cortex_cdk.localcloud import environments, images
+from cortex_cdk.localcloud.environments import Context, ContextFile
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
 DEFAULT_COMMAND = ("cortex-serve",)
 PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
+FAILED = "COMMAND_EXECUTION_ERROR"
 Build = dict[str, Any]
 
 
@@ -118,7 +121,7 @@ class LocalCodeBuild(CodeBuildBackend):
                     self._enter(build, name)
                 _finish(build, "SUCCEEDED", None)
 
-    def _context(self, location: str) -> dict[str, bytes]:
+    def _context(self, location: str) -> Context:
         """The files of a zip in S3, by path."""
         bucket, _, key = location.partition("/")
         with STATE_LOCK:
@@ -127,7 +130,11 @@ class LocalCodeBuild(CodeBuildBackend):
                 raise FileNotFoundError(f"s3://{bucket}/{key} does not exist")
             content = found.value
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+            return {
+                entry.filename: ContextFile(archive.read(entry), bool(entry.external_attr >> 16 & stat.S_IXUSR))
+                for entry in archive.infolist()
+                if not entry.is_dir()
+            }
 
     def _enter(self, build: Build, phase: str) -> None:
         with STATE_LOCK:
@@ -136,7 +143,10 @@ class LocalCodeBuild(CodeBuildBackend):
             build["currentPhase"] = phase
 
     def _fail(self, build: Build, reason: str) -> None:
-        self._say(build, reason)
+        # As CodeBuild writes it; what went wrong was said before, by what went wrong.
+        self._say(
+            build, f"[Container] {_now():%Y/%m/%d %H:%M:%S} Phase context status code: {FAILED} Message: {reason}"
+        )
         with STATE_LOCK:
             _finish(build, "FAILED", reason)
 
@@ -186,6 +196,11 @@ def recover() -> None:
                 backend.end_interrupted()
 
 
+def close() -> None:
+    """End the builds that run. To be called when nobody asks any more."""
+    environments.end_all()
+
+
 def _log_group(project: dict[str, Any]) -> str:
     configured = (project.get("logsConfig") or {}).get("cloudWatchLogs") or {}
     return str(configured.get("groupName") or f"/aws/codebuild/{project['name']}")
@@ -206,7 +221,7 @@ def _end_phase(build: Build, status: str, reason: str | None) -> None:
         phase["durationInSeconds"] = int((phase["endTime"] - phase["startTime"]).total_seconds())
         phase["phaseStatus"] = status
         if reason:
-            phase["contexts"] = [{"statusCode": "COMMAND_EXECUTION_ERROR", "message": reason}]
+            phase["contexts"] = [{"statusCode": FAILED, "message": reason}]
 
 
 def _finish(build: Build, status: str, reason: str | None) -> None:

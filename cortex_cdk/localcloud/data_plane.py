@@ -95,6 +95,7 @@ class DataPlane:
     def stop(self) -> None:
         """Stop the load balancer and every task; the recorded state keeps what shall run after the next start."""
         self._closing.set()
+        builds.close()
         self.wake()
         self._thread.join()
         self._clock.close()

@@ -1,39 +1,74 @@
-"""Python environments that stand for images: made once per tag with uv, and reused."""
+"""Python environments that stand for images: made once per tag by the script that makes an image's, and reused."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from cortex_cdk.localcloud import requirements
+import psutil
 
-REQUIREMENTS = "requirements.txt"
-SERVING = "serving_image"
+from cortex_cdk.localcloud import requirements
+from cortex_cdk.localcloud.tasks import orphans
+
+PROJECT = "project"
+REQUIREMENTS = f"{PROJECT}/requirements.txt"
+SCRIPT = f"{PROJECT}/dependencies.sh"
+PYTHON_VERSION = "python-version"
+INSTALL = "serving_image/install.sh"
 SERVING_PACKAGE = "cortex_serving"
 COMPLETE = ".complete"
 """Written last: an environment without it was interrupted and is made anew."""
 BUILD_TIMEOUT = 3600.0
-PROGRESS = ("Using ", "Creating ", "Resolved ")
+
+HANDED_ON = re.compile(
+    r"PATH|USER|LOGNAME|SHELL|TZ|TMPDIR|LANG|LC_\w+|(?:https?|ftp|all|no)_proxy|"
+    r"(?:SSL|REQUESTS|CURL|UV|PIP|CONDA|MAMBA|XDG|PYENV)_\w+",
+    re.IGNORECASE,
+)
+"""The variables that a build gets: the user's indexes, proxies and caches count, as when the user installs something.
+The rest of the daemon's environment is not the business of a script in a project."""
 
 _locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+_running: set[subprocess.Popen[str]] = set()
 
 
 class CannotBuildError(Exception):
-    """An environment could not be made; the message is the first useful line of what uv said."""
+    """An environment could not be made; the message is worded as CodeBuild does, what went wrong is in the log."""
 
 
-def provide(context: Mapping[str, bytes], place: Path, say: Callable[[str], None]) -> Path:
+@dataclass(frozen=True)
+class ContextFile:
+    """A file of a build context.
+
+    Attributes:
+        content: Its bytes.
+        executable: Whether it may be executed.
+    """
+
+    content: bytes
+    executable: bool = False
+
+
+Context = Mapping[str, ContextFile]
+"""The files of a build context by path: ``project/``, ``serving_image/``, perhaps ``python-version``."""
+
+
+def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
     """Find or make the environment of a build context.
 
     Args:
-        context: The files of the context: ``requirements.txt`` and the sources below ``serving_image/``.
+        context: What it is made from.
         place: The folder of the environment; one that is complete is used again.
         say: Takes the lines of the log.
 
@@ -43,41 +78,63 @@ def provide(context: Mapping[str, bytes], place: Path, say: Callable[[str], None
     Raises:
         CannotBuildError: It could not be made.
     """
-    wanted = context.get(REQUIREMENTS, b"").decode()
-    if find_spec(SERVING_PACKAGE) and requirements.are_satisfied(wanted):
-        say(f"{REQUIREMENTS} is met by what is installed in {sys.prefix}: nothing to build.")
+    if _needs_nothing(context):
+        say(f"requirements.txt is met by what is installed in {sys.prefix}: nothing to build.")
         return Path(sys.executable).parent
     with _locks[place]:
         if (place / COMPLETE).exists():
             say(f"The environment {place} exists already.")
         else:
             _make(context, place, say)
-    return place / "venv" / "bin"
+    return _binaries(place)
 
 
-def _make(context: Mapping[str, bytes], place: Path, say: Callable[[str], None]) -> None:
+def end_all() -> None:
+    """End the builds that run: nothing would wait for them any more."""
+    for process in list(_running):
+        _end(process)
+
+
+def _needs_nothing(context: Context) -> bool:
+    """Whether the Python that runs the local cloud is such an environment already."""
+    others = {name for name in context if name.startswith(f"{PROJECT}/")} - {REQUIREMENTS}
+    if others or not find_spec(SERVING_PACKAGE):
+        return False
+    wanted = context[PYTHON_VERSION].content.decode().split(".") if PYTHON_VERSION in context else []
+    ours = [str(number) for number in sys.version_info[: len(wanted)]]
+    return [part.strip() for part in wanted] == ours and requirements.are_satisfied(_text(context, REQUIREMENTS))
+
+
+def _text(context: Context, name: str) -> str:
+    return context[name].content.decode() if name in context else ""
+
+
+def _make(context: Context, place: Path, say: Callable[[str], None]) -> None:
     shutil.rmtree(place, ignore_errors=True)
-    sources = place / "context"
-    for name, content in context.items():
+    sources, home = place / "context", place / "home"
+    for name, file in context.items():
         path = sources / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    environment = place / "venv"
-    _uv(["venv", "--python", sys.executable, str(environment)], sources, say)
-    install = ["pip", "install", "--python", str(environment / "bin" / "python")]
-    _uv([*install, "--requirements", REQUIREMENTS, f"./{SERVING}"], sources, say)
+        path.write_bytes(file.content)
+        path.chmod(0o755 if file.executable else 0o644)
+    home.mkdir(parents=True, exist_ok=True)
+    if SCRIPT in context:
+        say(f"==> dependencies.sh will run on this machine, as you, with {home} as its HOME")
+    _run(["sh", str(sources / INSTALL), str(sources), str(_environment(place)), sys.executable], place, say)
     (place / COMPLETE).touch()
 
 
-def _uv(arguments: Sequence[str], folder: Path, say: Callable[[str], None]) -> None:
-    """Run uv, hand on what it says, and fail with its first useful line."""
-    say(f"uv {' '.join(arguments)}")
-    lines: list[str] = []
+def _run(command: list[str], place: Path, say: Callable[[str], None]) -> None:
+    """Run a command for the environment at ``place``, and hand on what it says."""
+    from uv import find_uv_bin
+
+    home = place / "home"
+    variables = {name: value for name, value in os.environ.items() if HANDED_ON.fullmatch(name)}
+    own = {"HOME": str(Path.home()), "SCRIPT_HOME": str(home), "UV": find_uv_bin(), "NO_COLOR": "1"}
     with subprocess.Popen(  # noqa: S603 - a fixed program with our own arguments
-        [sys.executable, "-m", "uv", *arguments, "--no-progress"],
-        cwd=folder,
-        # The user's own indexes, proxies and caches count, as they do when the user installs something.
-        env={**os.environ, "NO_COLOR": "1"},
+        command,
+        cwd=home,
+        env={**variables, **own, "PYTHONUNBUFFERED": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -85,21 +142,33 @@ def _uv(arguments: Sequence[str], folder: Path, say: Callable[[str], None]) -> N
         errors="replace",
         start_new_session=True,
     ) as process:
-        killer = threading.Timer(BUILD_TIMEOUT, process.kill)
+        _running.add(process)
+        orphans.record(place, psutil.Process(process.pid))
+        killer = threading.Timer(BUILD_TIMEOUT, _end, [process])
         killer.start()
-        for line in process.stdout or ():
-            if line.strip():
-                lines.append(line.rstrip())
-                say(lines[-1])
-        status = process.wait()
-        killer.cancel()
+        try:
+            for line in process.stdout or ():
+                if line.strip():
+                    say(line.rstrip())
+            status = process.wait()
+        finally:
+            killer.cancel()
+            _running.discard(process)
+            orphans.forget(place)
     if status:
-        raise CannotBuildError(first_useful_line(lines) or f"uv ended with exit code {status}")
+        script = Path(command[1]).name
+        raise CannotBuildError(f"Error while executing command: {script}. Reason: exit status {status}")
 
 
-def first_useful_line(lines: Sequence[str]) -> str | None:
-    """The line of uv's output that says what is wrong: the deepest cause, or else the error itself."""
-    causes = [line.partition("cause:")[2].strip() for line in lines if line.lstrip().startswith("cause:")]
-    errors = [line for line in lines if line.startswith("error:")]
-    useful = [*causes[-1:], *errors, *(line for line in lines if not line.startswith(PROGRESS))]
-    return useful[0] if useful else None
+def _end(process: subprocess.Popen[str]) -> None:
+    # The whole group: what a script started must not go on, nor hold the pipe open.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(place: Path) -> Path:
+    return place / "environment"
+
+
+def _binaries(place: Path) -> Path:
+    return _environment(place) / "bin"

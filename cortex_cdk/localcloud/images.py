@@ -108,8 +108,8 @@ def _find(backend: ECRBackend, repository: str, *, tag: str | None, digest: str 
 
 
 def _not_found(reference: str) -> str:
-    """The reason of a task whose image cannot be pulled, as the ECS agent words it."""
+    """The reason of a task whose image cannot be pulled: the beginning as the ECS agent words it."""
     return (
-        "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
-        f"{reference}: {reference}: not found"
+        f"CannotPullContainerError: failed to resolve ref {reference}: not found; the local cloud runs no containers, "
+        "only what was built in it (leave predictor.image out here)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-_CARRIED = ("Dockerfile", "Dockerfile.gpu", "pyproject.toml", "README.md")
+_CARRIED = ("Dockerfile", "Dockerfile.gpu", "install.sh", "pyproject.toml", "README.md")
 
 
 def context_files() -> dict[str, Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CORTEX, Cortex
+from tests.local import micromamba
 from tests.local.mistakes import CONFIG, PREDICTOR, Mistake, commit, config, filled, predictor, write_files
 
 GOOD = """\
@@ -66,8 +67,11 @@ REFUSED = [
     Mistake("no-cluster", arguments=("deploy", "--env", "emulator"), environ=KEYS),
     Mistake("get-without-cluster", arguments=("get", "good", "--env", "emulator"), environ=KEYS),
     Mistake("unknown-requirement", {"requirements.txt": "no-such-package-of-cortex==1\n"}),
-    Mistake("broken-requirements", {"requirements.txt": "numpy=>1\n"}),
     Mistake("conflicting-requirements", {"requirements.txt": "click==8.4.0\nclick==8.4.1\n"}),
+    Mistake("failing-script", {"dependencies.sh": "echo begin\nfrobnicate --all\necho end\n"}),
+    Mistake("unknown-python", {".python-version": "3.99\n"}),
+    # The conda here is a stand-in: see micromamba.py.
+    Mistake("unknown-conda-package", {"conda-packages.txt": "no-such-package\n"}),
 ]
 
 FAILING = [
@@ -82,7 +86,10 @@ FAILING = [
 
 @pytest.fixture(scope="module")
 def deployed(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Cortex:
-    """A local cloud with two APIs and a splitter."""
+    """A local cloud with two APIs and a splitter, and something that stands for conda."""
+    programs = tmp_path_factory.mktemp("programs")
+    micromamba.write(programs)
+    cortex.environ["PATH"] = f"{programs}:{cortex.environ['PATH']}"
     project = tmp_path_factory.mktemp("good")
     write_files(project, {"cortex.yaml": GOOD, "predictor.py": ANSWERING})
     cortex.ok("deploy", cwd=project)

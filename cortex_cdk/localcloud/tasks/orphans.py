@@ -43,7 +43,8 @@ def end_all(state: Path) -> list[int]:
         The ids of the leaders that were killed.
     """
     ended = []
-    for path in [*state.glob(f"tasks/*/{RECORD}"), *state.glob(f"*/{RECORD}")]:
+    folders = ("tasks/*", "images/*", "*")
+    for path in (path for folder in folders for path in state.glob(f"{folder}/{RECORD}")):
         leader = _living(path)
         if leader is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -1,0 +1,178 @@
+"""The log of an image build, as a person wants to read it: followed while it is written, and asked why it ended.
+
+The lines come from CloudWatch. On AWS they are what Docker's BuildKit writes (``#9 1.23 text`` for the output of a
+step, and much about layers), in the local cloud the bare text. ``serving_image/install.sh`` writes which file is at
+work (``==> requirements.txt``), and ``error:`` and ``hint:`` where it gives up itself.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_cdk.cloud import Cloud, error_code
+
+_STEP_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*)")
+_BUILDKIT_ERROR = re.compile(r"#\d+ ERROR: (?!process )(.*)")
+_NOISE = re.compile(
+    r"#\d+ |\[Container\]|[0-9a-f]{12}: |Activate with: |WARNING! Your password|Configure a credential helper"
+)
+_SUMMARY = "------"
+_OVER = re.compile(r"\[Container\] .*Phase context status code: COMMAND_EXECUTION_ERROR")
+PYTHON, SCRIPT = "Python", "dependencies.sh"
+_STEP = re.compile(rf"==> ({PYTHON}|\.python-version|{re.escape(SCRIPT)}|conda-packages\.txt|requirements\.txt)\b")
+# BuildKit repeats an error at its end with the Dockerfile's lines around it: all of that was said before.
+_FAILED_TO_SOLVE = "ERROR: failed to solve: "
+_ERROR = re.compile(r"(?:error|ERROR|E|fatal): (.+)|(?:critical|error) +libmamba (.+)|(\w+Error: .+)")
+_CONDA_MISSES = re.compile(r"[\W_]*(\S+.* does not exist \(.*\))\.?")
+_HINT = re.compile(r"hint: (.+)")
+_CAUSE = "cause:"
+# What says nothing about why.
+_EMPTY = re.compile(
+    r"subprocess-exited-with-error|ResolutionImpossible|No matching distribution found|dependencies.sh ended with"
+)
+SETTLING_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0)
+
+
+class BuildLog:
+    """Reads the log of one build.
+
+    Args:
+        cloud: Where it is.
+        group: The log group.
+        stream: The log stream; it may not exist yet.
+
+    Attributes:
+        lines: What was read so far, without what is of no use to people.
+    """
+
+    def __init__(self, cloud: Cloud, group: str, stream: str) -> None:
+        self._cloud = cloud
+        self._group = group
+        self._stream = stream
+        self._token: str | None = None
+        self._in_summary = self._is_over = False
+        self.lines: list[str] = []
+
+    def new(self) -> list[str]:
+        """The lines that came since the last call."""
+        fresh = [line for message in self._messages() if (line := self._readable(message)) is not None]
+        self.lines += fresh
+        return fresh
+
+    def settle(self) -> list[str]:
+        """The lines that a build that has failed wrote last, which CloudWatch may show a little later."""
+        fresh: list[str] = []
+        for pause in SETTLING_SECONDS:
+            time.sleep(pause)
+            fresh += self.new()
+            if self._is_over:
+                break
+        return fresh
+
+    def _messages(self) -> list[str]:
+        from botocore.exceptions import ClientError
+
+        found: list[str] = []
+        while True:
+            start: dict[str, Any] = {"nextToken": self._token} if self._token else {}
+            try:
+                page = self._cloud.logs.get_log_events(
+                    logGroupName=self._group, logStreamName=self._stream, startFromHead=True, **start
+                )
+            except ClientError as error:
+                if error_code(error) == "ResourceNotFoundException":
+                    return found
+                raise
+            found += [event.get("message", "") for event in page["events"]]
+            # At its end a stream answers with the token that it was given. Pages before that may be empty.
+            ended = page["nextForwardToken"] == self._token
+            self._token = page["nextForwardToken"]
+            if ended:
+                return found
+
+    def _readable(self, message: str) -> str | None:
+        text = message.rstrip()
+        output, error = _STEP_OUTPUT.match(text), _BUILDKIT_ERROR.match(text)
+        if output or error:
+            found = output[1] if output else f"error: {error[1]}" if error else ""
+            return found.rstrip() or None
+        self._in_summary = self._in_summary or text == _SUMMARY
+        self._is_over = self._is_over or _OVER.match(text) is not None
+        if self._in_summary or not text or _NOISE.match(text) or text.startswith(_FAILED_TO_SOLVE):
+            return None
+        return text
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a build failed, as far as its log says.
+
+    Attributes:
+        file: The file of the project that was at work; None where none was.
+        reason: One line, or None where nothing was written.
+        hint: What the log itself proposes.
+        details: What else was written about this file.
+    """
+
+    file: str | None
+    reason: str | None
+    hint: str | None
+    details: tuple[str, ...]
+
+
+def failure(lines: Sequence[str]) -> Failure:
+    """Find out from the log of a build why it failed."""
+    steps = [(index, match[1]) for index, line in enumerate(lines) if (match := _STEP.match(line))]
+    start, step = steps[-1] if steps else (-1, None)
+    said = [line for line in lines[start + 1 :] if not _HINT.match(line)]
+    hints = [match[1] for line in lines[start + 1 :] if (match := _HINT.match(line))]
+    reason = _gave_up(lines) or (_last_words(said) if step == SCRIPT else _first_error(said) or _last_words(said))
+    return Failure(
+        file=None if step == PYTHON else step,
+        reason=reason and reason.removeprefix(f"{SCRIPT}: "),
+        hint=hints[-1] if hints else None,
+        details=tuple(line for line in said if not _repeats(line, reason or "")),
+    )
+
+
+def _repeats(line: str, reason: str) -> bool:
+    text = line.strip()
+    for prefix in ("error: ", "ERROR: ", f"{_CAUSE} "):
+        text = text.removeprefix(prefix)
+    return reason in (text, line.strip()) or reason.startswith(f"{text}: ") or reason.endswith(f": {text}")
+
+
+def is_step(line: str) -> bool:
+    """Whether a line says that another file is at work from here on."""
+    return _STEP.match(line) is not None
+
+
+def _gave_up(lines: Sequence[str]) -> str | None:
+    """What ``install.sh`` says last where it gives up itself."""
+    *_, error, hint = ("", "", *lines)
+    return error.removeprefix("error: ") if error.startswith("error: ") and _HINT.match(hint) else None
+
+
+def _first_error(lines: Sequence[str]) -> str | None:
+    """The first error of uv, pip, conda or Docker, with its cause where that follows."""
+    missing = next((match[1] for line in lines if (match := _CONDA_MISSES.fullmatch(line))), None)
+    if missing:
+        return missing
+    errors = [(index, match) for index, line in enumerate(lines) if (match := _ERROR.match(line.strip()))]
+    telling = [error for error in errors if not _EMPTY.search(error[1][0])] or errors
+    if not telling:
+        return None
+    index, match = telling[0]
+    text = next(group for group in match.groups() if group)
+    following = lines[index + 1].strip() if index + 1 < len(lines) else ""
+    return f"{text}: {following.removeprefix(_CAUSE).strip()}" if following.startswith(_CAUSE) else text
+
+
+def _last_words(lines: Sequence[str]) -> str | None:
+    """What was said last: a script ends with the command that failed, and nothing is nearer to it."""
+    words = [line.strip() for line in lines]
+    return next((line for line in reversed(words) if not _EMPTY.search(line)), words[-1] if words else None)
