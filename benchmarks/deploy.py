@@ -43,6 +43,7 @@ class Round:
             "CORTEX_HOME": str(folder / "home"),
             "CORTEX_LOCAL_PORT": "0",
             "CORTEX_LOCAL_HTTP_PORT": "0",
+            "CORTEX_LOCAL_HTTPS_PORT": "0",
         }
 
     def cortex(self, *arguments: str) -> str:

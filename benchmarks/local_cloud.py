@@ -54,6 +54,7 @@ class Home:
             "CORTEX_HOME": str(folder / "home"),
             "CORTEX_LOCAL_PORT": "0",
             "CORTEX_LOCAL_HTTP_PORT": "0",
+            "CORTEX_LOCAL_HTTPS_PORT": "0",
         }
         project = folder / "echo"
         project.mkdir()

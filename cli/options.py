@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from cli import completing
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _chosen: list[str] = []
@@ -26,8 +28,20 @@ def _remember(_context: click.Context, _parameter: click.Parameter, value: str |
 def environment(command: Command) -> Command:
     """``--env NAME``."""
     return click.option(
-        "-e", "--env", metavar="ENV", callback=_remember, help="Environment to use (default: see `cortex env list`)."
+        "-e",
+        "--env",
+        metavar="ENV",
+        callback=_remember,
+        shell_complete=completing.environments,
+        # Read before NAME, which is completed from what this environment has.
+        is_eager=True,
+        help="Environment to use (default: see `cortex env list`).",
     )(command)
+
+
+def name(*, required: bool = True) -> Callable[[Command], Command]:
+    """``NAME``, of an API or traffic splitter that is deployed."""
+    return click.argument("name", required=required, shell_complete=completing.deployed)
 
 
 def output(command: Command) -> Command:

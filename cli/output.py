@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,21 +33,39 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     click.echo(table(rows))
 
 
-def table(rows: Sequence[Mapping[str, str]]) -> str:
+def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
     """Rows of the same columns, aligned; ``HIDDEN_WHEN_ZERO`` columns go when all of them are zero.
 
     Args:
         rows: At least one; values by column.
+        width: Where the columns would take more characters, they move together and their names break into lines. None
+            keeps the names on one line, for programs.
     """
     columns = [
         column
         for column in rows[0]
         if column not in HIDDEN_WHEN_ZERO or any(row[column] not in ("0", "-") for row in rows)
     ]
-    widths = {column: max(len(column), *(len(row[column]) for row in rows)) for column in columns}
-    header = click.style("   ".join(column.ljust(widths[column]) for column in columns).rstrip(), bold=True)
-    lines = ["   ".join(row[column].ljust(widths[column]) for column in columns).rstrip() for row in rows]
-    return "\n".join([header, *lines])
+    cells = [[row[column] for column in columns] for row in rows]
+    head, *lines = _aligned([columns, *cells], gap=3)
+    heads = [head]
+    if width is not None and max(map(len, [head, *lines])) > width:
+        names = [re.sub(r" |(?<=-)(?=[^-]+$)", "\n", column).split("\n") for column in columns]
+        height = max(map(len, names))
+        stacked = zip(*([""] * (height - len(parts)) + parts for parts in names), strict=True)
+        aligned = _aligned([*map(list, stacked), *cells], gap=2)
+        heads, lines = aligned[:height], aligned[height:]
+    return "\n".join([*(click.style(line, bold=True) for line in heads), *lines])
+
+
+def _aligned(rows: Sequence[Sequence[str]], gap: int) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [(" " * gap).join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def terminal_width() -> int | None:
+    """How many characters a line of the terminal has; None where nobody looks at one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cli.output import age, latency, table
+from cortex_cdk import names
 from cortex_cdk.metrics import Predictions, Traffic
 from cortex_cdk.report import Report, ScalingActivity
 from cortex_cdk.status import TRAFFIC_SPLITTER, ApiStatus
@@ -13,15 +15,18 @@ from cortex_cdk.status import TRAFFIC_SPLITTER, ApiStatus
 NOTHING = "-"
 # Longer lists of variants are cut, as Cortex does.
 VARIANTS_WIDTH = 50
+TRACKING = re.compile(r"alarm TargetTracking-\S*-Alarm(High|Low)-\S* in state ALARM triggered policy (\S+)")
+TRACKED = {names.REQUESTS_POLICY: "requests per replica", names.IN_FLIGHT_POLICY: "requests in flight"}
 NO_APIS = "no apis are deployed"
 
 
-def overview(reports: Mapping[str, Sequence[Report]], now: datetime) -> str:
+def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int | None = None) -> str:
     """Everything in some environments: a table of APIs, and one of splitters.
 
     Args:
         reports: By environment.
         now: Ages are told from here.
+        width: Of the terminal, in characters; None where there is none.
     """
     apis, splitters = [], []
     for env, found in reports.items():
@@ -30,17 +35,17 @@ def overview(reports: Mapping[str, Sequence[Report]], now: datetime) -> str:
                 splitters.append({"env": env, **_splitter_row(report.api, now)})
             else:
                 apis.append({"env": env, "realtime api": report.api.name, **_api_row(report, now)})
-    return "\n\n".join(table(rows) for rows in (apis, splitters) if rows) or NO_APIS
+    return "\n\n".join(table(rows, width) for rows in (apis, splitters) if rows) or NO_APIS
 
 
-def detail(report: Report, now: datetime) -> str:
+def detail(report: Report, now: datetime, width: int | None = None) -> str:
     """One API or splitter, in the order of Cortex: numbers, predictions, where to look further, endpoint."""
     if report.api.kind == TRAFFIC_SPLITTER:
-        parts = [_members_table(report, now), _shared_counts(report)]
+        parts = [_members_table(report, now, width), _shared_counts(report)]
     else:
-        parts = [table([_api_row(report, now)])]
+        parts = [table([_api_row(report, now)], width)]
     parts += [_reason(report.api), _predictions(report.predictions), _pages(report)]
-    parts += [_activities(report.activities, now)]
+    parts += [_activities(report.activities, now, width)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -81,7 +86,7 @@ def _splitter_row(splitter: ApiStatus, now: datetime) -> dict[str, str]:
     }
 
 
-def _members_table(report: Report, now: datetime) -> str:
+def _members_table(report: Report, now: datetime, width: int | None) -> str:
     rows = []
     for member in report.members:
         api = member.report.api if member.report else None
@@ -96,7 +101,7 @@ def _members_table(report: Report, now: datetime) -> str:
                 **_traffic_columns(member.report.traffic if member.report else None),
             }
         )
-    return table(rows) if rows else ""
+    return table(rows, width) if rows else ""
 
 
 def _shared_counts(report: Report) -> str:
@@ -137,14 +142,23 @@ def _pages(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _activities(activities: Sequence[ScalingActivity], now: datetime) -> str:
+def _activities(activities: Sequence[ScalingActivity], now: datetime, width: int | None) -> str:
     rows = [
         {
             "scaling activity": activity.description.rstrip("."),
             "when": f"{age(activity.time, now)} ago",
             "status": activity.status.lower(),
-            "cause": activity.cause,
+            "cause": _cause(activity.cause),
         }
         for activity in activities
     ]
-    return table(rows) if rows else ""
+    return table(rows, width) if rows else ""
+
+
+def _cause(cause: str) -> str:
+    """Why replicas were added or removed: what Application Auto Scaling says, without its names of 200 characters."""
+    found = TRACKING.search(cause)
+    tracked = found and next((words for policy, words in TRACKED.items() if policy in found[2]), None)
+    if not found or not tracked:
+        return cause
+    return f"{tracked} {'above' if found[1] == 'High' else 'below'} the target"

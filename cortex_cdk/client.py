@@ -10,12 +10,14 @@ client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from cortex_cdk import names
+from cortex_cdk.certificates import certificate_of
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.config.cluster import Cluster
@@ -221,14 +223,27 @@ class Client:
         group = names.log_group(self.cluster.name, name)
         return follow(self.cloud, group, since, tail, pause) if following else read(self.cloud, group, since, tail)
 
-    def predict(self, name: str, body: bytes, content_type: str = "application/json") -> Prediction:
+    def predict(
+        self,
+        name: str,
+        body: bytes,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Prediction:
         """Send a request to an API.
+
+        Args:
+            content_type: Of the body, unless the headers name one.
+            headers: Further headers of the request.
 
         Raises:
             NotDeployedError: There is none of that name.
             PredictionError: It did not answer with success.
         """
-        return predict(self.get(name), body, content_type)
+        api, certificate = self.get(name), None
+        if api.endpoint.startswith("https://"):
+            certificate = certificate_of(self.cloud, self.cluster.resources.listener_arn)
+        return predict(api, body, {"Content-Type": content_type, **headers}, certificate)
 
     def refresh(self, name: str) -> None:
         """Replace every replica of an API by a rolling update, without waiting for it.

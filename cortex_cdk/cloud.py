@@ -42,34 +42,47 @@ INVALID = frozenset(
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
+def check_endpoint_url(url: str | None) -> None:
+    """Look whether what replaces the AWS endpoints can be a URL; None replaces nothing.
+
+    Raises:
+        CloudError: It cannot.
+    """
+    if url and not url.startswith(("http://", "https://")):
+        raise CloudError(
+            f"the endpoint URL {url!r} is not a URL",
+            hint="give one that starts with http:// or https://: cortex env configure NAME --endpoint-url URL",
+        )
+
+
 class Cloud:
     """A session and its clients, each made on first use."""
 
-    def __init__(self, session: boto3.Session, endpoint_url: str | None) -> None:
+    def __init__(self, session: boto3.Session, endpoint_url: str | None, *, hasty: bool = False) -> None:
         self._session = session
+        self._hasty = hasty
         # Clients may be used by several threads, but a session must not make two at once.
         self._making = threading.Lock()
         self.endpoint_url = endpoint_url
         self.region: str = session.region_name
 
     @classmethod
-    def with_profile(cls, region: str, profile: str | None, endpoint_url: str | None) -> Cloud:
+    def with_profile(cls, region: str, profile: str | None, endpoint_url: str | None, *, hasty: bool = False) -> Cloud:
         """A door to AWS with a profile, or with the default credential chain where it is None.
+
+        Args:
+            hasty: Ask once and give up soon.
 
         Raises:
             CloudError: The endpoint URL is none.
         """
         import boto3
 
-        if endpoint_url and not endpoint_url.startswith(("http://", "https://")):
-            raise CloudError(
-                f"the endpoint URL {endpoint_url!r} is not a URL",
-                hint="give one that starts with http:// or https://: cortex env configure NAME --endpoint-url URL",
-            )
-        return cls(boto3.Session(profile_name=profile, region_name=region), endpoint_url)
+        check_endpoint_url(endpoint_url)
+        return cls(boto3.Session(profile_name=profile, region_name=region), endpoint_url, hasty=hasty)
 
     @classmethod
-    def without_account(cls, region: str, endpoint_url: str) -> Cloud:
+    def without_account(cls, region: str, endpoint_url: str, *, hasty: bool = False) -> Cloud:
         """A door to an emulator. The user's own credentials are neither needed nor sent."""
         import boto3
         import botocore.session
@@ -77,13 +90,14 @@ class Cloud:
         # An AWS_PROFILE that names no profile would otherwise fail a command that needs none.
         unnamed = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
         unnamed.set_credentials("local", "local")
-        return cls(boto3.Session(botocore_session=unnamed, region_name=region), endpoint_url)
+        return cls(boto3.Session(botocore_session=unnamed, region_name=region), endpoint_url, hasty=hasty)
 
     def _client(self, service: str) -> Any:
         from botocore.config import Config
 
-        retries: Any = {"mode": "standard", "max_attempts": 6}
-        config = Config(retries=retries, connect_timeout=5, read_timeout=60, s3={"addressing_style": "path"})
+        retries: Any = {"mode": "standard", "total_max_attempts": 1 if self._hasty else 7}
+        connect, read = (1, 2) if self._hasty else (5, 60)
+        config = Config(retries=retries, connect_timeout=connect, read_timeout=read, s3={"addressing_style": "path"})
         # boto3's overloads want the service's name as a literal.
         session: Any = self._session
         with self._making:

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.cloud import Cloud, check_endpoint_url
 from cortex_cdk.errors import CloudError
-from cortex_cdk.home import environments_file
+from cortex_cdk.home import cortex_home, environments_file
 
 log = logging.getLogger(__name__)
 
 LOCAL = "local"
 DEFAULT_REGION = "us-east-1"
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,47 @@ class Environment:
         if endpoint.notice:
             log.warning("%s", endpoint.notice)
         return Cloud.without_account(self.region, endpoint.control_url)
+
+    def connect_in_haste(self) -> Cloud | None:
+        """A door that asks once and gives up soon; None where there is nothing to ask yet. Nothing is started."""
+        if not self.on_this_machine:
+            return Cloud.with_profile(self.region, self.profile, self.endpoint_url, hasty=True)
+        from cortex_cdk.localcloud import launcher
+        from cortex_cdk.localcloud.settings import Settings
+
+        endpoint = launcher.status(Settings.from_environ())
+        return Cloud.without_account(self.region, endpoint.control_url, hasty=True) if endpoint else None
+
+    @contextmanager
+    def first_use(self) -> Iterator[None]:
+        """Held while what this machine's environment lacks is made: waits for any other process that does so."""
+        from cortex_cdk.localcloud.endpoint import waiting_lock
+
+        with waiting_lock(cortex_home() / f"{self.name}.first-use"):
+            yield
+
+
+def check_environment(environment: Environment) -> None:
+    """Look at what a user wants to call and to reach, before it is kept.
+
+    Raises:
+        CloudError: A name, the region or the URL cannot be right; the message says what is allowed.
+    """
+    from cortex_cdk.config.cluster import NAME, NAME_IN_WORDS, REGION
+
+    if not ENVIRONMENT_NAME.fullmatch(environment.name):
+        raise CloudError(
+            f"{environment.name!r} cannot be the name of an environment",
+            hint="use 1 to 64 letters, digits, -, _ or ., starting with a letter or digit",
+        )
+    if not NAME.fullmatch(environment.cluster):
+        raise CloudError(
+            f"{environment.cluster!r} cannot be the name of a cluster",
+            hint=f"use {NAME_IN_WORDS}",
+        )
+    if not REGION.fullmatch(environment.region):
+        raise CloudError(f"{environment.region!r} is not an AWS region", hint="give one such as us-east-1")
+    check_endpoint_url(environment.endpoint_url)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from cortex_cdk.deploy.rollout import stopped_reason
+from cortex_cdk.waiting import refusal
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
+    from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceTypeDef, TaskTypeDef
 
 LIVE = "live"
 UPDATING = "updating"
@@ -32,8 +33,6 @@ STALLED_AFTER = timedelta(minutes=10)
 WAITING_AFTER = timedelta(seconds=30)
 
 BY_ITSELF = frozenset({"TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"})
-UNPLACED = "unable to place a task"
-PLACED = ("has started", "has reached a steady state")
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -80,12 +79,14 @@ class Verdict:
     Attributes:
         reason: Why they are not all there, in one line, where that is known.
         culprit: The task that failed last, where one did.
+        waits: Whether they wait for room on an instance.
     """
 
     status: str
     replicas: Replicas
     reason: str | None = None
     culprit: TaskTypeDef | None = None
+    waits: bool = False
 
 
 def primary_deployment(service: ServiceTypeDef) -> DeploymentTypeDef | None:
@@ -135,9 +136,8 @@ def judge(observed: Observed) -> Verdict:
         return Verdict(_failure_status(failures), replicas, stopped_reason(failures[0]), failures[0])
     waited, obstacle = _waiting(observed, current)
     reason = f"waiting for capacity: {obstacle}" if obstacle else None
-    if waited > STALLED_AFTER:
-        return Verdict(NO_COMPUTE, replicas, reason)
-    return Verdict(LIVE if observed.ready >= observed.minimum else UPDATING, replicas, reason)
+    status = LIVE if observed.ready >= observed.minimum else UPDATING
+    return Verdict(NO_COMPUTE if waited > STALLED_AFTER else status, replicas, reason, waits=obstacle is not None)
 
 
 def has_failed(task: TaskTypeDef) -> bool:
@@ -169,21 +169,9 @@ def _failure_status(failures: Sequence[TaskTypeDef]) -> str:
 
 def _waiting(observed: Observed, tasks: Sequence[TaskTypeDef]) -> tuple[timedelta, str | None]:
     """For how long a replica has waited for a place, and for what."""
-    refused = _refusals(observed.service.get("events", []))
+    refused = refusal(observed.service.get("events", []))
     provisioning = [task["createdAt"] for task in tasks if task["lastStatus"] == "PROVISIONING"]
     if refused:
-        since = min([refused[-1]["createdAt"], *provisioning])
-        return observed.now - since, refused[0]["message"].partition("Reason: ")[2] or refused[0]["message"]
+        return observed.now - min([refused.since, *provisioning]), refused.reason
     waited = observed.now - min(provisioning, default=observed.now)
     return waited, "no instance has room for it yet" if waited > WAITING_AFTER else None
-
-
-def _refusals(events: Sequence[ServiceEventTypeDef]) -> list[ServiceEventTypeDef]:
-    """The events that say that a task has no place, newest first, back to the last one that was placed."""
-    found = []
-    for event in sorted(events, key=lambda event: event["createdAt"], reverse=True):
-        if UNPLACED in event["message"]:
-            found.append(event)
-        elif any(words in event["message"] for words in PLACED):
-            break
-    return found

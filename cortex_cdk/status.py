@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from cortex_cdk.replicas import (
     serving,
     settled,
 )
+from cortex_cdk.waiting import group_sizes, with_outlook
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
@@ -219,7 +220,15 @@ class _Reader:
         minimums = self._minimums(list(restless))
         with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
             observed = pool.map(lambda name: self._observe(services[name], minimums.get(name, 1)), services)
-            return {name: judge(seen) for name, seen in zip(services, observed, strict=True)}
+            judged = pool.map(self._judge, observed)
+            return dict(zip(services, judged, strict=True))
+
+    def _judge(self, observed: Observed) -> Verdict:
+        verdict = judge(observed)
+        if not verdict.waits or verdict.reason is None:
+            return verdict
+        sizes = group_sizes(self._cloud, self._cluster.name, observed.service)
+        return replace(verdict, reason=with_outlook(verdict.reason, sizes))
 
     def _minimums(self, services: Sequence[str]) -> dict[str, int]:
         """``min_replicas`` of services, as Application Auto Scaling has it."""

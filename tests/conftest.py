@@ -35,6 +35,7 @@ class Cortex:
             "CORTEX_HOME": str(home),
             "CORTEX_LOCAL_PORT": "0",
             "CORTEX_LOCAL_HTTP_PORT": "0",
+            "CORTEX_LOCAL_HTTPS_PORT": "0",
             # Whatever the user has configured for AWS must not matter.
             "AWS_PROFILE": "no-such-profile",
         }
@@ -69,13 +70,14 @@ class Cortex:
         line = self.ok("local", "status").splitlines()[0]
         return psutil.Process(int(line.split("process ")[1].rstrip(")")))
 
-    def replicas(self) -> set[int]:
-        """The process groups of the replicas that run."""
+    def replicas(self, api: str | None = None) -> set[int]:
+        """The process groups of the replicas that run, of all APIs or one."""
         found = set()
         for child in self.daemon().children():
             # One that ended between two looks is none.
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                if any("cortex-serve" in part for part in child.cmdline()):
+                is_replica = any("cortex-serve" in part for part in child.cmdline())
+                if is_replica and api in (None, child.environ().get("CORTEX_API")):
                     found.add(child.pid)
         return found
 

@@ -13,7 +13,7 @@ ASK_ABOVE_REPLICAS = 2
 
 
 @click.command("delete")
-@click.argument("name")
+@options.name()
 @options.environment
 @options.yes
 def command(name: str, env: str | None, yes: bool) -> None:

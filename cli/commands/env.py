@@ -6,9 +6,16 @@ from dataclasses import asdict
 
 import click
 
-from cli import options
+from cli import completing, options
 from cli.output import interactive, print_json, print_table
-from cortex_cdk.environment import DEFAULT_REGION, LOCAL, Environment, load_environments, save_environments
+from cortex_cdk.environment import (
+    DEFAULT_REGION,
+    LOCAL,
+    Environment,
+    check_environment,
+    load_environments,
+    save_environments,
+)
 from cortex_cdk.errors import CloudError
 
 
@@ -40,7 +47,7 @@ def list_environments(output: str) -> None:
 
 
 @command.command("default")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.environments)
 def default(name: str | None) -> None:
     """Show the default environment, or make NAME the default."""
     environments = load_environments()
@@ -53,7 +60,7 @@ def default(name: str | None) -> None:
 
 
 @command.command("configure")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.environments)
 @click.option("--cluster", help="Name of the cluster (default: cortex).")
 @click.option("--region", help=f"AWS region (default: {DEFAULT_REGION}).")
 @click.option("--profile", help="Profile of the AWS configuration files (default: the usual credential chain).")
@@ -80,12 +87,13 @@ def configure(
         profile=profile or known.profile,
         endpoint_url=endpoint_url or known.endpoint_url,
     )
+    check_environment(environment)
     save_environments(environments.with_environment(environment))
     click.echo(f"configured {name} (cluster {environment.cluster} in {environment.region})")
 
 
 @command.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.environments)
 def delete(name: str) -> None:
     """Forget the environment NAME. Nothing in the account is touched."""
     save_environments(load_environments().without(name))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import options
-from cli.output import as_json, until_left
+from cli.output import as_json, terminal_width, until_left
 
 if TYPE_CHECKING:
     from cortex_cdk.client import Client
@@ -20,7 +20,7 @@ WATCH_SECONDS = 2.0
 
 
 @click.command("get")
-@click.argument("name", required=False)
+@options.name(required=False)
 @options.environment
 @click.option("-w", "--watch", is_flag=True, help="Show it again every 2 seconds, until interrupted.")
 @options.output
@@ -50,7 +50,9 @@ def _one(client: Client, name: str, output: str) -> str:
     from cli.views import detail
 
     report = client.report(name)
-    return as_json(report.as_json()) if output == "json" else detail(report, datetime.now(timezone.utc))
+    return (
+        as_json(report.as_json()) if output == "json" else detail(report, datetime.now(timezone.utc), terminal_width())
+    )
 
 
 def _all(clients: list[Client], output: str) -> str:
@@ -59,7 +61,7 @@ def _all(clients: list[Client], output: str) -> str:
     found = _everywhere(clients)
     if output == "json":
         return as_json([{"env": env, **report.as_json()} for env, reports in found.items() for report in reports])
-    return overview(found, datetime.now(timezone.utc))
+    return overview(found, datetime.now(timezone.utc), terminal_width())
 
 
 def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:

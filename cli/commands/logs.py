@@ -48,7 +48,7 @@ class Age(click.ParamType[datetime]):
 
 
 @click.command("logs")
-@click.argument("name")
+@options.name()
 @options.environment
 @click.option("--follow/--no-follow", "-f/ ", default=True, help="Wait for new records (the default).")
 @click.option("--since", type=Age(), metavar="AGE", help="Only records from the last 90s, 15m, 2h, 1d.")
@@ -62,7 +62,8 @@ class Age(click.ParamType[datetime]):
 def command(name: str, env: str | None, follow: bool, since: datetime | None, tail: int | None, output: str) -> None:
     """Show an API's logs, and follow them until interrupted.
 
-    Each line names the time, the beginning of the replica's id and the level.
+    Each line names the time, the beginning of the replica's id and the level, and at its end the id of the request that
+    it belongs to, which the caller has got as X-Request-Id.
     """
     from cortex_cdk.client import Client
 
@@ -109,5 +110,7 @@ def _as_text(record: LogRecord) -> str:
     moment = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     first, *rest = record.message.splitlines() or [""]
     level = click.style(record.level, fg=COLORS.get(record.level))
-    lines = [f"{moment} {record.replica[:REPLICA_DIGITS]} {level} {first}"]
+    request = record.fields.get("request_id")
+    belonging = click.style(f"  {request}", dim=True) if request else ""
+    lines = [f"{moment} {record.replica[:REPLICA_DIGITS]} {level} {first}{belonging}"]
     return "\n".join(lines + [f"    {line}" for line in [*rest, *record.traceback]])

@@ -8,7 +8,7 @@ from cli import options
 
 
 @click.command("refresh")
-@click.argument("name")
+@options.name()
 @options.environment
 def command(name: str, env: str | None) -> None:
     """Replace every replica of an API, without interrupting its traffic."""

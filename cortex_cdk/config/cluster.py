@@ -43,8 +43,9 @@ LOG_RETENTIONS = (
 )
 
 # "cortex-<name>" is the name of the load balancer, which has at most 32 characters.
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
+NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
+NAME_IN_WORDS = "1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -"
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
@@ -176,10 +177,10 @@ class Cluster(Section):
 
     name: Annotated[
         str,
-        _matching(_NAME),
-        Allowed("1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -"),
+        _matching(NAME),
+        Allowed(NAME_IN_WORDS),
     ] = Field(DEFAULT_NAME, description="Name of the cluster, unique in the region.")
-    region: Annotated[str, _matching(_REGION), Allowed("an AWS region such as us-east-1")] = Field(
+    region: Annotated[str, _matching(REGION), Allowed("an AWS region such as us-east-1")] = Field(
         DEFAULT_REGION, description="AWS region."
     )
     account: Annotated[str, BeforeValidator(_account), Allowed("an account number: 12 digits in quotes")] | None = (

@@ -20,6 +20,7 @@ from cortex_cdk.errors import CortexError, DeployError
 
 # Making one of these anew interrupts the API's traffic.
 CARRY_TRAFFIC = frozenset({"AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::TargetGroup"})
+LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,11 @@ def failure(name: str, outcome: Outcome) -> DeployError:
         )
     if outcome.cause:
         cause = outcome.cause
+        if cause.resource_type == LISTENER_RULE and "in use" in cause.reason:
+            return DeployError(
+                f"{name}: a deployment that ran at the same time took its priority in the listener, or its endpoint",
+                hint=f"{aftermath}; deploy again",
+            )
         return DeployError(f"{name}: {cause.logical_id} ({cause.resource_type}): {cause.reason}", hint=aftermath)
     reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
     return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)

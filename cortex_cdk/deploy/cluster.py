@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cortex_cdk import names
 from cortex_cdk.assembly import ClusterResources
 from cortex_cdk.cloud import Cloud
+from cortex_cdk.deploy import recovery
 from cortex_cdk.deploy.cluster_change import apply_plan, missing, plan_cluster
 from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.stack import read_stack
@@ -57,11 +58,20 @@ def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -
     Raises:
         ClusterError: It does not exist (elsewhere), or could not be made.
     """
-    if environment.on_this_machine:
-        stack = read_stack(cloud, names.cluster_stack(environment.cluster))
-        if stack is None or not stack.outputs:
-            progress.step(f"cluster {environment.cluster}", "creating (first use)")
-            plan = plan_cluster(cloud, environment, None)
-            if plan:
-                apply_plan(cloud, plan, progress)
+    if environment.on_this_machine and not _is_made(cloud, environment):
+        # Of several commands that find no cluster, one makes it and the others wait.
+        with environment.first_use():
+            if not _is_made(cloud, environment):
+                progress.step(f"cluster {environment.cluster}", "creating (first use)")
+                plan = plan_cluster(cloud, environment, None)
+                if plan:
+                    apply_plan(cloud, plan, progress)
     return read_cluster(cloud, environment)
+
+
+def _is_made(cloud: Cloud, environment: Environment) -> bool:
+    """Whether the cluster's stack has been made; one that is just being made is waited for."""
+    stack = read_stack(cloud, names.cluster_stack(environment.cluster))
+    if stack and stack.in_progress:
+        stack = recovery.wait(cloud, stack)
+    return bool(stack and stack.outputs)

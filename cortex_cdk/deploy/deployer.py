@@ -22,7 +22,7 @@ from cortex_cdk.deploy import assets, images, recovery
 from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.cluster import RunningCluster
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
-from cortex_cdk.deploy.priorities import Rule, priority_for, read_rules
+from cortex_cdk.deploy.priorities import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.room import check_room, room_warning
 from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
@@ -138,13 +138,21 @@ class Deployer:
         return recovery.settled(self._cloud, stack, force=self._options.force) if stack else None
 
     def _priorities(self, stacks: Mapping[str, StackState | None]) -> dict[str, int]:
-        """The priority of the rule for each endpoint, given the stack that has the rule now."""
+        """The priority of the rule for each endpoint, given the stack that has the rule now.
+
+        Raises:
+            EndpointTakenError: Another API or splitter, which the message names, has one of them.
+        """
         rules = read_rules(self._cloud, self._cluster.resources.listener_arn)
         chosen: dict[str, int] = {}
         for endpoint, stack in stacks.items():
             kept = int(stack.outputs["ListenerRulePriority"]) if stack else None
             others = [rule for rule in rules if rule.priority != kept]
-            chosen[endpoint] = priority_for(endpoint, kept, others)
+            try:
+                chosen[endpoint] = priority_for(endpoint, kept, others)
+            except EndpointTakenError as error:
+                holder = holder_of(self._cloud, self._cluster.name, error.rule)
+                raise (EndpointTakenError(error.rule, holder) if holder else error) from None
             rules = [*others, Rule(endpoint, chosen[endpoint])]
         return chosen
 

@@ -77,7 +77,8 @@ def plan_api(
     scaling = spec.api.autoscaling
     initial = scaling.init_replicas if desired is None else desired
     count = min(max(initial, scaling.min_replicas), scaling.max_replicas)
-    percentages = spec.api.update_strategy.percentages(count)
+    # CloudFormation changes the service before its scaling: replicas are replaced while there are as many as now.
+    percentages = spec.api.update_strategy.percentages(count if desired is None else desired)
     revision = revision_of(spec.api, project_digest, image)
     parameters = {
         "ProjectKey": names.project_key(project_digest),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from cortex_cdk import names
 from cortex_cdk.cloud import Cloud, error_message
 from cortex_cdk.deploy.patience import pauses
 from cortex_cdk.deploy.stack import STUCK, StackState, read_stack
@@ -27,8 +28,12 @@ def settled(cloud: Cloud, stack: StackState, *, force: bool) -> StackState | Non
                 f"{stack.name} is being changed by another operation ({stack.status})",
                 hint="wait until it has ended (cortex get), or override it with --force",
             )
+        if stack.status == "CREATE_IN_PROGRESS":
+            # There is nothing to go back to, and it may wait for capacity for hours.
+            remove(cloud, stack)
+            return None
         if stack.status in CANCELLABLE:
-            cloud.cloudformation.cancel_update_stack(StackName=stack.id)
+            _give_up(cloud, stack)
         stack_or_none = wait(cloud, stack)
         if stack_or_none is None:
             return None
@@ -40,6 +45,37 @@ def settled(cloud: Cloud, stack: StackState, *, force: bool) -> StackState | Non
         cloud.cloudformation.continue_update_rollback(StackName=stack.id)
         return wait(cloud, stack)
     return stack
+
+
+def _give_up(cloud: Cloud, stack: StackState) -> None:
+    """Give up an update that runs.
+
+    ECS goes back by itself where replicas are being replaced: it keeps those of the revision before. CloudFormation
+    would have it start new ones (containers-roadmap issue 117), which may wait for room like those that are given up.
+    """
+    deployment = _rollout(cloud, stack)
+    if deployment:
+        cloud.ecs.stop_service_deployment(serviceDeploymentArn=deployment, stopType="ROLLBACK")
+    else:
+        cloud.cloudformation.cancel_update_stack(StackName=stack.id)
+
+
+def _rollout(cloud: Cloud, stack: StackState) -> str | None:
+    """The service deployment that replaces the replicas of an API's stack; None where nothing is replaced."""
+    from botocore.exceptions import ClientError
+
+    if "ServiceName" not in stack.outputs or names.TAG_CLUSTER not in stack.tags:
+        return None
+    try:
+        found = cloud.ecs.list_service_deployments(
+            cluster=names.ecs_cluster(stack.tags[names.TAG_CLUSTER]),
+            service=stack.outputs["ServiceName"],
+            status=["IN_PROGRESS"],
+        )
+    except ClientError:
+        # CloudFormation can go back without it.
+        return None
+    return next((deployment["serviceDeploymentArn"] for deployment in found["serviceDeployments"]), None)
 
 
 def wait(cloud: Cloud, stack: StackState) -> StackState | None:

@@ -6,7 +6,9 @@ service's events and, for a predictor that raised, in the replica's last log rec
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from cortex_cdk import names
@@ -14,11 +16,16 @@ from cortex_cdk.cloud import Cloud
 from cortex_cdk.errors import CortexError
 from cortex_cdk.logs import fatal_record
 from cortex_cdk.services import describe_service
+from cortex_cdk.waiting import group_sizes, refusal, with_outlook
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
+    from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceTypeDef, TaskTypeDef
 
-NO_CAPACITY = "unable to place a task"
+NO_ROOM = "no container instance met all of its requirements"
+OUTLOOK_SECONDS = 2.0
+"""Between two looks at what becomes of replicas that wait."""
+PLACED_WITHIN = timedelta(seconds=15)
+"""ECS places a replica within seconds where an instance has room."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,10 @@ class RolloutWatcher:
         self._told: set[str] = set()
         self.failure: ReplicaFailure | None = None
         self.capacity_problem: str | None = None
+        self._stuck: str | None = None
+        self._outlook: str | None = None
+        self._next_outlook = 0.0
+        self._waiting = 0
 
     def look(self) -> list[str]:
         """What is new, in words: replicas that failed, and why one cannot be placed."""
@@ -62,21 +73,46 @@ class RolloutWatcher:
 
     def _placement_news(self, service: ServiceTypeDef) -> list[str]:
         primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
-        if primary is None or primary.get("rolloutState") == "COMPLETED":
+        obstacle = self._obstacle(service, primary) if primary else None
+        if primary is None or obstacle is None:
+            # What was in the way of a deployment that was given up stays the cause of its end.
+            if primary and primary["id"] == self._stuck:
+                self.capacity_problem = self._outlook = None
             return []
-        # Newest first; events from before this deployment say nothing about it.
-        problem = next(
-            (
-                event["message"]
-                for event in service.get("events", [])
-                if event["createdAt"] >= primary["createdAt"] and NO_CAPACITY in event["message"]
-            ),
-            None,
+        self.capacity_problem, self._stuck = obstacle, primary["id"]
+        if time.monotonic() < self._next_outlook:
+            return []
+        self._next_outlook = time.monotonic() + OUTLOOK_SECONDS
+        sizes = group_sizes(self._cloud, self._cluster, service)
+        outlook = with_outlook("", sizes)
+        if outlook == self._outlook:
+            return []
+        self._outlook = outlook
+        return [with_outlook(f"waiting for capacity: {NO_ROOM}: {obstacle}", sizes)]
+
+    def _obstacle(self, service: ServiceTypeDef, primary: DeploymentTypeDef) -> str | None:
+        """Why a replica of the deployment that runs has no place; None where all have one."""
+        if primary.get("rolloutState") == "COMPLETED":
+            return None
+        # Events from before this deployment say nothing about it.
+        refused = refusal([event for event in service.get("events", []) if event["createdAt"] >= primary["createdAt"]])
+        if refused:
+            return refused.reason
+        waiting = self._waiting_tasks(service) if primary["pendingCount"] else 0
+        return f"{waiting} of {service['desiredCount']} replicas wait for an instance" if waiting else None
+
+    def _waiting_tasks(self, service: ServiceTypeDef) -> int:
+        """How many replicas have waited for an instance for longer than one takes to be chosen."""
+        if time.monotonic() < self._next_outlook:
+            return self._waiting
+        listed = self._cloud.ecs.list_tasks(cluster=service["clusterArn"], serviceName=service["serviceName"])
+        arns = listed["taskArns"]
+        tasks = self._cloud.ecs.describe_tasks(cluster=service["clusterArn"], tasks=arns)["tasks"] if arns else []
+        now = datetime.now(timezone.utc)
+        self._waiting = sum(
+            task["lastStatus"] == "PROVISIONING" and now - task["createdAt"] > PLACED_WITHIN for task in tasks
         )
-        if problem is None or problem == self.capacity_problem:
-            return []
-        self.capacity_problem = problem
-        return [f"waiting for capacity: {problem}"]
+        return self._waiting
 
     def _failure_news(self, service: ServiceTypeDef) -> list[str]:
         news = []

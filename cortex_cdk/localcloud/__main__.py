@@ -32,6 +32,7 @@ def _settings(arguments: list[str]) -> Settings:
     parser.add_argument("--state", type=Path, default=settings.state, help="folder of everything that survives")
     parser.add_argument("--control-port", type=int, default=settings.control_port, help="AWS API; 0: a free one")
     parser.add_argument("--http-port", type=int, default=settings.http_port, help="load balancer; 0: a free one")
+    parser.add_argument("--https-port", type=int, default=settings.https_port, help="its TLS; 0: a free one")
     parser.add_argument("--speed", type=float, default=settings.speed, help="how much faster than AWS clocks run")
     return replace(settings, **vars(parser.parse_args(arguments)))
 

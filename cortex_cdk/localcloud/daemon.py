@@ -76,7 +76,7 @@ def _serve(settings: Settings) -> None:
         data_plane.wake()
 
     cloudformation.install(moved=changed, settled=durability.save_if_possible)
-    answer_at(f"{HOST}:{settings.http_port}")
+    answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
     info = _info(settings, notice=durability.restore())
     control_plane = ControlPlane(info, data_plane, changed)
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
@@ -95,9 +95,9 @@ def _serve(settings: Settings) -> None:
 
 def _with_ports(settings: Settings) -> Settings:
     last = read_info(settings.state)
-    previous = ports.Ports(last.control_port, last.http_port) if last else None
+    previous = ports.Ports(last.control_port, last.http_port, last.https_port) if last else None
     chosen = ports.resolve(settings, previous)
-    return replace(settings, control_port=chosen.control, http_port=chosen.http)
+    return replace(settings, control_port=chosen.control, http_port=chosen.http, https_port=chosen.https)
 
 
 def _wait_for_end(pids: list[int]) -> None:
@@ -115,6 +115,7 @@ def _info(settings: Settings, notice: str | None) -> DaemonInfo:
         pid=os.getpid(),
         control_port=settings.control_port,
         http_port=settings.http_port,
+        https_port=settings.https_port or 0,
         version=version("cortex-cdk"),
         state=str(settings.state.resolve()),
         notice=notice,

@@ -14,12 +14,14 @@ from cortex_cdk.localcloud import builds
 from cortex_cdk.localcloud.autoscaling import models as autoscaling_models
 from cortex_cdk.localcloud.autoscaling import responses as autoscaling_responses
 from cortex_cdk.localcloud.autoscaling.autoscaler import Autoscaler
-from cortex_cdk.localcloud.balancer import draining, routing, targets
+from cortex_cdk.localcloud.balancer import draining, routing, targets, tls
 from cortex_cdk.localcloud.balancer.envoy import Envoy
 from cortex_cdk.localcloud.balancer.health import HealthChecker
 from cortex_cdk.localcloud.ecs import backend as ecs
 from cortex_cdk.localcloud.ecs.scheduler import Scheduler
 from cortex_cdk.localcloud.ecs.starter import Starter
+from cortex_cdk.localcloud.instances import groups
+from cortex_cdk.localcloud.instances.fleet import Fleet
 from cortex_cdk.localcloud.metrics import cloudwatch, embedded
 from cortex_cdk.localcloud.metrics.clock import MinuteClock
 from cortex_cdk.localcloud.settings import Settings
@@ -40,8 +42,10 @@ def install() -> None:
 
     To be called before moto's back ends are used or restored from a snapshot; more calls change nothing.
     """
+    groups.install()
     ecs.install()
     targets.install()
+    tls.install()
     cloudwatch.install()
     embedded.install()
     autoscaling_models.install()
@@ -65,7 +69,7 @@ class DataPlane:
         self._health = HealthChecker(settings.speed, self.wake)
         self._driver = TaskDriver(settings.state, self.wake)
         starter = Starter(self._driver, settings.control_port)
-        self._scheduler = Scheduler(self._driver, starter, self._health.wake)
+        self._scheduler = Scheduler(self._driver, starter, Fleet(settings.speed), self._health.wake)
         self._autoscaler = Autoscaler(settings.speed)
         self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
@@ -112,7 +116,7 @@ class DataPlane:
         return None
 
     def _table(self) -> routing.Table:
-        return routing.read(self._settings.http_port)
+        return routing.read(self._settings.http_port, self._settings.https_port or 0)
 
     def _run(self) -> None:
         while not self._closing.is_set():

@@ -44,6 +44,7 @@ class DaemonInfo:
         pid: Process id.
         control_port: Port of the AWS API.
         http_port: Port of the load balancer.
+        https_port: Its port for TLS.
         version: Version of cortex-cdk that the daemon runs.
         state: The state folder, absolute.
         notice: What the user should be told about this start, or None.
@@ -55,6 +56,7 @@ class DaemonInfo:
     version: str
     state: str
     notice: str | None = None
+    https_port: int = 0
 
     @property
     def endpoint(self) -> Endpoint:

@@ -123,10 +123,12 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
 
 def arguments(settings: Settings) -> list[str]:
     """The command line of ``python -m cortex_cdk.localcloud`` that means these settings."""
+    https = [] if settings.https_port is None else [f"--https-port={settings.https_port}"]
     return [
         f"--state={settings.state.resolve()}",
         f"--control-port={settings.control_port}",
         f"--http-port={settings.http_port}",
+        *https,
         f"--speed={settings.speed}",
     ]
 

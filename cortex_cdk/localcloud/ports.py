@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud.settings import HOST, Settings
+from cortex_cdk.localcloud.settings import DEFAULT_HTTPS_PORT, HOST, Settings
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,12 @@ class Ports:
     Attributes:
         control: Port of the AWS API.
         http: Port of the load balancer.
+        https: Its port for TLS.
     """
 
     control: int
     http: int
+    https: int
 
 
 def resolve(settings: Settings, previous: Ports | None) -> Ports:
@@ -34,7 +36,7 @@ def resolve(settings: Settings, previous: Ports | None) -> Ports:
     """
     control = _pick(settings.control_port, previous.control if previous else 0, "CORTEX_LOCAL_PORT")
     http = _pick(settings.http_port, previous.http if previous else 0, "CORTEX_LOCAL_HTTP_PORT")
-    return Ports(control=control, http=http)
+    return Ports(control=control, http=http, https=_tls(settings.https_port, previous.https if previous else 0))
 
 
 def require_free(port: int, variable: str) -> None:
@@ -64,6 +66,12 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _tls(wanted: int | None, previous: int) -> int:
+    """The port for TLS. The usual one is no reason not to start: only few clusters listen on it."""
+    usual = previous or DEFAULT_HTTPS_PORT
+    return _pick(wanted or 0, usual if wanted is None else previous, "CORTEX_LOCAL_HTTPS_PORT")
 
 
 def _pick(wanted: int, previous: int, variable: str) -> int:

@@ -12,6 +12,7 @@ from cortex_cdk.home import cortex_home
 
 DEFAULT_CONTROL_PORT = 4566
 DEFAULT_HTTP_PORT = 8888
+DEFAULT_HTTPS_PORT = 8443
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 HOST = "127.0.0.1"
@@ -26,6 +27,8 @@ class Settings:
         state: The folder that holds everything that survives a restart.
         control_port: Port of the AWS API; 0 picks a free one.
         http_port: Port of the load balancer; 0 picks a free one.
+        https_port: Its port for TLS; 0 picks a free one, and so does None where the usual one is taken:
+            most clusters have no certificate and never open it.
         speed: How many times faster than AWS periodic things run (health-check intervals, alarm
             periods, cooldowns).
     """
@@ -33,11 +36,12 @@ class Settings:
     state: Path
     control_port: int = DEFAULT_CONTROL_PORT
     http_port: int = DEFAULT_HTTP_PORT
+    https_port: int | None = None
     speed: float = DEFAULT_SPEED
 
     @classmethod
     def from_environ(cls) -> Settings:
-        """Read ``CORTEX_HOME``, ``CORTEX_LOCAL_PORT``, ``CORTEX_LOCAL_HTTP_PORT`` and ``CORTEX_LOCAL_SPEED``.
+        """Read ``CORTEX_HOME``, ``CORTEX_LOCAL_PORT``, ``_HTTP_PORT``, ``_HTTPS_PORT`` and ``CORTEX_LOCAL_SPEED``.
 
         Raises:
             LocalCloudError: One of them is not a number that can be used.
@@ -46,6 +50,9 @@ class Settings:
             state=cortex_home() / "local",
             control_port=int(_number("CORTEX_LOCAL_PORT", DEFAULT_CONTROL_PORT, 0, 65535)),
             http_port=int(_number("CORTEX_LOCAL_HTTP_PORT", DEFAULT_HTTP_PORT, 0, 65535)),
+            https_port=int(_number("CORTEX_LOCAL_HTTPS_PORT", DEFAULT_HTTPS_PORT, 0, 65535))
+            if os.environ.get("CORTEX_LOCAL_HTTPS_PORT")
+            else None,
             speed=_number("CORTEX_LOCAL_SPEED", DEFAULT_SPEED, 1, 1000),
         )
 

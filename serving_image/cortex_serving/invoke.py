@@ -73,7 +73,7 @@ class Batched:
         admitted.queue = time.perf_counter() - admitted.arrived
         try:
             part = _Part(admitted, read())
-        except Exception as error:
+        except BaseException as error:  # also what a payload's own validator raises: it has an answer like any other
             if admitted.claim():
                 admitted.outcome = _Part(admitted, {})
                 admitted.outcome.settle(error=error)

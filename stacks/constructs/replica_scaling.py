@@ -25,7 +25,7 @@ def scale_with_load(
     scale_out_cooldown = cdk.Duration.seconds(round(scaling.upscale_stabilization_period))
     target = service.auto_scale_task_count(min_capacity=scaling.min_replicas, max_capacity=scaling.max_replicas)
     target.scale_on_request_count(
-        "RequestsPerTarget",
+        names.REQUESTS_POLICY,
         # ALBRequestCountPerTarget counts requests per minute.
         requests_per_target=scaling.target_replica_requests_per_second * 60,
         target_group=target_group,
@@ -33,7 +33,7 @@ def scale_with_load(
         scale_out_cooldown=scale_out_cooldown,
     )
     target.scale_to_track_custom_metric(
-        "RequestsInFlight",
+        names.IN_FLIGHT_POLICY,
         metric=in_flight(cluster, api.name),
         target_value=scaling.target_replica_concurrency,
         scale_in_cooldown=scale_in_cooldown,

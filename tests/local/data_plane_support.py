@@ -5,8 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +77,7 @@ class Cloud:
             for n, zone in enumerate(zones)
         ]
         self.vpc = vpc
-        self.client("ecs").create_cluster(clusterName="main")
+        self._give_instances([subnet["SubnetId"] for subnet in subnets])
         self.client("ecr").create_repository(repositoryName=REPOSITORY)
         images.put(REGION, REPOSITORY, "v1", Path(sys.executable).parent, ["python", str(SERVER)])
         elb = self.client("elbv2")
@@ -87,6 +90,21 @@ class Cloud:
             Port=80,
             DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": fixed}],
         )["Listeners"][0]["ListenerArn"]
+
+    def _give_instances(self, subnets: list[str]) -> None:
+        """Make the ECS cluster, with one instance that has room for whatever the tests run, and four GPUs."""
+        template = {"ImageId": "ami-12345678", "InstanceType": "g4dn.12xlarge"}
+        self.client("ec2").create_launch_template(LaunchTemplateName="main", LaunchTemplateData=template)
+        self.client("autoscaling").create_auto_scaling_group(
+            AutoScalingGroupName="main",
+            LaunchTemplate={"LaunchTemplateName": "main"},
+            MinSize=1,
+            MaxSize=1,
+            VPCZoneIdentifier=",".join(subnets),
+        )
+        ecs = self.client("ecs")
+        ecs.create_capacity_provider(name="main", autoScalingGroupProvider={"autoScalingGroupArn": "main"})
+        ecs.create_cluster(clusterName="main", capacityProviders=["main"])
 
     def group(self, name: str, **attributes: str) -> str:
         elb = self.client("elbv2")
@@ -192,6 +210,32 @@ class Cloud:
             return response.status, content.decode()
 
 
+class Traffic:
+    """Clients that ask again and again; what they got, by status and answer."""
+
+    def __init__(self, running: Cloud, path: str, clients: int = 4) -> None:
+        self.seen: Counter[tuple[int, str]] = Counter()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(clients)
+        self._work = [self._pool.submit(self._ask, running, path) for _ in range(clients)]
+
+    def __enter__(self) -> Traffic:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for work in self._work:
+            work.result()
+        self._pool.shutdown()
+
+    def _ask(self, running: Cloud, path: str) -> None:
+        while not self._stop.is_set():
+            status, content = running.get(path)
+            with self._lock:
+                self.seen[status, content["answer"] if status == 200 else str(content)] += 1
+
+
 @contextmanager
 def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
     """A cloud that is stopped at the end, whatever happens."""
@@ -199,8 +243,8 @@ def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0), None)
-    settings = Settings(state=state, control_port=port, http_port=ports.http, speed=speed)
+    ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0, https_port=0), None)
+    settings = Settings(state=state, control_port=port, http_port=ports.http, https_port=ports.https, speed=speed)
     result = Cloud(settings, f"http://{host}:{port}", DataPlane(settings))
     result.plane.start()
     try:

@@ -22,7 +22,7 @@ CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 @contextmanager
 def running(state: Path) -> Iterator[Endpoint]:
     """A local cloud with free ports, stopped at the end."""
-    settings = Settings(state=state, control_port=0, http_port=0)
+    settings = Settings(state=state, control_port=0, http_port=0, https_port=0)
     try:
         yield launcher.ensure_running(settings)
     finally:

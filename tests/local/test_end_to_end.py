@@ -114,13 +114,13 @@ def test_no_request_fails_but_those_in_flight_on_a_killed_replica(cortex, projec
     assert len(traffic.answers.failures) == in_flight, traffic.answers.failures
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=60, pause=0.2):
     import time
 
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
+        time.sleep(pause)
 
 
 def test_a_failed_update_leaves_the_old_revision_serving(cortex, project):

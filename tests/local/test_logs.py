@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import pytest
+import requests
 
 from tests.conftest import CORTEX, ROOT
 from tests.local.test_end_to_end import wait_until
@@ -99,32 +103,59 @@ def numbers_in(records):
     return sorted(int(r["message"].split()[1]) for r in records if r["message"].startswith("number "))
 
 
-def test_a_line_per_record_and_tracebacks_below_theirs(cortex, endpoint):
-    predict(cortex, 7)
-    predict(cortex, -1)
+def records(cortex, *arguments):
+    """What ``cortex logs`` has now."""
+    lines = cortex.ok("logs", "talker", "--no-follow", "-o", "json", *arguments).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_line_per_record_with_its_request_and_tracebacks_below_theirs(cortex, endpoint):
+    answer = requests.post(endpoint, json={"number": 7}, timeout=30)
+    assert requests.post(endpoint, json={"number": -1}, timeout=30).status_code == 500
     wait_until(lambda: "KeyError" in cortex.ok("logs", "talker", "--no-follow"))
     lines = cortex.ok("logs", "talker", "--no-follow").splitlines()
-    assert any(line.endswith(" INFO number 7") for line in lines)
+    (line,) = [line for line in lines if line.endswith(f" INFO number 7  {answer.headers['X-Request-Id']}")]
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{8} INFO", line)
     traceback = next(index for index, line in enumerate(lines) if "KeyError: 'negative'" in line)
     assert lines[traceback].startswith("    "), "a traceback is indented below the record that it is of"
     assert not any("_aws" in line for line in lines)
 
 
 def test_how_much_is_shown_can_be_chosen(cortex, endpoint):
-    everything = cortex.ok("logs", "talker", "--no-follow").splitlines()
-    last = [
-        json.loads(line)
-        for line in cortex.ok("logs", "talker", "--no-follow", "--tail", "2", "-o", "json").splitlines()
-    ]
-    assert len(last) == 2
-    assert all(record["message"].splitlines()[0] in "\n".join(everything) for record in last)
-    assert {"time", "level", "message", "replica", "revision"} <= last[0].keys()
-    assert cortex.ok("logs", "talker", "--no-follow", "--since", "1d").splitlines() == everything
-    assert cortex.ok("logs", "talker", "--no-follow", "--tail", "0") == ""
+    everything = records(cortex)
+    assert len(everything) > 3
+    assert [record["time"] for record in everything] == sorted(record["time"] for record in everything)
+    assert all({"time", "level", "message", "replica", "revision"} <= record.keys() for record in everything)
+    assert records(cortex, "--tail", "2") == everything[-2:]
+    assert records(cortex, "--since", "1d") == everything
+    assert records(cortex, "--since", "1d", "--tail", "3") == everything[-3:]
+    assert records(cortex, "--tail", "0") == []
     time.sleep(2)
     nothing = cortex.run("logs", "talker", "--no-follow", "--since", "1s")
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert "cortex get talker" in nothing.stderr
+
+
+def test_only_what_is_young_enough_is_shown(cortex, endpoint):
+    time.sleep(6)
+    assert predict(cortex, 11).returncode == 0
+    wait_until(lambda: numbers_in(records(cortex))[-1:] == [11])
+    assert numbers_in(records(cortex, "--since", "5s")) in ([11], []), "or it is older by now"
+    assert numbers_in(records(cortex, "--since", "10m"))[-1] == 11
+
+
+def test_following_begins_with_the_tail_and_is_quick(cortex, endpoint, follower, capsys):
+    last = records(cortex, "--tail", "2")
+    follow = follower("--tail", "2", "-o", "json")
+    wait_until(lambda: records_of(follow) == last)
+    delays = []
+    for number in range(100, 105):
+        began = time.monotonic()
+        requests.post(endpoint, json={"number": number}, timeout=30)
+        wait_until(lambda wanted=number: numbers_in(records_of(follow))[-1:] == [wanted], pause=0.02)
+        delays.append(time.monotonic() - began)
+    with capsys.disabled():
+        print(f"\na line is shown {min(delays):.1f} to {max(delays):.1f} s after its request")
 
 
 def test_no_line_is_lost_or_doubled_while_replicas_are_replaced(cortex, endpoint, deploy, follower):
@@ -139,13 +170,11 @@ def test_no_line_is_lost_or_doubled_while_replicas_are_replaced(cortex, endpoint
     numbers = []
 
     class Counting(Traffic):
-        def _send_until_stopped(self):
-            import http.client
-
-            connection = http.client.HTTPConnection(self._url.hostname, self._url.port, timeout=30)
+        def _send_until_stopped(self, url):
+            connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
             while not self._stop.wait(0.02):
                 number = next(sent)
-                connection.request("POST", self._url.path, json.dumps({"number": number}), JSON)
+                connection.request("POST", url.path, json.dumps({"number": number}), JSON)
                 assert json.load(connection.getresponse()) == {"number": number}
                 numbers.append(number)
             connection.close()
@@ -159,16 +188,32 @@ def test_no_line_is_lost_or_doubled_while_replicas_are_replaced(cortex, endpoint
     shown = records_of(follow)
     assert [number for number in numbers_in(shown) if number > first] == numbers
     assert len({record["revision"] for record in shown}) == 2
-    assert any(record["message"] == "made by machine" for record in shown)
+    said = Counter((record["replica"], record["message"].split()[0]) for record in shown)
+    old, new = list(dict.fromkeys(record["replica"] for record in shown))
+    assert said[new, "made"] == said[new, "ready"] == said[old, "draining"] == said[old, "stopped"] == 1
     assert "Traceback" not in follow.text()
 
 
 def test_replicas_that_never_became_ready_have_their_say(cortex, endpoint, deploy, follower):
-    follow = follower("--tail", "0")
-    failed = deploy("mistake")
-    assert failed.returncode == 1
-    wait_until(lambda: "ValueError: no such model" in follow.text())
-    assert "made by mistake" in follow.text()
+    """Each of the three that the circuit breaker lets fail, once, whoever reads and whenever."""
+    follow = follower("--tail", "0", "-o", "json")
+    wait_until(lambda: predict(cortex, 12).returncode == 0 and 12 in numbers_in(records_of(follow)))
+    assert deploy("mistake").returncode == 1
+
+    def failed(shown):
+        return [r for r in shown if r["level"] == "CRITICAL" and r["message"] == "ValueError: no such model"]
+
+    wait_until(lambda: len(failed(records_of(follow))) == 3)
+    # What is still to come would come now.
+    time.sleep(3)
+    for shown in (records_of(follow), records(cortex)):
+        replicas = {record["replica"] for record in failed(shown)}
+        assert len(failed(shown)) == len(replicas) == 3
+        made = [record["replica"] for record in shown if record["message"] == "made by mistake"]
+        assert sorted(made) == sorted(replicas)
+    pretty = cortex.ok("logs", "talker", "--no-follow")
+    assert pretty.count(" CRITICAL ValueError: no such model\n") == 3
+    assert "\n    ValueError: no such model\n" in pretty, "with its traceback"
 
 
 def test_it_ends_when_nobody_reads_any_more(cortex, endpoint):

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.data_plane_support import Cloud, cloud, until
-from tests.local.test_data_plane import Traffic
+from tests.local.data_plane_support import Cloud, Traffic, cloud, until
 
 LATER = timedelta(minutes=5)
 

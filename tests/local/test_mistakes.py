@@ -104,6 +104,13 @@ ENVIRONMENTS = [
     Mistake("unknown-default", arguments=("env", "default", "prod")),
     Mistake("delete-local-environment", arguments=("env", "delete", "local")),
     Mistake("configure-local-environment", arguments=("env", "configure", "local", "--region", "eu-west-1")),
+    Mistake("bad-environment-name", arguments=("env", "configure", "my prod")),
+    Mistake("bad-cluster-name", arguments=("env", "configure", "prod", "--cluster", "Prod_1")),
+    Mistake("bad-region", arguments=("env", "configure", "prod", "--region", "frankfurt")),
+    Mistake("bad-endpoint-url", arguments=("env", "configure", "prod", "--endpoint-url", "localhost:4566")),
+    Mistake(
+        "bad-header", {"sample.json": "{}"}, arguments=("predict", "text", "sample.json", "-H", "json"), exit_code=2
+    ),
     Mistake("environments-not-yaml", home={"environments.yaml": "default: [\n"}),
     Mistake("environments-not-a-map", home={"environments.yaml": "- local\n"}),
     Mistake("environments-unknown-field", home={"environments.yaml": AWS.replace("cluster:", "clusters:")}),

@@ -118,17 +118,13 @@ def test_load_balancing_and_scaling_of_a_service(cloud: Endpoint) -> None:
 
 
 def _balanced_service() -> dict[str, Any]:
-    container = {
-        "Name": "api",
-        "Image": "any:image",
-        "MemoryReservation": 64,
-        "DockerLabels": {"Kept.As.It.Is": "yes"},
-        "LogConfiguration": {"LogDriver": "json-file", "Options": {"max-size": "10m"}},
-        "PortMappings": [{"ContainerPort": 8888, "HostPort": 0, "Protocol": "tcp"}],
-    }
-    tracking = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}}
     made = network()
-    made["Resources"] |= template(
+    made["Resources"] |= {**_load_balancing(), **_service_behind_it(), **_scaling_of_it()}
+    return made
+
+
+def _load_balancing() -> dict[str, Any]:
+    return template(
         Balancer=resource(
             "AWS::ElasticLoadBalancingV2::LoadBalancer",
             Subnets=[ref("Subnet0"), ref("Subnet1")],
@@ -157,6 +153,19 @@ def _balanced_service() -> dict[str, Any]:
             Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/typed"]}}],
             Actions=[{"Type": "forward", "TargetGroupArn": ref("Targets")}],
         ),
+    )["Resources"]
+
+
+def _service_behind_it() -> dict[str, Any]:
+    container = {
+        "Name": "api",
+        "Image": "any:image",
+        "MemoryReservation": 64,
+        "DockerLabels": {"Kept.As.It.Is": "yes"},
+        "LogConfiguration": {"LogDriver": "json-file", "Options": {"max-size": "10m"}},
+        "PortMappings": [{"ContainerPort": 8888, "HostPort": 0, "Protocol": "tcp"}],
+    }
+    return template(
         Cluster=resource("AWS::ECS::Cluster", ClusterName="balanced"),
         Definition=resource(
             "AWS::ECS::TaskDefinition",
@@ -178,6 +187,12 @@ def _balanced_service() -> dict[str, Any]:
             ),
             "DependsOn": "Rule",
         },
+    )["Resources"]
+
+
+def _scaling_of_it() -> dict[str, Any]:
+    tracking = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}}
+    return template(
         Scalable=resource(
             "AWS::ApplicationAutoScaling::ScalableTarget",
             ServiceNamespace="ecs",
@@ -194,4 +209,3 @@ def _balanced_service() -> dict[str, Any]:
             TargetTrackingScalingPolicyConfiguration={**tracking, "TargetValue": 5},
         ),
     )["Resources"]
-    return made

@@ -32,6 +32,15 @@ CONFIG = """
     target_replica_requests_per_second: {rps}
     downscale_stabilization_period: 60s
 """
+SPLITTER = """
+- name: shared
+  kind: TrafficSplitter
+  apis: [{{name: steady, weight: {steady}}}, {{name: second, weight: {second}}}]
+"""
+
+
+SECOND = 22
+"""The code of the splitter's second API."""
 
 
 class Project:
@@ -51,6 +60,10 @@ class Project:
     def configure(self, minimum: int = 2, rps: float = 100_000) -> None:
         """Write the configuration."""
         (self.folder / "cortex.yaml").write_text(CONFIG.format(name=self.name, min=minimum, rps=rps))
+
+    def split(self, **weights: int) -> None:
+        """Write the configuration of a traffic splitter instead."""
+        (self.folder / "cortex.yaml").write_text(SPLITTER.format(**weights))
 
 
 def kind_of(answer: dict[str, int]) -> str:
@@ -89,11 +102,26 @@ def project(tmp_path: Path, cortex: Cortex) -> Project:
     return project
 
 
+@pytest.fixture
+def splitter(tmp_path: Path, cortex: Cortex, project: Project) -> Project:
+    """The splitter ``shared``, which sends everything to ``steady`` and nothing to ``second`` yet."""
+    second = Project(tmp_path / "second", "second")
+    second.code(SECOND)
+    second.configure(minimum=1)
+    cortex.ok("deploy", str(second.folder))
+    second.split(steady=100, second=0)
+    cortex.ok("deploy", str(second.folder))
+    return second
+
+
 @pytest.mark.timeout(900)
-def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, project: Project, capsys) -> None:
-    endpoint = cortex.json("get", "steady")["endpoint"]
+def test_only_requests_in_flight_on_a_killed_replica_fail(
+    cortex: Cortex, project: Project, splitter: Project, capsys
+) -> None:
+    """Half of the clients ask the API itself, half the splitter in front of it."""
+    endpoints = [cortex.json("get", name)["endpoint"] for name in ("steady", "shared")]
     rows: list[tuple[str, int, int]] = []
-    with Traffic(endpoint, {"n": 7}, kind_of, clients=16, pause=0.05) as traffic:
+    with Traffic(endpoints, {"n": 7}, kind_of, clients=16, pause=0.05) as traffic:
 
         def step(title: str) -> None:
             traffic.wait_for_any()
@@ -106,11 +134,11 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, projec
         traffic.wait_for("code 2")
         step("code deploy")
 
-        before = cortex.replicas()
+        before = cortex.replicas("steady")
         project.configure(minimum=3)
         cortex.ok("deploy", str(project.folder))
         until(lambda: up_to_date(cortex, "steady") == 3)
-        assert before <= cortex.replicas(), "a change of configuration restarted a replica"
+        assert before <= cortex.replicas("steady"), "a change of configuration restarted a replica"
         step("configuration-only deploy")
 
         project.configure(minimum=2, rps=1)
@@ -123,9 +151,9 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, projec
         until(lambda: requested(cortex, "steady") == 2, seconds=240)
         step("scaled in again")
 
-        before = cortex.replicas()
+        before = cortex.replicas("steady")
         cortex.ok("refresh", "steady")
-        until(lambda: not before & cortex.replicas())
+        until(lambda: not before & cortex.replicas("steady"))
         until(lambda: cortex.json("get", "steady")["status"] == "live")
         step("refresh")
 
@@ -134,15 +162,28 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(cortex: Cortex, projec
         assert done.returncode == 1
         assert "ValueError: no weights" in done.stderr
         step("deploy that never becomes healthy")
+
+        before = cortex.replicas()
+        assert f"code {SECOND}" not in traffic.answers.kinds
+        for steady in (50, 0, 90):
+            splitter.split(steady=steady, second=100 - steady)
+            cortex.ok("deploy", str(splitter.folder))
+            traffic.wait_for(f"code {SECOND}")
+        assert cortex.replicas() == before, "a change of weights restarted a replica"
+        step("weights change")
         assert traffic.answers.failures == []
 
-        os.killpg(cortex.replicas().pop(), signal.SIGKILL)
+        os.killpg(cortex.replicas("steady").pop(), signal.SIGKILL)
         until(lambda: up_to_date(cortex, "steady") == 2)
         step("replica killed")
+        step("after")
     with capsys.disabled():
         print()
         for title, answers, failures in rows:
             print(f"{title:36} {answers:7} answers, {failures:3} failed so far")
-    assert len(traffic.answers.failures) <= 16, traffic.answers
+    in_flight = traffic.answers.failures
+    assert len(in_flight) <= 16, traffic.answers
+    assert all(failure.startswith("502") for failure in in_flight), "only what the killed replica had"
+    assert rows[-1][2] == rows[-2][2], "requests failed that the killed replica cannot have had"
     assert "code 3" not in traffic.answers.kinds
     assert json.loads(cortex.ok("get", "steady", "-o", "json"))["status"] == "live"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import threading
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -22,10 +23,10 @@ class Answers:
 
 
 class Traffic:
-    """Clients that POST one body to one endpoint, each over its own connection, until the block ends.
+    """Clients that POST one body, each to one endpoint over its own connection, until the block ends.
 
     Args:
-        endpoint: Where to.
+        endpoints: Where to; several get equal parts of the clients.
         body: What to send, as JSON.
         classify: Names the kind of a 200's body; raises where it is not a valid answer.
         clients: How many at a time.
@@ -34,15 +35,20 @@ class Traffic:
     """
 
     def __init__(
-        self, endpoint: str, body: Any, classify: Callable[[Any], str], clients: int = 8, pause: float = 0.005
+        self,
+        endpoints: str | Sequence[str],
+        body: Any,
+        classify: Callable[[Any], str],
+        clients: int = 8,
+        pause: float = 0.005,
     ) -> None:
-        self._url = urllib.parse.urlsplit(endpoint)
+        urls = itertools.cycle(map(urllib.parse.urlsplit, [endpoints] if isinstance(endpoints, str) else endpoints))
         self._body = json.dumps(body)
         self._classify = classify
         self._pause = pause
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._send_until_stopped) for _ in range(clients)]
+        self._threads = [threading.Thread(target=self._send_until_stopped, args=[next(urls)]) for _ in range(clients)]
         self.answers = Answers()
 
     def __enter__(self) -> Traffic:
@@ -75,11 +81,11 @@ class Traffic:
             self._stop.wait(0.05)
         raise AssertionError(f"no {more} more answers: {self.answers}")
 
-    def _send_until_stopped(self) -> None:
-        connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=30)
+    def _send_until_stopped(self, url: urllib.parse.SplitResult) -> None:
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
         while not self._stop.is_set():
             try:
-                connection.request("POST", self._url.path, self._body, {"Content-Type": "application/json"})
+                connection.request("POST", url.path, self._body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
                 text = answer.read()
                 kind = self._classify(json.loads(text)) if answer.status == 200 else f"status {answer.status}"

@@ -66,6 +66,51 @@ def test_completion_scripts_name_the_program(cortex, shell):
     assert "cortex" in cortex.ok("completion", shell)
 
 
+def completed(cortex, *words, **environ):
+    """What bash is offered after these words, the last of which is being typed."""
+    asked = {"_CORTEX_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    done = cortex.run(**asked, **environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+def test_environments_are_completed(cortex):
+    for name in ("prod", "preview"):
+        cortex.ok("env", "configure", name)
+    assert completed(cortex, "cortex", "env", "default", "pr") == ["plain,prod", "plain,preview"]
+    assert completed(cortex, "cortex", "get", "--env", "l") == ["plain,local"]
+
+
+def test_completion_neither_starts_a_cloud_nor_says_why_it_has_nothing_to_offer(cortex):
+    assert completed(cortex, "cortex", "get", "ir") == []
+    assert not (cortex.home / "local").exists()
+    cortex.ok("env", "configure", "gone", "--endpoint-url", "http://127.0.0.1:9")
+    keys = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+    assert completed(cortex, "cortex", "logs", "--env", "gone", "ir", **keys) == []
+    assert completed(cortex, "cortex", "logs", "--env", "nowhere", "ir") == []
+    (cortex.home / "environments.yaml").write_text("default: [")
+    assert completed(cortex, "cortex", "delete", "ir") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["../prod"],
+        [""],
+        ["--", "-prod"],
+        ["prod", "--cluster", "Prod"],
+        ["prod", "--cluster", "a-name-that-is-much-too-long-for-a-load-balancer"],
+        ["prod", "--region", "eu"],
+        ["prod", "--endpoint-url", "localhost"],
+    ],
+)
+def test_an_environment_that_cannot_be_is_refused_before_it_is_written(cortex, arguments):
+    done = cortex.run("env", "configure", *arguments)
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
+    assert not (cortex.home / "environments.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -115,11 +115,11 @@ def test_what_reaches_the_replicas_makes_a_new_revision(iris, section, fields):
 
 
 @given(desired=st.integers(0, 100))
-def test_percentages_follow_the_number_of_replicas_within_their_bounds(desired):
+def test_percentages_are_those_of_the_replicas_that_there_are_when_they_are_replaced(desired):
+    """A new minimum comes later: percentages for five replicas would leave two of them no room to be replaced."""
     api = load_config(ROOT / "examples/iris-classifier").apis[0]
     plan = plan_of(api, deployed_from(plan_of(api)), digest="e" * 64, desired=desired)
-    count = min(max(desired, api.autoscaling.min_replicas), api.autoscaling.max_replicas)
-    expected = api.update_strategy.percentages(count)
+    expected = api.update_strategy.percentages(desired)
     assert plan.parameters["MinimumHealthyPercent"] == str(expected.minimum_healthy)
     assert plan.parameters["MaximumPercent"] == str(expected.maximum)
 

@@ -52,6 +52,13 @@ def test_an_endpoint_is_given_once():
         priority_for("/iris", None, [Rule("/iris", 7)])
 
 
+def test_deployments_that_do_not_see_each_others_rules_choose_apart():
+    """Unless they want the same endpoint: then the load balancer refuses the second one."""
+    chosen = [priority_for(f"/{name}", None, []) for name in ("iris", "text", "shared", "good")]
+    assert len(set(chosen)) == len(chosen)
+    assert priority_for("/iris", None, []) == chosen[0]
+
+
 def test_a_full_band_is_told():
     rules = [Rule(f"/a{number}", number) for number in band("/a")]
     with pytest.raises(DeployError, match="no listener rule priority is left"):

@@ -70,6 +70,8 @@ VIEWS = {
     ),
     "detail-aws": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, links=LINKS), NOW),
     "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
+    "detail-narrow": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES), NOW, width=80),
+    "overview-narrow": lambda: overview({"local": [Report(api(), TRAFFIC), Report(BROKEN, Traffic())]}, NOW, width=80),
     "detail-splitter-new": lambda: detail(
         Report(splitter(iris=100), members=(Member("iris", 100, 0, None, (), Report(api(), Traffic())),)), NOW
     ),
@@ -79,6 +81,13 @@ LINKS = Links("https://dashboard.example", "https://logs.example", "https://serv
 ACTIVITIES = (
     ScalingActivity(NOW - timedelta(hours=1), "Successful", "Setting desired count to 2.", "alarm High in state ALARM"),
     ScalingActivity(NOW - timedelta(hours=3), "Failed", "Setting desired count to 9.", "alarm High in state ALARM"),
+    ScalingActivity(
+        NOW - timedelta(hours=4),
+        "Successful",
+        "Setting desired count to 3.",
+        "monitor alarm TargetTracking-service/cortex-local/iris-AlarmLow-f4b3a701-63d6-404e-b903-85d2aba328f6 in state "
+        "ALARM triggered policy cortexlocalapiirisServiceTaskCountTargetRequestsPerTargetE2335505",
+    ),
 )
 MEMBERS = (
     Member("iris", 90, 9021, 90.21, ("other-splitter",), Report(api(), TRAFFIC)),

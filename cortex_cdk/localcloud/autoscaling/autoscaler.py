@@ -60,7 +60,7 @@ class Autoscaler:
         store = cloudwatch.store(backend.region_name)
         observed = [(policy.policy(), self._datapoints(store, policy.tracked or {})) for policy in policies]
         for policy, (plain, datapoints) in zip(policies, observed, strict=True):
-            policy.show(alarm_of(plain, datapoints))
+            policy.show(alarm_of(plain, datapoints), datapoints)
         decision = decide(
             observed,
             capacity=service.desired_count,

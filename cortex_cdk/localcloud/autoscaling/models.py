@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import moto.applicationautoscaling.models
@@ -19,6 +19,7 @@ from cortex_cdk.localcloud.autoscaling.target_tracking import (
     History,
     Policy,
 )
+from cortex_cdk.localcloud.metrics import alarms
 from cortex_cdk.localcloud.metrics.store import Key, key
 
 REQUESTS = "ALBRequestCountPerTarget"
@@ -77,11 +78,11 @@ class ScalingPolicy(FakeApplicationAutoscalingPolicy):
             disable_scale_in=str(body.get("DisableScaleIn", False)).lower() == "true",
         )
 
-    def show(self, state: Alarm) -> None:
-        """Write the state of its metric into its alarms."""
+    def show(self, state: Alarm, datapoints: Sequence[float | None]) -> None:
+        """Write the state of its metric, and why it is so, into its alarms."""
         for alarm, value in zip(self.alarms, STATES[state], strict=True):
-            if alarm.state_value != value:
-                alarm.update_state(f"Target tracking: {state.value}", "{}", value)
+            seen = datapoints[-int(alarm.evaluation_periods) :]
+            alarms.show(alarm, value, alarms.reason_for(value, seen, alarm.comparison_operator, float(alarm.threshold)))
 
     def _generate_ecs_alarms(self) -> list[CloudWatchAlarm]:
         target = self.policy().target

@@ -21,6 +21,7 @@ from cortex_cdk.localcloud.balancer.routing import (
     Rule,
     Table,
 )
+from cortex_cdk.localcloud.balancer.tls import Tls
 from cortex_cdk.localcloud.settings import HOST
 
 Resource = dict[str, Any]
@@ -163,13 +164,31 @@ def _upstream() -> Resource:
 def listener_resource(listener: Listener, folder: str) -> Resource:
     """A listener with its HTTP settings; its routes are in a file of their own."""
     manager = f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    chain: Resource = {
+        "filters": [{"name": manager, "typed_config": {"@type": TYPE + manager, **_http(listener, folder)}}]
+    }
+    if listener.tls:
+        chain["transport_socket"] = _tls(listener.tls)
     return {
         "@type": f"{TYPE}envoy.config.listener.v3.Listener",
         "name": listener.name,
         "address": _address(listener.port),
-        "filter_chains": [
-            {"filters": [{"name": manager, "typed_config": {"@type": TYPE + manager, **_http(listener, folder)}}]}
-        ],
+        "filter_chains": [chain],
+    }
+
+
+def _tls(tls: Tls) -> Resource:
+    """How a listener ends TLS. An ALB offers HTTP/2 on it, too."""
+    context = f"{EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext"
+    versions = {"tls_minimum_protocol_version": tls.minimum, "tls_maximum_protocol_version": tls.maximum}
+    certificates = [
+        {"certificate_chain": {"inline_string": known.chain}, "private_key": {"inline_string": known.key}}
+        for known in tls.certificates
+    ]
+    common = {"alpn_protocols": ["h2", "http/1.1"], "tls_params": versions, "tls_certificates": certificates}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {"@type": TYPE + context, "common_tls_context": common},
     }
 
 

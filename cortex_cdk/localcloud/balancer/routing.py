@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from moto.elbv2.models import FakeListener, FakeLoadBalancer, elbv2_backends
 
+from cortex_cdk.localcloud.balancer import tls
 from cortex_cdk.localcloud.balancer.targets import TargetGroup, groups
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.settings import ACCOUNT_ID, HOST
@@ -103,6 +104,7 @@ class Listener:
         idle_timeout: Seconds without a byte after which a request ends.
         client_keep_alive: Seconds for which an idle client connection is kept.
         rules: In order of priority, the default action last.
+        tls: How it ends TLS; None for plain HTTP.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Listener:
     rules: tuple[Rule, ...]
     idle_timeout: float = IDLE_TIMEOUT
     client_keep_alive: float = CLIENT_KEEP_ALIVE
+    tls: tls.Tls | None = None
 
 
 @dataclass(frozen=True)
@@ -121,29 +124,27 @@ class Table:
     groups: tuple[Group, ...] = field(default=())
 
 
-def read(http_port: int) -> Table:
+def read(http_port: int, https_port: int) -> Table:
     """Read the wanted state out of moto.
 
     Args:
         http_port: The port that stands for port 80 of every load balancer, since they share one address here: where
             rules of two clusters match, the cluster that was made first wins. Other listeners get free ports, which
             they keep.
+        https_port: The port that stands for port 443, likewise.
     """
+    usual = {("HTTP", "80"): http_port, ("HTTPS", "443"): https_port}
     with STATE_LOCK:
         balancers = [
             balancer
             for backend in list(elbv2_backends[ACCOUNT_ID].values())
             for balancer in backend.load_balancers.values()
         ]
-        listeners = [
-            _listener(balancer, listener, _port(listener, http_port))
-            for balancer in balancers
-            for listener in balancer.listeners.values()
-        ]
-        shared = [listener for listener in listeners if listener.port == http_port]
-        own = [listener for listener in listeners if listener.port != http_port]
+        by_port: dict[int, list[Listener]] = {}
+        for listener in (listener for balancer in balancers for listener in _listeners(balancer, usual)):
+            by_port.setdefault(listener.port, []).append(listener)
         return Table(
-            listeners=(*_joined(shared), *own),
+            listeners=tuple(_joined(listeners) for listeners in by_port.values()),
             groups=tuple(_group(group) for group in groups() if group.target_type != "lambda"),
         )
 
@@ -154,18 +155,23 @@ def suffix(arn: str) -> str:
     return resource.partition("/")[2] if resource.startswith(("loadbalancer/", "listener/")) else resource
 
 
-def _joined(listeners: list[Listener]) -> list[Listener]:
-    """One listener with the rules of all of them, and the first one's default action."""
-    if not listeners:
-        return []
+def _joined(listeners: list[Listener]) -> Listener:
+    """One listener with the rules and certificates of all of them, and the first one's default action."""
+    first = listeners[0]
     rules = [rule for listener in listeners for rule in listener.rules[:-1]]
-    return [replace(listeners[0], rules=(*rules, listeners[0].rules[-1]))]
+    certificates = [known for listener in listeners if listener.tls for known in listener.tls.certificates]
+    return replace(
+        first,
+        rules=(*rules, first.rules[-1]),
+        tls=replace(first.tls, certificates=tuple(dict.fromkeys(certificates))) if first.tls else None,
+    )
 
 
-def _port(listener: Any, http_port: int) -> int:
+def _port(listener: Any, usual: Mapping[tuple[str, str], int]) -> int:
     """The port of a listener on this machine."""
-    if listener.protocol == "HTTP" and str(listener.port) == "80":
-        return http_port
+    kind = (listener.protocol, str(listener.port))
+    if kind in usual:
+        return usual[kind]
     if not hasattr(listener, "local_port"):
         listener.local_port = _free_port()
     return int(listener.local_port)
@@ -177,17 +183,27 @@ def _free_port() -> int:
         return port
 
 
-def _listener(balancer: FakeLoadBalancer, listener: FakeListener, port: int) -> Listener:
+def _listeners(balancer: FakeLoadBalancer, usual: Mapping[tuple[str, str], int]) -> Iterator[Listener]:
+    """The listeners of a load balancer. One for TLS whose certificate is gone has nothing to answer with."""
+    ports = {str(listener.port): _port(listener, usual) for listener in balancer.listeners.values()}
+    for listener in balancer.listeners.values():
+        if listener.protocol != "HTTPS":
+            yield _listener(balancer, listener, ports)
+        elif found := tls.read(listener.ssl_policy, listener.certificates):
+            yield replace(_listener(balancer, listener, ports), tls=found)
+
+
+def _listener(balancer: FakeLoadBalancer, listener: FakeListener, ports: Mapping[str, int]) -> Listener:
     rules = sorted(
         (rule for rule in listener.rules.values() if rule.priority != "default"), key=lambda rule: int(rule.priority)
     )
     return Listener(
         name=suffix(listener.arn),
         balancer=suffix(balancer.arn),
-        port=port,
+        port=ports[str(listener.port)],
         rules=(
-            *(_rule(rule.conditions, rule.actions) for rule in rules),
-            _rule([], listener.default_actions),
+            *(_rule(rule.conditions, rule.actions, ports) for rule in rules),
+            _rule([], listener.default_actions, ports),
         ),
         idle_timeout=float(balancer.attrs.get("idle_timeout.timeout_seconds", IDLE_TIMEOUT)),
         client_keep_alive=float(balancer.attrs.get("client_keep_alive.seconds", CLIENT_KEEP_ALIVE)),
@@ -213,7 +229,7 @@ def _group(group: TargetGroup) -> Group:
     )
 
 
-def _rule(conditions: Iterable[Mapping[str, Any]], actions: Iterable[Any]) -> Rule:
+def _rule(conditions: Iterable[Mapping[str, Any]], actions: Iterable[Any], ports: Mapping[str, int]) -> Rule:
     values: dict[str, tuple[str, ...]] = {}
     headers: list[tuple[str, tuple[str, ...]]] = []
     queries: list[tuple[str | None, str]] = []
@@ -230,7 +246,7 @@ def _rule(conditions: Iterable[Mapping[str, Any]], actions: Iterable[Any]) -> Ru
             values[kind] = tuple(config["Values"])
     return Rule(
         # Other actions authenticate; only the last one decides where a request goes.
-        action=_action(list(actions)[-1]),
+        action=_action(list(actions)[-1], ports),
         paths=values.get("path-pattern", ()),
         hosts=values.get("host-header", ()),
         methods=values.get("http-request-method", ()),
@@ -246,7 +262,8 @@ _CONFIGURATIONS = {
 }
 
 
-def _action(action: Any) -> Action:
+def _action(action: Any, ports: Mapping[str, int]) -> Action:
+    """What a rule does. A redirect to another port of the load balancer leads to what that is on this machine."""
     data: Mapping[str, Any] = getattr(action, "data", action)
     if data["Type"] == "fixed-response":
         config = data["FixedResponseConfig"]
@@ -257,7 +274,7 @@ def _action(action: Any) -> Action:
             status=301 if config["StatusCode"] == "HTTP_301" else 302,
             protocol=config.get("Protocol") or "#{protocol}",
             host=config.get("Host") or "#{host}",
-            port=str(config.get("Port") or "#{port}"),
+            port=str(ports.get(str(config.get("Port")), config.get("Port")) or "#{port}"),
             path=config.get("Path") or "/#{path}",
         )
     listed = (data.get("ForwardConfig") or {}).get("TargetGroups") or []

@@ -17,8 +17,6 @@ from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup, e
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
-INSTANCE_ID = "i-0127000000000001a"
-"""The id of this machine, where a target group wants the id of an instance."""
 DESCRIPTIONS = {
     "Elb.InitialHealthChecking": "Initial health checks in progress",
     "Elb.RegistrationInProgress": "Target registration is in progress",

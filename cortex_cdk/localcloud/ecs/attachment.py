@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from moto.elbv2.models import elbv2_backends
 
-from cortex_cdk.localcloud.balancer.targets import INSTANCE_ID, Target, TargetGroup
+from cortex_cdk.localcloud.balancer.targets import Target, TargetGroup
 from cortex_cdk.localcloud.ecs.rollout import Health
 from cortex_cdk.localcloud.ecs.service import Service
 from cortex_cdk.localcloud.ecs.task import Task, now
 from cortex_cdk.localcloud.settings import ACCOUNT_ID, HOST
 
 
-def register(task: Task, service: Service) -> None:
+def register(task: Task, service: Service, instance: str) -> None:
     """Register a running task in the target groups of its service.
 
     Target groups that are gone are left out: the service is about to be deleted too.
+
+    Args:
+        task: The task.
+        service: Its service.
+        instance: The id of the EC2 instance that it is on.
     """
     if task.port is None:
         return
@@ -22,7 +27,7 @@ def register(task: Task, service: Service) -> None:
         group = _group(task.region_name, balancer.get("targetGroupArn", ""))
         if group is None:
             continue
-        target_id = HOST if group.target_type == "ip" else INSTANCE_ID
+        target_id = HOST if group.target_type == "ip" else instance
         group.register([{"Id": target_id, "Port": task.port}])
         task.targets.append((group.arn, target_id, task.port))
         service.add_event(f"(service {service.name}) registered 1 targets in (target-group {group.arn})")

@@ -7,11 +7,18 @@ from typing import Any
 
 import moto.ecs.urls
 from moto.ecs.exceptions import InvalidParameterException, ServiceNotFoundException
-from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
+from moto.ecs.models import (
+    ContainerInstance,
+    ContainerInstanceFailure,
+    EC2ContainerServiceBackend,
+    ecs_backends,
+)
 
 from cortex_cdk.localcloud.ecs.responses import EcsResponse
 from cortex_cdk.localcloud.ecs.service import Service
 from cortex_cdk.localcloud.ecs.task import Task
+from cortex_cdk.localcloud.instances.placement import Demand
+from cortex_cdk.localcloud.instances.resources import of_task
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
@@ -50,6 +57,8 @@ class EcsBackend(EC2ContainerServiceBackend):
         deployment_configuration: dict[str, Any] | None = None,
         capacity_provider_strategy: list[dict[str, Any]] | None = None,
         health_check_grace_period_seconds: int | None = None,
+        placement_constraints: list[dict[str, str]] | None = None,
+        placement_strategy: list[dict[str, str]] | None = None,
         **rest: Any,
     ) -> Service:
         with STATE_LOCK:
@@ -69,6 +78,8 @@ class EcsBackend(EC2ContainerServiceBackend):
                 deployment_configuration=deployment_configuration,
                 capacity_provider_strategy=capacity_provider_strategy,
                 health_check_grace_period_seconds=health_check_grace_period_seconds,
+                placement_constraints=placement_constraints,
+                placement_strategy=placement_strategy,
                 launch_type=None if capacity_provider_strategy else launch_type or "EC2",
                 scheduling_strategy=scheduling_strategy,
                 tags=tags,
@@ -127,6 +138,23 @@ class EcsBackend(EC2ContainerServiceBackend):
                 service.primary["desiredCount"] = 0
             return service
 
+    def stop_deployment(self, arn: str) -> None:
+        """Give a service's deployment up and return to the one before it.
+
+        Args:
+            arn: The service deployment, as ``Service.deployment_arn`` has it.
+
+        Raises:
+            InvalidParameterException: It is not under way.
+        """
+        with STATE_LOCK:
+            for service in self.all_services():
+                primary = service.primary if service.deployments else None
+                if primary and service.deployment_arn(primary) == arn and primary["rolloutState"] == "IN_PROGRESS":
+                    service.fail("Deployment stopped by user.", "deployment stopped by user", rollback=True)
+                    return
+            raise InvalidParameterException("The service deployment is not in progress.")
+
     def run_task(  # type: ignore[override] # noqa: PLR0917 - moto's signature
         self,
         cluster_str: str,
@@ -145,15 +173,19 @@ class EcsBackend(EC2ContainerServiceBackend):
             cluster = self._get_cluster(cluster_str)
             definition = self.describe_task_definition(task_definition_str)
             strategy = capacity_provider_strategy or cluster.default_capacity_provider_strategy or []
+            demand = Demand(
+                of_task(definition),
+                group=group or f"family:{definition.family}",
+                provider=None if launch_type or not strategy else strategy[0]["capacityProvider"],
+            )
             tasks = [
                 Task(
                     cluster,
                     definition,
                     self,
-                    group=group or f"family:{definition.family}",
+                    demand=demand,
                     started_by=started_by or "",
                     launch_type=launch_type,
-                    capacity_provider=None if launch_type or not strategy else strategy[0]["capacityProvider"],
                     tags=tags,
                     overrides=overrides,
                     network_configuration=networking_configuration,
@@ -184,11 +216,31 @@ class EcsBackend(EC2ContainerServiceBackend):
         desiredStatus: str | None = None,
     ) -> list[Task]:
         with STATE_LOCK:
-            tasks = super().list_tasks(
-                cluster_str, container_instance, family, started_by, None, desiredStatus or "RUNNING"
-            )
+            # moto looks for the instance in tasks that are on none, too.
+            tasks = super().list_tasks(cluster_str, None, family, started_by, None, desiredStatus or "RUNNING")
             group = f"service:{service_name.rpartition('/')[2]}" if service_name else None
-            return [task for task in tasks if isinstance(task, Task) and group in {None, task.group}]
+            instance = container_instance.rpartition("/")[2] if container_instance else None
+            return [
+                task
+                for task in tasks
+                if isinstance(task, Task)
+                and group in {None, task.group}
+                and instance in {None, (task.container_instance_arn or "").rpartition("/")[2]}
+            ]
+
+    def describe_container_instances(
+        self, cluster_str: str, list_container_instance_ids: list[str]
+    ) -> tuple[list[ContainerInstance], list[ContainerInstanceFailure]]:
+        """The instances of a cluster with these ids or ARNs."""
+        with STATE_LOCK:
+            # moto has no place for the instances of a cluster before there are any.
+            self.container_instances.setdefault(self._get_cluster(cluster_str).name, {})
+            return super().describe_container_instances(cluster_str, list_container_instance_ids)
+
+    def waits_for_capacity(self, provider: str | None) -> bool:
+        """Whether tasks without a place wait until the capacity provider has one: it does where it scales its group."""
+        known = self.capacity_providers.get(provider or "")
+        return known is not None and known.auto_scaling_group_provider["managedScaling"]["status"] == "ENABLED"
 
     def describe_tasks(self, cluster_str: str, tasks: list[str]) -> list[Task]:  # type: ignore[override]
         """The tasks of a cluster with these ids or ARNs; unknown ones are left out."""

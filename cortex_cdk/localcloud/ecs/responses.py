@@ -1,11 +1,15 @@
-"""The ECS actions whose parameters moto's own response class drops."""
+"""The ECS actions that moto lacks, or whose parameters its own response class drops."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
 from moto.ecs.responses import EC2ContainerServiceResponse
 
+STATUSES = {"IN_PROGRESS": "IN_PROGRESS", "COMPLETED": "SUCCESSFUL", "FAILED": "ROLLBACK_SUCCESSFUL"}
+"""What ECS calls the rollout states of the deployments of a service in its service deployments."""
 PASSED_ON = (
     "deploymentConfiguration",
     "capacityProviderStrategy",
@@ -14,6 +18,8 @@ PASSED_ON = (
     "launchType",
     "loadBalancers",
     "networkConfiguration",
+    "placementConstraints",
+    "placementStrategy",
     "platformVersion",
     "schedulingStrategy",
     "serviceRegistries",
@@ -22,7 +28,31 @@ PASSED_ON = (
 
 
 class EcsResponse(EC2ContainerServiceResponse):
-    """moto's ECS actions with a complete CreateService."""
+    """moto's ECS actions with a complete CreateService, and with service deployments."""
+
+    def list_service_deployments(self) -> ActionResult:
+        """Answer ListServiceDeployments: the primary one, which is the only one that may still be under way."""
+        backend: Any = self.ecs_backend
+        service = backend.service(self._get_param("cluster", "default"), self._get_param("service"))
+        primary = service.primary
+        described = {
+            "serviceDeploymentArn": service.deployment_arn(primary),
+            "serviceArn": service.arn,
+            "clusterArn": service.cluster_arn,
+            "createdAt": primary["createdAt"],
+            "startedAt": primary["createdAt"],
+            "status": STATUSES[primary["rolloutState"]],
+            "statusReason": primary["rolloutStateReason"],
+        }
+        wanted = self._get_param("status") or [described["status"]]
+        return ActionResult({"serviceDeployments": [described] if described["status"] in wanted else []})
+
+    def stop_service_deployment(self) -> ActionResult:
+        """Answer StopServiceDeployment, with the one stop type there is: ROLLBACK."""
+        arn = self._get_param("serviceDeploymentArn")
+        backend: Any = self.ecs_backend
+        backend.stop_deployment(arn)
+        return ActionResult({"serviceDeploymentArn": arn})
 
     def create_service(self) -> ActionResult:
         """Answer CreateService."""
@@ -37,3 +67,9 @@ class EcsResponse(EC2ContainerServiceResponse):
             **{camelcase_to_underscores(name): value for name, value in given.items() if value is not None},
         )
         return ActionResult({"service": service})
+
+    def describe_capacity_providers(self) -> ActionResult:
+        """Answer DescribeCapacityProviders; all of them where none is named."""
+        wanted = self._get_param("capacityProviders") or list(self.ecs_backend.capacity_providers)
+        providers, failures = self.ecs_backend.describe_capacity_providers(wanted)
+        return ActionResult({"capacityProviders": providers, "failures": failures})

@@ -35,11 +35,13 @@ class Replica:
         id: Its task id.
         current: Whether it belongs to the primary deployment.
         health: How it counts.
+        placed: Whether it has an instance, rather than waiting for one with room.
     """
 
     id: str
     current: bool
     health: Health
+    placed: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
         A decision that never takes the number of healthy replicas below ``limits.lower`` nor the number of
         replicas above ``limits.upper``. Repeated while replicas become healthy it ends with exactly
         ``desired`` healthy replicas of the primary deployment, provided that ``limits.lower < limits.upper``.
+        Where instances have no room for more than ``desired``, it does so provided that ``limits.lower < desired``:
+        old replicas make room for those that wait.
     """
     healthy = sum(replica.health is Health.HEALTHY for replica in replicas)
     good = [replica for replica in replicas if replica.current and replica.health is not Health.FAILING]
@@ -96,7 +100,8 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
     # An old replica that never became healthy, or no longer is, serves nobody: it only takes room.
     stop += [r for r in replicas if not r.current and r.health is not Health.HEALTHY]
     failing = [r for r in replicas if r.current and r.health is Health.FAILING]
-    blocking = max(missing - room, len(replicas) - limits.upper)
+    waiting = sum(replica.current and not replica.placed for replica in replicas)
+    blocking = max(max(0, missing - room) + waiting, len(replicas) - limits.upper)
     stop += failing if covered else failing[: max(0, blocking - len(stop))]
 
     old = [replica for replica in replicas if not replica.current and replica.health is Health.HEALTHY]
@@ -111,9 +116,10 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
 
 
 def _surplus(good: Sequence[Replica], desired: int) -> list[Replica]:
-    """Replicas of the primary deployment that are too many: those not yet healthy first, then the youngest."""
+    """Replicas of the primary deployment that are too many: those not yet healthy first (of them those that still wait
+    for an instance), then the youngest."""
     youngest_first = good[::-1]
-    by_worth = sorted(youngest_first, key=lambda replica: replica.health is Health.HEALTHY)
+    by_worth = sorted(youngest_first, key=lambda replica: (replica.health is Health.HEALTHY, replica.placed))
     return by_worth[: max(0, len(good) - desired)]
 
 

@@ -14,6 +14,8 @@ from cortex_cdk.localcloud.ecs.rollout import Health, Replica, decide, failure_t
 from cortex_cdk.localcloud.ecs.service import Service
 from cortex_cdk.localcloud.ecs.starter import Starter
 from cortex_cdk.localcloud.ecs.task import STOPPED_TASKS_KEPT, Task, now
+from cortex_cdk.localcloud.instances.fleet import Fleet
+from cortex_cdk.localcloud.instances.rooms import Rooms
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.tasks.driver import TaskDriver
 from cortex_cdk.localcloud.tasks.launch import CannotStartError, Exit
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 RESTARTED = "The local cloud was restarted."
 STOPPED_BY_US = "ServiceSchedulerInitiated"
+UNPLACED = "was unable to place a task because no container instance met all of its requirements."
+MORE = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
 
 
 @dataclass
@@ -38,14 +42,17 @@ class Scheduler:
     Args:
         driver: Runs the containers.
         starter: Turns a task into a running container.
+        fleet: The instances that tasks are placed on.
         on_change: Called when targets were registered or deregistered.
     """
 
-    def __init__(self, driver: TaskDriver, starter: Starter, on_change: Callable[[], None]) -> None:
+    def __init__(self, driver: TaskDriver, starter: Starter, fleet: Fleet, on_change: Callable[[], None]) -> None:
         self._driver = driver
         self._starter = starter
+        self._fleet = fleet
         self._on_change = on_change
         self._pauses: dict[str, _Pause] = {}
+        self._rooms: dict[str, Rooms] = {}
 
     def recover(self) -> None:
         """Write down that no task of an earlier daemon runs any more. To be called once, before the first tick."""
@@ -64,11 +71,13 @@ class Scheduler:
         with STATE_LOCK:
             exits = {exit_.task_id: exit_ for exit_ in self._driver.exits()}
             for backend in backends():
+                self._rooms = self._fleet.look(backend)
                 tasks = backend.all_tasks()
                 for task in tasks:
                     self._follow(backend, task, exits.get(task.id))
                 for service in backend.all_services():
                     self._look_at(backend, service, [task for task in tasks if is_of(task, service)])
+                self._fleet.scale(backend, self._wait_for_instances(backend))
                 self._forget_stopped(backend)
                 _count_for_clusters(backend)
 
@@ -76,8 +85,10 @@ class Scheduler:
         """Take one task a step further towards what is wanted of it."""
         if ended is not None:
             self._ended(backend, task, ended)
-        elif task.last_status == "PROVISIONING" and task.is_wanted and not task.group.startswith("service:"):
-            self._start(backend, task)
+        elif task.is_waiting and not task.group.startswith("service:"):
+            self._place(backend, task)
+        elif task.is_wanted and self._has_lost_instance(task):
+            task.ask_to_stop("Host EC2 instance terminated.", "TerminationNotice")
         elif not task.is_wanted and task.last_status in {"PROVISIONING", "PENDING", "DEACTIVATING"}:
             self._wind_down(task)
 
@@ -104,6 +115,36 @@ class Scheduler:
         )
         if was_wanted:
             self._count_failure(backend, task)
+
+    def _has_lost_instance(self, task: Task) -> bool:
+        arn, rooms = task.container_instance_arn, self._rooms.get(task.cluster_name)
+        return arn is not None and (rooms is None or not rooms.knows(arn))
+
+    def _place(self, backend: EcsBackend, task: Task) -> str | None:
+        """Put a task on an instance and start its container.
+
+        Returns:
+            None, or why there is no place for it now, in the words of ECS's service events.
+        """
+        rooms = self._rooms[task.cluster_name]
+        obstacle = self._starter.obstacle(backend, task.demand.resources.gpus)
+        instance = None if obstacle else rooms.place(task.demand)
+        if instance is None:
+            return obstacle or rooms.obstacle(task.demand)
+        task.put_on(instance.container_instance_arn, instance.zone)
+        backend.add_task(task)
+        self._start(backend, task)
+        return None
+
+    def _wait_for_instances(self, backend: EcsBackend) -> list[Task]:
+        """The tasks that more instances would help: not those that this machine has no GPUs for."""
+        waiting, gpus = [], self._starter.free_gpus(backend)
+        for task in backend.all_tasks():
+            wanted = task.demand.resources.gpus if task.is_waiting else 0
+            if task.is_waiting and wanted <= gpus:
+                waiting.append(task)
+                gpus -= wanted
+        return waiting
 
     def _start(self, backend: EcsBackend, task: Task) -> bool:
         """Start a task's container. Returns whether it runs."""
@@ -152,16 +193,24 @@ class Scheduler:
         grace = service.health_check_grace_period_seconds
         healths = {task.id: attachment.health(task, grace) for task in wanted}
         primary = service.primary
-        replicas = [Replica(task.id, task.started_by == primary["id"], healths[task.id]) for task in wanted]
+        replicas = [
+            Replica(task.id, self._is_current(task, service), healths[task.id], placed=not task.is_waiting)
+            for task in wanted
+        ]
         if primary["rolloutState"] != "FAILED":
             decision = decide(service.desired_count, service.limits, replicas)
             stopped = [task for task in wanted if task.id in decision.stop]
             self._stop(backend, service, stopped, healths)
             # A failed health check may just have rolled the service back: the decision was about another deployment.
             if service.primary is primary:
-                self._launch(backend, service, decision.start)
+                self._launch(backend, service, tasks, decision.start)
         self._write_counts(service, tasks)
         self._notice_steady_state(service, replicas)
+
+    def _is_current(self, task: Task, service: Service) -> bool:
+        """Whether a task need not be replaced: it is of the primary deployment, and its instance stays."""
+        rooms = self._rooms[service.cluster_name]
+        return task.started_by == service.primary["id"] and not rooms.is_draining(task.container_instance_arn)
 
     def _drain(self, service: Service, tasks: list[Task], wanted: list[Task]) -> None:
         for task in wanted:
@@ -192,38 +241,44 @@ class Scheduler:
         attachment.deregister(task)
         self._on_change()
 
-    def _launch(self, backend: EcsBackend, service: Service, count: int) -> None:
-        deployment = service.primary
-        pause = self._pauses.get(deployment["id"])
-        if not count or (pause and time.monotonic() < pause.until):
-            return
-        cluster = backend.clusters[service.cluster_name]
-        definition = backend.describe_task_definition(deployment["taskDefinition"])
-        strategy = service.capacity_provider_strategy
-        for _ in range(count):
-            obstacle = self._starter.obstacle(backend, definition)
-            if obstacle:
-                service.add_event(
-                    f"(service {service.name}) was unable to place a task because no container instance "
-                    f"met all of its requirements. Reason: {obstacle}"
-                )
-                return
-            task = Task(
-                cluster,
-                definition,
-                backend,
-                group=f"service:{service.name}",
-                started_by=deployment["id"],
-                launch_type=service.launch_type,
-                capacity_provider=strategy[0]["capacityProvider"] if strategy else None,
-                tags=list(service.tags) if service.propagate_tags == "SERVICE" else [],
-            )
-            backend.add_task(task)
-            if not self._start(backend, task):
-                return
+    def _launch(self, backend: EcsBackend, service: Service, tasks: list[Task], count: int) -> None:
+        """Place the tasks that wait, then new ones. Those without a place wait where capacity can be made for them."""
+        obstacles = [self._settle(backend, service, task) for task in tasks if task.is_waiting]
+        pause = self._pauses.get(service.primary["id"])
+        for _ in range(0 if pause and time.monotonic() < pause.until else count):
+            task = self._new_task(backend, service, tasks)
+            obstacles.append(self._settle(backend, service, task))
+            if obstacles[-1]:
+                if not backend.waits_for_capacity(task.demand.provider):
+                    break
+                backend.add_task(task)
+            tasks.append(task)
+            if task.last_status == "STOPPED":
+                break
+        obstacle = next(filter(None, obstacles), None)
+        if obstacle:
+            service.add_event(f"(service {service.name}) {UNPLACED} {obstacle} {MORE}")
+
+    def _new_task(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> Task:
+        definition = backend.describe_task_definition(service.primary["taskDefinition"])
+        return Task(
+            backend.clusters[service.cluster_name],
+            definition,
+            backend,
+            demand=service.demand(definition, [task.demand.provider for task in tasks if task.is_wanted]),
+            started_by=service.primary["id"],
+            launch_type=service.launch_type,
+            tags=list(service.tags) if service.propagate_tags == "SERVICE" else [],
+        )
+
+    def _settle(self, backend: EcsBackend, service: Service, task: Task) -> str | None:
+        """Place a task of a service. Returns why it has no place, where it has none."""
+        obstacle = self._place(backend, task)
+        if task.last_status == "RUNNING":
             service.add_event(f"(service {service.name}) has started 1 tasks: (task {task.id}).")
-            attachment.register(task, service)
+            attachment.register(task, service, self._rooms[task.cluster_name].ec2_id(task.container_instance_arn))
             self._on_change()
+        return obstacle
 
     def _write_counts(self, service: Service, tasks: list[Task]) -> None:
         running = [task for task in tasks if task.last_status == "RUNNING"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
@@ -11,6 +12,8 @@ from moto.ecs.models import Service as MotoService
 
 from cortex_cdk.localcloud.ecs.rollout import Limits
 from cortex_cdk.localcloud.ecs.task import now
+from cortex_cdk.localcloud.instances.placement import Demand, Share, provider_for
+from cortex_cdk.localcloud.instances.resources import of_task
 
 EVENTS_KEPT = 100
 FINISHED_KEPT = 20
@@ -40,6 +43,8 @@ class Service(MotoService):
         capacity_provider_strategy: list[dict[str, Any]] | None,
         health_check_grace_period_seconds: int | None,
         launch_type: str | None,
+        placement_constraints: list[dict[str, str]] | None,
+        placement_strategy: list[dict[str, str]] | None,
         **rest: Any,
     ) -> None:
         super().__init__(
@@ -56,6 +61,8 @@ class Service(MotoService):
         self.deployment_configuration = {**DEFAULT_CONFIGURATION, **(deployment_configuration or {})}
         self.capacity_provider_strategy = capacity_provider_strategy or []
         self.health_check_grace_period_seconds = health_check_grace_period_seconds or 0
+        self.placement_constraints = placement_constraints or []
+        self.placement_strategy = placement_strategy or []
         self.enable_execute_command = False
         self.running_count = 0
         self.pending_count = 0
@@ -80,6 +87,25 @@ class Service(MotoService):
     def circuit_breaker(self) -> dict[str, Any]:
         """The circuit breaker's settings; empty if there is none."""
         return dict(self.deployment_configuration.get("deploymentCircuitBreaker") or {})
+
+    def demand(self, definition: TaskDefinition, placed: Sequence[str | None]) -> Demand:
+        """What the next task of the service asks of an instance.
+
+        Args:
+            definition: The task's definition.
+            placed: The capacity providers of the tasks that the service has.
+        """
+        shares = [
+            Share(item["capacityProvider"], int(item.get("base") or 0), int(item.get("weight") or 0))
+            for item in self.capacity_provider_strategy
+        ]
+        return Demand(
+            of_task(definition),
+            group=f"service:{self.name}",
+            apart=any(constraint["type"] == "distinctInstance" for constraint in self.placement_constraints),
+            provider=provider_for(shares, placed),
+            strategies=tuple((item["type"], item.get("field", "")) for item in self.placement_strategy),
+        )
 
     def start_deployment(self, definition_arn: str) -> Deployment:
         """Make a new primary deployment; earlier ones go on as ``ACTIVE`` until their tasks are gone.
@@ -146,6 +172,12 @@ class Service(MotoService):
         if self.primary["id"] == deployment_id:
             return self.primary["rolloutState"], self.primary["rolloutStateReason"]
         return "FAILED", f"ECS deployment {deployment_id} was replaced by {self.primary['id']}."
+
+    def deployment_arn(self, deployment: Deployment) -> str:
+        """The ARN of one of its deployments as a service deployment."""
+        cluster_and_name = f"{self.cluster_name}/{self.name}"
+        number = deployment["id"].rpartition("/")[2]
+        return self.cluster_arn.rpartition(":cluster/")[0] + f":service-deployment/{cluster_and_name}/{number}"
 
     def _roll_back(self, failed: Deployment) -> None:
         """Return to the last completed deployment, which goes on if tasks of it are left."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-from moto.ecs.models import TaskDefinition
-
 from cortex_cdk.localcloud import images
 from cortex_cdk.localcloud.ecs.backend import EcsBackend
 from cortex_cdk.localcloud.ecs.task import Task, now
@@ -30,19 +28,25 @@ class Starter:
         self._driver = driver
         self._control_port = control_port
 
-    def obstacle(self, backend: EcsBackend, definition: TaskDefinition) -> str | None:
-        """Why a task cannot be placed on this machine now, as ECS words it; None if it can.
+    def obstacle(self, backend: EcsBackend, wanted: int) -> str | None:
+        """Why this machine cannot run a task now, whatever instances there are, as ECS words it; None if it can.
 
         Args:
             backend: The ECS of the region.
-            definition: The task's definition.
+            wanted: How many GPUs the task asks for.
         """
-        wanted = sum(placement.gpus_wanted(container) for container in definition.container_definitions)
-        if not wanted or len(_free_gpus(backend)) >= wanted:
+        if not wanted or wanted <= self.free_gpus(backend):
             return None
         if not gpus.devices():
-            return "No Container Instances were found in your cluster with the resource GPU (nvidia-smi finds none)."
+            return (
+                "Reason: No Container Instances were found in your cluster with the resource GPU "
+                "(nvidia-smi finds none)."
+            )
         return "The closest matching (container-instance localhost) has insufficient GPU resource available."
+
+    def free_gpus(self, backend: EcsBackend) -> int:
+        """How many GPUs of this machine no task has."""
+        return len(_free_gpus(backend)) if gpus.devices() else 0
 
     def start(self, backend: EcsBackend, task: Task) -> None:
         """Start a task's container and record that it runs.

@@ -8,6 +8,8 @@ from typing import Any
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.models import Task as MotoTask
 
+from cortex_cdk.localcloud.instances.placement import Demand
+
 STOPPED_TASKS_KEPT = 3600.0
 """Seconds for which DescribeTasks still answers about a stopped task (ECS API reference: at least an hour)."""
 
@@ -21,7 +23,7 @@ class Task(MotoTask):
     """One task: a replica of a service, or what RunTask started.
 
     All attributes are plain data, so that a snapshot of the back end contains them. Those that AWS does not
-    know (``port``, ``targets``) are left out of its answers by moto's serializer.
+    know (``demand``, ``port``, ``targets``) are left out of its answers by moto's serializer.
     """
 
     _last_status = "PROVISIONING"
@@ -35,6 +37,7 @@ class Task(MotoTask):
     pull_stopped_at: datetime | None = None
     stop_code: str | None = None
     port: int | None = None
+    availability_zone: str | None = None
 
     def __init__(
         self,
@@ -42,10 +45,9 @@ class Task(MotoTask):
         definition: TaskDefinition,
         backend: EC2ContainerServiceBackend,
         *,
-        group: str,
+        demand: Demand,
         started_by: str = "",
         launch_type: str | None = None,
-        capacity_provider: str | None = None,
         tags: list[dict[str, str]] | None = None,
         overrides: dict[str, Any] | None = None,
         network_configuration: dict[str, Any] | None = None,
@@ -56,14 +58,15 @@ class Task(MotoTask):
             container_instance_arn=None,
             resource_requirements=None,
             backend=backend,
-            group=group,
+            group=demand.group,
             launch_type=launch_type or "EC2",
             overrides=overrides,
             started_by=started_by,
             tags=tags,
             networking_configuration=network_configuration,
-            capacity_provider_name=capacity_provider,
+            capacity_provider_name=demand.provider,
         )
+        self.demand = demand
         self.stopped_reason: str | None = None  # type: ignore[assignment]
         self.cpu = definition.cpu
         self.memory = definition.memory
@@ -129,6 +132,21 @@ class Task(MotoTask):
                 }
             ],
         }
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for an instance with room for it."""
+        return self.is_wanted and self.last_status == "PROVISIONING"
+
+    def put_on(self, container_instance: str, zone: str) -> None:
+        """Record where it is placed.
+
+        Args:
+            container_instance: The ARN of the container instance.
+            zone: Its availability zone.
+        """
+        self.container_instance_arn = container_instance
+        self.availability_zone = zone
 
     def mark_running(self, port: int | None, container_port: int | None, image_digest: str | None) -> None:
         """Record that the process runs.

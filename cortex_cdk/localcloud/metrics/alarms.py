@@ -13,7 +13,7 @@ from typing import Any
 from moto.cloudwatch.models import Alarm, cloudwatch_backends
 
 from cortex_cdk.localcloud.lock import STATE_LOCK
-from cortex_cdk.localcloud.metrics.cloudwatch import LocalCloudWatch
+from cortex_cdk.localcloud.metrics.cloudwatch import UNCHECKED, LocalCloudWatch
 from cortex_cdk.localcloud.metrics.expressions import ExpressionError
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
@@ -73,28 +73,46 @@ def _evaluate(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> None:
     try:
         datapoints = _datapoints(backend, alarm, speed)
     except (ExpressionError, ValueError) as error:
-        _change(alarm, "INSUFFICIENT_DATA", f"The metric cannot be computed here: {error}")
+        show(alarm, "INSUFFICIENT_DATA", f"The metric cannot be computed here: {error}")
         return
-    compare, words = COMPARISONS[alarm.comparison_operator]
+    compare, _ = COMPARISONS[alarm.comparison_operator]
     threshold = float(alarm.threshold)
-    periods = int(alarm.evaluation_periods)
     state = state_of(
         datapoints,
         breaches=lambda value: compare(value, threshold),
-        needed=int(alarm.datapoints_to_alarm or periods),
+        needed=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
         missing=alarm.treat_missing_data or "missing",
         current=alarm.state_value,
     )
+    show(alarm, state, reason_for(state, datapoints, alarm.comparison_operator, threshold))
+
+
+def reason_for(state: str, datapoints: Sequence[float | None], comparison: str, threshold: float) -> str:
+    """Why an alarm is in a state, in about CloudWatch's words.
+
+    Args:
+        state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
+        datapoints: The last ones; None where there is no data.
+        comparison: The alarm's comparison operator.
+        threshold: What the datapoints were compared with.
+    """
     values = [f"{value:g}" for value in datapoints if value is not None]
-    said = "was" if state == "ALARM" else "was not"
-    reason = (
-        f"Threshold Crossed: the last datapoints [{', '.join(values)}] {said} {words} the threshold ({threshold:g})."
+    if values:
+        said = f"{'was' if state == 'ALARM' else 'was not'} {COMPARISONS[comparison][1]}"
+        return f"Threshold Crossed: the last datapoints [{', '.join(values)}] {said} the threshold ({threshold:g})."
+    count = len(datapoints)
+    if state == "INSUFFICIENT_DATA":
+        return f"Insufficient Data: {count} datapoints were unknown."
+    treated = "Breaching" if state == "ALARM" else "NonBreaching"
+    return (
+        f"Threshold Crossed: no datapoints were received for {count} periods and {count} missing datapoints "
+        f"were treated as [{treated}]."
     )
-    _change(alarm, state, reason if values else "Insufficient Data: there are no datapoints.")
 
 
-def _change(alarm: Alarm, state: str, reason: str) -> None:
-    if alarm.state_value != state:
+def show(alarm: Alarm, state: str, reason: str) -> None:
+    """Write a state into an alarm if it is another one, or the first that was found out."""
+    if alarm.state_value != state or alarm.state_reason == UNCHECKED:
         alarm.update_state(reason, "{}", state)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import moto.cloudwatch.urls
-from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
+from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
@@ -17,6 +17,8 @@ from cortex_cdk.localcloud.metrics.expressions import Values, evaluate
 from cortex_cdk.localcloud.metrics.store import Key, MetricStore, key
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
+UNCHECKED = "Unchecked: Initial alarm creation"
+"""The reason of an alarm's state before it is first evaluated."""
 SUMMED = ("Sum", "SampleCount")
 """Statistics that grow with the time that they stand for."""
 
@@ -32,6 +34,14 @@ class LocalCloudWatch(CloudWatchBackend):
     def _url_module(self) -> Any:
         # moto derives it from the module of the class, which is ours here.
         return moto.cloudwatch.urls
+
+    def put_metric_alarm(self, name: str, *arguments: Any, **named: Any) -> Alarm:
+        """PutMetricAlarm. A new alarm knows nothing yet, and one that is changed keeps its state."""
+        before = self.alarms.get(name)
+        alarm = super().put_metric_alarm(name, *arguments, **named)
+        alarm.state_value = before.state_value if before else "INSUFFICIENT_DATA"
+        alarm.state_reason = before.state_reason if before else UNCHECKED
+        return alarm
 
     def put_metric_data(self, namespace: str, metric_data: list[dict[str, Any]]) -> None:
         """Add datapoints (PutMetricData)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.cloudwatch.models import Dimension, Metric, MetricDataQuery, MetricStat, cloudwatch_backends
 
-from cortex_cdk.localcloud.resources.resource import Place, Properties, Resource
+from cortex_cdk.localcloud.resources.resource import Place, Properties, PutResource
 from cortex_cdk.localcloud.resources.tags import as_list
 
 
@@ -16,24 +16,18 @@ def backend(place: Place) -> Any:
     return cloudwatch_backends[place.account][place.region]
 
 
-class Alarm(Resource):
+class Alarm(PutResource):
     """A metric alarm."""
 
     type = "AWS::CloudWatch::Alarm"
     name_property = "AlarmName"
 
-    @classmethod
-    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
-        """PutMetricAlarm."""
-        made = cls(name, {"Arn": f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:{name}"})
-        made.update(properties, place)
-        return made
-
     def update(self, properties: Properties, place: Place) -> None:
         """PutMetricAlarm."""
-        get = properties.get
+        get, name = properties.get, self.physical_resource_id
+        self.attributes["Arn"] = f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:{name}"
         backend(place).put_metric_alarm(
-            name=self.physical_resource_id,
+            name=name,
             namespace=get("Namespace"),
             metric_name=get("MetricName"),
             comparison_operator=properties["ComparisonOperator"],
@@ -62,18 +56,11 @@ class Alarm(Resource):
         backend(place).delete_alarms([self.physical_resource_id])
 
 
-class Dashboard(Resource):
+class Dashboard(PutResource):
     """A dashboard."""
 
     type = "AWS::CloudWatch::Dashboard"
     name_property = "DashboardName"
-
-    @classmethod
-    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
-        """PutDashboard."""
-        made = cls(name)
-        made.update(properties, place)
-        return made
 
     def update(self, properties: Properties, place: Place) -> None:
         """PutDashboard."""

@@ -7,7 +7,7 @@ from typing import Any
 from moto.codebuild.models import codebuild_backends
 
 from cortex_cdk.localcloud.resources.casing import camel
-from cortex_cdk.localcloud.resources.resource import Place, Properties, Resource
+from cortex_cdk.localcloud.resources.resource import Place, Properties, PutResource
 from cortex_cdk.localcloud.resources.tags import as_lower
 
 
@@ -16,21 +16,14 @@ def backend(place: Place) -> Any:
     return codebuild_backends[place.account][place.region]
 
 
-class Project(Resource):
+class Project(PutResource):
     """A build project."""
 
     type = "AWS::CodeBuild::Project"
     name_property = "Name"
 
-    @classmethod
-    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
-        """CreateProject."""
-        made = cls(name)
-        made.update(properties, place)
-        return made
-
     def update(self, properties: Properties, place: Place) -> None:
-        """moto has no UpdateProject; creating it again changes it, and its builds are kept."""
+        """CreateProject. moto has no UpdateProject; creating it again changes it, and its builds are kept."""
         codebuild, get = backend(place), properties.get
         builds = codebuild.build_history.get(self.physical_resource_id, [])
         project = codebuild.create_project(

@@ -194,6 +194,8 @@ class Service(Resource):
             properties["TaskDefinition"],
             tags=as_lower(properties.get("Tags")),
             **_arguments(properties, only=(*ON_CREATION, *CHANGEABLE)),
+            placement_constraints=camel(properties.get("PlacementConstraints")),
+            placement_strategy=camel(properties.get("PlacementStrategies")),
         )
         _describe(service, properties)
         made = cls(service.arn, name, cluster)

@@ -23,10 +23,19 @@ HEALTH_CHECK = {
 """Properties of a target group by the argument of ``modify_target_group``."""
 
 
-def answer_at(address: str) -> None:
-    """Let every load balancer of the account be found at one address, for instance ``127.0.0.1:8888``."""
+def answer_at(address: str, tls_address: str) -> None:
+    """Let every load balancer of the account be found at one address.
+
+    Args:
+        address: For instance ``127.0.0.1:8888``.
+        tls_address: The one of load balancers that end TLS, for instance ``127.0.0.1:8443``.
+    """
+
+    def dns_name(balancer: FakeLoadBalancer) -> str:
+        return tls_address if any(listener.protocol == "HTTPS" for listener in balancer.listeners.values()) else address
+
     # A property of the class: it also holds for load balancers that were stored under another port.
-    FakeLoadBalancer.dns_name = property(lambda balancer: address, lambda balancer, value: None)  # type: ignore[assignment]
+    FakeLoadBalancer.dns_name = property(dns_name, lambda balancer, value: None)  # type: ignore[assignment]
 
 
 def backend(place: Place) -> Any:

@@ -100,3 +100,14 @@ class Resource(CloudFormationModel):
     def gone(self, place: Place) -> bool:
         """Whether a deletion has run its course."""
         return True
+
+
+class PutResource(Resource):
+    """A resource that one action makes and changes: what a template says is put in place either way."""
+
+    @classmethod
+    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
+        """Put it under its name."""
+        made = cls(name)
+        made.update(properties, place)
+        return made

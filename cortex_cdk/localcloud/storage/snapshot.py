@@ -17,7 +17,7 @@ from moto.logs.models import logs_backends
 from cortex_cdk.localcloud.storage.bodies import Bodies
 from cortex_cdk.localcloud.storage.pickling import Pickler, Unpickler, registries, registry, registry_name
 
-FORMAT = 1
+FORMAT = 2
 """Raised when our own stored classes change so that older snapshots cannot be read."""
 KEPT_LOG_EVENTS = 5_000
 """Newest events kept of each log stream."""

@@ -65,11 +65,60 @@ def test_decisions(desired: int, limits: Limits, present: list[str], decision: D
     assert decide(desired, limits, replicas(*present)) == decision
 
 
+percentages = st.tuples(st.integers(0, 100), st.integers(100, 200))
+WAITING = Replica("waits", True, Health.STARTING, placed=False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "old", "decision"),
+    [
+        pytest.param(Limits(1, 3), 2, Decision(stop=("0",)), id="an old one makes room for one that waits"),
+        pytest.param(Limits(2, 3), 2, Decision(), id="unless it is needed"),
+        pytest.param(Limits(0, 1), 1, Decision(stop=("0",)), id="even the last one, where none need be healthy"),
+    ],
+)
+def test_room_for_a_replica_that_waits_for_an_instance(limits: Limits, old: int, decision: Decision) -> None:
+    present = [*replicas(*["old healthy"] * old), *[replace(WAITING, id=f"w{n}") for n in range(min(old, 1))]]
+    assert decide(1, limits, present) == decision
+
+
+def test_scaling_in_stops_a_replica_that_waits_before_one_that_starts() -> None:
+    present = [*replicas("new healthy"), WAITING, *replicas("new starting")]
+    assert decide(2, Limits(2, 4), present) == Decision(stop=("waits",))
+
+
+@settings(max_examples=300)
+@given(st.data(), st.integers(1, 8), percentages)
+def test_a_rollout_ends_where_instances_have_no_room_for_a_surge(
+    data: st.DataObject, desired: int, percent: tuple[int, int]
+) -> None:
+    limits = Limits.of(desired, *percent)
+    present = [Replica(f"old-{n}", False, Health.HEALTHY) for n in range(desired)]
+    for step in range(100):
+        decision = decide(desired, limits, present)
+        healthy = sum(replica.health is Health.HEALTHY for replica in present)
+        present = [replica for replica in present if replica.id not in decision.stop]
+        assert sum(replica.health is Health.HEALTHY for replica in present) >= min(healthy, limits.lower)
+        present += [replace(WAITING, id=f"new-{step}-{n}") for n in range(decision.start)]
+        room = desired - sum(replica.placed for replica in present)
+        waiting = [n for n, replica in enumerate(present) if not replica.placed]
+        for number in waiting[:room]:
+            present[number] = replace(present[number], placed=True)
+        starting = [n for n, one in enumerate(present) if one.placed and one.health is Health.STARTING]
+        if starting:
+            chosen = data.draw(st.sampled_from(starting))
+            present[chosen] = replace(present[chosen], health=Health.HEALTHY)
+    if limits.lower < desired:
+        assert [(replica.current, replica.health) for replica in present] == [(True, Health.HEALTHY)] * desired
+    else:
+        # Not one old replica may be missing, and there is no place for a new one: the update waits, as on ECS.
+        assert sum(replica.health is Health.HEALTHY for replica in present) == desired
+
+
 healths = st.sampled_from(list(Health))
 populations = st.lists(st.tuples(st.booleans(), healths), max_size=12).map(
     lambda kinds: [Replica(str(n), current, health) for n, (current, health) in enumerate(kinds)]
 )
-percentages = st.tuples(st.integers(0, 100), st.integers(100, 200))
 
 
 @given(st.integers(0, 10), percentages, populations)

@@ -1,0 +1,101 @@
+"""Twenty APIs and more on one machine, and several people (or CI jobs) who deploy at the same time."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.local.test_end_to_end import post, wait_until
+
+PREDICTOR = """
+class PythonPredictor:
+    def __init__(self, config):
+        self.name = config["name"]
+
+    def predict(self, payload):
+        return {"api": self.name}
+"""
+ONE_FILE = [f"api-{number:02}" for number in range(20)]
+APART = ["anna", "bela", "cora", "dora"]
+
+
+def api(name):
+    return {
+        "name": name,
+        "kind": "RealtimeAPI",
+        "predictor": {"type": "python", "path": "predictor.py", "config": {"name": name}, "access_log": 0},
+        "compute": {"cpu": "50m", "mem": "128Mi"},
+        "autoscaling": {"max_replicas": 1},
+    }
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Makes a project folder of its own for these APIs (JSON is YAML)."""
+
+    def write(*apis):
+        folder = tmp_path / apis[0]["name"]
+        folder.mkdir()
+        (folder / "predictor.py").write_text(PREDICTOR)
+        (folder / "cortex.yaml").write_text(json.dumps(apis))
+        return str(folder)
+
+    return write
+
+
+def side_by_side(run, names):
+    """What came of a command for each name, all run at once."""
+    with ThreadPoolExecutor(len(names)) as pool:
+        return list(pool.map(run, names))
+
+
+def all_answer(cortex, names):
+    found = {report["name"]: report for report in cortex.json("get") if report["env"] == "local"}
+    return found.keys() == set(names) and all(
+        report["status"] == "live" and post(report["endpoint"], {}) == {"api": name} for name, report in found.items()
+    )
+
+
+def test_deployments_at_the_same_time_do_not_get_in_each_others_way(cortex, project):
+    """The first ones of all: the local cloud and its cluster are made by one of them, too."""
+    folders = {name: project(api(name)) for name in APART}
+    for name, done in zip(APART, side_by_side(lambda name: cortex.run("deploy", folders[name]), APART), strict=True):
+        assert done.returncode == 0, done.stderr
+        assert f"created {name} (RealtimeAPI)" in done.stdout
+    assert all_answer(cortex, APART)
+
+
+def test_of_two_that_want_the_same_endpoint_at_the_same_time_one_gets_it(cortex, project):
+    wanted = {name: project({**api(name), "networking": {"endpoint": "/same"}}) for name in ("left", "right")}
+    done = side_by_side(lambda name: cortex.run("deploy", wanted[name]), wanted)
+    assert sorted(one.returncode for one in done) == [0, 1], done
+    error = next(one.stderr for one in done if one.returncode)
+    # Whether the other's rule was there already when this one looked is chance.
+    assert "the endpoint /same is taken by the API" in error or "or its endpoint\nhint: nothing of it was kept" in error
+    winner = next(name for name, one in zip(wanted, done, strict=True) if one.returncode == 0)
+    assert all_answer(cortex, [*APART, winner])
+    cortex.ok("delete", winner, "--yes")
+
+
+def test_twenty_apis_of_one_file(cortex, project, capsys):
+    began = time.monotonic()
+    printed = cortex.ok("deploy", project(*map(api, ONE_FILE)))
+    deployed = time.monotonic()
+    assert [f"created {name} (RealtimeAPI)" in printed for name in ONE_FILE] == [True] * len(ONE_FILE)
+    assert all_answer(cortex, [*APART, *ONE_FILE])
+    table = cortex.ok("get")
+    assert all(f" {name} " in table for name in ONE_FILE)
+    with capsys.disabled():
+        print(f"\n20 APIs: deployed in {deployed - began:.1f} s")
+
+
+def test_all_of_them_can_be_deleted_at_the_same_time(cortex):
+    names = [*APART, *ONE_FILE]
+    for start in range(0, len(names), 4):
+        for done in side_by_side(lambda name: cortex.run("delete", name, "--yes"), names[start : start + 4]):
+            assert done.returncode == 0, done.stderr
+    assert cortex.json("get") == []
+    wait_until(lambda: not cortex.replicas())
