@@ -2,6 +2,7 @@
 # make demo       deploy the iris example on this machine and use it
 # make test       everything that must hold; test-fast: the unit tests only
 # make test-tensorflow   the tests of TensorFlowPredictor, in an environment of their own
+# make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
 # make lock       choose the newest versions that fit together
 
@@ -11,10 +12,12 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
 TENSORFLOW := .venv-tensorflow
+FUZZ := .venv-fuzz
+RUNS ?= 100000
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
-.PHONY: setup demo test test-fast test-tensorflow lint format lock clean
+.PHONY: setup demo test test-fast test-tensorflow fuzz lint format lock clean
 
 setup: $(INSTALLED)
 
@@ -50,6 +53,18 @@ $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/c
 test-tensorflow: $(TENSORFLOW)/.installed
 	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/test_tensorflow.py tests/test_matrix.py
 
+$(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
+	@echo "installing into $(FUZZ)"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ)
+	@$(UV) pip install --quiet --compile-bytecode --python $(FUZZ)/bin/python --constraints constraints.txt \
+		--editable serving_image --group serving_image/pyproject.toml:fuzz
+	@touch $@
+
+# By hypothesis, by random changes of the hand-written cases, and by atheris, which looks for new paths through the code.
+fuzz: $(FUZZ)/.installed
+	cd serving_image && CORTEX_HTTP_CASES=$(RUNS) ../$(FUZZ)/bin/python -m pytest --timeout 0 -k "generated or mutated" tests/test_http.py
+	cd serving_image && ../$(FUZZ)/bin/python tests/fuzz_http.py -runs=$(RUNS)
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -68,4 +83,4 @@ lock: $(BIN)/uv
 		--output-file serving_image/constraints-tensorflow.txt
 
 clean:
-	rm -rf $(VENV) $(TENSORFLOW) .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf $(VENV) $(TENSORFLOW) $(FUZZ) .mypy_cache .ruff_cache .pytest_cache cdk.out

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import fnmatch
 import os
 import re
@@ -30,7 +31,17 @@ from servers import HERE, PEERS, SERVERS, Server
 
 CONNECTIONS = {"w1": 16, "w2": 16, "w3": 64, "w4json": 16, "w4bytes": 16}
 SCRIPTS = {"w1": "small.lua", "w2": "small.lua", "w3": "small.lua", "w4json": "floats.lua", "w4bytes": "bytes.lua"}
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+# The first request of each script, and what every answer to it must hold
+FIRST = {
+    "small.lua": b'{"values": [5.1, 3.5, 1.4, 0.2]}',
+    "row.lua": b'{"values": [[5.1, 3.5, 1.4, 0.2]]}',
+    "tensor.lua": b'{"inputs": [{"name": "values", "shape": [1, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2]}]}',  # noqa: E501
+    "floats.lua": b"[1.5, 2.5, 3.5]",
+    "bytes.lua": b"xxx",
+}
+EXPECTED = {"w1": b"10.2", "w2": b"setosa", "w3": b"10.2", "w4json": b"3", "w4bytes": b"3"}
+PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass
@@ -51,45 +62,62 @@ class Running:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         self.server = server
+        path, self.script = server.special.get(workload, (server.path, SCRIPTS[workload]))
+        self.url = f"http://{self.address}{path}"
         environ = {**os.environ, **server.environ, "WORKLOAD": workload, "PYTHONPATH": str(PEERS)}
         command = ["taskset", "-c", "0", *server.command(environment(server), self.address)]
         begin = time.monotonic()
         self.process = subprocess.Popen(
-            command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=keep_orphans,  # noqa: PLW1509 - there are no threads here
         )
         self.measured = Measured()
-        self._wait(SCRIPTS[workload])
+        try:
+            self._wait(EXPECTED[workload])
+        except RuntimeError:
+            self.stop()
+            raise
         self.measured.started = time.monotonic() - begin
 
-    def _wait(self, script: str) -> None:
-        body = b"x" if script == "bytes.lua" else b"[1]" if script == "floats.lua" else b'{"values": [1, 2, 3, 4]}'
-        kind = "application/octet-stream" if script == "bytes.lua" else "application/json"
-        request = urllib.request.Request(f"http://{self.address}{self.server.path}", body, {"Content-Type": kind})
+    def _wait(self, expected: bytes) -> None:
+        kind = "application/octet-stream" if self.script == "bytes.lua" else "application/json"
+        request = urllib.request.Request(self.url, FIRST[self.script], {"Content-Type": kind})
         deadline = time.monotonic() + START_SECONDS
+        answer = b""
         while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5):
-                return
+            with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5) as response:
+                answer = response.read()
+                if expected in answer:
+                    return
+                break
             time.sleep(0.02)
-        raise RuntimeError(f"{self.server.name} did not answer within {START_SECONDS} s")
+        raise RuntimeError(f"no right answer within {START_SECONDS:.0f} s{f', but {answer[:200]!r}' if answer else ''}")
 
     def pids(self) -> list[int]:
-        """Its processes: those of its session."""
-        found = []
+        """Its processes: the whole tree, in whatever session they are."""
+        children: dict[int, list[int]] = {}
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError, ValueError):
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if int(fields[3]) == self.process.pid:
-                    found.append(int(entry.name))
+                parent = int(_stat(int(entry.name))[1])
+                children.setdefault(parent, []).append(int(entry.name))
+        found, todo = [], [self.process.pid]
+        while todo:
+            found.append(todo.pop())
+            todo += children.get(found[-1], [])
         return found
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its threads so far."""
-        total = 0
+        """CPU time of all its processes so far, of those that have ended too."""
+        ticks = 0
         for pid in self.pids():
-            for schedule in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                with contextlib.suppress(OSError):
-                    total += int(schedule.read_text().split()[0])
-        return total / 1e9
+            with contextlib.suppress(OSError):
+                ticks += sum(int(value) for value in _stat(pid)[11:15])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def memory_mib(self) -> float:
         """Resident memory of all its processes."""
@@ -101,13 +129,33 @@ class Running:
 
     def stop(self) -> None:
         """End all its processes."""
+        born = {pid: _born(pid) for pid in self.pids()}
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-        try:
+            self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        for pid, when in born.items():
+            if when is not None and _born(pid) == when:  # not another process that got its number
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def keep_orphans() -> None:
+    """Make the calling process the parent of every orphan below it, so that its tree stays whole."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of ``/proc/PID/stat`` from the third on (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+
+
+def _born(pid: int) -> str | None:
+    try:
+        return _stat(pid)[19]
+    except OSError:
+        return None
 
 
 def environment(server: Server) -> Path:
@@ -128,7 +176,7 @@ def measure(running: Running, workload: str, seconds: int) -> None:
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS[workload]}", f"-d{seconds}", "--latency"]
     before = running.cpu_seconds()
     output = subprocess.run(
-        [*command, "-s", str(HERE / SCRIPTS[workload]), f"http://{running.address}{running.server.path}"],
+        [*command, "-s", str(HERE / running.script), running.url],
         check=True,
         capture_output=True,
         text=True,
@@ -172,9 +220,13 @@ def run(workload: str, servers: list[Server], rounds: int, seconds: int) -> str:
                 continue
             stack.callback(running.stop)
             all_running.append(running)
-        for running in all_running:
+        for running in list(all_running):
             running.measured.memory = running.memory_mib()
-            measure(running, workload, 1)
+            try:
+                measure(running, workload, 1)
+            except RuntimeError as error:
+                print(f"{running.server.name} is left out: {error}", file=sys.stderr)
+                all_running.remove(running)
             running.measured = Measured(memory=running.measured.memory, started=running.measured.started)
         for _ in range(rounds):
             for running in all_running:

@@ -121,64 +121,80 @@ def test_a_deadline_drops_a_waiting_request_at_once(serve, tmp_path):
     assert (tmp_path / "seen").read_text().split() == ["first", "next"]
 
 
-def test_killing_one_of_two_workers_costs_only_its_requests(serve):
+def test_killing_one_of_two_workers_costs_only_its_requests(serve, record_property):
     replica = serve(SLEEPER, config={"seconds": 0.02}, processes_per_replica=2)
-    stop, failures, answered = threading.Event(), [], []
+    stop = threading.Event()
+    answered: list[int] = []
+    failed: list[tuple[int, float, requests.ConnectionError]] = []  # which client, when it had sent its request
 
-    def client() -> None:
+    def client(number: int) -> None:
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 answer = requests.post(replica.address, json=1, timeout=20)
-                assert answer.status_code == 200, answer.text
-                answered.append(answer.json()["pid"])
-            except (requests.ConnectionError, AssertionError) as error:
-                failures.append(error)
+            except requests.ConnectionError as error:
+                failed.append((number, began, error))
+                continue
+            assert answer.status_code == 200, answer.text
+            answered.append(answer.json()["pid"])
 
-    threads = [threading.Thread(target=client) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    eventually(lambda: len(set(answered)) == 2)
-    victim = answered[-1]
-    os.kill(victim, signal.SIGKILL)
-    replica.wait_for("worker_ready")
-    eventually(lambda: len(set(answered)) == 3)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert all(isinstance(failure, requests.ConnectionError) for failure in failures), failures
-    assert len(failures) <= 8, "only requests that were in the killed process may fail"
-    assert answered.count(victim) < len(answered)
-
-
-@pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_under_load_answers_every_request(serve, processes):
-    replica = serve(SLEEPER, config={"seconds": 0.01}, processes_per_replica=processes, threads_per_process=4)
-    statuses: list[int | str] = []
-
-    def client() -> None:
-        with requests.Session() as session:
-            while True:
-                try:
-                    statuses.append(session.post(replica.address, json=1, timeout=20).status_code)
-                except requests.ConnectionError as error:
-                    if "refused" not in str(error):
-                        statuses.append(str(error))
-                    return
-                if draining.is_set():
-                    return  # as a load balancer does once the health check fails
-
-    draining = threading.Event()
-    threads = [threading.Thread(target=client) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    eventually(lambda: len(statuses) > 200)
-    replica.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)  # requests keep coming for a while, as they do behind a load balancer
-    draining.set()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(16) as pool:
+        clients = [pool.submit(client, number) for number in range(16)]
+        eventually(lambda: len(set(answered)) == 2)
+        victim, survivor = answered[-1], next(pid for pid in answered if pid != answered[-1])
+        os.kill(victim, signal.SIGKILL)
+        killed = time.monotonic()
+        replica.wait_for("worker_died")
+        noticed = time.monotonic()
+        before = answered.count(survivor)
+        replica.wait_for("worker_ready")
+        record_property("seconds until the capacity was back", round(time.monotonic() - killed, 2))
+        eventually(lambda: len(set(answered)) == 3)
+        stop.set()
+        for done in clients:
+            done.result()
+    assert len({number for number, *_ in failed}) == len(failed), "a client failed twice, but one process was killed"
+    assert all(began < noticed for _, began, _ in failed), "a request failed that came after the process was dead"
+    assert answered.count(survivor) > before, "the other worker stopped, too"
+    assert replica.get().json()["restarts"] == 1
     assert replica.stop() == 0
-    assert set(statuses) == {200}
+
+
+@pytest.mark.parametrize("batching", [None, {"max_batch_size": 4, "batch_interval": "5ms"}], ids=["", "batches"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_under_load_answers_every_request(serve, processes, batching):
+    """Sixteen clients send one request after the other, half of them each on a new connection."""
+    options = {} if batching is None else {"server_side_batching": batching}
+    code = (
+        SLEEPER
+        if batching is None
+        else SLEEPER.replace("return {", "return [{").replace("payload}", "n} for n in payload]")
+    )
+    replica = serve(code, config={"seconds": 0.01}, processes_per_replica=processes, threads_per_process=4, **options)
+    draining = threading.Event()
+    statuses: list[int] = []
+
+    def client(number: int) -> None:
+        with requests.Session() as session:
+            send = session.post if number % 2 else requests.post
+            while not draining.is_set():  # a load balancer stops, too, once the health check fails
+                answer = send(replica.address, json=number, timeout=20)
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["payload"] == number
+                statuses.append(answer.status_code)
+
+    with ThreadPoolExecutor(16) as pool:
+        clients = [pool.submit(client, number) for number in range(16)]
+        eventually(lambda: len(statuses) > 200 or any(done.done() for done in clients))
+        replica.process.send_signal(signal.SIGTERM)
+        replica.wait_for("draining")
+        told = len(statuses)
+        # requests keep coming for a while, as they do behind a load balancer
+        eventually(lambda: len(statuses) > told + 100 or any(done.done() for done in clients))
+        draining.set()
+        for done in clients:
+            done.result()  # a refused connection is a failed request
+    assert replica.stop() == 0
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -269,16 +269,57 @@ def test_a_missing_runtime_is_said_clearly(serve, tmp_path, kind):
     assert "requirements.txt" in replica.lines[-1]["message"]
 
 
-def test_many_models_over_http(serve, tmp_path):
-    for n in range(30):
+EXCLUSIVE = """
+import os, pathlib, threading, time
+class PythonPredictor:
+    def __init__(self, config, python_client):
+        self.client = python_client
+        self.loading = pathlib.Path(config["loading"], str(os.getpid()))
+        self.loading.mkdir()
+    def load_model(self, model_path):
+        mark = self.loading / pathlib.Path(model_path).name
+        mark.touch(exist_ok=False)  # one load at a time per model
+        text = pathlib.Path(model_path, "weights").read_text()
+        time.sleep(0.002)
+        mark.unlink()
+        return text
+    def predict(self, payload):
+        return self.client.get_model(payload) + f" {os.getpid()}"
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_three_hundred_models_over_http(serve, tmp_path, processes):
+    """Sixteen clients, sixteen threads, a cache of ten: each answer is of the model that was asked for."""
+    for n in range(300):
         _write(tmp_path / "project" / "models" / f"m{n}", f"model {n}")
+    (tmp_path / "loading").mkdir()
     replica = serve(
-        MANY, models={"dir": "models", "cache_size": 3, "disk_cache_size": 5}, threads_per_process=8, access_log=0
+        EXCLUSIVE,
+        config={"loading": str(tmp_path / "loading")},
+        models={"dir": "models", "cache_size": 10, "disk_cache_size": 20},
+        processes_per_replica=processes,
+        threads_per_process=16,
+        access_log=0,
     )
 
-    def ask(n: int) -> bool:
-        return requests.post(replica.address, json=f"m{n % 30}", timeout=30).text == f"model {n % 30}"
+    def ask(seed: int) -> set[str]:
+        chooser, pids = random.Random(seed), set()
+        with requests.Session() as session:
+            for _ in range(150):
+                n = int(chooser.paretovariate(0.5)) % 300  # some are asked for often, most now and then
+                answer = session.post(replica.address, json=f"m{n}", timeout=30)
+                text, _, pid = answer.text.rpartition(" ")
+                assert (answer.status_code, text) == (200, f"model {n}")
+                pids.add(pid)
+        return pids
 
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(ask, range(120)))
+    with ThreadPoolExecutor(16) as pool:
+        pids = set().union(*pool.map(ask, range(16)))
+    assert len(pids) == processes
     eventually(lambda: replica.get().json()["in_flight"] == 0)
+    assert replica.stop() == 0
+    assert not replica.messages(level="ERROR")
+    counts = {name: sum(record.get(name, 0) for record in replica.lines) for name in ("ModelLoads", "ModelEvictions")}
+    assert counts["ModelLoads"] - counts["ModelEvictions"] == 10 * processes
+    assert counts["ModelLoads"] < 16 * 150, "popular models must stay in memory"

@@ -1,4 +1,4 @@
-"""LitServe."""
+"""LitServe: its HTTP process and its one worker, with the queue between them that it has for speed (ZeroMQ)."""
 
 import sys
 from typing import Any
@@ -23,5 +23,5 @@ class Api(litserve.LitAPI):
 
 if __name__ == "__main__":
     batching = {"max_batch_size": BATCH_SIZE, "batch_timeout": BATCH_SECONDS} if WORKLOAD == "w3" else {}
-    server = litserve.LitServer(Api(**batching), accelerator="cpu")
+    server = litserve.LitServer(Api(**batching), accelerator="cpu", fast_queue=True)
     server.run(port=int(sys.argv[1].split(":")[1]), host="127.0.0.1", log_level="error", generate_client_file=False)

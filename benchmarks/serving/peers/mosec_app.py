@@ -1,23 +1,29 @@
-"""mosec (takes its address from the command line)."""
+"""mosec, with orjson as those who want speed use it (takes its address from the command line)."""
 
 from typing import Any
 
+import orjson
 from mosec import Server, Worker
 from workloads import BATCH_SECONDS, BATCH_SIZE, WORKLOAD, load, slow_batch
 
 
-class Single(Worker):
+class Plain(Worker):
+    def deserialize(self, data: bytes) -> Any:
+        return data if WORKLOAD == "w4bytes" else orjson.loads(data)
+
+    def serialize(self, data: Any) -> bytes:
+        return orjson.dumps(data)
+
+
+class Single(Plain):
     def __init__(self) -> None:
         self.model = load()
-
-    def deserialize(self, data: bytes) -> Any:
-        return data if WORKLOAD == "w4bytes" else super().deserialize(data)
 
     def forward(self, data: Any) -> Any:
         return self.model(data)
 
 
-class Batched(Worker):
+class Batched(Plain):
     def forward(self, data: list[Any]) -> list[Any]:
         return slow_batch(data)
 

@@ -1,15 +1,18 @@
-"""Ray Serve."""
+"""Ray Serve: one proxy and one replica, on one core like the others (``python ray_app.py HOST:PORT``)."""
 
 import sys
 import time
 from typing import Any
 
+import orjson
+import ray
 from ray import serve
 from starlette.requests import Request
+from starlette.responses import Response
 from workloads import BATCH_SECONDS, BATCH_SIZE, WORKLOAD, load, slow_batch
 
 
-@serve.deployment(max_ongoing_requests=256)
+@serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 0})
 class Api:
     def __init__(self) -> None:
         self.model = load()
@@ -18,14 +21,17 @@ class Api:
     async def many(self, payloads: list[Any]) -> list[Any]:
         return slow_batch(payloads)
 
-    async def __call__(self, request: Request) -> Any:
-        if WORKLOAD == "w3":
-            return await self.many(await request.json())
-        return self.model(await request.body() if WORKLOAD == "w4bytes" else await request.json())
+    async def __call__(self, request: Request) -> Response:
+        body = await request.body()
+        payload = body if WORKLOAD == "w4bytes" else orjson.loads(body)
+        answer = await self.many(payload) if WORKLOAD == "w3" else self.model(payload)
+        return Response(orjson.dumps(answer), media_type="application/json")
 
 
 if __name__ == "__main__":
-    serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1].split(":")[1])})
+    host, port = sys.argv[1].split(":")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200_000_000)
+    serve.start(http_options={"host": host, "port": int(port)}, logging_config={"enable_access_log": False})
     serve.run(Api.bind())
     while True:
         time.sleep(60)
