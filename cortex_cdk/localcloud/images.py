@@ -103,7 +103,7 @@ def resolve(reference: str) -> LocalImage:
 
 
 def forget_removed() -> None:
-    """Remove the images from the registry whose folder is gone, so that they are built again when they are asked for."""
+    """Remove the images from the registry whose folder is gone, so that they are built again when asked for."""
     with STATE_LOCK:
         for backend in list(ecr_backends[ACCOUNT_ID].values()):
             for repository in backend.repositories.values():
