@@ -167,8 +167,7 @@ class Predictor(Section):
     ] = Field(None, description="Folder in the project that is added to `PYTHONPATH`.")
     image: Annotated[Text | None, Shown("built from the project's dependencies")] = Field(
         None,
-        description="Container image to use as it is, instead of the one that is built; "
-        "it must have the serving program.",
+        description="Container image that is used as it is; it must have the serving program.",
     )
     tensorflow_serving_image: Text | None = Field(
         None, description="Accepted, not used: models are served in the replica's own process."

@@ -189,7 +189,8 @@ def install(state: Path) -> None:
 
 
 def recover() -> None:
-    """Record that builds of an earlier daemon ended. To be called once, before the first request."""
+    """Record what became of builds of an earlier daemon. To be called once, before the first request."""
+    images.forget_removed()
     with STATE_LOCK:
         for backend in list(codebuild_backends[ACCOUNT_ID].values()):
             if isinstance(backend, LocalCodeBuild):

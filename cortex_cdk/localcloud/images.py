@@ -94,9 +94,25 @@ def resolve(reference: str) -> LocalImage:
     if image is None or binaries is None:
         raise CannotStartError(_not_found(reference))
     if not Path(binaries).is_dir():
-        raise CannotStartError(f"{_not_found(reference)} (its environment {binaries} was removed)")
+        raise CannotStartError(
+            f"CannotPullContainerError: the environment {binaries} of {reference} was removed "
+            "(cortex local down, then deploy again: it is made anew)"
+        )
     command = tuple(json.loads(manifest["annotations"][COMMAND]))
     return LocalImage(digest=str(image.get_image_digest()), binaries=Path(binaries), command=command)
+
+
+def forget_removed() -> None:
+    """Remove the images from the registry whose folder is gone, so that they are built again when asked for."""
+    with STATE_LOCK:
+        for backend in list(ecr_backends[ACCOUNT_ID].values()):
+            for repository in backend.repositories.values():
+                repository.images = [image for image in repository.images if not _is_removed(image)]
+
+
+def _is_removed(image: Image) -> bool:
+    binaries = json.loads(image.image_manifest).get("annotations", {}).get(BINARIES)
+    return binaries is not None and not Path(binaries).is_dir()
 
 
 def _find(backend: ECRBackend, repository: str, *, tag: str | None, digest: str | None) -> Image | None:

@@ -280,8 +280,13 @@ def is_of(process: psutil.Process, place: str) -> bool:
     return any(place in part for part in process.info["cmdline"] or ())
 
 
-def test_an_environment_that_was_removed_is_said(running: Cloud, tmp_path: Path) -> None:
+def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: Cloud, tmp_path: Path) -> None:
     images.put(REGION, REPOSITORY, "gone", tmp_path / "nowhere", ["true"])
-
+    images.put(REGION, REPOSITORY, "there", tmp_path, ["true"])
     with pytest.raises(CannotStartError, match="was removed"):
         images.resolve(f"{URI}:gone")
+
+    running.restart()
+    tags = [image.get("imageTag") for image in running.client("ecr").list_images(repositoryName=REPOSITORY)["imageIds"]]
+    assert "there" in tags
+    assert "gone" not in tags
