@@ -38,6 +38,7 @@ _COMPILED = (".pyc", ".pyo", ".pyd")
 _OLDEST_TIME = (1980, 1, 1, 0, 0, 0)  # The first that a zip can hold.
 _CHUNK = MIB
 _ASIDE = f"put it into {IGNORE_FILE} if replicas do not need it"
+_CHANGING = f"deploy again; a file that is being written all the time, such as a log, belongs into {IGNORE_FILE}"
 
 
 @dataclass(frozen=True)
@@ -278,7 +279,7 @@ def _add(packed: zipfile.ZipFile, file: ProjectFile) -> bytes:
             content.update(chunk)
             target.write(chunk)
     if size != file.size:
-        raise ProjectError(f"{file.name} changed while it was packed", hint="deploy again")
+        raise ProjectError(f"{file.name} changed while it was packed", hint=_CHANGING)
     # Fixed-size fields after the name, and no name has a zero byte: nothing can be read in two ways.
     return file.name.encode() + b"\0" + (b"x" if file.executable else b"-") + content.digest()
 
@@ -289,7 +290,7 @@ def _open(source: Path) -> BinaryIO:
     stream = os.fdopen(os.open(source, flags), "rb")
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise ProjectError(f"{source} changed while it was packed", hint="deploy again")
+        raise ProjectError(f"{source} changed while it was packed", hint=_CHANGING)
     return stream
 
 
