@@ -121,9 +121,8 @@ class Admitted(Exchange):
         self.verdict = Verdict.ADMITTED
         self._channel = channel
         self._dispatcher = dispatcher
-        self._unclaimed = (
-            None if deadline is None else [True]
-        )  # popping is atomic: one gets it, the deadline or a thread
+        # Popping is atomic: one gets it, the deadline or a thread.
+        self._unclaimed = None if deadline is None else [True]
 
     def claim(self) -> bool:
         """Whether it may be worked on from here on; False if its time was up before, and it was refused."""
@@ -172,6 +171,8 @@ class _Enlistment:
 
     def service(self) -> None:
         """Enlist it; it comes back when its outcome is known."""
+        if self._admitted.verdict is Verdict.EXPIRED:
+            return
         start = time.perf_counter()
         self._admitted.environ = self._channel.environment_of(self._request)
         self._enlist(self._admitted)
