@@ -55,8 +55,8 @@ The project is the folder of the configuration file, without that file, hidden f
 included), `*.pyc`, `*.pyo`, `*.pyd`, `__pycache__`, `cortex-debug-*`, virtual environments, empty folders, sockets
 and pipes, and what `.cortexignore` (in the syntax of `.gitignore`) names. Links are followed while they stay in the
 project, and refused where they lead out of it. No file, and no project, may be larger than 512 MiB; a file or archive
-of 10 MiB, or a thousand files, give a warning. Only names, contents and execute permissions decide whether a project
-has changed.
+of 10 MiB, or a thousand files, are asked about (`--yes` says yes). Only names, contents and execute permissions decide
+whether a project has changed.
 """
 
 _CLUSTER_INTRODUCTION = """\

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.cloud import Cloud, error_message
 from cortex_cdk.deploy.patience import pauses
 from cortex_cdk.errors import DeployError
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 # CloudFormation has no code for "nothing to do"; these are the texts that it answers with.
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+# Nor for a stack that somebody else began to change, or made, since it was looked at.
+_RACED = re.compile(r"_IN_PROGRESS state|already exists and cannot be created again")
 MOST_TEMPLATE_BYTES = 51_200
 CAPABILITIES: Sequence[Any] = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 
@@ -68,20 +72,21 @@ def create_change_set(
         The change set, or None where nothing would change.
 
     Raises:
-        DeployError: CloudFormation refuses the template or the parameters.
+        DeployError: CloudFormation refuses the template or the parameters, or another operation was quicker.
     """
     body: dict[str, Any] = {"UsePreviousTemplate": True} if template is None else {"TemplateBody": as_text(template)}
     if creates:
         body["OnStackFailure"] = "DELETE"
-    answer = cloud.cloudformation.create_change_set(
-        StackName=stack,
-        ChangeSetName=f"cortex-{time.time_ns()}",
-        ChangeSetType="CREATE" if creates else "UPDATE",
-        Capabilities=CAPABILITIES,
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        **body,
-    )
+    with _alone(stack):
+        answer = cloud.cloudformation.create_change_set(
+            StackName=stack,
+            ChangeSetName=f"cortex-{time.time_ns()}",
+            ChangeSetType="CREATE" if creates else "UPDATE",
+            Capabilities=CAPABILITIES,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            **body,
+        )
     described = _wait_until_made(cloud, answer["Id"])
     if described["Status"] == "FAILED":
         cloud.cloudformation.delete_change_set(ChangeSetName=answer["Id"])
@@ -91,6 +96,22 @@ def create_change_set(
         raise DeployError(f"{stack}: CloudFormation refuses the change: {reason}")
     changes = tuple(_change(change) for change in described["Changes"])
     return ChangeSet(answer["Id"], answer["StackId"], changes, creates)
+
+
+@contextmanager
+def _alone(stack: str) -> Iterator[None]:
+    """Say in words that another operation began on the stack since it was looked at."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if not _RACED.search(error_message(error)):
+            raise
+        raise DeployError(
+            f"{stack} is being changed by another operation, which began at the same time",
+            hint="wait until it has ended (cortex get), and deploy again",
+        ) from error
 
 
 def as_text(template: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ class PythonPredictor:
 
     def predict(self, payload, query_params):
         # An unknown model or version is answered with 404 by itself.
-        words = self.client.get_model(query_params["model"], query_params.get("version", "latest"))
+        language, version = query_params.get("model", "english"), query_params.get("version", "latest")
+        words = self.client.get_model(language, version)
         score = sum(words.get(word, 0) for word in re.findall(r"\w+", payload["text"].lower()))
         return {"mood": "friendly" if score > 0 else "unfriendly" if score < 0 else "neutral", "score": score}

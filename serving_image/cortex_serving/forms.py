@@ -75,11 +75,17 @@ def parse_multipart(request: falcon.Request) -> FormData:
     try:
         form = _MULTIPART.deserialize(request.bounded_stream, request.content_type, request.content_length)
         for part in form:
-            pairs.append((part.name or "", _file(part) if part.filename is not None else part.get_text() or ""))
+            pairs.append((part.name or "", _text(part) if part.filename is None else _file(part)))
     except (falcon.HTTPError, ValueError) as error:
         reason = getattr(error, "description", None) or str(error)
         raise FormError(f"the body is not a valid multipart form: {reason}") from error
     return FormData(pairs)
+
+
+def _text(part: falcon.media.multipart.BodyPart) -> str:
+    """A field's text, of whatever content type: JSON beside a file, say."""
+    text = part.get_text()  # only that of text/plain
+    return part.get_data().decode("utf-8") if text is None else text
 
 
 def _file(part: falcon.media.multipart.BodyPart) -> UploadFile:

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, WSGITask
@@ -27,6 +26,7 @@ from cortex_serving.http.reply import TemplateReply, replaying
 from cortex_serving.http.request import SpoolingTableParser, TableParser
 from cortex_serving.http.together import Together
 from cortex_serving.http.whole import WholeRequests
+from cortex_serving.linger import Lingering
 
 # Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
 # balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
@@ -39,6 +39,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         """Write the error."""
+        self.channel.refused = True
         error = self.request.error
         self.status = f"{error.code} {error.reason}"
         body = orjson.dumps({"error": f"{error.reason}: {error.body}"})
@@ -71,7 +72,7 @@ class ServingTask:
         return environ
 
 
-class ServingChannel(HTTPChannel):  # type: ignore[misc]
+class ServingChannel(Lingering):
     """A connection."""
 
     error_task_class = JsonErrorTask
@@ -273,6 +274,8 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         """Close connections that have been idle for too long (called by waitress)."""
         super().maintenance(now)
         for channel in self.active_channels.values():
+            if channel.lingers_until is not None and now > channel.lingers_until:
+                channel.will_close = True
             if channel.will_close:
                 self.loop.attend(channel)
 

@@ -117,6 +117,19 @@ def test_a_hundred_megabytes_are_refused_while_they_are_sent(replica, chunked):
     assert replica.post([1]).json() == [1]
 
 
+def test_who_reads_only_after_sending_everything_gets_the_refusal_too(replica):
+    body = b"x" * 60_000_000
+    for _ in range(5):
+        with replica.connect() as connection:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+            connection.sendall(body)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"exceeds max_body" in answer
+    assert replica.post([1]).json() == [1]
+
+
 @pytest.mark.parametrize("model", ["none", "", "../m", "m/1", None, 5, ["m"], {}])
 def test_an_unknown_model(serve, tmp_path, model):
     for name in ("m", "n"):

@@ -33,6 +33,9 @@ def test_forms_and_files(kinds):
     big = b"x" * 2_000_000
     files = {"image": ("cat.png", big, "image/png"), "note": (None, "hello")}
     assert kinds.post(files=files).json() == {"image": ["cat.png", "image/png", len(big)], "note": "hello"}
+    fields = {"about": (None, '{"a": "ü"}', "application/json"), "rows": (None, "1,2", "text/csv")}
+    assert kinds.post(files=fields).json() == {"about": '{"a": "ü"}', "rows": "1,2"}
+    assert kinds.post(files={"about": (None, b"\xff", "application/json")}).status_code == 400
 
 
 def test_a_broken_form_is_a_400_in_plain_text(kinds):
