@@ -9,7 +9,7 @@ import pytest
 
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.lifecycle import Lifecycle, attribute, changed, network, ref, resource, tags
-from tests.local.stacks import client, running, template
+from tests.local.stacks import Stacks, client, running, template
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +115,19 @@ def test_load_balancing_and_scaling_of_a_service(cloud: Endpoint) -> None:
     life.delete()
     assert elb.describe_load_balancers()["LoadBalancers"] == []
     assert scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"] == []
+
+
+def test_load_balancers_share_one_address_so_a_path_belongs_to_one(cloud: Endpoint) -> None:
+    stacks = Stacks(cloud)
+    content = network()
+    content["Resources"] |= _load_balancing()
+    first = stacks.create("first", content)
+    assert first["StackStatus"] == "CREATE_COMPLETE"
+    second = stacks.create("second", content)
+    assert second["StackStatus"] == "ROLLBACK_COMPLETE"
+    assert any("has the path /typed" in reason for reason in stacks.reasons("second", "CREATE_FAILED"))
+    for name in ("first", "second"):
+        stacks.api.delete_stack(StackName=name)
 
 
 def _balanced_service() -> dict[str, Any]:

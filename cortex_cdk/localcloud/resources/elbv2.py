@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from moto.elbv2.models import FakeLoadBalancer, elbv2_backends
@@ -149,6 +150,7 @@ class ListenerRule(Resource):
     @classmethod
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """CreateRule."""
+        _refuse_taken(properties, place)
         rule = backend(place).create_rule(
             properties["ListenerArn"],
             copy.deepcopy(properties["Conditions"]),
@@ -169,6 +171,35 @@ class ListenerRule(Resource):
     def delete(self, place: Place) -> None:
         """DeleteRule."""
         backend(place).delete_rule(self.physical_resource_id)
+
+
+def _refuse_taken(properties: Properties, place: Place) -> None:
+    """Refuse a path that another load balancer has: they share one address here, and only one of them would answer.
+
+    Raises:
+        ValueError: Another one has it.
+    """
+    wanted = _paths(properties["Conditions"])
+    for elb in elbv2_backends[place.account].values():
+        for balancer in elb.load_balancers.values():
+            listeners = balancer.listeners.values()
+            rules = [rule for listener in listeners for rule in listener.rules.values()]
+            taken = wanted & {path for rule in rules for path in _paths(rule.conditions)}
+            if taken and properties["ListenerArn"] not in balancer.listeners:
+                raise ValueError(
+                    f"The load balancer {balancer.name} has the path {min(taken)}, and all load balancers of the local "
+                    "cloud share one address: choose another networking.endpoint."
+                )
+
+
+def _paths(conditions: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The path patterns of a rule's conditions."""
+    return {
+        path
+        for condition in conditions
+        if condition.get("Field") == "path-pattern"
+        for path in (condition.get("PathPatternConfig") or condition).get("Values", ())
+    }
 
 
 class TargetGroup(Resource):
