@@ -24,6 +24,7 @@ class ClusterDashboard(Construct):
         self.name = names.dashboard(cluster)
         ecs_cluster = names.ecs_cluster(cluster)
         balancer = f'{{AWS/ApplicationELB,LoadBalancer,TargetGroup}} LoadBalancer="{load_balancer}"'
+        itself = f'{{AWS/ApplicationELB,LoadBalancer}} LoadBalancer="{load_balancer}"'
         in_flight = f'{{{names.METRIC_NAMESPACE},Api,Cluster}} MetricName="InFlight" Cluster="{cluster}"'
         capacity = f'{{AWS/ECS/ManagedScaling,CapacityProviderName,ClusterName}} ClusterName="{ecs_cluster}"'
         dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.name)
@@ -45,6 +46,10 @@ class ClusterDashboard(Construct):
                 f'{capacity} MetricName="CapacityProviderReservation"',
                 "Average",
             ),
+        )
+        # What no replica answered, of all APIs together: CloudWatch does not count it for target groups.
+        dashboard.add_widgets(
+            _graph("5XX answers of the load balancer itself", f'{itself} MetricName="HTTPCode_ELB_5XX_Count"', "Sum"),
         )
 
 

@@ -301,8 +301,10 @@ def test_the_dashboard_finds_apis_by_itself(synthesized: Synthesized) -> None:
         "".join(part if isinstance(part, str) else "X" for part in dashboard["DashboardBody"]["Fn::Join"][1])
     )
     graphs = [widget["properties"]["metrics"] for widget in body["widgets"]]
-    assert len(graphs) == 9
+    assert len(graphs) == 10
     assert all(metric[0]["expression"].startswith("SEARCH(") for [metric] in graphs)
+    # The load balancer's own errors have no target group, so that its dimension must not be asked for.
+    assert "{AWS/ApplicationELB,LoadBalancer} " in graphs[9][0][0]["expression"]
 
 
 # What others read
