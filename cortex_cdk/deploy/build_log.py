@@ -34,6 +34,7 @@ _CAUSE = "cause:"
 _EMPTY = re.compile(
     r"subprocess-exited-with-error|ResolutionImpossible|No matching distribution found|dependencies.sh ended with"
 )
+_EXIT_STATUS = re.compile(r"dependencies.sh ended with exit status (\d+)")
 SETTLING_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -130,7 +131,7 @@ def failure(lines: Sequence[str]) -> Failure:
     start, step = steps[-1] if steps else (-1, None)
     said = [line for line in lines[start + 1 :] if not _HINT.match(line)]
     hints = [match[1] for line in lines[start + 1 :] if (match := _HINT.match(line))]
-    reason = _gave_up(lines) or (_last_words(said) if step == SCRIPT else _first_error(said) or _last_words(said))
+    reason = _gave_up(lines) or (_end_of_script(said) if step == SCRIPT else _first_error(said) or _last_words(said))
     return Failure(
         file=None if step == PYTHON else step,
         reason=reason and reason.removeprefix(f"{SCRIPT}: "),
@@ -170,6 +171,15 @@ def _first_error(lines: Sequence[str]) -> str | None:
     text = next(group for group in match.groups() if group)
     following = lines[index + 1].strip() if index + 1 < len(lines) else ""
     return f"{text}: {following.removeprefix(_CAUSE).strip()}" if following.startswith(_CAUSE) else text
+
+
+def _end_of_script(lines: Sequence[str]) -> str | None:
+    """What a script said last, with its exit status where that does not read like an error."""
+    words = _last_words(lines)
+    status = next((match[1] for line in reversed(lines) if (match := _EXIT_STATUS.search(line))), None)
+    if words and status and ":" not in words and not _EXIT_STATUS.search(words):
+        return f"it ended with exit status {status}, after it had said: {words}"
+    return words
 
 
 def _last_words(lines: Sequence[str]) -> str | None:

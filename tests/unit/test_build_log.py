@@ -164,6 +164,11 @@ def test_each_line_is_read_once() -> None:
             "dependencies.sh",
             "dependencies.sh ended with",
         ),
+        (
+            "==> dependencies.sh\nhi\ndependencies.sh ended with exit status 1",
+            "dependencies.sh",
+            "it ended with exit status 1, after it had said: hi",
+        ),
         (GAVE_UP, ".python-version", "there is no Python 3.99 here, and uv could not get it"),
         ("==> Python\nsomething else\n", None, "something else"),
     ],
