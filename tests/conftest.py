@@ -87,6 +87,18 @@ class Cortex:
         line = next(line for line in self.ok("local", "status").splitlines() if line.startswith("AWS API:"))
         return line.split()[-1]
 
+    def aws(self, service: str) -> Any:
+        """A boto3 client of the local cloud, as any AWS tool would make it."""
+        import boto3  # most tests need none, and it takes a while
+
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.control_url,
+            region_name="us-east-1",
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+
 
 @pytest.fixture(scope="module")
 def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:

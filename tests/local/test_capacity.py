@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 
@@ -55,22 +54,13 @@ class Seen:
     """What the AWS APIs say of the one instance group, all at the same moment."""
 
     def __init__(self, cortex: Cortex) -> None:
-        def client(service: str) -> Any:
-            return boto3.client(
-                service,  # type: ignore[call-overload]
-                endpoint_url=cortex.control_url,
-                region_name="us-east-1",
-                aws_access_key_id="any",
-                aws_secret_access_key="any",
-            )
-
-        ecs = client("ecs")
-        (self.group,) = client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+        ecs = cortex.aws("ecs")
+        (self.group,) = cortex.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
         (self.cluster,) = ecs.describe_clusters(clusters=["cortex-local"])["clusters"]
         arns = ecs.list_container_instances(cluster="cortex-local")["containerInstanceArns"]
         described = ecs.describe_container_instances(cluster="cortex-local", containerInstances=arns)
         self.registered = described["containerInstances"]
-        found = client("ec2").describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
+        found = cortex.aws("ec2").describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["running"]}])
         self.ec2 = [one for reservation in found["Reservations"] for one in reservation["Instances"]]
         listed = ecs.list_tasks(cluster="cortex-local")["taskArns"]
         self.tasks = ecs.describe_tasks(cluster="cortex-local", tasks=listed)["tasks"] if listed else []

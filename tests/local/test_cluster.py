@@ -7,7 +7,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 from cryptography import x509
@@ -19,16 +18,6 @@ from tests.conftest import Cortex
 CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 3}
 GPU = {"name": "gpu", "instance_types": ["g4dn.xlarge"], "min_instances": 0, "max_instances": 1}
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
-
-
-def aws(cortex: Cortex, service: str) -> Any:
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=cortex.control_url,
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
 
 
 def write(folder: Path, *groups: dict[str, Any], **settings: Any) -> str:
@@ -96,7 +85,7 @@ def test_configure_changes_what_may_be_changed(cortex: Cortex, tmp_path: Path) -
     assert "instance_groups.cpu.max_instances: 3 -> 4" in said
     assert "tags.team: none -> vision" in said
     assert groups(cortex)["cpu"] == (1, 1, 4)
-    [stack] = aws(cortex, "cloudformation").describe_stacks(StackName="cortex-local-cluster")["Stacks"]
+    [stack] = cortex.aws("cloudformation").describe_stacks(StackName="cortex-local-cluster")["Stacks"]
     assert {"Key": "team", "Value": "vision"} in stack["Tags"]
     assert cortex.ok("cluster", "configure", file) == "the cluster local is up to date\n"
 
@@ -116,7 +105,7 @@ def test_configure_changes_what_may_be_changed(cortex: Cortex, tmp_path: Path) -
 )
 def test_configure_refuses_the_rest(cortex: Cortex, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     assert message in refused(cortex, "cluster", "configure", write(tmp_path, **settings), "--yes")
-    [stack] = aws(cortex, "cloudformation").describe_stacks(StackName="cortex-local-cluster")["Stacks"]
+    [stack] = cortex.aws("cloudformation").describe_stacks(StackName="cortex-local-cluster")["Stacks"]
     assert stack["StackStatus"] == "UPDATE_COMPLETE"
     assert groups(cortex) == {"cpu": (1, 1, 4), "gpu": (0, 0, 1)}
 
@@ -175,9 +164,9 @@ def test_down_removes_splitters_and_apis_first_and_says_what_it_kept(cortex: Cor
     bucket = info["resources"]["bucket"]
     assert "removed the cluster local" in done.stdout
     assert f"kept the bucket {bucket}" in done.stdout
-    assert bucket in {entry["Name"] for entry in aws(cortex, "s3").list_buckets()["Buckets"]}
-    assert aws(cortex, "cloudformation").describe_stacks()["Stacks"] == []
-    assert aws(cortex, "autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
+    assert bucket in {entry["Name"] for entry in cortex.aws("s3").list_buckets()["Buckets"]}
+    assert cortex.aws("cloudformation").describe_stacks()["Stacks"] == []
+    assert cortex.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
 
 
 def self_signed() -> dict[str, bytes]:
@@ -201,12 +190,12 @@ def self_signed() -> dict[str, bytes]:
 
 def test_a_cluster_with_a_certificate_takes_apis(cortex: Cortex, tmp_path: Path, project: Path) -> None:
     cortex.ok("local", "up")
-    certificate = aws(cortex, "acm").import_certificate(**self_signed())["CertificateArn"]
+    certificate = cortex.aws("acm").import_certificate(**self_signed())["CertificateArn"]
     file = write(tmp_path, load_balancer={"certificate_arn": certificate}, account="123456789012")
     assert "ready at https://" in cortex.ok("cluster", "up", file, "--yes")
     cortex.ok("deploy", str(project))
     info = cortex.json("cluster", "info")
-    rules = aws(cortex, "elbv2").describe_rules(ListenerArn=info["resources"]["listener_arn"])["Rules"]
+    rules = cortex.aws("elbv2").describe_rules(ListenerArn=info["resources"]["listener_arn"])["Rules"]
     assert len(rules) == 4  # two APIs, a splitter, and what answers the rest
     [api] = [api for api in json.loads(cortex.ok("get", "--env", "local", "-o", "json")) if api["name"] == "a"]
     assert api["endpoint"].startswith("https://")

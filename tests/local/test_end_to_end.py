@@ -30,22 +30,9 @@ def kind_of(answer):
     return f"code {answer.get('code', 1)}"
 
 
-def client(cortex, service):
-    """A client as any AWS tool would make it."""
-    import boto3
-
-    return boto3.client(
-        service,
-        endpoint_url=cortex.control_url,
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
-
-
 def aws(cortex, service, operation, **arguments):
     """Call the local cloud."""
-    return getattr(client(cortex, service), operation)(**arguments)
+    return getattr(cortex.aws(service), operation)(**arguments)
 
 
 def change_code(project, number):
@@ -154,9 +141,7 @@ def test_the_aws_tools_see_the_truth(cortex):
     assert [target["TargetHealth"]["State"] for target in health] == ["healthy", "healthy"]
     events = aws(cortex, "cloudformation", "describe_stack_events", StackName=stack["StackName"])["StackEvents"]
     assert {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"} <= {e["ResourceStatus"] for e in events}
-    pages = (
-        client(cortex, "logs").get_paginator("filter_log_events").paginate(logGroupName="/cortex/local/iris-classifier")
-    )
+    pages = cortex.aws("logs").get_paginator("filter_log_events").paginate(logGroupName="/cortex/local/iris-classifier")
     assert any("no such iris" in event["message"] for page in pages for event in page["events"])
 
 

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.conftest import CORTEX, Cortex
@@ -40,23 +39,13 @@ PROJECT: dict[str, Content] = {
 WAITING = 'echo waiting\nuntil [ -e "{flag}" ]; do sleep 0.1; done\necho going on\n'
 
 
-def client(cortex: Cortex, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=cortex.control_url,
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
-
-
 def builds(cortex: Cortex) -> int:
-    listed = client(cortex, "codebuild").list_builds_for_project(projectName="cortex-local-image-builder")
+    listed = cortex.aws("codebuild").list_builds_for_project(projectName="cortex-local-image-builder")
     return len(listed["ids"])
 
 
 def image_of(cortex: Cortex, name: str) -> str:
-    stacks = client(cortex, "cloudformation").describe_stacks(StackName=f"cortex-local-api-{name}")["Stacks"]
+    stacks = cortex.aws("cloudformation").describe_stacks(StackName=f"cortex-local-api-{name}")["Stacks"]
     return next(p["ParameterValue"] for p in stacks[0]["Parameters"] if p["ParameterKey"] == "Image")
 
 

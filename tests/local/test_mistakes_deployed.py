@@ -100,16 +100,7 @@ def deployed(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Cortex
 
 def stacks(cortex: Cortex) -> list[tuple[str, str]]:
     """What CloudFormation has, with the state of each."""
-    import boto3
-
-    client = boto3.client(
-        "cloudformation",
-        endpoint_url=cortex.control_url,
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-    )
-    found = client.get_paginator("describe_stacks").paginate().search("Stacks[]")
+    found = cortex.aws("cloudformation").get_paginator("describe_stacks").paginate().search("Stacks[]")
     return sorted((stack["StackName"], stack["StackStatus"]) for stack in found)
 
 

@@ -8,7 +8,6 @@ import threading
 import urllib.parse
 from collections import Counter
 
-import boto3
 import pytest
 
 from tests.local.test_end_to_end import wait_until
@@ -115,12 +114,6 @@ def test_the_interval_leaves_out_half_a_thousandth_on_each_side():
     assert many[-1] - REQUESTS / 2 == pytest.approx(3.29 * 50, abs=1)
 
 
-def aws(cortex, name):
-    """A client of the local cloud, as any AWS tool would make it."""
-    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
-    return boto3.client(name, endpoint_url=cortex.control_url, region_name="us-east-1", **keys)
-
-
 def replicas(ecs):
     return sorted(ecs.list_tasks(cluster="cortex-local")["taskArns"])
 
@@ -137,7 +130,7 @@ def test_members_of_the_same_file_get_their_shares(cortex, project):
 
 def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(cortex, project):
     cortex.ok("deploy", project(api("c")))
-    ecs = aws(cortex, "ecs")
+    ecs = cortex.aws("ecs")
     before = replicas(ecs)
     endpoint = cortex.json("get", "shared")["endpoint"]
     with Traffic(endpoint, {}, lambda body: body["api"], clients=16) as traffic:
@@ -169,14 +162,14 @@ def test_members_that_cannot_answer_are_refused(cortex, project):
     done = cortex.run("deploy", project(splitter(a=50, gone=50)))
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: shared: gone is not deployed")
     # Below min_replicas, where the autoscaler would not leave it.
-    aws(cortex, "application-autoscaling").register_scalable_target(
+    cortex.aws("application-autoscaling").register_scalable_target(
         ServiceNamespace="ecs",
         ScalableDimension="ecs:service:DesiredCount",
         ResourceId="service/cortex-local/c",
         MinCapacity=0,
         MaxCapacity=1,
     )
-    aws(cortex, "ecs").update_service(cluster="cortex-local", service="c", desiredCount=0)
+    cortex.aws("ecs").update_service(cluster="cortex-local", service="c", desiredCount=0)
     wait_until(lambda: cortex.json("get", "c")["replicas"]["up_to_date"] == 0)
     done = cortex.run("deploy", project(splitter(a=40, b=40, c=20)))
     assert done.returncode == 1
