@@ -16,7 +16,7 @@ from cortex_cdk.client import Client
 from cortex_cdk.errors import PredictionError
 from cortex_cdk.predict import predict
 from tests.conftest import Cortex
-from tests.local.test_cluster import aws, self_signed, write
+from tests.local.test_cluster import self_signed, write
 from tests.local.test_end_to_end import wait_until
 
 PREDICTOR = """
@@ -41,7 +41,7 @@ def imported(cortex: Cortex) -> dict[str, bytes]:
 def endpoint(cortex: Cortex, imported: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The endpoint of an API on a cluster with the imported certificate."""
     folder = tmp_path_factory.mktemp("project")
-    arn = aws(cortex, "acm").import_certificate(**imported)["CertificateArn"]
+    arn = cortex.aws("acm").import_certificate(**imported)["CertificateArn"]
     cortex.ok("cluster", "up", write(folder, load_balancer={"certificate_arn": arn}), "--yes")
     (folder / "predictor.py").write_text(PREDICTOR)
     api = {"name": "safe", "kind": "RealtimeAPI", "predictor": {"type": "python", "path": "predictor.py"}}
@@ -115,7 +115,7 @@ def test_http_is_redirected(cortex, endpoint):
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_the_oldest_version_is_that_of_the_listeners_policy(cortex, endpoint):
-    elb = aws(cortex, "elbv2")
+    elb = cortex.aws("elbv2")
     arn = cortex.json("cluster", "info")["resources"]["listener_arn"]
     (listener,) = elb.describe_listeners(ListenerArns=[arn])["Listeners"]
     assert listener["SslPolicy"].startswith("ELBSecurityPolicy-TLS13-1-2")
@@ -129,7 +129,7 @@ def test_the_oldest_version_is_that_of_the_listeners_policy(cortex, endpoint):
 
 
 def test_a_requested_certificate_signs_itself_and_is_kept(cortex, endpoint, tmp_path):
-    acm = aws(cortex, "acm")
+    acm = cortex.aws("acm")
     arn = acm.request_certificate(DomainName=DOMAIN, SubjectAlternativeNames=[f"www.{DOMAIN}"])["CertificateArn"]
     cortex.ok("cluster", "configure", write(tmp_path, load_balancer={"certificate_arn": arn}), "--yes")
     authority = tmp_path / "ca.pem"
