@@ -62,6 +62,10 @@ class Serving:
     description: Description
 
 
+class StreamCut(OSError):
+    """A streamed response that cannot go on: waitress closes the connection quietly, as after errors of sockets."""
+
+
 class RequestIds:
     """Ids for requests: the client's own, the load balancer's, or a new one that is unique to this process."""
 
@@ -145,14 +149,17 @@ class Application:
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
         """A streamed body; an error in the middle can only be logged, and cuts the connection."""
         current.request_id = exchange.request_id
+        begun = False
         try:
-            yield from chunks
+            for chunk in chunks:
+                yield chunk
+                begun = begun or bool(chunk)
         except GeneratorExit:  # the client has gone
             raise
         except BaseException as error:
             self._log_error(self._trace(error))
             exchange.status = 500
-            raise RuntimeError(f"the stream ended with {type(error).__name__}") from error
+            raise (StreamCut if begun else RuntimeError)(f"the stream ended with {type(error).__name__}") from error
         finally:
             self._finished(exchange)
             current.request_id = None
@@ -271,6 +278,9 @@ class Application:
     def failed(self, req: falcon.Request, resp: falcon.Response, error: BaseException, _: Any) -> None:
         """Answer an exception (Falcon's error handler)."""
         log = _ignore if isinstance(error, BatchFailed) else self._log_error
+        outcome = req.env[KEY].outcome
+        if outcome is not None and error is outcome.error:
+            error.__traceback__ = outcome.traceback  # without our way from there to here
         if isinstance(error, Expired):
             error = self._refusal(Verdict.EXPIRED)
         write_error(resp, error, log, self._trace)

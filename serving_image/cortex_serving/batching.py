@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from cortex_serving.metrics.telemetry import Counters
@@ -54,9 +55,11 @@ class Item:
         arrived: When it was made.
         dispatched: When its batch was dispatched; None while it waits.
         settled: When its answer was known.
+        error: What is raised for it, if that is its answer.
+        traceback: Where that came from, before it was raised again.
     """
 
-    __slots__ = ("_error", "_value", "arguments", "arrived", "claim", "deadline", "dispatched", "settled")
+    __slots__ = ("_value", "arguments", "arrived", "claim", "deadline", "dispatched", "error", "settled", "traceback")
 
     def __init__(self, arguments: dict[str, Any], deadline: float | None, claim: Callable[[], bool]) -> None:
         self.arguments = arguments
@@ -66,17 +69,20 @@ class Item:
         self.dispatched: float | None = None
         self.settled = 0.0
         self._value: Any = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
+        self.traceback: TracebackType | None = None
 
     def settle(self, value: Any = None, error: BaseException | None = None) -> None:
         """Give the item its answer."""
-        self._value, self._error = value, error
+        self._value, self.error = value, error
+        if error is not None:
+            self.traceback = error.__traceback__
         self.settled = time.perf_counter()
 
     def result(self) -> Any:
         """The answer of a settled item: returned or raised."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self._value
 
 

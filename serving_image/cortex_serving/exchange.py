@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from types import TracebackType
 from typing import Any, Protocol
 
 KEY = "cortex.exchange"  # in the WSGI environment
@@ -19,9 +20,17 @@ class Verdict(enum.Enum):
 
 
 class Outcome(Protocol):
-    """What was found out about a request before its turn to be answered came."""
+    """What was found out about a request before its turn to be answered came.
+
+    Attributes:
+        arguments: What ``predict`` was given of it.
+        error: What is raised for it, if that is what was found out.
+        traceback: Where that came from.
+    """
 
     arguments: dict[str, Any]
+    error: BaseException | None
+    traceback: TracebackType | None
 
     def result(self) -> Any:
         """What the predictor returned for it; raises what was raised."""

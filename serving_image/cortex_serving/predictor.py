@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -11,13 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cortex_serving.errors import PredictorError
+from cortex_serving.errors import PredictorError, ServingError
 from cortex_serving.models.clients import Client
 from cortex_serving.models.library import PythonClient
 from cortex_serving.spec import PredictorSpec
 
 PREDICT_ARGUMENTS = frozenset({"payload", "query_params", "headers", "batch_id"})
 POST_PREDICT_ARGUMENTS = frozenset({"response", "payload", "query_params", "headers"})
+_OWN = str(Path(__file__).parent) + os.sep
 _CLIENT_ARGUMENT = {"python": "python_client", "onnx": "onnx_client", "tensorflow": "tensorflow_client"}
 
 
@@ -137,7 +139,7 @@ def _plain(value: Any) -> Any:
 
 
 def user_traceback(error: BaseException, project: Path) -> str:
-    """The error's traceback without the frames that came before the user's code.
+    """The error's traceback from the user's code on, without frames of the serving program (a call of ``get_model``).
 
     Frames of libraries that the user's code called stay: they tell what went wrong.
     """
@@ -151,8 +153,9 @@ def user_traceback(error: BaseException, project: Path) -> str:
         seen.add(id(part))
         first = next((n for n, frame in enumerate(part.stack) if frame.filename.startswith(str(project))), None)
         if first is not None:
-            part.stack = traceback.StackSummary.from_list(list(part.stack)[first:])
-        elif part is described and isinstance(error, PredictorError):
+            theirs = [frame for frame in part.stack[first:] if not frame.filename.startswith(_OWN)]
+            part.stack = traceback.StackSummary.from_list(theirs)
+        elif part is described and isinstance(error, ServingError):
             part.stack = traceback.StackSummary.from_list([])
         pending += [part.__cause__, part.__context__]
     return "".join(described.format()).rstrip()

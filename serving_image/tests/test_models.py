@@ -121,7 +121,7 @@ def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path)
     assert counts["ModelLoads"] < 16 * 300, "popular models must stay in memory"
 
 
-def test_changes_are_followed_and_a_broken_one_is_not(tmp_path):
+def test_changes_are_followed_and_a_broken_one_is_not(tmp_path, caplog):
     models = tmp_path / "models"
     _write(models / "a" / "1", "one")
     _write(models / "gone", "x")
@@ -140,8 +140,11 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path):
     assert library.get("a") == "two"
     _write(models / "a" / "2", "broken")
     _write(models / "a" / "3", "broken")
-    library.refresh()
+    for _ in range(3):
+        library.refresh()
     assert library.get("a") == "two", "a failing load must not take a good model away"
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == [f"model a version {version} cannot be loaded: cannot be loaded" for version in "23"], "once each"
     _write(models / "a" / "2", "two, repaired")
     (models / "gone" / "weights").unlink()
     (models / "gone").rmdir()

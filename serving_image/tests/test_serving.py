@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import eventually, running, write_project
 
 ECHO = """
@@ -317,3 +318,74 @@ def test_usage_errors_are_one_line(tmp_path: Path):
         replica.stop()
         [text] = replica.broken
         assert b"cortex.yaml" in text
+
+
+TRACES = """
+    class PythonPredictor:
+        def __init__(self, config, python_client=None):
+            self.client = python_client
+
+        def load_model(self, model_path):
+            raise ValueError("no weights")
+
+        def predict(self, payload):
+            if payload == "model":
+                return self.client.get_model("m")
+            return self.stream(payload)
+
+        def stream(self, payload):
+            yield "one"
+            1 / 0
+"""
+
+
+def test_an_error_in_the_middle_of_a_stream_is_logged_once(serve):
+    replica = serve(TRACES)
+    with pytest.raises(requests.RequestException):
+        replica.post(1, headers={"X-Request-Id": "cut"})
+    assert replica.stop() == 0
+    [message] = replica.messages(level="ERROR")
+    assert message.splitlines()[1].endswith("in stream")
+    assert message.endswith("ZeroDivisionError: division by zero")
+
+
+def test_what_load_model_raises_is_shown_without_our_frames(serve, tmp_path):
+    (tmp_path / "project" / "models").mkdir(parents=True)
+    (tmp_path / "project" / "models" / "m").write_text("weights")
+    replica = serve(TRACES, models={"cache_size": 1, "paths": [{"name": "m", "model_path": "models/m"}]})
+    assert replica.post("model").status_code == 500
+    assert replica.stop() == 0
+    [message] = replica.messages(level="ERROR")
+    lines = [line.strip() for line in message.splitlines() if line.startswith('  File "')]
+    assert [line.rsplit(" in ")[-1] for line in lines] == ["predict", "load_model"]
+
+
+def test_a_batch_items_own_error_is_shown_without_our_frames(serve):
+    replica = serve(
+        """
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                return [self.checked(item) for item in payload]
+            def checked(self, item):
+                try:
+                    return 1 / item
+                except ZeroDivisionError as error:
+                    return error
+        """,
+        server_side_batching={"max_batch_size": 2, "batch_interval": "1ms"},
+    )
+    assert replica.post(0).status_code == 500
+    assert replica.post(2).json() == 0.5
+    assert replica.stop() == 0
+    [message] = replica.messages(level="ERROR")
+    assert "cortex_serving" not in message
+    assert message.splitlines()[1].endswith("in checked")
+
+
+def test_a_model_that_is_not_there_is_told_without_our_frames(serve):
+    replica = serve(TRACES, models={"paths": [{"name": "m", "model_path": "models/m"}]}, ready=False)
+    assert replica.process.wait(30) != 0
+    [message] = replica.messages(event="traceback")
+    assert "cortex_serving/" not in message
+    assert message.endswith("there is no model at models/m")

@@ -41,6 +41,7 @@ class Library:
             load, folder, size=models.cache_size, disk_size=models.disk_cache_size, counters=counters
         )
         self._catalog: Catalog = {}
+        self._refused: dict[tuple[str, str], str] = {}  # changed models that could not be loaded, and what was said
 
     def start(self, reload_seconds: float = RELOAD_SECONDS) -> None:
         """Find the models, load them unless they are loaded on demand, and begin to follow changes.
@@ -102,10 +103,18 @@ class Library:
         try:
             self._cache.replace(files)
         except Exception as error:
-            logger.warning("model %s version %s cannot be loaded: %s", files.name, files.version, error)
+            self._refuse(files, error)
             return False
+        self._refused.pop(files.key, None)
         logger.info("model %s version %s was loaded", files.name, files.version)
         return True
+
+    def _refuse(self, files: ModelFiles, error: Exception) -> None:
+        """Say why a model cannot be loaded, once: it is tried again every time, as the reason may pass."""
+        told = f"{files.fingerprint} {error}"
+        if self._refused.get(files.key) != told:
+            self._refused[files.key] = told
+            logger.warning("model %s version %s cannot be loaded: %s", files.name, files.version, error)
 
     def _follow(self, seconds: float) -> None:
         while True:
