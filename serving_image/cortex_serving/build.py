@@ -17,7 +17,7 @@ from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.clients import make_client
 from cortex_serving.predictor import Predictor, load_class
 from cortex_serving.spec import ApiSpec, PredictorSpec
-from cortex_serving.typed import payload_type
+from cortex_serving.typed import payload_type, result_schema
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ def build(
     expected = None
     if "payload" in predictor.wants:
         expected = payload_type(predictor.predict, batched=batching is not None)
+    definitions = expected.schema.get("$defs", {}) if expected else {}
+    result = result_schema(predictor.predict, batched=batching is not None, taken=definitions)
     batched = Batched(predictor, batching, counters, batch_failed, put) if batching else None
     monitor = PredictionMonitor(dimensions, spec.monitoring) if spec.monitoring else None
     serving = Serving(
@@ -73,7 +75,12 @@ def build(
         after=put,
         project=project,
         description=Description(
-            spec, revision, expected, read_sample(project), metadata=client.metadata if client else dict
+            spec,
+            revision,
+            expected,
+            read_sample(project),
+            result=result,
+            metadata=client.metadata if client else dict,
         ),
     )
     return Built(serving, batched.batcher if batched else None, (monitor.lines,) if monitor else ())

@@ -11,6 +11,40 @@ from cortex_serving.spec import ApiSpec
 from cortex_serving.typed import PayloadType
 
 SAMPLE_FILE = "sample.json"
+_ERRORS: dict[str, Any] = {
+    "CortexError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+    "CortexProblems": {
+        "type": "object",
+        "required": ["error"],  # a predictor's own 422 names no fields
+        "properties": {
+            "error": {"type": "string"},
+            "problems": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "problem"],
+                    "properties": {"field": {"type": "string"}, "problem": {"type": "string"}},
+                },
+            },
+        },
+    },
+}
+
+
+def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"description": description, "content": content | {media_type: {} for media_type in also}}
+
+
+_FAILURES = {
+    "400": _failure("The body is not what its content type says", "CortexError", "text/plain"),
+    "413": _failure("The body is too large"),
+    "415": _failure("The body's content type or encoding is not taken"),
+    "422": _failure("The payload does not have the expected form", "CortexProblems"),
+    "500": {"description": "The predictor failed", "content": {"text/plain": {}}},
+    "503": _failure("Too many requests at once, or not ready"),
+    "504": _failure("It waited longer than X-Cortex-Timeout-Ms"),
+}
 
 
 def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
@@ -30,6 +64,7 @@ class Description:
         revision: Its deployed version.
         expected: Type that payloads must have, if the predictor says so.
         sample: A sample payload, or None.
+        result: Schema of what is returned, if the predictor says so, with its definitions under ``$defs``.
         metadata: More to tell on GET, such as the models' signatures.
     """
 
@@ -39,11 +74,14 @@ class Description:
         revision: str,
         expected: PayloadType | None,
         sample: Any,
+        *,
+        result: dict[str, Any] | None,
         metadata: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._spec = spec
         self._revision = revision
         self._expected = expected
+        self._result = result
         self._sample = sample
         self._metadata = metadata
 
@@ -61,19 +99,21 @@ class Description:
     def openapi(self) -> dict[str, Any]:
         """An OpenAPI 3.1 document, from type hints and the sample request."""
         schema, definitions = self._payload_schema()
+        result = dict(self._result or {})
+        definitions = {**definitions, **result.pop("$defs", {})}
         content: dict[str, Any] = {"schema": schema}
         if self._sample is not None:
             content["example"] = self._sample
-        failure = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
         post = {
             "operationId": "predict",
             "summary": "Make a prediction",
             "requestBody": {"required": self._expected is not None, "content": {"application/json": content}},
             "responses": {
-                "200": {"description": "The prediction", "content": {"*/*": {}}},
-                "400": {"description": "The body is not what its content type says", **failure},
-                "422": {"description": "The payload does not have the expected form", **failure},
-                "503": {"description": "Too many requests at once, or not ready", **failure},
+                "200": {
+                    "description": "The prediction",
+                    "content": {"application/json": {"schema": result}} if result else {"*/*": {}},
+                },
+                **_FAILURES,
                 "default": {"description": "The predictor's own errors"},
             },
         }
@@ -82,12 +122,11 @@ class Description:
             "summary": "What this API does",
             "responses": {"200": {"description": "A description", "content": {"application/json": {}}}},
         }
-        error = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
         return {
             "openapi": "3.1.0",
             "info": {"title": self._spec.name, "version": self._revision or "none"},
             "paths": {self._spec.endpoint: {"get": get, "post": post}},
-            "components": {"schemas": {**definitions, "Error": error}},
+            "components": {"schemas": {**definitions, **_ERRORS}},
         }
 
     def _payload_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:

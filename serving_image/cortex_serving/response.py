@@ -103,7 +103,10 @@ def dump_json(value: Any) -> bytes:
 def _plain(value: Any) -> Any:
     """What orjson does not know itself."""
     if hasattr(value, "model_dump"):  # pydantic
-        return value.model_dump()
+        try:
+            return value.model_dump(mode="json")
+        except ValueError:  # fields that pydantic has no JSON for, such as numpy arrays, but we have
+            return value.model_dump()
     if hasattr(value, "tolist"):  # numpy arrays that are not contiguous, torch tensors, pandas series
         return value.tolist()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -6,12 +6,20 @@ a plain ``dict`` or ``bytes`` was always just a note to the reader in Cortex, an
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
+import functools
+import inspect
+import operator
+import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cortex_serving.errors import PredictorError
+
+_REFERENCE = "#/components/schemas/{model}"
+_STREAMED = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
 
 
 class InvalidPayload(Exception):
@@ -35,7 +43,7 @@ class PayloadType:
         try:
             self._adapter: Any = pydantic.TypeAdapter(hint)
             self.schema: dict[str, Any] = self._adapter.json_schema(
-                ref_template="#/components/schemas/{model}", schema_generator=_schema_generator()
+                ref_template=_REFERENCE, schema_generator=_schema_generator()
             )
         except pydantic.errors.PydanticUserError as error:
             raise PredictorError(f"the type hint of payload cannot be validated: {error}") from error
@@ -83,12 +91,67 @@ def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType |
         PredictorError: The hint names something that does not exist.
     """
     try:
-        hint = typing.get_type_hints(predict).get("payload")
+        hint = _hint(predict, "payload")
     except Exception as error:  # hints are evaluated: anything can happen
-        raise PredictorError(f"the type hints of predict cannot be read: {error}") from error
+        raise PredictorError(f"the type hint of payload cannot be read: {error}") from error
     if batched and typing.get_origin(hint) is not None:
         hint = next(iter(typing.get_args(hint)), None)
     return PayloadType(hint) if _structured(hint) else None
+
+
+def result_schema(predict: Callable[..., Any], *, batched: bool, taken: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The JSON schema of one returned value; None where the hint is missing, plain, or cannot be described.
+
+    Results are not checked against their hint: it only goes into descriptions.
+
+    Args:
+        predict: The predictor's method.
+        batched: Whether the method returns a list of values: then the hint of its items counts.
+        taken: Names of definitions that exist already; if the result's differ, all of the result's get other names.
+    """
+    try:
+        hint = _hint(predict, "return")
+    except Exception:  # hints are evaluated: anything can happen, and nothing depends on this one
+        return None
+    if batched and typing.get_origin(hint) is not None:
+        hint = next(iter(typing.get_args(hint)), None)
+    hint = _without_errors(hint)
+    if typing.get_origin(hint) in _STREAMED or not _structured(hint):
+        return None
+    import pydantic
+
+    def schema(template: str) -> dict[str, Any]:
+        adapter = pydantic.TypeAdapter(hint)
+        made: dict[str, Any] = adapter.json_schema(
+            by_alias=False, mode="serialization", ref_template=template, schema_generator=_schema_generator()
+        )
+        return made
+
+    try:
+        made = schema(_REFERENCE)
+        if any(taken.get(name, of) != of for name, of in made.get("$defs", {}).items()):
+            made = schema(f"{_REFERENCE}-Output")
+            made["$defs"] = {f"{name}-Output": of for name, of in made["$defs"].items()}
+    except pydantic.errors.PydanticUserError:
+        return None
+    return made
+
+
+def _hint(method: Callable[..., Any], name: str) -> Any:
+    """One hint, whatever the others are: a name that only type checkers import is no mistake elsewhere."""
+    hints = getattr(method, "__annotations__", {})
+    if name not in hints:
+        return None
+    alone = types.SimpleNamespace(__annotations__={name: hints[name]})
+    return typing.get_type_hints(alone, globalns=getattr(inspect.unwrap(method), "__globals__", {}))[name]
+
+
+def _without_errors(hint: Any) -> Any:
+    """A union without the exceptions that an item of a batch may be."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint
+    parts = [part for part in typing.get_args(hint) if not (isinstance(part, type) and issubclass(part, BaseException))]
+    return functools.reduce(operator.or_, parts) if parts else None
 
 
 def _structured(hint: Any) -> bool:

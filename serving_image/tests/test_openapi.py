@@ -20,7 +20,7 @@ COMMAND = [
 TYPED = ("--exclude-checks", "negative_data_rejection")
 HEAD = """
 from __future__ import annotations
-import dataclasses, enum, typing, uuid
+import dataclasses, decimal, enum, typing, uuid
 import pydantic, typing_extensions
 """
 
@@ -45,7 +45,7 @@ class Query(pydantic.BaseModel):
 
 class PythonPredictor:
     def __init__(self, config): pass
-    def predict(self, payload: Query):
+    def predict(self, payload: Query) -> Query:
         return payload
 """
 
@@ -61,9 +61,13 @@ class Path:
     labels: dict[str, bool] = dataclasses.field(default_factory=dict)
     closed: bool | None = None
 
+class Summary(typing_extensions.TypedDict):
+    length: int
+    first: list[Point]
+
 class PythonPredictor:
     def __init__(self, config): pass
-    def predict(self, payload: Path, query_params, headers):
+    def predict(self, payload: Path, query_params, headers) -> Summary:
         return {"length": len(payload.points), "first": payload.points[:1]}
 """
 
@@ -79,10 +83,14 @@ class Item(typing_extensions.TypedDict):
     name: str
     count: typing_extensions.NotRequired[int]
 
+class Answer(pydantic.BaseModel):
+    text: str
+    price: decimal.Decimal = decimal.Decimal("1.5")
+
 class PythonPredictor:
     def __init__(self, config): pass
-    def predict(self, payload: list[Item]):
-        return [f"{item['name']} {item.get('count', 0)}" for item in payload]
+    def predict(self, payload: list[Item]) -> list[Answer | Exception]:
+        return [Answer(text=f"{item['name']} {item.get('count', 0)}") for item in payload]
 """
 
 MODELS = """
@@ -132,3 +140,42 @@ def test_schemathesis(serve: Callable[..., Replica], tmp_path: Path, name: str) 
     assert "2 selected / 2 total" in done.stdout, "it tested nothing"
     assert not replica.messages(level="ERROR")
     assert replica.get().json()["restarts"] == 0
+
+
+RESULTS = """
+class Flower(pydantic.BaseModel):
+    name: str = pydantic.Field("iris", alias="Name")
+
+class Result(pydantic.BaseModel):
+    kept: list[Flower]
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Flower) -> Result:
+        return Result(kept=[payload])
+"""
+
+
+def test_the_document_describes_results(serve: Callable[..., Replica]) -> None:
+    replica = serve(HEAD + RESULTS)
+    document = replica.get("/api/openapi.json").json()
+    answers = document["paths"]["/api"]["post"]["responses"]
+    schemas = document["components"]["schemas"]
+    assert list(answers) == ["200", "400", "413", "415", "422", "500", "503", "504", "default"]
+    kept = answers["200"]["content"]["application/json"]["schema"]["properties"]["kept"]
+    [name] = schemas.keys() - {"CortexError", "CortexProblems"}
+    assert kept["items"] == {"$ref": f"#/components/schemas/{name}"}
+    assert list(schemas[name]["properties"]) == list(replica.post({"Name": "rose"}).json()["kept"][0]) == ["name"]
+
+
+@pytest.mark.parametrize(
+    "hint", ["typing.Iterator[Flower]", "Flower | PythonPredictor", "dict", "Nowhere", "str", "None"]
+)
+def test_a_result_that_cannot_be_described_is_left_open(serve: Callable[..., Replica], hint: str) -> None:
+    code = RESULTS.replace("payload: Flower) -> Result", f"payload) -> {hint}").replace(
+        "Result(kept=[payload])", "payload"
+    )
+    replica = serve(HEAD + code)
+    document = replica.get("/api/openapi.json").json()
+    assert document["paths"]["/api"]["post"]["responses"]["200"]["content"] == {"*/*": {}}
+    assert replica.post([1]).json() == [1]
