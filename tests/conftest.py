@@ -92,7 +92,7 @@ class Cortex:
         import boto3  # most tests need none, and it takes a while
 
         return boto3.client(
-            service,  # type: ignore[call-overload]
+            service,
             endpoint_url=self.control_url,
             region_name="us-east-1",
             aws_access_key_id="any",

@@ -40,7 +40,7 @@ def tensorflow_or_skip() -> Any:
 def save_tensorflow_model(tensorflow: Any, path: Path) -> None:
     """A model that doubles rows of numbers."""
 
-    class Twice(tensorflow.Module):  # type: ignore[misc]
+    class Twice(tensorflow.Module):
         @tensorflow.function(input_signature=[tensorflow.TensorSpec([None, None], tensorflow.float32, name="x")])
         def predict(self, x: Any) -> dict[str, Any]:
             return {"y": x * 2.0}

@@ -99,7 +99,7 @@ class Side:
         self.server = ServingServer(
             application,
             self.listener,
-            self.dispatcher,  # type: ignore[arg-type]
+            self.dispatcher,
             board=Board.create(1),
             worker=0,
             max_body_bytes=MAX_BODY,
@@ -382,8 +382,9 @@ def test_changes_are_chosen_by_name():
 
 def test_the_fast_paths_are_taken(sides, monkeypatch):
     """Otherwise the comparisons above would compare stock waitress with itself."""
+    from waitress.parser import HTTPRequestParser
+
     from cortex_serving.http.reply import TemplateReply
-    from cortex_serving.http.request import HTTPRequestParser
 
     sent = []
     original = TemplateReply._sent

@@ -42,7 +42,7 @@ def test_has_what_every_example_has(example: str):
     assert isinstance(sample(example), dict)
     readme = (EXAMPLES / example / "README.md").read_text()
     assert f"cortex deploy examples/{example}" in readme
-    names = {resource.name for resource in (*config.apis, *config.splitters)}
+    names = {api.name for api in config.apis} | {splitter.name for splitter in config.splitters}
     assert any(f"cortex predict {name}" in readme or f"cortex get {name}" in readme for name in names)
 
 

@@ -32,7 +32,7 @@ def running(state: Path) -> Iterator[Endpoint]:
 def client(endpoint: Endpoint, service: str, region: str = "us-east-1") -> Any:
     """A boto3 client of one service of a local cloud."""
     return boto3.client(
-        service,  # type: ignore[call-overload]
+        service,
         endpoint_url=endpoint.control_url,
         region_name=region,
         aws_access_key_id="local",

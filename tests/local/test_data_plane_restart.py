@@ -19,7 +19,7 @@ from tests.local.data_plane_support import cloud, until
 
 def launch(task_id: str, *command: str, **options: object) -> Launch:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return Launch(task_id, tuple(command), {"PATH": path}, **options)  # type: ignore[arg-type]
+    return Launch(task_id, tuple(command), {"PATH": path}, **options)
 
 
 def test_a_service_comes_back_after_a_restart(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_the_committed_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == reference(), f"run: {command}"
 
 
-@pytest.mark.parametrize("section", sorted(ALL, key=lambda section: section.__name__))
+@pytest.mark.parametrize("section", sorted(ALL, key=str))
 def test_every_field_is_described(section: type[Section]) -> None:
     for name, field in section.model_fields.items():
         assert field.description, f"{section.__name__}.{name}"

@@ -20,7 +20,7 @@ def choose(values: list[float | None], capacity: int = 2, **changes: object) -> 
         "deploying": False,
         **changes,
     }
-    return decide([(POLICY, values)], capacity=capacity, **given_)  # type: ignore[arg-type]
+    return decide([(POLICY, values)], capacity=capacity, **given_)
 
 
 @pytest.mark.parametrize(
