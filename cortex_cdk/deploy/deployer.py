@@ -26,7 +26,7 @@ from cortex_cdk.deploy.own_images import check_own_images
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
-from cortex_cdk.deploy.room import check_room, room_warning
+from cortex_cdk.deploy.room import check_gpus, check_room, room_warning
 from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
 from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.errors import DeployError
@@ -77,6 +77,7 @@ class Deployer:
                 endpoint or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
+        check_gpus(self._cloud, self._cluster.resources, config.apis)
         check_own_images(self._cloud, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
