@@ -11,6 +11,7 @@ from cortex_cdk import names
 from cortex_cdk.metrics import Predictions, Traffic
 from cortex_cdk.report import Report, ScalingActivity
 from cortex_cdk.status import TRAFFIC_SPLITTER, ApiStatus
+from cortex_cdk.stopped import StoppedReplica
 
 NOTHING = "-"
 # Longer lists of variants are cut, as Cortex does.
@@ -45,7 +46,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
     else:
         parts = [table([_api_row(report, now)], width)]
     parts += [_reason(report.api), _predictions(report.predictions), _pages(report)]
-    parts += [_activities(report.activities, now, width)]
+    parts += [_activities(report.activities, now, width), _stopped(report.stopped, now, width)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -151,6 +152,14 @@ def _activities(activities: Sequence[ScalingActivity], now: datetime, width: int
             "cause": _cause(activity.cause),
         }
         for activity in activities
+    ]
+    return table(rows, width) if rows else ""
+
+
+def _stopped(replicas: Sequence[StoppedReplica], now: datetime, width: int | None) -> str:
+    rows = [
+        {"stopped replica": replica.id[:8], "when": f"{age(replica.time, now)} ago", "reason": replica.reason}
+        for replica in replicas
     ]
     return table(rows, width) if rows else ""
 

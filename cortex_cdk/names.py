@@ -79,6 +79,11 @@ def alarm(cluster: str, api: str, subject: str) -> str:
     return f"cortex-{cluster}-{api}-{subject}"
 
 
+def balancer_alarm(cluster: str) -> str:
+    """The name of a cluster's alarm on its load balancer. No API's alarm ends so."""
+    return f"cortex-{cluster}-load-balancer"
+
+
 def dashboard(cluster: str) -> str:
     """The name of the cluster's CloudWatch dashboard."""
     return f"cortex-{cluster}"

@@ -17,6 +17,7 @@ from cortex_cdk.logs import fatal_record
 from cortex_cdk.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
 from cortex_cdk.replicas import ERROR
 from cortex_cdk.status import REALTIME_API, TRAFFIC_SPLITTER, ApiStatus, Variant, list_apis, read_api, splitter_of
+from cortex_cdk.stopped import StoppedReplica, read_stopped
 
 Measured = TypeVar("Measured")
 ACTIVITIES_SHOWN = 5
@@ -87,6 +88,7 @@ class Report:
 
     Attributes:
         traffic: The requests to an API, whether by its own endpoint or a splitter's.
+        stopped: The last replicas of an API that ended without being asked to.
         members: A splitter's APIs.
         links: Pages of the AWS console; None where there is no console.
     """
@@ -95,6 +97,7 @@ class Report:
     traffic: Traffic | None = None
     predictions: Predictions | None = None
     activities: tuple[ScalingActivity, ...] = ()
+    stopped: tuple[StoppedReplica, ...] = ()
     members: tuple[Member, ...] = ()
     links: Links | None = None
 
@@ -108,6 +111,7 @@ class Report:
             "metrics": self.traffic.as_json() if self.traffic else None,
             "monitoring": self.predictions.as_json() if self.predictions else None,
             "scaling_activities": [activity.as_json() for activity in self.activities],
+            "stopped_replicas": [replica.as_json() for replica in self.stopped],
         }
 
 
@@ -140,16 +144,18 @@ class Reporter:
         return self._splitter(splitter_of(everything, name), everything)
 
     def _api(self, api: ApiStatus) -> Report:
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(5) as pool:
             traffic = pool.submit(self._read_traffic, [api])
             predictions = pool.submit(self._read_predictions, api.name)
             activities = pool.submit(self._activities, api.name)
             explained = pool.submit(self._explained, api)
+            stopped = pool.submit(self._stopped, api)
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
                 predictions=predictions.result(),
                 activities=activities.result(),
+                stopped=stopped.result(),
                 links=links(self._cloud, self._cluster.name, api.name),
             )
 
@@ -196,6 +202,10 @@ class Reporter:
         measured = read()
         self._known[key] = time.monotonic(), measured
         return measured
+
+    def _stopped(self, api: ApiStatus) -> tuple[StoppedReplica, ...]:
+        # An API without a service (its first deployment has just begun, or failed) never had a replica.
+        return read_stopped(self._cloud, self._cluster.name, api.name) if api.has_service else ()
 
     def _activities(self, api: str) -> tuple[ScalingActivity, ...]:
         answer = self._cloud.application_autoscaling.describe_scaling_activities(

@@ -79,6 +79,7 @@ class ApiStatus:
         target_group: The ``TargetGroup`` dimension of an API's metrics.
         variants: What a splitter shares its requests out to.
         culprit: Id of the replica that failed last, where that is why the API is not live.
+        has_service: Whether it has an ECS service, which an API lacks before that is made and while it is removed.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ApiStatus:
     target_group: str | None = None
     variants: tuple[Variant, ...] = ()
     culprit: str | None = None
+    has_service: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints of the status."""
@@ -188,7 +190,8 @@ class _Reader:
         missing = Verdict(
             UPDATING if stack.in_progress else UNKNOWN, Replicas(0, 0, 0, 0), "its ECS service is missing"
         )
-        return self._status(stack, name, REALTIME_API, verdict or missing)
+        status = self._status(stack, name, REALTIME_API, verdict or missing)
+        return replace(status, has_service=verdict is not None)
 
     def _status(
         self, stack: StackState, name: str, kind: str, verdict: Verdict, variants: tuple[Variant, ...] = ()

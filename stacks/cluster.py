@@ -12,6 +12,7 @@ from constructs import Construct
 from cortex_cdk import names
 from cortex_cdk.assembly import ClusterStackSpec, provider_resources
 from cortex_cdk.config import Cluster
+from stacks.constructs.balancer_alarm import BalancerAlarm
 from stacks.constructs.cluster_dashboard import ClusterDashboard
 from stacks.constructs.cortex_stack import CortexStack, tags_of
 from stacks.constructs.image_builder import ImageBuilder
@@ -52,6 +53,7 @@ class ClusterStack(CortexStack):
             cluster=cluster.name,
             load_balancer=door.load_balancer.load_balancer_full_name,
         )
+        BalancerAlarm(self, "BalancerAlarm", cluster=cluster.name, load_balancer=door.load_balancer)
         self.output("VpcId", network.vpc.vpc_id, "VPC")
         self.output("EcsCluster", ecs_cluster.cluster_name, "ECS cluster")
         self._door_outputs(door)

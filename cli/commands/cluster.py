@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -68,8 +70,17 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
     with progress:
         client.apply_cluster(plan)
     click.echo(f"the cluster {name} is ready at {client.cluster.url}")
-    if plan.cluster.load_balancer.certificate_arn:
+    if plan.cluster.load_balancer.certificate_arn and not _is_address(client.cluster.url):
         click.echo("point the certificate's domain to it with a DNS record (CNAME, or an alias in Route 53)")
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL has an IP address where others have a name, to which no DNS record could lead."""
+    try:
+        ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:

@@ -94,6 +94,6 @@ class Autoscaling(Section):
             "target_replica_concurrency": float(slots),
             "target_replica_requests_per_second": REQUESTS_PER_SECOND_PER_SLOT * slots,
         }
-        return self.model_copy(
-            update={name: value for name, value in defaults.items() if name not in self.model_fields_set}
-        )
+        missing = {name: value for name, value in defaults.items() if name not in self.model_fields_set}
+        # A copy would remember them as set by the user.
+        return self.model_construct(_fields_set=self.model_fields_set, **{**dict(self), **missing})

@@ -1,7 +1,7 @@
 """Data to models, with every problem at once and each at its place.
 
 Pydantic finds the fields that are wrong; the words are ours. So that rules between fields are checked even when some
-field is wrong, what is wrong is taken out (a missing field that is required gets a stand-in) and the rest is validated
+field is wrong, what is wrong is taken out (a field that is required gets a stand-in) and the rest is validated
 again; rules that concern a field with a problem of its own are left out.
 """
 
@@ -23,12 +23,22 @@ from cortex_cdk.errors import Problem
 
 SectionT = TypeVar("SectionT", bound=Section)
 
-_STAND_INS: Mapping[FieldPath, str] = {
+# What stands for a field that is required and wrong. List positions are left out of the paths.
+_STAND_INS: Mapping[FieldPath, Any] = {
     ("name",): "stand-in",
+    ("predictor",): {"type": "python", "path": "predictor.py"},
     ("predictor", "type"): "python",
     ("predictor", "path"): "predictor.py",
+    ("predictor", "models", "paths", "name"): "stand-in",
+    ("predictor", "models", "paths", "model_path"): "s3://stand-in/model",
     ("monitoring", "model_type"): "regression",
+    ("apis", "name"): "stand-in",
+    ("apis", "weight"): 0,
+    ("instance_groups", "name"): "stand-in",
+    ("instance_groups", "instance_types"): ["m6i.large"],
 }
+# A section that lacks a required field without a stand-in goes, then what cannot be without that section.
+_MOST_ROUNDS = 5
 # Pydantic does not compute a default from a field that is wrong; that field's own problem is enough.
 _CONSEQUENCES = ("default_factory_not_called",)
 
@@ -130,29 +140,37 @@ def _distinct(error: ValidationError) -> list[ErrorDetails]:
 def _survivor(model: type[SectionT], data: Any, details: list[ErrorDetails]) -> SectionT | None:
     """The model of what is left when everything wrong is taken out, or None if too little is left."""
     rest = copy.deepcopy(data)
-    for detail in details:
-        loc = detail["loc"]
-        path = _as_written(loc, rest)
-        if loc not in _STAND_INS:
-            if detail["type"] == "missing":
-                path = path[:-1]
-            while path and isinstance(path[-1], int):  # Without one of its items, a list means something else.
-                path = path[:-1]
-        if path:
-            _replace(rest, path, _STAND_INS.get(loc))
-    try:
-        return model.model_validate(rest, context=COLLECT)
-    except ValidationError:
-        return None
+    for _ in range(_MOST_ROUNDS):
+        for detail in details:
+            _take_out(rest, detail)
+        try:
+            return model.model_validate(rest, context=COLLECT)
+        except ValidationError as error:
+            details = _distinct(error)
+    return None
 
 
-def _replace(data: Any, path: FieldPath, stand_in: str | None) -> None:
+def _take_out(data: Any, detail: ErrorDetails) -> None:
+    loc = detail["loc"]
+    path = _as_written(loc, data)
+    stand_in = _STAND_INS.get(tuple(part for part in loc if isinstance(part, str)))
+    if stand_in is None and detail["type"] == "missing":
+        path = path[:-1]
+    while path and isinstance(path[-1], int):  # Without one of its items, a list means something else.
+        path = path[:-1]
+    if path:
+        _replace(data, path, copy.deepcopy(stand_in))
+
+
+def _replace(data: Any, path: FieldPath, stand_in: Any) -> None:
     for part in path[:-1]:
         data = data.get(part) if isinstance(data, dict) else data[part]
         if data is None:  # What is around it is gone already, because that was wrong too.
             return
     if isinstance(data, dict):
-        data[path[-1]] = stand_in  # None counts as not set.
+        data.pop(path[-1], None)
+        if stand_in is not None:
+            data[path[-1]] = stand_in
 
 
 def _as_written(path: FieldPath, data: Any) -> FieldPath:

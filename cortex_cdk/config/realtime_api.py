@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from cortex_cdk.config.autoscaling import Autoscaling
 from cortex_cdk.config.compute import NEURON_CORES_PER_CHIP, Compute
+from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.monitoring import Monitoring
 from cortex_cdk.config.networking import Networking
 from cortex_cdk.config.predictor import Predictor
@@ -68,13 +69,14 @@ class RealtimeApi(Section):
         yield from self._inferentia_rules()
         target, most = self.autoscaling.target_replica_concurrency, self.autoscaling.max_replica_concurrency
         if target > most:
+            fields: tuple[FieldPath, ...] = (
+                ("autoscaling", "target_replica_concurrency"),
+                ("autoscaling", "max_replica_concurrency"),
+            )
+            if "target_replica_concurrency" not in self.autoscaling.model_fields_set:
+                fields += (("predictor", "processes_per_replica"), ("predictor", "threads_per_process"))
             yield Conflict(
-                (
-                    ("autoscaling", "target_replica_concurrency"),
-                    ("autoscaling", "max_replica_concurrency"),
-                    ("predictor", "processes_per_replica"),
-                    ("predictor", "threads_per_process"),
-                ),
+                fields,
                 f"target_replica_concurrency (by default processes * threads) is {target:g}, more than "
                 f"max_replica_concurrency, which is {most}",
             )

@@ -23,6 +23,16 @@ CARRY_TRAFFIC = frozenset({"AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::Ta
 LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
+class PriorityTakenError(DeployError):
+    """A deployment that ran at the same time has the priority of the listener rule."""
+
+    def __init__(self, name: str, aftermath: str) -> None:
+        super().__init__(
+            f"{name}: deployments that ran at the same time took its priority in the listener again and again",
+            hint=f"{aftermath}; deploy again",
+        )
+
+
 @dataclass(frozen=True)
 class Applied:
     """What became of one API or splitter.
@@ -150,10 +160,7 @@ def failure(name: str, outcome: Outcome) -> DeployError:
     if outcome.cause:
         cause = outcome.cause
         if cause.resource_type == LISTENER_RULE and "in use" in cause.reason:
-            return DeployError(
-                f"{name}: a deployment that ran at the same time took its priority in the listener, or its endpoint",
-                hint=f"{aftermath}; deploy again",
-            )
+            return PriorityTakenError(name, aftermath)
         return DeployError(f"{name}: {cause.logical_id} ({cause.resource_type}): {cause.reason}", hint=aftermath)
     reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
     return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)

@@ -13,6 +13,7 @@ from cortex_cdk.deploy import recovery
 from cortex_cdk.deploy.change_set import MOST_TEMPLATE_BYTES, ChangeSet, as_text, create_change_set, discard
 from cortex_cdk.deploy.cluster_checks import Finding, check, check_account
 from cortex_cdk.deploy.cluster_rules import Difference, differences, refusals
+from cortex_cdk.deploy.listener_move import move_rules
 from cortex_cdk.deploy.operation import run
 from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.stack import StackState, read_stack
@@ -203,9 +204,10 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
     """Carry out a plan and wait until the cluster is what it says.
 
     Raises:
-        ClusterError: The stack could not be made or changed.
+        ClusterError: The stack could not be made or changed, or an API could not follow it.
     """
     name = plan.cluster.name
+    listener = _listener(cloud, name)
     outcome = run(cloud, plan.change_set, f"cluster {name}", progress)
     if not outcome.succeeded:
         cause, stack = outcome.cause, outcome.stack
@@ -214,6 +216,26 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
             what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}"
         aftermath = "nothing of it was kept" if plan.change_set.creates else "it is what it was before"
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
+    _follow(cloud, name, listener, progress)
+
+
+def _listener(cloud: Cloud, cluster: str) -> str | None:
+    stack = read_stack(cloud, names.cluster_stack(cluster))
+    return stack.outputs.get("ListenerArn") if stack else None
+
+
+def _follow(cloud: Cloud, cluster: str, old: str | None, progress: Progress) -> None:
+    """Let what is deployed follow the cluster to another listener, where it has another one now."""
+    new = _listener(cloud, cluster)
+    if not old or not new or old == new:
+        return
+    failures = move_rules(cloud, cluster, old, new, progress)
+    if failures:
+        raise ClusterError(
+            f"the cluster {cluster!r} is ready, and not reachable at its new address is: {', '.join(failures)}",
+            hint="deploy it again: cortex deploy",
+            details=[f"{name}: {reason}" for name, reason in failures.items()],
+        )
 
 
 def discard_plan(cloud: Cloud, plan: ClusterPlan) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.dependencies import Dependencies
 from cortex_cdk.deploy import assets, images, recovery
-from cortex_cdk.deploy.apply import Applied, Applier
+from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError, resource_of
 from cortex_cdk.deploy.cluster import RunningCluster
 from cortex_cdk.deploy.own_images import check_own_images
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
-from cortex_cdk.deploy.room import check_room, room_warning
+from cortex_cdk.deploy.room import check_gpus, check_room, room_warning
 from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
 from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.errors import DeployError
@@ -35,6 +35,8 @@ from cortex_cdk.services import describe_service
 
 # CloudFormation throttles accounts that change many stacks at once.
 PARALLEL_STACKS = 4
+# Each time somebody else's rule has become visible, so that the same number is not chosen again.
+MOST_ATTEMPTS = 3
 IMAGE = "image"
 """What progress lines about building an image are about."""
 
@@ -77,6 +79,7 @@ class Deployer:
                 endpoint or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
+        check_gpus(self._cloud, self._cluster.resources, config.apis)
         check_own_images(self._cloud, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
@@ -181,6 +184,33 @@ class Deployer:
         return image
 
     def _apply(self, plans: Sequence[StackPlan]) -> list[Applied]:
+        """Carry out plans; one whose priority another deployment took meanwhile, with another priority."""
+        done = self._attempt(plans)
+        for _ in range(MOST_ATTEMPTS - 1):
+            lost = [index for index, applied in enumerate(done) if isinstance(applied.error, PriorityTakenError)]
+            again: dict[int, StackPlan] = {}
+            for index in lost:
+                try:
+                    again[index] = self._with_another_priority(plans[index])
+                except DeployError as error:
+                    done[index] = replace(done[index], error=error)
+            for index, applied in zip(again, self._attempt(list(again.values())), strict=True):
+                done[index] = applied
+        return done
+
+    def _with_another_priority(self, plan: StackPlan) -> StackPlan:
+        """The same plan with a priority that is free now.
+
+        Raises:
+            DeployError: There is none, or it was the endpoint that the other deployment took.
+        """
+        resource = resource_of(plan)
+        endpoint = resource.networking.endpoint
+        priority = self._priorities({endpoint: self._usable(plan.spec.stack_name)})[endpoint]
+        self._progress.step(resource.name, "another deployment took its priority in the listener: taking the next one")
+        return replace(plan, spec=plan.spec.model_copy(update={"priority": priority}), synthesize=True)
+
+    def _attempt(self, plans: Sequence[StackPlan]) -> list[Applied]:
         if not plans:
             return []
         missing = tuple(plan.spec for plan in plans if plan.action != NOTHING and plan.synthesize)

@@ -42,12 +42,16 @@ class ReplicaFailure:
 
 
 class RolloutWatcher:
-    """Looks at the service of one API again and again.
+    """Looks at the service of one API again and again. To be made before the rollout begins.
+
+    A rollout may have failed, and ECS gone back to the revision before, between two looks; and a service that never
+    worked is gone with its stack. So failed replicas are not looked for by what the service runs now: they are those
+    of the API that stopped since then, and are of no task definition that ran before.
 
     Args:
         cluster: The environment's cluster.
         api: The API.
-        revision: The revision that is being rolled out; replicas of others are not looked at.
+        revision: The revision that is being rolled out.
     """
 
     def __init__(self, cloud: Cloud, cluster: str, api: str, revision: str) -> None:
@@ -55,7 +59,9 @@ class RolloutWatcher:
         self._cluster = cluster
         self._api = api
         self._revision = revision
-        self._looked_at: set[str] = set()
+        self._looked_at = set(self._stopped())
+        before = describe_service(cloud, cluster, api)
+        self._earlier = {deployment["taskDefinition"] for deployment in before["deployments"]} if before else set()
         self._told: set[str] = set()
         self.failure: ReplicaFailure | None = None
         self.capacity_problem: str | None = None
@@ -67,9 +73,7 @@ class RolloutWatcher:
     def look(self) -> list[str]:
         """What is new, in words: replicas that failed, and why one cannot be placed."""
         service = describe_service(self._cloud, self._cluster, self._api)
-        if service is None:
-            return []
-        return self._placement_news(service) + self._failure_news(service)
+        return (self._placement_news(service) if service else []) + self._failure_news()
 
     def _placement_news(self, service: ServiceTypeDef) -> list[str]:
         primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
@@ -114,9 +118,9 @@ class RolloutWatcher:
         )
         return self._waiting
 
-    def _failure_news(self, service: ServiceTypeDef) -> list[str]:
+    def _failure_news(self) -> list[str]:
         news = []
-        for task in self._stopped_tasks(service):
+        for task in self._failed_tasks():
             failure = self._why(task)
             self.failure = self.failure or failure
             # Replicas of one revision mostly fail alike: once is enough.
@@ -125,18 +129,23 @@ class RolloutWatcher:
                 news.append(f"a replica failed: {failure.reason}")
         return news
 
-    def _stopped_tasks(self, service: ServiceTypeDef) -> list[TaskTypeDef]:
-        listed = self._cloud.ecs.list_tasks(
-            cluster=service["clusterArn"], serviceName=service["serviceName"], desiredStatus="STOPPED"
-        )
-        fresh = [arn for arn in listed["taskArns"] if arn not in self._looked_at]
+    def _failed_tasks(self) -> list[TaskTypeDef]:
+        """The tasks of what is being rolled out that failed since the last look."""
+        fresh = [arn for arn in self._stopped() if arn not in self._looked_at]
         if not fresh:
             return []
-        tasks = self._cloud.ecs.describe_tasks(cluster=service["clusterArn"], tasks=fresh)["tasks"]
+        cluster = names.ecs_cluster(self._cluster)
+        tasks = self._cloud.ecs.describe_tasks(cluster=cluster, tasks=fresh)["tasks"]
         ended = [task for task in tasks if task["lastStatus"] == "STOPPED"]
         self._looked_at.update(task["taskArn"] for task in ended)
-        primary = next((d["taskDefinition"] for d in service["deployments"] if d["status"] == "PRIMARY"), None)
-        return [task for task in ended if task["taskDefinitionArn"] == primary and failed(task)]
+        return [task for task in ended if task["taskDefinitionArn"] not in self._earlier and failed(task)]
+
+    def _stopped(self) -> list[str]:
+        return self._cloud.ecs.list_tasks(
+            cluster=names.ecs_cluster(self._cluster),
+            family=names.task_family(self._cluster, self._api),
+            desiredStatus="STOPPED",
+        )["taskArns"]
 
     def _why(self, task: TaskTypeDef) -> ReplicaFailure:
         task_id = task["taskArn"].rsplit("/", 1)[-1]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cortex_cdk.assembly import ApiStackSpec, ClusterResources, ProviderResource
 from cortex_cdk.capacity import per_instance
+from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Compute, RealtimeApi
 from cortex_cdk.errors import DeployError
 from cortex_cdk.instance_types import instance_types
@@ -26,6 +28,46 @@ def check_room(cluster: ClusterResources, apis: Iterable[RealtimeApi]) -> None:
             hints.append(error.hint)
     if texts:
         raise DeployError(texts[0], hint=hints[0], details=texts[1:])
+
+
+def check_gpus(cloud: Cloud, cluster: ClusterResources, apis: Iterable[RealtimeApi]) -> None:
+    """Compare the GPUs that replicas ask for with those that EC2 says the instances have.
+
+    ``check_room`` asks a table, which knows no types that are newer than it, and not what is lacking where it is asked.
+
+    Raises:
+        DeployError: At least one replica asks for more than any type of its group has.
+    """
+    texts = []
+    for api in apis:
+        wanted = api.compute.gpu
+        provider = cluster.provider_for(api.compute) if wanted else None
+        there = _gpus(cloud, provider.instance_types) if provider else {}
+        if provider and there and max(there.values()) < wanted:
+            has = ", ".join(f"{name} has {count or 'none'} here" for name, count in there.items())
+            texts.append(
+                f"{api.name}: a replica asks for {wanted} GPU{'s' if wanted > 1 else ''}, and no instance of group "
+                f"{provider.group} has {'so many' if any(there.values()) else 'one'}: EC2 says that {has}"
+            )
+    if texts:
+        hint = "ask for less in compute.gpu, or choose another environment with --env: a local cloud has the GPUs "
+        raise DeployError(texts[0], hint=f"{hint}that nvidia-smi finds on its machine", details=texts[1:])
+
+
+def _gpus(cloud: Cloud, types: Sequence[str]) -> dict[str, int]:
+    """How many GPUs EC2 says that each type has; empty where it may not be asked, or does not know one of them."""
+    from botocore.exceptions import ClientError
+
+    # The models of botocore list the types that it knew; AWS has newer ones.
+    named: Any = list(types)
+    try:
+        described = cloud.ec2.describe_instance_types(InstanceTypes=named)["InstanceTypes"]
+    except ClientError:
+        return {}
+    return {
+        one["InstanceType"]: sum(gpu.get("Count", 0) for gpu in one.get("GpuInfo", {}).get("Gpus", []))
+        for one in described
+    }
 
 
 def room_warning(spec: ApiStackSpec, replicas: int) -> str | None:

@@ -66,9 +66,11 @@ def _serve(settings: Settings) -> None:
     from cortex_cdk.localcloud.control_plane import ControlPlane
     from cortex_cdk.localcloud.data_plane import DataPlane
     from cortex_cdk.localcloud.durability import Durability
+    from cortex_cdk.localcloud.instances import types
     from cortex_cdk.localcloud.resources.elbv2 import answer_at
 
     quotas.install()
+    types.install()
     data_plane, durability = DataPlane(settings), Durability(settings.state)
 
     def changed() -> None:

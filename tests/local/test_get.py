@@ -18,6 +18,8 @@ class PythonPredictor:
             raise ValueError("no such model")
 
     def predict(self, payload):
+        if payload.get("hungry"):
+            self.eaten = bytearray(400 * 2**20)
         return {"label": payload["label"]}
 """
 
@@ -87,6 +89,27 @@ def test_tables_for_people(cortex, deployed):
 def test_an_api_that_is_not_deployed(cortex, deployed):
     done = cortex.run("get", "gone")
     assert (done.returncode, done.stderr) == (1, "error: gone is not deployed\nhint: see what is with: cortex get\n")
+
+
+def test_a_replica_that_died_after_it_was_ready(cortex, deployed):
+    assert cortex.json("get", "prices")["stopped_replicas"] == []
+    assert "stopped replica" not in cortex.ok("get", "prices")
+    assert cortex.run("predict", "prices", "-", stdin='{"label": 1, "hungry": true}').returncode == 1
+
+    def died():
+        return cortex.json("get", "prices")["stopped_replicas"]
+
+    wait_until(died, seconds=60)
+    (replica,) = died()
+    assert replica["exit_code"] == 137
+    assert replica["reason"] == "OutOfMemoryError: Container killed due to memory usage (exit code 137)"
+    wait_until(lambda: cortex.json("get", "prices")["replicas"]["up_to_date"] == 1, seconds=60)
+    shown = cortex.ok("get", "prices")
+    assert replica["id"][:8] in shown, "it is told although another one serves again"
+    assert replica["reason"] in shown
+    # What is stopped because it is replaced, or not needed, did not die.
+    assert cortex.run("refresh", "prices").returncode == 0
+    assert died() == [replica]
 
 
 def test_watching_ends_when_interrupted(cortex, deployed):

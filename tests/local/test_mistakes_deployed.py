@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import CORTEX, Cortex
+from tests.conftest import Cortex
 from tests.local import micromamba
 from tests.local.mistakes import CONFIG, PREDICTOR, Mistake, commit, config, filled, predictor, write_files
 
@@ -113,24 +111,12 @@ def test_one_line_says_what_is_wrong(mistake: Mistake, deployed: Cortex, tmp_pat
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there may be a GPU")
-def test_waiting_for_capacity_is_said(deployed: Cortex, tmp_path: Path):
-    Mistake("", config("{cpu: 50m, mem: 128Mi}", "{gpu: 1}")).write(tmp_path)
-    deploy = subprocess.Popen(
-        [CORTEX, "deploy"],
-        cwd=tmp_path,
-        env=deployed.environ,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    said = next(line for line in deploy.stderr if "waiting for capacity" in line)
-    assert "no container instance met all of its requirements" in said
-    deploy.send_signal(signal.SIGINT)
-    _, rest = deploy.communicate(timeout=30)
-    assert deploy.returncode == 130
-    assert rest.strip().startswith("interrupted")
-    assert "waiting for capacity" in deployed.json("get", "text")["reason"]
-    deployed.ok("delete", "text")
+def test_a_gpu_that_this_machine_lacks(deployed: Cortex, tmp_path: Path):
+    before = stacks(deployed)
+    mistake = Mistake("no-gpu", config("{cpu: 50m, mem: 128Mi}", "{gpu: 1}"))
+    mistake.write(tmp_path)
+    commit(deployed, mistake, tmp_path)
+    assert stacks(deployed) == before, "it is refused before anything is made"
 
 
 def test_what_was_deployed_still_answers(deployed: Cortex):

@@ -294,6 +294,15 @@ def test_the_builder_reads_contexts_and_pushes_to_its_repository(synthesized: Sy
     assert "ImagesRepository" in push["Resource"]["Fn::GetAtt"][0]
 
 
+def test_an_alarm_on_what_no_replica_answered(synthesized: Synthesized) -> None:
+    alarm = properties(synthesized("plain"), "AWS::CloudWatch::Alarm")
+    assert alarm["AlarmName"] == "cortex-plain-load-balancer"
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count")
+    assert [dimension["Name"] for dimension in alarm["Dimensions"]] == ["LoadBalancer"]
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["Period"]) == (5, 3, 60)
+    assert alarm["TreatMissingData"] == "notBreaching", "without requests the metric has no data"
+
+
 def test_the_dashboard_finds_apis_by_itself(synthesized: Synthesized) -> None:
     dashboard = properties(synthesized("plain"), "AWS::CloudWatch::Dashboard")
     assert dashboard["DashboardName"] == "cortex-plain"

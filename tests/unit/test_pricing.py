@@ -55,6 +55,23 @@ def test_addresses_and_gateways(settings: dict[str, Any], addresses: int, gatewa
     assert counts.get("NAT gateway", 0) == gateways
 
 
+@pytest.mark.parametrize("family", ["t3", "m5", "m6i", "m7i", "c5", "c6i", "c7i", "r5", "r6i", "g4dn", "g5"])
+def test_common_families_have_the_sizes_that_models_need(family: str) -> None:
+    sizes = ["xlarge", "2xlarge", *(["4xlarge"] if family != "t3" else [])]
+    group = {"name": "cpu", "instance_types": [f"{family}.{size}" for size in sizes]}
+    assert estimate(cluster(instance_groups=[group])).unknown == ()
+
+
+def test_a_size_costs_in_proportion_to_its_cpus() -> None:
+    """True of the families without accelerators: a slip of the pen shows."""
+    for name, hour in prices().instance_hour.items():
+        known = instance_types()[name]
+        reference = f"{name.partition('.')[0]}.xlarge"
+        if not (known.gpus or known.chips) and known.vcpus >= instance_types()[reference].vcpus:
+            hour_of_a_cpu = prices().instance_hour[reference] / instance_types()[reference].vcpus
+            assert hour == pytest.approx(hour_of_a_cpu * known.vcpus), name
+
+
 def test_what_has_no_price_is_named_and_not_counted() -> None:
     group = {"name": "cpu", "instance_types": ["m8i.large"], "volume": {"type": "io2"}}
     cost = estimate(cluster(instance_groups=[group]))

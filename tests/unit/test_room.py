@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 
 from cortex_cdk.assembly import ApiStackSpec
+from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Cluster, RealtimeApi
-from cortex_cdk.deploy.room import check_room, room_warning
+from cortex_cdk.deploy.room import check_gpus, check_room, room_warning
 from cortex_cdk.errors import DeployError
 from stacks.toolkit import placeholder_resources
 
@@ -35,6 +37,44 @@ def test_all_apis_that_fit_nowhere_are_named_at_once() -> None:
         check_room(resources, apis)
     assert refusal.value.message.startswith("big: no instance of cluster demo has room")
     assert refusal.value.details == ("gpu: cluster demo has no instance group for compute.gpu",)
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "refused"),
+    [
+        (
+            0,
+            1,
+            "a replica asks for 1 GPU, and no instance of group group has one: EC2 says that g4dn.12xlarge has none",
+        ),
+        (
+            2,
+            3,
+            "a replica asks for 3 GPUs, and no instance of group group has so many: EC2 says that g4dn.12xlarge has 2",
+        ),
+        (2, 2, None),
+        (4, 3, None),
+        (None, 1, None),
+    ],
+)
+def test_gpus_that_the_instances_lack_where_they_are(there: int | None, wanted: int, refused: str | None) -> None:
+    cloud = Cloud.without_account("us-east-1", "http://127.0.0.1:9")
+    resources = placeholder_resources(cluster("g4dn.12xlarge", 1))
+    apis = [api("plain"), api("text", compute={"gpu": wanted})]
+    with Stubber(cloud.ec2) as ec2:
+        if there is None:
+            ec2.add_client_error("describe_instance_types", "UnauthorizedOperation")
+        else:
+            info = {"GpuInfo": {"Gpus": [{"Count": there}]}} if there else {}
+            described: Any = {"InstanceTypes": [{"InstanceType": "g4dn.12xlarge", **info}]}
+            ec2.add_response("describe_instance_types", described, {"InstanceTypes": ["g4dn.12xlarge"]})
+        if refused:
+            with pytest.raises(DeployError) as refusal:
+                check_gpus(cloud, resources, apis)
+            assert refusal.value.message == f"text: {refused} here"
+        else:
+            check_gpus(cloud, resources, apis)
+        ec2.assert_no_pending_responses()
 
 
 def test_one_gpu_has_no_room_for_a_surge() -> None:

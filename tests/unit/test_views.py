@@ -17,6 +17,7 @@ from cortex_cdk.metrics import Predictions, Traffic
 from cortex_cdk.replicas import Replicas
 from cortex_cdk.report import Member, Report, ScalingActivity
 from cortex_cdk.status import ApiStatus, Variant
+from cortex_cdk.stopped import StoppedReplica
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -71,6 +72,7 @@ VIEWS = {
     "detail-aws": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, links=LINKS), NOW),
     "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
     "detail-narrow": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES), NOW, width=80),
+    "detail-stopped": lambda: detail(Report(api(), TRAFFIC, stopped=STOPPED), NOW),
     "overview-narrow": lambda: overview({"local": [Report(api(), TRAFFIC), Report(BROKEN, Traffic())]}, NOW, width=80),
     "detail-splitter-new": lambda: detail(
         Report(splitter(iris=100), members=(Member("iris", 100, 0, None, (), Report(api(), Traffic())),)), NOW
@@ -88,6 +90,15 @@ ACTIVITIES = (
         "monitor alarm TargetTracking-service/cortex-local/iris-AlarmLow-f4b3a701-63d6-404e-b903-85d2aba328f6 in state "
         "ALARM triggered policy cortexlocalapiirisServiceTaskCountTargetRequestsPerTargetE2335505",
     ),
+)
+STOPPED = (
+    StoppedReplica(
+        "0f3a5c1e9b7d4e21a6c8d0f2b4a69788",
+        NOW - timedelta(minutes=3),
+        "OutOfMemoryError: Container killed due to memory usage (exit code 137)",
+        137,
+    ),
+    StoppedReplica("7c2b", NOW - timedelta(minutes=41), "Host EC2 instance terminated.", None),
 )
 MEMBERS = (
     Member("iris", 90, 9021, 90.21, ("other-splitter",), Report(api(), TRAFFIC)),

@@ -216,8 +216,8 @@ class EcsBackend(EC2ContainerServiceBackend):
         desiredStatus: str | None = None,
     ) -> list[Task]:
         with STATE_LOCK:
-            # moto looks for the instance in tasks that are on none, too.
-            tasks = super().list_tasks(cluster_str, None, family, started_by, None, desiredStatus or "RUNNING")
+            # moto looks for the instance in tasks that are on none, too, and for the family where it was deregistered.
+            tasks = super().list_tasks(cluster_str, None, None, started_by, None, desiredStatus or "RUNNING")
             group = f"service:{service_name.rpartition('/')[2]}" if service_name else None
             instance = container_instance.rpartition("/")[2] if container_instance else None
             return [
@@ -225,6 +225,7 @@ class EcsBackend(EC2ContainerServiceBackend):
                 for task in tasks
                 if isinstance(task, Task)
                 and group in {None, task.group}
+                and family in {None, task.family}
                 and instance in {None, (task.container_instance_arn or "").rpartition("/")[2]}
             ]
 

@@ -108,14 +108,19 @@ class Task(MotoTask):
         """Whether the task is not being stopped."""
         return self.desired_status == "RUNNING"
 
+    @property
+    def family(self) -> str:
+        """The family of its task definition."""
+        return str(self.task_definition_arn.rpartition("/")[2].partition(":")[0])
+
     def metadata(self) -> dict[str, Any]:
         """What the task metadata endpoint, version 4, answers about the task ("/task")."""
-        family, _, revision = self.task_definition_arn.rpartition("/")[2].partition(":")
+        revision = self.task_definition_arn.rpartition(":")[2]
         container = self.containers[0]
         return {
             "Cluster": self.cluster_arn,
             "TaskARN": self.task_arn,
-            "Family": family,
+            "Family": self.family,
             "Revision": revision,
             "DesiredStatus": self.desired_status,
             "KnownStatus": self.last_status,
