@@ -79,8 +79,10 @@ class TaskDriver:
         return process.pid if process else None
 
     def is_within_memory(self, task_id: str) -> bool:
-        """Whether a task's container has kept to its memory limit. It is measured when this is first asked, and later as
-        all are. Unknown ids count as within."""
+        """Whether a task's container has kept to its memory limit, which is enforced when this is first asked.
+
+        Unknown ids count as within.
+        """
         process = self._running.get(task_id)
         return process is None or process.is_within_memory()
 
