@@ -22,6 +22,7 @@ from cortex_cdk.dependencies import Dependencies
 from cortex_cdk.deploy import assets, images, recovery
 from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError, resource_of
 from cortex_cdk.deploy.cluster import RunningCluster
+from cortex_cdk.deploy.kinds import check_kinds
 from cortex_cdk.deploy.own_images import check_own_images
 from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import EndpointTakenError, Rule, holder_of, priority_for, read_rules
@@ -76,10 +77,11 @@ class Deployer:
 
         Raises:
             CortexError: Nothing was changed: the cluster has no room for a replica, or the project, an image, an
-                endpoint or a stack's state is in the way.
+                endpoint, what has the name or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
         check_gpus(self._cloud, self._cluster.resources, config.apis)
+        check_kinds(self._cloud, self._cluster.name, config)
         check_own_images(self._cloud, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")

@@ -8,6 +8,7 @@ looks again.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -20,6 +21,8 @@ from cortex_cdk.localcloud.settings import REGION
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
 
 METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
 # Names that a browser cannot be made to resolve to this machine by somebody else's DNS server.
@@ -81,8 +84,16 @@ class ControlPlane:
         if "HTTP_AUTHORIZATION" in environ:
             # There is one region, whatever the user's AWS tools are configured for.
             environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])
-        with STATE_LOCK:
-            answer = self._moto(environ, start_response)
+        try:
+            with STATE_LOCK:
+                answer = self._moto(environ, start_response)
+        except NotImplementedError:
+            # 501, as AWS tools try again after a 500.
+            return _text(start_response, "501 Not Implemented", f"The local cloud does not know the action {action}.")
+        except Exception as error:
+            logger.exception("The local cloud could not answer %s.", action)
+            said = f"The local cloud could not answer {action}: {type(error).__name__}: {error}"
+            return _text(start_response, "500 Internal Server Error", said)
         if not READING.match(action) and action not in STEADY:
             self._changed()
         return answer
@@ -133,4 +144,10 @@ def _form_action(environ: WSGIEnvironment) -> str:
 def _json(start_response: StartResponse, status: str, content: dict[str, Any]) -> Iterable[bytes]:
     body = json.dumps(content).encode()
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _text(start_response: StartResponse, status: str, message: str) -> Iterable[bytes]:
+    body = message.encode()
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]

@@ -44,7 +44,18 @@ class Aws:
 
     def __call__(self, *arguments: str) -> Any:
         """Run it; return the answer."""
-        done = subprocess.run(
+        done = self._run(*arguments)
+        assert done.returncode == 0, f"aws {' '.join(arguments)}\n{done.stderr}"
+        return json.loads(done.stdout)
+
+    def refused(self, *arguments: str) -> str:
+        """Run it; return what it says when it fails."""
+        done = self._run(*arguments)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [Path(sys.executable).parent / "aws", "--endpoint-url", self._url, "--output", "json", *arguments],
             env={
                 "PATH": os.environ["PATH"],
@@ -58,8 +69,6 @@ class Aws:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, f"aws {' '.join(arguments)}\n{done.stderr}"
-        return json.loads(done.stdout)
 
     def service(self, name: str) -> Any:
         """The ECS service of an API."""
@@ -177,6 +186,21 @@ def test_rules_with_weights(aws, group):
     for name in ("one", "two"):
         assert by_path[f"/{name}"]["Priority"] == aws.output(f"cortex-local-api-{name}", "ListenerRulePriority")
 
+    (alone,) = by_path["/one"]["Actions"][0]["ForwardConfig"]["TargetGroups"]
+    assert (alone["TargetGroupArn"], alone["Weight"]) == (group, 1)
+
+
+def test_tasks_and_services_that_are_not_there(aws):
+    answer = aws("ecs", "describe-tasks", "--cluster", "cortex-local", "--tasks", "none")
+    assert [failure["reason"] for failure in answer["failures"]] == ["MISSING"]
+    assert "ServiceNotFoundException" in aws.refused(
+        "ecs", "list-tasks", "--cluster", "cortex-local", "--service-name", "none"
+    )
+
+
+def test_an_action_that_the_local_cloud_lacks_is_named(aws):
+    assert "DescribeAlarmHistory" in aws.refused("cloudwatch", "describe-alarm-history")
+
 
 def test_stack_events_of_each_resource(aws):
     resources = aws("cloudformation", "describe-stack-resources", "--stack-name", "cortex-local-api-one")
@@ -219,6 +243,23 @@ def test_metrics_and_log_events(cortex, aws, group):
 
     wait_until(lambda: messages().count("asked for 1") == 5)
     assert messages().count("asked for 0") == 2
+
+
+def test_every_graph_of_the_dashboard_finds_its_metrics(aws):
+    body = json.loads(aws("cloudwatch", "get-dashboard", "--dashboard-name", "cortex-local")["DashboardBody"])
+    now = datetime.now(timezone.utc)
+    found = {}
+    for widget in body["widgets"]:
+        ((metric,),) = widget["properties"]["metrics"]
+        query = {"Id": "a", "Expression": metric["expression"]}
+        answer = aws(
+            *("cloudwatch", "get-metric-data", "--metric-data-queries", json.dumps([query])),
+            *("--start-time", (now - timedelta(hours=1)).isoformat(), "--end-time", now.isoformat()),
+        )
+        found[widget["properties"]["title"]] = len(answer["MetricDataResults"])
+    rare = {"4XX answers per minute", "5XX answers of the load balancer itself"}
+    assert {title for title, count in found.items() if not count} <= rare
+    assert found["Healthy replicas"] == 2
 
 
 def test_alarms(cortex, aws):

@@ -60,6 +60,7 @@ REFUSED = [
     Mistake("member-is-a-splitter", {"cortex.yaml": SPLITTER.replace("gone", "half")}),
     Mistake("endpoint-of-another-api", {"cortex.yaml": CONFIG + "  networking: {endpoint: /good}\n"}),
     Mistake("name-of-a-splitter", config("name: text", "name: half")),
+    Mistake("name-of-an-api", {"cortex.yaml": SPLITTER.replace("part", "other\n  networking: {endpoint: /part}")}),
     Mistake("more-than-any-instance-has", config("{cpu: 50m, mem: 128Mi}", "{cpu: 50, mem: 1000Gi}")),
     Mistake("no-inferentia", config("{cpu: 50m, mem: 128Mi}", "{inf: 1}")),
     Mistake("no-cluster", arguments=("deploy", "--env", "emulator"), environ=KEYS),

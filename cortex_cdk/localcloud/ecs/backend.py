@@ -218,7 +218,7 @@ class EcsBackend(EC2ContainerServiceBackend):
         with STATE_LOCK:
             # moto looks for the instance in tasks that are on none, too, and for the family where it was deregistered.
             tasks = super().list_tasks(cluster_str, None, None, started_by, None, desiredStatus or "RUNNING")
-            group = f"service:{service_name.rpartition('/')[2]}" if service_name else None
+            group = f"service:{self.service(cluster_str or 'default', service_name).name}" if service_name else None
             instance = container_instance.rpartition("/")[2] if container_instance else None
             return [
                 task
@@ -252,6 +252,11 @@ class EcsBackend(EC2ContainerServiceBackend):
             wanted = {name.rpartition("/")[2] for name in tasks}
             known = self.tasks.get(cluster.name, {}).values()
             return [task for task in known if isinstance(task, Task) and task.id in wanted]
+
+    def task_arn(self, cluster: str, name: str) -> str:
+        """The ARN of a task, which need not exist, by its id or ARN."""
+        found = self._get_cluster(cluster).arn.replace(":cluster/", ":task/")
+        return name if name.startswith("arn:") else f"{found}/{name}"
 
     def service(self, cluster: str, name: str) -> Service:
         """The service of that name or ARN.

@@ -68,6 +68,16 @@ class EcsResponse(EC2ContainerServiceResponse):
         )
         return ActionResult({"service": service})
 
+    def describe_tasks(self) -> ActionResult:
+        """Answer DescribeTasks; what is asked for and unknown is a failure, as for services."""
+        answer: Any = super().describe_tasks()
+        backend: Any = self.ecs_backend
+        known = {task.id for task in answer.result["tasks"]}
+        missing = [name for name in self._get_param("tasks", []) if name.rpartition("/")[2] not in known]
+        cluster = self._get_param("cluster", "default")
+        answer.result["failures"] = [{"arn": backend.task_arn(cluster, name), "reason": "MISSING"} for name in missing]
+        return ActionResult(answer.result)
+
     def describe_capacity_providers(self) -> ActionResult:
         """Answer DescribeCapacityProviders; all of them where none is named."""
         wanted = self._get_param("capacityProviders") or list(self.ecs_backend.capacity_providers)

@@ -191,7 +191,7 @@ class Scheduler:
             return
         deployment_alarms.watch(service)
         grace = service.health_check_grace_period_seconds
-        healths = {task.id: attachment.health(task, grace) for task in wanted}
+        healths = {task.id: self._health(task, grace) for task in wanted}
         primary = service.primary
         replicas = [
             Replica(task.id, self._is_current(task, service), healths[task.id], placed=not task.is_waiting)
@@ -206,6 +206,14 @@ class Scheduler:
                 self._launch(backend, service, tasks, decision.start)
         self._write_counts(service, tasks)
         self._notice_steady_state(service, replicas)
+
+    def _health(self, task: Task, grace: float) -> Health:
+        """How a task counts. A kernel ends a container in the moment in which it takes too much memory; ours are looked
+        at only now and then, so one more look is due before a task is called healthy for the first time."""
+        health = attachment.health(task, grace)
+        if health is Health.HEALTHY and not self._driver.is_within_memory(task.id):
+            return Health.STARTING
+        return health
 
     def _is_current(self, task: Task, service: Service) -> bool:
         """Whether a task need not be replaced: it is of the primary deployment, and its instance stays."""

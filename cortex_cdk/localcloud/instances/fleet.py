@@ -13,8 +13,11 @@ from cortex_cdk.localcloud.instances.groups import PENDING, AutoScalingGroup, gr
 from cortex_cdk.localcloud.instances.placement import Instance
 from cortex_cdk.localcloud.instances.resources import of_type
 from cortex_cdk.localcloud.instances.rooms import Rooms, held, left
-from cortex_cdk.localcloud.instances.scaling import Bounds, Member, departure, desired, has_spare, needed
+from cortex_cdk.localcloud.instances.scaling import Bounds, Member, departure, desired, has_spare, needed, reservation
+from cortex_cdk.localcloud.metrics import cloudwatch
 
+NAMESPACE = "AWS/ECS/ManagedScaling"
+MINUTE = 60.0
 STARTUP = 90.0
 """Seconds from an instance's launch to its registration: EC2 boots it, and the ECS agent starts."""
 
@@ -28,6 +31,7 @@ class Fleet:
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
+        self._measured: dict[str, float] = {}
 
     def look(self, backend: EcsBackend) -> dict[str, Rooms]:
         """Let instances start and go, and write down what ECS says of them.
@@ -56,6 +60,7 @@ class Fleet:
             waiting: The tasks that wait for room on an instance.
         """
         load = _load(backend)
+        is_new_minute = self._begins_minute(backend.region_name)
         for cluster, provider, group in _providers(backend):
             managed = backend.capacity_providers[provider].auto_scaling_group_provider["managedScaling"]
             if managed["status"] != "ENABLED":
@@ -65,7 +70,17 @@ class Fleet:
             ]
             soon = _soon(backend.container_instances[cluster].values(), provider, group, load)
             need = needed(soon, of_type(group.instance_type), demands)
+            if is_new_minute:
+                running = sum(member.lifecycle_state != PENDING for member in group.members)
+                _measure(backend.region_name, cluster, provider, reservation(running, need))
             self._resize(group, need, _bounds(group, managed))
+
+    def _begins_minute(self, region: str) -> bool:
+        """Whether this is the first look at a region in this minute of the local clock."""
+        minute = time.time() * self._speed // MINUTE
+        before = self._measured.get(region)
+        self._measured[region] = minute
+        return minute != before
 
     def _start(self, group: AutoScalingGroup) -> None:
         for member in group.members:
@@ -83,6 +98,12 @@ class Fleet:
         size = desired(present, need, bounds, spare_for)
         if size != present:
             group.set_desired_capacity(size)
+
+
+def _measure(region: str, cluster: str, provider: str, percent: float) -> None:
+    """Publish the metric that managed scaling goes by."""
+    dimensions = {"CapacityProviderName": provider, "ClusterName": cluster}
+    cloudwatch.store(region).add(NAMESPACE, "CapacityProviderReservation", dimensions, [(percent, 1.0)], unit="Percent")
 
 
 def _resize(group: AutoScalingGroup, busy: set[str | None]) -> None:

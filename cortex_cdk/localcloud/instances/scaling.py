@@ -81,6 +81,16 @@ def desired(present: int, need: int, bounds: Bounds, spare_for: float) -> int:
     return wanted
 
 
+def reservation(running: int, need: int) -> float:
+    """What CapacityProviderReservation says: the instances that are needed, in percent of those that run.
+
+    Without any that run it is 200 where some are needed, and 100 where none are.
+    """
+    if running:
+        return 100 * need / running
+    return 200.0 if need else 100.0
+
+
 def has_spare(present: int, need: int, bounds: Bounds) -> bool:
     """Whether a group has more instances than it shall have."""
     return bounds.clamp(math.ceil(need * 100 / bounds.target)) < present

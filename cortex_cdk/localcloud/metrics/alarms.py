@@ -97,12 +97,12 @@ def reason_for(state: str, datapoints: Sequence[float | None], comparison: str, 
         threshold: What the datapoints were compared with.
     """
     values = [f"{value:g}" for value in datapoints if value is not None]
+    if state == "INSUFFICIENT_DATA":
+        return f"Insufficient Data: {len(datapoints) - len(values)} datapoints were unknown."
     if values:
         said = f"{'was' if state == 'ALARM' else 'was not'} {COMPARISONS[comparison][1]}"
         return f"Threshold Crossed: the last datapoints [{', '.join(values)}] {said} the threshold ({threshold:g})."
     count = len(datapoints)
-    if state == "INSUFFICIENT_DATA":
-        return f"Insufficient Data: {count} datapoints were unknown."
     treated = "Breaching" if state == "ALARM" else "NonBreaching"
     return (
         f"Threshold Crossed: no datapoints were received for {count} periods and {count} missing datapoints "

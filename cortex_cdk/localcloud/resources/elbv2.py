@@ -155,7 +155,7 @@ class ListenerRule(Resource):
             properties["ListenerArn"],
             copy.deepcopy(properties["Conditions"]),
             int(properties["Priority"]),
-            copy.deepcopy(properties["Actions"]),
+            _complete(properties["Actions"]),
         )
         set_tags(place, rule.arn, properties)
         return cls(rule.arn, {"RuleArn": rule.arn, "IsDefault": False})
@@ -163,7 +163,7 @@ class ListenerRule(Resource):
     def update(self, properties: Properties, place: Place) -> None:
         """ModifyRule and SetRulePriorities."""
         elb, arn = backend(place), self.physical_resource_id
-        rule = elb.modify_rule(arn, copy.deepcopy(properties["Conditions"]), copy.deepcopy(properties["Actions"]))
+        rule = elb.modify_rule(arn, copy.deepcopy(properties["Conditions"]), _complete(properties["Actions"]))
         if rule.priority != int(properties["Priority"]):
             elb.set_rule_priorities([{"RuleArn": arn, "Priority": int(properties["Priority"])}])
         set_tags(place, arn, properties)
@@ -171,6 +171,16 @@ class ListenerRule(Resource):
     def delete(self, place: Place) -> None:
         """DeleteRule."""
         backend(place).delete_rule(self.physical_resource_id)
+
+
+def _complete(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Actions as DescribeRules tells them: a target group by itself is also a forward configuration with one."""
+    completed = []
+    for action in copy.deepcopy(actions):
+        alone = action.get("Type") == "forward" and "ForwardConfig" not in action
+        forward = {"ForwardConfig": {"TargetGroups": [{"TargetGroupArn": action["TargetGroupArn"]}]}} if alone else {}
+        completed.append({**action, **forward})
+    return completed
 
 
 def _refuse_taken(properties: Properties, place: Place) -> None:

@@ -78,6 +78,14 @@ class TaskDriver:
         process = self._running.get(task_id)
         return process.pid if process else None
 
+    def is_within_memory(self, task_id: str) -> bool:
+        """Whether a task's container has kept to its memory limit, which is enforced when this is first asked.
+
+        Unknown ids count as within.
+        """
+        process = self._running.get(task_id)
+        return process is None or process.is_within_memory()
+
     def exits(self) -> list[Exit]:
         """The containers that have ended since the last call."""
         ended = []

@@ -39,6 +39,7 @@ class ContainerProcess:
         self._folder = folder
         self._on_exit = on_exit
         self._out_of_memory = False
+        self._was_measured = False
         self._stopping = threading.Event()
         folder.mkdir(parents=True, exist_ok=True)
         self._process = self._start()
@@ -89,6 +90,13 @@ class ContainerProcess:
             if shared_once > limit:
                 self._out_of_memory = True
                 self.kill()
+
+    def is_within_memory(self) -> bool:
+        """Whether it has kept to its memory limit, which is enforced when this is first asked."""
+        if not self._was_measured:
+            self._was_measured = True
+            self.enforce_memory_limit()
+        return not self._out_of_memory
 
     def rotate_output(self) -> None:
         """Keep the output file within its limits."""

@@ -72,6 +72,16 @@ def test_first_deployment_that_fails(running: Cloud, api: str) -> None:
     assert running.get(f"/{api}")[0] == 503
 
 
+def test_replicas_that_take_too_much_memory_while_they_start_never_count_as_healthy(running: Cloud, api: str) -> None:
+    running.service(api, running.definition(memory=100, EAT="150"), deploymentConfiguration=BREAKER)
+
+    service = running.wait_for_rollout(api, "FAILED")
+
+    assert service["deployments"][0]["failedTasks"] == 3
+    assert "OutOfMemoryError" in service["deployments"][0]["rolloutStateReason"]
+    assert not [event for event in service["events"] if "steady state" in event["message"]]
+
+
 def test_update_that_fails_is_rolled_back(running: Cloud, api: str) -> None:
     good = running.definition(ANSWER="good")
     running.service(api, good, deploymentConfiguration=BREAKER)

@@ -21,6 +21,7 @@ from cortex_cdk.localcloud.instances.scaling import (
     desired,
     has_spare,
     needed,
+    reservation,
 )
 
 ROOMY = Resources(cpu=2048, memory=4096, gpus=1)
@@ -195,3 +196,8 @@ def test_an_instance_has_what_ecs_registers_for_its_type() -> None:
     assert of_type("m6i.large") == Resources(2048, 7444, 0)
     assert of_type("t3.micro").cpu == 2048, "EC2 knows it, and our table does not"
     assert of_type("no.such") == Resources()
+
+
+@pytest.mark.parametrize(("running", "need", "percent"), [(2, 1, 50), (1, 3, 300), (0, 1, 200), (0, 0, 100)])
+def test_the_reservation_of_a_capacity_provider(running: int, need: int, percent: float) -> None:
+    assert reservation(running, need) == percent

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cortex_cdk.localcloud.metrics.alarms import state_of
+from cortex_cdk.localcloud.metrics.alarms import reason_for, state_of
 from cortex_cdk.localcloud.metrics.embedded import measurements
 from cortex_cdk.localcloud.metrics.load_balancer import Reading, parse
 
@@ -116,3 +116,9 @@ def test_states_of_alarms(datapoints: list[float | None], needed: int, missing: 
     found = state_of(datapoints, breaches=lambda value: value > 5, needed=needed, missing=missing, current="as before")
 
     assert found == state
+
+
+def test_missing_data_is_the_reason_even_where_older_data_is_there() -> None:
+    reason = reason_for("INSUFFICIENT_DATA", [7, 8, None, None, None], "LessThanThreshold", 5)
+
+    assert reason == "Insufficient Data: 3 datapoints were unknown."
