@@ -14,7 +14,7 @@ import requests
 
 from cortex_cdk.client import Client
 from cortex_cdk.errors import PredictionError
-from cortex_cdk.predict import predict
+from cortex_cdk.predict import Call, send
 from tests.conftest import Cortex
 from tests.local.test_cluster import self_signed, write
 from tests.local.test_end_to_end import wait_until
@@ -88,11 +88,13 @@ def test_predict_trusts_the_certificate_of_the_load_balancer_and_no_other(cortex
     for name, value in cortex.environ.items():
         monkeypatch.setenv(name, value)
     api = Client("local").get("safe")
-    json_type = {"Content-Type": "application/json"}
-    assert predict(api, b"{}", json_type, imported["Certificate"].decode()).body
+    call = Call(b"{}", {"Content-Type": "application/json"})
+    with send(api, call, imported["Certificate"].decode()) as accepted:
+        assert accepted.whole().body
     for other in (self_signed()["Certificate"].decode(), None):
-        with pytest.raises(PredictionError, match=r"cannot be reached: .*certificate verify failed"):
-            predict(api, b"{}", json_type, other)
+        refused = pytest.raises(PredictionError, match=r"cannot be reached: .*certificate verify failed")
+        with refused, send(api, call, other):
+            pass
 
 
 def test_curl_checks_certificate_and_name(cortex, endpoint, imported, tmp_path):
