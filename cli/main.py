@@ -150,7 +150,9 @@ def show(error: CortexError) -> None:
         click.echo(f"  {line}", err=True)
     if error.hint:
         click.secho("hint: ", fg="cyan", nl=False, err=True)
-        click.echo(error.hint, err=True)
+        from cli.options import for_environment
+
+        click.echo(for_environment(error.hint), err=True)
 
 
 if __name__ == "__main__":

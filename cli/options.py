@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,11 +13,26 @@ from cli import completing
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _chosen: list[str] = []
+# A command that talks to an environment, with the one name or file that may end it.
+_SUGGESTED = re.compile(
+    r"\bcortex (?:deploy|get|logs|predict(?: (?!-)[\w-]+)?|refresh|delete|cluster (?:up|info|configure|down))\b"
+    r"(?: (?!-)[\w./-]+(?=[,)]|$))?(?! --env)"
+)
 
 
 def chosen_environment() -> str | None:
     """The environment that was named on the command line, or None."""
     return _chosen[-1] if _chosen else None
+
+
+def for_environment(text: str) -> str:
+    """What is suggested to a user, with each command going to the environment that the command line named.
+
+    Args:
+        text: Words in which command lines stand at the end, before a comma or in parentheses.
+    """
+    chosen = chosen_environment()
+    return _SUGGESTED.sub(rf"\g<0> --env {chosen}", text) if chosen else text
 
 
 def _remember(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:

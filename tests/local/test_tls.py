@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import ssl
 import subprocess
@@ -46,7 +47,11 @@ def endpoint(cortex: Cortex, imported: dict[str, bytes], tmp_path_factory: pytes
     (folder / "predictor.py").write_text(PREDICTOR)
     api = {"name": "safe", "kind": "RealtimeAPI", "predictor": {"type": "python", "path": "predictor.py"}}
     (folder / "cortex.yaml").write_text(json.dumps([{**api, "compute": {"mem": "200Mi"}}]))
+    (folder / "sample.json").write_text("{}")
     printed = cortex.ok("deploy", str(folder))
+    line = next(line for line in printed.splitlines() if line.startswith("try it: "))
+    tried = cortex.run(*shlex.split(line.removeprefix("try it:   cortex ")))
+    assert json.loads(tried.stdout)["scheme"] == "https", "curl does not trust a certificate for another name"
     endpoint = str(cortex.json("get", "safe")["endpoint"])
     assert f"endpoint: {endpoint}\n" in printed
     return endpoint
