@@ -55,7 +55,7 @@ def _as_json(result: Applied) -> dict[str, Any]:
         "endpoint": result.endpoint,
         "message": result.message,
         "changed": result.changed,
-        "error": result.error.message if result.error else None,
+        "error": result.error.as_json() if result.error else None,
     }
 
 
