@@ -5,10 +5,12 @@ Exit codes: 0 success, 1 the command failed, 2 it was called wrongly, 130 interr
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -78,9 +80,16 @@ def cli() -> None:
 class Warnings(logging.Handler):
     """Shows what the library has to tell beside its results."""
 
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._told: set[str] = set()
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a warning to stderr."""
-        warn(record.getMessage())
+        """Write a warning to stderr, unless it has been told."""
+        text = record.getMessage()
+        if text not in self._told:
+            self._told.add(text)
+            warn(text)
 
 
 def warn(text: str) -> None:
@@ -91,7 +100,7 @@ def warn(text: str) -> None:
 
 def main() -> None:
     """Run the command line."""
-    logging.getLogger("cortex_cdk").addHandler(Warnings(logging.WARNING))
+    logging.getLogger("cortex_cdk").addHandler(Warnings())
     try:
         cli.main(standalone_mode=False, prog_name="cortex")
     except click.ClickException as error:
@@ -108,8 +117,18 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("CORTEX_DEBUG"):
             raise
-        show(in_words(error))
-        sys.exit(1)
+        _fail(in_words(error))
+
+
+def _fail(error: CortexError) -> NoReturn:
+    """Show why the command failed; to a script that reads JSON from stdout, there, too."""
+    from cli.options import wants_json
+
+    show(error)
+    if wants_json():
+        # One line, as each record of `cortex logs` is one.
+        click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
+    sys.exit(1)
 
 
 def in_words(error: Exception, environment: str | None = None) -> CortexError:
@@ -150,7 +169,9 @@ def show(error: CortexError) -> None:
         click.echo(f"  {line}", err=True)
     if error.hint:
         click.secho("hint: ", fg="cyan", nl=False, err=True)
-        click.echo(error.hint, err=True)
+        from cli.options import for_environment
+
+        click.echo(for_environment(error.hint), err=True)
 
 
 if __name__ == "__main__":

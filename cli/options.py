@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,11 +13,37 @@ from cli import completing
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _chosen: list[str] = []
+_formats: list[str] = []
+# A command that talks to an environment, with the one name or file that may end it.
+_SUGGESTED = re.compile(
+    r"\bcortex (?:deploy|get|logs|predict(?: (?!-)[\w-]+)?|refresh|delete|cluster (?:up|info|configure|down))\b"
+    r"(?: (?!-)[\w./-]+(?=[,)]|$))?(?! --env)"
+)
 
 
 def chosen_environment() -> str | None:
     """The environment that was named on the command line, or None."""
     return _chosen[-1] if _chosen else None
+
+
+def wants_json() -> bool:
+    """Whether the command line asked for JSON on stdout."""
+    return _formats[-1:] == ["json"]
+
+
+def _remember_format(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    _formats.append(value)
+    return value
+
+
+def for_environment(text: str) -> str:
+    """What is suggested to a user, with each command going to the environment that the command line named.
+
+    Args:
+        text: Words in which command lines stand at the end, before a comma or in parentheses.
+    """
+    chosen = chosen_environment()
+    return _SUGGESTED.sub(rf"\g<0> --env {chosen}", text) if chosen else text
 
 
 def _remember(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -51,6 +78,7 @@ def output(command: Command) -> Command:
         "--output",
         type=click.Choice(["pretty", "json"]),
         default="pretty",
+        callback=_remember_format,
         help="What to write to stdout.",
     )(command)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cli.output import age, latency, table
+from cli.trying import command_line
 from cortex_cdk import names
 from cortex_cdk.metrics import Predictions, Traffic
 from cortex_cdk.report import Report, ScalingActivity
@@ -137,7 +138,7 @@ def _pages(report: Report) -> str:
         pages = {"dashboard": report.links.dashboard, "logs": report.links.logs, "service": report.links.service}
         lines += [f"{name}: {url}" for name, url in pages.items() if url]
     lines.append(f"endpoint: {api.endpoint}")
-    lines.append(f"try it: curl {api.endpoint} -H 'Content-Type: application/json' -d @FILE")
+    lines.append(f"try it: {command_line(api.name, api.endpoint, 'FILE')}")
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)

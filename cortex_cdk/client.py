@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +37,7 @@ from cortex_cdk.deploy.refreshing import refresh
 from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError
 from cortex_cdk.logs import LogRecord, follow, read
-from cortex_cdk.predict import Prediction, predict
+from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project import collect
 from cortex_cdk.report import Report, Reporter
 from cortex_cdk.services import describe_service
@@ -237,21 +238,35 @@ class Client:
         body: bytes,
         content_type: str = "application/json",
         headers: Mapping[str, str] = MappingProxyType({}),
+        query: Sequence[tuple[str, str]] = (),
     ) -> Prediction:
         """Send a request to an API.
 
         Args:
             content_type: Of the body, unless the headers name one.
             headers: Further headers of the request.
+            query: Query parameters, as names and values; a name may come more than once.
 
         Raises:
             NotDeployedError: There is none of that name.
             PredictionError: It did not answer with success.
         """
+        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query)) as answer:
+            return answer.whole()
+
+    @contextmanager
+    def send(self, name: str, call: Call) -> Iterator[Answer]:
+        """Send a request to an API, and read the answer while it comes.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+            PredictionError: It did not answer with success, or the answer broke off.
+        """
         api, certificate = self.get(name), None
         if api.endpoint.startswith("https://"):
             certificate = certificate_of(self.cloud, self.cluster.resources.listener_arn)
-        return predict(api, body, {"Content-Type": content_type, **headers}, certificate)
+        with send(api, call, certificate) as answer:
+            yield answer
 
     def refresh(self, name: str) -> None:
         """Replace every replica of an API by a rolling update, without waiting for it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 class CortexError(Exception):
@@ -27,6 +28,10 @@ class CortexError(Exception):
         self.message = message
         self.hint = hint
         self.details = tuple(details)
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: every field, ``hint`` being null where there is none."""
+        return {"message": self.message, "hint": self.hint, "details": list(self.details)}
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import mimetypes
 import os
 import ssl
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from cortex_cdk.errors import PredictionError
@@ -26,6 +29,65 @@ UNTRUSTED = (
 KNOWN_TYPES = mimetypes.MimeTypes()
 
 
+MOST_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is sent to an API.
+
+    Attributes:
+        body: The request's body.
+        headers: Its headers; of names that differ in case only, the last one counts.
+        query: Names and values that are added to the URL.
+    """
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Sequence[tuple[str, str]] = ()
+
+
+class Answer:
+    """An API's answer while it comes."""
+
+    def __init__(self, api: str, response: http.client.HTTPResponse) -> None:
+        self._api = api
+        self._response = response
+        self.content_type: str = response.headers.get("Content-Type", "")
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is one JSON document, of which a part is of no use."""
+        return is_json(self.content_type)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body, each part as soon as it is there.
+
+        Raises:
+            PredictionError: It broke off.
+        """
+        try:
+            while chunk := self._response.read1(MOST_AT_ONCE):
+                yield chunk
+            # read1 takes an early end for the end.
+            broken = "" if not self._response.length else f"{self._response.length} bytes are missing"
+        except (http.client.HTTPException, OSError) as error:
+            broken = "it had more to come" if isinstance(error, http.client.IncompleteRead) else str(error)
+        if broken:
+            raise PredictionError(
+                f"the answer of {self._api} broke off: {broken}",
+                hint=f"see the replica's side with: cortex logs {self._api}",
+            )
+
+    def whole(self) -> Prediction:
+        """All of it, when it has ended.
+
+        Raises:
+            PredictionError: It broke off.
+        """
+        return Prediction(self.content_type, b"".join(self.chunks()))
+
+
 @dataclass(frozen=True)
 class Prediction:
     """An API's answer."""
@@ -39,9 +101,14 @@ class Prediction:
         Raises:
             UnicodeDecodeError: The body is no text.
         """
-        if self.content_type.startswith("application/json"):
+        if is_json(self.content_type):
             return json.dumps(json.loads(self.body), indent=2, ensure_ascii=False)
         return self.body.decode()
+
+
+def is_json(content_type: str) -> bool:
+    """Whether it says that a body is one JSON document (a stream of several has another type)."""
+    return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 def content_type_of(suffix: str, body: bytes) -> str:
@@ -60,13 +127,13 @@ def _is_text(body: bytes) -> bool:
         return False
 
 
-def predict(api: ApiStatus, body: bytes, headers: Mapping[str, str], certificate: str | None = None) -> Prediction:
-    """Send a request and return the answer.
+@contextmanager
+def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator[Answer]:
+    """Send a request; the answer can be read while the context is open.
 
     Args:
         api: Where to; it must have a replica that serves.
-        body: The request's body.
-        headers: The request's; of names that differ in case only, the last one counts.
+        call: What.
         certificate: What the endpoint must show, as PEM; None accepts whatever this machine trusts.
 
     Raises:
@@ -76,28 +143,36 @@ def predict(api: ApiStatus, body: bytes, headers: Mapping[str, str], certificate
         raise PredictionError(
             f"{api.name} is {api.status}: no replica can answer", hint=f"see why with: cortex logs {api.name}"
         )
+    url = api.endpoint + (f"?{urllib.parse.urlencode(call.query)}" if call.query else "")
     # The URL is made from a load balancer's address: http or https.
-    request = urllib.request.Request(api.endpoint, data=body, headers=dict(headers))  # noqa: S310
+    request = urllib.request.Request(url, data=call.body, headers=dict(call.headers))  # noqa: S310
     # An endpoint on this machine must not go through the user's proxy.
     opener = urllib.request.build_opener(*_proxy_handlers(api.endpoint), _tls(certificate))
     try:
-        with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            return Prediction(answer.headers.get("Content-Type", ""), answer.read())
+        response = opener.open(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
-        text = error.read().decode(errors="replace").strip()
-        raise PredictionError(
-            f"{api.name} answered {error.code} {error.reason}",
-            hint=f"see the replica's side with: cortex logs {api.name}"
-            if error.code >= 500
-            else f"see what the API takes with: curl {api.endpoint}",
-            details=[] if text.lower() == error.reason.lower() else text.splitlines(),
-        ) from error
-    except OSError as error:
+        raise _refused(api, error) from error
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise PredictionError(
             f"{api.endpoint} cannot be reached: {reason}",
             hint=UNTRUSTED if isinstance(reason, ssl.SSLCertVerificationError) else None,
         ) from error
+    with response:
+        yield Answer(api.name, response)
+
+
+def _refused(api: ApiStatus, error: urllib.error.HTTPError) -> PredictionError:
+    text = error.read().decode(errors="replace").strip()
+    # curl would not accept the certificate: it is for another name than the load balancer's own.
+    description = "a GET of" if api.endpoint.startswith("https://") else "curl"
+    return PredictionError(
+        f"{api.name} answered {error.code} {error.reason}",
+        hint=f"see the replica's side with: cortex logs {api.name}"
+        if error.code >= 500
+        else f"see what the API takes with: {description} {api.endpoint}",
+        details=[] if text.lower() == error.reason.lower() else text.splitlines(),
+    )
 
 
 def _tls(certificate: str | None) -> urllib.request.HTTPSHandler:

@@ -138,7 +138,7 @@ def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
     for api in apis:
         if api.name == name and api.kind == TRAFFIC_SPLITTER:
             return api
-    raise NotDeployedError(f"{name} is not deployed", hint="see what is with: cortex get")
+    raise NotDeployedError(f"{name} is not deployed", hint="list what is deployed with: cortex get")
 
 
 def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cli import options
-from cli.output import interactive
+from cli.output import interactive, print_json
 from cortex_cdk.errors import CortexError
 
 # As Cortex does: few replicas are soon made again, many are a service that somebody uses.
@@ -16,7 +16,8 @@ ASK_ABOVE_REPLICAS = 2
 @options.name()
 @options.environment
 @options.yes
-def command(name: str, env: str | None, yes: bool) -> None:
+@options.output
+def command(name: str, env: str | None, yes: bool, output: str) -> None:
     """Delete an API or traffic splitter and wait until it is gone."""
     from cortex_cdk.client import Client
 
@@ -29,4 +30,7 @@ def command(name: str, env: str | None, yes: bool) -> None:
         click.confirm(f"{name} has {running} replicas. Delete it?", abort=True, err=True)
     click.echo(f"deleting {name}", err=True)
     client.delete(name)
+    if output == "json":
+        print_json({"name": name, "kind": api.kind, "message": f"deleted {name}"})
+        return
     click.echo(f"deleted {name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import options
+from cli.options import for_environment
 from cli.output import print_json
+from cli.trying import command_line
+from cortex_cdk.status import TRAFFIC_SPLITTER
 
 if TYPE_CHECKING:
     from cortex_cdk.config import Config
     from cortex_cdk.deploy.apply import Applied
 
 SAMPLE = "sample.json"
+MOST_TRIALS = 5
 
 
 @click.command("deploy")
@@ -52,7 +55,7 @@ def _as_json(result: Applied) -> dict[str, Any]:
         "endpoint": result.endpoint,
         "message": result.message,
         "changed": result.changed,
-        "error": result.error.message if result.error else None,
+        "error": result.error.as_json() if result.error else None,
     }
 
 
@@ -63,21 +66,33 @@ def _print(config: Config, results: list[Applied]) -> None:
     if not serving:
         return
     click.echo()
+    # Where there is a splitter, clients talk to that.
+    serving.sort(key=lambda result: result.kind != TRAFFIC_SPLITTER)
     for result in serving:
         click.echo(f"endpoint: {result.endpoint}")
-    first = serving[0]
-    click.echo(f"status:   cortex get {first.name}")
-    click.echo(f"logs:     cortex logs {first.name}")
+    click.echo(
+        for_environment(f"status:   cortex get {serving[0].name}" if len(serving) == 1 else "status:   cortex get")
+    )
+    api = next((result for result in serving if result.kind != TRAFFIC_SPLITTER), None)
+    if api:
+        click.echo(for_environment(f"logs:     cortex logs {api.name}"))
     sample = config.project_root / SAMPLE
     if sample.is_file():
-        click.echo(f"try it:   {curl(first.endpoint, sample)}")
+        _print_trials(serving, _seen_from_here(sample))
 
 
-def curl(endpoint: str, sample: Path) -> str:
-    """A command line that sends the project's sample."""
-    sample, here = sample.resolve(), Path.cwd()
-    shown = sample.relative_to(here) if sample.is_relative_to(here) else sample
-    return shlex.join(["curl", endpoint, "-H", "Content-Type: application/json", "-d", f"@{shown}"])
+def _print_trials(serving: list[Applied], sample: str) -> None:
+    """A line for each, or where they would fill the screen one for the first."""
+    shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
+    for result in shown:
+        click.echo(f"try it:   {command_line(result.name, result.endpoint, sample)}")
+    if len(shown) < len(serving):
+        click.echo(f"          and likewise the other {len(serving) - len(shown)}")
+
+
+def _seen_from_here(file: Path) -> str:
+    file, here = file.resolve(), Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def _show_errors(results: list[Applied]) -> None:

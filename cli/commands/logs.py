@@ -75,7 +75,9 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
             click.echo(_as_json(record) if output == "json" else _as_text(record))
             shown += 1
     if not shown and tail != 0:
-        click.echo(f"no records; what the replicas do is shown by: cortex get {name}", err=True)
+        click.echo(
+            options.for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True
+        )
 
 
 def _pause(seconds: float) -> None:

@@ -20,7 +20,7 @@ def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
         stack = read_stack(cloud, stack_name)
         if stack is not None:
             return stack
-    raise NotDeployedError(f"{name} is not deployed", hint="see what is with: cortex get")
+    raise NotDeployedError(f"{name} is not deployed", hint="list what is deployed with: cortex get")
 
 
 def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint, ask, is_alive, read_info, waiting_lock
-from cortex_cdk.localcloud.settings import Settings
+from cortex_cdk.localcloud.settings import PORT_VARIABLES, Settings, asked_ports
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 45.0
@@ -27,7 +28,7 @@ REFUSED = 3
 def status(settings: Settings) -> Endpoint | None:
     """Where the local cloud of these settings answers, or None if it does not run."""
     info = _running(settings.state)
-    return info.endpoint if info else None
+    return _as_it_runs(info) if info else None
 
 
 def ensure_running(settings: Settings) -> Endpoint:
@@ -43,14 +44,28 @@ def ensure_running(settings: Settings) -> Endpoint:
     """
     found = _running(settings.state)
     if found:
-        return found.endpoint
+        return _as_it_runs(found)
     _make_folder(settings.state)
     with waiting_lock(settings.state / LAUNCH_LOCK):
         found = _running(settings.state)
         if found:
-            return found.endpoint
+            return _as_it_runs(found)
         child = None if is_alive(settings.state) else _start(settings)
         return _wait_until_up(settings, child).endpoint
+
+
+def _as_it_runs(info: DaemonInfo) -> Endpoint:
+    """Where one answers that was not started by this call; the notice says which ports were asked for in vain."""
+    taken = dict(zip(PORT_VARIABLES, (info.control_port, info.http_port, info.https_port), strict=True))
+    asked = asked_ports()
+    differing = [name for name, port in asked.items() if port != taken[name]]
+    if not differing:
+        return info.endpoint
+    ports = ", ".join(f"{name}={asked[name]} (it has {taken[name]})" for name in differing)
+    notice = (
+        f"without effect while the local cloud runs: {ports}; move it with: cortex local down, then cortex local up"
+    )
+    return replace(info.endpoint, notice="; ".join(filter(None, (info.notice, notice))))
 
 
 def _make_folder(state: Path) -> None:

@@ -13,6 +13,7 @@ from cortex_cdk.home import cortex_home
 DEFAULT_CONTROL_PORT = 4566
 DEFAULT_HTTP_PORT = 8888
 DEFAULT_HTTPS_PORT = 8443
+PORT_VARIABLES = ("CORTEX_LOCAL_PORT", "CORTEX_LOCAL_HTTP_PORT", "CORTEX_LOCAL_HTTPS_PORT")
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 HOST = "127.0.0.1"
@@ -55,6 +56,12 @@ class Settings:
             else None,
             speed=_number("CORTEX_LOCAL_SPEED", DEFAULT_SPEED, 1, 1000),
         )
+
+
+def asked_ports() -> dict[str, int]:
+    """The fixed ports that the environment asks for, by variable; where one is 0 or unset, any will do."""
+    found = {variable: int(_number(variable, 0, 0, 65535)) for variable in PORT_VARIABLES}
+    return {variable: port for variable, port in found.items() if port}
 
 
 def _number(variable: str, default: float, least: float, most: float) -> float:

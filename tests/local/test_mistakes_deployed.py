@@ -47,6 +47,7 @@ def init(*lines: str) -> dict[str, str]:
 
 REFUSED = [
     Mistake("get-unknown", arguments=("get", "gone")),
+    Mistake("get-unknown-in-environment", arguments=("get", "gone", "--env", "local")),
     Mistake("logs-unknown", arguments=("logs", "gone")),
     Mistake("refresh-unknown", arguments=("refresh", "gone")),
     Mistake("delete-unknown", arguments=("delete", "gone")),

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
+from tests.conftest import CORTEX
 from tests.unit.test_cli import completed
 
 PREDICTOR = """
+import os
+import time
+
+
 class PythonPredictor:
     def __init__(self, config):
         pass
 
-    def predict(self, payload, headers):
+    def predict(self, payload, headers, query_params):
+        if "wait_for" in query_params:
+            return self.stream(query_params)
         return {
+            "query": {name: query_params[name] for name in query_params},
             "type": headers["content-type"],
             "mine": headers.get("x-mine"),
             "payload": payload if isinstance(payload, dict) else len(payload),
         }
+
+    def stream(self, query):
+        yield "first\\n"
+        while not os.path.exists(query["wait_for"]):
+            time.sleep(0.02)
+        if query.get("end") == "failure":
+            raise RuntimeError("no more")
+        yield "second"
 """
 
 
@@ -54,7 +71,43 @@ def test_standard_input_is_json_and_headers_say_otherwise(cortex, folder):
     asked = cortex.ok(
         "predict", "mirror", "-", "-H", "content-type: text/csv", "-H", "X-Mine:  it is: mine ", stdin="1,2"
     )
-    assert json.loads(asked) == {"type": "text/csv", "mine": "it is: mine", "payload": 3}
+    assert json.loads(asked) == {"type": "text/csv", "mine": "it is: mine", "payload": 3, "query": {}}
+
+
+def test_query_parameters_are_quoted(cortex, folder):
+    given = ["-q", "top=5", "--query", "text=a b&c=ü?", "-q", "empty="]
+    answer = json.loads(cortex.ok("predict", "mirror", "-", *given, stdin="{}"))
+    assert answer["query"] == {"top": "5", "text": "a b&c=ü?", "empty": ""}
+
+
+def test_a_stream_is_printed_as_it_comes(cortex, folder, tmp_path):
+    """The predictor goes on only when the first part has been read here."""
+    with streaming(cortex, tmp_path / "go") as process:
+        assert process.stdout.readline() == "first\n"
+        (tmp_path / "go").touch()
+        assert process.communicate() == ("second\n", "")
+    assert process.returncode == 0
+
+
+def test_a_stream_that_breaks_off_is_a_failure(cortex, folder, tmp_path):
+    (tmp_path / "go").touch()
+    with streaming(cortex, tmp_path / "go", "-q", "end=failure") as process:
+        printed, told = process.communicate()
+    assert (printed, process.returncode) == ("first\n", 1)
+    assert told.startswith("error: the answer of mirror broke off: ")
+    assert told.splitlines()[1] == "hint: see the replica's side with: cortex logs mirror"
+
+
+def streaming(cortex, until, *arguments):
+    """A ``cortex predict`` whose answer ends when that file is there."""
+    (until.parent / "body.json").write_text("{}")
+    return subprocess.Popen(
+        [CORTEX, "predict", "mirror", until.parent / "body.json", "-q", f"wait_for={until}", *arguments],
+        env=cortex.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_what_is_deployed_is_completed(cortex, folder):

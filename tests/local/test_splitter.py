@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
+import subprocess
 import threading
 import urllib.parse
 from collections import Counter
@@ -47,6 +49,7 @@ def project(tmp_path):
     def write(*resources):
         (tmp_path / "predictor.py").write_text(PREDICTOR)
         (tmp_path / "cortex.yaml").write_text(json.dumps(resources))
+        (tmp_path / "sample.json").write_text("{}")
         return str(tmp_path)
 
     return write
@@ -121,6 +124,12 @@ def replicas(ecs):
 def test_members_of_the_same_file_get_their_shares(cortex, project):
     printed = cortex.ok("deploy", project(api("a"), api("b"), splitter(a=90, b=10)))
     assert "created shared (TrafficSplitter)" in printed
+    endpoints = [line.split()[-1] for line in printed.splitlines() if line.startswith("endpoint: ")]
+    assert [endpoint.rsplit("/")[-1] for endpoint in endpoints] == ["shared", "a", "b"], "clients use the splitter"
+    trials = [line.removeprefix("try it:   ") for line in printed.splitlines() if line.startswith("try it: ")]
+    for line, api_names in zip(trials, (["a", "b"], ["a"], ["b"]), strict=True):
+        answer = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True).stdout
+        assert json.loads(answer)["api"] in api_names
     report = cortex.json("get", "shared")
     assert (report["kind"], report["status"]) == ("TrafficSplitter", "live")
     assert [(v["name"], v["weight"], v["status"]) for v in report["variants"]] == [("a", 90, "live"), ("b", 10, "live")]

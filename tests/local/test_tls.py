@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 import ssl
 import subprocess
@@ -14,7 +15,7 @@ import requests
 
 from cortex_cdk.client import Client
 from cortex_cdk.errors import PredictionError
-from cortex_cdk.predict import predict
+from cortex_cdk.predict import Call, send
 from tests.conftest import Cortex
 from tests.local.test_cluster import self_signed, write
 from tests.local.test_end_to_end import wait_until
@@ -46,7 +47,11 @@ def endpoint(cortex: Cortex, imported: dict[str, bytes], tmp_path_factory: pytes
     (folder / "predictor.py").write_text(PREDICTOR)
     api = {"name": "safe", "kind": "RealtimeAPI", "predictor": {"type": "python", "path": "predictor.py"}}
     (folder / "cortex.yaml").write_text(json.dumps([{**api, "compute": {"mem": "200Mi"}}]))
+    (folder / "sample.json").write_text("{}")
     printed = cortex.ok("deploy", str(folder))
+    line = next(line for line in printed.splitlines() if line.startswith("try it: "))
+    tried = cortex.run(*shlex.split(line.removeprefix("try it:   cortex ")))
+    assert json.loads(tried.stdout)["scheme"] == "https", "curl does not trust a certificate for another name"
     endpoint = str(cortex.json("get", "safe")["endpoint"])
     assert f"endpoint: {endpoint}\n" in printed
     return endpoint
@@ -88,11 +93,13 @@ def test_predict_trusts_the_certificate_of_the_load_balancer_and_no_other(cortex
     for name, value in cortex.environ.items():
         monkeypatch.setenv(name, value)
     api = Client("local").get("safe")
-    json_type = {"Content-Type": "application/json"}
-    assert predict(api, b"{}", json_type, imported["Certificate"].decode()).body
+    call = Call(b"{}", {"Content-Type": "application/json"})
+    with send(api, call, imported["Certificate"].decode()) as accepted:
+        assert accepted.whole().body
     for other in (self_signed()["Certificate"].decode(), None):
-        with pytest.raises(PredictionError, match=r"cannot be reached: .*certificate verify failed"):
-            predict(api, b"{}", json_type, other)
+        refused = pytest.raises(PredictionError, match=r"cannot be reached: .*certificate verify failed")
+        with refused, send(api, call, other):
+            pass
 
 
 def test_curl_checks_certificate_and_name(cortex, endpoint, imported, tmp_path):

@@ -130,6 +130,36 @@ def test_a_failure_exits_with_1_and_one_message(cortex, arguments, message):
     assert not (cortex.home / "local").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["deploy", "nowhere"], "nowhere: does not exist"),
+        (["get", "iris", "--env", "nowhere"], "environment 'nowhere' does not exist"),
+        (["logs", "iris", "--env", "nowhere"], "environment 'nowhere' does not exist"),
+    ],
+)
+def test_a_failure_is_told_to_scripts_on_stdout_too(cortex, arguments, message):
+    done = cortex.run(*arguments, "-o", "json")
+    assert done.returncode == 1
+    (line,) = done.stdout.splitlines()
+    (error,) = json.loads(line).values()
+    assert set(error) == {"message", "hint", "details"}
+    assert error["message"].startswith(message)
+    assert done.stderr.startswith(f"error: {error['message']}\n")
+
+
+def test_simple_commands_answer_scripts(cortex):
+    assert cortex.json("version") == {"version": cortex.ok("version").strip()}
+    assert cortex.json("local", "status") == {
+        "running": False,
+        "pid": None,
+        "apis_url": None,
+        "aws_url": None,
+        "state": str(cortex.home / "local"),
+    }
+    assert cortex.json("local", "down") == {"stopped": False}
+
+
 def test_environments_are_configured_listed_chosen_and_deleted(cortex):
     cortex.ok("env", "configure", "prod", "--cluster", "main", "--region", "eu-west-1", "--profile", "ops")
     assert cortex.ok("env", "default", "prod") == "prod is the default environment now\n"

@@ -1,0 +1,57 @@
+"""``cortex local``: what it says of ports, and what other commands say when it is gone."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cortex
+from tests.local.mistakes import CONFIG, PREDICTOR, write_files
+
+FILES = {"cortex.yaml": CONFIG, "predictor.py": PREDICTOR}
+
+
+@pytest.fixture(scope="module")
+def project(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that is deployed."""
+    folder = tmp_path_factory.mktemp("project")
+    write_files(folder, FILES)
+    cortex.ok("deploy", str(folder))
+    return folder
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_scripts_read_where_it_runs(cortex: Cortex, project: Path) -> None:
+    up, status = cortex.json("local", "up"), cortex.json("local", "status")
+    assert up == {**status, "apis": [{"name": "text", "status": "live"}]}
+    assert (status["running"], status["pid"], status["aws_url"]) == (True, cortex.daemon().pid, cortex.control_url)
+    assert cortex.json("get", "text")["endpoint"] == f"{status['apis_url']}/text"
+
+
+@pytest.mark.parametrize("command", [("get",), ("local", "up"), ("local", "status")])
+def test_ports_that_have_no_effect_are_told_once(cortex: Cortex, project: Path, command: tuple[str, ...]) -> None:
+    asked, taken = str(free_port()), cortex.control_url.rpartition(":")[2]
+    done = cortex.run(*command, CORTEX_LOCAL_PORT=asked)
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"warning: without effect while the local cloud runs: CORTEX_LOCAL_PORT={asked} (it has {taken}); "
+        "move it with: cortex local down, then cortex local up\n"
+    )
+    assert cortex.run(*command, CORTEX_LOCAL_PORT=taken).stderr == ""
+
+
+def test_what_was_done_is_told_to_scripts(cortex: Cortex, project: Path) -> None:
+    assert cortex.json("refresh", "text") == {"name": "text", "message": "updating text"}
+    deleted = {"name": "text", "kind": "RealtimeAPI", "message": "deleted text"}
+    assert cortex.json("delete", "text", "--yes") == deleted
+    done = cortex.run("deploy", str(project), "-o", "json")
+    (applied,) = json.loads(done.stdout)
+    assert (applied["name"], applied["changed"], applied["error"]) == ("text", True, None)
