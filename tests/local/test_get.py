@@ -19,7 +19,7 @@ class PythonPredictor:
 
     def predict(self, payload):
         if payload.get("hungry"):
-            self.eaten = bytearray(400 * 2**20)
+            self.eaten = b"x" * (400 * 2**20)
         return {"label": payload["label"]}
 """
 
@@ -94,7 +94,8 @@ def test_an_api_that_is_not_deployed(cortex, deployed):
 def test_a_replica_that_died_after_it_was_ready(cortex, deployed):
     assert cortex.json("get", "prices")["stopped_replicas"] == []
     assert "stopped replica" not in cortex.ok("get", "prices")
-    assert cortex.run("predict", "prices", "-", stdin='{"label": 1, "hungry": true}').returncode == 1
+    # Whether it answers before it is killed is chance.
+    cortex.run("predict", "prices", "-", stdin='{"label": 1, "hungry": true}')
 
     def died():
         return cortex.json("get", "prices")["stopped_replicas"]
