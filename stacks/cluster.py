@@ -37,6 +37,7 @@ class ClusterStack(CortexStack):
             tags=tags_of(cluster.name, "Cluster"),
             user_tags=cluster.tags,
         )
+        self.termination_protection = True  # for the CDK's own toolkit; cortex_cdk.deploy sets it by itself
         # For the next change of the cluster. The tags are on the stack; as text, because templates take no nulls.
         self.template_options.metadata = {
             names.CLUSTER_METADATA: cluster.model_dump_json(exclude={"tags"}, exclude_none=True),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cortex_cdk import names
 from cortex_cdk.assembly import ClusterStackSpec, SynthesisRequest, synthesize
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.cloud import Cloud, error_message
 from cortex_cdk.config import Cluster
 from cortex_cdk.deploy import recovery
 from cortex_cdk.deploy.change_set import MOST_TEMPLATE_BYTES, ChangeSet, as_text, create_change_set, discard
@@ -216,7 +216,23 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
             what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}"
         aftermath = "nothing of it was kept" if plan.change_set.creates else "it is what it was before"
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
+    _protect(cloud, name, progress)
     _follow(cloud, name, listener, progress)
+
+
+def _protect(cloud: Cloud, cluster: str, progress: Progress) -> None:
+    """Keep the stack, on which every API of the cluster runs, from being deleted otherwise than by ``cluster down``.
+
+    Whoever may make a cluster, but not protect its stack, has a cluster nevertheless.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        cloud.cloudformation.update_termination_protection(
+            StackName=names.cluster_stack(cluster), EnableTerminationProtection=True
+        )
+    except ClientError as error:
+        progress.step(f"cluster {cluster}", f"its stack is not protected from deletion: {error_message(error)}")
 
 
 def _listener(cloud: Cloud, cluster: str) -> str | None:

@@ -101,6 +101,9 @@ class ClusterRemover:
         self._progress.step(f"cluster {self._name}", "deleting its stack")
         settled = recovery.settled(self._cloud, self._stack, force=True)
         if settled:
+            self._cloud.cloudformation.update_termination_protection(
+                StackName=settled.id, EnableTerminationProtection=False
+            )
             recovery.remove(self._cloud, settled)
         return Kept(buckets, tuple(self._log_groups()))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -144,6 +145,11 @@ def test_what_fits_no_instance_is_refused_before_anything_is_made(
     assert message in said
     assert "cortex cluster configure" in said
     assert cortex.json("get", "--env", "local") == []
+
+
+def test_the_stack_of_a_cluster_is_protected(cortex: Cortex) -> None:
+    with pytest.raises(ClientError, match="TerminationProtection is enabled"):
+        cortex.aws("cloudformation").delete_stack(StackName="cortex-local-cluster")
 
 
 def test_down_removes_splitters_and_apis_first_and_says_what_it_kept(cortex: Cortex, project: Path) -> None:
