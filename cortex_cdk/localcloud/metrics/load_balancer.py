@@ -74,8 +74,9 @@ def parse(page: Mapping[str, Any]) -> Reading:
 
 
 def _times(totals: Sequence[Mapping[str, float]]) -> dict[float, float]:
+    # Envoy cuts fractions of a millisecond off, so that its narrower buckets stand for a whole one, too: 0 for 0 to 1.
     return {
-        (float(bucket["lower_bound"]) + float(bucket["width"]) / 2) / MILLISECONDS: float(bucket["count"])
+        (float(bucket["lower_bound"]) + max(float(bucket["width"]), 1.0) / 2) / MILLISECONDS: float(bucket["count"])
         for bucket in totals
     }
 

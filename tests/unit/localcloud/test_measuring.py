@@ -34,6 +34,15 @@ def test_statistics_of_envoy() -> None:
     assert dict(reading.times) == {"targetgroup/iris/1": {0.0105: 9, 0.505: 1}}
 
 
+def test_times_below_a_millisecond_are_not_nothing() -> None:
+    totals = [{"lower_bound": 0, "width": 0, "count": 3}, {"lower_bound": 1, "width": 0.1, "count": 1}]
+    details = [{"name": "cluster.targetgroup/iris/1.upstream_rq_time", "totals": totals}]
+    assert parse({"stats": [{"histograms": {"details": details}}]}).times["targetgroup/iris/1"] == {
+        0.0005: 3,
+        0.0015: 1,
+    }
+
+
 def test_what_was_counted_since() -> None:
     delta = parse(page(25, 2)).since(parse(page(10, 1)))
 
