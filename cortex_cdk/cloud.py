@@ -249,8 +249,12 @@ def _explain_client(error: Exception, environment: str) -> CortexError:
         )
     if isinstance(error, botocore.ProfileNotFound):
         return CloudError(f"environment {environment!r}: {error}", hint=f"choose one with: {configure} --profile NAME")
-    if isinstance(error, botocore.EndpointConnectionError | botocore.ConnectTimeoutError):
-        return CloudError(
+    if isinstance(
+        error, botocore.EndpointConnectionError | botocore.ConnectTimeoutError | botocore.ConnectionClosedError
+    ):
+        from cortex_cdk.localcloud.absence import explain_silence
+
+        return explain_silence(error.kwargs["endpoint_url"], environment) or CloudError(
             f"environment {environment!r} cannot be reached: {error}",
             hint="check the network, the region and the endpoint URL (cortex env list)",
         )

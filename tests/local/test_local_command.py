@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cortex
-from tests.local.mistakes import CONFIG, PREDICTOR, write_files
+from tests.conftest import CORTEX, Cortex
+from tests.local.mistakes import CONFIG, PREDICTOR, predictor, write_files
 
 FILES = {"cortex.yaml": CONFIG, "predictor.py": PREDICTOR}
 
@@ -55,3 +56,40 @@ def test_what_was_done_is_told_to_scripts(cortex: Cortex, project: Path) -> None
     done = cortex.run("deploy", str(project), "-o", "json")
     (applied,) = json.loads(done.stdout)
     assert (applied["name"], applied["changed"], applied["error"]) == ("text", True, None)
+
+
+def test_a_deployment_says_that_the_local_cloud_was_stopped(cortex: Cortex, tmp_path: Path) -> None:
+    write_files(tmp_path, {**FILES, **predictor("        pass\n", "        import time\n        time.sleep(600)\n")})
+    deploy = subprocess.Popen(
+        [CORTEX, "deploy", str(tmp_path)], env=cortex.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert deploy.stderr
+    next(line for line in deploy.stderr if line.startswith("text: "))
+    assert cortex.json("local", "down") == {"stopped": True}
+    _, told = deploy.communicate(timeout=120)
+    assert deploy.returncode == 1
+    assert told.endswith(
+        "error: the local cloud was stopped\nhint: start it with cortex local up, and run this command again\n"
+    )
+
+
+def test_an_endpoint_url_from_before_a_move_is_recognised(cortex: Cortex, project: Path) -> None:
+    cortex.ok("local", "up")
+    before = cortex.control_url
+    cortex.ok("env", "configure", "same", "--cluster", "local", "--endpoint-url", before)
+    keys = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
+    assert cortex.run("get", "text", "--env", "same", **keys).returncode == 0
+    cortex.ok("local", "down")
+    stopped = cortex.run("get", "text", "--env", "same", **keys)
+    assert stopped.stderr.startswith("error: the local cloud was stopped\n")
+    port = str(free_port())
+    assert cortex.run("local", "up", CORTEX_LOCAL_PORT=port).returncode == 0
+    moved = cortex.run("get", "text", "--env", "same", **keys)
+    assert (moved.returncode, moved.stdout) == (1, "")
+    now = f"http://127.0.0.1:{port}"
+    assert moved.stderr == (
+        f"error: nobody answers at {before}/, the endpoint of environment 'same': the local cloud is at {now}\n"
+        f"hint: set it with: cortex env configure same --endpoint-url {now} (CORTEX_LOCAL_PORT keeps it where it is)\n"
+    )
+    cortex.ok("env", "configure", "same", "--endpoint-url", now)
+    assert cortex.run("get", "text", "--env", "same", **keys).returncode == 0

@@ -1,0 +1,41 @@
+"""Why nobody answers at an address of this machine, where that has to do with the local cloud."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud import launcher
+from cortex_cdk.localcloud.endpoint import read_info
+from cortex_cdk.localcloud.settings import HOST, Settings
+
+
+def explain_silence(url: str, environment: str) -> LocalCloudError | None:
+    """Put into words that the local cloud is not, or no longer, where it was looked for.
+
+    Args:
+        url: The endpoint that did not answer.
+        environment: Name of the environment whose endpoint it is.
+
+    Returns:
+        None where it is not on this machine, or where nothing is known of it.
+    """
+    address = urlsplit(url)
+    if address.hostname not in (HOST, "localhost"):
+        return None
+    settings = Settings.from_environ()
+    last, running = read_info(settings.state), launcher.status(settings)
+    if last is None or (running and urlsplit(running.control_url).port == address.port):
+        return None
+    if running:
+        return LocalCloudError(
+            f"nobody answers at {url}, the endpoint of environment {environment!r}: the local cloud is at "
+            f"{running.control_url}",
+            hint=f"set it with: cortex env configure {environment} --endpoint-url {running.control_url} "
+            "(CORTEX_LOCAL_PORT keeps it where it is)",
+        )
+    if address.port == last.control_port:
+        return LocalCloudError(
+            "the local cloud was stopped", hint="start it with cortex local up, and run this command again"
+        )
+    return None
