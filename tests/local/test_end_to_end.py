@@ -92,7 +92,7 @@ def test_no_request_fails_but_those_in_flight_on_a_killed_replica(cortex, projec
         in_flight = len(traffic.answers.failures)
 
         before = cortex.replicas()
-        assert cortex.ok("refresh", "iris-classifier") == "updating iris-classifier\n"
+        assert cortex.ok("refresh", "iris-classifier").startswith("updating iris-classifier\n")
         wait_until(lambda: cortex.json("get", "iris-classifier")["status"] == "live" and not before & cortex.replicas())
         traffic.wait_for("code 2")
     with capsys.disabled():

@@ -88,7 +88,10 @@ def test_tables_for_people(cortex, deployed):
 
 def test_an_api_that_is_not_deployed(cortex, deployed):
     done = cortex.run("get", "gone")
-    assert (done.returncode, done.stderr) == (1, "error: gone is not deployed\nhint: see what is with: cortex get\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: gone is not deployed\nhint: list what is deployed with: cortex get\n",
+    )
 
 
 def test_a_replica_that_died_after_it_was_ready(cortex, deployed):
