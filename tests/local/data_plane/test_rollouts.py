@@ -37,6 +37,9 @@ def test_update_without_surge(running: Cloud, api: str) -> None:
     running.update(api, taskDefinition=running.definition(ANSWER="new"))
     running.wait_for_rollout(api)
 
+    until(
+        lambda: running.get(f"/{api}")[0] == 200
+    )  # there was no target in between: the router hears of it a moment later
     assert running.get(f"/{api}")[1]["answer"] == "new"
     assert len(running.tasks(api)) == 1
 
