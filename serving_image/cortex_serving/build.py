@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def build(
     if "payload" in predictor.wants:
         expected = payload_type(predictor.predict, batched=batching is not None)
     definitions = expected.schema.get("$defs", {}) if expected else {}
-    result = result_schema(predictor.predict, batched=batching is not None, taken=definitions)
+    result = cache(partial(result_schema, predictor.predict, batched=batching is not None, taken=definitions))
     batched = Batched(predictor, batching, counters, batch_failed, put) if batching else None
     monitor = PredictionMonitor(dimensions, spec.monitoring) if spec.monitoring else None
     serving = Serving(

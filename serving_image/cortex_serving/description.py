@@ -64,7 +64,8 @@ class Description:
         revision: Its deployed version.
         expected: Type that payloads must have, if the predictor says so.
         sample: A sample payload, or None.
-        result: Schema of what is returned, if the predictor says so, with its definitions under ``$defs``.
+        result: Gives the schema of what is returned, if the predictor says so, with its definitions under ``$defs``.
+            Called when it is asked for: a schema costs time and memory.
         metadata: More to tell on GET, such as the models' signatures.
     """
 
@@ -75,7 +76,7 @@ class Description:
         expected: PayloadType | None,
         sample: Any,
         *,
-        result: dict[str, Any] | None,
+        result: Callable[[], dict[str, Any] | None],
         metadata: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._spec = spec
@@ -99,7 +100,7 @@ class Description:
     def openapi(self) -> dict[str, Any]:
         """An OpenAPI 3.1 document, from type hints and the sample request."""
         schema, definitions = self._payload_schema()
-        result = dict(self._result or {})
+        result = dict(self._result() or {})
         definitions = {**definitions, **result.pop("$defs", {})}
         content: dict[str, Any] = {"schema": schema}
         if self._sample is not None:

@@ -91,11 +91,9 @@ def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType |
         PredictorError: The hint names something that does not exist.
     """
     try:
-        hint = _hint(predict, "payload")
+        hint = _hint(predict, "payload", batched=batched)
     except Exception as error:  # hints are evaluated: anything can happen
         raise PredictorError(f"the type hint of payload cannot be read: {error}") from error
-    if batched and typing.get_origin(hint) is not None:
-        hint = next(iter(typing.get_args(hint)), None)
     return PayloadType(hint) if _structured(hint) else None
 
 
@@ -110,12 +108,9 @@ def result_schema(predict: Callable[..., Any], *, batched: bool, taken: Mapping[
         taken: Names of definitions that exist already; if the result's differ, all of the result's get other names.
     """
     try:
-        hint = _hint(predict, "return")
+        hint = _without_errors(_hint(predict, "return", batched=batched))
     except Exception:  # hints are evaluated: anything can happen, and nothing depends on this one
         return None
-    if batched and typing.get_origin(hint) is not None:
-        hint = next(iter(typing.get_args(hint)), None)
-    hint = _without_errors(hint)
     if typing.get_origin(hint) in _STREAMED or not _structured(hint):
         return None
     import pydantic
@@ -137,13 +132,19 @@ def result_schema(predict: Callable[..., Any], *, batched: bool, taken: Mapping[
     return made
 
 
-def _hint(method: Callable[..., Any], name: str) -> Any:
-    """One hint, whatever the others are: a name that only type checkers import is no mistake elsewhere."""
+def _hint(method: Callable[..., Any], name: str, *, batched: bool) -> Any:
+    """One hint, whatever the others are: a name that only type checkers import is no mistake elsewhere.
+
+    With batches it is that of an item.
+    """
     hints = getattr(method, "__annotations__", {})
     if name not in hints:
         return None
     alone = types.SimpleNamespace(__annotations__={name: hints[name]})
-    return typing.get_type_hints(alone, globalns=getattr(inspect.unwrap(method), "__globals__", {}))[name]
+    hint = typing.get_type_hints(alone, globalns=getattr(inspect.unwrap(method), "__globals__", {}))[name]
+    if batched and typing.get_origin(hint) is not None:
+        return next(iter(typing.get_args(hint)), None)
+    return hint
 
 
 def _without_errors(hint: Any) -> Any:
