@@ -149,7 +149,7 @@ class Reporter:
             predictions = pool.submit(self._read_predictions, api.name)
             activities = pool.submit(self._activities, api.name)
             explained = pool.submit(self._explained, api)
-            stopped = pool.submit(self._stopped, api)
+            stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name)
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
@@ -202,10 +202,6 @@ class Reporter:
         measured = read()
         self._known[key] = time.monotonic(), measured
         return measured
-
-    def _stopped(self, api: ApiStatus) -> tuple[StoppedReplica, ...]:
-        # An API without a service (its first deployment has just begun, or failed) never had a replica.
-        return read_stopped(self._cloud, self._cluster.name, api.name) if api.has_service else ()
 
     def _activities(self, api: str) -> tuple[ScalingActivity, ...]:
         answer = self._cloud.application_autoscaling.describe_scaling_activities(

@@ -79,7 +79,6 @@ class ApiStatus:
         target_group: The ``TargetGroup`` dimension of an API's metrics.
         variants: What a splitter shares its requests out to.
         culprit: Id of the replica that failed last, where that is why the API is not live.
-        has_service: Whether it has an ECS service, which an API lacks before that is made and while it is removed.
     """
 
     name: str
@@ -93,7 +92,6 @@ class ApiStatus:
     target_group: str | None = None
     variants: tuple[Variant, ...] = ()
     culprit: str | None = None
-    has_service: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints of the status."""
@@ -146,8 +144,7 @@ def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:
     stacks = [
         stack
         for stack in list_stacks(cloud, f"cortex-{cluster.name}-")
-        # The stacks of a cluster called "a-api" look like those of APIs of cluster "a".
-        if stack.status != "REVIEW_IN_PROGRESS" and stack.tags.get(names.TAG_CLUSTER, cluster.name) == cluster.name
+        if stack.status != "REVIEW_IN_PROGRESS" and stack.belongs_to(cluster.name)
     ]
     reader = _Reader(cloud, cluster)
     api_stacks = [stack for stack in stacks if stack.name.startswith(names.api_stack(cluster.name, ""))]
@@ -190,8 +187,7 @@ class _Reader:
         missing = Verdict(
             UPDATING if stack.in_progress else UNKNOWN, Replicas(0, 0, 0, 0), "its ECS service is missing"
         )
-        status = self._status(stack, name, REALTIME_API, verdict or missing)
-        return replace(status, has_service=verdict is not None)
+        return self._status(stack, name, REALTIME_API, verdict or missing)
 
     def _status(
         self, stack: StackState, name: str, kind: str, verdict: Verdict, variants: tuple[Variant, ...] = ()

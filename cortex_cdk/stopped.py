@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.cloud import Cloud
-from cortex_cdk.deploy.rollout import stopped_reason
+from cortex_cdk.deploy.rollout import stopped_reason, stopped_tasks
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskTypeDef
 
 STOPPED_SHOWN = 5
-# The most that one ListTasks names and one DescribeTasks takes: more are not asked for.
-TASKS_A_CALL = 100
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,10 @@ def read_stopped(cloud: Cloud, cluster: str, api: str) -> tuple[StoppedReplica, 
 
     Args:
         cluster: The cluster's name.
-        api: The API's name; it must have an ECS service.
+        api: The API's name.
     """
-    ecs_cluster = names.ecs_cluster(cluster)
-    listed = cloud.ecs.list_tasks(
-        cluster=ecs_cluster, serviceName=names.service(api), desiredStatus="STOPPED", maxResults=TASKS_A_CALL
-    )["taskArns"]
-    tasks = cloud.ecs.describe_tasks(cluster=ecs_cluster, tasks=listed[:TASKS_A_CALL])["tasks"] if listed else []
+    listed = stopped_tasks(cloud, cluster, api)
+    tasks = cloud.ecs.describe_tasks(cluster=names.ecs_cluster(cluster), tasks=listed)["tasks"] if listed else []
     found = [_stopped(task) for task in tasks if task["lastStatus"] == "STOPPED" and unasked(task)]
     return tuple(sorted(found, key=lambda replica: replica.time, reverse=True)[:STOPPED_SHOWN])
 

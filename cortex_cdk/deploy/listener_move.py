@@ -34,7 +34,7 @@ def move_rules(cloud: Cloud, cluster: str, old: str, new: str, progress: Progres
     failures = {}
     for prefix in (names.api_stack(cluster, ""), names.splitter_stack(cluster, "")):
         for stack in list_stacks(cloud, prefix):
-            if stack.tags.get(names.TAG_CLUSTER, cluster) == cluster and not stack.never_worked:
+            if stack.belongs_to(cluster) and not stack.never_worked:
                 name = stack.name.removeprefix(prefix)
                 failure = _move(cloud, stack, name, (old, new), progress)
                 if failure:

@@ -59,7 +59,7 @@ class RolloutWatcher:
         self._cluster = cluster
         self._api = api
         self._revision = revision
-        self._looked_at = set(self._stopped())
+        self._looked_at = set(stopped_tasks(cloud, cluster, api))
         before = describe_service(cloud, cluster, api)
         self._earlier = {deployment["taskDefinition"] for deployment in before["deployments"]} if before else set()
         self._told: set[str] = set()
@@ -131,7 +131,8 @@ class RolloutWatcher:
 
     def _failed_tasks(self) -> list[TaskTypeDef]:
         """The tasks of what is being rolled out that failed since the last look."""
-        fresh = [arn for arn in self._stopped() if arn not in self._looked_at]
+        stopped = stopped_tasks(self._cloud, self._cluster, self._api)
+        fresh = [arn for arn in stopped if arn not in self._looked_at]
         if not fresh:
             return []
         cluster = names.ecs_cluster(self._cluster)
@@ -139,13 +140,6 @@ class RolloutWatcher:
         ended = [task for task in tasks if task["lastStatus"] == "STOPPED"]
         self._looked_at.update(task["taskArn"] for task in ended)
         return [task for task in ended if task["taskDefinitionArn"] not in self._earlier and failed(task)]
-
-    def _stopped(self) -> list[str]:
-        return self._cloud.ecs.list_tasks(
-            cluster=names.ecs_cluster(self._cluster),
-            family=names.task_family(self._cluster, self._api),
-            desiredStatus="STOPPED",
-        )["taskArns"]
 
     def _why(self, task: TaskTypeDef) -> ReplicaFailure:
         task_id = task["taskArn"].rsplit("/", 1)[-1]
@@ -156,6 +150,13 @@ class RolloutWatcher:
         if record:
             return ReplicaFailure(record.message, record.traceback)
         return ReplicaFailure(stopped_reason(task))
+
+
+def stopped_tasks(cloud: Cloud, cluster: str, api: str) -> list[str]:
+    """The ARNs of an API's tasks that stopped in the last hour, at most 100, whether its service is there or not."""
+    return cloud.ecs.list_tasks(
+        cluster=names.ecs_cluster(cluster), family=names.task_family(cluster, api), desiredStatus="STOPPED"
+    )["taskArns"]
 
 
 def failed(task: TaskTypeDef) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cortex_cdk import names
 from cortex_cdk.cloud import Cloud, error_code, error_message
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class StackState:
     def never_worked(self) -> bool:
         """Whether it holds nothing but the remains of a first deployment that failed."""
         return self.status in NEVER_WORKED
+
+    def belongs_to(self, cluster: str) -> bool:
+        """Whether it is of that cluster: stacks of a cluster called "a-api" look like those of APIs of cluster "a"."""
+        return self.tags.get(names.TAG_CLUSTER, cluster) == cluster
 
     @property
     def failed(self) -> bool:
