@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from cortex_cdk.predict import Answer
 
 
-class Header(click.ParamType[tuple[str, str]]):
-    """A header such as ``Content-Type: image/png``; becomes its name and its value."""
+class Pair(click.ParamType[tuple[str, str]]):
+    """An option's value that is a name and a value in one; becomes both.
 
-    name = "header"
+    Args:
+        name: What it is called.
+        pattern: Matches all of it; its two groups are the name and the value.
+        example: One that is right.
+    """
+
+    def __init__(self, name: str, pattern: str, example: str) -> None:
+        self.name = name
+        self._pattern = re.compile(pattern, re.DOTALL)
+        self._example = example
 
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
@@ -28,35 +37,19 @@ class Header(click.ParamType[tuple[str, str]]):
         """Parse it.
 
         Raises:
-            click.BadParameter: It is no header.
+            click.BadParameter: It is none.
         """
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*", value)
+        match = self._pattern.fullmatch(value)
         if not match:
-            self.fail(f"{value!r} is not a header like 'Content-Type: image/png'", param, ctx)
+            self.fail(f"{value!r} is not a {self.name} like {self._example}", param, ctx)
         return match[1], match[2]
 
 
-class QueryParameter(click.ParamType[tuple[str, str]]):
-    """A query parameter such as ``top=5``; becomes its name and its value, which are not yet quoted for a URL."""
-
-    name = "query parameter"
-
-    def convert(
-        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Parse it.
-
-        Raises:
-            click.BadParameter: It has no name or no value.
-        """
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = value.partition("=")
-        if not name or not equals:
-            self.fail(f"{value!r} is not a query parameter like top=5", param, ctx)
-        return name, text
+HEADER = Pair("header", r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*", "'Content-Type: image/png'")
+# Neither is quoted for a URL yet.
+QUERY_PARAMETER = Pair("query parameter", r"([^=]+)=(.*)", "top=5")
 
 
 @click.command("predict")
@@ -66,7 +59,7 @@ class QueryParameter(click.ParamType[tuple[str, str]]):
     "-H",
     "--header",
     "headers",
-    type=Header(),
+    type=HEADER,
     multiple=True,
     metavar="'NAME: VALUE'",
     help="Header of the request, as curl takes it. Can be given several times.",
@@ -74,7 +67,7 @@ class QueryParameter(click.ParamType[tuple[str, str]]):
 @click.option(
     "-q",
     "--query",
-    type=QueryParameter(),
+    type=QUERY_PARAMETER,
     multiple=True,
     metavar="NAME=VALUE",
     help="Query parameter; what a URL cannot hold is quoted. Can be given several times.",

@@ -207,7 +207,7 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         ClusterError: The stack could not be made or changed, or an API could not follow it.
     """
     name = plan.cluster.name
-    listener = _listener(cloud, name)
+    before = read_stack(cloud, names.cluster_stack(name))
     outcome = run(cloud, plan.change_set, f"cluster {name}", progress)
     if not outcome.succeeded:
         cause, stack = outcome.cause, outcome.stack
@@ -217,7 +217,7 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         aftermath = "nothing of it was kept" if plan.change_set.creates else "it is what it was before"
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
     _protect(cloud, name, progress)
-    _follow(cloud, name, listener, progress)
+    _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
 
 
 def _protect(cloud: Cloud, cluster: str, progress: Progress) -> None:
@@ -235,14 +235,13 @@ def _protect(cloud: Cloud, cluster: str, progress: Progress) -> None:
         progress.step(f"cluster {cluster}", f"its stack is not protected from deletion: {error_message(error)}")
 
 
-def _listener(cloud: Cloud, cluster: str) -> str | None:
-    stack = read_stack(cloud, names.cluster_stack(cluster))
+def _listener(stack: StackState | None) -> str | None:
     return stack.outputs.get("ListenerArn") if stack else None
 
 
-def _follow(cloud: Cloud, cluster: str, old: str | None, progress: Progress) -> None:
-    """Let what is deployed follow the cluster to another listener, where it has another one now."""
-    new = _listener(cloud, cluster)
+def _follow(cloud: Cloud, cluster: str, listeners: tuple[str | None, str | None], progress: Progress) -> None:
+    """Let what is deployed follow the cluster from its old listener to the new one, where that is another one."""
+    old, new = listeners
     if not old or not new or old == new:
         return
     failures = move_rules(cloud, cluster, old, new, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache, partial
 from typing import Any
 
 from cortex_cdk.assembly import ApiStackSpec, ClusterResources, ProviderResource
@@ -39,10 +40,11 @@ def check_gpus(cloud: Cloud, cluster: ClusterResources, apis: Iterable[RealtimeA
         DeployError: At least one replica asks for more than any type of its group has.
     """
     texts = []
+    gpus_of = cache(partial(_gpus, cloud))
     for api in apis:
         wanted = api.compute.gpu
         provider = cluster.provider_for(api.compute) if wanted else None
-        there = _gpus(cloud, provider.instance_types) if provider else {}
+        there = gpus_of(tuple(provider.instance_types)) if provider else {}
         if provider and there and max(there.values()) < wanted:
             has = ", ".join(f"{name} has {count or 'none'} here" for name, count in there.items())
             texts.append(

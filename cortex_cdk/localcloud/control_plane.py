@@ -142,12 +142,10 @@ def _form_action(environ: WSGIEnvironment) -> str:
 
 
 def _json(start_response: StartResponse, status: str, content: dict[str, Any]) -> Iterable[bytes]:
-    body = json.dumps(content).encode()
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
-    return [body]
+    return _text(start_response, status, json.dumps(content), "application/json")
 
 
-def _text(start_response: StartResponse, status: str, message: str) -> Iterable[bytes]:
-    body = message.encode()
-    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+def _text(start_response: StartResponse, status: str, text: str, content_type: str = "text/plain") -> Iterable[bytes]:
+    body = text.encode()
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
     return [body]

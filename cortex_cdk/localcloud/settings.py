@@ -47,21 +47,24 @@ class Settings:
         Raises:
             LocalCloudError: One of them is not a number that can be used.
         """
+        control, http, https = PORT_VARIABLES
         return cls(
             state=cortex_home() / "local",
-            control_port=int(_number("CORTEX_LOCAL_PORT", DEFAULT_CONTROL_PORT, 0, 65535)),
-            http_port=int(_number("CORTEX_LOCAL_HTTP_PORT", DEFAULT_HTTP_PORT, 0, 65535)),
-            https_port=int(_number("CORTEX_LOCAL_HTTPS_PORT", DEFAULT_HTTPS_PORT, 0, 65535))
-            if os.environ.get("CORTEX_LOCAL_HTTPS_PORT")
-            else None,
+            control_port=_port(control, DEFAULT_CONTROL_PORT),
+            http_port=_port(http, DEFAULT_HTTP_PORT),
+            https_port=_port(https, DEFAULT_HTTPS_PORT) if os.environ.get(https) else None,
             speed=_number("CORTEX_LOCAL_SPEED", DEFAULT_SPEED, 1, 1000),
         )
 
 
 def asked_ports() -> dict[str, int]:
     """The fixed ports that the environment asks for, by variable; where one is 0 or unset, any will do."""
-    found = {variable: int(_number(variable, 0, 0, 65535)) for variable in PORT_VARIABLES}
+    found = {variable: _port(variable, 0) for variable in PORT_VARIABLES}
     return {variable: port for variable, port in found.items() if port}
+
+
+def _port(variable: str, default: int) -> int:
+    return int(_number(variable, default, 0, 65535))
 
 
 def _number(variable: str, default: float, least: float, most: float) -> float:
