@@ -161,6 +161,7 @@ class Application:
             exchange.status = 500
             raise (StreamCut if begun else RuntimeError)(f"the stream ended with {type(error).__name__}") from error
         finally:
+            chunks.close()  # type: ignore[attr-defined]
             self._finished(exchange)
             current.request_id = None
 
@@ -305,7 +306,7 @@ def _ignore(message: str) -> None:
 def _falcon_app(application: Application) -> falcon.App[falcon.Request, falcon.Response]:
     app = falcon.App()
     app.resp_options.default_media_type = None  # type: ignore[assignment]  # what has no type must not be called JSON
-    app.add_sink(application.serve, "/")
-    app.add_error_handler(Exception, application.failed)
-    app.add_error_handler(falcon.HTTPError, application.failed)
+    app.add_sink(application.serve, re.compile(""))  # not "/": there is OPTIONS *, too
+    for kind in (Exception, falcon.HTTPError, falcon.HTTPStatus):  # Falcon has handlers of its own for the latter two
+        app.add_error_handler(kind, application.failed)
     return app
