@@ -140,28 +140,26 @@ class Application:
 
     def _finished(self, exchange: Exchange) -> None:
         exchange.outcome = None  # the payload in it need not wait for the request to be counted
+        if exchange.answered:
+            return
         self._telemetry.finished(exchange)
         own = self._spec.endpoint
-        if exchange.path != own and not exchange.path.startswith(f"{own}/"):
+        if exchange.path != own and not exchange.path.startswith(f"{own}/") and exchange.refusal is None:
             # Another rule of the load balancer sent it here: that of a traffic splitter.
             self._telemetry.counters.count("Forwarded")
 
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
         """A streamed body; an error in the middle can only be logged, and cuts the connection."""
         current.request_id = exchange.request_id
-        begun = False
         try:
-            for chunk in chunks:
-                yield chunk
-                begun = begun or bool(chunk)
+            yield from chunks
         except GeneratorExit:  # the client has gone
             raise
         except BaseException as error:
             self._log_error(self._trace(error))
             exchange.status = 500
-            raise (StreamCut if begun else RuntimeError)(f"the stream ended with {type(error).__name__}") from error
+            raise StreamCut(f"the stream ended with {type(error).__name__}") from error
         finally:
-            chunks.close()  # type: ignore[attr-defined]
             self._finished(exchange)
             current.request_id = None
 
@@ -170,6 +168,8 @@ class Application:
         exchange = req.env[KEY]
         if "HTTP_ORIGIN" in req.env:
             resp.set_header("Access-Control-Allow-Origin", "*")
+        if exchange.refusal is not None:
+            raise exchange.refusal
         if req.method == "POST":
             try:
                 self._predict(req, resp, exchange)

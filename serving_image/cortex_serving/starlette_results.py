@@ -9,7 +9,7 @@ from typing import Any
 import falcon
 
 from cortex_serving.headers import set_headers, set_status
-from cortex_serving.streams import in_turn
+from cortex_serving.streams import begun, in_turn
 
 # What a response is called with (https://asgi.readthedocs.io/en/latest/specs/www.html); since 2.4 responses
 # need not listen for a client that goes: sending fails then.
@@ -42,7 +42,7 @@ def render_starlette(value: Any, response: falcon.Response) -> None:
     length = dict(start["headers"]).get(b"content-length")
     if length is not None:
         response.content_length = int(length)
-    response.stream = _chunks(next(messages), messages)
+    response.stream = begun(_bodies(messages))
 
 
 def _begin(response: falcon.Response, status: Any, raw_headers: list[tuple[bytes, bytes]]) -> None:
@@ -50,14 +50,12 @@ def _begin(response: falcon.Response, status: Any, raw_headers: list[tuple[bytes
     set_headers(response, ((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers))
 
 
-def _chunks(first: Message, rest: Iterator[Message]) -> Iterator[bytes]:
-    """The bodies of messages; the first was produced already, so that an error in it still becomes a response."""
+def _bodies(messages: Iterator[Message]) -> Iterator[bytes]:
     try:
-        yield bytes(first.get("body", b""))
-        for message in rest:
+        for message in messages:
             yield bytes(message.get("body", b""))
     finally:
-        rest.close()  # type: ignore[attr-defined]
+        messages.close()  # type: ignore[attr-defined]
 
 
 async def _messages(response: Any) -> AsyncIterator[Message]:

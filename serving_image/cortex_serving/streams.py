@@ -21,8 +21,6 @@ def is_stream(value: Any) -> bool:
 def open_stream(items: Any, media_type: str | None, dump: Callable[[Any], bytes]) -> tuple[str, Iterator[bytes]]:
     """Content type and chunks of a streamed response.
 
-    The first item is produced before anything is sent, so that an error in it still becomes a proper response.
-
     Args:
         items: What ``predict`` yields.
         media_type: The predictor's choice; ``text/event-stream`` makes every item an event. None goes by
@@ -34,7 +32,18 @@ def open_stream(items: Any, media_type: str | None, dump: Callable[[Any], bytes]
     if media_type is None:
         media_type = _media_type(first)
     write = _event if media_type.lower().startswith(EVENT_STREAM) else _chunk
-    return media_type, _written(first, iterator, lambda item: write(item, dump))
+    return media_type, begun(_written(first, iterator, lambda item: write(item, dump)))
+
+
+def begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """A stream whose first bytes were produced already: an error before them still becomes a proper response."""
+    first = next(filter(None, chunks), b"")
+    return _from(first, chunks)
+
+
+def _from(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
 
 
 def in_turn(items: AsyncIterable[Any]) -> Iterator[Any]:

@@ -36,7 +36,7 @@ async def forever(name):
         (HERE / name).write_text("closed")
 
 async def then_fail(first):
-    if first:
+    if first is not None:
         yield first
     raise ValueError("later")
 
@@ -73,6 +73,8 @@ NEVER = [
     "FileResponse('/nowhere')",
     "StreamingResponse(then_fail(None))",
     "then_fail(None)",
+    "then_fail('')",
+    "StreamingResponse(then_fail(''))",
 ]
 
 
