@@ -73,7 +73,6 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy $(IN_TESTS) tests
 	cd serving_image && ../$(BIN)/mypy && ../$(BIN)/mypy $(IN_TESTS) tests
 
 format: setup
