@@ -14,10 +14,6 @@ INSTALLED := $(VENV)/.installed
 TENSORFLOW := .venv-tensorflow
 FUZZ := .venv-fuzz
 RUNS ?= 100000
-# Tests need no types of their own, but what they import and call must exist and be called as it is declared.
-IN_TESTS := --cache-dir .mypy_cache/tests --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --allow-any-generics --allow-untyped-decorators \
-	--no-warn-return-any $(foreach code,arg-type assignment call-overload comparison-overlap func-returns-value has-type index \
-	misc operator str-bytes-safe union-attr var-annotated,--disable-error-code $(code))
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
@@ -67,13 +63,13 @@ $(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
 # By hypothesis, by random changes of the hand-written cases, and by atheris, which looks for new paths through the code.
 fuzz: $(FUZZ)/.installed
 	cd serving_image && CORTEX_HTTP_CASES=$(RUNS) ../$(FUZZ)/bin/python -m pytest --timeout 0 -k "generated or mutated" tests/test_http.py
-	cd serving_image && ../$(FUZZ)/bin/python tests/fuzz_http.py -runs=$(RUNS)
+	cd serving_image && ../$(FUZZ)/bin/python -m tests.fuzz_http -runs=$(RUNS)
 
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	cd serving_image && ../$(BIN)/mypy && ../$(BIN)/mypy $(IN_TESTS) tests
+	cd serving_image && ../$(BIN)/mypy
 
 format: setup
 	$(BIN)/ruff format .
