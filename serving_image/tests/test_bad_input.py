@@ -82,11 +82,11 @@ def test_what_is_wrong_on_the_wire(replica: Replica, name: str) -> None:
     assert replica.post([1]).json() == [1]
 
 
-def _access_lines(replica, request_id: str) -> list[dict]:
+def _access_lines(replica: Replica, request_id: str) -> list[dict[str, Any]]:
     return [line for line in replica.lines if line.get("source") == "access" and line["request_id"] == request_id]
 
 
-def test_what_is_known_of_a_refused_request_is_used(replica):
+def test_what_is_known_of_a_refused_request_is_used(replica: Replica) -> None:
     head = b"POST /api HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nX-Request-Id: mine-%d\r\n"
     answer = _conversation(replica, head % 1 + b"Content-Length: 60000000\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -99,13 +99,13 @@ def test_what_is_known_of_a_refused_request_is_used(replica):
     assert b"\r\nX-Request-Id: mine-2\r\n" in answer
 
 
-def test_the_largest_body_is_taken(serve):
+def test_the_largest_body_is_taken(serve: Serve) -> None:
     replica = serve(ECHO, max_body_bytes=1000)
     assert replica.post(data=b"x" * 1000).content == b"x" * 1000
     assert replica.post(data=b"x" * 1001).status_code == 413
 
 
-def test_a_body_that_is_too_large_is_not_asked_for(replica):
+def test_a_body_that_is_too_large_is_not_asked_for(replica: Replica) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     assert _conversation(replica, head % 60_000_000).startswith(b"HTTP/1.1 413 ")
     with replica.connect() as connection:

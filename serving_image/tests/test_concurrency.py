@@ -55,7 +55,7 @@ def test_over_the_limit_exactly_the_excess_is_refused(serve: Serve) -> None:
     assert replica.get().json()["in_flight"] == 0
 
 
-def test_the_limit_holds_across_processes(serve, tmp_path):
+def test_the_limit_holds_across_processes(serve: Serve, tmp_path: Path) -> None:
     """Each prediction notes how many there are with it; the limit is that of the replica, whoever asks whom."""
     count = tmp_path / "count"
     count.write_text("0 0")

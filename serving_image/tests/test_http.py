@@ -111,7 +111,7 @@ class Side:
             max_body_bytes=MAX_BODY,
             changes=changes,
         )
-        channel = self.server.channel_class
+        channel: Any = self.server.channel_class
         channel.error_task_class = type("Refusal", (channel.error_task_class,), {})
         for task in (channel.task_class, channel.error_task_class):
             task.get_environment = _environment_of_a_test(task)

@@ -62,7 +62,7 @@ def test_compressed_bodies(kinds: Replica, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_bodies_compressed_in_parts(kinds, encoding):
+def test_bodies_compressed_in_parts(kinds: Replica, encoding: str) -> None:
     pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[encoding]
     headers = {"Content-Type": "application/octet-stream", "Content-Encoding": encoding}
     parts = pack(b"x" * 100_000) + pack(b"") + pack(b"y" * 5)
@@ -74,7 +74,7 @@ def test_bodies_compressed_in_parts(kinds, encoding):
     assert kinds.post(data=pack(b"abc") + pack(b"abc")[:-3], headers=headers).status_code == 400
 
 
-def test_a_zstd_frame_cannot_ask_for_any_memory(kinds):
+def test_a_zstd_frame_cannot_ask_for_any_memory(kinds: Replica) -> None:
     far = zstandard.ZstdCompressionParameters.from_level(1, window_log=27)
     frame = zstandard.ZstdCompressor(compression_params=far).compressobj()
     body = frame.compress(b"x" * 1000) + frame.flush()
