@@ -2,6 +2,7 @@
 # make demo       deploy the iris example on this machine and use it
 # make test       everything that must hold; test-fast: the unit tests only
 # make test-tensorflow   the tests of TensorFlowPredictor, in an environment of their own
+# make test-gpu   the GPU example in the local cloud, on a machine with an NVIDIA GPU, PyTorch and transformers
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
 # make lock       choose the newest versions that fit together
@@ -17,7 +18,7 @@ RUNS ?= 100000
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
-.PHONY: setup demo test test-fast test-tensorflow fuzz lint format lock clean
+.PHONY: setup demo test test-fast test-tensorflow test-gpu fuzz lint format lock clean
 
 setup: $(INSTALLED)
 
@@ -52,6 +53,10 @@ $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/c
 # A missing TensorFlow fails these tests; elsewhere they are skipped where it is not installed.
 test-tensorflow: $(TENSORFLOW)/.installed
 	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/test_tensorflow.py tests/test_matrix.py
+
+# In the Python of that machine, whose PyTorch fits its driver: cortex is installed into it as the README says.
+test-gpu:
+	$(PYTHON) -m pytest -s --timeout 600 tests/gpu/check_gpu.py
 
 $(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
 	@echo "installing into $(FUZZ)"
