@@ -1,15 +1,12 @@
-"""The user's predictor: its file loaded, its class found and checked, its methods called with what they name."""
+"""The user's predictor: its class checked and built, its methods called with what they name."""
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import os
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from cortex_serving.errors import PredictorError, ServingError
@@ -39,47 +36,6 @@ def _arguments(method: Any, label: str, allowed: frozenset[str], required: froze
     if required - names:
         raise PredictorError(f"{label} must take {', '.join(sorted(required - names))}")
     return names & allowed
-
-
-def _load_module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cortex_predictor", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise PredictorError(f"predictor.path names {path.name}, which is not a Python file of the project")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # pickle and dataclasses look classes up by their module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _load_pickle(path: Path, class_name: str) -> type:
-    try:
-        import dill
-    except ImportError as error:
-        message = "a pickled predictor needs dill: add it to requirements.txt"
-        raise PredictorError(message) from error
-    with path.open("rb") as file:
-        content = dill.load(file)  # noqa: S301 - the project is the user's own code (cortex.md 1.1)
-    if isinstance(content, Mapping):  # v0.20 wrote the class's attributes, v0.23 the class
-        return type(class_name, (), dict(content))
-    if not inspect.isclass(content):
-        raise PredictorError(f"{path.name} holds {type(content).__name__}, not a predictor class")
-    return content
-
-
-def load_class(spec: PredictorSpec, project: Path) -> type:
-    """Load the predictor's class from the project.
-
-    Raises:
-        PredictorError: There is no such file or class.
-        Exception: Whatever the file itself raises.
-    """
-    path = project / spec.path
-    if path.suffix == ".pickle":
-        return _load_pickle(path, spec.class_name)
-    found = getattr(_load_module(path), spec.class_name, None)
-    if not inspect.isclass(found):
-        raise PredictorError(f"{spec.path} defines no class {spec.class_name} (predictor.type is {spec.type})")
-    return found
 
 
 class Predictor:

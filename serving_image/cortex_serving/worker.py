@@ -11,7 +11,6 @@ import faulthandler
 import gc
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -24,6 +23,7 @@ from cortex_serving.app import Application
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board, Slot, State
 from cortex_serving.build import build, warm_up
+from cortex_serving.descent import give_up_at_fork, keep_at_exec, outlive_signals
 from cortex_serving.dispatcher import Dispatcher, Job, Lane
 from cortex_serving.handover import Neighbours
 from cortex_serving.http import chosen
@@ -66,6 +66,9 @@ class Worker:
             neighbours = Neighbours(board, birth.index, spec.predictor.threads, outboxes)
             self._server.join(neighbours, socket.socket(fileno=birth.inbox))
         self._deadline = float("inf")
+        keep_at_exec(birth.descriptors)
+        own = (birth.listener, birth.control, birth.inbox, *birth.outboxes)
+        give_up_at_fork(lambda: (*own, *self._server.active_channels))
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -127,15 +130,10 @@ class Worker:
 
 
 def main() -> None:
-    """Entry point of ``python -m cortex_serving.worker``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all: the supervisor decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Entry point of a worker's interpreter (``workers``)."""
+    outlive_signals()
     faulthandler.enable(file=2)
     birth = Birth(**json.loads(os.environ.pop("CORTEX_WORKER")))
     spec = parse_spec(json.loads(os.environ["CORTEX_SPEC"]))
     Worker(birth, spec).run()
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()

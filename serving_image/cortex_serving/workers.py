@@ -18,6 +18,10 @@ from cortex_serving.board import Board
 _READ_BYTES = 256 * 1024
 _LONGEST_LINE = 8 * 1024 * 1024  # what never ends a line must not fill the memory
 
+# Not with -m: multiprocessing imports the main module again in the processes that it starts afresh. The folder that
+# cortex-serve was started in is no place to import from: nobody else's replicas have it.
+_START = "import sys; sys.path[:] = filter(None, sys.path); from cortex_serving.worker import main; main()"
+
 
 class Inboxes:
     """A pair of sockets per worker through which workers pass connections on (see ``handover``)."""
@@ -72,10 +76,10 @@ class WorkerProcess:
             outboxes=inboxes.senders(),
             revision=revision,
         )
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cortex_serving.worker"],
+        self.process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-c", _START],
             env={**environ, "CORTEX_WORKER": json.dumps(dataclasses.asdict(birth)), "PYTHONUNBUFFERED": "1"},
-            pass_fds=(birth.listener, birth.board, birth.control, birth.lines, birth.inbox, *birth.outboxes),
+            pass_fds=birth.descriptors,
             stdin=subprocess.DEVNULL,
             stdout=out_write,
             stderr=error_write,

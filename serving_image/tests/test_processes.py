@@ -1,0 +1,152 @@
+"""Processes that a predictor starts: signals, what they inherit, functions of the predictor's file in them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+import pytest
+from conftest import running, write_project
+
+CHILDREN = """
+import multiprocessing, os, signal, subprocess, time
+
+def rest():
+    time.sleep(100)
+
+def kinds():
+    yield "subprocess", subprocess.Popen(["sleep", "100"])
+    for method in ("fork", "spawn", "forkserver"):
+        child = multiprocessing.get_context(method).Process(target=rest)
+        child.start()
+        yield method, child
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self):
+        codes = {}
+        for kind, child in kinds():
+            child.terminate()
+            if kind == "subprocess":
+                codes[kind] = child.wait(20)
+            else:
+                child.join(20)
+                codes[kind] = child.exitcode
+                child.kill()
+        return codes
+"""
+
+
+def test_processes_that_a_predictor_starts_can_be_terminated(serve):
+    replica = serve(CHILDREN)
+    codes = replica.post().json()
+    assert codes == dict.fromkeys(["subprocess", "fork", "spawn", "forkserver"], -signal.SIGTERM)
+    assert replica.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_outlives_a_signal_to_all_processes(serve, number):
+    replica = serve(
+        """
+        import os, time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                time.sleep(payload)
+                return str(os.getpid())
+        """
+    )
+    worker = int(replica.post(0).text)
+    os.kill(worker, number)
+    assert int(replica.post(0.2).text) == worker
+    assert replica.get().json()["restarts"] == 0
+    assert replica.stop() == 0
+
+
+def test_a_forked_child_holds_neither_the_port_nor_connections(serve):
+    replica = serve(
+        """
+        import os, time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                child = os.fork()
+                if child == 0:
+                    time.sleep(100)
+                    os._exit(0)
+                return str(child)
+        """
+    )
+    host, port = replica.address.removeprefix("http://").split(":")
+    with replica.connect() as connection:
+        connection.sendall(b"POST /api HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while data := connection.recv(65536):  # until the server's end is closed, in every process
+            answer += data
+    child = int(answer.rpartition(b"\r\n")[2])
+    try:
+        assert replica.stop() == 0
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, int(port)))
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+SPREAD = """
+import multiprocessing, os, sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+@dataclass
+class Point:
+    x: int
+    def __post_init__(self):
+        self.where = os.getcwd()
+
+def double(point):
+    return Point(point.x * 2)
+
+class PythonPredictor:
+    def __init__(self, config):
+        import other
+        assert other.Point is Point
+    def predict(self, payload):
+        values = []
+        for method in ("fork", "spawn", "forkserver"):
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
+                point = pool.submit(double, Point(payload)).result(20)
+            assert type(point) is Point and point.where == os.getcwd(), point.where
+            values.append(point.x)
+        return {"values": values, "module": __name__, "file": __file__}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "python_path", "module"),
+    [
+        ("predictor.py", None, "predictor"),
+        ("my-predictor.py", None, "my-predictor"),
+        ("apis/text-gen/predictor.py", None, "apis.text-gen.predictor"),
+        ("src/app/predictor.py", "src", "app.predictor"),
+        ("v1.2/predictor.py", None, "cortex_serving.unnamed"),
+        ("apis/predictor.py", "src", "cortex_serving.unnamed"),
+        ("json.py", None, "cortex_serving.unnamed"),
+    ],
+)
+def test_functions_of_the_predictors_file_are_found_in_other_processes(tmp_path, path, python_path, module):
+    project = write_project(tmp_path / "project", "", path=path, python_path=python_path)
+    (project / "predictor.py").unlink()
+    file = project / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(SPREAD)
+    other = project / (python_path or "") / "other.py"
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_text(f"import importlib; Point = importlib.import_module({module!r}).Point\n")
+    with running([str(project), "--listen", "127.0.0.1:0"]) as replica:
+        answer = replica.post(2)
+        assert answer.status_code == 200, replica.log()
+        assert answer.json() == {"values": [4, 4, 4], "module": module, "file": str(file)}
+        assert len(replica.messages(event="ready")) == 1
+        assert replica.stop() == 0
