@@ -30,6 +30,7 @@ from cortex_serving.workers import Inboxes, WorkerProcess
 
 STOP_RESERVE = 5.0  # seconds of the stop timeout that are kept for logs
 QUIET = 0.5  # seconds without a request after which a draining replica stops
+KILL_AFTER = 0.5  # seconds after a worker's time to stop is up
 FLUSH_TIMEOUT = 4.0
 CRASHES, CRASH_WINDOW = 5, 60.0  # so many dead workers in so many seconds end the replica
 _TICK = 0.05
@@ -196,7 +197,7 @@ class Supervisor:
             return
         self._board.count_restart()
         self._pipeline.log("ERROR", f"{ending} and is replaced", event="worker_died", restarts=self._board.restarts)
-        if all(slot.state is not State.READY for slot in self._board.slots()):
+        if not self._may_serve():
             self._board.set_state(State.STARTING, f"{ending} and is being replaced")
         self._start_worker(worker.index)
 
@@ -231,6 +232,9 @@ class Supervisor:
         self._stop_at = time.monotonic() + budget
         self._board.set_state(State.DRAINING, "stopping: requests that have arrived are answered")
         self._pipeline.log("INFO", "draining", event="draining")
+        if not self._may_serve():  # nobody waits for an answer: end what is being built
+            self._stop()
+            return
         for worker in self._workers.values():
             worker.order(do="drain")
         threading.Thread(target=self._wait_until_quiet, args=(self._stop_at,), name="drain", daemon=True).start()
@@ -246,6 +250,9 @@ class Supervisor:
                 quiet_since, seen = now, requests
             time.sleep(_TICK)
         self._post(self._stop)
+
+    def _may_serve(self) -> bool:
+        return any(slot.state is State.READY for slot in self._board.slots())
 
     def _stop(self) -> None:
         self._exit_code = 0
@@ -266,15 +273,16 @@ class Supervisor:
     def _end_workers(self) -> None:
         """Tell every worker to finish and end, read their last lines, kill what does not end."""
         self._listener.close()
-        deadline = self._stop_at if self._stop_at is not None else time.monotonic() + 1.0
+        now = time.monotonic()
+        deadline = self._stop_at if self._stop_at is not None else now + 1.0
         for worker in self._workers.values():
-            worker.order(do="stop", timeout=max(0.1, deadline - time.monotonic()))
-        while self._workers and time.monotonic() < deadline + 0.5:
+            # A worker that is still building has nothing to finish.
+            ready = self._board.slot(worker.index).state is State.READY
+            timeout = max(0.1, deadline - now) if ready else 0.0
+            worker.order(do="stop", timeout=timeout)
+            worker.kill_at = now + timeout + KILL_AFTER
+        while self._workers:
             self._turn_ending()
-        for worker in list(self._workers.values()):
-            worker.kill()
-            worker.process.wait()
-            self._let_go(worker)
         self._say_goodbye()
 
     def _turn_ending(self) -> None:
@@ -284,6 +292,8 @@ class Supervisor:
         for worker in list(self._workers.values()):
             if worker.process.poll() is not None:
                 self._let_go(worker)
+            elif time.monotonic() > worker.kill_at:
+                worker.kill()
 
     def _say_goodbye(self) -> None:
         if self._exit_code == 0:

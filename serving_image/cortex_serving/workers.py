@@ -50,7 +50,10 @@ class WorkerProcess:
         control: Socket for orders and answers.
         lines: Pipe with its log lines.
         raw: Pipes of its standard output and error, by their names.
+        kill_at: When it is killed if it has not ended (``time.monotonic``).
     """
+
+    kill_at = float("inf")
 
     def __init__(
         self,

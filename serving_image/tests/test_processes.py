@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 
 import pytest
-from conftest import running, write_project
+from conftest import eventually, running, write_project
 
 CHILDREN = """
 import multiprocessing, os, signal, subprocess, time
@@ -150,3 +151,33 @@ def test_functions_of_the_predictors_file_are_found_in_other_processes(tmp_path,
         assert answer.json() == {"values": [4, 4, 4], "module": module, "file": str(file)}
         assert len(replica.messages(event="ready")) == 1
         assert replica.stop() == 0
+
+
+BUILDING = """
+import time
+
+class PythonPredictor:
+    def __init__(self, config):
+        print("building")
+        {in_init}
+    def predict(self, payload):
+        print("warming")
+        time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("phase", ["building", "warming"])
+def test_a_replica_that_is_not_ready_yet_stops_at_once(tmp_path, phase):
+    wait = "time.sleep(100)" if phase == "building" else "pass"
+    project = write_project(tmp_path / "project", BUILDING.format(in_init=wait))
+    (project / "sample.json").write_text("1")
+    environ = {
+        "CORTEX_SPEC": json.dumps(json.loads((project / "cortex.yaml").read_text())[0]),
+        "CORTEX_PROJECT": str(project),
+        "CORTEX_LISTEN": "127.0.0.1:0",
+        "CORTEX_STOP_TIMEOUT": "90",  # longer than `stop` has patience: it is not waited for
+    }
+    with running([], environ, ready=False) as replica:
+        eventually(lambda: phase in replica.messages(source="stdout"))
+        assert replica.stop() == 0
+        assert replica.lines[-1]["event"] == "stopped"
