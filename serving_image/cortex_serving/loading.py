@@ -45,8 +45,12 @@ def load_class(spec: PredictorSpec, project: Path) -> type:
 
 def _check_once(path: Path, spec: PredictorSpec) -> None:
     """Refuse a class that stands there twice (as Cortex did): the second would silently win."""
-    tree = ast.parse(path.read_bytes(), path)
-    lines = [node.lineno for node in tree.body if isinstance(node, ast.ClassDef) and node.name == spec.class_name]
+    tree = compile(path.read_bytes(), path, "exec", ast.PyCF_ONLY_AST)
+    lines = [
+        node.lineno
+        for node in ast.iter_child_nodes(tree)
+        if isinstance(node, ast.ClassDef) and node.name == spec.class_name
+    ]
     if len(lines) > 1:
         places = " and ".join(map(str, lines))
         raise PredictorError(f"{spec.path} defines {spec.class_name} more than once, in lines {places}: keep one")

@@ -21,7 +21,7 @@ from pathlib import Path
 from cortex_serving.board import Board, State
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
-from cortex_serving.logs.lines import line
+from cortex_serving.logs.lines import last_state, lines, mended
 from cortex_serving.logs.pipeline import Pipeline
 from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, dimensions_of, emf_line
 from cortex_serving.project import fetch
@@ -149,7 +149,6 @@ class Supervisor:
             elif message["event"] == "warming" and self._board.state is State.STARTING:
                 self._board.set_state(State.WARMING, "sending the sample request through the predictor")
             elif message["event"] == "failed":
-                self._pipeline.log("ERROR", message["traceback"], worker=worker.index, event="traceback")
                 self._fail(message["reason"])
 
     def _ready(self, worker: WorkerProcess) -> None:
@@ -160,19 +159,26 @@ class Supervisor:
             self._pipeline.log("INFO", "ready", event="ready")
 
     def _logged(self, worker: WorkerProcess, descriptor: int) -> None:
-        lines = worker.read_lines(descriptor)
-        if lines is None:
+        found = worker.read_lines(descriptor)
+        if found is None:
             self._selector.unregister(descriptor)
-            return
-        if descriptor in worker.raw:
-            text = b"\n".join(lines).decode("utf-8", "replace").strip()
+        else:
+            self._pass_on(worker, descriptor, found)
+
+    def _pass_on(self, worker: WorkerProcess, descriptor: int, found: list[bytes]) -> None:
+        source = worker.raw.get(descriptor)
+        if source is None:
+            passed = [whole for content in found for whole in mended(content, worker=worker.index)]
+        else:
+            text = b"\n".join(found).decode("utf-8", "replace")
+            text = "\n".join(map(last_state, text.split("\n"))).strip()
             words = self._last_words.get(worker.index, "")
             if text and not words.startswith("Fatal Python error"):
                 self._last_words[worker.index] = text
             level = "ERROR" if text.startswith(("Traceback", "Fatal Python error")) else "INFO"
-            lines = [line(level, text, worker=worker.index, source=worker.raw[descriptor])] if text else []
-        if lines:
-            self._pipeline.lines(lines)
+            passed = lines(level, text, worker=worker.index, source=source) if text else []
+        if passed:
+            self._pipeline.lines(passed)
 
     def _reap(self) -> None:
         for worker in list(self._workers.values()):
@@ -211,9 +217,8 @@ class Supervisor:
             if descriptor == worker.control.fileno():
                 self._heard(worker)
             else:
-                self._logged(worker, descriptor)
-            if descriptor in self._selector.get_map():
-                self._selector.unregister(descriptor)
+                self._pass_on(worker, descriptor, worker.last_lines(descriptor))
+            self._selector.unregister(descriptor)
         worker.close()
         del self._workers[worker.index]
 

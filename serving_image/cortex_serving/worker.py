@@ -7,6 +7,7 @@ that socket closes, the supervisor is gone and the worker ends.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import json
@@ -44,7 +45,7 @@ class Worker:
         self._revision = birth.revision
         self._control = socket.socket(fileno=birth.control)
         self._writer = LineWriter(birth.lines, birth.index)
-        install(self._writer)
+        self._finish_lines = install(self._writer)
         board = Board(birth.board, birth.workers)
         self._slot: Slot = board.slot(birth.index)
         self._dimensions = dimensions_of(os.environ.get("CORTEX_CLUSTER", ""), spec.name)
@@ -78,6 +79,7 @@ class Worker:
         self._server.finish(self._deadline)
         self._dispatcher.predict.finish(max(0.0, self._deadline - time.monotonic()))
         self._telemetry.report()
+        self._finish_lines()
 
     def _tell(self, **message: Any) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
@@ -114,7 +116,8 @@ class Worker:
             warm_up(self._spec.predictor, built.serving, project)
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
             self._slot.state = State.FAILED
-            self._tell(event="failed", reason=summary(error), traceback=user_traceback(error, project))
+            self._writer.log("ERROR", user_traceback(error, project), source="replica", event="traceback")
+            self._tell(event="failed", reason=summary(error))
             return
         # What was built stays for good: the garbage collector need not walk through it again and again.
         gc.collect()
@@ -136,4 +139,5 @@ def main() -> None:
     birth = Birth(**json.loads(os.environ.pop("CORTEX_WORKER")))
     spec = parse_spec(json.loads(os.environ["CORTEX_SPEC"]))
     Worker(birth, spec).run()
-    sys.stdout.flush()
+    with contextlib.suppress(Exception):  # whatever stream a predictor has put there
+        sys.stdout.flush()

@@ -14,9 +14,10 @@ from typing import Any
 
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board
+from cortex_serving.logs.lines import LONGEST
 
 _READ_BYTES = 256 * 1024
-_LONGEST_LINE = 8 * 1024 * 1024  # what never ends a line must not fill the memory
+_MOST_LAST_READS = 64  # a child of a worker may hold its pipes, and go on writing
 
 # Not with -m: multiprocessing imports the main module again in the processes that it starts afresh. The folder that
 # cortex-serve was started in is no place to import from: nobody else's replicas have it.
@@ -114,10 +115,27 @@ class WorkerProcess:
             rest = self._partial.pop(descriptor, b"")
             return [rest] if rest else None
         *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            lines, rest = [*lines, rest], b""
+        if b"\r" in rest:  # a progress bar: what it writes over is not kept
+            rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
+        if len(rest) > LONGEST:  # what never ends a line must not fill the memory
+            character = next((n for n in (1, 2, 3) if rest[-n] >= 0xC0), 0)  # which may have come in part
+            lines, rest = [*lines, rest[: len(rest) - character]], rest[len(rest) - character :]
         self._partial[descriptor] = rest
         return lines
+
+    def last_lines(self, descriptor: int) -> list[bytes]:
+        """What a worker that has ended left in a pipe, its last line whether it has an end or not."""
+        data = self._partial.pop(descriptor, b"")
+        for _ in range(_MOST_LAST_READS):
+            try:
+                more = os.read(descriptor, _READ_BYTES)
+            except OSError:  # nothing waits, but a child of the worker still holds the other end
+                break
+            data += more
+            if not more:
+                break
+        *lines, rest = data.split(b"\n")
+        return [*lines, rest] if rest else lines
 
     def kill(self) -> None:
         """End it at once."""
