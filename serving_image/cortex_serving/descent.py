@@ -1,4 +1,4 @@
-"""What processes that a predictor starts inherit from its worker, and what they must not.
+"""What processes that a predictor starts inherit from its worker, what they must not, and who waits for them.
 
 A worker outlives SIGTERM and a terminal's Ctrl-C, which reach every process of the replica: the supervisor decides when
 it ends. Ignored signals would stay ignored in every program that it starts, whose ``terminate()`` then did nothing; a
@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
+from typing import Protocol
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -63,6 +65,20 @@ def give_up_at_fork(descriptors: Callable[[], Iterable[int]]) -> None:
         os.close(nothing)
 
     os.register_at_fork(after_in_child=give_up)
+
+
+class _Named(Protocol):
+    name: str
+
+
+def waited_for() -> list[_Named]:
+    """The threads and processes that Python waits for before it ends this process."""
+    pool = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", ())
+    main = threading.main_thread()
+    threads = [each for each in threading.enumerate() if each is not main and (each in pool or not each.daemon)]
+    multiprocessing = sys.modules.get("multiprocessing")
+    children = multiprocessing.active_children() if multiprocessing else []
+    return [*threads, *(child for child in children if not child.daemon)]
 
 
 def _live_on(_number: int, _frame: FrameType | None) -> None:

@@ -298,6 +298,10 @@ class Supervisor:
             if worker.process.poll() is not None:
                 self._let_go(worker)
             elif time.monotonic() > worker.kill_at:
+                if self._board.slot(worker.index).state is State.READY:
+                    message = f"worker {worker.index} did not end in time and is killed"
+                    self._pipeline.log("WARNING", message, event="worker_killed", worker=worker.index)
+                worker.kill_at = float("inf")
                 worker.kill()
 
     def _say_goodbye(self) -> None:

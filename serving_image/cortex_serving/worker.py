@@ -24,7 +24,7 @@ from cortex_serving.app import Application
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board, Slot, State
 from cortex_serving.build import build, warm_up
-from cortex_serving.descent import give_up_at_fork, keep_at_exec, outlive_signals
+from cortex_serving.descent import give_up_at_fork, keep_at_exec, outlive_signals, waited_for
 from cortex_serving.dispatcher import Dispatcher, Job, Lane
 from cortex_serving.handover import Neighbours
 from cortex_serving.http import chosen
@@ -35,6 +35,8 @@ from cortex_serving.predictor import summary, user_traceback
 from cortex_serving.project import enter
 from cortex_serving.server import ServingServer
 from cortex_serving.spec import ApiSpec, parse_spec
+
+PATIENCE_AT_END = 2.0  # seconds for what a predictor has started to end by itself
 
 
 class Worker:
@@ -73,13 +75,23 @@ class Worker:
 
     def run(self) -> None:
         """Serve until told to stop."""
-        threading.Thread(target=self._obey, name="orders", daemon=True).start()
         self._telemetry.start()
+        threading.Thread(target=self._obey, name="orders", daemon=True).start()
         self._server.serve()
         self._server.finish(self._deadline)
         self._dispatcher.predict.finish(max(0.0, self._deadline - time.monotonic()))
         self._telemetry.report()
         self._finish_lines()
+        threading.Thread(target=self._tell_what_is_waited_for, name="end", daemon=True).start()
+
+    def _tell_what_is_waited_for(self) -> None:
+        """Python waits for threads and processes before it ends, which costs each update the whole stop timeout."""
+        time.sleep(PATIENCE_AT_END)
+        names = [each.name for each in waited_for()]
+        if names:
+            waited = "everything is answered, but threads or processes of the predictor have not ended"
+            message = f"{waited}: {', '.join(names)}; nobody waits for those that are started with daemon=True"
+            self._writer.log("WARNING", message, event="waiting")
 
     def _tell(self, **message: Any) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")

@@ -146,7 +146,8 @@ class WorkerProcess:
         """Its end in words."""
         code = self.process.returncode
         if code is not None and code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
+            cause = " (out of memory?)" if -code == signal.SIGKILL else ""
+            return f"was ended by {signal.Signals(-code).name}{cause}"
         return f"exited with code {code}"
 
     def close(self) -> None:

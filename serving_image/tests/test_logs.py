@@ -157,3 +157,19 @@ def test_a_process_that_is_killed_while_it_prints(serve):
     assert replica.stop() == 0
     assert not replica.broken
     assert replica.messages(source="stderr") == ["no newline"] * 2
+
+
+def test_a_record_that_cannot_be_formatted_is_one_line_that_says_where(serve):
+    replica = serve(PRINTING)
+    assert replica.post("logging.info('%d', 'x')").text == "done"
+    assert replica.stop() == 0
+    [message] = replica.messages(source="log", level="ERROR")
+    assert "cannot log '%d' with ('x',): TypeError: %d format" in message
+    assert not replica.messages(source="stderr")
+
+
+def test_a_warning_is_one_record(serve):
+    replica = serve(PRINTING)
+    assert replica.post("import warnings; warnings.warn('slow')").text == "done"
+    assert replica.stop() == 0
+    assert ["UserWarning: slow" in message for message in replica.messages(level="WARNING")] == [True]

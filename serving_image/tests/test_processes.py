@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from conftest import eventually, running, write_project
@@ -153,6 +154,16 @@ def test_functions_of_the_predictors_file_are_found_in_other_processes(tmp_path,
         assert replica.stop() == 0
 
 
+def task(project: Path, *, stop_timeout: int) -> dict[str, str]:
+    """The environment of a replica in a task."""
+    return {
+        "CORTEX_SPEC": json.dumps(json.loads((project / "cortex.yaml").read_text())[0]),
+        "CORTEX_PROJECT": str(project),
+        "CORTEX_LISTEN": "127.0.0.1:0",
+        "CORTEX_STOP_TIMEOUT": str(stop_timeout),
+    }
+
+
 BUILDING = """
 import time
 
@@ -171,13 +182,40 @@ def test_a_replica_that_is_not_ready_yet_stops_at_once(tmp_path, phase):
     wait = "time.sleep(100)" if phase == "building" else "pass"
     project = write_project(tmp_path / "project", BUILDING.format(in_init=wait))
     (project / "sample.json").write_text("1")
-    environ = {
-        "CORTEX_SPEC": json.dumps(json.loads((project / "cortex.yaml").read_text())[0]),
-        "CORTEX_PROJECT": str(project),
-        "CORTEX_LISTEN": "127.0.0.1:0",
-        "CORTEX_STOP_TIMEOUT": "90",  # longer than `stop` has patience: it is not waited for
-    }
+    environ = task(project, stop_timeout=90)  # longer than `stop` has patience: it is not waited for
     with running([], environ, ready=False) as replica:
         eventually(lambda: phase in replica.messages(source="stdout"))
         assert replica.stop() == 0
         assert replica.lines[-1]["event"] == "stopped"
+
+
+ENDLESS = """
+import multiprocessing, threading, time
+from concurrent import futures
+
+def rename():
+    threading.current_thread().name = "endless"
+
+class PythonPredictor:
+    def __init__(self, config):
+        threading.Thread(target=time.sleep, args=(100,), name="mine").start()  # a daemon, as its parent
+        {}
+    def predict(self): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "threading.Thread(target=time.sleep, args=(100,), name='endless', daemon=False).start()",
+        "multiprocessing.Process(target=time.sleep, args=(20,), name='endless').start()",
+        "futures.ThreadPoolExecutor(1, initializer=rename).submit(time.sleep, 100)",
+    ],
+)
+def test_a_replica_ends_in_time_and_says_what_it_waits_for(tmp_path, start):
+    project = write_project(tmp_path / "project", ENDLESS.format(start))
+    with running([], task(project, stop_timeout=11)) as replica:
+        assert replica.stop() == 0
+        [waiting] = replica.messages(event="waiting")
+        assert "have not ended: endless;" in waiting
+        assert replica.messages(event="worker_killed") == ["worker 0 did not end in time and is killed"]

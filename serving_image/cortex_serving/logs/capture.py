@@ -79,14 +79,29 @@ class LineHandler(logging.Handler):
         self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; a record that cannot be formatted is reported by ``logging`` itself."""
+        """Write one record; of one that cannot be formatted, where it came from and why."""
+        level, message = record.levelname, ""
         try:
             message = record.getMessage()
+        except Exception as error:
+            level, message = "ERROR", _unformatted(record, error)
+        try:
             if record.exc_info:
                 message = f"{message}\n{''.join(traceback.format_exception(*record.exc_info)).rstrip()}"
-            self._writer.log(record.levelname, message, source="log", logger=record.name, created=record.created)
+            if record.stack_info:
+                message = f"{message}\n{record.stack_info}"
+            message = message.rstrip("\n")
+            self._writer.log(level, message, source="log", logger=record.name, created=record.created)
         except Exception:
             self.handleError(record)
+
+
+def _unformatted(record: logging.LogRecord, error: Exception) -> str:
+    place = f'File "{record.pathname}", line {record.lineno}, in {record.funcName}'
+    try:
+        return f"{place}: cannot log {record.msg!r} with {record.args!r}: {type(error).__name__}: {error}"
+    except Exception:  # what was to be logged has no form at all
+        return f"{place}: cannot log: {type(error).__name__}"
 
 
 class _Unfinished:
@@ -189,6 +204,7 @@ def install(writer: LineWriter) -> Callable[[], None]:
     root = logging.getLogger()
     root.handlers[:] = [LineHandler(writer)]
     root.setLevel(logging.INFO)
+    logging.captureWarnings(True)  # a record each, instead of lines of standard error
     for chatty in ("botocore", "boto3", "urllib3", "waitress.queue"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
