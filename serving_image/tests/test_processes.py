@@ -219,3 +219,37 @@ def test_a_replica_ends_in_time_and_says_what_it_waits_for(tmp_path, start):
         [waiting] = replica.messages(event="waiting")
         assert "have not ended: endless;" in waiting
         assert replica.messages(event="worker_killed") == ["worker 0 did not end in time and is killed"]
+
+
+def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve):
+    replica = serve(
+        """
+        import os, resource
+        class PythonPredictor:
+            def __init__(self, config):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+                self.files = []
+            def predict(self, payload):
+                if payload == "fill":
+                    try:
+                        while True:
+                            self.files.append(open(os.devnull))
+                    except OSError:
+                        return "full"
+                while payload == "free" and self.files:
+                    self.files.pop().close()
+                return "done"
+        """
+    )
+    assert replica.post("fill").text == "full"
+    with replica.connect() as other:
+        other.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        eventually(lambda: replica.messages(logger="cortex_serving.accepting"))
+        other.settimeout(3)
+        with pytest.raises(TimeoutError):
+            other.recv(1)
+        assert replica.post("free").text == "done"
+        other.settimeout(20)
+        assert other.recv(15) == b"HTTP/1.1 200 OK"
+    [message] = replica.messages(logger="cortex_serving.accepting")
+    assert message.endswith("Too many open files: close files, this process may have 100 open")
