@@ -70,7 +70,45 @@ def test_what_is_wrong_on_the_wire(replica, name):
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status) or head.startswith(b"HTTP/1.0 %d " % status)
     assert json.loads(body)["error"]
+    lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert {"X-Cortex-Api", "X-Cortex-Revision", "Server-Timing", "X-Request-Id"} <= lines.keys()
+    assert lines["Connection"] == "close"
+    logged = eventually(lambda: _access_lines(replica, lines["X-Request-Id"]))
+    assert [line["status"] for line in logged] == [status]
     assert replica.post([1]).json() == [1]
+
+
+def _access_lines(replica, request_id: str) -> list[dict]:
+    return [line for line in replica.lines if line.get("source") == "access" and line["request_id"] == request_id]
+
+
+def test_what_is_known_of_a_refused_request_is_used(replica):
+    head = b"POST /api HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nX-Request-Id: mine-%d\r\n"
+    answer = _conversation(replica, head % 1 + b"Content-Length: 60000000\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nAccess-Control-Allow-Origin: *\r\n" in answer
+    assert b"\r\nX-Request-Id: mine-1\r\n" in answer
+    (line,) = eventually(lambda: _access_lines(replica, "mine-1"))
+    assert line["message"].startswith("413 POST /api ")
+    answer = _conversation(replica, head % 2 + b"Content-Length: many\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nX-Request-Id: mine-2\r\n" in answer
+
+
+def test_the_largest_body_is_taken(serve):
+    replica = serve(ECHO, max_body_bytes=1000)
+    assert replica.post(data=b"x" * 1000).content == b"x" * 1000
+    assert replica.post(data=b"x" * 1001).status_code == 413
+
+
+def test_a_body_that_is_too_large_is_not_asked_for(replica):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    assert _conversation(replica, head % 60_000_000).startswith(b"HTTP/1.1 413 ")
+    with replica.connect() as connection:
+        connection.sendall(head % 3)
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"[1]")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 BODIES = {
@@ -113,7 +151,9 @@ def test_a_hundred_megabytes_are_refused_while_they_are_sent(replica, chunked):
     body = iter([piece] * count) if chunked else piece * count
     answer = requests.post(replica.address, data=body, timeout=60)
     assert answer.status_code == 413
-    assert answer.json()["error"] == "Request Entity Too Large: exceeds max_body of 50000000"
+    assert answer.json()["error"] == (
+        "Request Entity Too Large: the body is larger than 50000000 bytes (predictor.max_body_bytes)"
+    )
     assert replica.post([1]).json() == [1]
 
 
@@ -126,7 +166,7 @@ def test_who_reads_only_after_sending_everything_gets_the_refusal_too(replica):
             connection.shutdown(socket.SHUT_WR)
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 413 ")
-        assert b"exceeds max_body" in answer
+        assert b"the body is larger than 50000000 bytes" in answer
     assert replica.post([1]).json() == [1]
 
 

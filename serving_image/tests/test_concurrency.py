@@ -51,6 +51,44 @@ def test_over_the_limit_exactly_the_excess_is_refused(serve):
     assert replica.get().json()["in_flight"] == 0
 
 
+def test_the_limit_holds_across_processes(serve, tmp_path):
+    """Each prediction notes how many there are with it; the limit is that of the replica, whoever asks whom."""
+    count = tmp_path / "count"
+    count.write_text("0 0")
+    replica = serve(
+        f"""
+        import fcntl, time
+
+        def note(step):
+            with open({str(count)!r}, "r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                now, most = map(int, file.read().split())
+                file.seek(0)
+                file.write(f"{{now + step}} {{max(most, now + step)}} ")
+
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                note(1)
+                time.sleep(0.002)
+                note(-1)
+                return "done"
+        """,
+        processes_per_replica=3,
+        threads_per_process=2,
+        autoscaling={"max_replica_concurrency": 2},
+    )
+
+    def ask(_: int) -> list[int]:
+        with requests.Session() as session:
+            return [session.post(replica.address, json=0, timeout=20).status_code for _ in range(100)]
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = {status for answers in pool.map(ask, range(8)) for status in answers}
+    assert statuses == {200, 503}
+    assert count.read_text().split() == ["0", "2"]
+
+
 def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve):
     """Keep-alive connections stay with whoever accepted them; requests must not wait while another worker is idle."""
     replica = serve(SLEEPER, config={"seconds": 0.4}, processes_per_replica=3)
@@ -118,6 +156,8 @@ def test_a_deadline_drops_a_waiting_request_at_once(serve, tmp_path):
         assert "X-Cortex-Timeout-Ms" in late.json()["error"]
         assert first.result().text == "done"
     assert replica.post("next", headers={"X-Cortex-Timeout-Ms": "20000"}).text == "done"
+    for _ in range(20):
+        assert replica.post("never", headers={"X-Cortex-Timeout-Ms": "0"}).status_code == 504
     assert (tmp_path / "seen").read_text().split() == ["first", "next"]
 
 

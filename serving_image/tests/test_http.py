@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex_serving.board import Board
-from cortex_serving.exchange import Exchange, Verdict
+from cortex_serving.exchange import KEY, Exchange, Verdict
 from cortex_serving.http import CHANGES, chosen
 from cortex_serving.server import ServingServer
 
@@ -30,6 +30,11 @@ MAX_BODY = 100_000
 
 def application(environ: dict[str, Any], start_response: Any) -> Any:
     """Tells everything back; the path chooses how."""
+    refusal = environ[KEY].refusal
+    if refusal is not None:
+        answer = str(refusal.description).encode()
+        start_response(refusal.status, [("content-length", str(len(answer)))])
+        return [answer]
     body = environ["wsgi.input"].read()
     told = {key: value for key, value in environ.items() if isinstance(value, (str, bool, tuple))}
     answer = json.dumps([sorted(told.items()), body.hex()], default=str).encode()
@@ -105,9 +110,10 @@ class Side:
             max_body_bytes=MAX_BODY,
             changes=changes,
         )
-        self.server.channel_class.task_class.get_environment = _environment_of_a_test(
-            self.server.channel_class.task_class
-        )
+        channel = self.server.channel_class
+        channel.error_task_class = type("Refusal", (channel.error_task_class,), {})
+        for task in (channel.task_class, channel.error_task_class):
+            task.get_environment = _environment_of_a_test(task)
 
     def exchange(self, pieces: list[bytes]) -> tuple[bytes, bool]:
         """What the server answers to these pieces, and whether it closed the connection."""

@@ -58,6 +58,28 @@ def test_compressed_bodies(kinds, encoding):
     assert damaged.json()["error"]
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_bodies_compressed_in_parts(kinds, encoding):
+    pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[encoding]
+    headers = {"Content-Type": "application/octet-stream", "Content-Encoding": encoding}
+    parts = pack(b"x" * 100_000) + pack(b"") + pack(b"y" * 5)
+    assert kinds.post(data=parts, headers=headers).json() == {"type": "bytes", "value": 100_005}
+    assert kinds.post(data=pack(b"") * 9_999 + pack(b"abc"), headers=headers).json() == {"type": "bytes", "value": 3}
+    many = kinds.post(data=pack(b"") * 10_001, headers=headers)
+    assert (many.status_code, many.json()["error"]) == (400, f"the body has more than 10000 parts of {encoding}")
+    assert kinds.post(data=pack(b"abc") + b"more", headers=headers).status_code == 400
+    assert kinds.post(data=pack(b"abc") + pack(b"abc")[:-3], headers=headers).status_code == 400
+
+
+def test_a_zstd_frame_cannot_ask_for_any_memory(kinds):
+    far = zstandard.ZstdCompressionParameters.from_level(1, window_log=27)
+    frame = zstandard.ZstdCompressor(compression_params=far).compressobj()
+    body = frame.compress(b"x" * 1000) + frame.flush()
+    answer = kinds.post(data=body, headers={"Content-Type": "text/plain", "Content-Encoding": "zstd"})
+    assert answer.status_code == 400
+    assert "memory" in answer.json()["error"].lower()
+
+
 def test_an_unknown_encoding_is_a_415(kinds):
     answer = kinds.post(data=b"x", headers={"Content-Encoding": "br"})
     assert answer.status_code == 415
