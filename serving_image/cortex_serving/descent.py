@@ -41,6 +41,21 @@ def outlive_signals() -> None:
     os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=restore)
 
 
+def lead_group() -> None:
+    """Make this process and those that it starts a group of their own, which ends with it (``end_group``)."""
+    os.setpgid(0, 0)
+
+
+def end_group(leader: int) -> None:
+    """End what a process has started and left behind, and the process itself; as the end of a container does.
+
+    What the predecessor of a worker has started would otherwise hold its memory, of the GPU too, for nobody.
+    A daemon that made itself a session of its own lives on.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def keep_at_exec(descriptors: Iterable[int]) -> None:
     """Have programs that this process starts not inherit these descriptors, which it inherited itself."""
     for descriptor in descriptors:

@@ -24,7 +24,7 @@ from cortex_serving.app import Application
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board, Slot, State
 from cortex_serving.build import build, warm_up
-from cortex_serving.descent import give_up_at_fork, keep_at_exec, outlive_signals, waited_for
+from cortex_serving.descent import end_group, give_up_at_fork, keep_at_exec, lead_group, outlive_signals, waited_for
 from cortex_serving.dispatcher import Dispatcher, Job, Lane
 from cortex_serving.handover import Neighbours
 from cortex_serving.http import chosen
@@ -108,7 +108,7 @@ class Worker:
                 elif order["do"] == "stop":
                     self._deadline = time.monotonic() + order["timeout"]
                     self._server.stop()
-        os._exit(1)  # the supervisor is gone: nobody would stop this process, or read its logs
+        end_group(os.getpid())  # the supervisor is gone: nobody would stop this process, or read its logs
 
     def _load(self, project: Path) -> None:
         """Build the predictor and warm it up; on the thread that will run it."""
@@ -146,6 +146,7 @@ class Worker:
 
 def main() -> None:
     """Entry point of a worker's interpreter (``workers``)."""
+    lead_group()
     outlive_signals()
     faulthandler.enable(file=2)
     birth = Birth(**json.loads(os.environ.pop("CORTEX_WORKER")))

@@ -14,6 +14,7 @@ from typing import Any
 
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board
+from cortex_serving.descent import end_group
 from cortex_serving.logs.lines import LONGEST
 
 _READ_BYTES = 256 * 1024
@@ -151,7 +152,8 @@ class WorkerProcess:
         return f"exited with code {code}"
 
     def close(self) -> None:
-        """Close our ends of its pipes."""
+        """End what it has left behind, and close our ends of its pipes."""
+        end_group(self.process.pid)
         self.control.close()
         for descriptor in (self.lines, *self.raw):
             os.close(descriptor)

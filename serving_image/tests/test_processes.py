@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import requests
 from conftest import eventually, running, write_project
 
 CHILDREN = """
@@ -75,6 +76,7 @@ def test_a_forked_child_holds_neither_the_port_nor_connections(serve):
             def predict(self):
                 child = os.fork()
                 if child == 0:
+                    os.setsid()  # it does not end with the worker
                     time.sleep(100)
                     os._exit(0)
                 return str(child)
@@ -253,3 +255,53 @@ def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve):
         assert other.recv(15) == b"HTTP/1.1 200 OK"
     [message] = replica.messages(logger="cortex_serving.accepting")
     assert message.endswith("Too many open files: close files, this process may have 100 open")
+
+
+def test_what_a_worker_has_started_ends_with_it(serve):
+    replica = serve(
+        """
+        import multiprocessing, os, subprocess, time
+        class PythonPredictor:
+            def __init__(self, config):
+                forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(100,), daemon=True)
+                forked.start()
+                self.started = [forked.pid, subprocess.Popen(["sleep", "100"]).pid]
+            def predict(self, payload):
+                if payload == "die":
+                    os.abort()
+                return self.started
+        """
+    )
+    first = replica.post().json()
+    with pytest.raises(requests.ConnectionError):
+        replica.post("die")
+    replica.wait_for("worker_ready")
+    second = replica.post().json()
+    assert not any(map(alive, first))
+    assert all(map(alive, second))
+    assert replica.stop() == 0
+    assert not any(map(alive, second))
+
+
+def test_what_a_worker_has_started_ends_with_the_supervisor(serve):
+    replica = serve(
+        """
+        import subprocess
+        class PythonPredictor:
+            def __init__(self, config):
+                self.started = subprocess.Popen(["sleep", "100"]).pid
+            def predict(self):
+                return str(self.started)
+        """
+    )
+    started = int(replica.post().text)
+    replica.process.kill()
+    eventually(lambda: not alive(started))
+
+
+def alive(process: int) -> bool:
+    """Whether a process has not ended (a zombie has: nobody may be there to wait for it)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
