@@ -173,3 +173,35 @@ def test_a_warning_is_one_record(serve):
     assert replica.post("import warnings; warnings.warn('slow')").text == "done"
     assert replica.stop() == 0
     assert ["UserWarning: slow" in message for message in replica.messages(level="WARNING")] == [True]
+
+
+def test_a_progress_bar_is_logged_while_it_goes_on(serve):
+    replica = serve(
+        """
+        import sys, time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                for n in range(140):
+                    sys.stderr.write(f"\\r{n}/140")
+                    time.sleep(0.05)
+                sys.stderr.write("\\rdone\\n")
+                return "done"
+        """
+    )
+    assert replica.post().text == "done"
+    eventually(lambda: "done" in replica.messages(source="stderr"))
+    going, done = replica.messages(source="stderr")
+    assert going.endswith("/140")
+    assert done == "done"
+
+
+def test_an_exception_that_is_ignored_is_one_record(serve):
+    replica = serve(PRINTING)
+    code = "class Odd:\n    def __del__(self): 1 / 0\nOdd(); import atexit; atexit.register(lambda: [].pop())"
+    assert replica.post(code).text == "done"
+    assert replica.stop() == 0
+    odd, end = replica.messages(source="stderr", level="ERROR")
+    assert odd.startswith("Exception ignored in: <function Odd.__del__ at ")
+    assert odd.endswith("ZeroDivisionError: division by zero")
+    assert end.endswith("IndexError: pop from empty list")

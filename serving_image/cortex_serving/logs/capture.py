@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 import weakref
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from typing import Any
 
 from cortex_serving.logs.lines import last_state, lines
 
+PROGRESS_SECONDS = 5.0  # a progress bar writes over itself: its state is logged that often, and at the end
 _LONGEST_PENDING = 64 * 1024  # characters of an unfinished line that wait for its end
 
 
@@ -110,6 +112,17 @@ class _Unfinished:
     def __init__(self, log: Callable[[str], None]) -> None:
         self.text = ""
         self._log = log
+        self._shown = float("-inf")
+
+    def overwrite(self, text: str) -> str:
+        """What stays of a line that has returned to its start: what was written last, which is logged now and then."""
+        now = time.monotonic()
+        if not self.text:  # the bar is new, and may be done at once
+            self._shown = now
+        elif now - self._shown > PROGRESS_SECONDS:
+            self._shown = now
+            self._log(text)
+        return text[text.rstrip("\r").rfind("\r") + 1 :]
 
     def finish(self) -> None:
         """Log it as it is."""
@@ -142,7 +155,7 @@ class PrintStream(io.TextIOBase):
         pending = self._own()
         *finished, rest = (pending.text + text).split("\n")
         if "\r" in rest:
-            rest = rest[rest.rstrip("\r").rfind("\r") + 1 :]
+            rest = pending.overwrite(rest)
         if len(rest) > _LONGEST_PENDING:
             finished, rest = [*finished, rest], ""
         pending.text = rest
@@ -191,6 +204,12 @@ def _report_crash(kind: type[BaseException], error: BaseException | None, frames
     os.write(2, text.encode("utf-8", "backslashreplace"))
 
 
+def _report_ignored(writer: LineWriter, given: sys.UnraisableHookArgs) -> None:
+    """An exception that Python goes on after (in ``__del__``, at the end), as one record instead of a line a frame."""
+    text = "".join(traceback.format_exception(given.exc_type, given.exc_value, given.exc_traceback)).rstrip()
+    writer.log("ERROR", f"{given.err_msg or 'Exception ignored in'}: {given.object!r}\n{text}", source="stderr")
+
+
 def install(writer: LineWriter) -> Callable[[], None]:
     """Send this process's ``logging``, ``print`` and standard error through the writer.
 
@@ -200,6 +219,7 @@ def install(writer: LineWriter) -> Callable[[], None]:
     out, error = PrintStream(writer, "stdout", 1), PrintStream(writer, "stderr", 2)
     sys.stdout, sys.stderr = out, error
     sys.excepthook = _report_crash
+    sys.unraisablehook = lambda given: _report_ignored(writer, given)
     threading.excepthook = lambda given: _report_crash(given.exc_type, given.exc_value, given.exc_traceback)
     root = logging.getLogger()
     root.handlers[:] = [LineHandler(writer)]
