@@ -8,12 +8,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import boto3
 import pytest
 import requests
 from conftest import eventually
 from model_files import save_onnx_model
-from moto.server import ThreadedMotoServer
 
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.catalog import UnknownModel
@@ -106,6 +104,7 @@ def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path)
 
     counters = Counters()
     library = _library(tmp_path, load, counters, cache_size=10, disk_cache_size=20)
+    library.find()
     library.start(3600)
 
     def ask(seed: int) -> None:
@@ -133,6 +132,7 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path, caplog):
         return text
 
     library = _library(tmp_path, load)
+    library.find()
     library.start(3600)
     assert library.get("a") == "one"
     _write(models / "a" / "2", "two")
@@ -157,6 +157,7 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path, caplog):
 def test_reloading_does_not_disturb_readers(tmp_path):
     _write(tmp_path / "models" / "a", "0")
     library = _library(tmp_path)
+    library.find()
     library.start(3600)
     stop = threading.Event()
 
@@ -180,24 +181,6 @@ def test_reloading_does_not_disturb_readers(tmp_path):
     assert all(reader.result() <= 29 for reader in readers)
 
 
-@pytest.fixture
-def s3(monkeypatch):
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
-    yield client
-    server.stop()
-
-
 def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3, tmp_path):
     def put(key: str, text: str) -> None:
         s3.put_object(Bucket="bucket", Key=key, Body=text.encode())
@@ -211,6 +194,7 @@ def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3, tmp_path):
 
     models = Models(dir="s3://bucket/zoo", cache_size=1, disk_cache_size=2)
     library = Library(models, tmp_path, tmp_path / "fetched", read, Counters())
+    library.find()
     library.start(3600)
     assert set(library.names()) == {"a", "b", "c"}
     assert [library.get(name) for name in "abcab"] == ["a1", "b1", "c1", "a1", "b1"]
@@ -227,6 +211,7 @@ def test_a_single_object_in_s3(s3, tmp_path):
     s3.put_object(Bucket="bucket", Key="one/model.txt", Body=b"hello")
     models = Models(paths=(ModelEntry("m", "s3://bucket/one/model.txt"),))
     library = Library(models, tmp_path, tmp_path / "fetched", lambda path, files: path.read_text(), Counters())
+    library.find()
     library.start(3600)
     assert library.get(None) == "hello"
 

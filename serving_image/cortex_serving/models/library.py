@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
-from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, resolve, scan
+from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, places, resolve
 from cortex_serving.models.stores import StoreError
 from cortex_serving.spec import Models
 
@@ -35,27 +35,41 @@ class Library:
     """
 
     def __init__(self, models: Models, project: Path, folder: Path, load: Load, counters: Counters) -> None:
-        self._models = models
-        self._project = project
+        self._places = places(models, project)
+        self._on_demand = models.cache_size is not None
         self._cache = ModelCache(
             load, folder, size=models.cache_size, disk_size=models.disk_cache_size, counters=counters
         )
-        self._catalog: Catalog = {}
-        self._refused: dict[tuple[str, str], str] = {}  # changed models that could not be loaded, and what was said
+        self._catalog: Catalog = {}  # replaced as a whole: requests read it while it changes
+        self._told: dict[Hashable, str] = {}  # what is wrong with a place or a model, so that it is said once
 
-    def start(self, reload_seconds: float = RELOAD_SECONDS) -> None:
-        """Find the models, load them unless they are loaded on demand, and begin to follow changes.
+    def find(self) -> None:
+        """Find the models, so that they can be asked for.
 
         Raises:
-            StoreError: Models cannot be listed or fetched.
+            StoreError: A place cannot be listed, or there is no model where the specification names one.
+        """
+        catalog: dict[str, Mapping[str, ModelFiles]] = {}
+        for place in self._places:
+            found = place.models()
+            if not found and place.name is not None:
+                raise StoreError(f"there is no model at {place.location}")
+            if not found:
+                logger.warning("there is no model in %s yet", place.location)
+            catalog.update(found)
+        self._catalog = catalog
+
+    def start(self, reload_seconds: float = RELOAD_SECONDS) -> None:
+        """Load what was found, unless models are loaded on demand, and begin to follow changes.
+
+        Raises:
+            StoreError: Models cannot be fetched.
             Exception: Whatever loading a model raises.
         """
-        catalog = scan(self._models, self._project)
-        if self._models.cache_size is None:
-            for versions in catalog.values():
+        if not self._on_demand:
+            for versions in self._catalog.values():
                 for files in versions.values():
                     self._cache.get(files)
-        self._catalog = catalog
         follow = threading.Thread(target=self._follow, args=(reload_seconds,), name="models", daemon=True)
         follow.start()
 
@@ -64,6 +78,7 @@ class Library:
 
         Raises:
             UnknownModel: There is none of that name or version.
+            AmbiguousModel: No name was given, and there are several.
             Exception: Whatever loading it raises.
         """
         return self._cache.get(resolve(self._catalog, name, version))
@@ -73,60 +88,78 @@ class Library:
         return {name: sorted(versions, key=int) for name, versions in self._catalog.items()}
 
     def refresh(self) -> None:
-        """Look for changes once. A model that cannot be loaded stays as it was.
+        """Look for changes once.
 
-        Raises:
-            StoreError: Models cannot be listed.
+        Places are looked at one by one: what cannot be listed or loaded stays as it was, while the rest is followed.
+        A model that is gone is dropped.
         """
-        found = scan(self._models, self._project)
-        known = self._catalog
-        for name, versions in found.items():
-            for version, files in list(versions.items()):
-                if self._wants_loading(files) and not self._reloaded(files):
-                    before = known.get(name, {}).get(version)
-                    if before is None:
-                        del versions[version]
-                    else:
-                        versions[version] = before
-        self._catalog = {name: versions for name, versions in found.items() if versions}
-        for name, old in known.items():
-            for version in old.keys() - self._catalog.get(name, {}).keys():
-                self._cache.drop((name, version))
+        for place in self._places:
+            known = {name: of for name, of in self._catalog.items() if place.name in (None, name)}
+            try:
+                found = place.models()
+            except StoreError as error:
+                self._complain(place, f"cannot look for changed models: {error}")
+                continue
+            self._told.pop(place, None)
+            for name, versions in found.items():
+                self._publish(name, self._usable(versions, known.get(name, {})))
+            for name in known.keys() - found.keys():
+                logger.warning("model %s is gone from %s, and is not served any more", name, place.location)
+                self._publish(name, {})
+
+    def _usable(self, found: Mapping[str, ModelFiles], known: Mapping[str, ModelFiles]) -> dict[str, ModelFiles]:
+        """The versions that can be served: of one that cannot be loaded the state before, if there was any."""
+        usable = {}
+        for version, files in found.items():
+            if not self._wants_loading(files) or self._reloaded(files):
+                usable[version] = files
+            elif version in known:
+                usable[version] = known[version]
+        return usable
+
+    def _publish(self, name: str, versions: Mapping[str, ModelFiles]) -> None:
+        """Serve these versions of a model from now on, and forget its others."""
+        before = self._catalog.get(name, {})
+        others = {other: of for other, of in self._catalog.items() if other != name}
+        self._catalog = {**others, name: versions} if versions else others
+        for version in before.keys() - versions.keys():
+            self._cache.drop((name, version))
 
     def _wants_loading(self, files: ModelFiles) -> bool:
         loaded = self._cache.fingerprint(files.key)
         if loaded is None:
-            return self._models.cache_size is None
+            return not self._on_demand
         return loaded != files.fingerprint
 
     def _reloaded(self, files: ModelFiles) -> bool:
+        """Whether a changed model could be loaded: it is tried again every time, as the reason may pass."""
         try:
             self._cache.replace(files)
-        except Exception as error:
-            self._refuse(files, error)
+        except (Exception, SystemExit) as error:
+            reason = f"model {files.name} version {files.version} cannot be loaded: {error}"
+            self._complain(files.key, reason, files.fingerprint)
             return False
-        self._refused.pop(files.key, None)
+        self._told.pop(files.key, None)
         logger.info("model %s version %s was loaded", files.name, files.version)
         return True
 
-    def _refuse(self, files: ModelFiles, error: Exception) -> None:
-        """Say why a model cannot be loaded, once: it is tried again every time, as the reason may pass."""
-        told = f"{files.fingerprint} {error}"
-        if self._refused.get(files.key) != told:
-            self._refused[files.key] = told
-            logger.warning("model %s version %s cannot be loaded: %s", files.name, files.version, error)
+    def _complain(self, about: Hashable, reason: str, state: str = "") -> None:
+        """Say what is wrong, unless it was the last thing said about it, in the same state."""
+        if self._told.get(about) != state + reason:
+            self._told[about] = state + reason
+            logger.warning("%s", reason)
 
     def _follow(self, seconds: float) -> None:
         while True:
             time.sleep(seconds)
             try:
                 self.refresh()
-            except (StoreError, OSError) as error:
-                logger.warning("cannot look for changed models: %s", error)
+            except Exception as error:  # whatever it is, it must not be the last look
+                self._complain(self, f"cannot look for changed models: {type(error).__name__}: {error}")
 
 
 class PythonClient:
-    """What a ``PythonPredictor`` with models is handed as ``python_client``.
+    """What a ``PythonPredictor`` with models is handed as ``python_client``; its ``__init__`` may use it already.
 
     Args:
         open_library: Makes the library from the predictor's own ``load_model``.
@@ -139,6 +172,10 @@ class PythonClient:
     def bind(self, load_model: Callable[[str], Any]) -> None:
         """Take the predictor's ``load_model``; models can be loaded from here on."""
         self._library = self._open_library(lambda path, files: load_model(str(path)))
+
+    def find(self) -> None:
+        """Find the models."""
+        self._bound().find()
 
     def start(self) -> None:
         """Load what is loaded at the start."""

@@ -55,6 +55,10 @@ class OnnxClient:
     def __init__(self, open_library: Callable[[Load], Library]) -> None:
         self._library = open_library(load_onnx)
 
+    def find(self) -> None:
+        """Find the models."""
+        self._library.find()
+
     def start(self) -> None:
         """Load what is loaded at the start."""
         self._library.start()

@@ -59,6 +59,10 @@ class TensorFlowClient:
     def __init__(self, open_library: Callable[[Load], Library]) -> None:
         self._library = open_library(load_saved_model)
 
+    def find(self) -> None:
+        """Find the models."""
+        self._library.find()
+
     def start(self) -> None:
         """Load what is loaded at the start."""
         self._library.start()
