@@ -83,13 +83,16 @@ class TensorFlowClient:
         Raises:
             UnknownModel: There is no such model.
             ValueError: An input is missing.
+            TypeError: The input is no mapping.
         """
         import tensorflow
 
         model: SavedModel = self._library.get(model_name, model_version)
+        if not isinstance(model_input, Mapping):
+            raise TypeError(f"the model takes a dict with {', '.join(model.inputs)}, not {type(model_input).__name__}")
         missing = model.inputs.keys() - model_input.keys()
         if missing:
-            raise ValueError(f"missing inputs: {', '.join(sorted(missing))}")
+            raise ValueError(f"missing inputs: {', '.join(sorted(missing))}; the model takes {', '.join(model.inputs)}")
         tensors = {
             name: tensorflow.convert_to_tensor(model_input[name], dtype=spec.dtype)
             for name, spec in model.inputs.items()
