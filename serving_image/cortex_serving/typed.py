@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cortex_serving.errors import PredictorError
+from cortex_serving.form_fields import FormFields
+from cortex_serving.forms import FormData
 
 _REFERENCE = "#/components/schemas/{model}"
 _STREAMED = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
@@ -48,6 +50,19 @@ class PayloadType:
         except pydantic.errors.PydanticUserError as error:
             raise PredictorError(f"the type hint of payload cannot be validated: {error}") from error
         self._error: type[Exception] = pydantic.ValidationError
+
+    @functools.cached_property
+    def form(self) -> FormFields:
+        """How it is read from forms."""
+        return FormFields(self.schema)
+
+    def validate_form(self, form: FormData) -> Any:
+        """A form as the hinted type: text is converted where it can be.
+
+        Raises:
+            InvalidPayload: It does not fit.
+        """
+        return self.validate(self.form.value(form))
 
     def validate(self, value: Any) -> Any:
         """The value as the hinted type.
