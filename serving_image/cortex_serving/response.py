@@ -93,11 +93,11 @@ def dump_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value, plain, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        pass  # integers beyond 64 bits, more than 254 levels, half surrogates
+        pass  # integers beyond 64 bits, and more than 254 levels
     try:
-        return json.dumps(value, default=plain, allow_nan=False, separators=(",", ":")).encode()
+        return json.dumps(value, default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
-        pass  # any of these together with NaN or with keys of numpy
+        pass  # these together with NaN or with keys of numpy, and half surrogates
     try:
         return json.dumps(rewritten(value), allow_nan=False, separators=(",", ":")).encode()
     except RecursionError:

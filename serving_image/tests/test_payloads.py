@@ -113,6 +113,56 @@ def test_typed_payloads_are_validated(serve):
     assert "Flower" in document["components"]["schemas"]
 
 
+HINTS = """
+from __future__ import annotations
+import typing
+import numpy, pydantic, typing_extensions
+
+class Point(typing.NamedTuple):
+    x: int
+    y: int = 0
+
+class Flower(pydantic.BaseModel):
+    width: float
+
+class Image(pydantic.BaseModel, arbitrary_types_allowed=True):
+    pixels: typing.Annotated[numpy.ndarray, pydantic.BeforeValidator(numpy.array)]
+
+Flowers = typing_extensions.TypeAliasType("Flowers", list[Flower])
+Tree = typing_extensions.TypeAliasType("Tree", typing.Union[Flower, dict[str, "Tree"]])
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: HINT):
+        return [type(payload).__name__, payload]
+"""
+
+# What is taken, what the predictor gets of it, what is refused, and the field that is named then
+HINTED: dict[str, tuple[object, object, object, str]] = {
+    "typing.Annotated[list[Flower], pydantic.Field(min_length=1)]": (
+        [{"width": 1}],
+        ["list", [{"width": 1.0}]],
+        [],
+        "(payload)",
+    ),
+    "Flowers": ([{"width": "1"}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
+    "Tree": ({"a": {"width": 1}}, ["dict", {"a": {"width": 1.0}}], [], "Flower"),
+    "Point": ({"x": "1"}, ["Point", [1, 0]], ["x"], "0"),
+    "Image": ({"pixels": [[1]]}, ["Image", {"pixels": [[1]]}], {}, "pixels"),
+}
+
+
+@pytest.mark.parametrize("hint", HINTED)
+def test_hints_that_describe_a_structure_less_plainly(serve, hint):
+    taken, seen, refused, field = HINTED[hint]
+    replica = serve(HINTS.replace("HINT", hint))
+    assert replica.post(taken).json() == seen
+    answer = replica.post(refused)
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["field"].startswith(field)
+    assert replica.get("/api/openapi.json").status_code == 200
+
+
 RETURNS = {
     "'text'": (200, "text/plain; charset=utf-8", b"text"),
     "b'\\x00raw'": (200, "application/octet-stream", b"\x00raw"),
