@@ -229,3 +229,22 @@ def test_a_wrong_name_in_init_ends_the_replica_and_says_why(
     assert replica.process.wait(30) == 1
     replica.stop()
     assert WRONG[call] in replica.lines[-1]["message"]
+
+
+UNREADABLE = {
+    "s3://nowhere/models": "cannot list s3://nowhere/models: An error occurred (NoSuchBucket) when calling",
+    "s3://Not a bucket/models": "cannot list s3://Not a bucket/models: Parameter validation failed: Invalid bucket",
+    "s3://bucket/empty": "there is no model at s3://bucket/empty",
+}
+
+
+@pytest.mark.parametrize("place", UNREADABLE)
+def test_a_place_that_cannot_be_read_at_the_start_is_said_on_one_line(
+    s3: Any, serve: Callable[..., Replica], place: str
+) -> None:
+    replica = serve(EARLY, model_path=place, ready=False)
+    assert replica.process.wait(30) == 1
+    replica.stop()
+    [said] = [text for text in replica.messages(level="ERROR") if "StoreError" in text and "s3://" in text][:1]
+    assert UNREADABLE[place] in said
+    assert "\n" not in said

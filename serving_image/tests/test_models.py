@@ -144,7 +144,9 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path, caplog):
         library.refresh()
     assert library.get("a") == "two", "a failing load must not take a good model away"
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert told == [f"model a version {version} cannot be loaded: cannot be loaded" for version in "23"], "once each"
+    assert told == [f"model a version {version} cannot be loaded: ValueError: cannot be loaded" for version in "23"], (
+        "once each"
+    )
     _write(models / "a" / "2", "two, repaired")
     (models / "gone" / "weights").unlink()
     (models / "gone").rmdir()

@@ -9,10 +9,11 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
 from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, places, resolve
-from cortex_serving.models.stores import StoreError
+from cortex_serving.models.stores import StoreError, one_line
 from cortex_serving.spec import Models
 
 logger = logging.getLogger(__name__)
@@ -136,7 +137,8 @@ class Library:
         try:
             self._cache.replace(files)
         except (Exception, SystemExit) as error:
-            reason = f"model {files.name} version {files.version} cannot be loaded: {error}"
+            kind = "" if isinstance(error, ServingError) else f"{type(error).__name__}: "
+            reason = f"model {files.name} version {files.version} cannot be loaded: {kind}{one_line(error)}"
             self._complain(files.key, reason, files.fingerprint)
             return False
         self._told.pop(files.key, None)

@@ -15,7 +15,12 @@ from cortex_serving.errors import ServingError
 
 
 class StoreError(ServingError):
-    """Models cannot be listed or fetched."""
+    """Models cannot be listed or fetched. Raised without its cause, whose frames are none of the reader's."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class LocalStore:
             found = [path for path in sorted(self._root.rglob("*")) if path.is_file()]
             return [self._stored(path, path.relative_to(self._root).as_posix()) for path in found]
         except OSError as error:  # a file that goes while the folder is read
-            raise StoreError(f"cannot list {self._root}: {error}") from error
+            raise StoreError(f"cannot list {self._root}: {error}") from None
 
     def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
         """The files where they lie."""
@@ -122,7 +127,7 @@ class S3Store:
             pages = paginator.paginate(Bucket=self._bucket, Prefix=self._prefix)
             objects = [item for page in pages for item in page.get("Contents", ())]
         except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"cannot list s3://{self._bucket}/{self._prefix}: {error}") from error
+            raise StoreError(f"cannot list s3://{self._bucket}/{self._prefix}: {one_line(error)}") from None
         found = []
         for item in objects:
             relative = item["Key"][len(self._prefix) :]
@@ -141,7 +146,7 @@ class S3Store:
                 partial.rename(target)
             except OSError as error:
                 if not target.exists():  # else another process was faster
-                    raise StoreError(f"cannot keep a model in {target}: {error}") from error
+                    raise StoreError(f"cannot keep a model in {target}: {error}") from None
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         only = files[0].path if len(files) == 1 else None
@@ -161,7 +166,7 @@ class S3Store:
             try:
                 self._s3.client().download_file(self._bucket, key, str(destination))
             except (Boto3Error, BotoCoreError, ClientError) as error:
-                raise StoreError(f"cannot fetch s3://{self._bucket}/{key}: {error}") from error
+                raise StoreError(f"cannot fetch s3://{self._bucket}/{key}: {one_line(error)}") from None
 
 
 def open_store(location: str, project: Path, s3: S3) -> Store:
