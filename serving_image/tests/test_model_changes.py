@@ -144,6 +144,28 @@ def test_evicted_files_are_never_found_half_deleted(s3: Any, tmp_path: Path) -> 
         list(pool.map(ask, range(8)))
 
 
+@pytest.mark.parametrize("options", [{}, {"cache_size": 1, "disk_cache_size": 1}])
+def test_a_version_that_comes_file_by_file_is_not_the_latest_until_it_is_whole(
+    s3: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, options: dict[str, int]
+) -> None:
+    def put(version: int, name: str) -> None:
+        s3.put_object(Bucket="bucket", Key=f"m/{version}/{name}", Body=str(version).encode())
+
+    def load(path: Path, files: ModelFiles) -> str:
+        return "".join((path / name).read_text() for name in "abc")
+
+    for name in "abc":
+        put(1, name)
+    library = _library(Models(dir="s3://bucket", **options), tmp_path, load)
+    assert library.get("m") == "111"
+    for name in "abc":
+        put(2, name)
+        library.refresh()
+        assert library.get("m") == ("222" if name == "c" and not options else "111")
+    library.refresh()
+    assert library.get("m") == "222"
+
+
 def test_a_slow_model_holds_up_no_other_one(tmp_path: Path) -> None:
     go = threading.Event()
 

@@ -25,7 +25,8 @@ class Library:
     """Finds and loads models.
 
     Without ``cache_size`` every model is loaded at the start, and a changed one as soon as it is seen. With it, models
-    are loaded when they are first asked for.
+    are loaded when they are first asked for; a changed one that is not in memory counts once two looks have found it
+    the same, as it may come file by file.
 
     Args:
         models: What the specification says.
@@ -42,6 +43,7 @@ class Library:
             load, folder, size=models.cache_size, disk_size=models.disk_cache_size, counters=counters
         )
         self._catalog: Catalog = {}  # replaced as a whole: requests read it while it changes
+        self._seen: dict[tuple[str, str], str] = {}  # fingerprints of models that are loaded on demand and have changed
         self._told: dict[Hashable, str] = {}  # what is wrong with a place or a model, so that it is said once
 
     def find(self) -> None:
@@ -109,14 +111,30 @@ class Library:
                 self._publish(name, {})
 
     def _usable(self, found: Mapping[str, ModelFiles], known: Mapping[str, ModelFiles]) -> dict[str, ModelFiles]:
-        """The versions that can be served: of one that cannot be loaded the state before, if there was any."""
+        """The versions that can be served: of one that cannot, the state before, if there was any."""
         usable = {}
         for version, files in found.items():
-            if not self._wants_loading(files) or self._reloaded(files):
+            before = known.get(version)
+            if self._can_serve(files, before):
                 usable[version] = files
-            elif version in known:
-                usable[version] = known[version]
+            elif before is not None:
+                usable[version] = before
         return usable
+
+    def _can_serve(self, files: ModelFiles, before: ModelFiles | None) -> bool:
+        loaded = self._cache.fingerprint(files.key)
+        if loaded == files.fingerprint:
+            return True
+        if loaded is not None or not self._on_demand:
+            return self._reloaded(files)
+        return (before is not None and before.fingerprint == files.fingerprint) or self._settled(files)
+
+    def _settled(self, files: ModelFiles) -> bool:
+        """Whether a model looks as it did the last time: it may be on its way, and nobody has tried to load it."""
+        same = self._seen.pop(files.key, None) == files.fingerprint
+        if not same:
+            self._seen[files.key] = files.fingerprint
+        return same
 
     def _publish(self, name: str, versions: Mapping[str, ModelFiles]) -> None:
         """Serve these versions of a model from now on, and forget its others."""
@@ -125,12 +143,7 @@ class Library:
         self._catalog = {**others, name: versions} if versions else others
         for version in before.keys() - versions.keys():
             self._cache.drop((name, version))
-
-    def _wants_loading(self, files: ModelFiles) -> bool:
-        loaded = self._cache.fingerprint(files.key)
-        if loaded is None:
-            return not self._on_demand
-        return loaded != files.fingerprint
+            self._seen.pop((name, version), None)
 
     def _reloaded(self, files: ModelFiles) -> bool:
         """Whether a changed model could be loaded: it is tried again every time, as the reason may pass."""
