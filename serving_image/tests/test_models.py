@@ -42,13 +42,18 @@ def test_models_of_a_folder_with_versions(serve, tmp_path):
     _write(tmp_path / "project" / "models" / "a" / "2", "a2")
     _write(tmp_path / "project" / "models" / "a" / "10", "a10")
     _write(tmp_path / "project" / "models" / "b", "b")
+    for hidden in (".DS_Store", "a/.DS_Store", ".checkpoints/x"):  # what editors and computers leave
+        (tmp_path / "project" / "models" / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / "project" / "models" / hidden).touch()
     replica = serve(MANY, models={"dir": "models"})
     assert replica.post("a").text == "a10"
     assert replica.post("a", path="/?version=2").text == "a2"
     assert replica.post("b").text == "b"
     unknown = replica.post("c")
     assert (unknown.status_code, unknown.json()) == (404, {"error": "there is no model named 'c'"})
-    assert replica.post("a", path="/?version=3").status_code == 404
+    assert replica.post("a", path="/?version=002").text == "a2"
+    missing = replica.post("a", path="/?version=3")
+    assert (missing.status_code, missing.json()) == (404, {"error": "model 'a' has no version '3'; there are 2, 10"})
     assert replica.post(**NULL).status_code == 400
     assert replica.get("/api").json()["model_metadata"] == {"a": ["2", "10"], "b": ["1"]}
 

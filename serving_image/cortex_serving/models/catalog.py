@@ -91,7 +91,7 @@ class Place:
         by_name: dict[str, list[StoredFile]] = {}
         for file in files:
             name, slash, _ = file.path.partition("/")
-            if slash:
+            if slash and not name.startswith("."):
                 by_name.setdefault(name, []).append(file)
         return {name: _versions(name, self.store, name, of, self.signature_key) for name, of in by_name.items()}
 
@@ -115,30 +115,35 @@ def places(models: Models, project: Path) -> tuple[Place, ...]:
 def _versions(
     name: str, store: Store, prefix: str, files: Sequence[StoredFile], signature_key: str | None
 ) -> dict[str, ModelFiles]:
-    """Group a model's files by version folder: whole numbers, for all of the files or for none."""
+    """Group a model's files by version folder: whole numbers, for all of the files or for none.
+
+    Hidden files beside such folders do not count: computers leave theirs (``.DS_Store``) everywhere.
+    """
     below = len(prefix) + 1 if prefix else 0
     grouped: dict[str, list[StoredFile]] = {}
     for file in files:
         folder, slash, _ = file.path[below:].partition("/")
+        if folder.startswith("."):
+            continue
         if not (slash and folder.isascii() and folder.isdigit()):
             grouped = {"": list(files)}
             break
         grouped.setdefault(folder, []).append(file)
     versions = {}
-    for folder, members in grouped.items():
+    for folder, members in (grouped or {"": list(files)}).items():
         version = str(int(folder)) if folder else ONLY_VERSION
         where = "/".join(part for part in (prefix, folder) if part)
         versions[version] = ModelFiles(name, version, store, where, tuple(members), fingerprint(members), signature_key)
     return versions
 
 
-def resolve(catalog: Catalog, name: str | None, version: str) -> ModelFiles:
+def resolve(catalog: Catalog, name: str | None, version: str | int | None) -> ModelFiles:
     """The model that a request means.
 
     Args:
         catalog: What exists.
         name: Model; None means the only one.
-        version: A number, or ``latest``.
+        version: A number; None and ``latest`` mean the highest.
 
     Raises:
         UnknownModel: There is none of that name or version.
@@ -153,7 +158,12 @@ def resolve(catalog: Catalog, name: str | None, version: str) -> ModelFiles:
     versions = catalog.get(name) if isinstance(name, str) else None  # names come from payloads: it may be a list
     if not versions:
         raise UnknownModel(f"there is no model named {name!r}")
-    wanted = max(versions, key=int) if version == LATEST else str(version)
+    if version is None or version == LATEST:
+        return versions[max(versions, key=int)]
+    wanted = str(version)
+    if wanted.isascii() and wanted.isdigit():
+        wanted = str(int(wanted))  # as folders are read: 007 is 7
     if wanted not in versions:
-        raise UnknownModel(f"model {name!r} has no version {version!r}; there are {', '.join(sorted(versions))}")
+        there = ", ".join(sorted(versions, key=int))
+        raise UnknownModel(f"model {name!r} has no version {version!r}; there are {there}")
     return versions[wanted]

@@ -76,7 +76,7 @@ class Library:
         follow = threading.Thread(target=self._follow, args=(reload_seconds,), name="models", daemon=True)
         follow.start()
 
-    def get(self, name: str | None, version: str = LATEST) -> Any:
+    def get(self, name: str | None, version: str | int | None = LATEST) -> Any:
         """A model.
 
         Raises:
@@ -196,7 +196,7 @@ class PythonClient:
         """Load what is loaded at the start."""
         self._bound().start()
 
-    def get_model(self, model_name: str | None = None, model_version: str = LATEST) -> Any:
+    def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> Any:
         """The value that ``load_model`` made of a model.
 
         Raises:

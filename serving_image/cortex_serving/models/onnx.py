@@ -63,7 +63,9 @@ class OnnxClient:
         """Load what is loaded at the start."""
         self._library.start()
 
-    def predict(self, model_input: Any, model_name: str | None = None, model_version: str = LATEST) -> list[Any]:
+    def predict(
+        self, model_input: Any, model_name: str | None = None, model_version: str | int | None = LATEST
+    ) -> list[Any]:
         """Run a model.
 
         Args:
@@ -84,7 +86,7 @@ class OnnxClient:
         outputs: list[Any] = model.session.run(None, _feed(model, model_input))
         return outputs
 
-    def get_model(self, model_name: str | None = None, model_version: str = LATEST) -> dict[str, Any]:
+    def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> dict[str, Any]:
         """The session and its signatures, as Cortex 0.22 gave them."""
         model: OnnxModel = self._library.get(model_name, model_version)
         return {

@@ -68,7 +68,7 @@ class TensorFlowClient:
         self._library.start()
 
     def predict(
-        self, model_input: Mapping[str, Any], model_name: str | None = None, model_version: str = LATEST
+        self, model_input: Mapping[str, Any], model_name: str | None = None, model_version: str | int | None = LATEST
     ) -> dict[str, Any]:
         """Run a model.
 
