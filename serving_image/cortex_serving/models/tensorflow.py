@@ -82,23 +82,43 @@ class TensorFlowClient:
 
         Raises:
             UnknownModel: There is no such model.
-            ValueError: An input is missing.
             TypeError: The input is no mapping.
+            ValueError: An input is missing, or does not fit in type or shape; it says what the model takes.
         """
-        import tensorflow
-
         model: SavedModel = self._library.get(model_name, model_version)
-        if not isinstance(model_input, Mapping):
-            raise TypeError(f"the model takes a dict with {', '.join(model.inputs)}, not {type(model_input).__name__}")
-        missing = model.inputs.keys() - model_input.keys()
-        if missing:
-            raise ValueError(f"missing inputs: {', '.join(sorted(missing))}; the model takes {', '.join(model.inputs)}")
-        tensors = {
-            name: tensorflow.convert_to_tensor(model_input[name], dtype=spec.dtype)
-            for name, spec in model.inputs.items()
-        }
-        return {name: value.numpy().tolist() for name, value in model.signature(**tensors).items()}
+        results = model.signature(**_tensors(model, model_input))
+        return {name: _listed(value.numpy()) for name, value in results.items()}
 
     def metadata(self) -> dict[str, Any]:
         """Models and their versions."""
         return {"model_metadata": self._library.names()}
+
+
+def _tensors(model: SavedModel, given: Any) -> dict[str, Any]:
+    import tensorflow
+
+    if not isinstance(given, Mapping):
+        raise TypeError(f"the input is {type(given).__name__}, not a dict; {_described(model)}")
+    missing = model.inputs.keys() - given.keys()
+    if missing:
+        raise ValueError(f"missing inputs: {', '.join(sorted(missing))}; {_described(model)}")
+    tensors = {}
+    for name, spec in model.inputs.items():
+        try:
+            tensor = tensorflow.convert_to_tensor(given[name], dtype=spec.dtype)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {' '.join(str(error).split())}; {_described(model)}") from error
+        if not spec.shape.is_compatible_with(tensor.shape):
+            raise ValueError(f"{name} was given with the shape {tensor.shape}; {_described(model)}")
+        tensors[name] = tensor
+    return tensors
+
+
+def _described(model: SavedModel) -> str:
+    """What the model takes, on one line."""
+    inputs = [f"{name} {spec.dtype.name} {spec.shape}" for name, spec in model.inputs.items()]
+    return f"the model takes {', '.join(inputs)}"
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value  # a single text is bytes, not an array
