@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,6 +105,15 @@ class TensorFlowPredictor:
 def test_a_model_may_be_run_in_init(tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path) -> None:
     _save(tensorflow, tmp_path / "project" / "model", "y")
     assert serve(EARLY, type="tensorflow", model_path="model").post(1).json() == {"y": [2.0]}
+
+
+def test_a_zip_archive(tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path) -> None:
+    """As Cortex 0.20 took them: the newest version inside."""
+    for version in (2, 10):
+        _save(tensorflow, tmp_path / "packed" / "model" / str(version), "y", factor=float(version))
+    shutil.make_archive(str(tmp_path / "project" / "models" / "model"), "zip", tmp_path / "packed")
+    replica = serve(CLIENT, type="tensorflow", model_path="models/model.zip")
+    assert replica.post({"input": {"x": [1]}}).json() == {"y": [10.0]}
 
 
 def test_text(tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ class ModelCache:
 
 def _moved_away(folder: Path) -> Path | None:
     """The folder under a name that nobody looks for; None if it is gone already (another process was faster)."""
-    away = folder.with_name(f".old-{folder.name}-{os.getpid()}")
+    away = folder.with_name(f".old-{os.urandom(8).hex()}")
     try:
         return folder.rename(away)
     except OSError:

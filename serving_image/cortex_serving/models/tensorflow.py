@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +36,29 @@ def load_saved_model(path: Path, files: ModelFiles) -> SavedModel:
     except ImportError as error:
         message = "a TensorFlowPredictor needs TensorFlow: add cortex-serving[tensorflow] to requirements.txt"
         raise PredictorError(message) from error
-    if not (path / "saved_model.pb").is_file():
-        raise PredictorError(f"model {files.name} is no SavedModel: it has no saved_model.pb")
-    module = tensorflow.saved_model.load(str(path))
+    with _unpacked(path, files) as folder:
+        if not (folder / "saved_model.pb").is_file():
+            raise PredictorError(f"model {files.name} is no SavedModel: it has no saved_model.pb")
+        module = tensorflow.saved_model.load(str(folder))
     signature = module.signatures[_signature_key(files, list(module.signatures))]
     return SavedModel(module, signature, signature.structured_input_signature[1])
+
+
+@contextmanager
+def _unpacked(path: Path, files: ModelFiles) -> Iterator[Path]:
+    """The folder of a SavedModel; of a zip archive, as Cortex 0.20 took them, the newest one inside (cortex.md 2.3)."""
+    archive = path if path.is_file() else next(iter(path.glob("*.zip")), None)
+    if archive is None or (path / "saved_model.pb").is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="cortex-model-") as folder:
+        try:
+            with zipfile.ZipFile(archive) as zipped:
+                zipped.extractall(folder)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise PredictorError(f"model {files.name} cannot be unpacked from {archive.name}: {error}") from error
+        found = [file.parent for file in Path(folder).rglob("saved_model.pb")]
+        yield max(found, key=lambda of: int(of.name) if of.name.isdecimal() else -1, default=Path(folder))
 
 
 def _signature_key(files: ModelFiles, keys: list[str]) -> str:
