@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -26,15 +27,15 @@ class _Kinds:
 
     schemas: tuple[Mapping[str, Any], ...]
 
-    @property
+    @cached_property
     def types(self) -> set[str]:
         return {str(schema.get("type", "any")) for schema in self.schemas}
 
-    @property
+    @cached_property
     def takes_files(self) -> bool:
         return any("contentMediaType" in schema for schema in self.schemas)
 
-    @property
+    @cached_property
     def takes_bytes(self) -> bool:
         return any(schema.get("format") == "binary" for schema in self.schemas)
 
@@ -97,12 +98,11 @@ class FormFields:
     def value(self, form: FormData) -> dict[str, Any]:
         """The form as a dict that the payload's type can check."""
         value: dict[str, Any] = {}
-        for name in form:
+        for name, parts in _by_name(form).items():
             field = self._fields.get(name)
-            parts = [part for part in form.getlist(name) if not _is_no_file(part)]
-            if field is None and parts:
+            if field is None:
                 value[name] = self._other.read(parts) if len(parts) == 1 else [self._other.read([one]) for one in parts]
-            elif field is not None and parts and (field.required or parts != [""]):
+            elif field.required or parts != [""]:
                 value[name] = field.read(parts)
         for name, field in self._fields.items():
             if name not in value and field.required and field.repeated and not field.alone.schemas:
@@ -170,6 +170,15 @@ def _json(text: str | bytes, otherwise: Any) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return otherwise  # pydantic says what it should have been
+
+
+def _by_name(form: FormData) -> dict[str, list[str | UploadFile]]:
+    """Every part of the form that is there, by its name."""
+    parts: dict[str, list[str | UploadFile]] = {}
+    for name, part in form.multi_items():
+        if not _is_no_file(part):
+            parts.setdefault(name, []).append(part)
+    return parts
 
 
 def _is_no_file(part: str | UploadFile) -> bool:
