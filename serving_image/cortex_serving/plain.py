@@ -74,8 +74,8 @@ def _date(value: Any) -> str | None:
     return value.isoformat() if value == value else None  # noqa: PLR0124 - pandas' NaT is not itself
 
 
-def _has(*names: str) -> Callable[[Any], bool]:
-    return lambda value: all(hasattr(value, name) for name in names)
+def _has(name: str) -> Callable[[Any], bool]:
+    return lambda value: hasattr(value, name)
 
 
 def _is(*kinds: type) -> Callable[[Any], bool]:
@@ -89,8 +89,8 @@ _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (_is(bytes, bytearray, memoryview), _text),
     (_is(Mapping), dict),
     (_is(Sequence, Set, ValuesView), list),
-    (_has("to_dict", "columns"), lambda frame: frame.to_dict("records")),  # pandas
-    (_has("__fields__", "dict"), lambda model: model.dict()),  # pydantic.v1
+    (lambda value: hasattr(value, "to_dict") and hasattr(value, "columns"), lambda frame: frame.to_dict("records")),
+    (lambda value: hasattr(value, "__fields__") and hasattr(value, "dict"), lambda model: model.dict()),  # pydantic.v1
     (_is(Decimal), _decimal),
     (_is(timedelta), timedelta.total_seconds),
     (_is(datetime, date, time), _date),

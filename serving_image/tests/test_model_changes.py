@@ -124,6 +124,15 @@ def test_states_of_a_changing_model_do_not_fill_the_disk(s3: Any, tmp_path: Path
     assert len(list((tmp_path / "fetched" / "m").iterdir())) <= 2
 
 
+def test_the_least_recently_used_model_leaves_the_disk_first(s3: Any, tmp_path: Path) -> None:
+    for name in "abcd":
+        s3.put_object(Bucket="bucket", Key=f"{name}/weights", Body=name.encode())
+    library = _library(Models(dir="s3://bucket", cache_size=2, disk_cache_size=3), tmp_path)
+    for name in "abacd":  # b is asked for before a was asked for again
+        assert library.get(name) == name
+    assert sorted(path.parent.name for path in (tmp_path / "fetched").glob("*/1-*")) == ["a", "c", "d"]
+
+
 def test_evicted_files_are_never_found_half_deleted(s3: Any, tmp_path: Path) -> None:
     """A cache of one, two models on disk, eight threads: a load always finds all of its files."""
     for model in "abcd":

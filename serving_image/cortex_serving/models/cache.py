@@ -84,7 +84,8 @@ class ModelCache:
     def replace(self, files: ModelFiles) -> None:
         """Load a model whose files have changed; until that has succeeded the old one stays in service."""
         with self._turn(files.key):
-            self._load_now(files)
+            if self.fingerprint(files.key) != files.fingerprint:  # a request may have loaded it meanwhile
+                self._load_now(files)
 
     def fingerprint(self, key: Key) -> str | None:
         """State of the files that a model in memory was loaded from; None if it is not in memory."""
@@ -128,8 +129,10 @@ class ModelCache:
             self._loaded[files.key] = loaded
             self._loaded.move_to_end(files.key)
             while self._size is not None and len(self._loaded) > self._size:
-                self._loaded.popitem(last=False)
+                key, evicted = self._loaded.popitem(last=False)
                 self._counters.count("ModelEvictions")
+                if (key, evicted.fingerprint) in self._on_disk:  # it was in use until now
+                    self._on_disk.move_to_end((key, evicted.fingerprint))
             doomed = self._disk_evictions(files, path)
         for folder in doomed:
             shutil.rmtree(folder, ignore_errors=True)
