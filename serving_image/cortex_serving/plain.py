@@ -23,6 +23,14 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: It has no form in JSON.
     """
+    if hasattr(value, "model_dump"):  # before all others, and at once: lists of models are common
+        try:
+            return value.model_dump(mode="json")
+        except ValueError:  # fields that pydantic has no JSON for, such as numpy arrays, but we have
+            return value.model_dump()
+        except TypeError:
+            if not isinstance(value, type):
+                raise
     if not isinstance(value, type):
         for fits, convert in _FORMS:
             if fits(value):
@@ -32,13 +40,6 @@ def plain(value: Any) -> Any:
 
 def _named(value: Any) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
-
-
-def _model(value: Any) -> Any:
-    try:
-        return value.model_dump(mode="json")
-    except ValueError:  # fields that pydantic has no JSON for, such as numpy arrays, but we have
-        return value.model_dump()
 
 
 def _array(value: Any) -> Any:
@@ -74,17 +75,12 @@ def _date(value: Any) -> str | None:
     return value.isoformat() if value == value else None  # noqa: PLR0124 - pandas' NaT is not itself
 
 
-def _has(name: str) -> Callable[[Any], bool]:
-    return lambda value: hasattr(value, name)
-
-
 def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds)
 
 
 _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
-    (_has("model_dump"), _model),
-    (_has("tolist"), _array),
+    (lambda value: hasattr(value, "tolist"), _array),
     (dataclasses.is_dataclass, _fields),
     (_is(bytes, bytearray, memoryview), _text),
     (_is(Mapping), dict),
