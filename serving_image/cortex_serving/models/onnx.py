@@ -41,7 +41,8 @@ def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
     except ImportError as error:
         message = "an ONNXPredictor needs onnxruntime: add cortex-serving[onnx], or onnxruntime, to requirements.txt"
         raise PredictorError(message) from error
-    found = [path] if path.is_file() else sorted(path.rglob("*.onnx"))
+    # macOS leaves ._model.onnx beside model.onnx
+    found = [path] if path.is_file() else [file for file in path.rglob("*.onnx") if not file.name.startswith(".")]
     if len(found) != 1:
         raise PredictorError(f"model {files.name} must have exactly one .onnx file, not {len(found)}")
     session = onnxruntime.InferenceSession(str(found[0]), providers=onnxruntime.get_available_providers())
