@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 MAX_CLASSES = 100  # each class is a metric that costs money; later ones are counted together
 OTHER = "(other)"
 EMPTY = "(empty)"
+_PLAIN = frozenset({str, int, float})
 
 
 class PredictionMonitor:
@@ -34,7 +35,7 @@ class PredictionMonitor:
         self._dimensions = dimensions
         self._monitoring = monitoring
         self._lock = threading.Lock()
-        self._known: set[str] = set()
+        self._names: dict[str, str] = {}  # classes as CloudWatch takes them
         self._classes: dict[str, int] = {}
         self._values = Histogram()
         self._complained: set[str] = set()
@@ -82,24 +83,30 @@ class PredictionMonitor:
             response = response.content
         if self._monitoring.key is not None:
             response = _part(response, self._monitoring.key)
-        if isinstance(response, Enum):
-            response = response.value
-        if hasattr(response, "item"):  # numbers of numpy and torch, and arrays that hold one
-            response = response.item()
+        if type(response) not in _PLAIN:
+            response = _bare(response)
         if self._monitoring.model_type == "classification":
             if isinstance(response, bool) or not isinstance(response, (str, int)):
                 raise TypeError(f"a class must be a string or an integer, not {type(response).__name__}")
-            return _class_name(str(response))
+            return str(response)
         if isinstance(response, bool) or not isinstance(response, (int, float, Decimal)):
             raise TypeError(f"a regression must be a number, not {type(response).__name__}")
         return float(response)
 
     def _count_class(self, name: str) -> None:
-        if name not in self._known:
-            if len(self._known) >= MAX_CLASSES:
-                name = OTHER
-            self._known.add(name)
-        self._classes[name] = self._classes.get(name, 0) + 1
+        written = self._names.get(name)
+        if written is None:
+            written = OTHER
+            if len(self._names) < MAX_CLASSES:
+                written = self._names[name] = _class_name(name)
+        self._classes[written] = self._classes.get(written, 0) + 1
+
+
+def _bare(value: Any) -> Any:
+    """The value of an enum; the number in a number or array of numpy or torch."""
+    if isinstance(value, Enum):
+        value = value.value
+    return value.item() if hasattr(value, "item") else value
 
 
 def _part(response: Any, key: str) -> Any:
