@@ -129,14 +129,13 @@ class Description:
 
     def _contents(self, schema: dict[str, Any]) -> dict[str, Any]:
         """The payload by content type."""
-        json_content: dict[str, Any] = {"schema": schema}
-        if self._sample is not None:
-            json_content["example"] = self._sample
+        example = {} if self._sample is None else {"example": self._sample}
         if self._expected is None:
-            return {"application/json": json_content}
+            return {"application/json": {"schema": schema, **example}}
         form = self._expected.form
         media_types, form_schema = form.described()
-        contents = {} if form.needs_files else {"application/json": json_content}
+        json_schema = form.as_json(schema)
+        contents = {} if json_schema is None else {"application/json": {"schema": json_schema, **example}}
         return contents | {media_type: {"schema": form_schema} for media_type in media_types}
 
     def _payload_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:

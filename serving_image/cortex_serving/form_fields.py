@@ -124,10 +124,14 @@ class FormFields:
         files = any(kind.takes_files or kind.takes_bytes for kind in kinds)
         return ((MULTIPART,) if files else (URLENCODED, MULTIPART)), schema
 
-    @property
-    def needs_files(self) -> bool:
-        """Whether a payload cannot come as JSON, because a file must be there."""
-        return any(field.required and field.only_files for field in self._fields.values())
+    def as_json(self, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The payload's schema for JSON, which has no files; None if one must be there."""
+        files = {name: field.required for name, field in self._fields.items() if field.only_files}
+        if any(files.values()):
+            return None
+        if not files or "properties" not in schema:
+            return dict(schema)
+        return {**schema, "properties": {name: of for name, of in schema["properties"].items() if name not in files}}
 
     def _add(self, name: str, schema: Mapping[str, Any], *, required: bool) -> None:
         known = self._fields.get(name)

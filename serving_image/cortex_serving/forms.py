@@ -47,7 +47,11 @@ class UploadFile:
         """Validation by pydantic: it must be one."""
         from pydantic_core import core_schema  # only where pydantic asks, and so is there
 
-        return core_schema.is_instance_schema(cls)
+        return core_schema.custom_error_schema(
+            core_schema.is_instance_schema(cls),
+            custom_error_type="file",
+            custom_error_message="Input should be a file of a multipart form",
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, str]:

@@ -131,7 +131,8 @@ def test_files(serve: Callable[..., Replica]) -> None:
     wrong = replica.post(files=[("image", (None, "text")), note])
     assert wrong.status_code == 422
     assert {problem["field"] for problem in wrong.json()["problems"]} == {"image", "thumbnail"}
-    assert replica.post({"image": "text", "thumbnail": "text"}).status_code == 422
+    said = replica.post({"image": "text", "thumbnail": "text"}).json()["problems"]
+    assert said == [{"field": "image", "problem": "Input should be a file of a multipart form"}]
 
 
 SHAPES = """
@@ -219,3 +220,26 @@ def test_a_file_that_must_be_there_leaves_multipart_only(serve: Callable[..., Re
     image = content["multipart/form-data"]["schema"]["properties"]["image"]
     assert (image["type"], image["contentMediaType"]) == ("string", "application/octet-stream")
     assert json.dumps(document).count("null") == 0
+
+
+OPTIONAL_FILES = """
+class Note(pydantic.BaseModel):
+    text: str
+    file: UploadFile | None = None
+    more: list[UploadFile] = []
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Note):
+        return [payload.text, payload.file and payload.file.filename, len(payload.more)]
+"""
+
+
+def test_files_that_may_be_missing_leave_json_without_them(serve: Callable[..., Replica]) -> None:
+    replica = serve(HEAD + OPTIONAL_FILES)
+    content = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]["requestBody"]["content"]
+    described = {kind: list(of["schema"]["properties"]) for kind, of in content.items()}
+    assert described == {"application/json": ["text"], "multipart/form-data": ["text", "file", "more"]}
+    assert replica.post({"text": "a"}).json() == ["a", None, 0]
+    assert replica.post(data={"text": "a"}).json() == ["a", None, 0]
+    assert replica.post(data={"text": "a"}, files={"file": ("f", b"x")}).json() == ["a", "f", 0]
