@@ -140,26 +140,25 @@ class Application:
 
     def _finished(self, exchange: Exchange) -> None:
         exchange.outcome = None  # the payload in it need not wait for the request to be counted
+        if exchange.answered:
+            return
         self._telemetry.finished(exchange)
         own = self._spec.endpoint
-        if exchange.path != own and not exchange.path.startswith(f"{own}/"):
+        if exchange.path != own and not exchange.path.startswith(f"{own}/") and exchange.refusal is None:
             # Another rule of the load balancer sent it here: that of a traffic splitter.
             self._telemetry.counters.count("Forwarded")
 
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
         """A streamed body; an error in the middle can only be logged, and cuts the connection."""
         current.request_id = exchange.request_id
-        begun = False
         try:
-            for chunk in chunks:
-                yield chunk
-                begun = begun or bool(chunk)
+            yield from chunks
         except GeneratorExit:  # the client has gone
             raise
         except BaseException as error:
             self._log_error(self._trace(error))
             exchange.status = 500
-            raise (StreamCut if begun else RuntimeError)(f"the stream ended with {type(error).__name__}") from error
+            raise StreamCut(f"the stream ended with {type(error).__name__}") from error
         finally:
             self._finished(exchange)
             current.request_id = None
@@ -169,6 +168,8 @@ class Application:
         exchange = req.env[KEY]
         if "HTTP_ORIGIN" in req.env:
             resp.set_header("Access-Control-Allow-Origin", "*")
+        if exchange.refusal is not None:
+            raise exchange.refusal
         if req.method == "POST":
             try:
                 self._predict(req, resp, exchange)
@@ -305,7 +306,7 @@ def _ignore(message: str) -> None:
 def _falcon_app(application: Application) -> falcon.App[falcon.Request, falcon.Response]:
     app = falcon.App()
     app.resp_options.default_media_type = None  # type: ignore[assignment]  # what has no type must not be called JSON
-    app.add_sink(application.serve, "/")
-    app.add_error_handler(Exception, application.failed)
-    app.add_error_handler(falcon.HTTPError, application.failed)
+    app.add_sink(application.serve, re.compile(""))  # not "/": there is OPTIONS *, too
+    for kind in (Exception, falcon.HTTPError, falcon.HTTPStatus):  # Falcon has handlers of its own for the latter two
+        app.add_error_handler(kind, application.failed)
     return app

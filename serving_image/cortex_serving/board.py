@@ -1,15 +1,19 @@
 """The board: a few bytes of memory shared by the supervisor and its workers.
 
-The supervisor writes the replica's state and reason; each worker writes its own slot only, so that no lock spans
-processes. All values are aligned 32-bit words, which the processors we run on write and read whole.
+The supervisor writes the replica's state and reason; each worker writes its own slot only. All values are aligned
+32-bit words, which the processors we run on write and read whole. Only to admit a request to a limit that all workers
+share, workers take a lock, which the system takes back from a process that dies with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import fcntl
 import mmap
 import os
 import tempfile
+from collections.abc import Iterator
 
 REASON_BYTES = 1024
 _STATE, _REASON_LENGTH, _RESTARTS = 0, 1, 2
@@ -105,6 +109,15 @@ class Board:
         """Requests being worked on or queued, in all workers."""
         first = _HEADER_WORDS + _SLOT_IN_FLIGHT
         return sum(self._words[first::_SLOT_WORDS])
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Keep the other processes from counting a request in (threads of one process need a lock of their own)."""
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
 
 
 class Slot:

@@ -136,7 +136,9 @@ class Admitted(Exchange):
 
     def service(self) -> None:
         """Answer it (whose outcome is known claimed it already)."""
-        if self.outcome is not None or self.claim():
+        if self.deadline is not None and self.outcome is None and self.deadline <= time.perf_counter():
+            self.expire()  # whoever watches over deadlines may be late
+        elif self.outcome is not None or self.claim():
             start = time.perf_counter()
             try:
                 self._channel.service()
@@ -211,9 +213,9 @@ class Dispatcher:
     def add_task(self, channel: Any) -> None:
         """Take a channel (called by waitress)."""
         request = channel.requests[0]
-        verdict = self._judge(request)
         now = time.perf_counter()
         deadline = deadline_of(request.headers, now)
+        verdict = self._judge(request, expired=deadline is not None and deadline <= now)
         if verdict is not Verdict.ADMITTED:
             request.exchange = Exchange(now, deadline, verdict)
             self.control.put(channel)
@@ -238,15 +240,21 @@ class Dispatcher:
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> None:
         """Nothing: lanes are finished by the worker, which knows its deadline (called by waitress)."""
 
-    def _judge(self, request: Any) -> Verdict:
+    def _judge(self, request: Any, *, expired: bool) -> Verdict:
         if request.error or request.command != "POST":
             return Verdict.CONTROL
         if not self._slot.ready:
             return Verdict.NOT_READY
+        if expired:
+            return Verdict.EXPIRED
         with self._lock:
-            # Alone, the own count is the replica's.
-            count = self._slot.in_flight if self._alone else self._board.in_flight
-            if count >= self._limit:
-                return Verdict.OVER_LIMIT
-            self._slot.enter()
+            if self._alone:  # then the own count is the replica's
+                return self._admit(self._slot.in_flight)
+            with self._board.counting():
+                return self._admit(self._board.in_flight)
+
+    def _admit(self, count: int) -> Verdict:
+        if count >= self._limit:
+            return Verdict.OVER_LIMIT
+        self._slot.enter()
         return Verdict.ADMITTED

@@ -10,7 +10,9 @@ from typing import Any
 import falcon
 
 SUPPORTED = "gzip, zstd"
-_ZSTD_PIECE = 4096  # bytes; what one piece becomes is not limited by the decompressor, so pieces are small
+_PIECE = 1024  # bytes; what one piece becomes is not limited by the decompressors, so pieces are small
+_MAX_PARTS = 10_000  # of a body; each costs memory and time, however little is in it
+_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; a frame may ask for memory as it likes, over HTTP for this (RFC 9659)
 
 
 def decode_body(environ: dict[str, Any], limit: int) -> None:
@@ -42,19 +44,10 @@ def _unsupported(description: str) -> falcon.HTTPUnsupportedMediaType:
 
 
 def _gunzip(data: bytes, limit: int) -> bytes:
-    plain = bytearray()
     try:
-        while data:  # a gzip body may have several members, one after the other
-            member = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            plain += member.decompress(data, limit + 1 - len(plain))
-            if len(plain) > limit:
-                break
-            if not member.eof:
-                raise falcon.HTTPBadRequest(description="the gzip body ends too early")
-            data = member.unused_data
+        return _unpack(data, limit, "gzip", lambda: zlib.decompressobj(16 + zlib.MAX_WBITS))
     except zlib.error as error:
         raise falcon.HTTPBadRequest(description=f"the body is not gzip: {error}") from error
-    return bytes(plain)
 
 
 def _unzstd(data: bytes, limit: int) -> bytes:
@@ -62,21 +55,30 @@ def _unzstd(data: bytes, limit: int) -> bytes:
         import zstandard
     except ImportError as error:
         raise _unsupported("zstd bodies need the zstandard package: add it to requirements.txt") from error
-    plain = bytearray()
-    decompressor = zstandard.ZstdDecompressor()
-    frame = decompressor.decompressobj()
     try:
-        for start in range(0, len(data), _ZSTD_PIECE):
-            piece = data[start : start + _ZSTD_PIECE]
-            while piece and len(plain) <= limit:
-                if frame.eof:  # a zstd body may have several frames, one after the other
-                    frame = decompressor.decompressobj()
-                plain += frame.decompress(piece)
-                piece = frame.unused_data
+        return _unpack(data, limit, "zstd", zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj)
     except zstandard.ZstdError as error:
         raise falcon.HTTPBadRequest(description=f"the body is not zstd: {error}") from error
-    if data and not frame.eof and len(plain) <= limit:
-        raise falcon.HTTPBadRequest(description="the zstd body ends too early")
+
+
+def _unpack(data: bytes, limit: int, name: str, new: Callable[[], Any]) -> bytes:
+    """Unpack members of gzip or frames of zstd, one after the other; stops when it is more than ``limit`` bytes."""
+    plain = bytearray()
+    parts, part = 0, None
+    for start in range(0, len(data), _PIECE):
+        piece = data[start : start + _PIECE]
+        while piece:
+            if part is None or part.eof:
+                parts += 1
+                if parts > _MAX_PARTS:
+                    raise falcon.HTTPBadRequest(description=f"the body has more than {_MAX_PARTS} parts of {name}")
+                part = new()
+            plain += part.decompress(piece)
+            if len(plain) > limit:
+                return bytes(plain)
+            piece = part.unused_data
+    if part is not None and not part.eof:
+        raise falcon.HTTPBadRequest(description=f"the {name} body ends too early")
     return bytes(plain)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import falcon
 import orjson
 
+from cortex_serving.errors import UnsupportedResult
 from cortex_serving.forms import FormError
-from cortex_serving.response import UnsupportedResult
+from cortex_serving.headers import pairs_of, set_headers, set_status
 from cortex_serving.typed import InvalidPayload
 
 RETRY_AFTER_SECONDS = "1"
@@ -32,22 +33,43 @@ def write_error(
         log: Logs what only the API's owner should see.
         describe: The error with its traceback, as text.
     """
+    try:
+        if _written(response, error):
+            return
+        log(str(error) if isinstance(error, UnsupportedResult) else describe(error))
+    except UnsupportedResult as unsupported:
+        log(f"{unsupported}\n{describe(error)}")
+    _text(response, 500, "internal server error")
+
+
+def _written(response: falcon.Response, error: BaseException) -> bool:
+    """Write an error that says itself what the client is answered; False for any other.
+
+    Raises:
+        UnsupportedResult: It says what cannot be sent.
+    """
     if isinstance(error, falcon.HTTPError):
-        response.status = error.status
-        if error.headers:
-            response.set_headers(error.headers)
+        _begin(response, error.status, error.headers)
         _json(response, {"error": error.description or error.title})
+    elif isinstance(error, falcon.HTTPStatus):
+        _begin(response, error.status, error.headers)
+        response.text, response.data, response.stream = error.text, None, None
     elif isinstance(error, InvalidPayload):
         response.status = 422
         _json(response, {"error": str(error), "problems": error.problems})
     elif isinstance(error, FormError):
         _text(response, 400, str(error))
     elif _is_starlette_http(error):
-        response.set_headers(getattr(error, "headers", None) or {})
+        _begin(response, error.status_code, getattr(error, "headers", None))  # type: ignore[attr-defined]
         _text(response, int(error.status_code), str(error.detail))  # type: ignore[attr-defined]
     else:
-        log(str(error) if isinstance(error, UnsupportedResult) else describe(error))
-        _text(response, 500, "internal server error")
+        return False
+    return True
+
+
+def _begin(response: falcon.Response, status: Any, headers: Any) -> None:
+    set_status(response, status)
+    set_headers(response, pairs_of(headers) if isinstance(headers, Mapping) else headers or [])
 
 
 def _is_starlette_http(error: BaseException) -> bool:

@@ -17,3 +17,7 @@ class ProjectError(ServingError):
 
 class PredictorError(ServingError):
     """The predictor's file does not hold a predictor that can be called."""
+
+
+class UnsupportedResult(TypeError):
+    """What ``predict`` returned cannot be sent."""

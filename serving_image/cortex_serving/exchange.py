@@ -45,6 +45,7 @@ class Exchange:
         verdict: What became of it then.
         environ: Its WSGI environment, if that had to be made before its turn to be answered; until then.
         outcome: With server-side batching, what came of it, from when that is known until it is answered.
+        refusal: What is answered instead, if its form was not understood or something unexpected happened.
         request_id: The request's id; empty until somebody needs it.
         queue: From its arrival to a thread.
         batch: From there until its batch was dispatched.
@@ -57,6 +58,7 @@ class Exchange:
 
     environ: dict[str, Any] | None = None
     outcome: Outcome | None = None
+    refusal: Exception | None = None
     request_id = ""
     method = ""
     path = ""

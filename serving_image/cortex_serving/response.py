@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import falcon
 import orjson
 
+from cortex_serving.errors import UnsupportedResult
+from cortex_serving.headers import Values, pairs_of, set_headers, set_status
 from cortex_serving.plain import plain, rewritten
+from cortex_serving.starlette_results import is_starlette, render_starlette
 from cortex_serving.streams import is_stream, open_stream
 
 _PLAIN_JSON = frozenset({dict, list})  # looked at first: it is what most predictors return
@@ -20,9 +22,9 @@ class Response:
     """A response with a status, headers and media type of the predictor's choice.
 
     Args:
-        content: bytes, str, or a value that is written as JSON.
-        status_code: HTTP status.
-        headers: Further headers.
+        content: bytes, str, a value that is written as JSON, or a generator, whose items are sent as they come.
+        status_code: HTTP status, 200 to 599.
+        headers: Further headers; a list for several of one name (``Set-Cookie``).
         media_type: Content type; None takes the one that suits the content.
     """
 
@@ -30,17 +32,13 @@ class Response:
         self,
         content: Any = b"",
         status_code: int = 200,
-        headers: Mapping[str, str] | None = None,
+        headers: Values | None = None,
         media_type: str | None = None,
     ) -> None:
         self.content = content
         self.status_code = status_code
         self.headers = dict(headers or {})
         self.media_type = media_type
-
-
-class UnsupportedResult(TypeError):
-    """What ``predict`` returned cannot be sent."""
 
 
 def render(value: Any, response: falcon.Response) -> None:
@@ -60,8 +58,8 @@ def render(value: Any, response: falcon.Response) -> None:
     elif isinstance(value, (bytes, bytearray, memoryview)):
         response.content_type = "application/octet-stream"
         response.data = bytes(value)
-    elif _is_starlette(value):
-        _render_starlette(value, response)
+    elif is_starlette(value):
+        render_starlette(value, response)
     elif is_stream(value):
         response.content_type, response.stream = open_stream(value, None, dump_json)
     else:
@@ -74,10 +72,10 @@ def _render_own(value: Response, response: falcon.Response) -> None:
         response.content_type, response.stream = open_stream(value.content, value.media_type, dump_json)
     else:
         render(value.content, response)
-        if value.media_type:
-            response.content_type = value.media_type
-    response.status = value.status_code
-    response.set_headers(value.headers)
+    if value.media_type:
+        set_headers(response, [("content-type", value.media_type)])
+    set_status(response, value.status_code)
+    set_headers(response, pairs_of(value.headers))
 
 
 def dump_json(value: Any) -> bytes:
@@ -105,15 +103,3 @@ def dump_json(value: Any) -> bytes:
     except (TypeError, ValueError) as error:
         reason = str(error)
     raise UnsupportedResult(f"predict returned {type(value).__name__}: {reason}; it may return {ALLOWED}")
-
-
-def _is_starlette(value: Any) -> bool:
-    return any(base.__module__ == "starlette.responses" and base.__name__ == "Response" for base in type(value).__mro__)
-
-
-def _render_starlette(value: Any, response: falcon.Response) -> None:
-    response.status = value.status_code
-    for name, content in value.headers.items():
-        if name != "content-length":
-            response.set_header(name, content)
-    response.data = value.body

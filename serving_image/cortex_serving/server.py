@@ -7,11 +7,10 @@ import threading
 import time
 from typing import Any
 
-import orjson
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, WSGITask
+from waitress.task import WSGITask
 
 from cortex_serving.board import Board, State
 from cortex_serving.dispatcher import Dispatcher
@@ -27,26 +26,12 @@ from cortex_serving.http.request import SpoolingTableParser, TableParser
 from cortex_serving.http.together import Together
 from cortex_serving.http.whole import WholeRequests
 from cortex_serving.linger import Lingering
+from cortex_serving.refusals import RefusalTask, RefusesEarly
 
 # Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
 # balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
 CHANNEL_TIMEOUT = 4200
 BACKLOG = 2048
-
-
-class JsonErrorTask(ErrorTask):  # type: ignore[misc]
-    """Errors that the HTTP parser finds, as JSON."""
-
-    def execute(self) -> None:
-        """Write the error."""
-        self.channel.refused = True
-        error = self.request.error
-        self.status = f"{error.code} {error.reason}"
-        body = orjson.dumps({"error": f"{error.reason}: {error.body}"})
-        self.response_headers.append(("Content-Type", "application/json"))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
 
 
 class ServingTask:
@@ -75,7 +60,7 @@ class ServingTask:
 class ServingChannel(Lingering):
     """A connection."""
 
-    error_task_class = JsonErrorTask
+    error_task_class = RefusalTask
     wsgi_constants: dict[str, Any] | None = None
     receiving = False  # whether a request has come in part
     hops = 0  # how often it was passed on with the request that is about to begin
@@ -139,7 +124,8 @@ def make_channel_class(changes: frozenset[str]) -> type[ServingChannel]:
         ServingChannel,
         *(mixin for change, mixin in mixins.items() if change in changes),
     )
-    return type("Channel", channel, {"task_class": type("Task", task, {}), "parser_class": parser})
+    classes = {"task_class": type("Task", task, {}), "parser_class": type("Parser", (RefusesEarly, parser), {})}
+    return type("Channel", channel, classes)
 
 
 def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:
@@ -148,7 +134,7 @@ def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:
         ident=None,
         connection_limit=10_000,
         channel_timeout=CHANNEL_TIMEOUT,
-        max_request_body_size=max_body_bytes,
+        max_request_body_size=max_body_bytes + 1,  # waitress refuses the very size
         backlog=BACKLOG,
         clear_untrusted_proxy_headers=False,  # nothing here trusts them, and the check costs every request
         log_socket_errors=False,

@@ -132,8 +132,12 @@ def write_project(directory: Path, code: str, **predictor: Any) -> Path:
     return directory
 
 
+# Takes a predictor's source, its fields of cortex.yaml, and ``ready`` and ``environ`` as ``running`` does.
+Serve = Callable[..., Replica]
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Replica]]:
+def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start a replica of a predictor given as source; it is ended with the test."""
     with contextlib.ExitStack() as stack:
 

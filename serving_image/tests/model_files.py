@@ -54,8 +54,10 @@ def tensorflow_or_skip() -> Any:
 def save_tensorflow_model(tensorflow: Any, path: Path) -> None:
     """A model that doubles rows of numbers."""
 
-    class Twice(tensorflow.Module):
-        @tensorflow.function(input_signature=[tensorflow.TensorSpec([None, None], tensorflow.float32, name="x")])
+    rows = tensorflow.TensorSpec([None, None], tensorflow.float32, name="x")
+
+    class Twice(tensorflow.Module):  # type: ignore[misc]
+        @tensorflow.function(input_signature=[rows])  # type: ignore[untyped-decorator]
         def predict(self, x: Any) -> dict[str, Any]:
             return {"y": x * 2.0}
 

@@ -6,11 +6,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from conftest import eventually
+
+from tests.conftest import Replica, Serve, eventually
 
 SLEEPER = """
 import os, time
@@ -23,7 +27,7 @@ class PythonPredictor:
 """
 
 
-def test_threads_per_process_run_at_once(serve):
+def test_threads_per_process_run_at_once(serve: Serve) -> None:
     replica = serve(
         """
         import threading
@@ -40,7 +44,7 @@ def test_threads_per_process_run_at_once(serve):
         assert [answer.text for answer in pool.map(lambda _: replica.post(), range(3))] == ["met"] * 3
 
 
-def test_over_the_limit_exactly_the_excess_is_refused(serve):
+def test_over_the_limit_exactly_the_excess_is_refused(serve: Serve) -> None:
     replica = serve(SLEEPER, config={"seconds": 1}, threads_per_process=2, autoscaling={"max_replica_concurrency": 4})
     with ThreadPoolExecutor(7) as pool:
         answers = list(pool.map(lambda n: requests.post(replica.address, json=n, timeout=20), range(7)))
@@ -51,7 +55,45 @@ def test_over_the_limit_exactly_the_excess_is_refused(serve):
     assert replica.get().json()["in_flight"] == 0
 
 
-def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve):
+def test_the_limit_holds_across_processes(serve: Serve, tmp_path: Path) -> None:
+    """Each prediction notes how many there are with it; the limit is that of the replica, whoever asks whom."""
+    count = tmp_path / "count"
+    count.write_text("0 0")
+    replica = serve(
+        f"""
+        import fcntl, time
+
+        def note(step):
+            with open({str(count)!r}, "r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                now, most = map(int, file.read().split())
+                file.seek(0)
+                file.write(f"{{now + step}} {{max(most, now + step)}} ")
+
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                note(1)
+                time.sleep(0.002)
+                note(-1)
+                return "done"
+        """,
+        processes_per_replica=3,
+        threads_per_process=2,
+        autoscaling={"max_replica_concurrency": 2},
+    )
+
+    def ask(_: int) -> list[int]:
+        with requests.Session() as session:
+            return [session.post(replica.address, json=0, timeout=20).status_code for _ in range(100)]
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = {status for answers in pool.map(ask, range(8)) for status in answers}
+    assert statuses == {200, 503}
+    assert count.read_text().split() == ["0", "2"]
+
+
+def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve: Serve) -> None:
     """Keep-alive connections stay with whoever accepted them; requests must not wait while another worker is idle."""
     replica = serve(SLEEPER, config={"seconds": 0.4}, processes_per_replica=3)
     sessions = _sessions_on_one_worker(replica, 3)
@@ -61,7 +103,7 @@ def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve):
             assert len({answer["pid"] for answer in answers}) == 3
 
 
-def _sessions_on_one_worker(replica, count: int) -> list[requests.Session]:
+def _sessions_on_one_worker(replica: Replica, count: int) -> list[requests.Session]:
     by_worker: dict[int, list[requests.Session]] = {}
     while True:
         session = requests.Session()
@@ -71,7 +113,7 @@ def _sessions_on_one_worker(replica, count: int) -> list[requests.Session]:
             return by_worker[pid]
 
 
-def test_a_large_body_survives_the_move_to_another_worker(serve):
+def test_a_large_body_survives_the_move_to_another_worker(serve: Serve) -> None:
     replica = serve(
         """
         import hashlib, os, time
@@ -97,7 +139,7 @@ def test_a_large_body_survives_the_move_to_another_worker(serve):
         assert all(pool.map(send, range(8)))
 
 
-def test_a_deadline_drops_a_waiting_request_at_once(serve, tmp_path):
+def test_a_deadline_drops_a_waiting_request_at_once(serve: Serve, tmp_path: Path) -> None:
     replica = serve(
         f"""
         import time
@@ -118,10 +160,14 @@ def test_a_deadline_drops_a_waiting_request_at_once(serve, tmp_path):
         assert "X-Cortex-Timeout-Ms" in late.json()["error"]
         assert first.result().text == "done"
     assert replica.post("next", headers={"X-Cortex-Timeout-Ms": "20000"}).text == "done"
+    for _ in range(20):
+        assert replica.post("never", headers={"X-Cortex-Timeout-Ms": "0"}).status_code == 504
     assert (tmp_path / "seen").read_text().split() == ["first", "next"]
 
 
-def test_killing_one_of_two_workers_costs_only_its_requests(serve, record_property):
+def test_killing_one_of_two_workers_costs_only_its_requests(
+    serve: Serve, record_property: Callable[[str, object], None]
+) -> None:
     replica = serve(SLEEPER, config={"seconds": 0.02}, processes_per_replica=2)
     stop = threading.Event()
     answered: list[int] = []
@@ -162,7 +208,9 @@ def test_killing_one_of_two_workers_costs_only_its_requests(serve, record_proper
 
 @pytest.mark.parametrize("batching", [None, {"max_batch_size": 4, "batch_interval": "5ms"}], ids=["", "batches"])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_under_load_answers_every_request(serve, processes, batching):
+def test_sigterm_under_load_answers_every_request(
+    serve: Serve, processes: int, batching: dict[str, Any] | None
+) -> None:
     """Sixteen clients send one request after the other, half of them each on a new connection."""
     options = {} if batching is None else {"server_side_batching": batching}
     code = (
@@ -198,7 +246,7 @@ def test_sigterm_under_load_answers_every_request(serve, processes, batching):
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_quick_and_slow_answers_by_turns(serve, threads):
+def test_quick_and_slow_answers_by_turns(serve: Serve, threads: int) -> None:
     """The loop passes from thread to thread with every slow answer (``http.leader``): nothing may be lost."""
     replica = serve(
         """

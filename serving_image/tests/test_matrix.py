@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 import requests
 import zstandard
-from conftest import Replica, eventually, running, write_project
-from model_files import save_onnx_model, save_tensorflow_model, tensorflow_or_skip
+
+from tests.conftest import Replica, eventually, running, write_project
+from tests.model_files import save_onnx_model, save_tensorflow_model, tensorflow_or_skip
 
 COMMON = """
 import asyncio, dataclasses, decimal, functools

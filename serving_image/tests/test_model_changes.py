@@ -11,13 +11,13 @@ from typing import Any
 
 import boto3
 import pytest
-from conftest import Replica, eventually
-from model_files import save_onnx_model
 
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.catalog import ModelFiles, UnknownModel
 from cortex_serving.models.library import Library
 from cortex_serving.spec import ModelEntry, Models
+from tests.conftest import Serve, eventually
+from tests.model_files import save_onnx_model
 
 
 def _write(folder: Path, text: str) -> None:
@@ -94,9 +94,14 @@ def test_a_model_that_is_gone_is_dropped_and_may_come_back(
 def test_one_client_of_s3_is_made(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abc":
         s3.put_object(Bucket="bucket", Key=f"{name}/weights", Body=name.encode())
-    made = []
-    make = boto3.client
-    monkeypatch.setattr(boto3, "client", lambda *args, **options: made.append(args) or make(*args, **options))
+    made: list[tuple[Any, ...]] = []
+    make: Any = boto3.client
+
+    def counted(*args: Any, **options: Any) -> Any:
+        made.append(args)
+        return make(*args, **options)
+
+    monkeypatch.setattr(boto3, "client", counted)
     library = _library(_paths(a="s3://bucket/a", b="s3://bucket/b", c="s3://bucket/c"), tmp_path)
     for _ in range(5):
         library.refresh()
@@ -153,9 +158,9 @@ def test_evicted_files_are_never_found_half_deleted(s3: Any, tmp_path: Path) -> 
         list(pool.map(ask, range(8)))
 
 
-@pytest.mark.parametrize("options", [{}, {"cache_size": 1, "disk_cache_size": 1}])
+@pytest.mark.parametrize("cache", [None, 1])
 def test_a_version_that_comes_file_by_file_is_not_the_latest_until_it_is_whole(
-    s3: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, options: dict[str, int]
+    s3: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, cache: int | None
 ) -> None:
     def put(version: int, name: str) -> None:
         s3.put_object(Bucket="bucket", Key=f"m/{version}/{name}", Body=str(version).encode())
@@ -165,12 +170,12 @@ def test_a_version_that_comes_file_by_file_is_not_the_latest_until_it_is_whole(
 
     for name in "abc":
         put(1, name)
-    library = _library(Models(dir="s3://bucket", **options), tmp_path, load)
+    library = _library(Models(dir="s3://bucket", cache_size=cache, disk_cache_size=cache), tmp_path, load)
     assert library.get("m") == "111"
     for name in "abc":
         put(2, name)
         library.refresh()
-        assert library.get("m") == ("222" if name == "c" and not options else "111")
+        assert library.get("m") == ("222" if name == "c" and not cache else "111")
     library.refresh()
     assert library.get("m") == "222"
 
@@ -209,9 +214,7 @@ class PythonPredictor:
 
 
 @pytest.mark.parametrize("options", [{}, {"cache_size": 2, "disk_cache_size": 2}])
-def test_a_model_may_be_asked_for_in_init(
-    serve: Callable[..., Replica], tmp_path: Path, options: dict[str, int]
-) -> None:
+def test_a_model_may_be_asked_for_in_init(serve: Serve, tmp_path: Path, options: dict[str, int]) -> None:
     for version in (1, 2):
         _write(tmp_path / "project" / "models" / "a" / str(version), f"a{version}")
     replica = serve(EARLY, models={"dir": "models", **options})
@@ -230,7 +233,7 @@ class ONNXPredictor:
 """
 
 
-def test_an_onnx_model_may_be_run_in_init(serve: Callable[..., Replica], tmp_path: Path) -> None:
+def test_an_onnx_model_may_be_run_in_init(serve: Serve, tmp_path: Path) -> None:
     save_onnx_model(tmp_path / "project" / "twice.onnx", 2.0)
     replica = serve(ONNX, type="onnx", models={"paths": [{"name": "twice", "model_path": "twice.onnx"}]})
     assert replica.post([[1.5, 1.0]]).json() == [[[2.0, 4.0]], [[3.0, 2.0]]]
@@ -244,9 +247,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("call", WRONG)
-def test_a_wrong_name_in_init_ends_the_replica_and_says_why(
-    serve: Callable[..., Replica], tmp_path: Path, call: str
-) -> None:
+def test_a_wrong_name_in_init_ends_the_replica_and_says_why(serve: Serve, tmp_path: Path, call: str) -> None:
     for name in "ab":
         _write(tmp_path / "project" / "models" / name, name)
     code = f"""
@@ -270,9 +271,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("place", UNREADABLE)
-def test_a_place_that_cannot_be_read_at_the_start_is_said_on_one_line(
-    s3: Any, serve: Callable[..., Replica], place: str
-) -> None:
+def test_a_place_that_cannot_be_read_at_the_start_is_said_on_one_line(s3: Any, serve: Serve, place: str) -> None:
     replica = serve(EARLY, model_path=place, ready=False)
     assert replica.process.wait(30) == 1
     replica.stop()

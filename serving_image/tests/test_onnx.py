@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conftest import Replica
-from model_files import save_onnx_identity
+from tests.conftest import Serve
+from tests.model_files import save_onnx_identity
 
 CLIENT = """
 import numpy
@@ -93,7 +92,7 @@ NOT_FITTING: list[tuple[str, Any, str]] = [
 ]
 
 
-def test_inputs(serve: Callable[..., Replica], tmp_path: Path) -> None:
+def test_inputs(serve: Serve, tmp_path: Path) -> None:
     for name, (kind, shapes) in MODELS.items():
         save_onnx_identity(tmp_path / "project" / "models" / name / "model.onnx", kind, **shapes)
     (tmp_path / "project" / "models" / "rows" / "._model.onnx").touch()  # as macOS leaves it

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 import zstandard
+
+from tests.conftest import Replica, Serve
 
 KINDS = """
 class PythonPredictor:
@@ -24,11 +27,11 @@ def _show(value):
 
 
 @pytest.fixture
-def kinds(serve):
+def kinds(serve: Serve) -> Replica:
     return serve(KINDS, max_body_bytes=3_000_000)
 
 
-def test_forms_and_files(kinds):
+def test_forms_and_files(kinds: Replica) -> None:
     assert kinds.post(data={"a": "1", "b": "ü"}).json() == {"a": "1", "b": "ü"}
     big = b"x" * 2_000_000
     files = {"image": ("cat.png", big, "image/png"), "note": (None, "hello")}
@@ -38,7 +41,7 @@ def test_forms_and_files(kinds):
     assert kinds.post(files={"about": (None, b"\xff", "application/json")}).status_code == 400
 
 
-def test_a_broken_form_is_a_400_in_plain_text(kinds):
+def test_a_broken_form_is_a_400_in_plain_text(kinds: Replica) -> None:
     answer = kinds.post(data=b"--x\r\nbroken", headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert answer.status_code == 400
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -47,7 +50,7 @@ def test_a_broken_form_is_a_400_in_plain_text(kinds):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_compressed_bodies(kinds, encoding):
+def test_compressed_bodies(kinds: Replica, encoding: str) -> None:
     pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[encoding]
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
     assert kinds.post(data=pack(b"[1, 2]"), headers=headers).json() == {"type": "list", "value": [1, 2]}
@@ -58,13 +61,35 @@ def test_compressed_bodies(kinds, encoding):
     assert damaged.json()["error"]
 
 
-def test_an_unknown_encoding_is_a_415(kinds):
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_bodies_compressed_in_parts(kinds: Replica, encoding: str) -> None:
+    pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[encoding]
+    headers = {"Content-Type": "application/octet-stream", "Content-Encoding": encoding}
+    parts = pack(b"x" * 100_000) + pack(b"") + pack(b"y" * 5)
+    assert kinds.post(data=parts, headers=headers).json() == {"type": "bytes", "value": 100_005}
+    assert kinds.post(data=pack(b"") * 9_999 + pack(b"abc"), headers=headers).json() == {"type": "bytes", "value": 3}
+    many = kinds.post(data=pack(b"") * 10_001, headers=headers)
+    assert (many.status_code, many.json()["error"]) == (400, f"the body has more than 10000 parts of {encoding}")
+    assert kinds.post(data=pack(b"abc") + b"more", headers=headers).status_code == 400
+    assert kinds.post(data=pack(b"abc") + pack(b"abc")[:-3], headers=headers).status_code == 400
+
+
+def test_a_zstd_frame_cannot_ask_for_any_memory(kinds: Replica) -> None:
+    far = zstandard.ZstdCompressionParameters.from_level(1, window_log=27)
+    frame = zstandard.ZstdCompressor(compression_params=far).compressobj()
+    body = frame.compress(b"x" * 1000) + frame.flush()
+    answer = kinds.post(data=body, headers={"Content-Type": "text/plain", "Content-Encoding": "zstd"})
+    assert answer.status_code == 400
+    assert "memory" in answer.json()["error"].lower()
+
+
+def test_an_unknown_encoding_is_a_415(kinds: Replica) -> None:
     answer = kinds.post(data=b"x", headers={"Content-Encoding": "br"})
     assert answer.status_code == 415
     assert answer.headers["Accept-Encoding"] == "gzip, zstd"
 
 
-def test_a_body_over_the_limit_is_a_413(kinds):
+def test_a_body_over_the_limit_is_a_413(kinds: Replica) -> None:
     with kinds.connect() as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
         answer = connection.recv(65536)
@@ -97,7 +122,7 @@ class PythonPredictor:
 """
 
 
-def test_typed_payloads_are_validated(serve):
+def test_typed_payloads_are_validated(serve: Serve) -> None:
     replica = serve(TYPED)
     answer = replica.post({"flowers": [{"width": 1.5}]})
     assert answer.json() == {"width": 1.5, "name": "iris"}
@@ -153,7 +178,7 @@ HINTED: dict[str, tuple[object, object, object, str]] = {
 
 
 @pytest.mark.parametrize("hint", HINTED)
-def test_hints_that_describe_a_structure_less_plainly(serve, hint):
+def test_hints_that_describe_a_structure_less_plainly(serve: Serve, hint: str) -> None:
     taken, seen, refused, field = HINTED[hint]
     replica = serve(HINTS.replace("HINT", hint))
     assert replica.post(taken).json() == seen
@@ -257,7 +282,7 @@ class PythonPredictor:
 """
 
 
-def test_everything_that_predict_may_return(serve):
+def test_everything_that_predict_may_return(serve: Serve) -> None:
     replica = serve(RETURNING)
     for source, expected in RETURNS.items():
         answer = replica.post(source)
@@ -276,7 +301,7 @@ UNWRITABLE = {
 }
 
 
-def test_what_has_no_form_in_json_is_said_in_the_log(serve):
+def test_what_has_no_form_in_json_is_said_in_the_log(serve: Serve) -> None:
     replica = serve(RETURNING)
     for source in UNWRITABLE:
         answer = replica.post(source)
@@ -289,7 +314,7 @@ def test_what_has_no_form_in_json_is_said_in_the_log(serve):
         assert "\n" not in text
 
 
-def test_streams_come_as_they_are_produced(serve, tmp_path):
+def test_streams_come_as_they_are_produced(serve: Serve, tmp_path: Path) -> None:
     replica = serve(
         f"""
         import os, time
@@ -314,7 +339,7 @@ def test_streams_come_as_they_are_produced(serve, tmp_path):
     assert replica.post(1).text == "firstsecond"
 
 
-def test_cors(serve):
+def test_cors(serve: Serve) -> None:
     replica = serve(KINDS)
     preflight = replica.session.options(
         replica.address + "/api",

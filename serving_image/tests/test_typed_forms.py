@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conftest import Replica
+from tests.conftest import Serve
 
 HEAD = """
 from __future__ import annotations
@@ -81,7 +80,7 @@ REFUSED: list[tuple[Any, set[str]]] = [
 ]
 
 
-def test_fields_are_converted_and_validated(serve: Callable[..., Replica]) -> None:
+def test_fields_are_converted_and_validated(serve: Serve) -> None:
     replica = serve(HEAD + MODEL)
     for fields, expected in SENT:
         pairs = list(fields.items()) if isinstance(fields, dict) else fields
@@ -117,7 +116,7 @@ class PythonPredictor:
 """
 
 
-def test_files(serve: Callable[..., Replica]) -> None:
+def test_files(serve: Serve) -> None:
     replica = serve(HEAD + FILES)
     big = b"x" * 2_000_000
     image, thumbnail = ("image", ("cat.png", big, "image/png")), ("thumbnail", ("t.png", b"small", "image/png"))
@@ -159,7 +158,7 @@ class PythonPredictor:
 """
 
 
-def test_other_types(serve: Callable[..., Replica]) -> None:
+def test_other_types(serve: Serve) -> None:
     sent = {"typed": {"a": "1", "b": ["2", "3"]}, "cat": {"kind": "cat", "lives": "9"}, "sizes": {"a": '{"width": 1}'}}
     dog = {"kind": "dog", "lives": ["1", "2"]}
     for hint, fields, expected in [
@@ -197,7 +196,7 @@ class PythonPredictor:
 """
 
 
-def test_forms_are_described_and_keep_what_the_description_says(serve: Callable[..., Replica], tmp_path: Path) -> None:
+def test_forms_are_described_and_keep_what_the_description_says(serve: Serve, tmp_path: Path) -> None:
     replica = serve(HEAD + FLAT)
     content = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]["requestBody"]["content"]
     assert list(content) == ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]
@@ -212,7 +211,7 @@ def test_forms_are_described_and_keep_what_the_description_says(serve: Callable[
     assert not replica.messages(level="ERROR")
 
 
-def test_a_file_that_must_be_there_leaves_multipart_only(serve: Callable[..., Replica]) -> None:
+def test_a_file_that_must_be_there_leaves_multipart_only(serve: Serve) -> None:
     code = FILES.replace("    about: dict[str, int] | None = None\n", "    about: str | None = None\n")
     document = serve(HEAD + code).get("/api/openapi.json").json()
     content = document["paths"]["/api"]["post"]["requestBody"]["content"]
@@ -235,7 +234,7 @@ class PythonPredictor:
 """
 
 
-def test_files_that_may_be_missing_leave_json_without_them(serve: Callable[..., Replica]) -> None:
+def test_files_that_may_be_missing_leave_json_without_them(serve: Serve) -> None:
     replica = serve(HEAD + OPTIONAL_FILES)
     content = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]["requestBody"]["content"]
     described = {kind: list(of["schema"]["properties"]) for kind, of in content.items()}

@@ -59,7 +59,9 @@ class Cloud:
         self.plane.start()
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        # boto3's overloads want the service's name as a literal.
+        make: Any = boto3.client
+        return make(
             service,
             region_name=REGION,
             endpoint_url=self.control,
@@ -108,7 +110,7 @@ class Cloud:
 
     def group(self, name: str, **attributes: str) -> str:
         elb = self.client("elbv2")
-        arn = elb.create_target_group(
+        arn: str = elb.create_target_group(
             Name=name,
             Protocol="HTTP",
             Port=8888,
@@ -211,7 +213,7 @@ class Cloud:
 
 
 class Traffic:
-    """Clients that ask again and again; what they got, by status and answer."""
+    """Clients that ask again and again; what they got, by status and answer (0 for an answer that broke off)."""
 
     def __init__(self, running: Cloud, path: str, clients: int = 4) -> None:
         self.seen: Counter[tuple[int, str]] = Counter()
@@ -231,7 +233,10 @@ class Traffic:
 
     def _ask(self, running: Cloud, path: str) -> None:
         while not self._stop.is_set():
-            status, content = running.get(path)
+            try:
+                status, content = running.get(path)
+            except (http.client.HTTPException, ConnectionError) as error:
+                status, content = 0, type(error).__name__  # a replica was killed when its answer had begun
             with self._lock:
                 self.seen[status, content["answer"] if status == 200 else str(content)] += 1
 

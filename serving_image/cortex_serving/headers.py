@@ -1,0 +1,69 @@
+"""Statuses and headers that predictors choose, checked before anything of a response is sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import falcon
+from waitress.task import hop_by_hop
+
+from cortex_serving.errors import UnsupportedResult
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5, in the charset that HTTP's libraries write
+# What concerns one connection (RFC 9110, 7.6.1) and what is always ours: a predictor that passes the headers of another
+# server's answer on need not pick these out.
+_LEFT_OUT = hop_by_hop | {"content-length", "x-request-id", "x-cortex-api", "x-cortex-revision"}
+
+Values = Mapping[str, Any]
+"""Headers by name; several of a name as a list."""
+
+
+def set_status(response: falcon.Response, status: Any) -> None:
+    """Set the status of a response.
+
+    Raises:
+        UnsupportedResult: It is no status that a final response can have.
+    """
+    try:
+        code = falcon.http_status_to_code(status)
+    except (ValueError, TypeError):
+        code = 0
+    if not 200 <= code <= 599:
+        raise UnsupportedResult(f"{status!r} is no HTTP status that a response can have: use one from 200 to 599")
+    response.status = status
+
+
+def pairs_of(headers: Values) -> Iterator[tuple[str, Any]]:
+    """Each header with each of its values."""
+    for name, value in headers.items():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            yield name, one
+
+
+def set_headers(response: falcon.Response, pairs: Iterable[tuple[str, Any]]) -> None:
+    """Set headers of a response, several of a name together.
+
+    Raises:
+        UnsupportedResult: A name or value cannot be sent.
+    """
+    given: set[str] = set()
+    for name, value in [_checked(name, value) for name, value in pairs]:  # all of them, or none
+        if name in _LEFT_OUT:
+            continue
+        if name in given or name == "set-cookie":
+            response.append_header(name, value)
+        else:
+            given.add(name)
+            response.set_header(name, value)
+
+
+def _checked(name: Any, value: Any) -> tuple[str, str]:
+    name, value = str(name).lower(), str(value)
+    if _NAME.fullmatch(name) is None:
+        raise UnsupportedResult(f"{name!r} cannot be the name of a header: use letters, digits and dashes")
+    if _VALUE.fullmatch(value) is None:
+        raise UnsupportedResult(f"header {name} cannot have the value {value!r}: use one line of Latin-1 characters")
+    return name, value

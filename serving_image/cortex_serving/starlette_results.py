@@ -1,0 +1,87 @@
+"""starlette's responses as results of ``predict``, without importing starlette: files and streams, too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import falcon
+
+from cortex_serving.headers import set_headers, set_status
+from cortex_serving.streams import begun, in_turn
+
+# What a response is called with (https://asgi.readthedocs.io/en/latest/specs/www.html); since 2.4 responses
+# need not listen for a client that goes: sending fails then.
+_SCOPE = {
+    "type": "http",
+    "asgi": {"version": "3.0", "spec_version": "2.4"},
+    "method": "POST",
+    "path": "/",
+    "headers": [],
+}
+
+Message = dict[str, Any]
+
+
+def is_starlette(value: Any) -> bool:
+    """Whether a returned value is a response of starlette's, or of FastAPI's."""
+    return any(base.__module__ == "starlette.responses" and base.__name__ == "Response" for base in type(value).__mro__)
+
+
+def render_starlette(value: Any, response: falcon.Response) -> None:
+    """Write a response of starlette's into ours."""
+    body = getattr(value, "body", None)
+    if isinstance(body, (bytes, memoryview)) and value.background is None:
+        _begin(response, value.status_code, value.raw_headers)
+        response.data = bytes(body)
+        return
+    messages = in_turn(_messages(value))
+    start = next(messages)
+    _begin(response, start["status"], start["headers"])
+    length = dict(start["headers"]).get(b"content-length")
+    if length is not None:
+        response.content_length = int(length)
+    response.stream = begun(_bodies(messages))
+
+
+def _begin(response: falcon.Response, status: Any, raw_headers: list[tuple[bytes, bytes]]) -> None:
+    set_status(response, status)
+    set_headers(response, ((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers))
+
+
+def _bodies(messages: Iterator[Message]) -> Iterator[bytes]:
+    try:
+        for message in messages:
+            yield bytes(message.get("body", b""))
+    finally:
+        messages.close()  # type: ignore[attr-defined]
+
+
+async def _messages(response: Any) -> AsyncIterator[Message]:
+    """What a response sends, one message at a time: it waits until the one before was taken."""
+    messages: asyncio.Queue[Message | Exception | None] = asyncio.Queue(1)
+
+    async def answer() -> None:
+        try:
+            await response(_SCOPE, _never, messages.put)
+        except Exception as error:
+            await messages.put(error)
+        else:
+            await messages.put(None)
+
+    task = asyncio.ensure_future(answer())
+    try:
+        while (message := await messages.get()) is not None:
+            if isinstance(message, Exception):
+                raise message
+            yield message
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _never() -> Message:
+    """A client that sends nothing more."""
+    await asyncio.Event().wait()
+    return {}
