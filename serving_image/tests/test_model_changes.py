@@ -180,6 +180,25 @@ def test_a_version_that_comes_file_by_file_is_not_the_latest_until_it_is_whole(
     assert library.get("m") == "222"
 
 
+def test_those_who_wait_for_a_load_share_its_failure(tmp_path: Path) -> None:
+    loads, waiting = [], threading.Event()
+
+    def load(path: Path, files: ModelFiles) -> str:
+        loads.append(files.name)
+        waiting.wait(1)  # the others come meanwhile
+        raise ValueError("cannot be loaded")
+
+    _write(tmp_path / "models" / "m", "x")
+    library = _library(Models(dir="models", cache_size=1, disk_cache_size=1), tmp_path, load)
+    with ThreadPoolExecutor(8) as pool:
+        errors = [future.exception() for future in [pool.submit(library.get, "m") for _ in range(8)]]
+    assert [str(error) for error in errors] == ["cannot be loaded"] * 8
+    assert len(loads) < 4
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        library.get("m")
+    assert loads.pop() == "m", "who comes later tries again"
+
+
 def test_a_slow_model_holds_up_no_other_one(tmp_path: Path) -> None:
     go = threading.Event()
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class Loaded:
 
 
 class _Turn:
-    """The lock of a model that is being loaded, and how many hold it or wait for it.
+    """The lock of a model that is being loaded, how many hold it or wait for it, and how the last load failed.
 
     It may be taken again by its holder: a ``load_model`` that asks for its own model then fails instead of waiting for
     itself.
@@ -40,6 +41,23 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.wanted = 0
+        self.loads = 0  # that have ended
+        self.failure: tuple[str, BaseException] | None = None  # state of the files, and the error
+
+    def load(self, state: str, load: Callable[[], Loaded]) -> Loaded:
+        """Load, and remember a failure for those who wait."""
+        self.failure = None
+        try:
+            return load()
+        except BaseException as error:
+            self.failure = state, error
+            raise
+        finally:
+            self.loads += 1
+
+    def failed_since(self, loads: int, state: str) -> BaseException | None:
+        """The error of the last load, if it was of these files, and ended after so many others."""
+        return self.failure[1] if self.failure and self.loads > loads and self.failure[0] == state else None
 
 
 class ModelCache:
@@ -72,20 +90,27 @@ class ModelCache:
         self._loading: dict[Key, _Turn] = {}  # of models that somebody loads or waits for
 
     def get(self, files: ModelFiles) -> Any:
-        """The model; loaded if it is not in memory. Raises what loading raises."""
+        """The model; loaded if it is not in memory. Raises what loading raises.
+
+        Those who wait while a load fails share its failure: where loads take long to fail, as without a network, they
+        would otherwise wait for one after the other.
+        """
         found = self._find(files.key)
         if found is None:
-            with self._turn(files.key):
+            with self._turn(files.key) as (turn, loads):
                 found = self._find(files.key)
                 if found is None:
-                    found = self._load_now(files)
+                    failure = turn.failed_since(loads, files.fingerprint)
+                    if failure is not None:
+                        raise failure
+                    found = turn.load(files.fingerprint, partial(self._load_now, files))
         return found.value
 
     def replace(self, files: ModelFiles) -> None:
         """Load a model whose files have changed; until that has succeeded the old one stays in service."""
-        with self._turn(files.key):
+        with self._turn(files.key) as (turn, _):
             if self.fingerprint(files.key) != files.fingerprint:  # a request may have loaded it meanwhile
-                self._load_now(files)
+                turn.load(files.fingerprint, partial(self._load_now, files))
 
     def fingerprint(self, key: Key) -> str | None:
         """State of the files that a model in memory was loaded from; None if it is not in memory."""
@@ -107,14 +132,18 @@ class ModelCache:
             return loaded
 
     @contextmanager
-    def _turn(self, key: Key) -> Iterator[None]:
-        """Be the only one that loads this model. While anybody waits for it, its files stay on disk."""
+    def _turn(self, key: Key) -> Iterator[tuple[_Turn, int]]:
+        """Be the only one that loads this model, and hear how many loads had ended when the waiting began.
+
+        While anybody waits for it, its files stay on disk.
+        """
         with self._lock:
             turn = self._loading.setdefault(key, _Turn())
             turn.wanted += 1
+            loads = turn.loads
         try:
             with turn.lock:
-                yield
+                yield turn, loads
         finally:
             with self._lock:
                 turn.wanted -= 1
