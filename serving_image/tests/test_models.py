@@ -5,15 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import requests
-from moto.server import ThreadedMotoServer
 
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.catalog import ModelFiles, UnknownModel
@@ -46,13 +43,18 @@ def test_models_of_a_folder_with_versions(serve: Serve, tmp_path: Path) -> None:
     _write(tmp_path / "project" / "models" / "a" / "2", "a2")
     _write(tmp_path / "project" / "models" / "a" / "10", "a10")
     _write(tmp_path / "project" / "models" / "b", "b")
+    for hidden in (".DS_Store", "a/.DS_Store", ".checkpoints/x"):  # what editors and computers leave
+        (tmp_path / "project" / "models" / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / "project" / "models" / hidden).touch()
     replica = serve(MANY, models={"dir": "models"})
     assert replica.post("a").text == "a10"
     assert replica.post("a", path="/?version=2").text == "a2"
     assert replica.post("b").text == "b"
     unknown = replica.post("c")
     assert (unknown.status_code, unknown.json()) == (404, {"error": "there is no model named 'c'"})
-    assert replica.post("a", path="/?version=3").status_code == 404
+    assert replica.post("a", path="/?version=002").text == "a2"
+    missing = replica.post("a", path="/?version=3")
+    assert (missing.status_code, missing.json()) == (404, {"error": "model 'a' has no version '3'; there are 2, 10"})
     assert replica.post(**NULL).status_code == 400
     assert replica.get("/api").json()["model_metadata"] == {"a": ["2", "10"], "b": ["1"]}
 
@@ -108,6 +110,7 @@ def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path:
 
     counters = Counters()
     library = _library(tmp_path, load, counters, cache_size=10, disk_cache_size=20)
+    library.find()
     library.start(3600)
 
     def ask(seed: int) -> None:
@@ -135,6 +138,7 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path: Path, caplog: py
         return text
 
     library = _library(tmp_path, load)
+    library.find()
     library.start(3600)
     assert library.get("a") == "one"
     _write(models / "a" / "2", "two")
@@ -146,7 +150,9 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path: Path, caplog: py
         library.refresh()
     assert library.get("a") == "two", "a failing load must not take a good model away"
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert told == [f"model a version {version} cannot be loaded: cannot be loaded" for version in "23"], "once each"
+    assert told == [f"model a version {version} cannot be loaded: ValueError: cannot be loaded" for version in "23"], (
+        "once each"
+    )
     _write(models / "a" / "2", "two, repaired")
     (models / "gone" / "weights").unlink()
     (models / "gone").rmdir()
@@ -159,6 +165,7 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path: Path, caplog: py
 def test_reloading_does_not_disturb_readers(tmp_path: Path) -> None:
     _write(tmp_path / "models" / "a", "0")
     library = _library(tmp_path)
+    library.find()
     library.start(3600)
     stop = threading.Event()
 
@@ -182,24 +189,6 @@ def test_reloading_does_not_disturb_readers(tmp_path: Path) -> None:
     assert all(reader.result() <= 29 for reader in readers)
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
-    yield client
-    server.stop()
-
-
 def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3: Any, tmp_path: Path) -> None:
     def put(key: str, text: str) -> None:
         s3.put_object(Bucket="bucket", Key=key, Body=text.encode())
@@ -213,6 +202,7 @@ def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3: Any, tmp_pa
 
     models = Models(dir="s3://bucket/zoo", cache_size=1, disk_cache_size=2)
     library = Library(models, tmp_path, tmp_path / "fetched", read, Counters())
+    library.find()
     library.start(3600)
     assert set(library.names()) == {"a", "b", "c"}
     assert [library.get(name) for name in "abcab"] == ["a1", "b1", "c1", "a1", "b1"]
@@ -221,6 +211,8 @@ def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3: Any, tmp_pa
     put("zoo/a/2/weights", "a2")
     library.refresh()
     assert library.get("b") == "b1 changed"
+    assert library.get("a") == "a1", "it may still be on its way"
+    library.refresh()
     assert library.get("a") == "a2"
     assert library.get("a", "1") == "a1"
 
@@ -229,6 +221,7 @@ def test_a_single_object_in_s3(s3: Any, tmp_path: Path) -> None:
     s3.put_object(Bucket="bucket", Key="one/model.txt", Body=b"hello")
     models = Models(paths=(ModelEntry("m", "s3://bucket/one/model.txt"),))
     library = Library(models, tmp_path, tmp_path / "fetched", lambda path, files: path.read_text(), Counters())
+    library.find()
     library.start(3600)
     assert library.get(None) == "hello"
 

@@ -113,6 +113,80 @@ def test_predicted_numbers_are_distributed(serve: Serve) -> None:
     assert (report["Min"], report["Max"], report["Sum"], report["Count"]) == (-4, 2.5, -0.5, 3)
 
 
+OF_EVERY_KIND = """
+import collections, dataclasses, decimal, enum
+import numpy, pydantic
+from cortex_serving import Response
+
+class Colour(enum.Enum):
+    RED = "red"
+
+@dataclasses.dataclass
+class Data:
+    label: object
+
+class Model(pydantic.BaseModel, arbitrary_types_allowed=True):
+    label: object
+    @property
+    def broken(self):
+        raise RuntimeError("broken property")
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        return eval(payload)
+"""
+
+
+def _predictions(metrics: dict[str, list[Any]]) -> dict[str, int]:
+    return {name.partition(".")[2]: sum(of) for name, of in metrics.items() if name.startswith("Prediction")}
+
+
+def test_classes_are_counted_in_whatever_is_returned(serve: Serve) -> None:
+    replica = serve(OF_EVERY_KIND, monitoring={"model_type": "classification", "key": "label"})
+    labels = {
+        "'red'": "red",
+        "Colour.RED": "red",
+        "numpy.int64(3)": "3",
+        "numpy.array([3])": "3",
+        "numpy.array(['red'])[0]": "red",
+        "''": "(empty)",
+        "'gr\u00fcn'": "gr\\xfcn",
+        "'x' * 300": "x" * 200,
+    }
+    for label in labels:
+        for shape in ("{{'label': {}}}", "Data({})", "Model(label={})", "Response(Data({}), 201)"):
+            assert replica.post(shape.format(label)).status_code < 500
+    assert replica.post("Response({'detail': 'no such flower'}, 404)").status_code == 404
+    replica.stop()
+    expected: dict[str, int] = {}
+    for name in labels.values():
+        expected[name] = expected.get(name, 0) + 4
+    assert _predictions(_metrics(replica)) == expected
+    assert not [text for text in replica.messages(level="WARNING") if "monitoring" in text]
+
+
+def test_what_is_no_prediction_is_said_once(serve: Serve) -> None:
+    replica = serve(OF_EVERY_KIND, monitoring={"model_type": "regression", "key": "broken"})
+    for source in ("[1]", "{'broken': [1]}", "Model(label=1)", "{'broken': numpy.array([1, 2])}", "{'broken': True}"):
+        for _ in range(3):
+            assert replica.post(source).status_code == 200
+    replica.stop()
+    said = [text for text in replica.messages(level="WARNING") if "monitoring" in text]
+    assert len(said) == 5
+    assert any("the response (list) has no key 'broken'" in text for text in said)
+    assert any("broken property" in text for text in said)
+
+
+def test_numbers_without_a_key(serve: Serve) -> None:
+    replica = serve(OF_EVERY_KIND, monitoring={"model_type": "regression"})
+    for source in ("1", "numpy.float32(2.5)", "numpy.array([[4]])", "decimal.Decimal('0.5')", "Response(8)"):
+        assert replica.post(source).status_code == 200
+    replica.stop()
+    [report] = _metrics(replica)["Prediction"]
+    assert (report["Count"], report["Sum"]) == (5, 16.0)
+
+
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=300))
 def test_histograms_are_exact_in_totals_and_close_in_values(values: list[float]) -> None:
     histogram = Histogram()

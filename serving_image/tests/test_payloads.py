@@ -138,6 +138,56 @@ def test_typed_payloads_are_validated(serve: Serve) -> None:
     assert "Flower" in document["components"]["schemas"]
 
 
+HINTS = """
+from __future__ import annotations
+import typing
+import numpy, pydantic, typing_extensions
+
+class Point(typing.NamedTuple):
+    x: int
+    y: int = 0
+
+class Flower(pydantic.BaseModel):
+    width: float
+
+class Image(pydantic.BaseModel, arbitrary_types_allowed=True):
+    pixels: typing.Annotated[numpy.ndarray, pydantic.BeforeValidator(numpy.array)]
+
+Flowers = typing_extensions.TypeAliasType("Flowers", list[Flower])
+Tree = typing_extensions.TypeAliasType("Tree", typing.Union[Flower, dict[str, "Tree"]])
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: HINT):
+        return [type(payload).__name__, payload]
+"""
+
+# What is taken, what the predictor gets of it, what is refused, and the field that is named then
+HINTED: dict[str, tuple[object, object, object, str]] = {
+    "typing.Annotated[list[Flower], pydantic.Field(min_length=1)]": (
+        [{"width": 1}],
+        ["list", [{"width": 1.0}]],
+        [],
+        "(payload)",
+    ),
+    "Flowers": ([{"width": "1"}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
+    "Tree": ({"a": {"width": 1}}, ["dict", {"a": {"width": 1.0}}], [], "Flower"),
+    "Point": ({"x": "1"}, ["Point", [1, 0]], ["x"], "0"),
+    "Image": ({"pixels": [[1]]}, ["Image", {"pixels": [[1]]}], {}, "pixels"),
+}
+
+
+@pytest.mark.parametrize("hint", HINTED)
+def test_hints_that_describe_a_structure_less_plainly(serve: Serve, hint: str) -> None:
+    taken, seen, refused, field = HINTED[hint]
+    replica = serve(HINTS.replace("HINT", hint))
+    assert replica.post(taken).json() == seen
+    answer = replica.post(refused)
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["field"].startswith(field)
+    assert replica.get("/api/openapi.json").status_code == 200
+
+
 RETURNS = {
     "'text'": (200, "text/plain; charset=utf-8", b"text"),
     "b'\\x00raw'": (200, "application/octet-stream", b"\x00raw"),
@@ -162,6 +212,37 @@ RETURNS = {
         "text/event-stream",
         b'data: a\n\ndata: {"b":1}\n\n',
     ),
+    "{numpy.int64(1): 2, numpy.float32(1.5): 3}": (200, "application/json", b'{"1":2,"1.5":3}'),
+    "[float('nan'), 1 << 70, float('inf')]": (200, "application/json", b"[null,1180591620717411303424,null]"),
+    "{None: 1 << 70, True: numpy.nan, Colour.RED: 1, uuid.UUID(int=1): 2, datetime.date(2026, 1, 2): 3, 1.5: 4}": (
+        200,
+        "application/json",
+        b'{"null":1180591620717411303424,"true":null,"red":1,"00000000-0000-0000-0000-000000000001":2,'
+        b'"2026-01-02":3,"1.5":4}',
+    ),
+    "{'set': {1}, 'pair': Pair(1, 'b'), 'queue': collections.deque([1]), 'range': range(2)}": (
+        200,
+        "application/json",
+        b'{"set":[1],"pair":[1,"b"],"queue":[1],"range":[0,1]}',
+    ),
+    "[decimal.Decimal('1.50'), decimal.Decimal('3'), decimal.Decimal('NaN')]": (
+        200,
+        "application/json",
+        b"[1.5,3,null]",
+    ),
+    "[datetime.timedelta(seconds=90), datetime.time(1, tzinfo=datetime.timezone.utc), numpy.timedelta64(2500, 'ms')]": (
+        200,
+        "application/json",
+        b'[90.0,"01:00:00+00:00",2.5]',
+    ),
+    "[pathlib.Path('/a/b'), Colour.RED, b'text', numpy.longdouble(0.5), numpy.array([Data(1)])]": (
+        200,
+        "application/json",
+        b'["/a/b","red","text",0.5,[{"x":1}]]',
+    ),
+    "[Data([Model(x=1)]), 1 << 70]": (200, "application/json", b'[{"x":[{"x":1}]},1180591620717411303424]'),
+    "'\\ud800'.join(['[', ']'])": (500, "text/plain; charset=utf-8", b"internal server error"),
+    "['\\ud800']": (200, "application/json", b'["\\ud800"]'),
     "object()": (500, "text/plain; charset=utf-8", b"internal server error"),
     "fail(ValueError('secret'))": (500, "text/plain; charset=utf-8", b"internal server error"),
     "fail(falcon.HTTPNotFound(description='no such flower'))": (404, "application/json", b'{"error":"no such flower"}'),
@@ -170,7 +251,7 @@ RETURNS = {
 }
 
 RETURNING = """
-import dataclasses
+import collections, dataclasses, datetime, decimal, enum, pathlib, uuid
 import falcon, numpy, pydantic, starlette.exceptions, starlette.responses
 from cortex_serving import Response
 
@@ -180,6 +261,16 @@ class Model(pydantic.BaseModel):
 @dataclasses.dataclass
 class Data:
     x: int
+
+class Colour(enum.Enum):
+    RED = "red"
+
+Pair = collections.namedtuple("Pair", "a b")
+
+def cycle():
+    value = []
+    value.append(value)
+    return value
 
 def fail(error):
     raise error
@@ -199,6 +290,28 @@ def test_everything_that_predict_may_return(serve: Serve) -> None:
         assert answer.headers["X-Request-Id"], source
     assert replica.post("Response({'a': 1}, 201, {'X-Mine': 'y'})").headers["X-Mine"] == "y"
     assert any("object: " in text and "may return" in text for text in replica.messages(level="ERROR"))
+
+
+UNWRITABLE = {
+    "{'a': {(1, 2): 3}}": "a dict has the key (1, 2): keys must be text, numbers, dates or None",
+    "[b'\\xff']": "bytes inside JSON must be UTF-8 text: encode others with base64",
+    "cycle()": "it contains itself, or is nested too deeply",
+    "[Model]": "Model has no form in JSON",
+    "{'a': numpy.complex64(1)}": "complex has no form in JSON",
+}
+
+
+def test_what_has_no_form_in_json_is_said_in_the_log(serve: Serve) -> None:
+    replica = serve(RETURNING)
+    for source in UNWRITABLE:
+        answer = replica.post(source)
+        assert (answer.status_code, answer.text) == (500, "internal server error")
+    replica.stop()
+    said = [text for text in replica.messages(level="ERROR") if text.startswith("predict returned")]
+    assert len(said) == len(UNWRITABLE)
+    for text, reason in zip(said, UNWRITABLE.values(), strict=True):
+        assert reason in text
+        assert "\n" not in text
 
 
 def test_streams_come_as_they_are_produced(serve: Serve, tmp_path: Path) -> None:
