@@ -18,3 +18,8 @@ class Birth:
     inbox: int
     outboxes: tuple[int, ...]
     revision: str
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Everything that is handed over open."""
+        return (self.listener, self.board, self.control, self.lines, self.inbox, *self.outboxes)

@@ -13,10 +13,11 @@ from cortex_serving.app import Serving
 from cortex_serving.batching import Batcher
 from cortex_serving.description import Description, read_sample
 from cortex_serving.invoke import Batched, direct
+from cortex_serving.loading import load_class
 from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.clients import make_client
-from cortex_serving.predictor import Predictor, load_class
+from cortex_serving.predictor import Predictor
 from cortex_serving.spec import ApiSpec, PredictorSpec
 from cortex_serving.typed import payload_type, result_schema
 

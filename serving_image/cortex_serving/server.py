@@ -12,6 +12,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
+from cortex_serving.accepting import PatientAccepts
 from cortex_serving.board import Board, State
 from cortex_serving.dispatcher import Dispatcher
 from cortex_serving.exchange import KEY
@@ -141,7 +142,7 @@ def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:
     )
 
 
-class ServingServer(TcpWSGIServer):  # type: ignore[misc]
+class ServingServer(PatientAccepts, TcpWSGIServer):  # type: ignore[misc]
     """The server of one worker, on the socket that all workers of the replica share.
 
     Args:

@@ -21,7 +21,7 @@ from pathlib import Path
 from cortex_serving.board import Board, State
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
-from cortex_serving.logs.lines import line
+from cortex_serving.logs.lines import last_state, lines, mended
 from cortex_serving.logs.pipeline import Pipeline
 from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, dimensions_of, emf_line
 from cortex_serving.project import fetch
@@ -30,6 +30,7 @@ from cortex_serving.workers import Inboxes, WorkerProcess
 
 STOP_RESERVE = 5.0  # seconds of the stop timeout that are kept for logs
 QUIET = 0.5  # seconds without a request after which a draining replica stops
+KILL_AFTER = 0.5  # seconds after a worker's time to stop is up
 FLUSH_TIMEOUT = 4.0
 CRASHES, CRASH_WINDOW = 5, 60.0  # so many dead workers in so many seconds end the replica
 _TICK = 0.05
@@ -148,7 +149,6 @@ class Supervisor:
             elif message["event"] == "warming" and self._board.state is State.STARTING:
                 self._board.set_state(State.WARMING, "sending the sample request through the predictor")
             elif message["event"] == "failed":
-                self._pipeline.log("ERROR", message["traceback"], worker=worker.index, event="traceback")
                 self._fail(message["reason"])
 
     def _ready(self, worker: WorkerProcess) -> None:
@@ -159,19 +159,26 @@ class Supervisor:
             self._pipeline.log("INFO", "ready", event="ready")
 
     def _logged(self, worker: WorkerProcess, descriptor: int) -> None:
-        lines = worker.read_lines(descriptor)
-        if lines is None:
+        found = worker.read_lines(descriptor)
+        if found is None:
             self._selector.unregister(descriptor)
-            return
-        if descriptor in worker.raw:
-            text = b"\n".join(lines).decode("utf-8", "replace").strip()
+        else:
+            self._pass_on(worker, descriptor, found)
+
+    def _pass_on(self, worker: WorkerProcess, descriptor: int, found: list[bytes]) -> None:
+        source = worker.raw.get(descriptor)
+        if source is None:
+            passed = [whole for content in found for whole in mended(content, worker=worker.index)]
+        else:
+            text = b"\n".join(found).decode("utf-8", "replace")
+            text = "\n".join(map(last_state, text.split("\n"))).strip()
             words = self._last_words.get(worker.index, "")
             if text and not words.startswith("Fatal Python error"):
                 self._last_words[worker.index] = text
             level = "ERROR" if text.startswith(("Traceback", "Fatal Python error")) else "INFO"
-            lines = [line(level, text, worker=worker.index, source=worker.raw[descriptor])] if text else []
-        if lines:
-            self._pipeline.lines(lines)
+            passed = lines(level, text, worker=worker.index, source=source) if text else []
+        if passed:
+            self._pipeline.lines(passed)
 
     def _reap(self) -> None:
         for worker in list(self._workers.values()):
@@ -196,7 +203,7 @@ class Supervisor:
             return
         self._board.count_restart()
         self._pipeline.log("ERROR", f"{ending} and is replaced", event="worker_died", restarts=self._board.restarts)
-        if all(slot.state is not State.READY for slot in self._board.slots()):
+        if not self._may_serve():
             self._board.set_state(State.STARTING, f"{ending} and is being replaced")
         self._start_worker(worker.index)
 
@@ -210,9 +217,8 @@ class Supervisor:
             if descriptor == worker.control.fileno():
                 self._heard(worker)
             else:
-                self._logged(worker, descriptor)
-            if descriptor in self._selector.get_map():
-                self._selector.unregister(descriptor)
+                self._pass_on(worker, descriptor, worker.last_lines(descriptor))
+            self._selector.unregister(descriptor)
         worker.close()
         del self._workers[worker.index]
 
@@ -231,6 +237,9 @@ class Supervisor:
         self._stop_at = time.monotonic() + budget
         self._board.set_state(State.DRAINING, "stopping: requests that have arrived are answered")
         self._pipeline.log("INFO", "draining", event="draining")
+        if not self._may_serve():  # nobody waits for an answer: end what is being built
+            self._stop()
+            return
         for worker in self._workers.values():
             worker.order(do="drain")
         threading.Thread(target=self._wait_until_quiet, args=(self._stop_at,), name="drain", daemon=True).start()
@@ -246,6 +255,9 @@ class Supervisor:
                 quiet_since, seen = now, requests
             time.sleep(_TICK)
         self._post(self._stop)
+
+    def _may_serve(self) -> bool:
+        return any(slot.state is State.READY for slot in self._board.slots())
 
     def _stop(self) -> None:
         self._exit_code = 0
@@ -266,15 +278,16 @@ class Supervisor:
     def _end_workers(self) -> None:
         """Tell every worker to finish and end, read their last lines, kill what does not end."""
         self._listener.close()
-        deadline = self._stop_at if self._stop_at is not None else time.monotonic() + 1.0
+        now = time.monotonic()
+        deadline = self._stop_at if self._stop_at is not None else now + 1.0
         for worker in self._workers.values():
-            worker.order(do="stop", timeout=max(0.1, deadline - time.monotonic()))
-        while self._workers and time.monotonic() < deadline + 0.5:
+            # A worker that is still building has nothing to finish.
+            ready = self._board.slot(worker.index).state is State.READY
+            timeout = max(0.1, deadline - now) if ready else 0.0
+            worker.order(do="stop", timeout=timeout)
+            worker.kill_at = now + timeout + KILL_AFTER
+        while self._workers:
             self._turn_ending()
-        for worker in list(self._workers.values()):
-            worker.kill()
-            worker.process.wait()
-            self._let_go(worker)
         self._say_goodbye()
 
     def _turn_ending(self) -> None:
@@ -284,6 +297,12 @@ class Supervisor:
         for worker in list(self._workers.values()):
             if worker.process.poll() is not None:
                 self._let_go(worker)
+            elif time.monotonic() > worker.kill_at:
+                if self._board.slot(worker.index).state is State.READY:
+                    message = f"worker {worker.index} did not end in time and is killed"
+                    self._pipeline.log("WARNING", message, event="worker_killed", worker=worker.index)
+                worker.kill_at = float("inf")
+                worker.kill()
 
     def _say_goodbye(self) -> None:
         if self._exit_code == 0:

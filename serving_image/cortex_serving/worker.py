@@ -7,11 +7,11 @@ that socket closes, the supervisor is gone and the worker ends.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -24,6 +24,7 @@ from cortex_serving.app import Application
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board, Slot, State
 from cortex_serving.build import build, warm_up
+from cortex_serving.descent import end_group, give_up_at_fork, keep_at_exec, lead_group, outlive_signals, waited_for
 from cortex_serving.dispatcher import Dispatcher, Job, Lane
 from cortex_serving.handover import Neighbours
 from cortex_serving.http import chosen
@@ -35,6 +36,8 @@ from cortex_serving.project import enter
 from cortex_serving.server import ServingServer
 from cortex_serving.spec import ApiSpec, parse_spec
 
+PATIENCE_AT_END = 2.0  # seconds for what a predictor has started to end by itself
+
 
 class Worker:
     """One worker process."""
@@ -44,7 +47,7 @@ class Worker:
         self._revision = birth.revision
         self._control = socket.socket(fileno=birth.control)
         self._writer = LineWriter(birth.lines, birth.index)
-        install(self._writer)
+        self._finish_lines = install(self._writer)
         board = Board(birth.board, birth.workers)
         self._slot: Slot = board.slot(birth.index)
         self._dimensions = dimensions_of(os.environ.get("CORTEX_CLUSTER", ""), spec.name)
@@ -66,15 +69,29 @@ class Worker:
             neighbours = Neighbours(board, birth.index, spec.predictor.threads, outboxes)
             self._server.join(neighbours, socket.socket(fileno=birth.inbox))
         self._deadline = float("inf")
+        keep_at_exec(birth.descriptors)
+        own = (birth.listener, birth.control, birth.inbox, *birth.outboxes)
+        give_up_at_fork(lambda: (*own, *self._server.active_channels))
 
     def run(self) -> None:
         """Serve until told to stop."""
-        threading.Thread(target=self._obey, name="orders", daemon=True).start()
         self._telemetry.start()
+        threading.Thread(target=self._obey, name="orders", daemon=True).start()
         self._server.serve()
         self._server.finish(self._deadline)
         self._dispatcher.predict.finish(max(0.0, self._deadline - time.monotonic()))
         self._telemetry.report()
+        self._finish_lines()
+        threading.Thread(target=self._tell_what_is_waited_for, name="end", daemon=True).start()
+
+    def _tell_what_is_waited_for(self) -> None:
+        """Python waits for threads and processes before it ends, which costs each update the whole stop timeout."""
+        time.sleep(PATIENCE_AT_END)
+        names = [each.name for each in waited_for()]
+        if names:
+            waited = "everything is answered, but threads or processes of the predictor have not ended"
+            message = f"{waited}: {', '.join(names)}; nobody waits for those that are started with daemon=True"
+            self._writer.log("WARNING", message, event="waiting")
 
     def _tell(self, **message: Any) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
@@ -91,7 +108,7 @@ class Worker:
                 elif order["do"] == "stop":
                     self._deadline = time.monotonic() + order["timeout"]
                     self._server.stop()
-        os._exit(1)  # the supervisor is gone: nobody would stop this process, or read its logs
+        end_group(os.getpid())  # the supervisor is gone: nobody would stop this process, or read its logs
 
     def _load(self, project: Path) -> None:
         """Build the predictor and warm it up; on the thread that will run it."""
@@ -111,7 +128,8 @@ class Worker:
             warm_up(self._spec.predictor, built.serving, project)
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
             self._slot.state = State.FAILED
-            self._tell(event="failed", reason=summary(error), traceback=user_traceback(error, project))
+            self._writer.log("ERROR", user_traceback(error, project), source="replica", event="traceback")
+            self._tell(event="failed", reason=summary(error))
             return
         # What was built stays for good: the garbage collector need not walk through it again and again.
         gc.collect()
@@ -127,15 +145,12 @@ class Worker:
 
 
 def main() -> None:
-    """Entry point of ``python -m cortex_serving.worker``."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all: the supervisor decides
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Entry point of a worker's interpreter (``workers``)."""
+    lead_group()
+    outlive_signals()
     faulthandler.enable(file=2)
     birth = Birth(**json.loads(os.environ.pop("CORTEX_WORKER")))
     spec = parse_spec(json.loads(os.environ["CORTEX_SPEC"]))
     Worker(birth, spec).run()
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+    with contextlib.suppress(Exception):  # whatever stream a predictor has put there
+        sys.stdout.flush()

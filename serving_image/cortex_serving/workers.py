@@ -14,9 +14,15 @@ from typing import Any
 
 from cortex_serving.birth import Birth
 from cortex_serving.board import Board
+from cortex_serving.descent import end_group
+from cortex_serving.logs.lines import LONGEST
 
 _READ_BYTES = 256 * 1024
-_LONGEST_LINE = 8 * 1024 * 1024  # what never ends a line must not fill the memory
+_MOST_LAST_READS = 64  # a child of a worker may hold its pipes, and go on writing
+
+# Not with -m: multiprocessing imports the main module again in the processes that it starts afresh. The folder that
+# cortex-serve was started in is no place to import from: nobody else's replicas have it.
+_START = "import sys; sys.path[:] = filter(None, sys.path); from cortex_serving.worker import main; main()"
 
 
 class Inboxes:
@@ -46,7 +52,10 @@ class WorkerProcess:
         control: Socket for orders and answers.
         lines: Pipe with its log lines.
         raw: Pipes of its standard output and error, by their names.
+        kill_at: When it is killed if it has not ended (``time.monotonic``).
     """
+
+    kill_at = float("inf")
 
     def __init__(
         self,
@@ -72,10 +81,10 @@ class WorkerProcess:
             outboxes=inboxes.senders(),
             revision=revision,
         )
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cortex_serving.worker"],
+        self.process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-c", _START],
             env={**environ, "CORTEX_WORKER": json.dumps(dataclasses.asdict(birth)), "PYTHONUNBUFFERED": "1"},
-            pass_fds=(birth.listener, birth.board, birth.control, birth.lines, birth.inbox, *birth.outboxes),
+            pass_fds=birth.descriptors,
             stdin=subprocess.DEVNULL,
             stdout=out_write,
             stderr=error_write,
@@ -107,10 +116,27 @@ class WorkerProcess:
             rest = self._partial.pop(descriptor, b"")
             return [rest] if rest else None
         *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
-        if len(rest) > _LONGEST_LINE:
-            lines, rest = [*lines, rest], b""
+        if b"\r" in rest:  # a progress bar: what it writes over is not kept
+            rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
+        if len(rest) > LONGEST:  # what never ends a line must not fill the memory
+            character = next((n for n in (1, 2, 3) if rest[-n] >= 0xC0), 0)  # which may have come in part
+            lines, rest = [*lines, rest[: len(rest) - character]], rest[len(rest) - character :]
         self._partial[descriptor] = rest
         return lines
+
+    def last_lines(self, descriptor: int) -> list[bytes]:
+        """What a worker that has ended left in a pipe, its last line whether it has an end or not."""
+        data = self._partial.pop(descriptor, b"")
+        for _ in range(_MOST_LAST_READS):
+            try:
+                more = os.read(descriptor, _READ_BYTES)
+            except OSError:  # nothing waits, but a child of the worker still holds the other end
+                break
+            data += more
+            if not more:
+                break
+        *lines, rest = data.split(b"\n")
+        return [*lines, rest] if rest else lines
 
     def kill(self) -> None:
         """End it at once."""
@@ -121,11 +147,13 @@ class WorkerProcess:
         """Its end in words."""
         code = self.process.returncode
         if code is not None and code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
+            cause = " (out of memory?)" if -code == signal.SIGKILL else ""
+            return f"was ended by {signal.Signals(-code).name}{cause}"
         return f"exited with code {code}"
 
     def close(self) -> None:
-        """Close our ends of its pipes."""
+        """End what it has left behind, and close our ends of its pipes."""
+        end_group(self.process.pid)
         self.control.close()
         for descriptor in (self.lines, *self.raw):
             os.close(descriptor)

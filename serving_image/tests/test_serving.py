@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import Replica, Serve, eventually, running, write_project
+from tests.conftest import Replica, Serve, eventually, running
 
 ECHO = """
 class PythonPredictor:
@@ -135,72 +134,6 @@ def test_not_ready_until_the_predictor_is_built(serve: Serve, tmp_path: Path) ->
     replica.wait_for("ready")
     assert replica.get().status_code == 200
     assert replica.post().text == "ok"
-
-
-BROKEN = {
-    "raises": ("def __init__(self, config): raise ValueError('no weights')", "ValueError: no weights"),
-    "cancelled": ("def __init__(self, config): raise __import__('asyncio').CancelledError", "CancelledError"),
-    "without words": (
-        "def __init__(self, config): raise type('Odd', (Exception,), {'__str__': lambda self: 1 / 0})",
-        "Odd",
-    ),
-    "signature": ("def __init__(self): pass", "PredictorError: PythonPredictor.__init__ must take config"),
-    "argument": ("def __init__(self, config): pass\n    def predict(self, body): pass", "takes body; possible are"),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_a_predictor_that_cannot_be_built_ends_the_replica(serve: Serve, tmp_path: Path, case: str) -> None:
-    body, reason = BROKEN[case]
-    log = tmp_path / "termination"
-    code = (
-        f"class PythonPredictor:\n    {body}\n    def predict(self): pass\n"
-        if "predict(" not in body
-        else (f"class PythonPredictor:\n    {body}\n")
-    )
-    project = write_project(tmp_path / "broken", code)
-    spec = json.loads((project / "cortex.yaml").read_text())[0]
-    environ = {
-        "CORTEX_SPEC": json.dumps(spec),
-        "CORTEX_PROJECT": str(project),
-        "CORTEX_LISTEN": "127.0.0.1:0",
-        "CORTEX_TERMINATION_LOG": str(log),
-    }
-    with running([], environ, ready=False) as replica:
-        assert replica.process.wait(20) == 1
-        replica.stop()
-        last = replica.lines[-1]
-        assert last["event"] == "fatal"
-        assert reason in last["message"]
-        assert log.read_text().strip() == last["message"]
-        [text] = replica.messages(event="traceback")
-        assert "cortex_serving/" not in text
-
-
-def test_print_logging_and_child_output_are_json_lines(serve: Serve) -> None:
-    replica = serve(
-        """
-        import logging, os, sys
-        class PythonPredictor:
-            def __init__(self, config):
-                print("building", end="")
-                print(" now")
-            def predict(self, payload):
-                print("printed")
-                logging.getLogger("mine").info("logged %d", 1)
-                os.system("echo from a child")
-                print("to stderr", file=sys.stderr)
-                return payload
-        """
-    )
-    replica.post(1, headers={"X-Request-Id": "r-1"})
-    eventually(lambda: replica.messages(message="from a child"))
-    assert replica.stop() == 0
-    assert replica.messages(source="stdout", worker=0)[0] == "building now"
-    assert replica.messages(request_id="r-1", source="stdout") == ["printed"]
-    assert replica.messages(request_id="r-1", source="stderr") == ["to stderr"]
-    assert replica.messages(request_id="r-1", logger="mine", level="INFO") == ["logged 1"]
-    assert not replica.broken
 
 
 def test_sigterm_finishes_what_has_arrived(serve: Serve) -> None:

@@ -20,12 +20,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from cortex_serving.logs.lines import line
+from cortex_serving.logs.lines import LONGEST, line
 
 SEND_INTERVAL = 1  # seconds; a line is visible after this plus CloudWatch's own delay
 MAX_LINES = 20_000
 MAX_BYTES = 16 * 1024 * 1024
-MAX_MESSAGE_BYTES = 1_000_000  # CloudWatch takes 1 MiB an event, with 26 bytes of overhead
+MAX_MESSAGE_BYTES = LONGEST + 1024  # nothing is cut here: lines are at most that long
 _HANDED_OVER = 2_000  # lines that may wait inside watchtower
 _LONGEST_PAUSE = 15.0
 

@@ -7,6 +7,13 @@ from typing import Any
 
 import orjson
 
+LONGEST = 250_000
+"""Bytes of the longest line. CloudWatch takes 1 MiB an event, and took 256 KiB until 2025; other readers take less."""
+LONGEST_MESSAGE = 4_000_000
+"""Characters of a message that are logged, in as many lines as they need; of the rest, only its length."""
+_LONGEST_FIELD = 1000
+_START = b'{"time":"'
+
 
 def iso(seconds: float) -> str:
     """Seconds since the epoch as UTC text with milliseconds, as in ``2026-11-23T13:50:00.123Z``."""
@@ -29,4 +36,46 @@ def line(level: str, message: str, *, created: float | None = None, **fields: An
     try:
         return orjson.dumps(record, default=repr)
     except (TypeError, ValueError):  # lone surrogates, integers beyond 64 bits: a log line must not fail
-        return orjson.dumps({name: ascii(value) for name, value in record.items()})
+        return orjson.dumps({name: _plain(value) for name, value in record.items()})
+
+
+def lines(level: str, message: str, **fields: Any) -> list[bytes]:
+    """As ``line``, in several lines if it would be too long for one; they are numbered (``part``)."""
+    whole = line(level, message, **fields)
+    if len(whole) <= LONGEST:
+        return [whole]
+    if (over := len(message) - LONGEST_MESSAGE) > 0:
+        message = f"{message[:LONGEST_MESSAGE]} [{over} more characters]"
+    fields = {name: value[:_LONGEST_FIELD] if isinstance(value, str) else value for name, value in fields.items()}
+    pieces = _pieces(message)
+    return [line(level, piece, part=f"{n}/{len(pieces)}", **fields) for n, piece in enumerate(pieces, 1)]
+
+
+def mended(content: bytes, **fields: Any) -> list[bytes]:
+    """Lines for what should be one line as written here, but may be pieces of some.
+
+    A process that is killed while it writes leaves a piece, to which the next writer's line is joined. Quotes within
+    a line are escaped, so that the start of one is found nowhere else.
+    """
+    if content.startswith(_START) and content.endswith(b"}") and content.find(_START, 1) < 0:
+        return [content]
+    return lines("WARNING", content.decode("utf-8", "replace"), event="broken_line", **fields) if content else []
+
+
+def last_state(text: str) -> str:
+    """What a terminal shows of a line: a progress bar returns to its start and writes over it."""
+    return text.rstrip("\r").rpartition("\r")[2]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value if isinstance(value, int | float) and abs(value) < 2**63 else repr(value)
+
+
+def _pieces(message: str) -> list[str]:
+    """A message cut in pieces that fit into a line each."""
+    if len(orjson.dumps(_plain(message))) <= LONGEST - 20 * _LONGEST_FIELD:
+        return [message]
+    middle = len(message) // 2
+    return _pieces(message[:middle]) + _pieces(message[middle:])

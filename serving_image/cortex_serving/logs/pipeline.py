@@ -9,9 +9,10 @@ import time
 from typing import Any
 
 from cortex_serving.logs.cloudwatch import Shipper
-from cortex_serving.logs.lines import line
+from cortex_serving.logs.lines import line, lines
 
 _MAX_CHUNKS = 10_000
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 class Pipeline:
@@ -26,13 +27,15 @@ class Pipeline:
         self._shipper = shipper
         self._output = output
         self._chunks: queue.Queue[bytes | None] = queue.Queue(_MAX_CHUNKS)
+        self._waiting = 0  # bytes
+        self._lock = threading.Lock()
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="log-output", daemon=True)
         self._thread.start()
 
     def log(self, level: str, message: str, **fields: Any) -> None:
         """Log something of the supervisor's own."""
-        self.lines([line(level, message, source="replica", **fields)])
+        self.lines(lines(level, message, source="replica", **fields))
 
     def lines(self, lines: list[bytes]) -> None:
         """Pass on complete JSON lines (without newlines)."""
@@ -40,8 +43,12 @@ class Pipeline:
             now = time.time()
             for content in lines:
                 self._shipper.offer(now, content)
+        chunk = b"\n".join(lines) + b"\n"
         try:
-            self._chunks.put_nowait(b"\n".join(lines) + b"\n")
+            if self._waiting > _MAX_BYTES:
+                raise queue.Full
+            self._chunks.put_nowait(chunk)
+            self._count(len(chunk))
         except queue.Full:  # whoever reads our output has stopped reading
             self._dropped += len(lines)
 
@@ -56,8 +63,13 @@ class Pipeline:
             return
         self._thread.join(max(0.1, deadline - time.monotonic()))
 
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self._waiting += size
+
     def _write(self) -> None:
         while (chunk := self._chunks.get()) is not None:
+            self._count(-len(chunk))
             if self._dropped:
                 message = f"{self._dropped} log lines were dropped: standard output was not read"
                 chunk = line("WARNING", message, dropped=self._dropped) + b"\n" + chunk

@@ -1,0 +1,100 @@
+"""What processes that a predictor starts inherit from its worker, what they must not, and who waits for them.
+
+A worker outlives SIGTERM and a terminal's Ctrl-C, which reach every process of the replica: the supervisor decides when
+it ends. Ignored signals would stay ignored in every program that it starts, whose ``terminate()`` then did nothing; a
+handler is dropped by ``exec``, and forked children put the defaults back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Protocol
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def outlive_signals() -> None:
+    """Have this process live on at SIGTERM and SIGINT, but not those that it starts."""
+    for number in _SIGNALS:
+        signal.signal(number, _live_on)
+        signal.siginterrupt(number, False)  # no library sees its system call fail for a signal that means nothing
+    blocked = threading.local()
+
+    def block() -> None:
+        """A child that is terminated at its very first moment gets the signal when it has the defaults."""
+        blocked.before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked.before)
+
+    def restore() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        unblock()
+
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=restore)
+
+
+def lead_group() -> None:
+    """Make this process and those that it starts a group of their own, which ends with it (``end_group``)."""
+    os.setpgid(0, 0)
+
+
+def end_group(leader: int) -> None:
+    """End what a process has started and left behind, and the process itself; as the end of a container does.
+
+    What the predecessor of a worker has started would otherwise hold its memory, of the GPU too, for nobody.
+    A daemon that made itself a session of its own lives on.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def keep_at_exec(descriptors: Iterable[int]) -> None:
+    """Have programs that this process starts not inherit these descriptors, which it inherited itself."""
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)
+
+
+def give_up_at_fork(descriptors: Callable[[], Iterable[int]]) -> None:
+    """Have forked children hold none of these descriptors.
+
+    A child that lives for long would keep the port taken after the replica's end, and connections open that the worker
+    has closed. Their numbers stay taken, by ``/dev/null``: objects of this process still name them.
+
+    Args:
+        descriptors: Names them, in the child.
+    """
+
+    def give_up() -> None:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for descriptor in descriptors():
+            with contextlib.suppress(OSError):
+                os.dup2(nothing, descriptor, inheritable=False)
+        os.close(nothing)
+
+    os.register_at_fork(after_in_child=give_up)
+
+
+class _Named(Protocol):
+    name: str
+
+
+def waited_for() -> list[_Named]:
+    """The threads and processes that Python waits for before it ends this process."""
+    pool = getattr(sys.modules.get("concurrent.futures.thread"), "_threads_queues", ())
+    main = threading.main_thread()
+    threads = [each for each in threading.enumerate() if each is not main and (each in pool or not each.daemon)]
+    multiprocessing = sys.modules.get("multiprocessing")
+    children = multiprocessing.active_children() if multiprocessing else []
+    return [*threads, *(child for child in children if not child.daemon)]
+
+
+def _live_on(_number: int, _frame: FrameType | None) -> None:
+    pass
