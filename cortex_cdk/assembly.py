@@ -83,6 +83,7 @@ class ClusterResources(BaseModel):
         listener_arn: The listener that carries the rules (port 443 where the cluster has a certificate).
         base_url: Scheme and host, without a slash at the end.
         log_retention_days: How long the log events of APIs are kept.
+        alarm_topic: ARN of the SNS topic that alarms tell, if there is one.
         providers: The instance groups, in the order of ``cluster.yaml``.
     """
 
@@ -102,6 +103,7 @@ class ClusterResources(BaseModel):
     image_builder: str
     dashboard: str
     log_retention_days: int
+    alarm_topic: str | None = None
     providers: tuple[ProviderResource, ...]
 
     @field_validator("providers", mode="before")

@@ -12,6 +12,7 @@ from constructs import Construct
 from cortex_cdk import names
 from cortex_cdk.assembly import ClusterStackSpec, provider_resources
 from cortex_cdk.config import Cluster
+from stacks.constructs.alarm_topic import tell
 from stacks.constructs.balancer_alarm import BalancerAlarm
 from stacks.constructs.cluster_dashboard import ClusterDashboard
 from stacks.constructs.cortex_stack import CortexStack, tags_of
@@ -54,7 +55,9 @@ class ClusterStack(CortexStack):
             cluster=cluster.name,
             load_balancer=door.load_balancer.load_balancer_full_name,
         )
-        BalancerAlarm(self, "BalancerAlarm", cluster=cluster.name, load_balancer=door.load_balancer)
+        alarm = BalancerAlarm(self, "BalancerAlarm", cluster=cluster.name, load_balancer=door.load_balancer)
+        if cluster.alarm_topic:
+            tell(cluster.alarm_topic, alarm.errors)
         self.output("VpcId", network.vpc.vpc_id, "VPC")
         self.output("EcsCluster", ecs_cluster.cluster_name, "ECS cluster")
         self._door_outputs(door)
@@ -122,5 +125,7 @@ class ClusterStack(CortexStack):
         providers = [provider.model_dump() for provider in provider_resources(cluster)]
         self.output("Cluster", cluster.name, "Name of the cluster")
         self.output("LogRetentionDays", str(cluster.log_retention), "Days for which the logs of APIs are kept")
+        if cluster.alarm_topic:
+            self.output("AlarmTopic", cluster.alarm_topic, "SNS topic that alarms tell")
         self.output("Providers", json.dumps(providers), "Instance groups, in order")
         self.output("SpecDigest", spec.digest, "Digest of all that this template was made from")

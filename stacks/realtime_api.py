@@ -15,6 +15,7 @@ from constructs import Construct
 
 from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec
+from stacks.constructs.alarm_topic import tell
 from stacks.constructs.cortex_stack import CortexStack, tags_of
 from stacks.constructs.replica_alarms import ERRORS, ReplicaAlarms
 from stacks.constructs.replica_scaling import scale_with_load
@@ -58,6 +59,8 @@ class RealtimeApiStack(CortexStack):
             action=elb.ListenerAction.forward([target_group]),
         )
         alarms = ReplicaAlarms(self, "Alarms", cluster=cluster.cluster, api=api.name, target_group=target_group)
+        if cluster.alarm_topic:
+            tell(cluster.alarm_topic, alarms.errors, alarms.unhealthy)
         service = self._service(spec, vpc, task, target_group)
         # ECS refuses a target group that no rule leads to; a replica needs its image and its log from its first second.
         service.node.add_dependency(rule, task.execution_role, log_group, alarms)

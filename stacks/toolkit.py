@@ -122,6 +122,7 @@ def placeholder_resources(cluster: Cluster) -> ClusterResources:
         image_builder=names.image_builder(cluster.name),
         dashboard=names.dashboard(cluster.name),
         log_retention_days=cluster.log_retention,
+        alarm_topic=cluster.alarm_topic,
         providers=provider_resources(cluster),
     )
 

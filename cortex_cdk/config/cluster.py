@@ -48,6 +48,8 @@ NAME_IN_WORDS = "1 to 24 characters from a-z 0-9 -, starting with a letter and n
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
+# No FIFO topic: CloudWatch cannot tell those (PutMetricAlarm, AlarmActions).
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _MOST_TAGS = 40  # AWS has 50 for a resource; CloudFormation and the product add their own.
@@ -205,6 +207,9 @@ class Cluster(Section):
     log_retention: Annotated[
         Whole, BeforeValidator(_retention), Allowed(f"one of {', '.join(map(str, LOG_RETENTIONS))} (days)")
     ] = Field(30, description="Days for which logs are kept.")
+    alarm_topic: Annotated[
+        Annotated[str, _matching(_TOPIC), Allowed("the ARN of a standard SNS topic")] | None, Shown("none")
+    ] = Field(None, description="SNS topic that is told when an alarm goes off, and when it is over.")
     instance_groups: Annotated[tuple[InstanceGroup, ...], Shown("one CPU and one GPU group")] = Field(
         default_factory=_default_groups, description="Instances that replicas run on."
     )
@@ -228,6 +233,11 @@ class Cluster(Section):
         if certificate and certificate[1] != self.region:
             fields = (("load_balancer", "certificate_arn"), ("region",))
             yield Conflict(fields, f"the certificate is in {certificate[1]}, and the cluster in {self.region}")
+        topic = _TOPIC.fullmatch(self.alarm_topic or "")
+        if topic and topic[1] != self.region:
+            yield Conflict(
+                (("alarm_topic",), ("region",)), f"the topic is in {topic[1]}, and the cluster in {self.region}"
+            )
         if len(self.tags) > _MOST_TAGS:
             yield Conflict((("tags",),), f"must be at most {_MOST_TAGS}, not {len(self.tags)}")
         if not self.instance_groups:

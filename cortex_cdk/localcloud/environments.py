@@ -78,7 +78,8 @@ def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
         CannotBuildError: It could not be made.
     """
     if _needs_nothing(context):
-        say(f"requirements.txt is met by what is installed in {sys.prefix}: nothing to build.")
+        met = "requirements.txt is met" if REQUIREMENTS in context else "The project asks for nothing but what is installed"
+        say(f"{met}: nothing to build, replicas run in {sys.prefix}.")
         return Path(sys.executable).parent
     with _locks[place]:
         if (place / COMPLETE).exists():

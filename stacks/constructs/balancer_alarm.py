@@ -18,11 +18,14 @@ class BalancerAlarm(Construct):
     CloudWatch has ``HTTPCode_ELB_5XX_Count`` by load balancer and zone, not by target group (ALB user guide,
     "CloudWatch metrics"), so no alarm of an API can see them. A replica that dies with its requests and
     is replaced gives some in one minute; the alarm is for what lasts.
+
+    Attributes:
+        errors: There were some in three of five minutes.
     """
 
     def __init__(self, scope: Construct, id: str, *, cluster: str, load_balancer: elb.ApplicationLoadBalancer) -> None:
         super().__init__(scope, id)
-        cloudwatch.Alarm(
+        self.errors = cloudwatch.Alarm(
             self,
             "Errors",
             alarm_name=names.balancer_alarm(cluster),

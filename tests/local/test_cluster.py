@@ -91,6 +91,22 @@ def test_configure_changes_what_may_be_changed(cortex: Cortex, tmp_path: Path) -
     assert cortex.ok("cluster", "configure", file) == "the cluster local is up to date\n"
 
 
+def test_alarms_get_a_topic_and_lose_it_again(cortex: Cortex, tmp_path: Path) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:cortex-alarms"
+    groups = ({**CPU, "max_instances": 4}, GPU)
+    said = cortex.ok("cluster", "configure", write(tmp_path, *groups, alarm_topic=topic), "--yes")
+    assert f"alarm_topic: none -> {topic}" in said
+
+    def told() -> tuple[list[str], list[str]]:
+        found = cortex.aws("cloudwatch").describe_alarms(AlarmNames=["cortex-local-load-balancer"])
+        [alarm] = found["MetricAlarms"]
+        return alarm["AlarmActions"], alarm["OKActions"]
+
+    assert told() == ([topic], [topic])
+    cortex.ok("cluster", "configure", write(tmp_path, *groups), "--yes")
+    assert told() == ([], [])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -8,6 +8,7 @@ from cortex_cdk.assembly import ApiStackSpec, ClusterStackSpec, SplitterStackSpe
 from cortex_cdk.config import Cluster, RealtimeApi, TrafficSplitter
 from stacks.toolkit import placeholder_resources, placeholder_target_groups
 
+TOPIC = "arn:aws:sns:us-east-1:111111111111:alarms"
 CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"
 VPC = "vpc-0123456789abcdef0"
 PUBLIC = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
@@ -42,7 +43,7 @@ CLUSTERS: dict[str, dict[str, Any]] = {
         "subnet_visibility": "private",
         "load_balancer": {"scheme": "internal"},
     },
-    "gpu-only": {"instance_groups": [GPU], "log_retention": 7},
+    "gpu-only": {"instance_groups": [GPU], "log_retention": 7, "alarm_topic": TOPIC},
 }
 
 PREDICTOR = {"type": "python", "path": "predictor.py"}

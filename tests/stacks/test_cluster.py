@@ -13,7 +13,7 @@ from aws_cdk.assertions import Match, Template
 from cortex_cdk.assembly import ClusterResources
 from cortex_cdk.config import Cluster
 from stacks.app import add_stack, make_app
-from tests.stacks.matrix import CERTIFICATE, CLUSTERS, PRIVATE, PUBLIC, VPC, cluster_spec
+from tests.stacks.matrix import CERTIFICATE, CLUSTERS, PRIVATE, PUBLIC, TOPIC, VPC, cluster_spec
 
 Synthesized = Callable[[str], Template]
 ASG = "AWS::AutoScaling::AutoScalingGroup"
@@ -314,6 +314,13 @@ def test_the_dashboard_finds_apis_by_itself(synthesized: Synthesized) -> None:
     assert all(metric[0]["expression"].startswith("SEARCH(") for [metric] in graphs)
     # The load balancer's own errors have no target group, so that its dimension must not be asked for.
     assert "{AWS/ApplicationELB,LoadBalancer} " in graphs[9][0][0]["expression"]
+
+
+def test_alarms_tell_the_topic_when_they_go_off_and_when_that_is_over(synthesized: Synthesized) -> None:
+    alarm = properties(synthesized("gpu-only"), "AWS::CloudWatch::Alarm")
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
+    assert synthesized("gpu-only").to_json()["Outputs"]["AlarmTopic"]["Value"] == TOPIC
+    assert "AlarmActions" not in properties(synthesized("plain"), "AWS::CloudWatch::Alarm")
 
 
 # What others read

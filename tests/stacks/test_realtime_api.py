@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match, Template
 
 from stacks.app import add_stack, make_app
-from tests.stacks.matrix import APIS, PRIORITY, api_spec, cluster_spec
+from tests.stacks.matrix import APIS, PRIORITY, TOPIC, api_spec, cluster_spec
 
 Synthesized = Callable[[str], Template]
 
@@ -327,6 +328,12 @@ def test_alarms_have_fixed_names_and_are_quiet_without_requests(synthesized: Syn
     alarms = [alarm["Properties"] for alarm in synthesized("plain").find_resources("AWS::CloudWatch::Alarm").values()]
     assert {alarm["AlarmName"] for alarm in alarms} == {"cortex-types-plain-errors", "cortex-types-plain-unhealthy"}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
+
+
+def test_alarms_tell_the_topic_of_the_cluster(tmp_path: Path) -> None:
+    template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain", cluster="gpu-only")))
+    alarms = [alarm["Properties"] for alarm in template.find_resources("AWS::CloudWatch::Alarm").values()]
+    assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([TOPIC], [TOPIC])] * 2
 
 
 def test_the_outputs(synthesized: Synthesized) -> None:

@@ -89,6 +89,7 @@ CLUSTER_MISTAKES: dict[FieldPath, Any] = {
     ("account",): 12,
     ("subnet_visbility",): "private",
     ("log_retention",): 2,
+    ("alarm_topic",): "arn:aws:sns:us-east-1:123456789012:alarms",
     ("availability_zones",): ["eu-west-1a"],
     ("load_balancer",): {"allowed_cidrs": []},
     ("vpc", "public_subnets"): ["subnet-00000001", "subnet-00000002"],

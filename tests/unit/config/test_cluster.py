@@ -22,6 +22,7 @@ Complaints = Callable[[dict[str, Any]], list[str]]
 CPU = {"name": "cpu", "instance_types": ["m6i.large"]}
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 VPC = {"id": "vpc-0123456789abcdef0", "public_subnets": SUBNETS}
+TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b-2c3d"
 
 
@@ -77,6 +78,7 @@ def test_everything(load: Load) -> None:
         },
         "tags": {"team": "vision"},
         "log_retention": 7,
+        "alarm_topic": TOPIC.replace("us-east-1", "eu-west-1"),
         "instance_groups": [
             {
                 "name": "gpu-a",
@@ -113,6 +115,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"vpc": {"cidr": "10.0.0.0/24"}},
     {"vpc": VPC},
     {"load_balancer": {"certificate_arn": CERTIFICATE}},
+    {"alarm_topic": TOPIC},
+    {"alarm_topic": None},
     {"tags": {"k" * 128: "v" * 256}},
     *({"log_retention": days} for days in LOG_RETENTIONS),
     group(min_instances=5, max_instances=5),
@@ -198,6 +202,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"log_retention": 7.0}, "log_retention: must be"),
     ({"log_retention": True}, "log_retention: must be"),
     ({"log_retention": [7]}, "log_retention: must be"),
+    ({"alarm_topic": "alarms"}, "alarm_topic: must be the ARN of a standard SNS topic"),
+    ({"alarm_topic": f"{TOPIC}.fifo"}, "alarm_topic: must be the ARN of a standard SNS topic"),
+    ({"alarm_topic": f"{TOPIC}:subscription"}, "alarm_topic: must be"),
+    (
+        {"alarm_topic": TOPIC, "region": "eu-west-1"},
+        "alarm_topic: the topic is in us-east-1, and the cluster in eu-west-1",
+    ),
     ({"instance_groups": []}, "instance_groups: must have at least one group"),
     ({"instance_groups": {}}, "instance_groups: must be a list of maps, not a map"),
     ({"instance_groups": [CPU, CPU]}, "instance_groups[1].name: there is another group named cpu"),
