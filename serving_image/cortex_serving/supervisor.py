@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cortex_serving.board import Board, State
+from cortex_serving.descent import bury_adopted
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
 from cortex_serving.logs.lines import last_state, lines, mended
@@ -184,6 +185,7 @@ class Supervisor:
         for worker in list(self._workers.values()):
             if worker.process.poll() is not None:
                 self._died(worker)
+        bury_adopted({worker.process.pid for worker in self._workers.values()})
 
     def _died(self, worker: WorkerProcess) -> None:
         self._let_go(worker)

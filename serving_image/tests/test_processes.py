@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import requests
-from conftest import eventually, running, write_project
+from conftest import SERVE, Replica, eventually, running, write_project
 
 CHILDREN = """
 import multiprocessing, os, signal, subprocess, time
@@ -297,6 +299,33 @@ def test_what_a_worker_has_started_ends_with_the_supervisor(serve):
     started = int(replica.post().text)
     replica.process.kill()
     eventually(lambda: not alive(started))
+
+
+ADOPTING = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); os.execv(sys.executable, sys.argv[1:])"
+
+
+def test_process_1_of_a_container_buries_what_it_inherits(tmp_path):
+    project = write_project(
+        tmp_path / "project",
+        """
+        import subprocess
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                return subprocess.check_output("sleep 0.2 >/dev/null & echo $!", shell=True)
+        """,
+    )
+    command = [sys.executable, "-c", ADOPTING, *SERVE, str(project), "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        replica = Replica(process)
+        replica.wait_for("ready")
+        orphan = int(replica.post().content)
+        eventually(lambda: not Path(f"/proc/{orphan}").exists())
+        assert replica.stop() == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def alive(process: int) -> bool:
