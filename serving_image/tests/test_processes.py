@@ -301,6 +301,37 @@ def test_what_a_worker_has_started_ends_with_the_supervisor(serve):
     eventually(lambda: not alive(started))
 
 
+def test_a_forked_child_that_returns_to_us_is_no_second_worker(serve):
+    replica = serve(
+        """
+        import os, sys
+        class PythonPredictor:
+            def __init__(self, config):
+                self.codes = []
+                for end in (lambda: None, lambda: sys.exit(3), lambda: 1 / 0):
+                    child = os.fork()
+                    if child == 0:
+                        print("built by a child", end="")
+                        end()
+                        return
+                    self.codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            def predict(self, payload):
+                child = os.fork()
+                if child == 0:
+                    return "child"
+                os.waitpid(child, 0)
+                return self.codes
+        """
+    )
+    for _ in range(3):
+        assert replica.post(1).json() == [0, 3, 1]
+        eventually(lambda: replica.get().json()["in_flight"] == 0)
+    assert replica.stop() == 0
+    assert len(replica.messages(event="worker_ready")) == 1
+    assert replica.messages(source="stdout") == ["built by a child"] * 3
+    assert not replica.broken
+
+
 ADOPTING = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); os.execv(sys.executable, sys.argv[1:])"
 
 
