@@ -2,6 +2,7 @@
 # make demo       deploy the iris example on this machine and use it
 # make test       everything that must hold; test-fast: the unit tests only
 # make test-tensorflow   the tests of TensorFlowPredictor, in an environment of their own
+# make test-gpu   the GPU example in the local cloud, on a machine with an NVIDIA GPU, PyTorch and transformers
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
 # make lock       choose the newest versions that fit together
@@ -14,14 +15,10 @@ INSTALLED := $(VENV)/.installed
 TENSORFLOW := .venv-tensorflow
 FUZZ := .venv-fuzz
 RUNS ?= 100000
-# Tests need no types of their own, but what they import and call must exist and be called as it is declared.
-IN_TESTS := --cache-dir .mypy_cache/tests --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --allow-any-generics --allow-untyped-decorators \
-	--no-warn-return-any $(foreach code,arg-type assignment call-overload comparison-overlap func-returns-value has-type index \
-	misc operator str-bytes-safe union-attr var-annotated,--disable-error-code $(code))
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
-.PHONY: setup demo test test-fast test-tensorflow fuzz lint format lock clean
+.PHONY: setup demo test test-fast test-tensorflow test-gpu fuzz lint format lock clean
 
 setup: $(INSTALLED)
 
@@ -57,6 +54,10 @@ $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/c
 test-tensorflow: $(TENSORFLOW)/.installed
 	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/test_tensorflow.py tests/test_matrix.py
 
+# In the Python of that machine, whose PyTorch fits its driver: cortex is installed into it as the README says.
+test-gpu:
+	$(PYTHON) -m pytest -s --timeout 600 tests/gpu/check_gpu.py
+
 $(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
 	@echo "installing into $(FUZZ)"
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ)
@@ -67,14 +68,13 @@ $(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
 # By hypothesis, by random changes of the hand-written cases, and by atheris, which looks for new paths through the code.
 fuzz: $(FUZZ)/.installed
 	cd serving_image && CORTEX_HTTP_CASES=$(RUNS) ../$(FUZZ)/bin/python -m pytest --timeout 0 -k "generated or mutated" tests/test_http.py
-	cd serving_image && ../$(FUZZ)/bin/python tests/fuzz_http.py -runs=$(RUNS)
+	cd serving_image && ../$(FUZZ)/bin/python -m tests.fuzz_http -runs=$(RUNS)
 
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy $(IN_TESTS) tests
-	cd serving_image && ../$(BIN)/mypy && ../$(BIN)/mypy $(IN_TESTS) tests
+	cd serving_image && ../$(BIN)/mypy
 
 format: setup
 	$(BIN)/ruff format .

@@ -8,8 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -41,7 +42,7 @@ class Cortex:
         }
 
     def run(
-        self, *arguments: str, cwd: Path = ROOT, stdin: str = "", **environ: str
+        self, *arguments: str, cwd: Path = ROOT, stdin: str = "", environ: Mapping[str, str] = MappingProxyType({})
     ) -> subprocess.CompletedProcess[str]:
         """Run a command and return what it printed and its exit code. An empty variable is unset."""
         return subprocess.run(
@@ -91,7 +92,9 @@ class Cortex:
         """A boto3 client of the local cloud, as any AWS tool would make it."""
         import boto3  # most tests need none, and it takes a while
 
-        return boto3.client(
+        # boto3's overloads want the service's name as a literal.
+        make: Any = boto3.client
+        return make(
             service,
             endpoint_url=self.control_url,
             region_name="us-east-1",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +18,7 @@ import psutil
 
 from cortex_cdk.localcloud import requirements
 from cortex_cdk.localcloud.tasks import orphans
+from cortex_cdk.localcloud.tasks.sessions import end_session
 
 PROJECT = "project"
 REQUIREMENTS = f"{PROJECT}/requirements.txt"
@@ -161,9 +160,7 @@ def _run(command: list[str], place: Path, say: Callable[[str], None]) -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    # The whole group: what a script started must not go on, nor hold the pipe open.
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    end_session(process.pid)  # what a script started must not go on, nor hold the pipe open
 
 
 def _environment(place: Path) -> Path:

@@ -11,7 +11,8 @@ What flows through it, in order:
 5. Everything anybody logs goes up a pipe to the supervisor, whose ``logs.pipeline`` writes it out and ships it.
 6. ``board`` is the few bytes of memory that all processes share: states, requests in flight.
 
-It imports nothing from the rest of the product. A predictor may import ``Response`` from here.
+It imports nothing from the rest of the product. A predictor may import ``Response`` and
+``UploadFile`` from here.
 """
 
 from __future__ import annotations
@@ -19,15 +20,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cortex_serving.forms import UploadFile
     from cortex_serving.response import Response
 
-__all__ = ["Response"]
+__all__ = ["Response", "UploadFile"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``Response`` on first use: the supervisor imports this package too, and needs no Falcon."""
+    """Import on first use: the supervisor imports this package too, and needs no Falcon."""
     if name == "Response":
         from cortex_serving.response import Response
 
         return Response
+    if name == "UploadFile":
+        from cortex_serving.forms import UploadFile
+
+        return UploadFile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -102,13 +102,10 @@ class Description:
         schema, definitions = self._payload_schema()
         result = dict(self._result() or {})
         definitions = {**definitions, **result.pop("$defs", {})}
-        content: dict[str, Any] = {"schema": schema}
-        if self._sample is not None:
-            content["example"] = self._sample
         post = {
             "operationId": "predict",
             "summary": "Make a prediction",
-            "requestBody": {"required": self._expected is not None, "content": {"application/json": content}},
+            "requestBody": {"required": self._expected is not None, "content": self._contents(schema)},
             "responses": {
                 "200": {
                     "description": "The prediction",
@@ -129,6 +126,17 @@ class Description:
             "paths": {self._spec.endpoint: {"get": get, "post": post}},
             "components": {"schemas": {**definitions, **_ERRORS}},
         }
+
+    def _contents(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The payload by content type."""
+        example = {} if self._sample is None else {"example": self._sample}
+        if self._expected is None:
+            return {"application/json": {"schema": schema, **example}}
+        form = self._expected.form
+        media_types, form_schema = form.described()
+        json_schema = form.as_json(schema)
+        contents = {} if json_schema is None else {"application/json": {"schema": json_schema, **example}}
+        return contents | {media_type: {"schema": form_schema} for media_type in media_types}
 
     def _payload_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
         if self._expected is None:

@@ -31,15 +31,16 @@ def read_payload(request: falcon.Request, limit: int, expected: PayloadType | No
     content_type = environ.get("CONTENT_TYPE", "").lower()
     if content_type.startswith("application/json"):
         value = parse_json(environ["wsgi.input"].read())
-    elif content_type.startswith("multipart/form"):
-        value = parse_multipart(request)
+        return value if expected is None else expected.validate(value)
+    if content_type.startswith("multipart/form"):
+        form = parse_multipart(request)
     elif content_type.startswith("application/x-www-form-urlencoded"):
-        value = parse_urlencoded(environ["wsgi.input"].read())
+        form = parse_urlencoded(environ["wsgi.input"].read())
     elif expected is None:
         return environ["wsgi.input"].read()
     else:
-        raise falcon.HTTPUnsupportedMediaType(description="send the payload as application/json")
-    return value if expected is None else expected.validate(value)
+        raise falcon.HTTPUnsupportedMediaType(description="send the payload as application/json, or as a form")
+    return form if expected is None else expected.validate_form(form)
 
 
 def parse_json(body: bytes) -> Any:

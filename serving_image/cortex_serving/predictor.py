@@ -85,8 +85,10 @@ class Predictor:
         if client is not None:
             values[client_name] = client
         self.instance: Any = cls.__new__(cls)
-        if isinstance(client, PythonClient):  # before __init__, which may want a model already
+        if isinstance(client, PythonClient):
             client.bind(_load_model(self.instance))
+        if client is not None:  # before __init__, which may want a model already
+            client.find()
         self.instance.__init__(**{key: value for key, value in values.items() if key in names})
         if client is not None:
             client.start()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import falcon
@@ -12,6 +10,7 @@ import orjson
 
 from cortex_serving.errors import UnsupportedResult
 from cortex_serving.headers import Values, pairs_of, set_headers, set_status
+from cortex_serving.plain import plain, rewritten
 from cortex_serving.starlette_results import is_starlette, render_starlette
 from cortex_serving.streams import is_stream, open_stream
 
@@ -80,36 +79,27 @@ def _render_own(value: Response, response: falcon.Response) -> None:
 
 
 def dump_json(value: Any) -> bytes:
-    """A value as JSON; numpy arrays, dataclasses and pydantic models too, NaN as null.
+    """A value as JSON; numpy arrays, dataclasses, pydantic models and what ``plain`` knows too, NaN as null.
 
     Raises:
         UnsupportedResult: It holds something that has no form in JSON.
     """
     try:
-        return orjson.dumps(value, _plain, orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(value, plain, orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
         pass  # keys that are not strings are written like json.dumps does, at a price that only they pay
     try:
-        return orjson.dumps(value, _plain, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, plain, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     except TypeError:
         pass  # integers beyond 64 bits, and more than 254 levels
     try:
-        return json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UnsupportedResult(f"predict returned {type(value).__name__}: {error}; it may return {ALLOWED}") from error
-
-
-def _plain(value: Any) -> Any:
-    """What orjson does not know itself."""
-    if hasattr(value, "model_dump"):  # pydantic
-        try:
-            return value.model_dump(mode="json")
-        except ValueError:  # fields that pydantic has no JSON for, such as numpy arrays, but we have
-            return value.model_dump()
-    if hasattr(value, "tolist"):  # numpy arrays that are not contiguous, torch tensors, pandas series
-        return value.tolist()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+        return json.dumps(value, default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError):
+        pass  # these together with NaN or with keys of numpy, and half surrogates
+    try:
+        return json.dumps(rewritten(value), allow_nan=False, separators=(",", ":")).encode()
+    except RecursionError:
+        reason = "it contains itself, or is nested too deeply"
+    except (TypeError, ValueError) as error:
+        reason = str(error)
+    raise UnsupportedResult(f"predict returned {type(value).__name__}: {reason}; it may return {ALLOWED}")

@@ -1,7 +1,7 @@
 """Payloads with a type hint: ``predict(self, payload: Model)`` gets a validated ``Model``, or the client gets a 422.
 
-Only hints that describe a structure (pydantic models, dataclasses, typed dicts, also in lists and unions) are enforced:
-a plain ``dict`` or ``bytes`` was always just a note to the reader in Cortex, and stays that.
+Only hints that describe a structure (pydantic models, dataclasses, typed dicts, named tuples, also in lists and unions)
+are enforced: a plain ``dict`` or ``bytes`` was always just a note to the reader in Cortex, and stays that.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cortex_serving.errors import PredictorError
+from cortex_serving.form_fields import FormFields
+from cortex_serving.forms import FormData
 
 _REFERENCE = "#/components/schemas/{model}"
 _STREAMED = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
@@ -49,6 +51,19 @@ class PayloadType:
             raise PredictorError(f"the type hint of payload cannot be validated: {error}") from error
         self._error: type[Exception] = pydantic.ValidationError
 
+    @functools.cached_property
+    def form(self) -> FormFields:
+        """How it is read from forms."""
+        return FormFields(self.schema)
+
+    def validate_form(self, form: FormData) -> Any:
+        """A form as the hinted type: text is converted where it can be.
+
+        Raises:
+            InvalidPayload: It does not fit.
+        """
+        return self.validate(self.form.value(form))
+
     def validate(self, value: Any) -> Any:
         """The value as the hinted type.
 
@@ -65,10 +80,13 @@ def _schema_generator() -> type:
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
-        """Says that integers have 64 bits: larger ones in JSON are read as floats."""
+        """Says that integers have 64 bits: larger ones in JSON are read as floats. What has no schema is left open."""
 
         def int_schema(self, schema: Any) -> dict[str, Any]:
             return {**super().int_schema(schema), "format": "int64"}
+
+        def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
+            return {}
 
     return Generator
 
@@ -141,7 +159,10 @@ def _hint(method: Callable[..., Any], name: str, *, batched: bool) -> Any:
     if name not in hints:
         return None
     alone = types.SimpleNamespace(__annotations__={name: hints[name]})
-    hint = typing.get_type_hints(alone, globalns=getattr(inspect.unwrap(method), "__globals__", {}))[name]
+    names = getattr(inspect.unwrap(method), "__globals__", {})
+    hint = typing.get_type_hints(alone, globalns=names, include_extras=True)[name]
+    if batched and typing.get_origin(hint) is typing.Annotated:  # of the list, whose length is not the client's matter
+        hint = typing.get_args(hint)[0]
     if batched and typing.get_origin(hint) is not None:
         return next(iter(typing.get_args(hint)), None)
     return hint
@@ -155,10 +176,14 @@ def _without_errors(hint: Any) -> Any:
     return functools.reduce(operator.or_, parts) if parts else None
 
 
-def _structured(hint: Any) -> bool:
-    if any(_structured(part) for part in typing.get_args(hint)):
+def _structured(hint: Any, aliases: frozenset[str] = frozenset()) -> bool:
+    if any(_structured(part, aliases) for part in typing.get_args(hint)):
         return True
+    if hasattr(hint, "__value__") and hint.__name__ not in aliases:  # type X = ..., which may name itself
+        return _structured(hint.__value__, aliases | {hint.__name__})
     # typing.is_typeddict knows only those of typing, and pydantic wants those of typing_extensions before Python 3.12.
     return isinstance(hint, type) and (
-        dataclasses.is_dataclass(hint) or hasattr(hint, "__total__") or hasattr(hint, "model_validate")
+        dataclasses.is_dataclass(hint)
+        or any(hasattr(hint, mark) for mark in ("__total__", "model_validate"))
+        or (issubclass(hint, tuple) and hasattr(hint, "_fields"))
     )

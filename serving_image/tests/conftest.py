@@ -132,8 +132,12 @@ def write_project(directory: Path, code: str, **predictor: Any) -> Path:
     return directory
 
 
+# Takes a predictor's source, its fields of cortex.yaml, and ``ready`` and ``environ`` as ``running`` does.
+Serve = Callable[..., Replica]
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Replica]]:
+def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start a replica of a predictor given as source; it is ended with the test."""
     with contextlib.ExitStack() as stack:
 
@@ -143,3 +147,27 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Replica]]:
             return stack.enter_context(running(arguments, environ, ready=ready))
 
         yield start
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of an S3 with the empty buckets ``bucket`` and ``other``, which the environment names, too."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=PATIENCE)  # its state outlives the server
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    client.create_bucket(Bucket="other")
+    yield client
+    server.stop()

@@ -1,6 +1,6 @@
 """Coverage-guided comparison of ``cortex_serving.http`` with stock waitress, by atheris (``make fuzz``).
 
-    python tests/fuzz_http.py [libFuzzer's options, such as -runs=100000]
+    python -m tests.fuzz_http [libFuzzer's options, such as -runs=100000]
 
 An input's first byte says how many cuts there are, the bytes after it where they are, and the rest is what the client
 sends. It starts from the hand-written cases of ``test_http.py``; an input on which the two servers differ is shown and
@@ -17,7 +17,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["cortex_serving.http", "cortex_serving.server", "waitress"]):
-    from test_http import ALL, SMUGGLING, Side
+    from tests.test_http import ALL, SMUGGLING, Side
 
 LONGEST = 4096  # bytes of an input: longer ones are slow, and the limits are in the hand-written cases
 

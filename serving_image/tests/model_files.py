@@ -28,6 +28,20 @@ def save_onnx_model(path: Path, factor: float) -> None:
     onnx.save(model, str(path))
 
 
+def save_onnx_identity(path: Path, kind: str, **shapes: list[str | int | None] | None) -> None:
+    """A model that gives its inputs back: all of one type (``FLOAT``, say), by name, with these shapes."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    tensor = getattr(TensorProto, kind)
+    inputs = [helper.make_tensor_value_info(name, tensor, shape) for name, shape in shapes.items()]
+    outputs = [helper.make_tensor_value_info(f"{name}_out", tensor, None) for name in shapes]
+    nodes = [helper.make_node("Identity", [name], [f"{name}_out"]) for name in shapes]
+    graph = helper.make_graph(nodes, "identity", inputs, outputs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+
+
 def tensorflow_or_skip() -> Any:
     """TensorFlow. Where ``CORTEX_REQUIRE_TENSORFLOW`` is set (``make test-tensorflow``), missing it is a failure."""
     if os.environ.get("CORTEX_REQUIRE_TENSORFLOW"):
@@ -40,8 +54,10 @@ def tensorflow_or_skip() -> Any:
 def save_tensorflow_model(tensorflow: Any, path: Path) -> None:
     """A model that doubles rows of numbers."""
 
-    class Twice(tensorflow.Module):
-        @tensorflow.function(input_signature=[tensorflow.TensorSpec([None, None], tensorflow.float32, name="x")])
+    rows = tensorflow.TensorSpec([None, None], tensorflow.float32, name="x")
+
+    class Twice(tensorflow.Module):  # type: ignore[misc]
+        @tensorflow.function(input_signature=[rows])  # type: ignore[untyped-decorator]
         def predict(self, x: Any) -> dict[str, Any]:
             return {"y": x * 2.0}
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from conftest import eventually
+
+from tests.conftest import Replica, Serve, eventually
 
 ECHO = """
 class PythonPredictor:
@@ -40,7 +44,7 @@ WIRE = {
 }
 
 
-def _conversation(replica, data: bytes) -> bytes:
+def _conversation(replica: Replica, data: bytes) -> bytes:
     with replica.connect() as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
@@ -51,8 +55,8 @@ def _conversation(replica, data: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def replica(tmp_path_factory):
-    from conftest import running, write_project
+def replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+    from tests.conftest import running, write_project
 
     project = write_project(tmp_path_factory.mktemp("bad") / "project", ECHO, max_body_bytes=50_000_000)
     with running([str(project), "--listen", "127.0.0.1:0"]) as started:
@@ -60,7 +64,7 @@ def replica(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", WIRE)
-def test_what_is_wrong_on_the_wire(replica, name):
+def test_what_is_wrong_on_the_wire(replica: Replica, name: str) -> None:
     data, status = WIRE[name]
     with replica.connect() as connection:
         connection.sendall(data)
@@ -78,11 +82,11 @@ def test_what_is_wrong_on_the_wire(replica, name):
     assert replica.post([1]).json() == [1]
 
 
-def _access_lines(replica, request_id: str) -> list[dict]:
+def _access_lines(replica: Replica, request_id: str) -> list[dict[str, Any]]:
     return [line for line in replica.lines if line.get("source") == "access" and line["request_id"] == request_id]
 
 
-def test_what_is_known_of_a_refused_request_is_used(replica):
+def test_what_is_known_of_a_refused_request_is_used(replica: Replica) -> None:
     head = b"POST /api HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nX-Request-Id: mine-%d\r\n"
     answer = _conversation(replica, head % 1 + b"Content-Length: 60000000\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -95,13 +99,13 @@ def test_what_is_known_of_a_refused_request_is_used(replica):
     assert b"\r\nX-Request-Id: mine-2\r\n" in answer
 
 
-def test_the_largest_body_is_taken(serve):
+def test_the_largest_body_is_taken(serve: Serve) -> None:
     replica = serve(ECHO, max_body_bytes=1000)
     assert replica.post(data=b"x" * 1000).content == b"x" * 1000
     assert replica.post(data=b"x" * 1001).status_code == 413
 
 
-def test_a_body_that_is_too_large_is_not_asked_for(replica):
+def test_a_body_that_is_too_large_is_not_asked_for(replica: Replica) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     assert _conversation(replica, head % 60_000_000).startswith(b"HTTP/1.1 413 ")
     with replica.connect() as connection:
@@ -133,20 +137,20 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_what_is_not_json(replica, name):
+def test_what_is_not_json(replica: Replica, name: str) -> None:
     answer = replica.post(data=BODIES[name], headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/json")
     assert answer.json()["error"].startswith("the body is not valid JSON")
     assert replica.post([1]).json() == [1]
 
 
-def test_the_deepest_json_that_is_read_can_be_returned(replica):
+def test_the_deepest_json_that_is_read_can_be_returned(replica: Replica) -> None:
     body = b"[" * 500 + b"]" * 500
     assert replica.post(data=body, headers={"Content-Type": "application/json"}).content == body
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_hundred_megabytes_are_refused_while_they_are_sent(replica, chunked):
+def test_a_hundred_megabytes_are_refused_while_they_are_sent(replica: Replica, chunked: bool) -> None:
     piece, count = b"x" * 1_000_000, 100
     body = iter([piece] * count) if chunked else piece * count
     answer = requests.post(replica.address, data=body, timeout=60)
@@ -157,7 +161,7 @@ def test_a_hundred_megabytes_are_refused_while_they_are_sent(replica, chunked):
     assert replica.post([1]).json() == [1]
 
 
-def test_who_reads_only_after_sending_everything_gets_the_refusal_too(replica):
+def test_who_reads_only_after_sending_everything_gets_the_refusal_too(replica: Replica) -> None:
     body = b"x" * 60_000_000
     for _ in range(5):
         with replica.connect() as connection:
@@ -171,7 +175,7 @@ def test_who_reads_only_after_sending_everything_gets_the_refusal_too(replica):
 
 
 @pytest.mark.parametrize("model", ["none", "", "../m", "m/1", None, 5, ["m"], {}])
-def test_an_unknown_model(serve, tmp_path, model):
+def test_an_unknown_model(serve: Serve, tmp_path: Path, model: Any) -> None:
     for name in ("m", "n"):
         (tmp_path / "project" / "models" / name / "1").mkdir(parents=True)
         (tmp_path / "project" / "models" / name / "1" / "weights").touch()
@@ -194,14 +198,14 @@ def test_an_unknown_model(serve, tmp_path, model):
     assert replica.post({"model_name": "m"}).text == "loaded"
 
 
-def test_a_body_that_ends_early_is_nobodys_request(replica):
+def test_a_body_that_ends_early_is_nobodys_request(replica: Replica) -> None:
     before = replica.get().json()["in_flight"]
     assert _conversation(replica, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\nshort") == b""
     assert replica.get().json()["in_flight"] == before
     assert replica.post([1]).json() == [1]
 
 
-def test_a_hundred_slow_clients_are_in_nobodys_way(replica):
+def test_a_hundred_slow_clients_are_in_nobodys_way(replica: Replica) -> None:
     slow = [replica.connect() for _ in range(100)]
     try:
         for step in range(3):
@@ -215,7 +219,7 @@ def test_a_hundred_slow_clients_are_in_nobodys_way(replica):
     eventually(lambda: replica.post([1]).json() == [1])
 
 
-def test_a_client_that_leaves_before_its_answer(replica):
+def test_a_client_that_leaves_before_its_answer(replica: Replica) -> None:
     for _ in range(20):
         with replica.connect() as connection:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from conftest import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cortex_serving.batching import Batcher, BatchFailed, Expired, Item
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.spec import Batching
+from tests.conftest import Replica, Serve, eventually
 
 BATCHED = """
 import time
@@ -39,7 +42,7 @@ BATCHING = {"max_batch_size": 8, "batch_interval": "50ms"}
 class Waiting(Item):
     """An item whose answer somebody waits for."""
 
-    def __init__(self, arguments: dict, timeout: float | None = None) -> None:
+    def __init__(self, arguments: dict[str, Any], timeout: float | None = None) -> None:
         self.settlements = 0
         self._known = threading.Event()
         deadline = None if timeout is None else time.perf_counter() + timeout
@@ -56,16 +59,16 @@ class Waiting(Item):
         self.settlements += 1
         self._known.set()
 
-    def wait(self):
+    def wait(self) -> Any:
         assert self._known.wait(20), "an item was forgotten"
         return self.result()
 
 
-def _post(replica, value) -> requests.Response:
+def _post(replica: Replica, value: Any) -> requests.Response:
     return requests.post(replica.address, json=value, timeout=30)
 
 
-def test_requests_are_batched_and_answered_apart(serve):
+def test_requests_are_batched_and_answered_apart(serve: Serve) -> None:
     replica = serve(BATCHED, server_side_batching=BATCHING)
     with ThreadPoolExecutor(24) as pool:
         answers = list(pool.map(lambda n: _post(replica, n).json(), range(96)))
@@ -77,7 +80,7 @@ def test_requests_are_batched_and_answered_apart(serve):
     assert [part.split(";")[0] for part in timing.split(", ")] == ["queue", "batch", "predict", "encode"]
 
 
-def test_a_bad_item_fails_alone_and_a_bad_batch_fails_whole_with_one_line(serve):
+def test_a_bad_item_fails_alone_and_a_bad_batch_fails_whole_with_one_line(serve: Serve) -> None:
     replica = serve(BATCHED, server_side_batching=BATCHING)
     with ThreadPoolExecutor(3) as pool:
         answers = list(pool.map(lambda value: _post(replica, value), ["bad", 1, 2]))
@@ -92,7 +95,7 @@ def test_a_bad_item_fails_alone_and_a_bad_batch_fails_whole_with_one_line(serve)
     assert sum("the whole batch" in text for text in errors) == 1
 
 
-def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve, tmp_path):
+def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve: Serve, tmp_path: Path) -> None:
     replica = serve(
         f"""
         import os, time
@@ -117,7 +120,7 @@ def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve, tmp_path):
     assert (tmp_path / "running").read_text() == "[1][3]"
 
 
-def note_all(items) -> None:
+def note_all(items: Iterable[Any]) -> None:
     for item in items:
         item.note()
 
@@ -136,8 +139,10 @@ def note_all(items) -> None:
     ),
     close_after=st.integers(0, 40),
 )
-def test_no_answer_goes_to_the_wrong_item(size, interval, items, close_after):
-    def run(batch: list[Item]) -> list:
+def test_no_answer_goes_to_the_wrong_item(
+    size: int, interval: float, items: list[tuple[str, float | None, float]], close_after: int
+) -> None:
+    def run(batch: list[Item]) -> list[Any]:
         kinds = [item.arguments["kind"] for item in batch]
         assert len(batch) <= size
         if "batch" in kinds:
@@ -180,10 +185,10 @@ def test_no_answer_goes_to_the_wrong_item(size, interval, items, close_after):
         assert item.settlements == 1
 
 
-def test_closing_answers_everything_that_waits():
+def test_closing_answers_everything_that_waits() -> None:
     gate = threading.Event()
 
-    def run(batch: list[Item]) -> list:
+    def run(batch: list[Item]) -> list[Any]:
         gate.wait(20)
         return [item.arguments["n"] for item in batch]
 
@@ -199,7 +204,7 @@ def test_closing_answers_everything_that_waits():
     runner.join(20)
 
 
-def test_why_batches_were_dispatched_is_counted():
+def test_why_batches_were_dispatched_is_counted() -> None:
     counters = Counters()
     batcher = Batcher(lambda batch: batch, Batching(2, 0.01), counters, lambda error, count: None, note_all)
     items = [Waiting({}) for _ in range(4)]
@@ -211,13 +216,13 @@ def test_why_batches_were_dispatched_is_counted():
         item.wait()
     batcher.close()
     runner.join(20)
-    counts = {metric.name: metric.value for metric in counters.take()}
+    counts: dict[str, Any] = {metric.name: metric.value for metric in counters.take()}
     assert counts["BatchesFull"] == 2
     assert counts["BatchSize"]["Sum"] == 4
 
 
 @pytest.mark.parametrize("payloads", [1, 3])
-def test_batches_of_typed_payloads(serve, payloads):
+def test_batches_of_typed_payloads(serve: Serve, payloads: int) -> None:
     replica = serve(
         """
         from dataclasses import dataclass

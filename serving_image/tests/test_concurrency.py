@@ -6,11 +6,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from conftest import eventually
+
+from tests.conftest import Replica, Serve, eventually
 
 SLEEPER = """
 import os, time
@@ -23,7 +27,7 @@ class PythonPredictor:
 """
 
 
-def test_threads_per_process_run_at_once(serve):
+def test_threads_per_process_run_at_once(serve: Serve) -> None:
     replica = serve(
         """
         import threading
@@ -40,7 +44,7 @@ def test_threads_per_process_run_at_once(serve):
         assert [answer.text for answer in pool.map(lambda _: replica.post(), range(3))] == ["met"] * 3
 
 
-def test_over_the_limit_exactly_the_excess_is_refused(serve):
+def test_over_the_limit_exactly_the_excess_is_refused(serve: Serve) -> None:
     replica = serve(SLEEPER, config={"seconds": 1}, threads_per_process=2, autoscaling={"max_replica_concurrency": 4})
     with ThreadPoolExecutor(7) as pool:
         answers = list(pool.map(lambda n: requests.post(replica.address, json=n, timeout=20), range(7)))
@@ -51,7 +55,7 @@ def test_over_the_limit_exactly_the_excess_is_refused(serve):
     assert replica.get().json()["in_flight"] == 0
 
 
-def test_the_limit_holds_across_processes(serve, tmp_path):
+def test_the_limit_holds_across_processes(serve: Serve, tmp_path: Path) -> None:
     """Each prediction notes how many there are with it; the limit is that of the replica, whoever asks whom."""
     count = tmp_path / "count"
     count.write_text("0 0")
@@ -89,7 +93,7 @@ def test_the_limit_holds_across_processes(serve, tmp_path):
     assert count.read_text().split() == ["0", "2"]
 
 
-def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve):
+def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve: Serve) -> None:
     """Keep-alive connections stay with whoever accepted them; requests must not wait while another worker is idle."""
     replica = serve(SLEEPER, config={"seconds": 0.4}, processes_per_replica=3)
     sessions = _sessions_on_one_worker(replica, 3)
@@ -99,7 +103,7 @@ def test_connections_that_pile_up_on_one_worker_use_all_of_them(serve):
             assert len({answer["pid"] for answer in answers}) == 3
 
 
-def _sessions_on_one_worker(replica, count: int) -> list[requests.Session]:
+def _sessions_on_one_worker(replica: Replica, count: int) -> list[requests.Session]:
     by_worker: dict[int, list[requests.Session]] = {}
     while True:
         session = requests.Session()
@@ -109,7 +113,7 @@ def _sessions_on_one_worker(replica, count: int) -> list[requests.Session]:
             return by_worker[pid]
 
 
-def test_a_large_body_survives_the_move_to_another_worker(serve):
+def test_a_large_body_survives_the_move_to_another_worker(serve: Serve) -> None:
     replica = serve(
         """
         import hashlib, os, time
@@ -135,7 +139,7 @@ def test_a_large_body_survives_the_move_to_another_worker(serve):
         assert all(pool.map(send, range(8)))
 
 
-def test_a_deadline_drops_a_waiting_request_at_once(serve, tmp_path):
+def test_a_deadline_drops_a_waiting_request_at_once(serve: Serve, tmp_path: Path) -> None:
     replica = serve(
         f"""
         import time
@@ -161,7 +165,9 @@ def test_a_deadline_drops_a_waiting_request_at_once(serve, tmp_path):
     assert (tmp_path / "seen").read_text().split() == ["first", "next"]
 
 
-def test_killing_one_of_two_workers_costs_only_its_requests(serve, record_property):
+def test_killing_one_of_two_workers_costs_only_its_requests(
+    serve: Serve, record_property: Callable[[str, object], None]
+) -> None:
     replica = serve(SLEEPER, config={"seconds": 0.02}, processes_per_replica=2)
     stop = threading.Event()
     answered: list[int] = []
@@ -202,7 +208,9 @@ def test_killing_one_of_two_workers_costs_only_its_requests(serve, record_proper
 
 @pytest.mark.parametrize("batching", [None, {"max_batch_size": 4, "batch_interval": "5ms"}], ids=["", "batches"])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_under_load_answers_every_request(serve, processes, batching):
+def test_sigterm_under_load_answers_every_request(
+    serve: Serve, processes: int, batching: dict[str, Any] | None
+) -> None:
     """Sixteen clients send one request after the other, half of them each on a new connection."""
     options = {} if batching is None else {"server_side_batching": batching}
     code = (
@@ -238,7 +246,7 @@ def test_sigterm_under_load_answers_every_request(serve, processes, batching):
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_quick_and_slow_answers_by_turns(serve, threads):
+def test_quick_and_slow_answers_by_turns(serve: Serve, threads: int) -> None:
     """The loop passes from thread to thread with every slow answer (``http.leader``): nothing may be lost."""
     replica = serve(
         """

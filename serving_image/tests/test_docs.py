@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import running
+
+from tests.conftest import running
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = ("predictor.md", "batching.md", "models.md", "serving-metrics.md")
@@ -33,7 +34,7 @@ def _examples(page: str) -> Iterator[Example]:
 EXAMPLES = [(f"{page}-{number}", example) for page in PAGES for number, example in enumerate(_examples(page))]
 
 
-def test_every_page_has_examples():
+def test_every_page_has_examples() -> None:
     assert {name.rsplit("-", 1)[0] for name, _ in EXAMPLES} == set(PAGES)
 
 

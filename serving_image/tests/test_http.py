@@ -100,17 +100,18 @@ class Side:
 
     def __init__(self, changes: frozenset[str]) -> None:
         self.dispatcher = OneAtATime()
+        dispatcher: Any = self.dispatcher  # it has what the server uses of a Dispatcher
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.server = ServingServer(
             application,
             self.listener,
-            self.dispatcher,
+            dispatcher,
             board=Board.create(1),
             worker=0,
             max_body_bytes=MAX_BODY,
             changes=changes,
         )
-        channel = self.server.channel_class
+        channel: Any = self.server.channel_class
         channel.error_task_class = type("Refusal", (channel.error_task_class,), {})
         for task in (channel.task_class, channel.error_task_class):
             task.get_environment = _environment_of_a_test(task)
@@ -281,13 +282,13 @@ for _path in ("none", "304", "stream", "nolength", "short", "long", "dated", "in
 
 
 @pytest.mark.parametrize("change", SETS)
-def test_hand_written_cases(sides, change):
+def test_hand_written_cases(sides: dict[str, Side], change: str) -> None:
     for name, text in SMUGGLING.items():
         for pieces in ([text], [text[:-3], text[-3:]], [text[:7], text[7:40], text[40:]]):
             assert sides[change].exchange(pieces) == sides["stock"].exchange(pieces), name
 
 
-def test_bytewise(sides):
+def test_bytewise(sides: dict[str, Side]) -> None:
     for name, text in SMUGGLING.items():
         if len(text) < 500:
             pieces = [text[at : at + 1] for at in range(len(text))]
@@ -345,7 +346,9 @@ case = st.tuples(
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(case)
-def test_generated_cases(sides, generated):
+def test_generated_cases(
+    sides: dict[str, Side], generated: tuple[list[bytes], list[tuple[int, bytes, int]], list[int]]
+) -> None:
     requests, edits, cuts = generated
     text = b"".join(requests)
     for at, inserted, removed in edits:
@@ -358,7 +361,7 @@ def test_generated_cases(sides, generated):
     assert sides["all"].exchange(pieces) == sides["stock"].exchange(pieces)
 
 
-def test_mutated_cases(sides):
+def test_mutated_cases(sides: dict[str, Side]) -> None:
     """The hand-written cases with random bytes changed: nearer to what smuggles than what is made from nothing."""
     chooser = random.Random(20261123)
     texts = [text for text in SMUGGLING.values() if len(text) < 2000]
@@ -374,7 +377,7 @@ def test_mutated_cases(sides):
         assert sides["all"].exchange(pieces) == sides["stock"].exchange(pieces), bytes(text)
 
 
-def test_changes_are_chosen_by_name():
+def test_changes_are_chosen_by_name() -> None:
     assert chosen(None) == chosen("") == frozenset(CHANGES)
     assert chosen("stock") == frozenset()
     assert chosen("-direct") == frozenset(CHANGES) - {"direct"}
@@ -386,15 +389,20 @@ def test_changes_are_chosen_by_name():
         chosen("warp")
 
 
-def test_the_fast_paths_are_taken(sides, monkeypatch):
+def test_the_fast_paths_are_taken(sides: dict[str, Side], monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the comparisons above would compare stock waitress with itself."""
     from waitress.parser import HTTPRequestParser
 
     from cortex_serving.http.reply import TemplateReply
 
-    sent = []
+    sent: list[bool] = []
     original = TemplateReply._sent
-    monkeypatch.setattr(TemplateReply, "_sent", lambda self, *given: sent.append(original(self, *given)) or sent[-1])
+
+    def noted(reply: TemplateReply, *given: Any) -> bool:
+        sent.append(original(reply, *given))
+        return sent[-1]
+
+    monkeypatch.setattr(TemplateReply, "_sent", noted)
     monkeypatch.setattr(HTTPRequestParser, "parse_header", lambda *_: pytest.fail("the stock parser was used"))
     answer, closed = sides["all"].exchange([_post(b"hello", b"X-A: 1") + GET])
     assert sent == [True, True]

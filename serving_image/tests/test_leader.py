@@ -6,12 +6,12 @@ import random
 import socket
 import threading
 import time
-
-from conftest import eventually
+from typing import Any
 
 from cortex_serving.dispatcher import Job, Lane
 from cortex_serving.http.leader import STEAL_AFTER, Leader
 from cortex_serving.http.together import CALM, Together
+from tests.conftest import Serve, eventually
 
 
 class Answer:
@@ -81,14 +81,14 @@ def _run(loop: Loop, threads: int) -> None:
     assert not main.is_alive()
 
 
-def test_one_thread_at_a_time_runs_the_loop():
+def test_one_thread_at_a_time_runs_the_loop() -> None:
     loop = Loop(turns=STEAL_AFTER * 1.5, tasks=15, slow_every=3)
     _run(loop, threads=3)
     assert loop.overlaps == 0
     assert len(loop.threads) > 1, "no predictor thread ever led: the test shows nothing"
 
 
-def test_held_responses_leave_in_order_before_the_next_turn():
+def test_held_responses_leave_in_order_before_the_next_turn() -> None:
     loop = Loop(turns=0.0, tasks=1000, slow_every=0)
     _run(loop, threads=1)
     assert loop.held > 100, "hardly a response was held: the test shows nothing"
@@ -97,7 +97,7 @@ def test_held_responses_leave_in_order_before_the_next_turn():
     assert loop.sent == loop.answered
 
 
-def test_no_response_is_lost_when_the_loop_is_taken_from_its_leader():
+def test_no_response_is_lost_when_the_loop_is_taken_from_its_leader() -> None:
     loop = Loop(turns=0.0, tasks=5 * CALM, slow_every=CALM + 17)
     _run(loop, threads=3)
     assert loop.held > 10, "hardly a response was held: the test shows nothing"
@@ -105,9 +105,11 @@ def test_no_response_is_lost_when_the_loop_is_taken_from_its_leader():
     assert loop.overlaps == 0
 
 
-def test_responses_do_not_wait_for_what_comes_after_them():
+def test_responses_do_not_wait_for_what_comes_after_them() -> None:
     """post_predict is such a job: it may take its time."""
-    sent, lane, order = [], Lane("predict", 1), []
+    sent: list[bytes] = []
+    order: list[Any] = []
+    lane = Lane("predict", 1)
     leader = Leader(lambda seconds: time.sleep(0.001), lambda: None, lane, Together())
     stopping, done = threading.Event(), threading.Event()
     main = threading.Thread(target=leader.run, args=(stopping.is_set, lambda: True, lambda: None))
@@ -117,7 +119,11 @@ def test_responses_do_not_wait_for_what_comes_after_them():
         for _ in range(CALM):
             leader.measured(0.0)
         order.append(leader.hold(sent.append, b"response"))
-        leader.put(Job(lambda: (order.append(list(sent)), done.set())))
+        leader.put(Job(after))
+
+    def after() -> None:
+        order.append(list(sent))
+        done.set()
 
     def ask() -> None:
         task = Job(answer)
@@ -132,7 +138,7 @@ def test_responses_do_not_wait_for_what_comes_after_them():
     assert order == [True, [b"response"]]
 
 
-def test_answers_stay_in_the_order_of_pipelined_requests(serve):
+def test_answers_stay_in_the_order_of_pipelined_requests(serve: Serve) -> None:
     """Also those of which one leaves at once (HEAD, a closed connection) and others wait."""
     replica = serve(
         """

@@ -7,12 +7,13 @@ import os
 import signal
 
 import pytest
-from conftest import eventually
+
+from tests.conftest import Serve, eventually
 
 LONGEST = 256 * 1024
 
 
-def test_print_logging_and_child_output_are_json_lines(serve):
+def test_print_logging_and_child_output_are_json_lines(serve: Serve) -> None:
     replica = serve(
         """
         import logging, os, sys
@@ -72,7 +73,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("case", TEXTS)
-def test_whatever_is_printed_is_a_line_of_json(serve, case):
+def test_whatever_is_printed_is_a_line_of_json(serve: Serve, case: str) -> None:
     code, messages = TEXTS[case]
     replica = serve(PRINTING)
     assert replica.post(code).text == "done"
@@ -85,7 +86,7 @@ def test_whatever_is_printed_is_a_line_of_json(serve, case):
 
 @pytest.mark.parametrize("how", ["print({})", "logging.warning({})", "os.write(1, {}.encode() + b'\\n')"])
 @pytest.mark.parametrize("text", ["'ab' * 500_000", "'\\0\\n' * 100_000 + '|'", "'\u20ac' * 300_000"])
-def test_a_long_text_is_cut_into_lines_that_cloudwatch_takes(serve, how, text):
+def test_a_long_text_is_cut_into_lines_that_cloudwatch_takes(serve: Serve, how: str, text: str) -> None:
     replica = serve(PRINTING)
     assert replica.post(how.format(f"({text})")).text == "done"
     assert replica.stop() == 0
@@ -98,7 +99,7 @@ def test_a_long_text_is_cut_into_lines_that_cloudwatch_takes(serve, how, text):
         assert whole.count(character) == expected.count(character)
 
 
-def test_of_an_endless_text_only_the_length_is_logged_in_the_end(serve):
+def test_of_an_endless_text_only_the_length_is_logged_in_the_end(serve: Serve) -> None:
     replica = serve(PRINTING)
     assert replica.post("print('x' * 9_000_000)").text == "done"
     assert replica.stop() == 0
@@ -107,7 +108,7 @@ def test_of_an_endless_text_only_the_length_is_logged_in_the_end(serve):
     assert printed[-1]["message"].endswith("x [5000000 more characters]")
 
 
-def test_threads_and_processes_that_print_at_once(serve):
+def test_threads_and_processes_that_print_at_once(serve: Serve) -> None:
     replica = serve(
         """
         import multiprocessing, os, sys, threading
@@ -136,7 +137,7 @@ def test_threads_and_processes_that_print_at_once(serve):
         assert replica.messages(source="stderr").count(mark * 20_000) == 50
 
 
-def test_a_process_that_is_killed_while_it_prints(serve):
+def test_a_process_that_is_killed_while_it_prints(serve: Serve) -> None:
     replica = serve(
         """
         import os, threading
@@ -159,7 +160,7 @@ def test_a_process_that_is_killed_while_it_prints(serve):
     assert replica.messages(source="stderr") == ["no newline"] * 2
 
 
-def test_a_record_that_cannot_be_formatted_is_one_line_that_says_where(serve):
+def test_a_record_that_cannot_be_formatted_is_one_line_that_says_where(serve: Serve) -> None:
     replica = serve(PRINTING)
     assert replica.post("logging.info('%d', 'x')").text == "done"
     assert replica.stop() == 0
@@ -168,14 +169,14 @@ def test_a_record_that_cannot_be_formatted_is_one_line_that_says_where(serve):
     assert not replica.messages(source="stderr")
 
 
-def test_a_warning_is_one_record(serve):
+def test_a_warning_is_one_record(serve: Serve) -> None:
     replica = serve(PRINTING)
     assert replica.post("import warnings; warnings.warn('slow')").text == "done"
     assert replica.stop() == 0
     assert ["UserWarning: slow" in message for message in replica.messages(level="WARNING")] == [True]
 
 
-def test_a_progress_bar_is_logged_while_it_goes_on(serve):
+def test_a_progress_bar_is_logged_while_it_goes_on(serve: Serve) -> None:
     replica = serve(
         """
         import sys, time
@@ -196,7 +197,7 @@ def test_a_progress_bar_is_logged_while_it_goes_on(serve):
     assert done == "done"
 
 
-def test_an_exception_that_is_ignored_is_one_record(serve):
+def test_an_exception_that_is_ignored_is_one_record(serve: Serve) -> None:
     replica = serve(PRINTING)
     code = "class Odd:\n    def __del__(self): 1 / 0\nOdd(); import atexit; atexit.register(lambda: [].pop())"
     assert replica.post(code).text == "done"

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 import requests
 import zstandard
-from conftest import Replica, eventually, running, write_project
-from model_files import save_onnx_model, save_tensorflow_model, tensorflow_or_skip
+
+from tests.conftest import Replica, eventually, running, write_project
+from tests.model_files import save_onnx_model, save_tensorflow_model, tensorflow_or_skip
 
 COMMON = """
 import asyncio, dataclasses, decimal, functools
@@ -221,8 +222,10 @@ RETURNS: dict[str, Callable[[str], Answer]] = {
     ),
     # What cannot be sent
     "object()": lambda seen: ERROR,
-    "{seen, 1}": lambda seen: ERROR,
-    "[decimal.Decimal(1)]": lambda seen: ERROR,
+    "{seen}": lambda seen: Answer(200, JSON, _json([seen])),
+    "[decimal.Decimal(1), seen]": lambda seen: Answer(200, JSON, _json([1, seen])),
+    "{(seen, 1): 2}": lambda seen: ERROR,
+    "[object()]": lambda seen: ERROR,
     "[knot := [seen], knot.append(knot)]": lambda seen: ERROR,
     "Response(object(), 201, {'X-Mine': 'y'})": lambda seen: Answer(500, PLAIN, ERROR.body, {"X-Mine": None}),
     # Errors that speak HTTP

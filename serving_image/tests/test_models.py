@@ -7,18 +7,17 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-import boto3
 import pytest
 import requests
-from conftest import eventually
-from model_files import save_onnx_model
-from moto.server import ThreadedMotoServer
 
 from cortex_serving.metrics.telemetry import Counters
-from cortex_serving.models.catalog import UnknownModel
+from cortex_serving.models.catalog import ModelFiles, UnknownModel
 from cortex_serving.models.library import Library
 from cortex_serving.spec import ModelEntry, Models
+from tests.conftest import Serve, eventually
+from tests.model_files import save_onnx_model
 
 MANY = """
 import pathlib
@@ -32,7 +31,7 @@ class PythonPredictor:
 """
 
 
-NULL = {"data": "null", "headers": {"Content-Type": "application/json"}}
+NULL: dict[str, Any] = {"data": "null", "headers": {"Content-Type": "application/json"}}
 
 
 def _write(folder: Path, text: str) -> None:
@@ -40,22 +39,27 @@ def _write(folder: Path, text: str) -> None:
     (folder / "weights").write_text(text)
 
 
-def test_models_of_a_folder_with_versions(serve, tmp_path):
+def test_models_of_a_folder_with_versions(serve: Serve, tmp_path: Path) -> None:
     _write(tmp_path / "project" / "models" / "a" / "2", "a2")
     _write(tmp_path / "project" / "models" / "a" / "10", "a10")
     _write(tmp_path / "project" / "models" / "b", "b")
+    for hidden in (".DS_Store", "a/.DS_Store", ".checkpoints/x"):  # what editors and computers leave
+        (tmp_path / "project" / "models" / hidden).parent.mkdir(exist_ok=True)
+        (tmp_path / "project" / "models" / hidden).touch()
     replica = serve(MANY, models={"dir": "models"})
     assert replica.post("a").text == "a10"
     assert replica.post("a", path="/?version=2").text == "a2"
     assert replica.post("b").text == "b"
     unknown = replica.post("c")
     assert (unknown.status_code, unknown.json()) == (404, {"error": "there is no model named 'c'"})
-    assert replica.post("a", path="/?version=3").status_code == 404
+    assert replica.post("a", path="/?version=002").text == "a2"
+    missing = replica.post("a", path="/?version=3")
+    assert (missing.status_code, missing.json()) == (404, {"error": "model 'a' has no version '3'; there are 2, 10"})
     assert replica.post(**NULL).status_code == 400
     assert replica.get("/api").json()["model_metadata"] == {"a": ["2", "10"], "b": ["1"]}
 
 
-def test_both_generations_of_configuration(serve, tmp_path):
+def test_both_generations_of_configuration(serve: Serve, tmp_path: Path) -> None:
     _write(tmp_path / "project" / "one", "only")
     replica = serve(MANY, model_path="one")
     assert replica.post(**NULL).text == "only"
@@ -64,7 +68,7 @@ def test_both_generations_of_configuration(serve, tmp_path):
     assert replica.post("x").text == "only"
 
 
-def test_load_model_is_mandatory_with_models(serve, tmp_path):
+def test_load_model_is_mandatory_with_models(serve: Serve, tmp_path: Path) -> None:
     _write(tmp_path / "project" / "one", "only")
     replica = serve(
         """
@@ -80,21 +84,21 @@ def test_load_model_is_mandatory_with_models(serve, tmp_path):
     assert "load_model" in replica.lines[-1]["message"]
 
 
-def _library(tmp_path: Path, load=None, counters=None, **options) -> Library:
-    def read(path: Path, files) -> str:
+def _library(tmp_path: Path, load: Any = None, counters: Counters | None = None, **options: Any) -> Library:
+    def read(path: Path, files: ModelFiles) -> str:
         return (path / "weights").read_text()
 
     models = Models(dir="models", **options)
     return Library(models, tmp_path, tmp_path / "fetched", load or read, counters or Counters())
 
 
-def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path):
+def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path: Path) -> None:
     for n in range(300):
         _write(tmp_path / "models" / f"m{n}", f"weights of {n}")
     loading: set[str] = set()
     lock = threading.Lock()
 
-    def load(path: Path, files) -> str:
+    def load(path: Path, files: ModelFiles) -> str:
         with lock:
             assert files.name not in loading, "one load at a time per model"
             loading.add(files.name)
@@ -106,6 +110,7 @@ def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path)
 
     counters = Counters()
     library = _library(tmp_path, load, counters, cache_size=10, disk_cache_size=20)
+    library.find()
     library.start(3600)
 
     def ask(seed: int) -> None:
@@ -116,23 +121,24 @@ def test_three_hundred_models_with_a_cache_of_ten_from_sixteen_threads(tmp_path)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(ask, range(16)))
-    counts = {metric.name: metric.value for metric in counters.take()}
+    counts: dict[str, Any] = {metric.name: metric.value for metric in counters.take()}
     assert counts["ModelLoads"] - counts["ModelEvictions"] == 10
     assert counts["ModelLoads"] < 16 * 300, "popular models must stay in memory"
 
 
-def test_changes_are_followed_and_a_broken_one_is_not(tmp_path, caplog):
+def test_changes_are_followed_and_a_broken_one_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     models = tmp_path / "models"
     _write(models / "a" / "1", "one")
     _write(models / "gone", "x")
 
-    def load(path: Path, files) -> str:
+    def load(path: Path, files: ModelFiles) -> str:
         text = (path / "weights").read_text()
         if text == "broken":
             raise ValueError("cannot be loaded")
         return text
 
     library = _library(tmp_path, load)
+    library.find()
     library.start(3600)
     assert library.get("a") == "one"
     _write(models / "a" / "2", "two")
@@ -144,7 +150,9 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path, caplog):
         library.refresh()
     assert library.get("a") == "two", "a failing load must not take a good model away"
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert told == [f"model a version {version} cannot be loaded: cannot be loaded" for version in "23"], "once each"
+    assert told == [f"model a version {version} cannot be loaded: ValueError: cannot be loaded" for version in "23"], (
+        "once each"
+    )
     _write(models / "a" / "2", "two, repaired")
     (models / "gone" / "weights").unlink()
     (models / "gone").rmdir()
@@ -154,9 +162,10 @@ def test_changes_are_followed_and_a_broken_one_is_not(tmp_path, caplog):
         library.get("gone")
 
 
-def test_reloading_does_not_disturb_readers(tmp_path):
+def test_reloading_does_not_disturb_readers(tmp_path: Path) -> None:
     _write(tmp_path / "models" / "a", "0")
     library = _library(tmp_path)
+    library.find()
     library.start(3600)
     stop = threading.Event()
 
@@ -180,25 +189,7 @@ def test_reloading_does_not_disturb_readers(tmp_path):
     assert all(reader.result() <= 29 for reader in readers)
 
 
-@pytest.fixture
-def s3(monkeypatch):
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="bucket")
-    yield client
-    server.stop()
-
-
-def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3, tmp_path):
+def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3: Any, tmp_path: Path) -> None:
     def put(key: str, text: str) -> None:
         s3.put_object(Bucket="bucket", Key=key, Body=text.encode())
 
@@ -206,11 +197,12 @@ def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3, tmp_path):
         put(f"zoo/{name}/1/weights", f"{name}1")
     put("zoo-other/z/weights", "not ours")
 
-    def read(path: Path, files) -> str:
+    def read(path: Path, files: ModelFiles) -> str:
         return (path / "weights").read_text()
 
     models = Models(dir="s3://bucket/zoo", cache_size=1, disk_cache_size=2)
     library = Library(models, tmp_path, tmp_path / "fetched", read, Counters())
+    library.find()
     library.start(3600)
     assert set(library.names()) == {"a", "b", "c"}
     assert [library.get(name) for name in "abcab"] == ["a1", "b1", "c1", "a1", "b1"]
@@ -219,14 +211,17 @@ def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3, tmp_path):
     put("zoo/a/2/weights", "a2")
     library.refresh()
     assert library.get("b") == "b1 changed"
+    assert library.get("a") == "a1", "it may still be on its way"
+    library.refresh()
     assert library.get("a") == "a2"
     assert library.get("a", "1") == "a1"
 
 
-def test_a_single_object_in_s3(s3, tmp_path):
+def test_a_single_object_in_s3(s3: Any, tmp_path: Path) -> None:
     s3.put_object(Bucket="bucket", Key="one/model.txt", Body=b"hello")
     models = Models(paths=(ModelEntry("m", "s3://bucket/one/model.txt"),))
     library = Library(models, tmp_path, tmp_path / "fetched", lambda path, files: path.read_text(), Counters())
+    library.find()
     library.start(3600)
     assert library.get(None) == "hello"
 
@@ -240,7 +235,7 @@ class ONNXPredictor:
 """
 
 
-def test_onnx_models(serve, tmp_path):
+def test_onnx_models(serve: Serve, tmp_path: Path) -> None:
     save_onnx_model(tmp_path / "project" / "twice.onnx", 2.0)
     save_onnx_model(tmp_path / "project" / "models" / "1" / "thrice.onnx", 3.0)
     paths = [{"name": "twice", "model_path": "twice.onnx"}, {"name": "thrice", "model_path": "models"}]
@@ -252,7 +247,7 @@ def test_onnx_models(serve, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tensorflow"])
-def test_a_missing_runtime_is_said_clearly(serve, tmp_path, kind):
+def test_a_missing_runtime_is_said_clearly(serve: Serve, tmp_path: Path, kind: str) -> None:
     class_name, client = {
         "onnx": ("ONNXPredictor", "onnx_client"),
         "tensorflow": ("TensorFlowPredictor", "tensorflow_client"),
@@ -292,7 +287,7 @@ class PythonPredictor:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_three_hundred_models_over_http(serve, tmp_path, processes):
+def test_three_hundred_models_over_http(serve: Serve, tmp_path: Path, processes: int) -> None:
     """Sixteen clients, sixteen threads, a cache of ten: each answer is of the model that was asked for."""
     for n in range(300):
         _write(tmp_path / "project" / "models" / f"m{n}", f"model {n}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_serving.metrics.histogram import MAX_VALUES, Histogram
+from tests.conftest import Replica, Serve
 
 SIMPLE = """
 class PythonPredictor:
@@ -17,9 +20,9 @@ class PythonPredictor:
 """
 
 
-def _metrics(replica) -> dict[str, list]:
+def _metrics(replica: Replica) -> dict[str, list[Any]]:
     """Every metric value by name, after checking that each line is valid embedded metric format."""
-    values: dict[str, list] = {}
+    values: dict[str, list[Any]] = {}
     for record in replica.lines:
         for directive in record.get("_aws", {}).get("CloudWatchMetrics", []):
             assert directive["Namespace"] == "Cortex"
@@ -31,7 +34,7 @@ def _metrics(replica) -> dict[str, list]:
     return values
 
 
-def test_requests_are_counted_timed_and_logged(serve):
+def test_requests_are_counted_timed_and_logged(serve: Serve) -> None:
     replica = serve(SIMPLE)
     for n in range(5):
         answer = replica.post({"fail": n == 4, "label": "a"}, headers={"X-Request-Id": f"id-{n}"})
@@ -51,7 +54,7 @@ def test_requests_are_counted_timed_and_logged(serve):
     assert access[0]["message"].startswith("200 POST /api ")
 
 
-def test_requests_that_a_splitter_sent_are_counted(serve):
+def test_requests_that_a_splitter_sent_are_counted(serve: Serve) -> None:
     """Their path is not below the API's own endpoint: another rule of the load balancer led here."""
     replica = serve(SIMPLE)
     for path in ("/api", "/api/v2", "/shared", "/apis", "/shared/more"):
@@ -62,7 +65,7 @@ def test_requests_that_a_splitter_sent_are_counted(serve):
     assert sum(metrics["Responses2XX"]) == 5
 
 
-def test_metrics_name_the_cluster(serve):
+def test_metrics_name_the_cluster(serve: Serve) -> None:
     replica = serve(SIMPLE, environ={"CORTEX_CLUSTER": "prod"})
     replica.post({"fail": False, "label": "a"})
     replica.stop()
@@ -71,7 +74,7 @@ def test_metrics_name_the_cluster(serve):
     assert (counted["Cluster"], counted["Api"]) == ("prod", "api")
 
 
-def test_the_access_log_can_be_sampled_or_off(serve):
+def test_the_access_log_can_be_sampled_or_off(serve: Serve) -> None:
     replica = serve(SIMPLE, access_log=0.25)
     for _ in range(8):
         replica.post({"fail": False, "label": 1})
@@ -79,7 +82,7 @@ def test_the_access_log_can_be_sampled_or_off(serve):
     assert len(replica.messages(source="access")) == 2
 
 
-def test_in_flight_is_published_even_when_idle(serve):
+def test_in_flight_is_published_even_when_idle(serve: Serve) -> None:
     replica = serve(SIMPLE)
     record = replica.wait_for("metrics")
     assert record["InFlight"] == 0
@@ -87,7 +90,7 @@ def test_in_flight_is_published_even_when_idle(serve):
     assert record["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["StorageResolution"] == 1
 
 
-def test_predicted_classes_are_counted(serve):
+def test_predicted_classes_are_counted(serve: Serve) -> None:
     replica = serve(SIMPLE, monitoring={"model_type": "classification", "key": "label"})
     for label in ["a", "b", "a", 7, 1.5]:
         assert replica.post({"fail": False, "label": label}).status_code == 200
@@ -101,7 +104,7 @@ def test_predicted_classes_are_counted(serve):
     assert any("a class must be a string or an integer" in text for text in replica.messages(level="WARNING"))
 
 
-def test_predicted_numbers_are_distributed(serve):
+def test_predicted_numbers_are_distributed(serve: Serve) -> None:
     replica = serve(SIMPLE, monitoring={"model_type": "regression", "key": "label"})
     for label in [1, 2.5, -4]:
         replica.post({"fail": False, "label": label})
@@ -110,8 +113,82 @@ def test_predicted_numbers_are_distributed(serve):
     assert (report["Min"], report["Max"], report["Sum"], report["Count"]) == (-4, 2.5, -0.5, 3)
 
 
+OF_EVERY_KIND = """
+import collections, dataclasses, decimal, enum
+import numpy, pydantic
+from cortex_serving import Response
+
+class Colour(enum.Enum):
+    RED = "red"
+
+@dataclasses.dataclass
+class Data:
+    label: object
+
+class Model(pydantic.BaseModel, arbitrary_types_allowed=True):
+    label: object
+    @property
+    def broken(self):
+        raise RuntimeError("broken property")
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        return eval(payload)
+"""
+
+
+def _predictions(metrics: dict[str, list[Any]]) -> dict[str, int]:
+    return {name.partition(".")[2]: sum(of) for name, of in metrics.items() if name.startswith("Prediction")}
+
+
+def test_classes_are_counted_in_whatever_is_returned(serve: Serve) -> None:
+    replica = serve(OF_EVERY_KIND, monitoring={"model_type": "classification", "key": "label"})
+    labels = {
+        "'red'": "red",
+        "Colour.RED": "red",
+        "numpy.int64(3)": "3",
+        "numpy.array([3])": "3",
+        "numpy.array(['red'])[0]": "red",
+        "''": "(empty)",
+        "'gr\u00fcn'": "gr\\xfcn",
+        "'x' * 300": "x" * 200,
+    }
+    for label in labels:
+        for shape in ("{{'label': {}}}", "Data({})", "Model(label={})", "Response(Data({}), 201)"):
+            assert replica.post(shape.format(label)).status_code < 500
+    assert replica.post("Response({'detail': 'no such flower'}, 404)").status_code == 404
+    replica.stop()
+    expected: dict[str, int] = {}
+    for name in labels.values():
+        expected[name] = expected.get(name, 0) + 4
+    assert _predictions(_metrics(replica)) == expected
+    assert not [text for text in replica.messages(level="WARNING") if "monitoring" in text]
+
+
+def test_what_is_no_prediction_is_said_once(serve: Serve) -> None:
+    replica = serve(OF_EVERY_KIND, monitoring={"model_type": "regression", "key": "broken"})
+    for source in ("[1]", "{'broken': [1]}", "Model(label=1)", "{'broken': numpy.array([1, 2])}", "{'broken': True}"):
+        for _ in range(3):
+            assert replica.post(source).status_code == 200
+    replica.stop()
+    said = [text for text in replica.messages(level="WARNING") if "monitoring" in text]
+    assert len(said) == 5
+    assert any("the response (list) has no key 'broken'" in text for text in said)
+    assert any("broken property" in text for text in said)
+
+
+def test_numbers_without_a_key(serve: Serve) -> None:
+    replica = serve(OF_EVERY_KIND, monitoring={"model_type": "regression"})
+    for source in ("1", "numpy.float32(2.5)", "numpy.array([[4]])", "decimal.Decimal('0.5')", "Response(8)"):
+        assert replica.post(source).status_code == 200
+    replica.stop()
+    [report] = _metrics(replica)["Prediction"]
+    assert (report["Count"], report["Sum"]) == (5, 16.0)
+
+
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=300))
-def test_histograms_are_exact_in_totals_and_close_in_values(values):
+def test_histograms_are_exact_in_totals_and_close_in_values(values: list[float]) -> None:
     histogram = Histogram()
     for value in values:
         histogram.add(value)
@@ -124,7 +201,7 @@ def test_histograms_are_exact_in_totals_and_close_in_values(values):
         assert all(report["Min"] <= value <= report["Max"] for value in report["Values"])
 
 
-def test_the_sample_request_warms_up_every_batch_size(serve, tmp_path):
+def test_the_sample_request_warms_up_every_batch_size(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "sample.json").write_text('{"x": 1}')
     replica = serve(
@@ -143,7 +220,7 @@ def test_the_sample_request_warms_up_every_batch_size(serve, tmp_path):
     assert replica.get("/api").json()["sample"] == {"x": 1}
 
 
-def test_a_failing_warm_up_is_a_warning(serve, tmp_path):
+def test_a_failing_warm_up_is_a_warning(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "wrong.json").write_text('{"wrong": 1}')
     replica = serve(SIMPLE, warmup="wrong.json")

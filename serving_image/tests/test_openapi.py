@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Replica
+
+from tests.conftest import Serve
 
 COMMAND = [
     *(str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color"),
@@ -125,7 +125,7 @@ PROJECTS: dict[str, tuple[str, dict[str, Any], Any, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_schemathesis(serve: Callable[..., Replica], tmp_path: Path, name: str) -> None:
+def test_schemathesis(serve: Serve, tmp_path: Path, name: str) -> None:
     code, options, sample, arguments = PROJECTS[name]
     for n in range(5):
         folder = tmp_path / "project" / "models" / f"m{n}"
@@ -156,7 +156,7 @@ class PythonPredictor:
 """
 
 
-def test_the_document_describes_results(serve: Callable[..., Replica]) -> None:
+def test_the_document_describes_results(serve: Serve) -> None:
     replica = serve(HEAD + RESULTS)
     document = replica.get("/api/openapi.json").json()
     answers = document["paths"]["/api"]["post"]["responses"]
@@ -171,7 +171,7 @@ def test_the_document_describes_results(serve: Callable[..., Replica]) -> None:
 @pytest.mark.parametrize(
     "hint", ["typing.Iterator[Flower]", "Flower | PythonPredictor", "dict", "Nowhere", "str", "None"]
 )
-def test_a_result_that_cannot_be_described_is_left_open(serve: Callable[..., Replica], hint: str) -> None:
+def test_a_result_that_cannot_be_described_is_left_open(serve: Serve, hint: str) -> None:
     code = RESULTS.replace("payload: Flower) -> Result", f"payload) -> {hint}").replace(
         "Result(kept=[payload])", "payload"
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 import zstandard
+
+from tests.conftest import Replica, Serve
 
 KINDS = """
 class PythonPredictor:
@@ -24,11 +27,11 @@ def _show(value):
 
 
 @pytest.fixture
-def kinds(serve):
+def kinds(serve: Serve) -> Replica:
     return serve(KINDS, max_body_bytes=3_000_000)
 
 
-def test_forms_and_files(kinds):
+def test_forms_and_files(kinds: Replica) -> None:
     assert kinds.post(data={"a": "1", "b": "ü"}).json() == {"a": "1", "b": "ü"}
     big = b"x" * 2_000_000
     files = {"image": ("cat.png", big, "image/png"), "note": (None, "hello")}
@@ -38,7 +41,7 @@ def test_forms_and_files(kinds):
     assert kinds.post(files={"about": (None, b"\xff", "application/json")}).status_code == 400
 
 
-def test_a_broken_form_is_a_400_in_plain_text(kinds):
+def test_a_broken_form_is_a_400_in_plain_text(kinds: Replica) -> None:
     answer = kinds.post(data=b"--x\r\nbroken", headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert answer.status_code == 400
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -47,7 +50,7 @@ def test_a_broken_form_is_a_400_in_plain_text(kinds):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_compressed_bodies(kinds, encoding):
+def test_compressed_bodies(kinds: Replica, encoding: str) -> None:
     pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[encoding]
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
     assert kinds.post(data=pack(b"[1, 2]"), headers=headers).json() == {"type": "list", "value": [1, 2]}
@@ -59,7 +62,7 @@ def test_compressed_bodies(kinds, encoding):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_bodies_compressed_in_parts(kinds, encoding):
+def test_bodies_compressed_in_parts(kinds: Replica, encoding: str) -> None:
     pack = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}[encoding]
     headers = {"Content-Type": "application/octet-stream", "Content-Encoding": encoding}
     parts = pack(b"x" * 100_000) + pack(b"") + pack(b"y" * 5)
@@ -71,7 +74,7 @@ def test_bodies_compressed_in_parts(kinds, encoding):
     assert kinds.post(data=pack(b"abc") + pack(b"abc")[:-3], headers=headers).status_code == 400
 
 
-def test_a_zstd_frame_cannot_ask_for_any_memory(kinds):
+def test_a_zstd_frame_cannot_ask_for_any_memory(kinds: Replica) -> None:
     far = zstandard.ZstdCompressionParameters.from_level(1, window_log=27)
     frame = zstandard.ZstdCompressor(compression_params=far).compressobj()
     body = frame.compress(b"x" * 1000) + frame.flush()
@@ -80,13 +83,13 @@ def test_a_zstd_frame_cannot_ask_for_any_memory(kinds):
     assert "memory" in answer.json()["error"].lower()
 
 
-def test_an_unknown_encoding_is_a_415(kinds):
+def test_an_unknown_encoding_is_a_415(kinds: Replica) -> None:
     answer = kinds.post(data=b"x", headers={"Content-Encoding": "br"})
     assert answer.status_code == 415
     assert answer.headers["Accept-Encoding"] == "gzip, zstd"
 
 
-def test_a_body_over_the_limit_is_a_413(kinds):
+def test_a_body_over_the_limit_is_a_413(kinds: Replica) -> None:
     with kinds.connect() as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
         answer = connection.recv(65536)
@@ -119,7 +122,7 @@ class PythonPredictor:
 """
 
 
-def test_typed_payloads_are_validated(serve):
+def test_typed_payloads_are_validated(serve: Serve) -> None:
     replica = serve(TYPED)
     answer = replica.post({"flowers": [{"width": 1.5}]})
     assert answer.json() == {"width": 1.5, "name": "iris"}
@@ -133,6 +136,56 @@ def test_typed_payloads_are_validated(serve):
     schema = document["paths"]["/api"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert schema["required"] == ["flowers"]
     assert "Flower" in document["components"]["schemas"]
+
+
+HINTS = """
+from __future__ import annotations
+import typing
+import numpy, pydantic, typing_extensions
+
+class Point(typing.NamedTuple):
+    x: int
+    y: int = 0
+
+class Flower(pydantic.BaseModel):
+    width: float
+
+class Image(pydantic.BaseModel, arbitrary_types_allowed=True):
+    pixels: typing.Annotated[numpy.ndarray, pydantic.BeforeValidator(numpy.array)]
+
+Flowers = typing_extensions.TypeAliasType("Flowers", list[Flower])
+Tree = typing_extensions.TypeAliasType("Tree", typing.Union[Flower, dict[str, "Tree"]])
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: HINT):
+        return [type(payload).__name__, payload]
+"""
+
+# What is taken, what the predictor gets of it, what is refused, and the field that is named then
+HINTED: dict[str, tuple[object, object, object, str]] = {
+    "typing.Annotated[list[Flower], pydantic.Field(min_length=1)]": (
+        [{"width": 1}],
+        ["list", [{"width": 1.0}]],
+        [],
+        "(payload)",
+    ),
+    "Flowers": ([{"width": "1"}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
+    "Tree": ({"a": {"width": 1}}, ["dict", {"a": {"width": 1.0}}], [], "Flower"),
+    "Point": ({"x": "1"}, ["Point", [1, 0]], ["x"], "0"),
+    "Image": ({"pixels": [[1]]}, ["Image", {"pixels": [[1]]}], {}, "pixels"),
+}
+
+
+@pytest.mark.parametrize("hint", HINTED)
+def test_hints_that_describe_a_structure_less_plainly(serve: Serve, hint: str) -> None:
+    taken, seen, refused, field = HINTED[hint]
+    replica = serve(HINTS.replace("HINT", hint))
+    assert replica.post(taken).json() == seen
+    answer = replica.post(refused)
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["field"].startswith(field)
+    assert replica.get("/api/openapi.json").status_code == 200
 
 
 RETURNS = {
@@ -159,6 +212,37 @@ RETURNS = {
         "text/event-stream",
         b'data: a\n\ndata: {"b":1}\n\n',
     ),
+    "{numpy.int64(1): 2, numpy.float32(1.5): 3}": (200, "application/json", b'{"1":2,"1.5":3}'),
+    "[float('nan'), 1 << 70, float('inf')]": (200, "application/json", b"[null,1180591620717411303424,null]"),
+    "{None: 1 << 70, True: numpy.nan, Colour.RED: 1, uuid.UUID(int=1): 2, datetime.date(2026, 1, 2): 3, 1.5: 4}": (
+        200,
+        "application/json",
+        b'{"null":1180591620717411303424,"true":null,"red":1,"00000000-0000-0000-0000-000000000001":2,'
+        b'"2026-01-02":3,"1.5":4}',
+    ),
+    "{'set': {1}, 'pair': Pair(1, 'b'), 'queue': collections.deque([1]), 'range': range(2)}": (
+        200,
+        "application/json",
+        b'{"set":[1],"pair":[1,"b"],"queue":[1],"range":[0,1]}',
+    ),
+    "[decimal.Decimal('1.50'), decimal.Decimal('3'), decimal.Decimal('NaN')]": (
+        200,
+        "application/json",
+        b"[1.5,3,null]",
+    ),
+    "[datetime.timedelta(seconds=90), datetime.time(1, tzinfo=datetime.timezone.utc), numpy.timedelta64(2500, 'ms')]": (
+        200,
+        "application/json",
+        b'[90.0,"01:00:00+00:00",2.5]',
+    ),
+    "[pathlib.Path('/a/b'), Colour.RED, b'text', numpy.longdouble(0.5), numpy.array([Data(1)])]": (
+        200,
+        "application/json",
+        b'["/a/b","red","text",0.5,[{"x":1}]]',
+    ),
+    "[Data([Model(x=1)]), 1 << 70]": (200, "application/json", b'[{"x":[{"x":1}]},1180591620717411303424]'),
+    "'\\ud800'.join(['[', ']'])": (500, "text/plain; charset=utf-8", b"internal server error"),
+    "['\\ud800']": (200, "application/json", b'["\\ud800"]'),
     "object()": (500, "text/plain; charset=utf-8", b"internal server error"),
     "fail(ValueError('secret'))": (500, "text/plain; charset=utf-8", b"internal server error"),
     "fail(falcon.HTTPNotFound(description='no such flower'))": (404, "application/json", b'{"error":"no such flower"}'),
@@ -167,7 +251,7 @@ RETURNS = {
 }
 
 RETURNING = """
-import dataclasses
+import collections, dataclasses, datetime, decimal, enum, pathlib, uuid
 import falcon, numpy, pydantic, starlette.exceptions, starlette.responses
 from cortex_serving import Response
 
@@ -177,6 +261,16 @@ class Model(pydantic.BaseModel):
 @dataclasses.dataclass
 class Data:
     x: int
+
+class Colour(enum.Enum):
+    RED = "red"
+
+Pair = collections.namedtuple("Pair", "a b")
+
+def cycle():
+    value = []
+    value.append(value)
+    return value
 
 def fail(error):
     raise error
@@ -188,7 +282,7 @@ class PythonPredictor:
 """
 
 
-def test_everything_that_predict_may_return(serve):
+def test_everything_that_predict_may_return(serve: Serve) -> None:
     replica = serve(RETURNING)
     for source, expected in RETURNS.items():
         answer = replica.post(source)
@@ -198,7 +292,29 @@ def test_everything_that_predict_may_return(serve):
     assert any("object: " in text and "may return" in text for text in replica.messages(level="ERROR"))
 
 
-def test_streams_come_as_they_are_produced(serve, tmp_path):
+UNWRITABLE = {
+    "{'a': {(1, 2): 3}}": "a dict has the key (1, 2): keys must be text, numbers, dates or None",
+    "[b'\\xff']": "bytes inside JSON must be UTF-8 text: encode others with base64",
+    "cycle()": "it contains itself, or is nested too deeply",
+    "[Model]": "Model has no form in JSON",
+    "{'a': numpy.complex64(1)}": "complex has no form in JSON",
+}
+
+
+def test_what_has_no_form_in_json_is_said_in_the_log(serve: Serve) -> None:
+    replica = serve(RETURNING)
+    for source in UNWRITABLE:
+        answer = replica.post(source)
+        assert (answer.status_code, answer.text) == (500, "internal server error")
+    replica.stop()
+    said = [text for text in replica.messages(level="ERROR") if text.startswith("predict returned")]
+    assert len(said) == len(UNWRITABLE)
+    for text, reason in zip(said, UNWRITABLE.values(), strict=True):
+        assert reason in text
+        assert "\n" not in text
+
+
+def test_streams_come_as_they_are_produced(serve: Serve, tmp_path: Path) -> None:
     replica = serve(
         f"""
         import os, time
@@ -223,7 +339,7 @@ def test_streams_come_as_they_are_produced(serve, tmp_path):
     assert replica.post(1).text == "firstsecond"
 
 
-def test_cors(serve):
+def test_cors(serve: Serve) -> None:
     replica = serve(KINDS)
     preflight = replica.session.options(
         replica.address + "/api",

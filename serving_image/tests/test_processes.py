@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import SERVE, Replica, eventually, running, write_project
+
+from tests.conftest import SERVE, Replica, Serve, eventually, running, write_project
 
 CHILDREN = """
 import multiprocessing, os, signal, subprocess, time
@@ -43,7 +44,7 @@ class PythonPredictor:
 """
 
 
-def test_processes_that_a_predictor_starts_can_be_terminated(serve):
+def test_processes_that_a_predictor_starts_can_be_terminated(serve: Serve) -> None:
     replica = serve(CHILDREN)
     codes = replica.post().json()
     assert codes == dict.fromkeys(["subprocess", "fork", "spawn", "forkserver"], -signal.SIGTERM)
@@ -51,7 +52,7 @@ def test_processes_that_a_predictor_starts_can_be_terminated(serve):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_outlives_a_signal_to_all_processes(serve, number):
+def test_a_worker_outlives_a_signal_to_all_processes(serve: Serve, number: signal.Signals) -> None:
     replica = serve(
         """
         import os, time
@@ -69,7 +70,7 @@ def test_a_worker_outlives_a_signal_to_all_processes(serve, number):
     assert replica.stop() == 0
 
 
-def test_a_forked_child_holds_neither_the_port_nor_connections(serve):
+def test_a_forked_child_holds_neither_the_port_nor_connections(serve: Serve) -> None:
     replica = serve(
         """
         import os, time
@@ -141,7 +142,9 @@ class PythonPredictor:
         ("json.py", None, "cortex_serving.unnamed"),
     ],
 )
-def test_functions_of_the_predictors_file_are_found_in_other_processes(tmp_path, path, python_path, module):
+def test_functions_of_the_predictors_file_are_found_in_other_processes(
+    tmp_path: Path, path: str, python_path: str | None, module: str
+) -> None:
     project = write_project(tmp_path / "project", "", path=path, python_path=python_path)
     (project / "predictor.py").unlink()
     file = project / path
@@ -182,7 +185,7 @@ class PythonPredictor:
 
 
 @pytest.mark.parametrize("phase", ["building", "warming"])
-def test_a_replica_that_is_not_ready_yet_stops_at_once(tmp_path, phase):
+def test_a_replica_that_is_not_ready_yet_stops_at_once(tmp_path: Path, phase: str) -> None:
     wait = "time.sleep(100)" if phase == "building" else "pass"
     project = write_project(tmp_path / "project", BUILDING.format(in_init=wait))
     (project / "sample.json").write_text("1")
@@ -216,7 +219,7 @@ class PythonPredictor:
         "futures.ThreadPoolExecutor(1, initializer=rename).submit(time.sleep, 100)",
     ],
 )
-def test_a_replica_ends_in_time_and_says_what_it_waits_for(tmp_path, start):
+def test_a_replica_ends_in_time_and_says_what_it_waits_for(tmp_path: Path, start: str) -> None:
     project = write_project(tmp_path / "project", ENDLESS.format(start))
     with running([], task(project, stop_timeout=11)) as replica:
         assert replica.stop() == 0
@@ -225,7 +228,7 @@ def test_a_replica_ends_in_time_and_says_what_it_waits_for(tmp_path, start):
         assert replica.messages(event="worker_killed") == ["worker 0 did not end in time and is killed"]
 
 
-def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve):
+def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve: Serve) -> None:
     replica = serve(
         """
         import os, resource
@@ -259,7 +262,7 @@ def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve):
     assert message.endswith("Too many open files: close files, this process may have 100 open")
 
 
-def test_what_a_worker_has_started_ends_with_it(serve):
+def test_what_a_worker_has_started_ends_with_it(serve: Serve) -> None:
     replica = serve(
         """
         import multiprocessing, os, subprocess, time
@@ -285,7 +288,7 @@ def test_what_a_worker_has_started_ends_with_it(serve):
     assert not any(map(alive, second))
 
 
-def test_what_a_worker_has_started_ends_with_the_supervisor(serve):
+def test_what_a_worker_has_started_ends_with_the_supervisor(serve: Serve) -> None:
     replica = serve(
         """
         import subprocess
@@ -301,7 +304,7 @@ def test_what_a_worker_has_started_ends_with_the_supervisor(serve):
     eventually(lambda: not alive(started))
 
 
-def test_a_forked_child_that_returns_to_us_is_no_second_worker(serve):
+def test_a_forked_child_that_returns_to_us_is_no_second_worker(serve: Serve) -> None:
     replica = serve(
         """
         import os, sys
@@ -335,7 +338,7 @@ def test_a_forked_child_that_returns_to_us_is_no_second_worker(serve):
 ADOPTING = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); os.execv(sys.executable, sys.argv[1:])"
 
 
-def test_process_1_of_a_container_buries_what_it_inherits(tmp_path):
+def test_process_1_of_a_container_buries_what_it_inherits(tmp_path: Path) -> None:
     project = write_project(
         tmp_path / "project",
         """

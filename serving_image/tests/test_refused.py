@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from conftest import running, write_project
+
+from tests.conftest import running, write_project
 
 BROKEN = {
     "raises": ("def __init__(self, config): raise ValueError('no weights')", "ValueError: no weights"),
@@ -46,7 +48,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_predictor_that_cannot_be_built_ends_the_replica(tmp_path, case):
+def test_a_predictor_that_cannot_be_built_ends_the_replica(tmp_path: Path, case: str) -> None:
     body, reason = BROKEN[case]
     log = tmp_path / "termination"
     rest = "" if " predict(" in body else "    def predict(self): pass\n"

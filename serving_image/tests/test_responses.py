@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Replica, eventually
+
+from tests.conftest import Serve, eventually
 
 RETURNING = """
 import asyncio, pathlib
@@ -54,7 +54,6 @@ class PythonPredictor:
     def predict(self, payload):
         return eval(payload)
 """
-Serve = Callable[..., Replica]
 NEVER = [
     "Response('x', status_code=42)",
     "Response('x', status_code=600)",

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from conftest import eventually, running
+
+from tests.conftest import Replica, Serve, eventually, running
 
 ECHO = """
 class PythonPredictor:
@@ -29,7 +30,7 @@ class PythonPredictor:
 """
 
 
-def test_json_query_and_headers_reach_predict(serve):
+def test_json_query_and_headers_reach_predict(serve: Serve) -> None:
     replica = serve(ECHO, config={"depth": 3})
     answer = replica.post({"a": 1}, path="/api/below?x=1&y=", headers={"X-Mine": "yes"})
     assert answer.status_code == 200
@@ -48,13 +49,13 @@ def test_json_query_and_headers_reach_predict(serve):
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "image/png", ""])
-def test_other_content_types_arrive_as_bytes(serve, content_type):
+def test_other_content_types_arrive_as_bytes(serve: Serve, content_type: str) -> None:
     answer = serve(ECHO).post(data=b"raw", headers={"Content-Type": content_type}).json()
     assert (answer["payload"], answer["kind"]) == ("raw", "bytes")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1,]", b'"\xff"', b"NaN", b"[Infinity]", b"[" * 100_000])
-def test_bad_json_is_a_400_with_a_reason(serve, body):
+def test_bad_json_is_a_400_with_a_reason(serve: Serve, body: bytes) -> None:
     replica = serve(ECHO)
     answer = replica.post(data=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
@@ -62,7 +63,7 @@ def test_bad_json_is_a_400_with_a_reason(serve, body):
     assert replica.post(1).status_code == 200
 
 
-def test_an_exception_is_a_500_and_its_traceback_is_the_users(serve):
+def test_an_exception_is_a_500_and_its_traceback_is_the_users(serve: Serve) -> None:
     replica = serve(
         """
         class PythonPredictor:
@@ -80,14 +81,14 @@ def test_an_exception_is_a_500_and_its_traceback_is_the_users(serve):
     assert message.endswith("ZeroDivisionError: division by zero")
 
 
-def test_get_describes_and_other_verbs_are_refused(serve):
+def test_get_describes_and_other_verbs_are_refused(serve: Serve) -> None:
     replica = serve(ECHO)
     assert "POST" in replica.get("/api").json()["message"]
     answer = replica.session.delete(replica.address + "/api", timeout=5)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST, OPTIONS")
 
 
-def test_health_is_answered_while_the_predictor_is_busy(serve):
+def test_health_is_answered_while_the_predictor_is_busy(serve: Serve) -> None:
     replica = serve(
         """
         import time
@@ -108,7 +109,7 @@ def test_health_is_answered_while_the_predictor_is_busy(serve):
     assert answers == ["done"]
 
 
-def test_not_ready_until_the_predictor_is_built(serve, tmp_path):
+def test_not_ready_until_the_predictor_is_built(serve: Serve, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     replica = serve(
         f"""
@@ -135,7 +136,7 @@ def test_not_ready_until_the_predictor_is_built(serve, tmp_path):
     assert replica.post().text == "ok"
 
 
-def test_sigterm_finishes_what_has_arrived(serve):
+def test_sigterm_finishes_what_has_arrived(serve: Serve) -> None:
     replica = serve(
         """
         import time
@@ -162,7 +163,7 @@ def test_sigterm_finishes_what_has_arrived(serve):
     assert replica.lines[-1]["event"] == "stopped"
 
 
-def test_a_dead_worker_is_replaced(serve):
+def test_a_dead_worker_is_replaced(serve: Serve) -> None:
     replica = serve(
         """
         import os
@@ -179,17 +180,22 @@ def test_a_dead_worker_is_replaced(serve):
     assert replica.get().json()["restarts"] == 1
     replica.wait_for("worker_ready")
     eventually(lambda: replica.get().json()["workers"] == ["ready", "ready"])
-    seen = set()
-    eventually(lambda: seen.add(_fresh(replica)) or len(seen) == 2)
+    seen: set[int] = set()
+
+    def both_answered() -> bool:
+        seen.add(_fresh(replica))
+        return len(seen) == 2
+
+    eventually(both_answered)
     assert victim not in seen
 
 
-def _fresh(replica) -> int:
+def _fresh(replica: Replica) -> int:
     replica.session.close()
     return int(replica.post().text)
 
 
-def test_a_crash_loop_ends_the_replica(serve):
+def test_a_crash_loop_ends_the_replica(serve: Serve) -> None:
     replica = serve(
         """
         import os, sys
@@ -207,7 +213,7 @@ def test_a_crash_loop_ends_the_replica(serve):
     assert any("Fatal Python error: Aborted" in text for text in replica.messages(source="stderr"))
 
 
-def test_post_predict_runs_after_the_response(serve, tmp_path):
+def test_post_predict_runs_after_the_response(serve: Serve, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     replica = serve(
         f"""
@@ -228,7 +234,7 @@ def test_post_predict_runs_after_the_response(serve, tmp_path):
     eventually(lambda: mark.read_text() == "([5], 5)")
 
 
-def test_env_file_and_working_folder(serve, tmp_path):
+def test_env_file_and_working_folder(serve: Serve, tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / ".env").write_text("# comment\nexport GREETING='hello'\n")
@@ -245,7 +251,7 @@ def test_env_file_and_working_folder(serve, tmp_path):
     assert replica.post().text == "hello there"
 
 
-def test_usage_errors_are_one_line(tmp_path: Path):
+def test_usage_errors_are_one_line(tmp_path: Path) -> None:
     with running([str(tmp_path)], ready=False) as replica:
         assert replica.process.wait(20) == 1
         replica.stop()
@@ -272,7 +278,7 @@ TRACES = """
 """
 
 
-def test_an_error_in_the_middle_of_a_stream_is_logged_once(serve):
+def test_an_error_in_the_middle_of_a_stream_is_logged_once(serve: Serve) -> None:
     replica = serve(TRACES)
     with pytest.raises(requests.RequestException):
         replica.post(1, headers={"X-Request-Id": "cut"})
@@ -282,7 +288,7 @@ def test_an_error_in_the_middle_of_a_stream_is_logged_once(serve):
     assert message.endswith("ZeroDivisionError: division by zero")
 
 
-def test_what_load_model_raises_is_shown_without_our_frames(serve, tmp_path):
+def test_what_load_model_raises_is_shown_without_our_frames(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "project" / "models").mkdir(parents=True)
     (tmp_path / "project" / "models" / "m").write_text("weights")
     replica = serve(TRACES, models={"cache_size": 1, "paths": [{"name": "m", "model_path": "models/m"}]})
@@ -293,7 +299,7 @@ def test_what_load_model_raises_is_shown_without_our_frames(serve, tmp_path):
     assert [line.rsplit(" in ")[-1] for line in lines] == ["predict", "load_model"]
 
 
-def test_a_batch_items_own_error_is_shown_without_our_frames(serve):
+def test_a_batch_items_own_error_is_shown_without_our_frames(serve: Serve) -> None:
     replica = serve(
         """
         class PythonPredictor:
@@ -316,7 +322,7 @@ def test_a_batch_items_own_error_is_shown_without_our_frames(serve):
     assert message.splitlines()[1].endswith("in checked")
 
 
-def test_a_model_that_is_not_there_is_told_without_our_frames(serve):
+def test_a_model_that_is_not_there_is_told_without_our_frames(serve: Serve) -> None:
     replica = serve(TRACES, models={"paths": [{"name": "m", "model_path": "models/m"}]}, ready=False)
     assert replica.process.wait(30) != 0
     [message] = replica.messages(event="traceback")

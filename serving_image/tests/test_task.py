@@ -8,14 +8,15 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
-from conftest import eventually, running
 from moto.server import ThreadedMotoServer
 
 from cortex_serving.errors import ProjectError
 from cortex_serving.project import unpack
+from tests.conftest import eventually, running
 
 CODE = """
 class PythonPredictor:
@@ -39,8 +40,10 @@ def aws() -> Iterator[dict[str, str]]:
     server.stop()
 
 
-def _client(aws: dict[str, str], service: str):
-    return boto3.client(
+def _client(aws: dict[str, str], service: str) -> Any:
+    # boto3's overloads want the service's name as a literal.
+    make: Any = boto3.client
+    return make(
         service,
         endpoint_url=aws["AWS_ENDPOINT_URL"],
         region_name="us-east-1",
@@ -71,7 +74,7 @@ def _environ(aws: dict[str, str], key: str) -> dict[str, str]:
     }
 
 
-def test_project_from_s3_and_logs_to_cloudwatch(aws, tmp_path):
+def test_project_from_s3_and_logs_to_cloudwatch(aws: dict[str, str], tmp_path: Path) -> None:
     s3, logs = _client(aws, "s3"), _client(aws, "logs")
     s3.create_bucket(Bucket="bucket")
     s3.put_object(Bucket="bucket", Key="projects/a.zip", Body=_archive({"predictor.py": CODE}))
@@ -87,21 +90,21 @@ def test_project_from_s3_and_logs_to_cloudwatch(aws, tmp_path):
     assert not list(tmp_path.iterdir()), "the unpacked project must not be left behind"
 
 
-def _shipped(logs) -> list[dict]:
+def _shipped(logs: Any) -> list[dict[str, Any]]:
     streams = logs.describe_log_streams(logGroupName="/cortex/test/iris")["logStreams"]
     assert all(stream["logStreamName"].startswith("r1/") for stream in streams)
     events = logs.filter_log_events(logGroupName="/cortex/test/iris")["events"] if streams else []
     return [json.loads(event["message"]) for event in events]
 
 
-def test_a_missing_archive_ends_the_replica(aws):
+def test_a_missing_archive_ends_the_replica(aws: dict[str, str]) -> None:
     with running([], {**_environ(aws, "projects/none.zip"), "CORTEX_LOG_GROUP": ""}, ready=False) as replica:
         assert replica.process.wait(20) == 1
         replica.stop()
         assert "cannot fetch the project from s3://bucket/projects/none.zip" in replica.lines[-1]["message"]
 
 
-def test_cloudwatch_out_of_reach_does_not_touch_serving(aws, tmp_path):
+def test_cloudwatch_out_of_reach_does_not_touch_serving(aws: dict[str, str], tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (project / "predictor.py").write_text(CODE)
@@ -112,14 +115,14 @@ def test_cloudwatch_out_of_reach_does_not_touch_serving(aws, tmp_path):
         assert replica.stop() == 0
 
 
-def test_unpacking_refuses_what_leaves_the_folder(tmp_path: Path):
+def test_unpacking_refuses_what_leaves_the_folder(tmp_path: Path) -> None:
     for name in ("../evil", "/evil", "a/../../evil"):
         with pytest.raises(ProjectError, match="leaves its folder"):
             unpack(_archive({name: "x"}), tmp_path / "in")
     assert not (tmp_path / "evil").exists()
 
 
-def test_unpacking_refuses_links_and_damage(tmp_path: Path):
+def test_unpacking_refuses_links_and_damage(tmp_path: Path) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as zipped:
         link = zipfile.ZipInfo("link")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from conftest import Replica, eventually
-from model_files import save_tensorflow_model, tensorflow_or_skip
+
+from tests.conftest import Serve, eventually
+from tests.model_files import save_tensorflow_model, tensorflow_or_skip
 
 CLIENT = """
 class TensorFlowPredictor:
@@ -38,7 +39,7 @@ def _save(tensorflow: Any, path: Path, *names: str, factor: float = 2.0) -> None
     tensorflow.saved_model.save(module, str(path), {name: signature(name) for name in names})
 
 
-def test_the_signature(tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path) -> None:
+def test_the_signature(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
     """The configured one, else the only one, else predict (cortex.md 1.6)."""
     models = tmp_path / "project" / "models"
     _save(tensorflow, models / "one", "only")
@@ -63,7 +64,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("case", UNUSABLE)
 def test_a_signature_that_is_not_clear_ends_the_replica(
-    tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path, case: str
+    tensorflow: Any, serve: Serve, tmp_path: Path, case: str
 ) -> None:
     names, options, reason = UNUSABLE[case]
     _save(tensorflow, tmp_path / "project" / "model", *names)
@@ -73,12 +74,16 @@ def test_a_signature_that_is_not_clear_ends_the_replica(
     assert reason in replica.lines[-1]["message"]
 
 
-def test_what_does_not_fit_the_model_is_logged_with_its_reason(
-    tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path
-) -> None:
+def test_what_does_not_fit_the_model_is_logged_with_its_reason(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
     save_tensorflow_model(tensorflow, tmp_path / "project" / "model")
     replica = serve(CLIENT, type="tensorflow", model_path="model")
-    for given, reason in (({}, "missing inputs: x"), ({"x": [["a"]]}, "Cannot convert")):
+    takes = "; the model takes x float32 (None, None)"
+    for given, reason in (
+        ({}, f"missing inputs: x{takes}"),
+        ({"x": [["a"]]}, f"to EagerTensor of dtype float{takes}"),
+        ({"x": [1]}, f"x was given with the shape (1,){takes}"),
+        ([1], f"the input is list, not a dict{takes}"),
+    ):
         answer = replica.post({"input": given}, headers={"X-Request-Id": "mine"})
         assert (answer.status_code, answer.text) == (500, "internal server error")
         assert reason in eventually(lambda: replica.messages(level="ERROR", request_id="mine"))[-1]
@@ -86,7 +91,39 @@ def test_what_does_not_fit_the_model_is_logged_with_its_reason(
     assert replica.post({"input": {"x": [[1, 2]]}}).json() == {"y": [[2.0, 4.0]]}
 
 
-def test_versions_and_a_new_one(tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path) -> None:
+EARLY = """
+class TensorFlowPredictor:
+    def __init__(self, tensorflow_client, config):
+        self.first = tensorflow_client.predict({"x": [1]})
+    def predict(self, payload):
+        return self.first
+"""
+
+
+def test_a_model_may_be_run_in_init(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    _save(tensorflow, tmp_path / "project" / "model", "y")
+    assert serve(EARLY, type="tensorflow", model_path="model").post(1).json() == {"y": [2.0]}
+
+
+def test_a_zip_archive(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    """As Cortex 0.20 took them: the newest version inside."""
+    for version in (2, 10):
+        _save(tensorflow, tmp_path / "packed" / "model" / str(version), "y", factor=float(version))
+    shutil.make_archive(str(tmp_path / "project" / "models" / "model"), "zip", tmp_path / "packed")
+    replica = serve(CLIENT, type="tensorflow", model_path="models/model.zip")
+    assert replica.post({"input": {"x": [1]}}).json() == {"y": [10.0]}
+
+
+def test_text(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    spec = tensorflow.TensorSpec([], tensorflow.string, name="x")
+    module = tensorflow.Module()
+    echo = tensorflow.function(lambda x: {"y": x, "many": tensorflow.stack([x])}, input_signature=[spec])
+    tensorflow.saved_model.save(module, str(tmp_path / "project" / "model"), {"predict": echo})
+    replica = serve(CLIENT, type="tensorflow", model_path="model")
+    assert replica.post({"input": {"x": "grün"}}).json() == {"y": "grün", "many": ["grün"]}
+
+
+def test_versions_and_a_new_one(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
     model = tmp_path / "project" / "models" / "m"
     _save(tensorflow, model / "1", "y", factor=1.0)
     _save(tensorflow, model / "2", "y", factor=2.0)
@@ -100,7 +137,7 @@ def test_versions_and_a_new_one(tensorflow: Any, serve: Callable[..., Replica], 
     assert replica.get("/api").json()["model_metadata"] == {"m": ["1", "2"]}
 
 
-def test_batches(tensorflow: Any, serve: Callable[..., Replica], tmp_path: Path) -> None:
+def test_batches(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
     _save(tensorflow, tmp_path / "project" / "model", "y")
     replica = serve(
         """

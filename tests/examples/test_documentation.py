@@ -26,7 +26,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path):
+def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if "://" in link:
             continue
@@ -44,13 +44,13 @@ def calls(page: Path) -> list[list[str]]:
     return [re.split(r"[;|#]", call)[0].split() for call in found]
 
 
-def test_calls_are_found():
+def test_calls_are_found() -> None:
     assert ["deploy", "--env", "prod"] in calls(ROOT / "docs/tutorial.md")
     assert sum(len(calls(page)) for page in PAGES) > 50
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_and_options_exist(page: Path):
+def test_commands_and_options_exist(page: Path) -> None:
     for words in calls(page):
         command: click.Command | None = cli
         context = click.Context(cli)
@@ -63,7 +63,7 @@ def test_commands_and_options_exist(page: Path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_configurations_are_right(page: Path, tmp_path: Path):
+def test_configurations_are_right(page: Path, tmp_path: Path) -> None:
     (tmp_path / "predictor.py").write_text(PREDICTOR)
     for number, block in enumerate(blocks(page, "yaml")):
         file = tmp_path / f"{number}.yaml"

@@ -36,7 +36,7 @@ def sample(example: str) -> Any:
 
 
 @pytest.mark.parametrize("example", FOLDERS)
-def test_has_what_every_example_has(example: str):
+def test_has_what_every_example_has(example: str) -> None:
     config = load_config(EXAMPLES / example)
     assert not config.warnings
     assert isinstance(sample(example), dict)
@@ -60,7 +60,7 @@ def example(name: str) -> pytest.MarkDecorator:
 
 
 @example("onnx-digits")
-def test_onnx(deployed: str):
+def test_onnx(deployed: str) -> None:
     answer = post(deployed, sample("onnx-digits"))
     assert answer["digit"] == 4
     assert 0.5 < answer["probability"] <= 1
@@ -73,7 +73,7 @@ def test_onnx(deployed: str):
 
 
 @example("batching")
-def test_batching(deployed: str):
+def test_batching(deployed: str) -> None:
     with ThreadPoolExecutor(12) as pool:
         texts = ["baking bread", "tomatoes on my balcony", "violin lessons"] * 8
         answers = list(pool.map(lambda text: post(deployed, {"text": text}), texts))
@@ -83,7 +83,7 @@ def test_batching(deployed: str):
 
 
 @example("many-models")
-def test_many_models(deployed: str):
+def test_many_models(deployed: str) -> None:
     body = sample("many-models")
     assert post(f"{deployed}?model=english", body) == {"mood": "friendly", "score": 4}
     assert post(f"{deployed}?model=english&version=1", body) == {"mood": "friendly", "score": 2}
@@ -96,14 +96,14 @@ def test_many_models(deployed: str):
 
 
 @example("prediction-monitoring")
-def test_prediction_monitoring(deployed: str, cortex: Cortex):
+def test_prediction_monitoring(deployed: str, cortex: Cortex) -> None:
     for _ in range(3):
         assert post(deployed, sample("prediction-monitoring"))["species"] == "setosa"
     wait_until(lambda: "setosa" in cortex.ok("get", "iris-monitored"), seconds=120)
 
 
 @example("traffic-splitter")
-def test_traffic_splitter(deployed: str):
+def test_traffic_splitter(deployed: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: post(deployed, sample("traffic-splitter")), range(200)))
     counts = Counter(answer["neighbours"] for answer in answers)
@@ -112,7 +112,7 @@ def test_traffic_splitter(deployed: str):
     assert 28 < counts[15] < 96
 
 
-def test_gpu_template_is_sound(tmp_path: Path):
+def test_gpu_template_is_sound(tmp_path: Path) -> None:
     """What a deployment to AWS would send, synthesized and linted."""
     (api,) = load_config(EXAMPLES / "text-gpu").apis
     spec = ApiStackSpec(cluster=placeholder_resources(Cluster()), api=api, priority=100)

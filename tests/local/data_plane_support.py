@@ -59,7 +59,9 @@ class Cloud:
         self.plane.start()
 
     def client(self, service: str) -> Any:
-        return boto3.client(
+        # boto3's overloads want the service's name as a literal.
+        make: Any = boto3.client
+        return make(
             service,
             region_name=REGION,
             endpoint_url=self.control,
@@ -108,7 +110,7 @@ class Cloud:
 
     def group(self, name: str, **attributes: str) -> str:
         elb = self.client("elbv2")
-        arn = elb.create_target_group(
+        arn: str = elb.create_target_group(
             Name=name,
             Protocol="HTTP",
             Port=8888,

@@ -102,7 +102,7 @@ def commit(cortex: Cortex, mistake: Mistake, project: Path, **known: str) -> Non
     known = {"project": str(project), "home": str(cortex.home), **known}
     arguments = [filled(argument, known) for argument in mistake.arguments]
     environ = {name: filled(value, known) for name, value in mistake.environ.items()}
-    done = cortex.run(*arguments, cwd=project / mistake.folder, stdin=mistake.stdin, **environ)
+    done = cortex.run(*arguments, cwd=project / mistake.folder, stdin=mistake.stdin, environ=environ)
     compare(mistake.name, mistake.arguments, done, known)
     assert done.returncode == mistake.exit_code
 

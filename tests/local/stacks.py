@@ -31,7 +31,9 @@ def running(state: Path) -> Iterator[Endpoint]:
 
 def client(endpoint: Endpoint, service: str, region: str = "us-east-1") -> Any:
     """A boto3 client of one service of a local cloud."""
-    return boto3.client(
+    # boto3's overloads want the service's name as a literal.
+    make: Any = boto3.client
+    return make(
         service,
         endpoint_url=endpoint.control_url,
         region_name=region,
@@ -118,7 +120,7 @@ def log_group(name: str | dict[str, Any], **properties: Any) -> dict[str, Any]:
     return {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name, **properties}}
 
 
-def template(**resources: Any) -> dict[str, Any]:
+def template(**resources: Any) -> dict[str, dict[str, Any]]:
     """A template of these resources."""
     return {"Resources": resources}
 

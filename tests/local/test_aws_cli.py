@@ -78,7 +78,7 @@ class Aws:
     def output(self, stack: str, key: str) -> str:
         """An output of a stack."""
         (described,) = self("cloudformation", "describe-stacks", "--stack-name", stack)["Stacks"]
-        return next(output["OutputValue"] for output in described["Outputs"] if output["OutputKey"] == key)
+        return next(str(output["OutputValue"]) for output in described["Outputs"] if output["OutputKey"] == key)
 
     def targets(self, group: str) -> list[dict[str, Any]]:
         """The health of a target group's targets."""
@@ -87,7 +87,7 @@ class Aws:
 
     def events(self, stack: str) -> list[dict[str, Any]]:
         """The events of a stack, oldest first."""
-        return self("cloudformation", "describe-stack-events", "--stack-name", stack)["StackEvents"][::-1]
+        return list(reversed(self("cloudformation", "describe-stack-events", "--stack-name", stack)["StackEvents"]))
 
     def alarm(self, name: str) -> Any:
         """A CloudWatch alarm."""
@@ -153,7 +153,7 @@ def group(aws: Aws) -> str:
     return aws.output("cortex-local-api-one", "TargetGroupArn")
 
 
-def test_services_and_their_deployments(aws):
+def test_services_and_their_deployments(aws: Aws) -> None:
     listed = aws("ecs", "list-services", "--cluster", "cortex-local")["serviceArns"]
     assert sorted(arn.rsplit("/", 1)[-1] for arn in listed) == ["one", "two"]
     service = aws.service("one")
@@ -166,7 +166,7 @@ def test_services_and_their_deployments(aws):
     assert service["capacityProviderStrategy"][0]["capacityProvider"] in {provider["name"] for provider in providers}
 
 
-def test_target_health(aws, group):
+def test_target_health(aws: Aws, group: str) -> None:
     (task,) = aws("ecs", "list-tasks", "--cluster", "cortex-local", "--service-name", "one")["taskArns"]
     (described,) = aws("ecs", "describe-tasks", "--cluster", "cortex-local", "--tasks", task)["tasks"]
     answer = aws("elbv2", "describe-target-health", "--target-group-arn", group)
@@ -175,7 +175,7 @@ def test_target_health(aws, group):
     assert target["TargetHealth"] == {"State": "healthy"}
 
 
-def test_rules_with_weights(aws, group):
+def test_rules_with_weights(aws: Aws, group: str) -> None:
     listener = aws.output("cortex-local-cluster", "ListenerArn")
     rules = aws("elbv2", "describe-rules", "--listener-arn", listener)["Rules"]
     by_path = {rule["Conditions"][0]["PathPatternConfig"]["Values"][0]: rule for rule in rules if rule["Conditions"]}
@@ -190,7 +190,7 @@ def test_rules_with_weights(aws, group):
     assert (alone["TargetGroupArn"], alone["Weight"]) == (group, 1)
 
 
-def test_tasks_and_services_that_are_not_there(aws):
+def test_tasks_and_services_that_are_not_there(aws: Aws) -> None:
     answer = aws("ecs", "describe-tasks", "--cluster", "cortex-local", "--tasks", "none")
     assert [failure["reason"] for failure in answer["failures"]] == ["MISSING"]
     assert "ServiceNotFoundException" in aws.refused(
@@ -198,11 +198,11 @@ def test_tasks_and_services_that_are_not_there(aws):
     )
 
 
-def test_an_action_that_the_local_cloud_lacks_is_named(aws):
+def test_an_action_that_the_local_cloud_lacks_is_named(aws: Aws) -> None:
     assert "DescribeAlarmHistory" in aws.refused("cloudwatch", "describe-alarm-history")
 
 
-def test_stack_events_of_each_resource(aws):
+def test_stack_events_of_each_resource(aws: Aws) -> None:
     resources = aws("cloudformation", "describe-stack-resources", "--stack-name", "cortex-local-api-one")
     made = {resource["LogicalResourceId"] for resource in resources["StackResources"]}
     template = aws("cloudformation", "get-template", "--stack-name", "cortex-local-api-one")["TemplateBody"]
@@ -215,12 +215,12 @@ def test_stack_events_of_each_resource(aws):
     assert history["cortex-local-api-one"][-1] == "CREATE_COMPLETE"
 
 
-def test_metrics_and_log_events(cortex, aws, group):
+def test_metrics_and_log_events(cortex: Cortex, aws: Aws, group: str) -> None:
     """As many requests and errors as were sent, counted by the load balancer."""
     endpoint = cortex.json("get", "one")["endpoint"]
     statuses = [requests.post(endpoint, json={"n": n}, timeout=30).status_code for n in [1] * 5 + [0] * 2]
     assert statuses == [200] * 5 + [500] * 2
-    dimension = group.split(":")[-1]
+    dimension = group.rsplit(":", maxsplit=1)[-1]
 
     def count(metric: str) -> float:
         now = datetime.now(timezone.utc)
@@ -230,7 +230,7 @@ def test_metrics_and_log_events(cortex, aws, group):
             *("--period", "3600", "--statistics", "Sum"),
             *("--dimensions", f"Name=TargetGroup,Value={dimension}", f"Name=LoadBalancer,Value={balancer}"),
         )
-        return sum(point["Sum"] for point in answer["Datapoints"])
+        return sum(float(point["Sum"]) for point in answer["Datapoints"])
 
     arn = aws.output("cortex-local-cluster", "LoadBalancerArn")
     balancer = arn.split(":loadbalancer/")[1]
@@ -245,7 +245,7 @@ def test_metrics_and_log_events(cortex, aws, group):
     assert messages().count("asked for 0") == 2
 
 
-def test_every_graph_of_the_dashboard_finds_its_metrics(aws):
+def test_every_graph_of_the_dashboard_finds_its_metrics(aws: Aws) -> None:
     body = json.loads(aws("cloudwatch", "get-dashboard", "--dashboard-name", "cortex-local")["DashboardBody"])
     now = datetime.now(timezone.utc)
     found = {}
@@ -262,7 +262,7 @@ def test_every_graph_of_the_dashboard_finds_its_metrics(aws):
     assert found["Healthy replicas"] == 2
 
 
-def test_alarms(cortex, aws):
+def test_alarms(cortex: Cortex, aws: Aws) -> None:
     """Server errors in two of three minutes (of the clock that runs 20 times faster), and back."""
     wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "OK")
     quiet = aws.alarm("cortex-local-two-errors")
@@ -274,7 +274,9 @@ def test_alarms(cortex, aws):
     wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "OK")
 
 
-def test_a_rollout_that_fails_while_it_runs_and_afterwards(cortex, aws, project, group):
+def test_a_rollout_that_fails_while_it_runs_and_afterwards(
+    cortex: Cortex, aws: Aws, project: Project, group: str
+) -> None:
     before = aws.service("one")
     project.write(gate=str(project.gate))
     deploying = subprocess.Popen(
@@ -344,7 +346,7 @@ def _assert_rolled_back(aws: Aws, group: str, before: Any) -> None:
     assert streams == {task["taskArn"].rsplit("/", 1)[-1] for task in failed}
 
 
-def test_scaling_policies_and_activities(cortex, aws, project):
+def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Project) -> None:
     project.write(gate="", rps=2)
     cortex.ok("deploy", str(project.folder))
     (target,) = aws(
@@ -368,7 +370,7 @@ def test_scaling_policies_and_activities(cortex, aws, project):
             *("application-autoscaling", "describe-scaling-activities", "--service-namespace", "ecs"),
             *("--resource-id", "service/cortex-local/one"),
         )
-        return answer["ScalingActivities"]
+        return list(answer["ScalingActivities"])
 
     with Traffic(cortex.json("get", "one")["endpoint"], {"n": 1}, str, clients=2, pause=0.05):
         wait_until(lambda: aws.alarm(high)["StateValue"] == "ALARM")

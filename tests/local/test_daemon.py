@@ -178,7 +178,7 @@ def test_an_unknown_task_has_no_metadata(cloud: Endpoint) -> None:
 
 
 def test_the_stock_aws_cli_works(cloud: Endpoint) -> None:
-    aws = Path(sys.executable).parent / "aws"
+    aws = str(Path(sys.executable).parent / "aws")
     environ = {
         "PATH": os.environ["PATH"],
         "AWS_ACCESS_KEY_ID": "local",

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -17,7 +18,7 @@ from cortex_cdk.localcloud.tasks.launch import Exit, Launch, OutputLimits
 from tests.local.data_plane_support import cloud, until
 
 
-def launch(task_id: str, *command: str, **options: object) -> Launch:
+def launch(task_id: str, *command: str, **options: Any) -> Launch:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return Launch(task_id, tuple(command), {"PATH": path}, **options)
 
@@ -83,7 +84,11 @@ def test_children_end_with_their_container(tmp_path: Path) -> None:
     assert pid
     os.kill(pid, signal.SIGKILL)
 
-    until(lambda: ended.extend(driver.exits()) or ended)
+    def has_ended() -> bool:
+        ended.extend(driver.exits())
+        return bool(ended)
+
+    until(has_ended)
     assert ended == [Exit("t1", 137, None)]
     until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
     driver.close(1)
@@ -108,7 +113,12 @@ def test_folders_of_ended_tasks_are_removed_after_a_while(tmp_path: Path) -> Non
     ended: list[Exit] = []
     for number in range(FOLDERS_KEPT + 3):
         driver.start(launch(f"t{number}", "true"))
-    until(lambda: ended.extend(driver.exits()) or len(ended) == FOLDERS_KEPT + 3)
+
+    def have_ended() -> bool:
+        ended.extend(driver.exits())
+        return len(ended) == FOLDERS_KEPT + 3
+
+    until(have_ended)
 
     assert len(list((tmp_path / "tasks").iterdir())) == FOLDERS_KEPT
     driver.close(1)

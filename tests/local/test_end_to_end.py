@@ -6,18 +6,21 @@ import json
 import os
 import signal
 import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Cortex
 from tests.local.traffic import Traffic
 
 SAMPLE = {"sepal_length": 5.2, "sepal_width": 3.6, "petal_length": 1.5, "petal_width": 0.3}
 SPECIES = {"setosa", "versicolor", "virginica"}
 
 
-def post(endpoint, body):
+def post(endpoint: str, body: Any) -> Any:
     request = urllib.request.Request(
         endpoint, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
     )
@@ -25,17 +28,17 @@ def post(endpoint, body):
         return json.load(answer)
 
 
-def kind_of(answer):
+def kind_of(answer: dict[str, Any]) -> str:
     assert answer["species"] in SPECIES
     return f"code {answer.get('code', 1)}"
 
 
-def aws(cortex, service, operation, **arguments):
+def aws(cortex: Cortex, service: str, operation: str, **arguments: Any) -> Any:
     """Call the local cloud."""
     return getattr(cortex.aws(service), operation)(**arguments)
 
 
-def change_code(project, number):
+def change_code(project: Path, number: int) -> None:
     source = (ROOT / "examples/iris-classifier/predictor.py").read_text()
     changed = source.replace('"species": self', f'"code": {number},\n            "species": self')
     assert changed != source
@@ -43,7 +46,7 @@ def change_code(project, number):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import shutil
 
     project = shutil.copytree(ROOT / "examples/iris-classifier", tmp_path_factory.mktemp("project") / "iris")
@@ -54,7 +57,7 @@ def project(tmp_path_factory):
     return project
 
 
-def test_the_first_deployment_answers(cortex, project):
+def test_the_first_deployment_answers(cortex: Cortex, project: Path) -> None:
     printed = cortex.ok("deploy", str(project))
     assert "created iris-classifier (RealtimeAPI)" in printed
     api = cortex.json("get", "iris-classifier")
@@ -69,13 +72,15 @@ def test_the_first_deployment_answers(cortex, project):
     assert json.loads(cortex.ok("predict", "iris-classifier", "-", stdin=json.dumps(SAMPLE)))["species"] == "setosa"
 
 
-def test_an_unchanged_deployment_changes_nothing(cortex, project):
+def test_an_unchanged_deployment_changes_nothing(cortex: Cortex, project: Path) -> None:
     before = aws(cortex, "ecs", "list_task_definitions")["taskDefinitionArns"]
     assert "iris-classifier (RealtimeAPI) is up to date" in cortex.ok("deploy", str(project))
     assert aws(cortex, "ecs", "list_task_definitions")["taskDefinitionArns"] == before
 
 
-def test_no_request_fails_but_those_in_flight_on_a_killed_replica(cortex, project, capsys):
+def test_no_request_fails_but_those_in_flight_on_a_killed_replica(
+    cortex: Cortex, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     endpoint = cortex.json("get", "iris-classifier")["endpoint"]
     with Traffic(endpoint, SAMPLE, kind_of) as traffic:
         traffic.wait_for("code 1")
@@ -101,7 +106,7 @@ def test_no_request_fails_but_those_in_flight_on_a_killed_replica(cortex, projec
     assert len(traffic.answers.failures) == in_flight, traffic.answers.failures
 
 
-def wait_until(condition, seconds=60, pause=0.2):
+def wait_until(condition: Callable[[], object], seconds: float = 60, pause: float = 0.2) -> None:
     import time
 
     deadline = time.monotonic() + seconds
@@ -110,7 +115,7 @@ def wait_until(condition, seconds=60, pause=0.2):
         time.sleep(pause)
 
 
-def test_a_failed_update_leaves_the_old_revision_serving(cortex, project):
+def test_a_failed_update_leaves_the_old_revision_serving(cortex: Cortex, project: Path) -> None:
     before = cortex.json("get", "iris-classifier")
     good = (project / "predictor.py").read_text()
     (project / "predictor.py").write_text(
@@ -131,7 +136,7 @@ def test_a_failed_update_leaves_the_old_revision_serving(cortex, project):
     assert "up to date" in cortex.ok("deploy", str(project))
 
 
-def test_the_aws_tools_see_the_truth(cortex):
+def test_the_aws_tools_see_the_truth(cortex: Cortex) -> None:
     services = aws(cortex, "ecs", "describe_services", cluster="cortex-local", services=["iris-classifier"])["services"]
     assert (services[0]["runningCount"], services[0]["desiredCount"]) == (2, 2)
     assert [d["rolloutState"] for d in services[0]["deployments"]] == ["COMPLETED"]
@@ -145,7 +150,7 @@ def test_the_aws_tools_see_the_truth(cortex):
     assert any("no such iris" in event["message"] for page in pages for event in page["events"])
 
 
-def test_logs_are_shown(cortex):
+def test_logs_are_shown(cortex: Cortex) -> None:
     shown = cortex.ok("logs", "iris-classifier", "--no-follow")
     assert "ValueError: no such iris" in shown
     last = cortex.ok("logs", "iris-classifier", "--no-follow", "--tail", "1", "-o", "json").splitlines()
@@ -153,7 +158,7 @@ def test_logs_are_shown(cortex):
     assert json.loads(last[0])["message"]
 
 
-def test_everything_listens_on_loopback_only(cortex):
+def test_everything_listens_on_loopback_only(cortex: Cortex) -> None:
     root = cortex.daemon()
     listening = {
         connection.laddr.ip
@@ -164,7 +169,7 @@ def test_everything_listens_on_loopback_only(cortex):
     assert listening == {"127.0.0.1"}
 
 
-def test_a_killed_daemon_brings_every_api_back(cortex):
+def test_a_killed_daemon_brings_every_api_back(cortex: Cortex) -> None:
     before = cortex.json("get", "iris-classifier")
     process = cortex.daemon()
     process.kill()
@@ -178,7 +183,7 @@ def test_a_killed_daemon_brings_every_api_back(cortex):
     assert post(after["endpoint"], SAMPLE)["code"] == 2
 
 
-def test_stopping_ends_what_a_killed_daemon_left_behind(cortex):
+def test_stopping_ends_what_a_killed_daemon_left_behind(cortex: Cortex) -> None:
     process = cortex.daemon()
     left = process.children(recursive=True)
     assert left
@@ -190,7 +195,7 @@ def test_stopping_ends_what_a_killed_daemon_left_behind(cortex):
     cortex.ok("local", "up")
 
 
-def test_deletion_leaves_nothing(cortex):
+def test_deletion_leaves_nothing(cortex: Cortex) -> None:
     endpoint = cortex.json("get", "iris-classifier")["endpoint"]
     assert cortex.ok("delete", "iris-classifier") == "deleted iris-classifier\n"
     assert cortex.ok("get", "--env", "local") == "no apis are deployed\n"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.conftest import CORTEX
+from tests.conftest import CORTEX, Cortex
 from tests.local.test_end_to_end import wait_until
+
+Deploy = Callable[..., subprocess.CompletedProcess[str]]
 
 PREDICTOR = """
 class PythonPredictor:
@@ -25,12 +29,12 @@ class PythonPredictor:
 
 
 @pytest.fixture(scope="module")
-def deploy(cortex, tmp_path_factory):
+def deploy(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
     """Deploys APIs; returns what the command did."""
     project = tmp_path_factory.mktemp("project")
     (project / "predictor.py").write_text(PREDICTOR)
 
-    def run(**kinds):
+    def run(**kinds: str) -> subprocess.CompletedProcess[str]:
         apis = [
             {
                 "name": name,
@@ -48,21 +52,21 @@ def deploy(cortex, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def deployed(deploy):
+def deployed(deploy: Deploy) -> None:
     done = deploy(flowers="classification", prices="regression")
     assert done.returncode == 0, done.stderr
 
 
-def predict(cortex, name, label):
+def predict(cortex: Cortex, name: str, label: str | float) -> None:
     done = cortex.run("predict", name, "-", stdin=json.dumps({"label": label}))
     assert done.returncode == 0, done.stderr
 
 
-def test_requests_and_predictions_are_counted(cortex, deployed):
+def test_requests_and_predictions_are_counted(cortex: Cortex, deployed: None) -> None:
     for label in ("setosa", "virginica", "setosa"):
         predict(cortex, "flowers", label)
-    for label in (1.5, -2.5):
-        predict(cortex, "prices", label)
+    for price in (1.5, -2.5):
+        predict(cortex, "prices", price)
     assert cortex.run("predict", "prices", "-", stdin="{}").returncode == 1
     wait_until(
         lambda: cortex.json("get", "flowers")["monitoring"] == {"classes": {"setosa": 2, "virginica": 1}}, seconds=90
@@ -76,7 +80,7 @@ def test_requests_and_predictions_are_counted(cortex, deployed):
     assert {api["name"]: api["metrics"]["2xx"] for api in cortex.json("get")} == {"flowers": 3, "prices": 2}
 
 
-def test_tables_for_people(cortex, deployed):
+def test_tables_for_people(cortex: Cortex, deployed: None) -> None:
     header, *rows = cortex.ok("get").splitlines()
     assert header.split("   ")[0].strip() == "env"
     assert [row.split()[:3] for row in rows] == [["local", "flowers", "live"], ["local", "prices", "live"]]
@@ -86,7 +90,7 @@ def test_tables_for_people(cortex, deployed):
     assert "console.aws" not in shown, "what runs on this machine is in no console"
 
 
-def test_an_api_that_is_not_deployed(cortex, deployed):
+def test_an_api_that_is_not_deployed(cortex: Cortex, deployed: None) -> None:
     done = cortex.run("get", "gone")
     assert (done.returncode, done.stderr) == (
         1,
@@ -94,14 +98,14 @@ def test_an_api_that_is_not_deployed(cortex, deployed):
     )
 
 
-def test_a_replica_that_died_after_it_was_ready(cortex, deployed):
+def test_a_replica_that_died_after_it_was_ready(cortex: Cortex, deployed: None) -> None:
     assert cortex.json("get", "prices")["stopped_replicas"] == []
     assert "stopped replica" not in cortex.ok("get", "prices")
     # Whether it answers before it is killed is chance.
     cortex.run("predict", "prices", "-", stdin='{"label": 1, "hungry": true}')
 
-    def died():
-        return cortex.json("get", "prices")["stopped_replicas"]
+    def died() -> list[dict[str, Any]]:
+        return list(cortex.json("get", "prices")["stopped_replicas"])
 
     wait_until(died, seconds=60)
     (replica,) = died()
@@ -116,10 +120,11 @@ def test_a_replica_that_died_after_it_was_ready(cortex, deployed):
     assert died() == [replica]
 
 
-def test_watching_ends_when_interrupted(cortex, deployed):
+def test_watching_ends_when_interrupted(cortex: Cortex, deployed: None) -> None:
     watch = subprocess.Popen(
         [CORTEX, "get", "flowers", "--watch", "-o", "json"], env=cortex.environ, stdout=subprocess.PIPE, text=True
     )
+    assert watch.stdout
     decoder, text = json.JSONDecoder(), ""
     for _ in range(2):
         while True:

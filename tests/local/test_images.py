@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import CORTEX, Cortex
-from tests.local.mistakes import CONFIG, Content, Mistake, commit, config, write_files
+from tests.local.mistakes import CONFIG, Mistake, commit, config, write_files
 
 PREDICTOR = """\
 import sys
@@ -27,7 +27,7 @@ class PythonPredictor:
     def predict(self, payload):
         return [self.words, inflect.engine().plural(payload["word"])]
 """
-PROJECT: dict[str, Content] = {
+PROJECT: dict[str, str] = {
     "cortex.yaml": CONFIG,
     "predictor.py": PREDICTOR,
     "requirements.txt": "-r more.txt\n",
@@ -46,7 +46,7 @@ def builds(cortex: Cortex) -> int:
 
 def image_of(cortex: Cortex, name: str) -> str:
     stacks = cortex.aws("cloudformation").describe_stacks(StackName=f"cortex-local-api-{name}")["Stacks"]
-    return next(p["ParameterValue"] for p in stacks[0]["Parameters"] if p["ParameterKey"] == "Image")
+    return str(next(p["ParameterValue"] for p in stacks[0]["Parameters"] if p["ParameterKey"] == "Image"))
 
 
 def ask(cortex: Cortex, name: str) -> Any:

@@ -40,13 +40,13 @@ def test_scripts_read_where_it_runs(cortex: Cortex, project: Path) -> None:
 @pytest.mark.parametrize("command", [("get",), ("local", "up"), ("local", "status")])
 def test_ports_that_have_no_effect_are_told_once(cortex: Cortex, project: Path, command: tuple[str, ...]) -> None:
     asked, taken = str(free_port()), cortex.control_url.rpartition(":")[2]
-    done = cortex.run(*command, CORTEX_LOCAL_PORT=asked)
+    done = cortex.run(*command, environ={"CORTEX_LOCAL_PORT": asked})
     assert done.returncode == 0
     assert done.stderr == (
         f"warning: without effect while the local cloud runs: CORTEX_LOCAL_PORT={asked} (it has {taken}); "
         "move it with: cortex local down, then cortex local up\n"
     )
-    assert cortex.run(*command, CORTEX_LOCAL_PORT=taken).stderr == ""
+    assert cortex.run(*command, environ={"CORTEX_LOCAL_PORT": taken}).stderr == ""
 
 
 def test_what_was_done_is_told_to_scripts(cortex: Cortex, project: Path) -> None:
@@ -78,13 +78,13 @@ def test_an_endpoint_url_from_before_a_move_is_recognised(cortex: Cortex, projec
     before = cortex.control_url
     cortex.ok("env", "configure", "same", "--cluster", "local", "--endpoint-url", before)
     keys = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
-    assert cortex.run("get", "text", "--env", "same", **keys).returncode == 0
+    assert cortex.run("get", "text", "--env", "same", environ=keys).returncode == 0
     cortex.ok("local", "down")
-    stopped = cortex.run("get", "text", "--env", "same", **keys)
+    stopped = cortex.run("get", "text", "--env", "same", environ=keys)
     assert stopped.stderr.startswith("error: the local cloud was stopped\n")
     port = str(free_port())
-    assert cortex.run("local", "up", CORTEX_LOCAL_PORT=port).returncode == 0
-    moved = cortex.run("get", "text", "--env", "same", **keys)
+    assert cortex.run("local", "up", environ={"CORTEX_LOCAL_PORT": port}).returncode == 0
+    moved = cortex.run("get", "text", "--env", "same", environ=keys)
     assert (moved.returncode, moved.stdout) == (1, "")
     now = f"http://127.0.0.1:{port}"
     assert moved.stderr == (
@@ -92,4 +92,4 @@ def test_an_endpoint_url_from_before_a_move_is_recognised(cortex: Cortex, projec
         f"hint: set it with: cortex env configure same --endpoint-url {now} (CORTEX_LOCAL_PORT keeps it where it is)\n"
     )
     cortex.ok("env", "configure", "same", "--endpoint-url", now)
-    assert cortex.run("get", "text", "--env", "same", **keys).returncode == 0
+    assert cortex.run("get", "text", "--env", "same", environ=keys).returncode == 0

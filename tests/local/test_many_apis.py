@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cortex_cdk.deploy.priorities import priority_for
+from tests.conftest import Cortex
 from tests.local.test_end_to_end import post, wait_until
+
+WriteProject = Callable[..., str]
 
 PREDICTOR = """
 class PythonPredictor:
@@ -23,7 +30,7 @@ ONE_FILE = [f"api-{number:02}" for number in range(20)]
 APART = ["anna", "bela", "cora", "dora"]
 
 
-def api(name):
+def api(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "kind": "RealtimeAPI",
@@ -34,10 +41,10 @@ def api(name):
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> WriteProject:
     """Makes a project folder of its own for these APIs (JSON is YAML)."""
 
-    def write(*apis):
+    def write(*apis: dict[str, Any]) -> str:
         folder = tmp_path / apis[0]["name"]
         folder.mkdir()
         (folder / "predictor.py").write_text(PREDICTOR)
@@ -47,20 +54,22 @@ def project(tmp_path):
     return write
 
 
-def side_by_side(run, names):
+def side_by_side(
+    run: Callable[[str], subprocess.CompletedProcess[str]], names: Collection[str]
+) -> list[subprocess.CompletedProcess[str]]:
     """What came of a command for each name, all run at once."""
     with ThreadPoolExecutor(len(names)) as pool:
         return list(pool.map(run, names))
 
 
-def all_answer(cortex, names):
+def all_answer(cortex: Cortex, names: Collection[str]) -> bool:
     found = {report["name"]: report for report in cortex.json("get") if report["env"] == "local"}
     return found.keys() == set(names) and all(
         report["status"] == "live" and post(report["endpoint"], {}) == {"api": name} for name, report in found.items()
     )
 
 
-def test_deployments_at_the_same_time_do_not_get_in_each_others_way(cortex, project):
+def test_deployments_at_the_same_time_do_not_get_in_each_others_way(cortex: Cortex, project: WriteProject) -> None:
     """The first ones of all: the local cloud and its cluster are made by one of them, too."""
     folders = {name: project(api(name)) for name in APART}
     for name, done in zip(APART, side_by_side(lambda name: cortex.run("deploy", folders[name]), APART), strict=True):
@@ -69,7 +78,7 @@ def test_deployments_at_the_same_time_do_not_get_in_each_others_way(cortex, proj
     assert all_answer(cortex, APART)
 
 
-def test_of_two_that_want_the_same_endpoint_at_the_same_time_one_gets_it(cortex, project):
+def test_of_two_that_want_the_same_endpoint_at_the_same_time_one_gets_it(cortex: Cortex, project: WriteProject) -> None:
     wanted = {name: project({**api(name), "networking": {"endpoint": "/same"}}) for name in ("left", "right")}
     done = side_by_side(lambda name: cortex.run("deploy", wanted[name]), wanted)
     assert sorted(one.returncode for one in done) == [0, 1], done
@@ -81,7 +90,7 @@ def test_of_two_that_want_the_same_endpoint_at_the_same_time_one_gets_it(cortex,
     cortex.ok("delete", winner, "--yes")
 
 
-def test_two_that_choose_the_same_priority_at_the_same_time_both_get_one(cortex, project):
+def test_two_that_choose_the_same_priority_at_the_same_time_both_get_one(cortex: Cortex, project: WriteProject) -> None:
     """One pair of endpoints in 793 begins to look for a free priority at the same number."""
     pair = ["n23", "n30"]
     assert len({priority_for(f"/{name}", None, []) for name in pair}) == 1
@@ -93,7 +102,7 @@ def test_two_that_choose_the_same_priority_at_the_same_time_both_get_one(cortex,
         assert done.returncode == 0, done.stderr
 
 
-def test_twenty_apis_of_one_file(cortex, project, capsys):
+def test_twenty_apis_of_one_file(cortex: Cortex, project: WriteProject, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     printed = cortex.ok("deploy", project(*map(api, ONE_FILE)))
     deployed = time.monotonic()
@@ -105,7 +114,7 @@ def test_twenty_apis_of_one_file(cortex, project, capsys):
         print(f"\n20 APIs: deployed in {deployed - began:.1f} s")
 
 
-def test_all_of_them_can_be_deleted_at_the_same_time(cortex):
+def test_all_of_them_can_be_deleted_at_the_same_time(cortex: Cortex) -> None:
     names = [*APART, *ONE_FILE]
     for start in range(0, len(names), 4):
         for done in side_by_side(lambda name: cortex.run("delete", name, "--yes"), names[start : start + 4]):

@@ -210,14 +210,14 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_every_mistake_has_a_name_of_its_own():
+def test_every_mistake_has_a_name_of_its_own() -> None:
     names = [mistake.name for mistake in EVERY]
     assert len(names) == len(set(names)) >= 40
     assert set(names) <= {file.stem for file in GOLDEN.iterdir()}
 
 
 @pytest.mark.parametrize("mistake", EVERY, ids=lambda mistake: mistake.name)
-def test_one_line_says_what_is_wrong(mistake: Mistake, tmp_path: Path, refusing: str, busy: str, free: str):
+def test_one_line_says_what_is_wrong(mistake: Mistake, tmp_path: Path, refusing: str, busy: str, free: str) -> None:
     project, cortex = tmp_path / "project", Cortex(tmp_path / "home")
     known = {"url": refusing, "port": busy, "free": free}
     mistake.write(project)

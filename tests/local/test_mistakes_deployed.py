@@ -105,7 +105,7 @@ def stacks(cortex: Cortex) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("mistake", REFUSED + FAILING, ids=lambda mistake: mistake.name)
-def test_one_line_says_what_is_wrong(mistake: Mistake, deployed: Cortex, tmp_path: Path):
+def test_one_line_says_what_is_wrong(mistake: Mistake, deployed: Cortex, tmp_path: Path) -> None:
     mistake.write(tmp_path)
     before = stacks(deployed)
     commit(deployed, mistake, tmp_path)
@@ -113,7 +113,7 @@ def test_one_line_says_what_is_wrong(mistake: Mistake, deployed: Cortex, tmp_pat
 
 
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="there may be a GPU")
-def test_a_gpu_that_this_machine_lacks(deployed: Cortex, tmp_path: Path):
+def test_a_gpu_that_this_machine_lacks(deployed: Cortex, tmp_path: Path) -> None:
     before = stacks(deployed)
     mistake = Mistake("no-gpu", config("{cpu: 50m, mem: 128Mi}", "{gpu: 1}"))
     mistake.write(tmp_path)
@@ -121,5 +121,5 @@ def test_a_gpu_that_this_machine_lacks(deployed: Cortex, tmp_path: Path):
     assert stacks(deployed) == before, "it is refused before anything is made"
 
 
-def test_what_was_deployed_still_answers(deployed: Cortex):
+def test_what_was_deployed_still_answers(deployed: Cortex) -> None:
     assert json.loads(deployed.ok("predict", "half", "-", stdin='{"status": 200}')) == {"status": 200}

@@ -9,11 +9,17 @@ import subprocess
 import threading
 import urllib.parse
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.conftest import Cortex
 from tests.local.test_end_to_end import wait_until
 from tests.local.traffic import Traffic
+
+WriteProject = Callable[..., str]
 
 PREDICTOR = """
 class PythonPredictor:
@@ -26,7 +32,7 @@ class PythonPredictor:
 REQUESTS, CLIENTS = 10_000, 4
 
 
-def api(name):
+def api(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "kind": "RealtimeAPI",
@@ -37,16 +43,16 @@ def api(name):
     }
 
 
-def splitter(**weights):
+def splitter(**weights: int) -> dict[str, Any]:
     members = [{"name": name, "weight": weight} for name, weight in weights.items()]
     return {"name": "shared", "kind": "TrafficSplitter", "apis": members}
 
 
 @pytest.fixture
-def project(tmp_path):
+def project(tmp_path: Path) -> WriteProject:
     """Writes a project whose ``cortex.yaml`` says that (JSON is YAML)."""
 
-    def write(*resources):
+    def write(*resources: dict[str, Any]) -> str:
         (tmp_path / "predictor.py").write_text(PREDICTOR)
         (tmp_path / "cortex.yaml").write_text(json.dumps(resources))
         (tmp_path / "sample.json").write_text("{}")
@@ -55,12 +61,13 @@ def project(tmp_path):
     return write
 
 
-def count_answers(endpoint):
+def count_answers(endpoint: str) -> Counter[str]:
     """Which API answered how many of the requests, by its own words and by the header alike."""
-    url, answers, lock = urllib.parse.urlsplit(endpoint), Counter(), threading.Lock()
+    url, lock = urllib.parse.urlsplit(endpoint), threading.Lock()
+    answers: Counter[str] = Counter()
 
-    def send():
-        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
+    def send() -> None:
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=30)
         for _ in range(REQUESTS // CLIENTS):
             connection.request("POST", url.path, "{}", {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -80,20 +87,22 @@ def count_answers(endpoint):
     return answers
 
 
-def interval(weight, requests=REQUESTS):
+def interval(weight: int, requests: int = REQUESTS) -> range:
     """How many of the requests a member gets in 99.9 % of all runs: exact, at most 0.05 % left out on each side."""
-    total, term, so_far, low = 100**requests, (100 - weight) ** requests, 0, None
+    total, term, so_far = 100**requests, (100 - weight) ** requests, 0
+    low: int | None = None
     for number in range(requests + 1):
         so_far += term
         if low is None and 2000 * so_far > total:
             low = number
         if 2000 * (total - so_far) <= total:
+            assert low is not None
             return range(low, number + 1)
         term = term * (requests - number) * weight // ((number + 1) * (100 - weight))
     raise AssertionError("a distribution ends")
 
 
-def assert_shares(endpoint, **weights):
+def assert_shares(endpoint: str, **weights: int) -> None:
     """Each share of the requests is in the interval of its weight.
 
     Two members depend on each other, so that one test of 90/10 is wrong about a splitter that works once in 1,000
@@ -108,7 +117,7 @@ def assert_shares(endpoint, **weights):
     raise AssertionError(f"{answers} are not within {wanted}")
 
 
-def test_the_interval_leaves_out_half_a_thousandth_on_each_side():
+def test_the_interval_leaves_out_half_a_thousandth_on_each_side() -> None:
     """Against tosses of a coin that can be counted by hand, and the normal distribution for many of them."""
     assert interval(50, requests=10) == range(0, 11), "no head at all: once in 1,024 times"
     assert interval(50, requests=11) == range(1, 11), "once in 2,048 times"
@@ -117,11 +126,11 @@ def test_the_interval_leaves_out_half_a_thousandth_on_each_side():
     assert many[-1] - REQUESTS / 2 == pytest.approx(3.29 * 50, abs=1)
 
 
-def replicas(ecs):
+def replicas(ecs: Any) -> list[str]:
     return sorted(ecs.list_tasks(cluster="cortex-local")["taskArns"])
 
 
-def test_members_of_the_same_file_get_their_shares(cortex, project):
+def test_members_of_the_same_file_get_their_shares(cortex: Cortex, project: WriteProject) -> None:
     printed = cortex.ok("deploy", project(api("a"), api("b"), splitter(a=90, b=10)))
     assert "created shared (TrafficSplitter)" in printed
     endpoints = [line.split()[-1] for line in printed.splitlines() if line.startswith("endpoint: ")]
@@ -137,7 +146,9 @@ def test_members_of_the_same_file_get_their_shares(cortex, project):
     assert "a:90 b:10" in cortex.ok("get")
 
 
-def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(cortex, project):
+def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(
+    cortex: Cortex, project: WriteProject
+) -> None:
     cortex.ok("deploy", project(api("c")))
     ecs = cortex.aws("ecs")
     before = replicas(ecs)
@@ -154,20 +165,20 @@ def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(corte
     assert "shared (TrafficSplitter) is up to date" in cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
 
 
-def test_a_member_cannot_be_deleted(cortex):
+def test_a_member_cannot_be_deleted(cortex: Cortex) -> None:
     done = cortex.run("delete", "b", "--yes")
     assert done.returncode == 1
     assert "error: b is used by the traffic splitter shared\nhint: " in done.stderr
 
 
-def test_logs_of_a_splitter_are_those_of_its_members(cortex):
+def test_logs_of_a_splitter_are_those_of_its_members(cortex: Cortex) -> None:
     done = cortex.run("logs", "shared", "--no-follow")
     assert done.returncode == 1
     assert "traffic splitter" in done.stderr
     assert "cortex logs a, cortex logs b, cortex logs c" in done.stderr
 
 
-def test_members_that_cannot_answer_are_refused(cortex, project):
+def test_members_that_cannot_answer_are_refused(cortex: Cortex, project: WriteProject) -> None:
     done = cortex.run("deploy", project(splitter(a=50, gone=50)))
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: shared: gone is not deployed")
     # Below min_replicas, where the autoscaler would not leave it.
@@ -187,7 +198,7 @@ def test_members_that_cannot_answer_are_refused(cortex, project):
     assert cortex.json("get", "shared")["status"] == "live", "an API without requests does not matter"
 
 
-def test_the_share_served_is_counted_by_the_replicas(cortex):
+def test_the_share_served_is_counted_by_the_replicas(cortex: Cortex) -> None:
     """From the first full minute with these weights on, and without the requests to a member's own endpoint."""
     shared, own = cortex.json("get", "shared")["endpoint"], cortex.json("get", "b")["endpoint"]
     with (
@@ -201,7 +212,7 @@ def test_the_share_served_is_counted_by_the_replicas(cortex):
     assert shares[2] == 0
 
 
-def test_deleting_the_splitter_leaves_its_apis(cortex):
+def test_deleting_the_splitter_leaves_its_apis(cortex: Cortex) -> None:
     assert cortex.ok("delete", "shared", "--yes") == "deleted shared\n"
     assert cortex.json("get", "a")["status"] == "live"
     assert cortex.ok("delete", "b", "--yes") == "deleted b\n"

@@ -82,12 +82,14 @@ def accepts(endpoint: str, version: ssl.TLSVersion) -> bool:
         return False
 
 
-def test_the_endpoint_is_https_and_shows_the_imported_certificate(endpoint, imported):
+def test_the_endpoint_is_https_and_shows_the_imported_certificate(endpoint: str, imported: dict[str, bytes]) -> None:
     assert endpoint.startswith("https://127.0.0.1:")
     assert shown(endpoint).strip() == imported["Certificate"].decode().strip()
 
 
-def test_predict_trusts_the_certificate_of_the_load_balancer_and_no_other(cortex, endpoint, imported, monkeypatch):
+def test_predict_trusts_the_certificate_of_the_load_balancer_and_no_other(
+    cortex: Cortex, endpoint: str, imported: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer = json.loads(cortex.ok("predict", "safe", "-", stdin="{}"))
     assert answer == {"scheme": "https", "port": str(urlsplit(endpoint).port)}
     for name, value in cortex.environ.items():
@@ -102,7 +104,9 @@ def test_predict_trusts_the_certificate_of_the_load_balancer_and_no_other(cortex
             pass
 
 
-def test_curl_checks_certificate_and_name(cortex, endpoint, imported, tmp_path):
+def test_curl_checks_certificate_and_name(
+    cortex: Cortex, endpoint: str, imported: dict[str, bytes], tmp_path: Path
+) -> None:
     """As a user would: the domain leads to the load balancer, the private authority is given as a file."""
     authority, port = tmp_path / "ca.pem", urlsplit(endpoint).port
     authority.write_bytes(imported["Certificate"])
@@ -114,14 +118,14 @@ def test_curl_checks_certificate_and_name(cortex, endpoint, imported, tmp_path):
     assert refused.returncode == 60, "curl: the certificate cannot be authenticated with known authorities"
 
 
-def test_http_is_redirected(cortex, endpoint):
+def test_http_is_redirected(cortex: Cortex, endpoint: str) -> None:
     plain = next(line.split()[-1] for line in cortex.ok("local", "status").splitlines() if line.startswith("APIs:"))
     answer = requests.post(f"{plain}/safe?a=1&b=%20", json={}, timeout=30, allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (301, f"{endpoint}?a=1&b=%20")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_the_oldest_version_is_that_of_the_listeners_policy(cortex, endpoint):
+def test_the_oldest_version_is_that_of_the_listeners_policy(cortex: Cortex, endpoint: str) -> None:
     elb = cortex.aws("elbv2")
     arn = cortex.json("cluster", "info")["resources"]["listener_arn"]
     (listener,) = elb.describe_listeners(ListenerArns=[arn])["Listeners"]
@@ -135,7 +139,7 @@ def test_the_oldest_version_is_that_of_the_listeners_policy(cortex, endpoint):
     wait_until(lambda: accepts(endpoint, ssl.TLSVersion.TLSv1_2))
 
 
-def test_a_requested_certificate_signs_itself_and_is_kept(cortex, endpoint, tmp_path):
+def test_a_requested_certificate_signs_itself_and_is_kept(cortex: Cortex, endpoint: str, tmp_path: Path) -> None:
     acm = cortex.aws("acm")
     arn = acm.request_certificate(DomainName=DOMAIN, SubjectAlternativeNames=[f"www.{DOMAIN}"])["CertificateArn"]
     cortex.ok("cluster", "configure", write(tmp_path, load_balancer={"certificate_arn": arn}), "--yes")

@@ -57,7 +57,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_command_prints_what_the_page_says(clone: Path, tmp_path_factory: pytest.TempPathFactory):
+def test_every_command_prints_what_the_page_says(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     cortex = Cortex(tmp_path_factory.mktemp("home"))
     control, http = (str(port) for port in free_ports())
     environ = {
@@ -99,5 +99,5 @@ def test_every_command_prints_what_the_page_says(clone: Path, tmp_path_factory: 
         ("", "", True),
     ],
 )
-def test_dots_stand_for_anything(printed: str, expected: str, same: bool):
+def test_dots_stand_for_anything(printed: str, expected: str, same: bool) -> None:
     assert matches(printed, expected) is same

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -79,7 +79,7 @@ def up_to_date(cortex: Cortex, name: str) -> int:
     return int(cortex.json("get", name)["replicas"]["up_to_date"])
 
 
-def until(condition, seconds: float = 120) -> None:
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
@@ -116,7 +116,7 @@ def splitter(tmp_path: Path, cortex: Cortex, project: Project) -> Project:
 
 @pytest.mark.timeout(900)
 def test_only_requests_in_flight_on_a_killed_replica_fail(
-    cortex: Cortex, project: Project, splitter: Project, capsys
+    cortex: Cortex, project: Project, splitter: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Half of the clients ask the API itself, half the splitter in front of it."""
     endpoints = [cortex.json("get", name)["endpoint"] for name in ("steady", "shared")]

@@ -25,20 +25,20 @@ SUBCOMMANDS = [
 
 
 @pytest.fixture
-def cortex(tmp_path):
+def cortex(tmp_path: Path) -> Cortex:
     return Cortex(tmp_path / "home")
 
 
-def test_help_names_every_command(cortex):
+def test_help_names_every_command(cortex: Cortex) -> None:
     assert [line.split()[0] for line in cortex.ok("--help").split("Commands:\n")[1].splitlines()] == SUBCOMMANDS
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
-def test_every_command_has_help(cortex, name):
+def test_every_command_has_help(cortex: Cortex, name: str) -> None:
     assert cortex.ok(name, "--help").startswith(f"Usage: cortex {name}")
 
 
-def test_a_unique_beginning_of_a_command_is_enough(cortex):
+def test_a_unique_beginning_of_a_command_is_enough(cortex: Cortex) -> None:
     assert cortex.ok("vers") == cortex.ok("version") == cortex.ok("--version")
 
 
@@ -53,7 +53,7 @@ def test_a_unique_beginning_of_a_command_is_enough(cortex):
         ["logs", "x", "--since", "1y"],
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_why(cortex, arguments):
+def test_wrong_usage_exits_with_2_and_says_why(cortex: Cortex, arguments: list[str]) -> None:
     done = cortex.run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -62,26 +62,26 @@ def test_wrong_usage_exits_with_2_and_says_why(cortex, arguments):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_name_the_program(cortex, shell):
+def test_completion_scripts_name_the_program(cortex: Cortex, shell: str) -> None:
     assert "cortex" in cortex.ok("completion", shell)
 
 
-def completed(cortex, *words, **environ):
+def completed(cortex: Cortex, *words: str, **environ: str) -> list[str]:
     """What bash is offered after these words, the last of which is being typed."""
     asked = {"_CORTEX_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
-    done = cortex.run(**asked, **environ)
+    done = cortex.run(environ={**asked, **environ})
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
 
 
-def test_environments_are_completed(cortex):
+def test_environments_are_completed(cortex: Cortex) -> None:
     for name in ("prod", "preview"):
         cortex.ok("env", "configure", name)
     assert completed(cortex, "cortex", "env", "default", "pr") == ["plain,prod", "plain,preview"]
     assert completed(cortex, "cortex", "get", "--env", "l") == ["plain,local"]
 
 
-def test_completion_neither_starts_a_cloud_nor_says_why_it_has_nothing_to_offer(cortex):
+def test_completion_neither_starts_a_cloud_nor_says_why_it_has_nothing_to_offer(cortex: Cortex) -> None:
     assert completed(cortex, "cortex", "get", "ir") == []
     assert not (cortex.home / "local").exists()
     cortex.ok("env", "configure", "gone", "--endpoint-url", "http://127.0.0.1:9")
@@ -104,7 +104,7 @@ def test_completion_neither_starts_a_cloud_nor_says_why_it_has_nothing_to_offer(
         ["prod", "--endpoint-url", "localhost"],
     ],
 )
-def test_an_environment_that_cannot_be_is_refused_before_it_is_written(cortex, arguments):
+def test_an_environment_that_cannot_be_is_refused_before_it_is_written(cortex: Cortex, arguments: list[str]) -> None:
     done = cortex.run("env", "configure", *arguments)
     assert done.returncode == 1
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
@@ -121,7 +121,7 @@ def test_an_environment_that_cannot_be_is_refused_before_it_is_written(cortex, a
         (["env", "configure", "local"], "needs no configuration"),
     ],
 )
-def test_a_failure_exits_with_1_and_one_message(cortex, arguments, message):
+def test_a_failure_exits_with_1_and_one_message(cortex: Cortex, arguments: list[str], message: str) -> None:
     done = cortex.run(*arguments)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -138,7 +138,7 @@ def test_a_failure_exits_with_1_and_one_message(cortex, arguments, message):
         (["logs", "iris", "--env", "nowhere"], "environment 'nowhere' does not exist"),
     ],
 )
-def test_a_failure_is_told_to_scripts_on_stdout_too(cortex, arguments, message):
+def test_a_failure_is_told_to_scripts_on_stdout_too(cortex: Cortex, arguments: list[str], message: str) -> None:
     done = cortex.run(*arguments, "-o", "json")
     assert done.returncode == 1
     (line,) = done.stdout.splitlines()
@@ -148,7 +148,7 @@ def test_a_failure_is_told_to_scripts_on_stdout_too(cortex, arguments, message):
     assert done.stderr.startswith(f"error: {error['message']}\n")
 
 
-def test_simple_commands_answer_scripts(cortex):
+def test_simple_commands_answer_scripts(cortex: Cortex) -> None:
     assert cortex.json("version") == {"version": cortex.ok("version").strip()}
     assert cortex.json("local", "status") == {
         "running": False,
@@ -160,7 +160,7 @@ def test_simple_commands_answer_scripts(cortex):
     assert cortex.json("local", "down") == {"stopped": False}
 
 
-def test_environments_are_configured_listed_chosen_and_deleted(cortex):
+def test_environments_are_configured_listed_chosen_and_deleted(cortex: Cortex) -> None:
     cortex.ok("env", "configure", "prod", "--cluster", "main", "--region", "eu-west-1", "--profile", "ops")
     assert cortex.ok("env", "default", "prod") == "prod is the default environment now\n"
     listed = json.loads(cortex.ok("env", "list", "-o", "json"))
@@ -179,16 +179,18 @@ def test_environments_are_configured_listed_chosen_and_deleted(cortex):
         ({"AWS_PROFILE": "gone"}, "profile"),
     ],
 )
-def test_missing_credentials_are_told_in_one_line(cortex, environ, message, tmp_path):
+def test_missing_credentials_are_told_in_one_line(
+    cortex: Cortex, environ: dict[str, str], message: str, tmp_path: Path
+) -> None:
     cortex.environ |= {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
     cortex.ok("env", "configure", "prod")
-    done = cortex.run("get", "--env", "prod", **environ)
+    done = cortex.run("get", "--env", "prod", environ=environ)
     assert done.returncode == 1
     assert message in done.stderr.splitlines()[0]
     assert "Traceback" not in done.stderr
 
 
-def test_commands_that_do_not_synthesize_never_load_the_cdk():
+def test_commands_that_do_not_synthesize_never_load_the_cdk() -> None:
     program = """
 import sys, cli.main, cortex_cdk.client
 print([name for name in sys.modules if name.split(".")[0] in ("aws_cdk", "jsii", "moto", "boto3")])

@@ -1,6 +1,7 @@
 """Environments: where commands go."""
 
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -9,18 +10,18 @@ from cortex_cdk.errors import CloudError
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CORTEX_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 
 
-def test_local_is_there_without_a_file_and_is_the_default():
+def test_local_is_there_without_a_file_and_is_the_default() -> None:
     environments = load_environments()
     assert environments.default == "local"
     assert environments.get(None).on_this_machine
 
 
-def test_what_is_saved_comes_back(home):
+def test_what_is_saved_comes_back(home: Path) -> None:
     prod = Environment("prod", cluster="main", region="eu-west-1", profile="ops")
     save_environments(load_environments().with_environment(prod))
     assert load_environments().get("prod") == prod
@@ -28,33 +29,35 @@ def test_what_is_saved_comes_back(home):
     assert [path.name for path in home.iterdir()] == ["environments.yaml"]
 
 
-def test_the_default_falls_back_to_local_when_its_environment_is_deleted():
+def test_the_default_falls_back_to_local_when_its_environment_is_deleted() -> None:
     environments = load_environments().with_environment(Environment("prod"))
     save_environments(type(environments)("prod", environments.all))
     assert load_environments().get(None).name == "prod"
     assert load_environments().without("prod").default == "local"
 
 
-def test_an_unknown_name_is_told_with_those_that_exist():
+def test_an_unknown_name_is_told_with_those_that_exist() -> None:
     with pytest.raises(CloudError, match=r"'prod' does not exist \(there are: local\)") as error:
         load_environments().get("prod")
     assert error.value.hint == "make it with: cortex env configure prod"
 
 
-def test_local_cannot_be_deleted():
+def test_local_cannot_be_deleted() -> None:
     with pytest.raises(CloudError, match="cannot be deleted"):
         load_environments().without("local")
 
 
 @pytest.mark.parametrize("text", ["default: [", "environments: 3", "[]", "default: local\nenvironments: [{nme: x}]"])
-def test_a_broken_file_is_told_with_its_path(home, text):
+def test_a_broken_file_is_told_with_its_path(home: Path, text: str) -> None:
     home.mkdir()
     (home / "environments.yaml").write_text(text)
     with pytest.raises(CloudError, match=r"environments\.yaml is not a file of environments"):
         load_environments()
 
 
-def test_a_profile_of_the_user_that_does_not_exist_does_not_matter_on_this_machine(monkeypatch):
+def test_a_profile_of_the_user_that_does_not_exist_does_not_matter_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from cortex_cdk.cloud import Cloud
 
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")

@@ -1,31 +1,37 @@
 """Log records, and how each is shown once although CloudWatch is asked for them again and again."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_cdk.logs import LATENESS_MS, NEAR_MS, SeenEvents, is_metrics, parse
 
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
-def event(message):
+
+def event(message: str) -> FilteredLogEventTypeDef:
     return {"logStreamName": "abc123/0f1e", "timestamp": 1_700_000_000_000, "message": message, "eventId": "1"}
 
 
-def test_a_record_of_the_serving_program():
+def test_a_record_of_the_serving_program() -> None:
     record = parse(event(json.dumps({"level": "ERROR", "message": "boom", "traceback": "a\nb\n", "event": "fatal"})))
     assert (record.revision, record.replica, record.level, record.message) == ("abc123", "0f1e", "ERROR", "boom")
     assert record.traceback == ("a", "b")
     assert record.fields["event"] == "fatal"
 
 
-def test_any_other_line_is_shown_as_it_is():
+def test_any_other_line_is_shown_as_it_is() -> None:
     for line in ("plain text", "[1, 2]", '"quoted"', "{broken"):
         record = parse(event(line))
         assert (record.level, record.message, record.traceback) == ("INFO", line, ())
 
 
-def test_metrics_are_told_apart_from_words():
+def test_metrics_are_told_apart_from_words() -> None:
     assert is_metrics(parse(event('{"_aws": {}, "InFlight": 0}')))
     assert not is_metrics(parse(event('{"message": "_aws"}')))
 
@@ -38,9 +44,12 @@ HISTORY = st.lists(
 )
 
 
-def follow(history, *, capacity=100_000, page=3, far_every=10):
+def follow(
+    history: list[tuple[int, int]], *, capacity: int = 100_000, page: int = 3, far_every: int = 10
+) -> tuple[list[int], int]:
     """What a follower passes on of a history of (moment, lateness), by the index of the event."""
-    seen, shown = SeenEvents(0, capacity), []
+    seen = SeenEvents(0, capacity)
+    shown: list[int] = []
     last = max((moment + late for moment, late in history), default=0) + far_every * POLL_MS
     most = 0
     for number, now in enumerate(range(0, last + 2 * POLL_MS, POLL_MS)):
@@ -50,7 +59,7 @@ def follow(history, *, capacity=100_000, page=3, far_every=10):
             for index, (moment, late) in enumerate(history)
             if moment >= start and moment + late <= now
         )
-        events = [{"timestamp": moment, "eventId": id_} for moment, id_ in there]
+        events: list[FilteredLogEventTypeDef] = [{"timestamp": moment, "eventId": id_} for moment, id_ in there]
         for begin in range(0, len(events), page):
             shown += [int(found["eventId"]) for found in seen.fresh(events[begin : begin + page])]
             seen.forget(now)
@@ -59,13 +68,13 @@ def follow(history, *, capacity=100_000, page=3, far_every=10):
 
 
 @given(HISTORY)
-def test_every_event_is_shown_once_however_late_it_comes(history):
+def test_every_event_is_shown_once_however_late_it_comes(history: list[tuple[int, int]]) -> None:
     shown, _ = follow(history)
     assert sorted(shown) == list(range(len(history)))
 
 
 @given(HISTORY, st.integers(1, 5))
-def test_memory_is_bounded_and_nothing_is_shown_twice_then(history, capacity):
+def test_memory_is_bounded_and_nothing_is_shown_twice_then(history: list[tuple[int, int]], capacity: int) -> None:
     moments = [moment for moment, _ in history]
     shown, most = follow(history, capacity=capacity)
     assert len(shown) == len(set(shown))
@@ -73,12 +82,12 @@ def test_memory_is_bounded_and_nothing_is_shown_twice_then(history, capacity):
     assert most <= capacity + together + 3  # a page at most comes on top
 
 
-def test_many_events_of_one_moment_are_told_apart_by_their_ids():
+def test_many_events_of_one_moment_are_told_apart_by_their_ids() -> None:
     shown, _ = follow([(5, 0)] * 20)
     assert sorted(shown) == list(range(20))
 
 
-def test_a_replica_whose_clock_is_fast_hides_nothing():
+def test_a_replica_whose_clock_is_fast_hides_nothing() -> None:
     seen = SeenEvents(0)
     hour = 3_600_000
     assert seen.fresh([{"timestamp": hour + hour, "eventId": "fast"}])

@@ -1,15 +1,16 @@
 """What a deployment would do, decided from what is wanted and what is deployed."""
 
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_cdk.assembly import ApiStackSpec, ClusterResources, provider_resources
-from cortex_cdk.config import load_config
+from cortex_cdk.config import RealtimeApi, load_config
 from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.deploy.plan import CREATE, NOTHING, UPDATE, plan_api, revision_of
+from cortex_cdk.deploy.plan import CREATE, NOTHING, UPDATE, StackPlan, plan_api, revision_of
 from cortex_cdk.deploy.stack import StackState
 from tests.conftest import ROOT
 
@@ -35,15 +36,15 @@ CLUSTER = ClusterResources(
 
 
 @pytest.fixture(scope="module")
-def iris():
+def iris() -> RealtimeApi:
     return load_config(ROOT / "examples/iris-classifier").apis[0]
 
 
-def spec_of(api, priority=100):
+def spec_of(api: RealtimeApi, priority: int = 100) -> ApiStackSpec:
     return ApiStackSpec(cluster=CLUSTER, api=api, priority=priority)
 
 
-def deployed_from(plan):
+def deployed_from(plan: StackPlan) -> StackState:
     return StackState(
         name=plan.spec.stack_name,
         id="id",
@@ -56,27 +57,35 @@ def deployed_from(plan):
     )
 
 
-def plan_of(api, deployed=None, digest=DIGEST, image=IMAGE, desired=None):
+def plan_of(
+    api: RealtimeApi,
+    deployed: StackState | None = None,
+    digest: str = DIGEST,
+    image: str = IMAGE,
+    desired: int | None = None,
+) -> StackPlan:
     return plan_api(spec_of(api), project_digest=digest, image=image, deployed=deployed, desired=desired)
 
 
-def change(api, section, **fields):
+def change(api: RealtimeApi, section: str, **fields: Any) -> RealtimeApi:
     return api.model_copy(update={section: getattr(api, section).model_copy(update=fields)})
 
 
-def test_what_is_not_there_is_created_with_the_first_number_of_replicas(iris):
+def test_what_is_not_there_is_created_with_the_first_number_of_replicas(iris: RealtimeApi) -> None:
     plan = plan_of(change(iris, "autoscaling", init_replicas=3))
     assert (plan.action, plan.synthesize) == (CREATE, True)
     assert plan.parameters["InitialReplicas"] == "3"
 
 
-def test_the_same_again_changes_nothing(iris):
+def test_the_same_again_changes_nothing(iris: RealtimeApi) -> None:
     plan = plan_of(iris, deployed_from(plan_of(iris)), desired=4)
     assert (plan.action, plan.synthesize) == (NOTHING, False)
 
 
 @pytest.mark.parametrize("changed", [{"digest": "e" * 64}, {"image": IMAGE.replace("0", "1")}])
-def test_new_code_or_dependencies_keep_the_template_and_the_number_of_replicas(iris, changed):
+def test_new_code_or_dependencies_keep_the_template_and_the_number_of_replicas(
+    iris: RealtimeApi, changed: dict[str, Any]
+) -> None:
     before = plan_of(iris)
     plan = plan_of(iris, deployed_from(before), **changed)
     assert (plan.action, plan.synthesize) == (UPDATE, False)
@@ -93,7 +102,9 @@ def test_new_code_or_dependencies_keep_the_template_and_the_number_of_replicas(i
         ("update_strategy", {"max_surge": 0}),
     ],
 )
-def test_scaling_networking_and_strategy_keep_the_revision_so_no_replica_restarts(iris, section, fields):
+def test_scaling_networking_and_strategy_keep_the_revision_so_no_replica_restarts(
+    iris: RealtimeApi, section: str, fields: dict[str, Any]
+) -> None:
     before = plan_of(iris)
     plan = plan_of(change(iris, section, **fields), deployed_from(before))
     assert (plan.action, plan.synthesize) == (UPDATE, True)
@@ -110,12 +121,14 @@ def test_scaling_networking_and_strategy_keep_the_revision_so_no_replica_restart
         ("autoscaling", {"max_replica_concurrency": 7}),
     ],
 )
-def test_what_reaches_the_replicas_makes_a_new_revision(iris, section, fields):
+def test_what_reaches_the_replicas_makes_a_new_revision(
+    iris: RealtimeApi, section: str, fields: dict[str, Any]
+) -> None:
     assert plan_of(change(iris, section, **fields)).revision != plan_of(iris).revision
 
 
 @given(desired=st.integers(0, 100))
-def test_percentages_are_those_of_the_replicas_that_there_are_when_they_are_replaced(desired):
+def test_percentages_are_those_of_the_replicas_that_there_are_when_they_are_replaced(desired: int) -> None:
     """A new minimum comes later: percentages for five replicas would leave two of them no room to be replaced."""
     api = load_config(ROOT / "examples/iris-classifier").apis[0]
     plan = plan_of(api, deployed_from(plan_of(api)), digest="e" * 64, desired=desired)
@@ -124,6 +137,6 @@ def test_percentages_are_those_of_the_replicas_that_there_are_when_they_are_repl
     assert plan.parameters["MaximumPercent"] == str(expected.maximum)
 
 
-def test_a_revision_is_the_same_on_every_machine(iris):
+def test_a_revision_is_the_same_on_every_machine(iris: RealtimeApi) -> None:
     assert revision_of(iris, DIGEST, IMAGE) == revision_of(iris.model_copy(deep=True), DIGEST, IMAGE)
     assert len(revision_of(iris, DIGEST, IMAGE)) == 12

@@ -10,12 +10,12 @@ from cortex_cdk.errors import DeployError
 endpoints = st.lists(st.sampled_from(["a", "b", "ab", "v1"]), min_size=1, max_size=5).map(lambda p: "/" + "/".join(p))
 
 
-def lies_below(endpoint, other):
+def lies_below(endpoint: str, other: str) -> bool:
     return endpoint.startswith(other + "/")
 
 
 @given(st.lists(endpoints, unique=True, max_size=40))
-def test_rules_made_one_after_another_are_unique_and_nested_ones_come_first(wanted):
+def test_rules_made_one_after_another_are_unique_and_nested_ones_come_first(wanted: list[str]) -> None:
     rules: list[Rule] = []
     for endpoint in wanted:
         rules.append(Rule(endpoint, priority_for(endpoint, None, rules)))
@@ -29,7 +29,7 @@ def test_rules_made_one_after_another_are_unique_and_nested_ones_come_first(want
 
 
 @given(st.lists(endpoints, unique=True, min_size=1, max_size=20), st.data())
-def test_a_rule_that_lives_keeps_its_number(wanted, data):
+def test_a_rule_that_lives_keeps_its_number(wanted: list[str], data: st.DataObject) -> None:
     rules: list[Rule] = []
     for endpoint in wanted:
         rules.append(Rule(endpoint, priority_for(endpoint, None, rules)))
@@ -38,28 +38,28 @@ def test_a_rule_that_lives_keeps_its_number(wanted, data):
     assert priority_for(one.endpoint, one.priority, others) == one.priority
 
 
-def test_a_rule_whose_endpoint_is_nested_deeper_moves_to_a_number_that_fits():
+def test_a_rule_whose_endpoint_is_nested_deeper_moves_to_a_number_that_fits() -> None:
     kept = priority_for("/b", None, [])
     assert priority_for("/a/b", kept, [Rule("/a", 49_900)]) < 49_900
 
 
-def test_the_deepest_endpoint_has_numbers_too():
+def test_the_deepest_endpoint_has_numbers_too() -> None:
     assert min(band("/a" * MAX_DEPTH)) >= 1
 
 
-def test_an_endpoint_is_given_once():
+def test_an_endpoint_is_given_once() -> None:
     with pytest.raises(DeployError, match="the endpoint /iris is taken"):
         priority_for("/iris", None, [Rule("/iris", 7)])
 
 
-def test_deployments_that_do_not_see_each_others_rules_choose_apart():
+def test_deployments_that_do_not_see_each_others_rules_choose_apart() -> None:
     """Unless they want the same endpoint: then the load balancer refuses the second one."""
     chosen = [priority_for(f"/{name}", None, []) for name in ("iris", "text", "shared", "good")]
     assert len(set(chosen)) == len(chosen)
     assert priority_for("/iris", None, []) == chosen[0]
 
 
-def test_a_full_band_is_told():
+def test_a_full_band_is_told() -> None:
     rules = [Rule(f"/a{number}", number) for number in band("/a")]
     with pytest.raises(DeployError, match="no listener rule priority is left"):
         priority_for("/a", None, rules)

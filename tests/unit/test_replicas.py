@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from types import EllipsisType
+from typing import Any
 
 import pytest
 
-from cortex_cdk.replicas import Observed, judge, serving, settled
+from cortex_cdk.replicas import Observed, Verdict, judge, serving, settled
+
+Events = Sequence[tuple[datetime, str]]
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 
 
-def ago(**passed):
+def ago(**passed: float) -> datetime:
     return NOW - timedelta(**passed)
 
 
-def service(*, desired=3, new=3, old=0, rollout="COMPLETED", events=()):
+def service(*, desired: int = 3, new: int = 3, old: int = 0, rollout: str = "COMPLETED", events: Events = ()) -> Any:
     """A service with ``new`` tasks of the newest deployment and ``old`` of the one before it."""
     deployments = [{"id": "new", "status": "PRIMARY", "runningCount": new, "rolloutState": rollout}]
     if old:
@@ -24,13 +29,18 @@ def service(*, desired=3, new=3, old=0, rollout="COMPLETED", events=()):
     return {"desiredCount": desired, "runningCount": new + old, "deployments": deployments, "events": texts}
 
 
-def running(started=None):
+def running(started: datetime | None = None) -> Any:
     return {"startedBy": "new", "lastStatus": "RUNNING", "startedAt": started or ago(minutes=30), "taskArn": "a/run"}
 
 
 def stopped(
-    *, at=None, code="EssentialContainerExited", why="Essential container in task exited", by="new", **container
-):
+    *,
+    at: datetime | None = None,
+    code: str = "EssentialContainerExited",
+    why: str = "Essential container in task exited",
+    by: str = "new",
+    **container: object,
+) -> Any:
     return {
         "startedBy": by,
         "lastStatus": "STOPPED",
@@ -42,7 +52,7 @@ def stopped(
     }
 
 
-def seen(ready, *tasks, minimum=1, **of_service):
+def seen(ready: int, *tasks: Any, minimum: int = 1, **of_service: Any) -> Verdict:
     return judge(Observed(service(**of_service), ready, minimum, tasks, NOW))
 
 
@@ -73,25 +83,26 @@ NO_GPU = UNPLACED + "Reason: No instance has a GPU left."
         ("live", seen(2, minimum=2, new=2)),
     ],
 )
-def test_status(status, verdict):
+def test_status(status: str, verdict: Verdict) -> None:
     assert verdict.status == status
 
 
-def test_a_failure_counts_until_a_replica_that_started_later_is_ready():
+def test_a_failure_counts_until_a_replica_that_started_later_is_ready() -> None:
     failed = stopped(at=ago(minutes=5), exitCode=1)
     assert seen(1, running(ago(minutes=9)), failed).status == "error"
     assert seen(1, running(ago(minutes=9)), running(ago(minutes=4)), failed).status == "error", "it is not ready yet"
     assert seen(2, running(ago(minutes=9)), running(ago(minutes=4)), failed).status == "live", "enough for min_replicas"
 
 
-def test_replicas_are_counted_by_deployment():
+def test_replicas_are_counted_by_deployment() -> None:
     replicas = seen(1, EXIT, EXIT, EXIT, new=1, old=2).replicas
     assert (replicas.requested, replicas.up_to_date, replicas.stale, replicas.failed) == (3, 1, 2, 2)
 
 
-def test_the_reason_names_what_stopped_the_last_replica():
+def test_the_reason_names_what_stopped_the_last_replica() -> None:
     verdict = seen(0, stopped(at=ago(minutes=9), exitCode=2), stopped(at=ago(minutes=1), exitCode=3))
     assert verdict.reason == "Essential container in task exited (exit code 3)"
+    assert verdict.culprit
     assert verdict.culprit["containers"] == [{"exitCode": 3}]
 
 
@@ -113,27 +124,29 @@ def test_the_reason_names_what_stopped_the_last_replica():
         ),
     ],
 )
-def test_waiting_for_capacity_is_told_at_once_and_called_so_after_ten_minutes(events, status, reason):
+def test_waiting_for_capacity_is_told_at_once_and_called_so_after_ten_minutes(
+    events: Events, status: str, reason: str | EllipsisType | None
+) -> None:
     verdict = seen(0, new=0, events=events)
     assert verdict.status == status
     assert reason is ... or verdict.reason == reason
 
 
-def test_a_task_without_an_instance_waits_too():
+def test_a_task_without_an_instance_waits_too() -> None:
     waiting = {"startedBy": "new", "lastStatus": "PROVISIONING", "createdAt": ago(minutes=2), "taskArn": "a/wait"}
     assert seen(0, waiting, new=0).reason == "waiting for capacity: no instance has room for it yet"
     assert seen(0, {**waiting, "createdAt": ago(seconds=3)}, new=0).reason is None
     assert seen(0, {**waiting, "createdAt": ago(minutes=11)}, new=0).status == "compute unavailable"
 
 
-def test_what_serves_during_a_rollout_is_never_counted_too_high():
+def test_what_serves_during_a_rollout_is_never_counted_too_high() -> None:
     assert serving(service(new=2, old=3), healthy_targets=4) == 1
     assert serving(service(new=2, old=3), healthy_targets=3) == 0
     assert serving(service(new=2, old=0), healthy_targets=9) == 2
     assert serving(service(new=0, old=3), healthy_targets=1) == 0
 
 
-def test_a_service_is_settled_once_its_rollout_is_complete_and_every_task_runs():
+def test_a_service_is_settled_once_its_rollout_is_complete_and_every_task_runs() -> None:
     assert settled(service())
     assert not settled(service(rollout="IN_PROGRESS"))
     assert not settled(service(new=2))

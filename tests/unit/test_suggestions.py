@@ -20,7 +20,7 @@ from cli import options
         ("this is a bug of cortex: run it again", "this is a bug of cortex: run it again"),
     ],
 )
-def test_suggested_commands_name_the_environment(monkeypatch, text, suggested):
+def test_suggested_commands_name_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, suggested: str) -> None:
     monkeypatch.setattr(options, "_chosen", ["prod"])
     assert options.for_environment(text) == suggested
     monkeypatch.setattr(options, "_chosen", [])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -23,7 +25,7 @@ GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 
 
-def api(name="iris", **changed):
+def api(name: str = "iris", **changed: Any) -> ApiStatus:
     status = ApiStatus(
         name=name,
         kind="RealtimeAPI",
@@ -36,7 +38,7 @@ def api(name="iris", **changed):
     return replace(status, **changed)
 
 
-def splitter(**weights):
+def splitter(**weights: int) -> ApiStatus:
     variants = tuple(Variant(name, weight) for name, weight in weights.items())
     nothing = Replicas(0, 0, 0, 0)
     return api("shared", kind="TrafficSplitter", revision="", replicas=nothing, variants=variants)
@@ -49,35 +51,6 @@ BROKEN = api(
     replicas=Replicas(requested=3, up_to_date=1, stale=2, failed=2),
     reason="ValueError: no such iris",
 )
-
-VIEWS = {
-    "nothing": lambda: overview({"local": []}, NOW),
-    "overview": lambda: overview({"local": [Report(api(), TRAFFIC), Report(api("new"), Traffic())]}, NOW),
-    "overview-errors": lambda: overview(
-        {"local": [Report(api(), TRAFFIC)], "prod": [Report(BROKEN, replace(TRAFFIC, answers_4xx=3, answers_5xx=17))]},
-        NOW,
-    ),
-    "overview-splitters": lambda: overview(
-        {"prod": [Report(api()), Report(splitter(iris=90, other=10)), Report(splitter(**dict.fromkeys(NAMES, 20)))]},
-        NOW,
-    ),
-    "detail": lambda: detail(Report(api(), TRAFFIC), NOW),
-    "detail-error": lambda: detail(Report(BROKEN, Traffic()), NOW),
-    "detail-classes": lambda: detail(
-        Report(api(), TRAFFIC, Predictions({"setosa": 812, "versicolor": 90}, more_classes=True)), NOW
-    ),
-    "detail-numbers": lambda: detail(
-        Report(api(), TRAFFIC, Predictions({}, minimum=-1.5, maximum=1234567.8, average=3.14159265)), NOW
-    ),
-    "detail-aws": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, links=LINKS), NOW),
-    "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
-    "detail-narrow": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES), NOW, width=80),
-    "detail-stopped": lambda: detail(Report(api(), TRAFFIC, stopped=STOPPED), NOW),
-    "overview-narrow": lambda: overview({"local": [Report(api(), TRAFFIC), Report(BROKEN, Traffic())]}, NOW, width=80),
-    "detail-splitter-new": lambda: detail(
-        Report(splitter(iris=100), members=(Member("iris", 100, 0, None, (), Report(api(), Traffic())),)), NOW
-    ),
-}
 NAMES = ["first-classifier", "second-classifier", "third-classifier", "fourth-classifier", "fifth-classifier"]
 LINKS = Links("https://dashboard.example", "https://logs.example", "https://service.example")
 ACTIVITIES = (
@@ -106,9 +79,38 @@ MEMBERS = (
     Member("gone", 0, 0, 0.0, (), None),
 )
 
+VIEWS: dict[str, Callable[[], str]] = {
+    "nothing": lambda: overview({"local": []}, NOW),
+    "overview": lambda: overview({"local": [Report(api(), TRAFFIC), Report(api("new"), Traffic())]}, NOW),
+    "overview-errors": lambda: overview(
+        {"local": [Report(api(), TRAFFIC)], "prod": [Report(BROKEN, replace(TRAFFIC, answers_4xx=3, answers_5xx=17))]},
+        NOW,
+    ),
+    "overview-splitters": lambda: overview(
+        {"prod": [Report(api()), Report(splitter(iris=90, other=10)), Report(splitter(**dict.fromkeys(NAMES, 20)))]},
+        NOW,
+    ),
+    "detail": lambda: detail(Report(api(), TRAFFIC), NOW),
+    "detail-error": lambda: detail(Report(BROKEN, Traffic()), NOW),
+    "detail-classes": lambda: detail(
+        Report(api(), TRAFFIC, Predictions({"setosa": 812, "versicolor": 90}, more_classes=True)), NOW
+    ),
+    "detail-numbers": lambda: detail(
+        Report(api(), TRAFFIC, Predictions({}, minimum=-1.5, maximum=1234567.8, average=3.14159265)), NOW
+    ),
+    "detail-aws": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, links=LINKS), NOW),
+    "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
+    "detail-narrow": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES), NOW, width=80),
+    "detail-stopped": lambda: detail(Report(api(), TRAFFIC, stopped=STOPPED), NOW),
+    "overview-narrow": lambda: overview({"local": [Report(api(), TRAFFIC), Report(BROKEN, Traffic())]}, NOW, width=80),
+    "detail-splitter-new": lambda: detail(
+        Report(splitter(iris=100), members=(Member("iris", 100, 0, None, (), Report(api(), Traffic())),)), NOW
+    ),
+}
+
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_view(name):
+def test_view(name: str) -> None:
     file, text = GOLDEN / f"get-{name}.txt", click.unstyle(VIEWS[name]()) + "\n"
     if os.environ.get("CORTEX_WRITE_GOLDEN"):
         file.parent.mkdir(exist_ok=True)
@@ -129,7 +131,7 @@ def test_view(name):
         (-5, "0s"),
     ],
 )
-def test_ages(seconds, text):
+def test_ages(seconds: float, text: str) -> None:
     assert age(NOW - timedelta(seconds=seconds), NOW) == text
 
 
@@ -137,5 +139,5 @@ def test_ages(seconds, text):
     ("seconds", "text"),
     [(0.0241, "24.1 ms"), (0.000123, "0.123 ms"), (0.99949, "999 ms"), (0.9996, "1 s"), (75.26, "75.3 s")],
 )
-def test_latencies(seconds, text):
+def test_latencies(seconds: float, text: str) -> None:
     assert latency(seconds) == text

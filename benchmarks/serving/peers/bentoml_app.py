@@ -17,12 +17,14 @@ class Service:
         self.model = load()
 
     @bentoml.api(route="/predict")
-    def predict(self, values: list[float]) -> dict:
-        return self.model({"values": values})
+    def predict(self, values: list[float]) -> dict[Any, Any]:
+        answer: dict[Any, Any] = self.model({"values": values})
+        return answer
 
     @bentoml.api(route="/predict-list")
-    def predict_list(self, payload: RootModel[list[float]], /) -> dict:
-        return self.model(payload.root)
+    def predict_list(self, payload: RootModel[list[float]], /) -> dict[Any, Any]:
+        answer: dict[Any, Any] = self.model(payload.root)
+        return answer
 
 
 @bentoml.service(workers=1, traffic={"timeout": 60}, metrics={"enabled": False}, logging={"access": {"enabled": False}})

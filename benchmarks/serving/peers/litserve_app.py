@@ -11,7 +11,7 @@ class Api(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.model = load()
 
-    def decode_request(self, request):
+    def decode_request(self, request: Any) -> Any:
         return request
 
     def predict(self, x: Any) -> Any:

@@ -32,6 +32,6 @@ if __name__ == "__main__":
     host, port = sys.argv[1].split(":")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200_000_000)
     serve.start(http_options={"host": host, "port": int(port)}, logging_config={"enable_access_log": False})
-    serve.run(Api.bind())
+    serve.run(Api.bind())  # type: ignore[attr-defined]
     while True:
         time.sleep(60)

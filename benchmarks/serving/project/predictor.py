@@ -10,7 +10,7 @@ if os.environ.get("BENCH_WITHOUT"):
 
 
 class PythonPredictor:
-    def __init__(self, config: dict) -> None:
+    def __init__(self, config: dict[str, Any]) -> None:
         self.model = load()
         self.batched = config.get("batched", False)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 from pathlib import Path
 
 import psutil
+
+from cortex_cdk.localcloud.tasks.sessions import end_session
 
 RECORD = "process.json"
 
 
 def record(folder: Path, process: psutil.Process) -> None:
-    """Write down a process group's leader, so that another daemon can find it.
+    """Write down a session's leader, so that another daemon can find it.
 
     Args:
         folder: The folder that belongs to the process, somewhere below the state folder.
@@ -32,7 +32,7 @@ def forget(folder: Path) -> None:
 
 
 def end_all(state: Path) -> list[int]:
-    """Kill every recorded process group that still lives.
+    """Kill every recorded session that still lives.
 
     To be called when no daemon runs: before one starts, or by ``cortex local down`` after one was killed.
 
@@ -47,9 +47,8 @@ def end_all(state: Path) -> list[int]:
     for path in (path for folder in folders for path in state.glob(f"{folder}/{RECORD}")):
         leader = _living(path)
         if leader is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(leader.pid, signal.SIGKILL)
-                ended.append(leader.pid)
+            end_session(leader.pid)
+            ended.append(leader.pid)
         path.unlink(missing_ok=True)
     return ended
 

@@ -1,9 +1,8 @@
-"""One running container: a process group in its own session, its folder, and its end."""
+"""One running container: a session of processes, its folder, and its end."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import psutil
 
 from cortex_cdk.localcloud.tasks import orphans, output
 from cortex_cdk.localcloud.tasks.launch import OUT_OF_MEMORY, CannotStartError, Exit, Launch
+from cortex_cdk.localcloud.tasks.sessions import end_session
 
 OUTPUT_FILE = "output.log"
 TERMINATION_FILE = "termination.log"
@@ -65,9 +65,9 @@ class ContainerProcess:
         deadline.start()
 
     def kill(self) -> None:
-        """End the whole group at once."""
+        """End all of it at once."""
         if self._process.poll() is None:
-            _kill_group(self._process.pid)
+            end_session(self._process.pid)
 
     def join(self, timeout: float) -> bool:
         """Wait until the end has been reported.
@@ -82,7 +82,7 @@ class ContainerProcess:
         return not self._waiter.is_alive()
 
     def enforce_memory_limit(self) -> None:
-        """Kill the group if its processes hold more memory than they may."""
+        """Kill its processes if they hold more memory than they may."""
         limit = self.launch.memory_limit
         if limit is not None and _memory(self._psutil, "rss") > limit:
             # Forked workers share pages: count those once, as a control group does, before it is too late.
@@ -126,7 +126,7 @@ class ContainerProcess:
     def _wait(self) -> None:
         status = self._process.wait()
         # Like the end of process 1 of a container: whatever it left behind goes with it.
-        _kill_group(self._process.pid)
+        end_session(self._process.pid)
         orphans.forget(self._folder)
         code = status if status >= 0 else 128 - status
         reason = OUT_OF_MEMORY if self._out_of_memory else _last_words(self._folder / TERMINATION_FILE)
@@ -135,11 +135,6 @@ class ContainerProcess:
 
 def _folder_variables(folder: Path) -> dict[str, str]:
     return {"HOME": str(folder), "TMPDIR": str(folder), "CORTEX_TERMINATION_LOG": str(folder / TERMINATION_FILE)}
-
-
-def _kill_group(leader: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
 
 
 def _last_words(path: Path) -> str | None:

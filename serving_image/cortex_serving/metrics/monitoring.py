@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
+from cortex_serving.response import Response
 from cortex_serving.spec import Monitoring
 
 logger = logging.getLogger(__name__)
 
 MAX_CLASSES = 100  # each class is a metric that costs money; later ones are counted together
 OTHER = "(other)"
+EMPTY = "(empty)"
+_PLAIN = frozenset({str, int, float})
 
 
 class PredictionMonitor:
@@ -29,7 +35,7 @@ class PredictionMonitor:
         self._dimensions = dimensions
         self._monitoring = monitoring
         self._lock = threading.Lock()
-        self._known: set[str] = set()
+        self._names: dict[str, str] = {}  # classes as CloudWatch takes them
         self._classes: dict[str, int] = {}
         self._values = Histogram()
         self._complained: set[str] = set()
@@ -38,17 +44,23 @@ class PredictionMonitor:
         """Count a prediction; one that does not fit is only warned about, once for each reason."""
         try:
             value = self._value(response)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = str(error)
-            if reason not in self._complained and len(self._complained) < MAX_CLASSES:
-                self._complained.add(reason)
-                logger.warning("prediction monitoring: %s", reason)
+        except Exception as error:  # reading an attribute may run the predictor's code
+            self._complain(str(error) or type(error).__name__)
+            return
+        if value is None:
             return
         with self._lock:
             if isinstance(value, str):
                 self._count_class(value)
             else:
                 self._values.add(value)
+
+    def _complain(self, reason: str) -> None:
+        with self._lock:
+            if reason in self._complained or len(self._complained) >= MAX_CLASSES:
+                return
+            self._complained.add(reason)
+        logger.warning("prediction monitoring: %s", reason)
 
     def lines(self) -> list[bytes]:
         """Metric lines of what was counted since the last call."""
@@ -63,26 +75,52 @@ class PredictionMonitor:
             lines.append(emf_line(self._dimensions, [Metric("Prediction", values.report(), "None")]))
         return lines
 
-    def _value(self, response: Any) -> str | float:
-        key = self._monitoring.key
-        if key is not None:
-            if not isinstance(response, Mapping) or key not in response:
-                raise KeyError(f"the response has no key {key!r}")
-            response = response[key]
-        if hasattr(response, "item"):  # numpy scalars
-            response = response.item()
+    def _value(self, response: Any) -> str | float | None:
+        """What is counted; None for a response that is no prediction, but an error that the predictor chose."""
+        if isinstance(response, Response):
+            if response.status_code >= 400:
+                return None
+            response = response.content
+        if self._monitoring.key is not None:
+            response = _part(response, self._monitoring.key)
+        if type(response) not in _PLAIN:
+            response = _bare(response)
         if self._monitoring.model_type == "classification":
             if isinstance(response, bool) or not isinstance(response, (str, int)):
                 raise TypeError(f"a class must be a string or an integer, not {type(response).__name__}")
             return str(response)
-        if isinstance(response, bool) or not isinstance(response, (int, float)):
+        if isinstance(response, bool) or not isinstance(response, (int, float, Decimal)):
             raise TypeError(f"a regression must be a number, not {type(response).__name__}")
         return float(response)
 
     def _count_class(self, name: str) -> None:
-        if name not in self._known:
-            name = name[:200]
-            if len(self._known) >= MAX_CLASSES:
-                name = OTHER
-            self._known.add(name)
-        self._classes[name] = self._classes.get(name, 0) + 1
+        written = self._names.get(name)
+        if written is None:
+            written = OTHER
+            if len(self._names) < MAX_CLASSES:
+                written = self._names[name] = _class_name(name)
+        self._classes[written] = self._classes.get(written, 0) + 1
+
+
+def _bare(value: Any) -> Any:
+    """The value of an enum; the number in a number or array of numpy or torch."""
+    if isinstance(value, Enum):
+        value = value.value
+    return value.item() if hasattr(value, "item") else value
+
+
+def _part(response: Any, key: str) -> Any:
+    """A key of a dict, or a field of a dataclass or pydantic model."""
+    if isinstance(response, Mapping):
+        if key in response:
+            return response[key]
+    elif (dataclasses.is_dataclass(response) or hasattr(response, "model_dump")) and hasattr(response, key):
+        return getattr(response, key)
+    raise ValueError(f"the response ({type(response).__name__}) has no key {key!r}")
+
+
+def _class_name(name: str) -> str:
+    """The class as CloudWatch takes dimensions: not empty, not endless, of printable ASCII."""
+    if not (name.isascii() and name.isprintable()):
+        name = name.encode("unicode_escape").decode("ascii")
+    return name.strip()[:200] or EMPTY

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import falcon
 
-from cortex_serving.models.stores import Store, StoredFile, StoreError, fingerprint, open_store
+from cortex_serving.models.stores import S3, Store, StoredFile, fingerprint, open_store
 from cortex_serving.spec import Models
 
 DEFAULT = "_cortex_default"  # name of the only model, given by model_path
@@ -21,6 +21,22 @@ class UnknownModel(falcon.HTTPNotFound):
 
     def __init__(self, description: str) -> None:
         super().__init__(description=description)
+
+    def __str__(self) -> str:
+        """The reason, for the log: it may also be raised while the predictor is built."""
+        return self.description or ""
+
+
+class AmbiguousModel(falcon.HTTPBadRequest):
+    """No model was named, and there are several; the client sees a 400."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__(description="there are several models: say which one by its name")
+        self._names = names
+
+    def __str__(self) -> str:
+        """The reason, with names, for the log."""
+        return f"{self.description}: {', '.join(sorted(self._names))}"
 
 
 @dataclass(frozen=True)
@@ -49,75 +65,105 @@ Catalog = Mapping[str, Mapping[str, ModelFiles]]
 """Models by name and version."""
 
 
-def scan(models: Models, project: Path) -> dict[str, dict[str, ModelFiles]]:
-    """List every model that the specification names.
+@dataclass(frozen=True)
+class Place:
+    """Where one model lies, or any number of them.
 
-    Raises:
-        StoreError: A place cannot be listed.
+    Attributes:
+        location: What the specification says.
+        name: The model; None where each folder is one (``models.dir``).
     """
+
+    location: str
+    name: str | None
+    store: Store
+    signature_key: str | None
+
+    def models(self) -> dict[str, dict[str, ModelFiles]]:
+        """What is there right now, by name and version; nothing if there is none.
+
+        Raises:
+            StoreError: The place cannot be listed.
+        """
+        files = self.store.files()
+        if self.name is not None:
+            return {self.name: _versions(self.name, self.store, "", files, self.signature_key)} if files else {}
+        by_name: dict[str, list[StoredFile]] = {}
+        for file in files:
+            name, slash, _ = file.path.partition("/")
+            if slash and not name.startswith("."):
+                by_name.setdefault(name, []).append(file)
+        return {name: _versions(name, self.store, name, of, self.signature_key) for name, of in by_name.items()}
+
+
+def places(models: Models, project: Path) -> tuple[Place, ...]:
+    """Every place that the specification names."""
+    s3 = S3()
     if models.dir is not None:
-        return _scan_dir(models.dir, models.signature_key, project)
-    catalog = {}
-    for entry in models.paths:
-        store = open_store(entry.model_path, project)
-        key = entry.signature_key or models.signature_key
-        versions = _versions(entry.name, store, "", store.files(), key)
-        if not versions:
-            raise StoreError(f"there is no model at {entry.model_path}")
-        catalog[entry.name] = versions
-    return catalog
-
-
-def _scan_dir(location: str, signature_key: str | None, project: Path) -> dict[str, dict[str, ModelFiles]]:
-    store = open_store(location, project)
-    by_name: dict[str, list[StoredFile]] = {}
-    for file in store.files():
-        name, slash, _ = file.path.partition("/")
-        if slash:
-            by_name.setdefault(name, []).append(file)
-    return {name: _versions(name, store, name, files, signature_key) for name, files in by_name.items()}
+        return (Place(models.dir, None, open_store(models.dir, project, s3), models.signature_key),)
+    return tuple(
+        Place(
+            entry.model_path,
+            entry.name,
+            open_store(entry.model_path, project, s3),
+            entry.signature_key or models.signature_key,
+        )
+        for entry in models.paths
+    )
 
 
 def _versions(
     name: str, store: Store, prefix: str, files: Sequence[StoredFile], signature_key: str | None
 ) -> dict[str, ModelFiles]:
-    """Group a model's files by version folder: whole numbers, for all of the files or for none."""
+    """Group a model's files by version folder: whole numbers, for all of the files or for none.
+
+    Hidden files beside such folders do not count: computers leave theirs (``.DS_Store``) everywhere.
+    """
     below = len(prefix) + 1 if prefix else 0
     grouped: dict[str, list[StoredFile]] = {}
     for file in files:
         folder, slash, _ = file.path[below:].partition("/")
+        if folder.startswith("."):
+            continue
         if not (slash and folder.isascii() and folder.isdigit()):
             grouped = {"": list(files)}
             break
         grouped.setdefault(folder, []).append(file)
     versions = {}
-    for folder, members in grouped.items():
+    for folder, members in (grouped or {"": list(files)}).items():
         version = str(int(folder)) if folder else ONLY_VERSION
         where = "/".join(part for part in (prefix, folder) if part)
         versions[version] = ModelFiles(name, version, store, where, tuple(members), fingerprint(members), signature_key)
     return versions
 
 
-def resolve(catalog: Catalog, name: str | None, version: str) -> ModelFiles:
+def resolve(catalog: Catalog, name: str | None, version: str | int | None) -> ModelFiles:
     """The model that a request means.
 
     Args:
         catalog: What exists.
         name: Model; None means the only one.
-        version: A number, or ``latest``.
+        version: A number; None and ``latest`` mean the highest.
 
     Raises:
         UnknownModel: There is none of that name or version.
-        falcon.HTTPBadRequest: No name was given, and there are several models.
+        AmbiguousModel: No name was given, and there are several models.
     """
     if name is None:
-        if len(catalog) != 1:
-            raise falcon.HTTPBadRequest(description="there are several models: say which one by its name")
+        if not catalog:
+            raise UnknownModel("there are no models")
+        if len(catalog) > 1:
+            raise AmbiguousModel(catalog)
         name = next(iter(catalog))
     versions = catalog.get(name) if isinstance(name, str) else None  # names come from payloads: it may be a list
     if not versions:
         raise UnknownModel(f"there is no model named {name!r}")
-    wanted = max(versions, key=int) if version == LATEST else str(version)
+    if version is None or version == LATEST:
+        return versions[max(versions, key=int)]
+    wanted = str(version)
+    if wanted.isascii() and wanted.isdigit():
+        wanted = str(int(wanted))  # as folders are read: 007 is 7
     if wanted not in versions:
-        raise UnknownModel(f"model {name!r} has no version {version!r}; there are {', '.join(sorted(versions))}")
+        there = ", ".join(sorted(versions, key=int))
+        raise UnknownModel(f"model {name!r} has no version {version!r}; there are {there}")
     return versions[wanted]

@@ -23,8 +23,11 @@ FOLDER_VARIABLE = "CORTEX_MODEL_DIR"  # set by the supervisor: the workers of a 
 class Client(Protocol):
     """What all clients have besides their methods for predictors."""
 
+    def find(self) -> None:
+        """Find the models: from here on they can be asked for, as a predictor's ``__init__`` may do."""
+
     def start(self) -> None:
-        """Load what is loaded at the start."""
+        """Load what is loaded at the start, and begin to follow changes."""
 
     def metadata(self) -> dict[str, Any]:
         """What GET on the API tells about the models."""

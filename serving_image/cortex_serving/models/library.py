@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
-from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, resolve, scan
-from cortex_serving.models.stores import StoreError
+from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, places, resolve
+from cortex_serving.models.stores import StoreError, one_line
 from cortex_serving.spec import Models
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ class Library:
     """Finds and loads models.
 
     Without ``cache_size`` every model is loaded at the start, and a changed one as soon as it is seen. With it, models
-    are loaded when they are first asked for.
+    are loaded when they are first asked for; a changed one that is not in memory counts once two looks have found it
+    the same, as it may come file by file.
 
     Args:
         models: What the specification says.
@@ -35,35 +37,51 @@ class Library:
     """
 
     def __init__(self, models: Models, project: Path, folder: Path, load: Load, counters: Counters) -> None:
-        self._models = models
-        self._project = project
+        self._places = places(models, project)
+        self._on_demand = models.cache_size is not None
         self._cache = ModelCache(
             load, folder, size=models.cache_size, disk_size=models.disk_cache_size, counters=counters
         )
-        self._catalog: Catalog = {}
-        self._refused: dict[tuple[str, str], str] = {}  # changed models that could not be loaded, and what was said
+        self._catalog: Catalog = {}  # replaced as a whole: requests read it while it changes
+        self._seen: dict[tuple[str, str], str] = {}  # fingerprints of models that are loaded on demand and have changed
+        self._told: dict[Hashable, str] = {}  # what is wrong with a place or a model, so that it is said once
 
-    def start(self, reload_seconds: float = RELOAD_SECONDS) -> None:
-        """Find the models, load them unless they are loaded on demand, and begin to follow changes.
+    def find(self) -> None:
+        """Find the models, so that they can be asked for.
 
         Raises:
-            StoreError: Models cannot be listed or fetched.
+            StoreError: A place cannot be listed, or there is no model where the specification names one.
+        """
+        catalog: dict[str, Mapping[str, ModelFiles]] = {}
+        for place in self._places:
+            found = place.models()
+            if not found and place.name is not None:
+                raise StoreError(f"there is no model at {place.location}")
+            if not found:
+                logger.warning("there is no model in %s yet", place.location)
+            catalog.update(found)
+        self._catalog = catalog
+
+    def start(self, reload_seconds: float = RELOAD_SECONDS) -> None:
+        """Load what was found, unless models are loaded on demand, and begin to follow changes.
+
+        Raises:
+            StoreError: Models cannot be fetched.
             Exception: Whatever loading a model raises.
         """
-        catalog = scan(self._models, self._project)
-        if self._models.cache_size is None:
-            for versions in catalog.values():
+        if not self._on_demand:
+            for versions in self._catalog.values():
                 for files in versions.values():
                     self._cache.get(files)
-        self._catalog = catalog
         follow = threading.Thread(target=self._follow, args=(reload_seconds,), name="models", daemon=True)
         follow.start()
 
-    def get(self, name: str | None, version: str = LATEST) -> Any:
+    def get(self, name: str | None, version: str | int | None = LATEST) -> Any:
         """A model.
 
         Raises:
             UnknownModel: There is none of that name or version.
+            AmbiguousModel: No name was given, and there are several.
             Exception: Whatever loading it raises.
         """
         return self._cache.get(resolve(self._catalog, name, version))
@@ -73,60 +91,90 @@ class Library:
         return {name: sorted(versions, key=int) for name, versions in self._catalog.items()}
 
     def refresh(self) -> None:
-        """Look for changes once. A model that cannot be loaded stays as it was.
+        """Look for changes once.
 
-        Raises:
-            StoreError: Models cannot be listed.
+        Places are looked at one by one: what cannot be listed or loaded stays as it was, while the rest is followed.
+        A model that is gone is dropped.
         """
-        found = scan(self._models, self._project)
-        known = self._catalog
-        for name, versions in found.items():
-            for version, files in list(versions.items()):
-                if self._wants_loading(files) and not self._reloaded(files):
-                    before = known.get(name, {}).get(version)
-                    if before is None:
-                        del versions[version]
-                    else:
-                        versions[version] = before
-        self._catalog = {name: versions for name, versions in found.items() if versions}
-        for name, old in known.items():
-            for version in old.keys() - self._catalog.get(name, {}).keys():
-                self._cache.drop((name, version))
+        for place in self._places:
+            known = {name: of for name, of in self._catalog.items() if place.name in (None, name)}
+            try:
+                found = place.models()
+            except StoreError as error:
+                self._complain(place, f"cannot look for changed models: {error}")
+                continue
+            self._told.pop(place, None)
+            for name, versions in found.items():
+                self._publish(name, self._usable(versions, known.get(name, {})))
+            for name in known.keys() - found.keys():
+                logger.warning("model %s is gone from %s, and is not served any more", name, place.location)
+                self._publish(name, {})
 
-    def _wants_loading(self, files: ModelFiles) -> bool:
+    def _usable(self, found: Mapping[str, ModelFiles], known: Mapping[str, ModelFiles]) -> dict[str, ModelFiles]:
+        """The versions that can be served: of one that cannot, the state before, if there was any."""
+        usable = {}
+        for version, files in found.items():
+            before = known.get(version)
+            if self._can_serve(files, before):
+                usable[version] = files
+            elif before is not None:
+                usable[version] = before
+        return usable
+
+    def _can_serve(self, files: ModelFiles, before: ModelFiles | None) -> bool:
         loaded = self._cache.fingerprint(files.key)
-        if loaded is None:
-            return self._models.cache_size is None
-        return loaded != files.fingerprint
+        if loaded == files.fingerprint:
+            return True
+        if loaded is not None or not self._on_demand:
+            return self._reloaded(files)
+        return (before is not None and before.fingerprint == files.fingerprint) or self._settled(files)
+
+    def _settled(self, files: ModelFiles) -> bool:
+        """Whether a model looks as it did the last time: it may be on its way, and nobody has tried to load it."""
+        same = self._seen.pop(files.key, None) == files.fingerprint
+        if not same:
+            self._seen[files.key] = files.fingerprint
+        return same
+
+    def _publish(self, name: str, versions: Mapping[str, ModelFiles]) -> None:
+        """Serve these versions of a model from now on, and forget its others."""
+        before = self._catalog.get(name, {})
+        others = {other: of for other, of in self._catalog.items() if other != name}
+        self._catalog = {**others, name: versions} if versions else others
+        for version in before.keys() - versions.keys():
+            self._cache.drop((name, version))
+            self._seen.pop((name, version), None)
 
     def _reloaded(self, files: ModelFiles) -> bool:
+        """Whether a changed model could be loaded: it is tried again every time, as the reason may pass."""
         try:
             self._cache.replace(files)
-        except Exception as error:
-            self._refuse(files, error)
+        except (Exception, SystemExit) as error:
+            kind = "" if isinstance(error, ServingError) else f"{type(error).__name__}: "
+            reason = f"model {files.name} version {files.version} cannot be loaded: {kind}{one_line(error)}"
+            self._complain(files.key, reason, files.fingerprint)
             return False
-        self._refused.pop(files.key, None)
+        self._told.pop(files.key, None)
         logger.info("model %s version %s was loaded", files.name, files.version)
         return True
 
-    def _refuse(self, files: ModelFiles, error: Exception) -> None:
-        """Say why a model cannot be loaded, once: it is tried again every time, as the reason may pass."""
-        told = f"{files.fingerprint} {error}"
-        if self._refused.get(files.key) != told:
-            self._refused[files.key] = told
-            logger.warning("model %s version %s cannot be loaded: %s", files.name, files.version, error)
+    def _complain(self, about: Hashable, reason: str, state: str = "") -> None:
+        """Say what is wrong, unless it was the last thing said about it, in the same state."""
+        if self._told.get(about) != state + reason:
+            self._told[about] = state + reason
+            logger.warning("%s", reason)
 
     def _follow(self, seconds: float) -> None:
         while True:
             time.sleep(seconds)
             try:
                 self.refresh()
-            except (StoreError, OSError) as error:
-                logger.warning("cannot look for changed models: %s", error)
+            except Exception as error:  # whatever it is, it must not be the last look
+                self._complain(self, f"cannot look for changed models: {type(error).__name__}: {error}")
 
 
 class PythonClient:
-    """What a ``PythonPredictor`` with models is handed as ``python_client``.
+    """What a ``PythonPredictor`` with models is handed as ``python_client``; its ``__init__`` may use it already.
 
     Args:
         open_library: Makes the library from the predictor's own ``load_model``.
@@ -140,11 +188,15 @@ class PythonClient:
         """Take the predictor's ``load_model``; models can be loaded from here on."""
         self._library = self._open_library(lambda path, files: load_model(str(path)))
 
+    def find(self) -> None:
+        """Find the models."""
+        self._bound().find()
+
     def start(self) -> None:
         """Load what is loaded at the start."""
         self._bound().start()
 
-    def get_model(self, model_name: str | None = None, model_version: str = LATEST) -> Any:
+    def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> Any:
         """The value that ``load_model`` made of a model.
 
         Raises:

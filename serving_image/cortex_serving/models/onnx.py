@@ -17,7 +17,7 @@ _DTYPES = {
     "tensor(double)": "float64",
     "tensor(float16)": "float16",
     "tensor(bool)": "bool",
-    "tensor(string)": "object",
+    "tensor(string)": "str",
     **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 
@@ -41,7 +41,8 @@ def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
     except ImportError as error:
         message = "an ONNXPredictor needs onnxruntime: add cortex-serving[onnx], or onnxruntime, to requirements.txt"
         raise PredictorError(message) from error
-    found = [path] if path.is_file() else sorted(path.rglob("*.onnx"))
+    # macOS leaves ._model.onnx beside model.onnx
+    found = [path] if path.is_file() else [file for file in path.rglob("*.onnx") if not file.name.startswith(".")]
     if len(found) != 1:
         raise PredictorError(f"model {files.name} must have exactly one .onnx file, not {len(found)}")
     session = onnxruntime.InferenceSession(str(found[0]), providers=onnxruntime.get_available_providers())
@@ -55,16 +56,23 @@ class OnnxClient:
     def __init__(self, open_library: Callable[[Load], Library]) -> None:
         self._library = open_library(load_onnx)
 
+    def find(self) -> None:
+        """Find the models."""
+        self._library.find()
+
     def start(self) -> None:
         """Load what is loaded at the start."""
         self._library.start()
 
-    def predict(self, model_input: Any, model_name: str | None = None, model_version: str = LATEST) -> list[Any]:
+    def predict(
+        self, model_input: Any, model_name: str | None = None, model_version: str | int | None = LATEST
+    ) -> list[Any]:
         """Run a model.
 
         Args:
             model_input: Values by input name, or the value itself for a model with one input. Values are cast to
-                the input's type, and reshaped where at most one dimension is open.
+                the input's type. One of another shape takes the input's, if it has the right number of items and at
+                most one of the input's dimensions is open: a row for a model of batches, or a column.
             model_name: Model; None means the only one.
             model_version: A number, or ``latest``.
 
@@ -73,13 +81,13 @@ class OnnxClient:
 
         Raises:
             UnknownModel: There is no such model.
-            ValueError: An input is missing or of a shape that does not fit.
+            ValueError: An input is missing, or does not fit in type or shape; it says what the model takes.
         """
         model: OnnxModel = self._library.get(model_name, model_version)
         outputs: list[Any] = model.session.run(None, _feed(model, model_input))
         return outputs
 
-    def get_model(self, model_name: str | None = None, model_version: str = LATEST) -> dict[str, Any]:
+    def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> dict[str, Any]:
         """The session and its signatures, as Cortex 0.22 gave them."""
         model: OnnxModel = self._library.get(model_name, model_version)
         return {
@@ -100,19 +108,62 @@ def _signatures(model: OnnxModel) -> dict[str, Any]:
 def _feed(model: OnnxModel, given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         if len(model.inputs) != 1:
-            raise ValueError(f"the model has several inputs: give a dict with {', '.join(model.inputs)}")
+            raise ValueError(f"the model has several inputs: give a dict; {_described(model)}")
         given = {next(iter(model.inputs)): given}
     missing = model.inputs.keys() - given.keys()
     if missing:
-        raise ValueError(f"missing inputs: {', '.join(sorted(missing))}")
-    return {name: _fitted(given[name], *expected) for name, expected in model.inputs.items()}
+        raise ValueError(f"missing inputs: {', '.join(sorted(missing))}; {_described(model)}")
+    try:
+        return {name: _fitted(name, given[name], *expected) for name, expected in model.inputs.items()}
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{' '.join(str(error).split())}; {_described(model)}") from error
 
 
-def _fitted(value: Any, shape: tuple[Any, ...], dtype: str) -> Any:
+def _described(model: OnnxModel) -> str:
+    """What the model takes, on one line."""
+    inputs = [" ".join([name, *dtype.split(), _text(shape)]) for name, (shape, dtype) in model.inputs.items()]
+    return f"the model takes {', '.join(inputs)}"
+
+
+def _text(shape: tuple[Any, ...]) -> str:
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
+def _fitted(name: str, value: Any, shape: tuple[Any, ...], dtype: str) -> Any:
+    """A value cast to an input's type, and in its shape where at most one dimension is open (cortex.md 1.6)."""
     import numpy
 
-    array = numpy.asarray(value, dtype=dtype or None)
-    open_dimensions = [size for size in shape if not isinstance(size, int)]
-    if array.ndim != len(shape) and len(open_dimensions) <= 1:
-        array = array.reshape([size if isinstance(size, int) else -1 for size in shape])
-    return array
+    if not dtype:  # sequences, maps, and types that numpy has not
+        return value
+    try:
+        array = _texts(value) if dtype == "str" else numpy.asarray(value, dtype=dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{name} cannot be made {dtype}: {error}") from error
+    if not shape or _fits(array.shape, shape):  # onnxruntime also says () of inputs with any number of dimensions
+        return array
+    fixed = [size if isinstance(size, int) else -1 for size in shape]
+    if fixed.count(-1) <= 1:
+        try:
+            return array.reshape(fixed)
+        except ValueError:
+            pass  # said below, in the model's words
+    raise ValueError(f"{name} was given with the shape {_text(array.shape)}")
+
+
+def _fits(given: tuple[int, ...], expected: tuple[Any, ...]) -> bool:
+    return len(given) == len(expected) and all(
+        size == wanted or not isinstance(wanted, int) for size, wanted in zip(given, expected, strict=True)
+    )
+
+
+def _texts(value: Any) -> Any:
+    """An array of text; onnxruntime would write bytes and None as Python does, ``b'a'``."""
+    import numpy
+
+    array = numpy.asarray(value, dtype="object")
+    texts = numpy.empty(array.size, dtype="object")
+    for n, item in enumerate(array.flat):
+        if item is None or isinstance(item, (list, tuple)):
+            raise ValueError(f"{item!r} is no text")
+        texts[n] = item.decode() if isinstance(item, bytes) else str(item)
+    return texts.reshape(array.shape)

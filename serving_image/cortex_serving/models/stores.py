@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,12 @@ from cortex_serving.errors import ServingError
 
 
 class StoreError(ServingError):
-    """Models cannot be listed or fetched."""
+    """Models cannot be listed or fetched. Raised without its cause, whose frames are none of the reader's."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,13 @@ class LocalStore:
 
     def files(self) -> list[StoredFile]:
         """Every file below the root."""
-        if self._root.is_file():
-            return [self._stored(self._root, "")]
-        found = [path for path in sorted(self._root.rglob("*")) if path.is_file()]
-        return [self._stored(path, path.relative_to(self._root).as_posix()) for path in found]
+        try:
+            if self._root.is_file():
+                return [self._stored(self._root, "")]
+            found = [path for path in sorted(self._root.rglob("*")) if path.is_file()]
+            return [self._stored(path, path.relative_to(self._root).as_posix()) for path in found]
+        except OSError as error:  # a file that goes while the folder is read
+            raise StoreError(f"cannot list {self._root}: {error}") from None
 
     def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
         """The files where they lie."""
@@ -78,23 +87,47 @@ class LocalStore:
         return StoredFile(relative, status.st_size, str(status.st_mtime_ns))
 
 
+class S3:
+    """The client that all stores in S3 share: one takes a third of a second and megabytes to make."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def client(self) -> Any:
+        """The client; made when it is first asked for.
+
+        Raises:
+            BotoCoreError: The environment has no usable configuration.
+        """
+        with self._lock:
+            if self._client is None:
+                import boto3  # only where models come from S3: it costs memory and start-up time
+                from botocore.config import Config
+
+                options = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 5, "mode": "standard"})
+                self._client = boto3.client("s3", config=options)
+            return self._client
+
+
 class S3Store:
     """Objects below a prefix of a bucket."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
+    def __init__(self, s3: S3, bucket: str, prefix: str) -> None:
+        self._s3 = s3
         self._bucket = bucket
         self._prefix = prefix.strip("/")
-        self._client: Any = None
 
     def files(self) -> list[StoredFile]:
         """Every object below the prefix."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            pages = self._s3().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+            paginator = self._s3.client().get_paginator("list_objects_v2")
+            pages = paginator.paginate(Bucket=self._bucket, Prefix=self._prefix)
             objects = [item for page in pages for item in page.get("Contents", ())]
         except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"cannot list s3://{self._bucket}/{self._prefix}: {error}") from error
+            raise StoreError(f"cannot list s3://{self._bucket}/{self._prefix}: {one_line(error)}") from None
         found = []
         for item in objects:
             relative = item["Key"][len(self._prefix) :]
@@ -113,13 +146,14 @@ class S3Store:
                 partial.rename(target)
             except OSError as error:
                 if not target.exists():  # else another process was faster
-                    raise StoreError(f"cannot keep a model in {target}: {error}") from error
+                    raise StoreError(f"cannot keep a model in {target}: {error}") from None
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         only = files[0].path if len(files) == 1 else None
         return target / Path(self._prefix).name if only == "" else target
 
     def _download(self, prefix: str, files: Sequence[StoredFile], into: Path) -> None:
+        from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
         for file in files:
@@ -130,21 +164,14 @@ class S3Store:
             destination.parent.mkdir(parents=True, exist_ok=True)
             key = f"{self._prefix}/{file.path}".strip("/") if file.path else self._prefix
             try:
-                self._s3().download_file(self._bucket, key, str(destination))
-            except (BotoCoreError, ClientError) as error:
-                raise StoreError(f"cannot fetch s3://{self._bucket}/{key}: {error}") from error
-
-    def _s3(self) -> Any:
-        if self._client is None:
-            import boto3  # only where models come from S3: it costs memory and start-up time
-
-            self._client = boto3.client("s3")
-        return self._client
+                self._s3.client().download_file(self._bucket, key, str(destination))
+            except (Boto3Error, BotoCoreError, ClientError) as error:
+                raise StoreError(f"cannot fetch s3://{self._bucket}/{key}: {one_line(error)}") from None
 
 
-def open_store(location: str, project: Path) -> Store:
+def open_store(location: str, project: Path, s3: S3) -> Store:
     """The store for a ``model_path`` or ``dir``: ``s3://bucket/prefix``, or a path in the project."""
     if location.startswith("s3://"):
         bucket, _, prefix = location.removeprefix("s3://").partition("/")
-        return S3Store(bucket, prefix)
+        return S3Store(s3, bucket, prefix)
     return LocalStore(project / location)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +36,29 @@ def load_saved_model(path: Path, files: ModelFiles) -> SavedModel:
     except ImportError as error:
         message = "a TensorFlowPredictor needs TensorFlow: add cortex-serving[tensorflow] to requirements.txt"
         raise PredictorError(message) from error
-    if not (path / "saved_model.pb").is_file():
-        raise PredictorError(f"model {files.name} is no SavedModel: it has no saved_model.pb")
-    module = tensorflow.saved_model.load(str(path))
+    with _unpacked(path, files) as folder:
+        if not (folder / "saved_model.pb").is_file():
+            raise PredictorError(f"model {files.name} is no SavedModel: it has no saved_model.pb")
+        module = tensorflow.saved_model.load(str(folder))
     signature = module.signatures[_signature_key(files, list(module.signatures))]
     return SavedModel(module, signature, signature.structured_input_signature[1])
+
+
+@contextmanager
+def _unpacked(path: Path, files: ModelFiles) -> Iterator[Path]:
+    """The folder of a SavedModel; of a zip archive, as Cortex 0.20 took them, the newest one inside (cortex.md 2.3)."""
+    archive = path if path.is_file() else next(iter(path.glob("*.zip")), None)
+    if archive is None or (path / "saved_model.pb").is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="cortex-model-") as folder:
+        try:
+            with zipfile.ZipFile(archive) as zipped:
+                zipped.extractall(folder)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise PredictorError(f"model {files.name} cannot be unpacked from {archive.name}: {error}") from error
+        found = [file.parent for file in Path(folder).rglob("saved_model.pb")]
+        yield max(found, key=lambda of: int(of.name) if of.name.isdecimal() else -1, default=Path(folder))
 
 
 def _signature_key(files: ModelFiles, keys: list[str]) -> str:
@@ -59,12 +80,16 @@ class TensorFlowClient:
     def __init__(self, open_library: Callable[[Load], Library]) -> None:
         self._library = open_library(load_saved_model)
 
+    def find(self) -> None:
+        """Find the models."""
+        self._library.find()
+
     def start(self) -> None:
         """Load what is loaded at the start."""
         self._library.start()
 
     def predict(
-        self, model_input: Mapping[str, Any], model_name: str | None = None, model_version: str = LATEST
+        self, model_input: Mapping[str, Any], model_name: str | None = None, model_version: str | int | None = LATEST
     ) -> dict[str, Any]:
         """Run a model.
 
@@ -78,20 +103,43 @@ class TensorFlowClient:
 
         Raises:
             UnknownModel: There is no such model.
-            ValueError: An input is missing.
+            TypeError: The input is no mapping.
+            ValueError: An input is missing, or does not fit in type or shape; it says what the model takes.
         """
-        import tensorflow
-
         model: SavedModel = self._library.get(model_name, model_version)
-        missing = model.inputs.keys() - model_input.keys()
-        if missing:
-            raise ValueError(f"missing inputs: {', '.join(sorted(missing))}")
-        tensors = {
-            name: tensorflow.convert_to_tensor(model_input[name], dtype=spec.dtype)
-            for name, spec in model.inputs.items()
-        }
-        return {name: value.numpy().tolist() for name, value in model.signature(**tensors).items()}
+        results = model.signature(**_tensors(model, model_input))
+        return {name: _listed(value.numpy()) for name, value in results.items()}
 
     def metadata(self) -> dict[str, Any]:
         """Models and their versions."""
         return {"model_metadata": self._library.names()}
+
+
+def _tensors(model: SavedModel, given: Any) -> dict[str, Any]:
+    import tensorflow
+
+    if not isinstance(given, Mapping):
+        raise TypeError(f"the input is {type(given).__name__}, not a dict; {_described(model)}")
+    missing = model.inputs.keys() - given.keys()
+    if missing:
+        raise ValueError(f"missing inputs: {', '.join(sorted(missing))}; {_described(model)}")
+    tensors = {}
+    for name, spec in model.inputs.items():
+        try:
+            tensor = tensorflow.convert_to_tensor(given[name], dtype=spec.dtype)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {' '.join(str(error).split())}; {_described(model)}") from error
+        if not spec.shape.is_compatible_with(tensor.shape):
+            raise ValueError(f"{name} was given with the shape {tensor.shape}; {_described(model)}")
+        tensors[name] = tensor
+    return tensors
+
+
+def _described(model: SavedModel) -> str:
+    """What the model takes, on one line."""
+    inputs = [f"{name} {spec.dtype.name} {spec.shape}" for name, spec in model.inputs.items()]
+    return f"the model takes {', '.join(inputs)}"
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value  # a single text is bytes, not an array

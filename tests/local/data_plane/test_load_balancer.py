@@ -107,7 +107,12 @@ def test_envoy_is_started_again(running: Cloud, api: str) -> None:
     running.wait_for_rollout(api)
     until(lambda: running.get(f"/{api}")[0] == 200)
 
-    killed = running.plane._envoy._process.pid
+    def process() -> int | None:
+        envoy = running.plane._envoy._process
+        return envoy.pid if envoy else None
+
+    killed = process()
+    assert killed
     os.kill(killed, signal.SIGKILL)
 
     def answers() -> bool:
@@ -116,7 +121,7 @@ def test_envoy_is_started_again(running: Cloud, api: str) -> None:
         except OSError:
             return False
 
-    until(lambda: running.plane._envoy._process.pid != killed)
+    until(lambda: process() not in (None, killed))
     until(answers)
 
 

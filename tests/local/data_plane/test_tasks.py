@@ -76,6 +76,25 @@ def test_stop_timeout(running: Cloud, api: str) -> None:
     assert task["stopCode"] == "ServiceSchedulerInitiated"
 
 
+def test_all_of_a_task_ends_with_it(running: Cloud, tmp_path: Path) -> None:
+    """Also what its process has put into a process group of its own, and what ignores that its parent has gone."""
+    pids = tmp_path / "pids"
+    child = (
+        f"import os, time; os.setpgid(0, 0); open({str(pids)!r}, 'a').write(str(os.getpid()) + ' '); time.sleep(600)"
+    )
+    code = f"import subprocess, sys; [subprocess.Popen([sys.executable, '-c', {child!r}]) for _ in range(2)][1].wait()"
+    override = {"containerOverrides": [{"name": "api", "command": ["python", "-c", code]}]}
+    ecs = running.client("ecs")
+    (task,) = ecs.run_task(cluster="main", taskDefinition=running.definition("family"), overrides=override)["tasks"]
+    running.plane.wake()
+    until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+
+    ecs.stop_task(cluster="main", task=task["taskArn"])
+    running.plane.wake()
+
+    until(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids.read_text().split()))
+
+
 def test_task_stopped_by_hand_is_replaced(running: Cloud, api: str) -> None:
     running.service(api, running.definition())
     running.wait_for_rollout(api)

@@ -135,7 +135,7 @@ def report(load: Callable[[Path], object], file: Path, data: object) -> Report:
     return frozenset()
 
 
-KINDS = {
+KINDS: dict[str, tuple[dict[str, Any], dict[FieldPath, Any]]] = {
     "api": (API, API_MISTAKES),
     "code": ({**API, "predictor": {"type": "python", "path": "predictor.py"}}, CODE_MISTAKES),
     "files": ({**API, "predictor": {"type": "python", "path": "predictor.py"}}, FILE_MISTAKES),

@@ -20,7 +20,7 @@ def value_of(api: RealtimeApi, path: str) -> Any:
     return value
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "predictor.model_path": None,
     "predictor.signature_key": None,
     "predictor.models": None,

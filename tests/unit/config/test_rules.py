@@ -133,7 +133,7 @@ def test_models_refuse_conflicts_by_themselves() -> None:
 
 def test_models_are_frozen(load_api: LoadApi) -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        load_api({}).name = "other"
+        load_api({}).name = "other"  # type: ignore[misc]
 
 
 def test_tensorflow_takes_its_fields(load_api: LoadApi) -> None:

@@ -215,15 +215,16 @@ def test_the_tag_changes_with_what_is_installed_and_nothing_else(
     contents: dict[str, str], changed: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("project")
-    files: dict[str, Content] = {
+    texts = {
         **contents,
         "requirements.txt": f"-r more.txt\n{contents['requirements.txt']}",
         "dependencies.sh": "cp pip.conf ~\n",
     }
+    files: dict[str, Content] = {**texts}
     before = build_context(read(folder, files), gpu=False).tag
     assert build_context(read(folder, files), gpu=False).tag == before
     assert build_context(read(folder, files), gpu=True).tag != before
-    after = build_context(read(folder, {**files, changed: f"{files.get(changed, '')}# more\n"}), gpu=False).tag
+    after = build_context(read(folder, {**files, changed: f"{texts.get(changed, '')}# more\n"}), gpu=False).tag
     assert (after != before) == (changed in NAMED)
 
 

@@ -34,9 +34,9 @@ def routes(*rules: Rule) -> list[dict[str, Any]]:
 def matches(match: dict[str, Any], path: str) -> bool:
     """What Envoy would do with a path, without its query."""
     if "prefix" in match:
-        return path.startswith(match["prefix"])
+        return path.startswith(str(match["prefix"]))
     if "path" in match:
-        return path == match["path"]
+        return path == str(match["path"])
     return re.fullmatch(match["safe_regex"]["regex"], path) is not None
 
 

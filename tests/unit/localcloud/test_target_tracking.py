@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +13,8 @@ from cortex_cdk.localcloud.autoscaling.target_tracking import Alarm, Decision, H
 POLICY = Policy("requests", target=100, scale_out_cooldown=60, scale_in_cooldown=300)
 
 
-def choose(values: list[float | None], capacity: int = 2, **changes: object) -> Decision | None:
-    given_: dict[str, object] = {
+def choose(values: list[float | None], capacity: int = 2, **changes: Any) -> Decision | None:
+    given_: dict[str, Any] = {
         "minimum": 1,
         "maximum": 10,
         "history": History(),

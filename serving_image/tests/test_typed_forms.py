@@ -1,0 +1,244 @@
+"""Payloads with a type that come as forms: converted, validated, described."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Serve
+
+HEAD = """
+from __future__ import annotations
+import dataclasses, datetime, decimal, enum, typing
+import pydantic, typing_extensions
+from cortex_serving import UploadFile
+"""
+
+MODEL = """
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+class Size(pydantic.BaseModel):
+    width: int
+
+class Order(pydantic.BaseModel):
+    name: str = pydantic.Field(max_length=5)
+    count: int = 1
+    price: decimal.Decimal | None = None
+    express: bool = False
+    colours: list[Colour] = []
+    stars: typing.Literal[1, 2, 3] = 1
+    day: datetime.date | None = None
+    numbers: list[int] | None = None
+    size: Size | None = None
+    sizes: list[Size] = []
+    pair: tuple[int, str] | None = None
+    one_or_more: int | list[int] = 0
+    renamed: int = pydantic.Field(0, alias="Renamed")
+    raw: bytes = b""
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Order):
+        assert isinstance(payload, Order)
+        return payload.model_dump(mode="json", exclude_unset=True)
+"""
+
+SENT: list[tuple[Any, Any]] = [
+    ({"name": "a"}, {"name": "a"}),
+    (
+        {"name": "a", "count": "3", "price": "1.50", "express": "on", "day": "2026-01-02", "stars": "2"},
+        {"name": "a", "count": 3, "price": "1.50", "express": True, "day": "2026-01-02", "stars": 2},
+    ),
+    ({"name": "a", "count": "", "price": "", "day": "", "colours": ""}, {"name": "a"}),
+    ([("name", "a"), ("colours", "red"), ("colours", "blue")], {"name": "a", "colours": ["red", "blue"]}),
+    ({"name": "a", "colours": "red"}, {"name": "a", "colours": ["red"]}),
+    ([("name", "a"), ("numbers", "1"), ("numbers", "2")], {"name": "a", "numbers": [1, 2]}),
+    ({"name": "a", "numbers": "[1, 2]"}, {"name": "a", "numbers": [1, 2]}),
+    ([("name", "a"), ("pair", "1"), ("pair", "2")], {"name": "a", "pair": [1, "2"]}),
+    ({"name": "a", "one_or_more": "1"}, {"name": "a", "one_or_more": 1}),
+    ([("name", "a"), ("one_or_more", "1"), ("one_or_more", "2")], {"name": "a", "one_or_more": [1, 2]}),
+    ({"name": "a", "size": '{"width": 2}'}, {"name": "a", "size": {"width": 2}}),
+    ([("name", "a"), ("sizes", '{"width": 2}')] * 2, {"name": "a", "sizes": [{"width": 2}] * 2}),
+    ({"name": "a", "sizes": '[{"width": 2}]'}, {"name": "a", "sizes": [{"width": 2}]}),
+    ([("name", "a"), ("name", "b")], {"name": "b"}),
+    ({"name": "a", "Renamed": "1", "unknown": "x"}, {"name": "a", "renamed": 1}),
+    ({"name": "a", "raw": "text"}, {"name": "a", "raw": "text"}),
+]
+
+REFUSED: list[tuple[Any, set[str]]] = [
+    ({}, {"name"}),
+    ({"name": "too long", "count": "many", "day": "soon"}, {"name", "count", "day"}),
+    ([("name", "a"), ("colours", "red"), ("colours", "grey")], {"colours.1"}),
+    ({"name": "a", "size": "large"}, {"size"}),
+    ({"name": "a", "size": '{"width": "wide"}'}, {"size.width"}),
+    ({"name": "a", "stars": "4"}, {"stars"}),
+]
+
+
+def test_fields_are_converted_and_validated(serve: Serve) -> None:
+    replica = serve(HEAD + MODEL)
+    for fields, expected in SENT:
+        pairs = list(fields.items()) if isinstance(fields, dict) else fields
+        for body in ({"data": fields}, {"files": [(name, (None, value)) for name, value in pairs]}):
+            answer = replica.post(**body)
+            assert (answer.status_code, answer.text and answer.json()) == (200, expected), body
+    for fields, wrong in REFUSED:
+        answer = replica.post(data=fields, headers={"Content-Type": "application/x-www-form-urlencoded"})
+        assert answer.status_code == 422, fields
+        assert {problem["field"] for problem in answer.json()["problems"]} == wrong
+    broken = replica.post(data=b"\xff=1", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert broken.status_code == 400
+    assert replica.post({"name": "a", "numbers": [1]}).json() == {"name": "a", "numbers": [1]}
+    content = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]["requestBody"]["content"]
+    assert list(content) == ["application/json"], "forms with objects in them are taken, but not promised"
+
+
+FILES = """
+@dataclasses.dataclass
+class Scan:
+    image: UploadFile
+    thumbnail: bytes
+    pages: list[bytes] = dataclasses.field(default_factory=list)
+    note: str = "none"
+    about: dict[str, int] | None = None
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Scan):
+        image = payload.image
+        return [image.filename, image.content_type, len(image.read()), len(payload.thumbnail),
+                [len(page) for page in payload.pages], payload.note, payload.about]
+"""
+
+
+def test_files(serve: Serve) -> None:
+    replica = serve(HEAD + FILES)
+    big = b"x" * 2_000_000
+    image, thumbnail = ("image", ("cat.png", big, "image/png")), ("thumbnail", ("t.png", b"small", "image/png"))
+    note, about = ("note", (None, "hello")), ("about", ("blob", b'{"a": 1}', "application/json"))
+    pages = [("pages", (f"{n}.txt", b"x" * n, "text/plain")) for n in (1, 2)]
+    answer = replica.post(files=[image, thumbnail, *pages, note, about])
+    assert answer.json() == ["cat.png", "image/png", len(big), 5, [1, 2], "hello", {"a": 1}]
+    not_chosen = ("pages", ("", b"", "application/octet-stream"))
+    answer = replica.post(files=[image, thumbnail, not_chosen])
+    assert answer.json() == ["cat.png", "image/png", len(big), 5, [], "none", None]
+    wrong = replica.post(files=[("image", (None, "text")), note])
+    assert wrong.status_code == 422
+    assert {problem["field"] for problem in wrong.json()["problems"]} == {"image", "thumbnail"}
+    said = replica.post({"image": "text", "thumbnail": "text"}).json()["problems"]
+    assert said == [{"field": "image", "problem": "Input should be a file of a multipart form"}]
+
+
+SHAPES = """
+class Size(pydantic.BaseModel):
+    width: int
+
+class Typed(typing_extensions.TypedDict):
+    a: int
+    b: list[int]
+
+class Cat(pydantic.BaseModel):
+    kind: typing.Literal["cat"]
+    lives: int
+
+class Dog(pydantic.BaseModel):
+    kind: typing.Literal["dog"]
+    lives: list[int]
+    bones: list[str]
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: HINT):
+        return payload
+"""
+
+
+def test_other_types(serve: Serve) -> None:
+    sent = {"typed": {"a": "1", "b": ["2", "3"]}, "cat": {"kind": "cat", "lives": "9"}, "sizes": {"a": '{"width": 1}'}}
+    dog = {"kind": "dog", "lives": ["1", "2"]}
+    for hint, fields, expected in [
+        ("Typed", sent["typed"], {"a": 1, "b": [2, 3]}),
+        ("Typed | None", sent["typed"], {"a": 1, "b": [2, 3]}),
+        ("dict[str, Size]", sent["sizes"], {"a": {"width": 1}}),
+        ("typing.Annotated[Cat | Dog, pydantic.Field(discriminator='kind')]", sent["cat"], {"kind": "cat", "lives": 9}),
+        ("Cat | Dog", dog, {"kind": "dog", "lives": [1, 2], "bones": []}),
+        ("list[Size]", {"width": "1"}, None),
+    ]:
+        replica = serve(HEAD + SHAPES.replace("HINT", hint))
+        answer = replica.post(data=fields)
+        assert (answer.status_code, answer.json()) == (200, expected) if expected else answer.status_code == 422, hint
+        replica.stop()
+
+
+FLAT = """
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+class Flower(pydantic.BaseModel):
+    width: float = pydantic.Field(ge=0, le=100)
+    name: str = pydantic.Field("iris", max_length=10, pattern="^[a-z]*$")
+    colours: list[Colour] = pydantic.Field([], max_length=3)
+    stars: typing.Literal[1, 2, 3] = 1
+    top: int | None = None
+    tall: bool = False
+    picked: datetime.date | None = None
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Flower) -> Flower:
+        return payload
+"""
+
+
+def test_forms_are_described_and_keep_what_the_description_says(serve: Serve, tmp_path: Path) -> None:
+    replica = serve(HEAD + FLAT)
+    content = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]["requestBody"]["content"]
+    assert list(content) == ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"]
+    assert content["multipart/form-data"]["schema"]["properties"]["top"]["type"] == "integer"
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", "--no-color", "--max-examples", "60"),
+        *("--generation-deterministic", "--continue-on-failure", f"{replica.address}/openapi.json"),
+        *("--exclude-checks", "negative_data_rejection"),
+    ]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not replica.messages(level="ERROR")
+
+
+def test_a_file_that_must_be_there_leaves_multipart_only(serve: Serve) -> None:
+    code = FILES.replace("    about: dict[str, int] | None = None\n", "    about: str | None = None\n")
+    document = serve(HEAD + code).get("/api/openapi.json").json()
+    content = document["paths"]["/api"]["post"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data"]
+    image = content["multipart/form-data"]["schema"]["properties"]["image"]
+    assert (image["type"], image["contentMediaType"]) == ("string", "application/octet-stream")
+    assert json.dumps(document).count("null") == 0
+
+
+OPTIONAL_FILES = """
+class Note(pydantic.BaseModel):
+    text: str
+    file: UploadFile | None = None
+    more: list[UploadFile] = []
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Note):
+        return [payload.text, payload.file and payload.file.filename, len(payload.more)]
+"""
+
+
+def test_files_that_may_be_missing_leave_json_without_them(serve: Serve) -> None:
+    replica = serve(HEAD + OPTIONAL_FILES)
+    content = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]["requestBody"]["content"]
+    described = {kind: list(of["schema"]["properties"]) for kind, of in content.items()}
+    assert described == {"application/json": ["text"], "multipart/form-data": ["text", "file", "more"]}
+    assert replica.post({"text": "a"}).json() == ["a", None, 0]
+    assert replica.post(data={"text": "a"}).json() == ["a", None, 0]
+    assert replica.post(data={"text": "a"}, files={"file": ("f", b"x")}).json() == ["a", "f", 0]
