@@ -103,14 +103,18 @@ class Supervisor:
     def _start_worker(self, index: int) -> None:
         spec = json.dumps(self._settings.raw_spec)
         environ = {**os.environ, "CORTEX_SPEC": spec, "CORTEX_MODEL_DIR": str(self._temporary / "models")}
-        worker = WorkerProcess(
-            index,
-            board=self._board,
-            listener=self._listener,
-            inboxes=self._inboxes,
-            revision=self._settings.revision,
-            environ=environ,
-        )
+        try:
+            worker = WorkerProcess(
+                index,
+                board=self._board,
+                listener=self._listener,
+                inboxes=self._inboxes,
+                revision=self._settings.revision,
+                environ=environ,
+            )
+        except OSError as error:  # no process or descriptor is left
+            self._fail(f"cannot start worker {index}: {error.strerror or error}")
+            return
         self._workers[index] = worker
         self._selector.register(worker.control, selectors.EVENT_READ, lambda: self._heard(worker))
         self._selector.register(worker.lines, selectors.EVENT_READ, lambda: self._logged(worker, worker.lines))
@@ -313,7 +317,9 @@ class Supervisor:
         self._pipeline.log("CRITICAL", self._fatal, event="fatal")
         if self._settings.termination_log is not None:
             try:
-                self._settings.termination_log.write_text(self._fatal + "\n", encoding="utf-8")
+                self._settings.termination_log.write_text(
+                    self._fatal + "\n", encoding="utf-8", errors="backslashreplace"
+                )
             except OSError as error:
                 self._pipeline.log("WARNING", f"cannot write {self._settings.termination_log}: {error}")
 
