@@ -317,9 +317,7 @@ class Supervisor:
         self._pipeline.log("CRITICAL", self._fatal, event="fatal")
         if self._settings.termination_log is not None:
             try:
-                self._settings.termination_log.write_text(
-                    self._fatal + "\n", encoding="utf-8", errors="backslashreplace"
-                )
+                self._settings.termination_log.write_bytes(f"{self._fatal}\n".encode("utf-8", "backslashreplace"))
             except OSError as error:
                 self._pipeline.log("WARNING", f"cannot write {self._settings.termination_log}: {error}")
 
