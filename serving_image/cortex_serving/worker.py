@@ -99,7 +99,8 @@ class Worker:
         self._control.sendall(json.dumps(message).encode() + b"\n")
 
     def _obey(self) -> None:
-        with self._control.makefile("r", encoding="utf-8") as orders:
+        # Not only the end: a supervisor that is killed before it has read everything resets the connection.
+        with contextlib.suppress(OSError), self._control.makefile("r", encoding="utf-8") as orders:
             for text in orders:
                 order = json.loads(text)
                 if order["do"] == "load":

@@ -304,6 +304,30 @@ def test_what_a_worker_has_started_ends_with_the_supervisor(serve: Serve) -> Non
     eventually(lambda: not alive(started))
 
 
+def test_a_worker_ends_with_a_supervisor_that_did_not_read_its_answer(serve: Serve, tmp_path: Path) -> None:
+    gate, mark = tmp_path / "gate", tmp_path / "mark"
+    replica = serve(
+        f"""
+        import os, time
+        class PythonPredictor:
+            def __init__(self, config):
+                open({str(mark)!r}, "w").write(str(os.getpid()))
+                while not os.path.exists({str(gate)!r}):
+                    time.sleep(0.01)
+            def predict(self):
+                return "ok"
+        """,
+        ready=False,
+    )
+    replica.wait_for("listening")
+    worker = int(eventually(lambda: mark.exists() and mark.read_text()))
+    replica.process.send_signal(signal.SIGSTOP)
+    gate.touch()
+    eventually(lambda: replica.post().text == "ok")
+    replica.process.kill()
+    eventually(lambda: not alive(worker))
+
+
 def test_a_forked_child_that_returns_to_us_is_no_second_worker(serve: Serve) -> None:
     replica = serve(
         """
