@@ -11,6 +11,6 @@ class PythonPredictor:
         self.classify = pipeline("sentiment-analysis", model=config["model"], device=device)
 
     def predict(self, payload):
-        # A list of payloads, because cortex.yaml asks for batches.
-        answers = self.classify([request["text"] for request in payload])
+        # A list of payloads, because cortex.yaml asks for batches; without batch_size the pipeline takes one at a time.
+        answers = self.classify([request["text"] for request in payload], batch_size=len(payload))
         return [{"label": answer["label"], "score": round(answer["score"], 4)} for answer in answers]

@@ -21,6 +21,10 @@ from cortex_serving.form_fields import FormFields
 from cortex_serving.forms import FormData
 
 _REFERENCE = "#/components/schemas/{model}"
+_IS_JSON = {
+    "field": "(payload)",
+    "problem": "It looks like JSON, but came as a form: send it with the header Content-Type: application/json",
+}
 _STREAMED = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
 
 
@@ -62,7 +66,12 @@ class PayloadType:
         Raises:
             InvalidPayload: It does not fit.
         """
-        return self.validate(self.form.value(form))
+        try:
+            return self.validate(self.form.value(form))
+        except InvalidPayload:
+            if next(iter(form), "").startswith(("{", "[")):  # what curl -d sends without a header
+                raise InvalidPayload([_IS_JSON]) from None
+            raise
 
     def validate(self, value: Any) -> Any:
         """The value as the hinted type.

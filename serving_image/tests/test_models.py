@@ -218,7 +218,8 @@ def test_models_in_s3_are_fetched_followed_and_evicted_from_disk(s3: Any, tmp_pa
 
 
 def test_a_single_object_in_s3(s3: Any, tmp_path: Path) -> None:
-    s3.put_object(Bucket="bucket", Key="one/model.txt", Body=b"hello")
+    for name in ("model.txt", "model.txt.bak", "model.txt-old/weights"):
+        s3.put_object(Bucket="bucket", Key=f"one/{name}", Body=b"hello" if name == "model.txt" else b"other")
     models = Models(paths=(ModelEntry("m", "s3://bucket/one/model.txt"),))
     library = Library(models, tmp_path, tmp_path / "fetched", lambda path, files: path.read_text(), Counters())
     library.find()

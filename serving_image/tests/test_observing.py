@@ -129,7 +129,11 @@ class Model(pydantic.BaseModel, arbitrary_types_allowed=True):
     label: object
     @property
     def broken(self):
-        raise RuntimeError("broken property")
+        raise RuntimeError("broken property") if self.label == 1 else Broken
+
+class Broken(Exception):
+    def __str__(self):
+        raise ValueError
 
 class PythonPredictor:
     def __init__(self, config): pass
@@ -168,12 +172,19 @@ def test_classes_are_counted_in_whatever_is_returned(serve: Serve) -> None:
 
 def test_what_is_no_prediction_is_said_once(serve: Serve) -> None:
     replica = serve(OF_EVERY_KIND, monitoring={"model_type": "regression", "key": "broken"})
-    for source in ("[1]", "{'broken': [1]}", "Model(label=1)", "{'broken': numpy.array([1, 2])}", "{'broken': True}"):
+    for source in (
+        "[1]",
+        "{'broken': [1]}",
+        "Model(label=1)",
+        "Model(label=2)",
+        "{'broken': numpy.array([1, 2])}",
+        "{'broken': True}",
+    ):
         for _ in range(3):
             assert replica.post(source).status_code == 200
     replica.stop()
     said = [text for text in replica.messages(level="WARNING") if "monitoring" in text]
-    assert len(said) == 5
+    assert len(said) == 6
     assert any("the response (list) has no key 'broken'" in text for text in said)
     assert any("broken property" in text for text in said)
 

@@ -91,6 +91,11 @@ def test_fields_are_converted_and_validated(serve: Serve) -> None:
         answer = replica.post(data=fields, headers={"Content-Type": "application/x-www-form-urlencoded"})
         assert answer.status_code == 422, fields
         assert {problem["field"] for problem in answer.json()["problems"]} == wrong
+    forgotten = replica.post(data='{"name": "a"}', headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert forgotten.status_code == 422
+    [problem] = forgotten.json()["problems"]
+    assert problem["field"] == "(payload)"
+    assert "Content-Type: application/json" in problem["problem"]
     broken = replica.post(data=b"\xff=1", headers={"Content-Type": "application/x-www-form-urlencoded"})
     assert broken.status_code == 400
     assert replica.post({"name": "a", "numbers": [1]}).json() == {"name": "a", "numbers": [1]}

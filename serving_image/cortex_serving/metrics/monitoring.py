@@ -45,7 +45,7 @@ class PredictionMonitor:
         try:
             value = self._value(response)
         except Exception as error:  # reading an attribute may run the predictor's code
-            self._complain(str(error) or type(error).__name__)
+            self._complain(_said(error))
             return
         if value is None:
             return
@@ -100,6 +100,13 @@ class PredictionMonitor:
             if len(self._names) < MAX_CLASSES:
                 written = self._names[name] = _class_name(name)
         self._classes[written] = self._classes.get(written, 0) + 1
+
+
+def _said(error: Exception) -> str:
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # a predictor's own exceptions may be broken, too
+        return type(error).__name__
 
 
 def _bare(value: Any) -> Any:

@@ -91,7 +91,7 @@ class Place:
         by_name: dict[str, list[StoredFile]] = {}
         for file in files:
             name, slash, _ = file.path.partition("/")
-            if slash and not name.startswith("."):
+            if slash and name and not name.startswith("."):
                 by_name.setdefault(name, []).append(file)
         return {name: _versions(name, self.store, name, of, self.signature_key) for name, of in by_name.items()}
 

@@ -119,22 +119,19 @@ class S3Store:
         self._prefix = prefix.strip("/")
 
     def files(self) -> list[StoredFile]:
-        """Every object below the prefix."""
+        """Every object below the prefix, or the one of that name."""
         from botocore.exceptions import BotoCoreError, ClientError
 
+        below = f"{self._prefix}/" if self._prefix else ""
         try:
-            paginator = self._s3.client().get_paginator("list_objects_v2")
-            pages = paginator.paginate(Bucket=self._bucket, Prefix=self._prefix)
-            objects = [item for page in pages for item in page.get("Contents", ())]
+            pages = self._s3.client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=below)
+            objects = [item for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
+            if not objects and self._prefix:  # the name itself is the first of those that begin with it
+                page = self._s3.client().list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+                objects = [item for item in page.get("Contents", ()) if item["Key"] == self._prefix]
         except (BotoCoreError, ClientError) as error:
             raise StoreError(f"cannot list s3://{self._bucket}/{self._prefix}: {one_line(error)}") from None
-        found = []
-        for item in objects:
-            relative = item["Key"][len(self._prefix) :]
-            # "models/a" is also a prefix of "models/ab": only what follows a slash, or the object itself, belongs here
-            if not relative.endswith("/") and (relative == "" or relative.startswith("/") or not self._prefix):
-                found.append(StoredFile(relative.lstrip("/"), item["Size"], item["ETag"]))
-        return found
+        return [StoredFile(item["Key"][len(below) :], item["Size"], item["ETag"]) for item in objects]
 
     def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
         """Download the objects, unless an earlier or parallel download is there already."""
@@ -162,7 +159,7 @@ class S3Store:
             if into.resolve() not in destination.parents:
                 raise StoreError(f"s3://{self._bucket}/{self._prefix} holds a name that leaves its folder: {name!r}")
             destination.parent.mkdir(parents=True, exist_ok=True)
-            key = f"{self._prefix}/{file.path}".strip("/") if file.path else self._prefix
+            key = "/".join(part for part in (self._prefix, file.path) if part)
             try:
                 self._s3.client().download_file(self._bucket, key, str(destination))
             except (Boto3Error, BotoCoreError, ClientError) as error:
