@@ -80,7 +80,7 @@ class Board:
 
     def set_state(self, state: State, reason: str) -> None:
         """Write the replica's state (supervisor only)."""
-        encoded = reason.encode()[:REASON_BYTES]
+        encoded = reason.encode("utf-8", "backslashreplace")[:REASON_BYTES]
         self._words[_REASON_LENGTH] = 0
         self._memory[self._reason_at : self._reason_at + len(encoded)] = encoded
         self._words[_REASON_LENGTH] = len(encoded)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import FrameType
 from typing import Protocol
 
@@ -54,6 +54,19 @@ def end_group(leader: int) -> None:
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def bury_adopted(own: Collection[int]) -> None:
+    """Let go of processes that have ended and were nobody's: process 1 of a container inherits and keeps them.
+
+    Args:
+        own: This process's own children, which it waits for itself.
+    """
+    if not hasattr(os, "waitid"):  # macOS, where no container runs
+        return
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in own:
+            os.waitpid(ended.si_pid, 0)
 
 
 def keep_at_exec(descriptors: Iterable[int]) -> None:

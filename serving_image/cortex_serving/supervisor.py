@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cortex_serving.board import Board, State
+from cortex_serving.descent import bury_adopted
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
 from cortex_serving.logs.lines import last_state, lines, mended
@@ -102,14 +103,18 @@ class Supervisor:
     def _start_worker(self, index: int) -> None:
         spec = json.dumps(self._settings.raw_spec)
         environ = {**os.environ, "CORTEX_SPEC": spec, "CORTEX_MODEL_DIR": str(self._temporary / "models")}
-        worker = WorkerProcess(
-            index,
-            board=self._board,
-            listener=self._listener,
-            inboxes=self._inboxes,
-            revision=self._settings.revision,
-            environ=environ,
-        )
+        try:
+            worker = WorkerProcess(
+                index,
+                board=self._board,
+                listener=self._listener,
+                inboxes=self._inboxes,
+                revision=self._settings.revision,
+                environ=environ,
+            )
+        except OSError as error:  # no process or descriptor is left
+            self._fail(f"cannot start worker {index}: {error.strerror or error}")
+            return
         self._workers[index] = worker
         self._selector.register(worker.control, selectors.EVENT_READ, lambda: self._heard(worker))
         self._selector.register(worker.lines, selectors.EVENT_READ, lambda: self._logged(worker, worker.lines))
@@ -184,6 +189,7 @@ class Supervisor:
         for worker in list(self._workers.values()):
             if worker.process.poll() is not None:
                 self._died(worker)
+        bury_adopted({worker.process.pid for worker in self._workers.values()})
 
     def _died(self, worker: WorkerProcess) -> None:
         self._let_go(worker)
@@ -311,7 +317,7 @@ class Supervisor:
         self._pipeline.log("CRITICAL", self._fatal, event="fatal")
         if self._settings.termination_log is not None:
             try:
-                self._settings.termination_log.write_text(self._fatal + "\n", encoding="utf-8")
+                self._settings.termination_log.write_bytes(f"{self._fatal}\n".encode("utf-8", "backslashreplace"))
             except OSError as error:
                 self._pipeline.log("WARNING", f"cannot write {self._settings.termination_log}: {error}")
 

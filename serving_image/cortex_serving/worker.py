@@ -72,6 +72,8 @@ class Worker:
         keep_at_exec(birth.descriptors)
         own = (birth.listener, birth.control, birth.inbox, *birth.outboxes)
         give_up_at_fork(lambda: (*own, *self._server.active_channels))
+        self._is_child = False
+        os.register_at_fork(after_in_child=self._become_child)
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -97,7 +99,8 @@ class Worker:
         self._control.sendall(json.dumps(message).encode() + b"\n")
 
     def _obey(self) -> None:
-        with self._control.makefile("r", encoding="utf-8") as orders:
+        # Not only the end: a supervisor that is killed before it has read everything resets the connection.
+        with contextlib.suppress(OSError), self._control.makefile("r", encoding="utf-8") as orders:
             for text in orders:
                 order = json.loads(text)
                 if order["do"] == "load":
@@ -109,6 +112,20 @@ class Worker:
                     self._deadline = time.monotonic() + order["timeout"]
                     self._server.stop()
         end_group(os.getpid())  # the supervisor is gone: nobody would stop this process, or read its logs
+
+    def _become_child(self) -> None:
+        """A forked child is no worker: when the predictor's code returns, by whatever way, it ends."""
+        self._is_child = True
+        self._dispatcher.leave = lambda seconds: self._end_if_child()  # type: ignore[method-assign]
+
+    def _end_if_child(self, error: BaseException | None = None) -> None:
+        if not self._is_child:
+            return
+        if error is not None and not isinstance(error, SystemExit):
+            sys.excepthook(type(error), error, error.__traceback__)
+        self._finish_lines()
+        code = error.code if isinstance(error, SystemExit) else error and 1
+        os._exit(code if isinstance(code, int) else code is not None)
 
     def _load(self, project: Path) -> None:
         """Build the predictor and warm it up; on the thread that will run it."""
@@ -123,10 +140,13 @@ class Worker:
                 put=self._dispatcher.put,
                 batch_failed=self._application.batch_failed,
             )
+            self._end_if_child()
             self._slot.state = State.WARMING
             self._tell(event="warming")
             warm_up(self._spec.predictor, built.serving, project)
+            self._end_if_child()
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
+            self._end_if_child(error)
             self._slot.state = State.FAILED
             self._writer.log("ERROR", user_traceback(error, project), source="replica", event="traceback")
             self._tell(event="failed", reason=summary(error))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
+import requests
 
-from tests.conftest import Serve, eventually
+from tests.conftest import PATIENCE, SERVE, Serve, eventually, write_project
 
 LONGEST = 256 * 1024
 
@@ -206,3 +209,22 @@ def test_an_exception_that_is_ignored_is_one_record(serve: Serve) -> None:
     assert odd.startswith("Exception ignored in: <function Odd.__del__ at ")
     assert odd.endswith("ZeroDivisionError: division by zero")
     assert end.endswith("IndexError: pop from empty list")
+
+
+def test_what_nobody_reads_is_dropped_and_counted(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", PRINTING)
+    with subprocess.Popen([*SERVE, str(project), "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            records = (json.loads(text) for text in process.stdout)
+            address = next(record for record in records if record.get("event") == "listening")["port"]
+            next(record for record in records if record.get("event") == "ready")
+            url = f"http://127.0.0.1:{address}/api"
+            for _ in range(40):
+                assert requests.post(url, json="print('x' * 3_900_000)", timeout=PATIENCE).text == "done"
+            memory = Path(f"/proc/{process.pid}/status").read_text().partition("VmRSS:")[2].split()[0]
+            assert int(memory) * 1024 < 140_000_000
+            dropped = next(record for record in records if "dropped" in record)
+            assert dropped["message"] == f"{dropped['dropped']} log lines were dropped: standard output was not read"
+        finally:
+            process.kill()

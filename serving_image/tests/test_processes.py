@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.conftest import Serve, eventually, running, write_project
+from tests.conftest import SERVE, Replica, Serve, eventually, running, write_project
 
 CHILDREN = """
 import multiprocessing, os, signal, subprocess, time
@@ -300,6 +302,88 @@ def test_what_a_worker_has_started_ends_with_the_supervisor(serve: Serve) -> Non
     started = int(replica.post().text)
     replica.process.kill()
     eventually(lambda: not alive(started))
+
+
+def test_a_worker_ends_with_a_supervisor_that_did_not_read_its_answer(serve: Serve, tmp_path: Path) -> None:
+    gate, mark = tmp_path / "gate", tmp_path / "mark"
+    replica = serve(
+        f"""
+        import os, time
+        class PythonPredictor:
+            def __init__(self, config):
+                open({str(mark)!r}, "w").write(str(os.getpid()))
+                while not os.path.exists({str(gate)!r}):
+                    time.sleep(0.01)
+            def predict(self):
+                return "ok"
+        """,
+        ready=False,
+    )
+    replica.wait_for("listening")
+    worker = int(eventually(lambda: mark.exists() and mark.read_text()))
+    replica.process.send_signal(signal.SIGSTOP)
+    gate.touch()
+    eventually(lambda: replica.post().text == "ok")
+    replica.process.kill()
+    eventually(lambda: not alive(worker))
+
+
+def test_a_forked_child_that_returns_to_us_is_no_second_worker(serve: Serve) -> None:
+    replica = serve(
+        """
+        import os, sys
+        class PythonPredictor:
+            def __init__(self, config):
+                self.codes = []
+                for end in (lambda: None, lambda: sys.exit(3), lambda: 1 / 0):
+                    child = os.fork()
+                    if child == 0:
+                        print("built by a child", end="")
+                        end()
+                        return
+                    self.codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            def predict(self, payload):
+                child = os.fork()
+                if child == 0:
+                    return "child"
+                os.waitpid(child, 0)
+                return self.codes
+        """
+    )
+    for _ in range(3):
+        assert replica.post(1).json() == [0, 3, 1]
+        eventually(lambda: replica.get().json()["in_flight"] == 0)
+    assert replica.stop() == 0
+    assert len(replica.messages(event="worker_ready")) == 1
+    assert replica.messages(source="stdout") == ["built by a child"] * 3
+    assert not replica.broken
+
+
+ADOPTING = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); os.execv(sys.executable, sys.argv[1:])"
+
+
+def test_process_1_of_a_container_buries_what_it_inherits(tmp_path: Path) -> None:
+    project = write_project(
+        tmp_path / "project",
+        """
+        import subprocess
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                return subprocess.check_output("sleep 0.2 >/dev/null & echo $!", shell=True)
+        """,
+    )
+    command = [sys.executable, "-c", ADOPTING, *SERVE, str(project), "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        replica = Replica(process)
+        replica.wait_for("ready")
+        orphan = int(replica.post().content)
+        eventually(lambda: not Path(f"/proc/{orphan}").exists())
+        assert replica.stop() == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def alive(process: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -193,6 +194,25 @@ def test_a_dead_worker_is_replaced(serve: Serve) -> None:
 def _fresh(replica: Replica) -> int:
     replica.session.close()
     return int(replica.post().text)
+
+
+def test_a_worker_that_cannot_be_replaced_ends_the_replica(serve: Serve) -> None:
+    replica = serve(
+        """
+        import os
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self):
+                return str(os.getpid())
+        """
+    )
+    victim = int(replica.post().text)
+    resource.prlimit(replica.process.pid, resource.RLIMIT_NOFILE, (4, 4))
+    os.kill(victim, signal.SIGKILL)
+    assert replica.process.wait(20) == 1
+    replica.stop()
+    assert replica.lines[-1]["message"] == "cannot start worker 0: Too many open files"
+    assert not replica.broken
 
 
 def test_a_crash_loop_ends_the_replica(serve: Serve) -> None:

@@ -5,6 +5,7 @@ What bypasses Python (C libraries, faulthandler) goes to file descriptors 1 and 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import logging
@@ -52,18 +53,23 @@ class LineWriter:
         view = memoryview(content + b"\n")
         with self._lock:
             if self._forked:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+                self._share(fcntl.LOCK_EX)
             try:
                 while view:
                     view = view[os.write(self._descriptor, view) :]
             finally:
                 if self._forked:
-                    fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+                    self._share(fcntl.LOCK_UN)
 
     def log(self, level: str, message: str, **fields: Any) -> None:
         """Log something, with the number of this worker and the request that this thread works on."""
         for content in lines(level, message, worker=self._worker, request_id=current.request_id, **fields):
             self.write(content)
+
+    def _share(self, operation: int) -> None:
+        """Lock or unlock the pipe for this process, where the system locks pipes."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._descriptor, operation)
 
     def _after_fork(self) -> None:
         self._forked = True  # from here on the pipe has several writers
