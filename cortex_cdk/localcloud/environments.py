@@ -78,7 +78,7 @@ def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
         CannotBuildError: It could not be made.
     """
     if _needs_nothing(context):
-        met = "requirements.txt is met" if REQUIREMENTS in context else "The project asks for nothing but what is installed"
+        met = "requirements.txt is met" if REQUIREMENTS in context else "The project asks for no packages"
         say(f"{met}: nothing to build, replicas run in {sys.prefix}.")
         return Path(sys.executable).parent
     with _locks[place]:
