@@ -22,7 +22,7 @@ from cortex_serving.board import Board, State
 from cortex_serving.descent import bury_adopted
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
-from cortex_serving.logs.lines import last_state, lines, mended
+from cortex_serving.logs.lines import are_simple, last_state, lines, mended
 from cortex_serving.logs.pipeline import Pipeline
 from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, dimensions_of, emf_line
 from cortex_serving.project import fetch
@@ -173,7 +173,9 @@ class Supervisor:
     def _pass_on(self, worker: WorkerProcess, descriptor: int, found: list[bytes]) -> None:
         source = worker.raw.get(descriptor)
         if source is None:
-            passed = [whole for content in found for whole in mended(content, worker=worker.index)]
+            passed = found
+            if not are_simple(found):
+                passed = [whole for content in found for whole in mended(content, worker=worker.index)]
         else:
             text = b"\n".join(found).decode("utf-8", "replace")
             text = "\n".join(map(last_state, text.split("\n"))).strip()
