@@ -115,3 +115,15 @@ def _patches(node: ast.stmt) -> Iterator[tuple[str, str]]:
     for target in targets:
         if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
             yield target.value.id, target.attr
+
+
+def yields(function: Function) -> bool:
+    """Whether a function is a generator: there is a ``yield`` in it, not only in one that it defines."""
+    todo: list[ast.AST] = list(function.body) if isinstance(function.body, list) else [function.body]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            todo += ast.iter_child_nodes(node)
+    return False

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cortex_cdk.config.class_body import Bindings, Function, Value, bindings
+from cortex_cdk.config.class_body import Bindings, Function, Value, bindings, yields
 from cortex_cdk.config.predictor import Predictor
 from cortex_cdk.errors import Problem
 
@@ -149,7 +149,11 @@ class _Check:
             return
         if any(name not in _TRANSPARENT for name in decorators):
             return
-        if isinstance(function, ast.AsyncFunctionDef):
+        streams = yields(function)
+        if streams and rule.method != "predict":
+            yield self._problem(function, label, "has a yield, and would never run: only predict may be a generator")
+            return
+        if isinstance(function, ast.AsyncFunctionDef) and not streams:
             hint = "replicas run predictions in threads; more of them with threads_per_process"
             yield self._problem(function, label, "must not be async; define it with def", hint)
             return

@@ -12,14 +12,20 @@ from cortex_cdk.cloud import Cloud, explain
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy.change_set import Change, ChangeSet, create_change_set, discard
 from cortex_cdk.deploy.cluster import RunningCluster
-from cortex_cdk.deploy.operation import Outcome, run
-from cortex_cdk.deploy.plan import CREATE, NOTHING, StackPlan
+from cortex_cdk.deploy.events import EventReader
+from cortex_cdk.deploy.operation import Outcome, run, watch
+from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed
 from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.rollout import RolloutWatcher
 from cortex_cdk.errors import CortexError, DeployError
 
 # Making one of these anew interrupts the API's traffic.
 CARRY_TRAFFIC = frozenset({"AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::TargetGroup"})
+_WORDS = {
+    CREATE: ("creating", "created"),
+    UPDATE: ("updating", "updated"),
+    JOIN: ("the same is being deployed already: waiting for that", "deployed"),
+}
 LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
@@ -75,16 +81,16 @@ class Applier:
         changed = False
         message = f"{title} is up to date"
         if plan.action != NOTHING:
-            created = plan.action == CREATE
-            self._progress.step(resource.name, "creating" if created else "updating")
+            doing, done = _WORDS[plan.action]
+            self._progress.step(resource.name, doing)
             try:
-                changed = self._change(plan, resource.name)
+                changed = self._join(plan, resource.name) if plan.action == JOIN else self._change(plan, resource.name)
             except Exception as failure:
                 # What one API meets must not hide what became of the others.
-                error = _in_words(failure, self._cluster.name)
-                message = f"{title} was not {'created' if created else 'updated'}"
+                error = _in_words(failure, self._cluster.environment)
+                message = f"{title} was not {done}"
             if changed:
-                message = f"{'created' if created else 'updated'} {title}"
+                message = f"{done} {title}"
         return Applied(
             name=resource.name,
             kind=resource.kind,
@@ -108,13 +114,29 @@ class Applier:
             return False
         self._progress.changes(name, change_set.changes)
         self._ask_about(change_set, name)
-        watcher = None
-        if isinstance(plan.spec, ApiStackSpec):
-            watcher = RolloutWatcher(self._cloud, self._cluster.name, name, plan.revision)
-        outcome = run(self._cloud, change_set, name, self._progress, watcher)
+        outcome = run(self._cloud, change_set, name, self._progress, self._watcher(plan, name))
         if not outcome.succeeded:
             raise failure(name, outcome)
         return True
+
+    def _join(self, plan: StackPlan, name: str) -> bool:
+        """Wait for a deployment of the same that runs already: of a terminal that was closed, or of somebody else."""
+        stack = plan.spec.stack_name
+        events = EventReader(self._cloud, stack)
+        watcher = self._watcher(plan, name)
+        outcome = watch(self._cloud, stack, events, name, progress=self._progress, watcher=watcher)
+        if not outcome.succeeded:
+            raise failure(name, outcome)
+        if outcome.stack is None or not is_deployed(plan, outcome.stack):
+            raise DeployError(
+                f"{name}: another deployment was quicker", hint="look at it with cortex get, then deploy again"
+            )
+        return True
+
+    def _watcher(self, plan: StackPlan, name: str) -> RolloutWatcher | None:
+        if not isinstance(plan.spec, ApiStackSpec):
+            return None
+        return RolloutWatcher(self._cloud, self._cluster.name, name, plan.revision)
 
     def _ask_about(self, change_set: ChangeSet, name: str) -> None:
         for change in change_set.changes:
@@ -125,8 +147,8 @@ class Applier:
                 raise DeployError(f"{name}: not deployed", hint="accept the interruption with --yes")
 
 
-def _in_words(error: Exception, cluster: str) -> CortexError:
-    known = error if isinstance(error, CortexError) else explain(error, cluster)
+def _in_words(error: Exception, environment: str) -> CortexError:
+    known = error if isinstance(error, CortexError) else explain(error, environment)
     if known is None:
         raise error
     return known

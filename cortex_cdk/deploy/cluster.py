@@ -20,11 +20,13 @@ class RunningCluster:
     """A cluster that can be deployed to.
 
     Attributes:
+        environment: Name of the environment that it belongs to.
         resources: What its stack made.
         url: Where its load balancer answers, such as ``http://cortex-1.us-east-1.elb.amazonaws.com``.
     """
 
     name: str
+    environment: str
     resources: ClusterResources
     url: str
 
@@ -42,7 +44,7 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
     if not stack.outputs:
         raise ClusterError(f"the cluster {name!r} is not ready ({stack.status})", hint="wait, then try again")
     resources = ClusterResources.from_outputs(stack.outputs)
-    return RunningCluster(name, resources, load_balancer_url(cloud, resources))
+    return RunningCluster(name, environment.name, resources, load_balancer_url(cloud, resources))
 
 
 def load_balancer_url(cloud: Cloud, resources: ClusterResources) -> str:

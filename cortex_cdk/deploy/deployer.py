@@ -24,7 +24,7 @@ from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError, resour
 from cortex_cdk.deploy.cluster import RunningCluster
 from cortex_cdk.deploy.kinds import check_kinds
 from cortex_cdk.deploy.own_images import check_own_images
-from cortex_cdk.deploy.plan import NOTHING, StackPlan, plan_api, plan_splitter
+from cortex_cdk.deploy.plan import StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.priorities import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.room import check_gpus, check_room, room_warning
@@ -88,7 +88,7 @@ class Deployer:
             self._ask_about(project)
             check_members(self._cloud, self._cluster, config)
             plans = self._plan_apis(config, project, dependencies)
-            if any(plan.action != NOTHING for plan in plans):
+            if any(plan.changes for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
         done = self._apply(plans)
@@ -124,7 +124,7 @@ class Deployer:
         return plans
 
     def _warn_of_room(self, plan: StackPlan) -> None:
-        if plan.action != NOTHING and isinstance(plan.spec, ApiStackSpec):
+        if plan.changes and isinstance(plan.spec, ApiStackSpec):
             warning = room_warning(plan.spec, plan.replicas)
             if warning:
                 self._progress.step(plan.spec.api.name, f"warning: {warning}")
@@ -147,8 +147,13 @@ class Deployer:
         return self._apply(plans) + refused
 
     def _usable(self, name: str) -> StackState | None:
+        """The stack as it can be planned with; one that is being changed as it will be."""
         stack = read_stack(self._cloud, name)
-        return recovery.settled(self._cloud, stack, force=self._options.force) if stack else None
+        if stack is None:
+            return None
+        if stack.status in recovery.JOINABLE and not self._options.force:
+            return recovery.underway(self._cloud, stack)
+        return recovery.settled(self._cloud, stack, force=self._options.force)
 
     def _priorities(self, stacks: Mapping[str, StackState | None]) -> dict[str, int]:
         """The priority of the rule for each endpoint, given the stack that has the rule now.
@@ -215,7 +220,7 @@ class Deployer:
     def _attempt(self, plans: Sequence[StackPlan]) -> list[Applied]:
         if not plans:
             return []
-        missing = tuple(plan.spec for plan in plans if plan.action != NOTHING and plan.synthesize)
+        missing = tuple(plan.spec for plan in plans if plan.changes and plan.synthesize)
         templates = synthesize(SynthesisRequest(stacks=missing)) if missing else {}
         applier = Applier(self._cloud, self._cluster, self._progress, templates)
         pool = ThreadPoolExecutor(PARALLEL_STACKS)

@@ -15,9 +15,10 @@ from typing import Any
 from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec, SplitterStackSpec
 from cortex_cdk.config import RealtimeApi
+from cortex_cdk.deploy.recovery import busy
 from cortex_cdk.deploy.stack import StackState
 
-CREATE, UPDATE, NOTHING = "create", "update", "nothing"
+CREATE, UPDATE, JOIN, NOTHING = "create", "update", "join", "nothing"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class StackPlan:
 
     Attributes:
         spec: What its template is made from.
-        action: ``create``, ``update`` or ``nothing``.
+        action: ``create``, ``update``, ``join`` (wait for a deployment of the same that runs already) or ``nothing``.
         synthesize: Whether the deployed template does not do.
         revision: The revision that would serve afterwards (empty for a splitter).
         parameters: The template's parameters.
@@ -39,6 +40,11 @@ class StackPlan:
     revision: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 0
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes the stack."""
+        return self.action in (CREATE, UPDATE)
 
 
 def revision_of(api: RealtimeApi, project_digest: str, image: str) -> str:
@@ -71,8 +77,11 @@ def plan_api(
         spec: What the API's template is made from.
         project_digest: SHA-256 of the project archive.
         image: Reference of the image.
-        deployed: The API's stack, or None where it has none that works.
+        deployed: The API's stack, perhaps as it will be (``recovery.underway``), or None where it has none that works.
         desired: How many replicas the service wants now, or None where there is no service.
+
+    Raises:
+        DeployError: The stack is being changed into something else.
     """
     scaling = spec.api.autoscaling
     initial = scaling.init_replicas if desired is None else desired
@@ -101,7 +110,7 @@ def plan_api(
 
 
 def plan_splitter(spec: SplitterStackSpec, deployed: StackState | None) -> StackPlan:
-    """Compare what is wanted of a splitter with what is deployed (None where nothing is)."""
+    """Compare what is wanted of a splitter with what is deployed (None where nothing is); as ``plan_api``."""
     same = same_template(spec, deployed)
     return StackPlan(spec=spec, action=_action(deployed, same), synthesize=not same)
 
@@ -111,7 +120,16 @@ def same_template(spec: ApiStackSpec | SplitterStackSpec, deployed: StackState |
     return deployed is not None and deployed.outputs.get("SpecDigest") == spec.digest
 
 
+def is_deployed(plan: StackPlan, stack: StackState) -> bool:
+    """Whether a stack is what a plan wanted."""
+    return same_template(plan.spec, stack) and stack.parameters.get("Revision", "") == plan.revision
+
+
 def _action(deployed: StackState | None, unchanged: bool) -> str:
     if deployed is None:
         return CREATE
+    if deployed.in_progress:
+        if not unchanged:
+            raise busy(deployed)
+        return JOIN
     return NOTHING if unchanged else UPDATE

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.cloud import Cloud, error_message
@@ -11,6 +14,8 @@ from cortex_cdk.deploy.stack import STUCK, StackState, read_stack
 from cortex_cdk.errors import DeployError
 
 CANCELLABLE = frozenset({"UPDATE_IN_PROGRESS"})
+JOINABLE = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"})
+"""What may be on the way to what somebody else wants, too."""
 
 
 def settled(cloud: Cloud, stack: StackState, *, force: bool) -> StackState | None:
@@ -24,10 +29,7 @@ def settled(cloud: Cloud, stack: StackState, *, force: bool) -> StackState | Non
     """
     if stack.in_progress:
         if not force:
-            raise DeployError(
-                f"{stack.name} is being changed by another operation ({stack.status})",
-                hint="wait until it has ended (cortex get), or override it with --force",
-            )
+            raise busy(stack)
         if stack.status == "CREATE_IN_PROGRESS":
             # There is nothing to go back to, and it may wait for capacity for hours.
             remove(cloud, stack)
@@ -45,6 +47,24 @@ def settled(cloud: Cloud, stack: StackState, *, force: bool) -> StackState | Non
         cloud.cloudformation.continue_update_rollback(StackName=stack.id)
         return wait(cloud, stack)
     return stack
+
+
+def busy(stack: StackState) -> DeployError:
+    """The refusal to change a stack that is being changed."""
+    return DeployError(
+        f"{stack.name} is being changed by another operation ({stack.status})",
+        hint="wait until it has ended (cortex get), or override it with --force",
+    )
+
+
+def underway(cloud: Cloud, stack: StackState) -> StackState:
+    """A stack with the outputs that it will have once the operation that runs has succeeded, as far as they are known.
+
+    Its template and its parameters are those of that operation already.
+    """
+    template: Mapping[str, Any] = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
+    literal = {name: value["Value"] for name, value in template["Outputs"].items() if isinstance(value["Value"], str)}
+    return replace(stack, outputs=literal)
 
 
 def _give_up(cloud: Cloud, stack: StackState) -> None:

@@ -84,6 +84,8 @@ def methods(init: str = "self, config", predict: str = "self, payload", more: st
         ),
         (GOOD.replace("def predict", "@torch.no_grad()\n    def predict"), "python", {}),
         (GOOD.replace("def predict", "@async_to_sync\n    async def predict"), "python", {}),
+        (methods(more="async def predict(self, payload):\n        yield 1"), "python", {}),
+        (methods(more="def predict(self, payload):\n        while 1:\n            x = yield 1"), "python", {}),
         ("if True:\n" + textwrap.indent(GOOD, "    "), "python", {}),
     ],
 )
@@ -175,6 +177,17 @@ def test_accepted(tmp_path: Path, source: str, kind: str, fields: dict[str, Any]
             {},
             "4:5: PythonPredictor.predict: must not be async; define it with def"
             " (replicas run predictions in threads; more of them with threads_per_process)",
+        ),
+        (
+            methods(more="async def predict(self, payload):\n        def inner():\n            yield 1"),
+            {},
+            "4:5: PythonPredictor.predict: must not be async; define it with def"
+            " (replicas run predictions in threads; more of them with threads_per_process)",
+        ),
+        (
+            methods(more="def post_predict(self):\n        yield"),
+            {},
+            "4:5: PythonPredictor.post_predict: has a yield, and would never run: only predict may be a generator",
         ),
         (
             GOOD.replace("def predict(self", "@staticmethod\n    def predict(self"),
