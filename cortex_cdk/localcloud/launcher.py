@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint, ask, is_alive, read_info, waiting_lock
-from cortex_cdk.localcloud.settings import PORT_VARIABLES, Settings, asked_ports
+from cortex_cdk.localcloud.settings import PORT_VARIABLES, SPEED_VARIABLE, Settings, asked
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 45.0
@@ -37,7 +37,7 @@ def ensure_running(settings: Settings) -> Endpoint:
     Safe when called by several processes at once: one of them starts the daemon, the others find it.
 
     Args:
-        settings: Where its state is and which ports it takes. A running one keeps its ports.
+        settings: Where its state is and which ports it takes. A running one keeps its ports and its speed.
 
     Raises:
         LocalCloudError: A port is in use, the daemon ended early, or it did not answer in time.
@@ -55,16 +55,16 @@ def ensure_running(settings: Settings) -> Endpoint:
 
 
 def _as_it_runs(info: DaemonInfo) -> Endpoint:
-    """Where one answers that was not started by this call; the notice says which ports were asked for in vain."""
-    taken = dict(zip(PORT_VARIABLES, (info.control_port, info.http_port, info.https_port), strict=True))
-    asked = asked_ports()
-    differing = [name for name, port in asked.items() if port != taken[name]]
+    """Where one answers that was not started by this call; the notice says what was asked for in vain."""
+    has: dict[str, float] = dict(zip(PORT_VARIABLES, (info.control_port, info.http_port, info.https_port), strict=True))
+    has[SPEED_VARIABLE] = info.speed
+    differing = ", ".join(
+        f"{name}={number:g} (it has {has[name]:g})" for name, number in asked().items() if number != has[name]
+    )
     if not differing:
         return info.endpoint
-    ports = ", ".join(f"{name}={asked[name]} (it has {taken[name]})" for name in differing)
-    notice = (
-        f"without effect while the local cloud runs: {ports}; move it with: cortex local down, then cortex local up"
-    )
+    advice = "change it with: cortex local down, then cortex local up"
+    notice = f"without effect while the local cloud runs: {differing}; {advice}"
     return replace(info.endpoint, notice="; ".join(filter(None, (info.notice, notice))))
 
 
