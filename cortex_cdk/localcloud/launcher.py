@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ STOP_TIMEOUT = 45.0
 POLL_INTERVAL = 0.05
 LAUNCH_LOCK = "launch.lock"
 OUTPUT_FILE = "daemon.out"
+LEAST_FREE = 1 << 20
+"""Bytes; with less, its state and its logs cannot be written."""
 REFUSED = 3
 """Exit status of a daemon that says in its first line why it cannot start, and what to do in the next."""
 
@@ -180,6 +183,12 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def _early_end(state: Path, child: subprocess.Popen[bytes] | None) -> LocalCloudError:
     """Why the daemon is gone: its own words if it refused to start, else the last thing that it wrote."""
+    if shutil.disk_usage(state).free < LEAST_FREE:
+        # What it wrote about that is not there either.
+        return LocalCloudError(
+            f"The local cloud ended while starting: the disk of {state} is full.",
+            hint="Make room, or set CORTEX_HOME to a folder on another disk.",
+        )
     lines: list[str] = []
     with suppress(OSError):
         text = (state / OUTPUT_FILE).read_text(errors="replace")
