@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -136,6 +137,8 @@ def test_apis_of_one_file_exchange_their_endpoints(cortex: Cortex, tmp_path: Pat
         assert {name: post(url, {}) for name, url in found.items()} == {name: {"api": name} for name in endpoints}
 
     deploy(one="/first", two="/second")
+    described = json.loads(urlopen(cortex.json("get", "one")["endpoint"]).read())
+    assert described["message"] == "make a prediction by sending a POST request to /first"
     deploy(one="/second", two="/first")
     # What another leaves may be taken, whichever is named first.
     deploy(one="/first", two="/third")

@@ -127,6 +127,14 @@ def test_what_reaches_the_replicas_makes_a_new_revision(
     assert plan_of(change(iris, section, **fields)).revision != plan_of(iris).revision
 
 
+def test_replicas_know_where_their_api_answers_from_their_revision_on(iris: RealtimeApi) -> None:
+    before = plan_of(iris)
+    assert before.parameters["ReplicaEndpoint"] == "/iris-classifier"
+    moved = change(iris, "networking", endpoint="/elsewhere")
+    assert plan_of(moved, deployed_from(before)).parameters["ReplicaEndpoint"] == "/iris-classifier"
+    assert plan_of(moved, deployed_from(before), digest="e" * 64).parameters["ReplicaEndpoint"] == "/elsewhere"
+
+
 @given(desired=st.integers(0, 100))
 def test_percentages_are_those_of_the_replicas_that_there_are_when_they_are_replaced(desired: int) -> None:
     """A new minimum comes later: percentages for five replicas would leave two of them no room to be replaced."""
