@@ -1,5 +1,6 @@
 """What a deployment would do, decided from what is wanted and what is deployed."""
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from cortex_cdk.assembly import ApiStackSpec, ClusterResources, provider_resources
 from cortex_cdk.config import RealtimeApi, load_config
 from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.deploy.plan import CREATE, NOTHING, UPDATE, StackPlan, plan_api, revision_of
+from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed, plan_api, revision_of
 from cortex_cdk.deploy.stack import StackState
+from cortex_cdk.errors import DeployError
 from tests.conftest import ROOT
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-main@sha256:" + "0" * 64
@@ -80,6 +82,18 @@ def test_what_is_not_there_is_created_with_the_first_number_of_replicas(iris: Re
 def test_the_same_again_changes_nothing(iris: RealtimeApi) -> None:
     plan = plan_of(iris, deployed_from(plan_of(iris)), desired=4)
     assert (plan.action, plan.synthesize) == (NOTHING, False)
+
+
+@pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"])
+def test_what_is_on_its_way_is_waited_for_and_nothing_else(iris: RealtimeApi, status: str) -> None:
+    underway = replace(deployed_from(plan_of(iris)), status=status)
+    plan = plan_of(iris, underway)
+    assert (plan.action, plan.synthesize, plan.changes) == (JOIN, False, False)
+    assert is_deployed(plan, underway)
+    for changed in (change(iris, "autoscaling", max_replicas=50), change(iris, "predictor", config={"a": 1})):
+        with pytest.raises(DeployError, match="is being changed by another operation"):
+            plan_of(changed, underway)
+        assert not is_deployed(plan_of(changed), underway)
 
 
 @pytest.mark.parametrize("changed", [{"digest": "e" * 64}, {"image": IMAGE.replace("0", "1")}])
