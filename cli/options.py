@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -50,6 +51,19 @@ def _remember(_context: click.Context, _parameter: click.Parameter, value: str |
     if value:
         _chosen.append(value)
     return value
+
+
+class ConfigPath(click.Path):
+    """A configuration file or its folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty text, which would mean the current folder."""
+        if value == "":
+            self.fail("it is empty: is a variable of your script not set?", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def environment(command: Command) -> Command:

@@ -28,7 +28,7 @@ def command() -> None:
 
 
 @command.command("up")
-@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.argument("config", required=False, type=options.ConfigPath())
 @options.environment
 @options.yes
 def up(config: Path | None, env: str | None, yes: bool) -> None:
@@ -41,7 +41,7 @@ def up(config: Path | None, env: str | None, yes: bool) -> None:
 
 
 @command.command("configure")
-@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.argument("config", required=False, type=options.ConfigPath())
 @options.environment
 @options.yes
 def configure(config: Path | None, env: str | None, yes: bool) -> None:

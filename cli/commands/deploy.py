@@ -23,7 +23,7 @@ MOST_TRIALS = 5
 
 
 @click.command("deploy")
-@click.argument("config", type=click.Path(path_type=Path), default=Path("cortex.yaml"))
+@click.argument("config", type=options.ConfigPath(), default=Path("cortex.yaml"))
 @options.environment
 @options.yes
 @click.option("-f", "--force", is_flag=True, help="Cancel an update that runs, rather than refuse.")

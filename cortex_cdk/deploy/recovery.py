@@ -14,7 +14,7 @@ from cortex_cdk.deploy.stack import STUCK, StackState, read_stack
 from cortex_cdk.errors import DeployError
 
 CANCELLABLE = frozenset({"UPDATE_IN_PROGRESS"})
-JOINABLE = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"})
+JOINABLE = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"})
 """What may be on the way to what somebody else wants, too."""
 
 

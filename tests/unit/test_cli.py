@@ -51,6 +51,8 @@ def test_a_unique_beginning_of_a_command_is_enough(cortex: Cortex) -> None:
         ["predict", "iris"],
         ["completion", "tcsh"],
         ["logs", "x", "--since", "1y"],
+        ["deploy", ""],
+        ["cluster", "up", ""],
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(cortex: Cortex, arguments: list[str]) -> None:
