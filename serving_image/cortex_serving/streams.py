@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 EVENT_STREAM = "text/event-stream"
 _LINE_END = re.compile(r"\r\n|\r|\n")  # of event streams; str.splitlines knows more, and forgets the last one
 _END: Any = object()
+
+Give = Callable[[Any], Awaitable[None]]
+"""Hands an item over, and returns when the next one is wanted."""
 
 
 def is_stream(value: Any) -> bool:
@@ -47,25 +51,59 @@ def _from(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def in_turn(items: AsyncIterable[Any]) -> Iterator[Any]:
-    """What an asynchronous iterator yields, on an event loop that lives as long as the iteration.
+    """What an asynchronous iterator yields."""
 
-    All of it runs on the thread that iterates, and only while that waits for the next item.
-    """
-    loop = asyncio.new_event_loop()
-    try:
+    async def produce(give: Give) -> None:
         iterator = aiter(items)
         try:
-            while (item := loop.run_until_complete(_next(iterator))) is not _END:
-                yield item
+            async for item in iterator:
+                await give(item)
         finally:
             if hasattr(iterator, "aclose"):
-                loop.run_until_complete(iterator.aclose())
+                await iterator.aclose()
+
+    return given(produce)
+
+
+def given(produce: Callable[[Give], Coroutine[Any, Any, None]]) -> Iterator[Any]:
+    """What a coroutine gives, on an event loop that lives as long as the iteration.
+
+    All of it runs on the thread that iterates, and only while that waits for the next item; and in one task, as
+    timeouts, task groups and context variables need it.
+
+    Args:
+        produce: The coroutine. What it gives is taken at once, and it goes on when the next item is wanted.
+    """
+    loop = asyncio.new_event_loop()
+    ready: deque[tuple[Any, asyncio.Future[None]]] = deque()
+    changed = asyncio.Event()
+    wanted = True
+
+    async def give(item: Any) -> None:
+        if not wanted:
+            raise OSError("the client has gone")
+        taken = loop.create_future()
+        ready.append((item, taken))
+        changed.set()
+        await taken
+
+    task = loop.create_task(produce(give))
+    task.add_done_callback(lambda _: changed.set())
+    try:
+        while not task.done():
+            loop.run_until_complete(changed.wait())
+            changed.clear()
+            while ready:
+                item, taken = ready.popleft()
+                yield item
+                taken.set_result(None)
+        task.result()
     finally:
+        wanted = False
+        task.cancel()
         _close(loop)
-
-
-async def _next(iterator: Any) -> Any:
-    return await anext(iterator, _END)
+        if not task.cancelled():
+            task.result()  # what a generator raises that is closed early
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:

@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import Serve, eventually
 
 RETURNING = """
-import asyncio, pathlib
-import falcon, starlette.exceptions, starlette.background
+import asyncio, contextvars, pathlib, time
+import anyio, falcon, starlette.exceptions, starlette.background
 from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from cortex_serving import Response
 
@@ -39,6 +39,24 @@ async def then_fail(first):
     if first is not None:
         yield first
     raise ValueError("later")
+
+state = contextvars.ContextVar("state", default="lost")
+
+async def in_one_task():
+    state.set("kept")
+    async with anyio.create_task_group() as group:
+        yield "a"
+        group.start_soon(asyncio.sleep, 0)
+    with anyio.move_on_after(0.05):
+        yield "b"
+        await asyncio.sleep(100)
+    yield state.get()
+
+async def hand_in_hand(name):
+    yield "first"
+    while not (HERE / name).exists():
+        time.sleep(0.01)
+    yield "second"
 
 def cookies():
     response = JSONResponse([1])
@@ -137,6 +155,8 @@ STREAMS = {
     "StreamingResponse(words('a', b'b'), media_type='text/css')": ("text/css; charset=utf-8", b"ab"),
     "StreamingResponse(iter(['a', 'b']), media_type='text/css')": ("text/css; charset=utf-8", b"ab"),
     "StreamingResponse(words())": (None, b""),
+    "in_one_task()": ("text/plain; charset=utf-8", b"abkept"),
+    "StreamingResponse(in_one_task())": (None, b"abkept"),
 }
 
 
@@ -172,6 +192,16 @@ def test_a_client_that_goes_ends_the_stream(serve: Serve, tmp_path: Path, source
         assert next(answer.iter_content(10)) == b"x" * 10
     eventually((tmp_path / "project" / "gone").exists)
     assert replica.post("words('next')").text == "next"
+
+
+@pytest.mark.parametrize("source", ["hand_in_hand('seen')", "StreamingResponse(hand_in_hand('seen'))"])
+def test_pieces_are_sent_before_the_next_is_worked_on(serve: Serve, tmp_path: Path, source: str) -> None:
+    replica = serve(RETURNING)
+    with replica.session.post(replica.address, json=source, stream=True, timeout=20) as answer:
+        pieces = answer.iter_content(None)
+        assert next(pieces) == b"first"
+        (tmp_path / "project" / "seen").touch()
+        assert next(pieces) == b"second"
 
 
 def _events(body: str) -> list[str]:
