@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import falcon
@@ -50,7 +50,7 @@ def _begin(response: falcon.Response, status: Any, raw_headers: list[tuple[bytes
     set_headers(response, ((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers))
 
 
-def _bodies(messages: Iterator[Message]) -> Iterator[bytes]:
+def _bodies(messages: Iterator[Message]) -> Generator[bytes, None, None]:
     try:
         for message in messages:
             yield bytes(message.get("body", b""))

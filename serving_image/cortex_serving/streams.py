@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any
 
 EVENT_STREAM = "text/event-stream"
@@ -39,15 +39,18 @@ def open_stream(items: Any, media_type: str | None, dump: Callable[[Any], bytes]
     return media_type, begun(_written(first, iterator, lambda item: write(item, dump)))
 
 
-def begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def begun(chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
     """A stream whose first bytes were produced already: an error before them still becomes a proper response."""
     first = next(filter(None, chunks), b"")
     return _from(first, chunks)
 
 
-def _from(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+def _from(first: bytes, rest: Generator[bytes, None, None]) -> Iterator[bytes]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        rest.close()
 
 
 def in_turn(items: AsyncIterable[Any]) -> Iterator[Any]:
@@ -125,7 +128,7 @@ def _wait(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(asyncio.wait(tasks))
 
 
-def _written(first: Any, rest: Iterator[Any], write: Callable[[Any], bytes]) -> Iterator[bytes]:
+def _written(first: Any, rest: Iterator[Any], write: Callable[[Any], bytes]) -> Generator[bytes, None, None]:
     try:
         if first is not _END:
             yield write(first)

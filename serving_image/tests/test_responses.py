@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.conftest import Serve, eventually
+from tests.conftest import Replica, Serve, eventually
 
 RETURNING = """
 import asyncio, contextvars, pathlib, time
@@ -57,6 +60,18 @@ async def hand_in_hand(name):
     while not (HERE / name).exists():
         time.sleep(0.01)
     yield "second"
+
+def when(name, stream):
+    (HERE / "begun").touch()
+    while not (HERE / name).exists():
+        time.sleep(0.01)
+    return stream
+
+def noting(name):
+    try:
+        yield from ["x" * 1000] * 500
+    finally:
+        (HERE / name).touch()
 
 def cookies():
     response = JSONResponse([1])
@@ -192,6 +207,44 @@ def test_a_client_that_goes_ends_the_stream(serve: Serve, tmp_path: Path, source
         assert next(answer.iter_content(10)) == b"x" * 10
     eventually((tmp_path / "project" / "gone").exists)
     assert replica.post("words('next')").text == "next"
+
+
+def _send(replica: Replica, source: str) -> socket.socket:
+    """Send a request on a connection that is reset when it is closed."""
+    connection = replica.connect()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    body = json.dumps(source).encode()
+    head = f"POST /api HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def _connections(replica: Replica) -> list[Any]:
+    [worker] = psutil.Process(replica.process.pid).children()
+    return [each for each in worker.net_connections() if each.status == psutil.CONN_ESTABLISHED]
+
+
+@pytest.mark.parametrize("mode", ["", "stock"])
+def test_a_client_that_goes_before_the_stream_begins_ends_it(serve: Serve, tmp_path: Path, mode: str) -> None:
+    project = tmp_path / "project"
+    replica = serve(RETURNING, environ={"CORTEX_HTTP": mode})
+    connection = _send(replica, "when('go', noting('ended'))")
+    eventually((project / "begun").exists)
+    connection.close()
+    eventually(lambda: not _connections(replica))
+    (project / "go").touch()
+    eventually((project / "ended").exists)
+    eventually(lambda: replica.messages(source="access"))  # it is counted like any other
+
+
+def test_clients_that_go_in_the_middle_are_nothing_to_log(serve: Serve) -> None:
+    replica = serve(RETURNING, environ={"CORTEX_HTTP": ""})
+    for n in range(300):
+        with _send(replica, "iter(['x' * 1000] * 500)") as connection:
+            connection.recv(1 + n * 100)
+    assert replica.post("words('next')").text == "next"
+    replica.stop()
+    assert not replica.messages(level="ERROR")
 
 
 @pytest.mark.parametrize("source", ["hand_in_hand('seen')", "StreamingResponse(hand_in_hand('seen'))"])
