@@ -137,8 +137,10 @@ class TemplateReply(HTTPChannel):  # type: ignore[misc]
             or request.command == "HEAD"
             or self.server.draining
             or not self.connected
-            or not self._answered(request)
         ):
+            super().service()
+            return
+        if not self._answered(request):
             super().service()
             _end_unsent(self.kept_environment(request))
             return
