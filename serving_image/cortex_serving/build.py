@@ -125,8 +125,10 @@ def _begin_answer(value: Any) -> None:
         return
     answer = falcon.Response()
     render(value, answer)
-    if answer.stream is not None:
-        answer.stream.close()  # type: ignore[union-attr]
+    stream: Any = answer.stream
+    if stream is not None:
+        next(stream)  # the piece that is there already: only what has begun is ended by close
+        stream.close()
 
 
 def _warm_arguments(serving: Serving, sample: Any, size: int | None) -> dict[str, Any]:
