@@ -5,6 +5,7 @@ Exit codes: 0 success, 1 the command failed, 2 it was called wrongly, 130 interr
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -100,6 +101,7 @@ def warn(text: str) -> None:
 
 def main() -> None:
     """Run the command line."""
+    _open_closed_streams()
     logging.getLogger("cortex_cdk").addHandler(Warnings())
     try:
         cli.main(standalone_mode=False, prog_name="cortex")
@@ -112,12 +114,28 @@ def main() -> None:
         os._exit(130)
     except BrokenPipeError:
         # The reader of our output (such as `head`) has left: that is its right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         sys.exit(0)
     except Exception as error:
         if os.environ.get("CORTEX_DEBUG"):
             raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _leave_stdout()  # it is the full disk: Python would meet the error again at its end
         _fail(in_words(error))
+
+
+def _open_closed_streams() -> None:
+    """Let what nobody wants to read be written all the same: Python has None where the caller closed (``>&-``)."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
+
+
+def _leave_stdout() -> None:
+    """Let nothing be written there any more, not even what waits in its buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: CortexError) -> NoReturn:
@@ -146,6 +164,8 @@ def in_words(error: Exception, environment: str | None = None) -> CortexError:
         explained = explain(error, environment or used_environment())
     if explained:
         return explained
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CortexError(f"the disk is full: {error}", hint="make room, then run the command again")
     text = str(error).splitlines()
     return CortexError(
         f"unexpected {type(error).__name__}: {text[0] if text else 'no message'}",

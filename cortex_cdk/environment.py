@@ -200,6 +200,9 @@ def _write(environments: Environments, path: Path) -> None:
         if environment.name != LOCAL
     ]
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    with os.fdopen(handle, "w") as file:
-        yaml.safe_dump({"default": environments.default, "environments": stored}, file, sort_keys=False)
-    Path(temporary).replace(path)
+    try:
+        with os.fdopen(handle, "w") as file:
+            yaml.safe_dump({"default": environments.default, "environments": stored}, file, sort_keys=False)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # it is still there only if that failed: the disk is full

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WINDOW = timedelta(days=14)
 DAY_SECONDS = 86_400
 QUERIES_A_CALL = 500
+# Replicas report what they counted in the ten seconds before, and a load balancer needs a moment to learn new weights.
+REPORTED_WITHIN = timedelta(seconds=15)
 # More classes are counted (serving keeps them apart up to a hundred), but not asked for.
 MAX_CLASSES = 20
 
@@ -174,9 +176,10 @@ def _class_dimensions(cloud: Cloud, own: Dimensions) -> list[Dimensions]:
 
 
 def read_forwarded(cloud: Cloud, cluster: str, apis: Sequence[str], since: datetime) -> dict[str, int]:
-    """How many requests each API got by way of splitters since a moment, to the next full minute."""
+    """How many requests each API got by way of splitters since a moment, from a full minute on that has no others."""
     series = {api: Series(names.METRIC_NAMESPACE, "Forwarded", _of_api(cluster, api), "Sum", 60) for api in apis}
-    start = max(since.replace(second=0, microsecond=0) + timedelta(minutes=1), _first_day())
+    counted = (since + REPORTED_WITHIN).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    start = max(counted, _first_day())
     if start >= _soon():
         return dict.fromkeys(apis, 0)
     values = _read(cloud, list(series.values()), start, _soon())

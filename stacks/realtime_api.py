@@ -49,6 +49,7 @@ class RealtimeApiStack(CortexStack):
             image=self._text("Image", "Reference of the image that replicas run"),
             project_key=self._text("ProjectKey", "Key of the project archive in the cluster's bucket"),
             revision=self._text("Revision", "The version of the API"),
+            endpoint=self._text("ReplicaEndpoint", "The API's path when its replicas were last replaced"),
         )
         target_group = self._target_group(vpc)
         rule = endpoint_rule(

@@ -54,9 +54,15 @@ def configure(config: Path | None, env: str | None, yes: bool) -> None:
 
 
 def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> None:
+    from cli.main import warn
     from cli.progress import TerminalProgress
     from cortex_cdk.client import Client
+    from cortex_cdk.config.load_cluster import DEFAULT_FILE
 
+    if config is None and Path(DEFAULT_FILE).exists():
+        # Unlike ./cortex.yaml, which deploy reads: an own cluster would be taken for the one of the file.
+        verb = "up" if creates else "configure"
+        warn(f"the {DEFAULT_FILE} of this folder is not read; use it with: cortex cluster {verb} {DEFAULT_FILE}")
     progress = TerminalProgress(yes=yes)
     client = Client(env, progress)
     name = client.environment.cluster

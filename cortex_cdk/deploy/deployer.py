@@ -161,7 +161,12 @@ class Deployer:
         Raises:
             EndpointTakenError: Another API or splitter, which the message names, has one of them.
         """
-        rules = read_rules(self._cloud, self._cluster.resources.listener_arn)
+        own = {stack.outputs["ListenerRulePriority"] for stack in stacks.values() if stack}
+        # What is deployed together may exchange endpoints, in whatever order the file has it. The numbers stay taken.
+        rules = [
+            Rule("", rule.priority) if str(rule.priority) in own else rule
+            for rule in read_rules(self._cloud, self._cluster.resources.listener_arn)
+        ]
         chosen: dict[str, int] = {}
         for endpoint, stack in stacks.items():
             kept = int(stack.outputs["ListenerRulePriority"]) if stack else None

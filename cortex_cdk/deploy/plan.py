@@ -89,16 +89,21 @@ def plan_api(
     # CloudFormation changes the service before its scaling: replicas are replaced while there are as many as now.
     percentages = spec.api.update_strategy.percentages(count if desired is None else desired)
     revision = revision_of(spec.api, project_digest, image)
+    known = deployed.parameters if deployed is not None else {}
+    same_replicas = known.get("Revision") == revision
+    endpoint = spec.api.networking.endpoint
     parameters = {
         "ProjectKey": names.project_key(project_digest),
         "Image": image,
         "Revision": revision,
+        # Replicas describe their API by it, and tell requests of splitters from others. A new one restarts none:
+        # they know it from the next revision on.
+        "ReplicaEndpoint": known.get("ReplicaEndpoint", endpoint) if same_replicas else endpoint,
         # An update leaves the number of replicas to the autoscaler.
         "InitialReplicas": "" if deployed else str(scaling.init_replicas),
         "MinimumHealthyPercent": str(percentages.minimum_healthy),
         "MaximumPercent": str(percentages.maximum),
     }
-    same_replicas = deployed is not None and deployed.parameters.get("Revision") == revision
     return StackPlan(
         spec=spec,
         action=_action(deployed, same_template(spec, deployed) and same_replicas),

@@ -121,6 +121,7 @@ def _info(settings: Settings, notice: str | None) -> DaemonInfo:
         version=version("cortex-cdk"),
         state=str(settings.state.resolve()),
         notice=notice,
+        speed=settings.speed,
     )
 
 

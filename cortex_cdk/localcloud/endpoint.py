@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from cortex_cdk.localcloud.settings import HOST
+from cortex_cdk.localcloud.settings import DEFAULT_SPEED, HOST
 
 HEALTH_PATH = "/_cortex/health"
 STATE_FILE = "daemon.json"
@@ -48,6 +48,7 @@ class DaemonInfo:
         version: Version of cortex-cdk that the daemon runs.
         state: The state folder, absolute.
         notice: What the user should be told about this start, or None.
+        speed: How many times faster than AWS its clock runs.
     """
 
     pid: int
@@ -57,6 +58,7 @@ class DaemonInfo:
     state: str
     notice: str | None = None
     https_port: int = 0
+    speed: float = DEFAULT_SPEED
 
     @property
     def endpoint(self) -> Endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint, ask, is_alive, read_info, waiting_lock
-from cortex_cdk.localcloud.settings import PORT_VARIABLES, Settings, asked_ports
+from cortex_cdk.localcloud.settings import PORT_VARIABLES, SPEED_VARIABLE, Settings, asked
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 45.0
@@ -21,6 +22,8 @@ STOP_TIMEOUT = 45.0
 POLL_INTERVAL = 0.05
 LAUNCH_LOCK = "launch.lock"
 OUTPUT_FILE = "daemon.out"
+LEAST_FREE = 1 << 20
+"""Bytes; with less, its state and its logs cannot be written."""
 REFUSED = 3
 """Exit status of a daemon that says in its first line why it cannot start, and what to do in the next."""
 
@@ -37,7 +40,7 @@ def ensure_running(settings: Settings) -> Endpoint:
     Safe when called by several processes at once: one of them starts the daemon, the others find it.
 
     Args:
-        settings: Where its state is and which ports it takes. A running one keeps its ports.
+        settings: Where its state is and which ports it takes. A running one keeps its ports and its speed.
 
     Raises:
         LocalCloudError: A port is in use, the daemon ended early, or it did not answer in time.
@@ -55,16 +58,16 @@ def ensure_running(settings: Settings) -> Endpoint:
 
 
 def _as_it_runs(info: DaemonInfo) -> Endpoint:
-    """Where one answers that was not started by this call; the notice says which ports were asked for in vain."""
-    taken = dict(zip(PORT_VARIABLES, (info.control_port, info.http_port, info.https_port), strict=True))
-    asked = asked_ports()
-    differing = [name for name, port in asked.items() if port != taken[name]]
+    """Where one answers that was not started by this call; the notice says what was asked for in vain."""
+    has: dict[str, float] = dict(zip(PORT_VARIABLES, (info.control_port, info.http_port, info.https_port), strict=True))
+    has[SPEED_VARIABLE] = info.speed
+    differing = ", ".join(
+        f"{name}={number:g} (it has {has[name]:g})" for name, number in asked().items() if number != has[name]
+    )
     if not differing:
         return info.endpoint
-    ports = ", ".join(f"{name}={asked[name]} (it has {taken[name]})" for name in differing)
-    notice = (
-        f"without effect while the local cloud runs: {ports}; move it with: cortex local down, then cortex local up"
-    )
+    advice = "change it with: cortex local down, then cortex local up"
+    notice = f"without effect while the local cloud runs: {differing}; {advice}"
     return replace(info.endpoint, notice="; ".join(filter(None, (info.notice, notice))))
 
 
@@ -180,6 +183,12 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def _early_end(state: Path, child: subprocess.Popen[bytes] | None) -> LocalCloudError:
     """Why the daemon is gone: its own words if it refused to start, else the last thing that it wrote."""
+    if shutil.disk_usage(state).free < LEAST_FREE:
+        # What it wrote about that is not there either.
+        return LocalCloudError(
+            f"The local cloud ended while starting: the disk of {state} is full.",
+            hint="Make room, or set CORTEX_HOME to a folder on another disk.",
+        )
     lines: list[str] = []
     with suppress(OSError):
         text = (state / OUTPUT_FILE).read_text(errors="replace")

@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud.settings import DEFAULT_HTTPS_PORT, HOST, Settings
+from cortex_cdk.localcloud.settings import DEFAULT_HTTPS_PORT, HOST, PORT_VARIABLES, Settings
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,23 @@ def resolve(settings: Settings, previous: Ports | None) -> Ports:
         previous: The ports of the last run, kept where they are still free.
 
     Raises:
-        LocalCloudError: A fixed port is in use by another program.
+        LocalCloudError: A fixed port is in use by another program, or is wanted twice.
     """
-    control = _pick(settings.control_port, previous.control if previous else 0, "CORTEX_LOCAL_PORT")
-    http = _pick(settings.http_port, previous.http if previous else 0, "CORTEX_LOCAL_HTTP_PORT")
-    return Ports(control=control, http=http, https=_tls(settings.https_port, previous.https if previous else 0))
+    last = previous or Ports(0, 0, 0)
+    for_control, for_http, for_https = PORT_VARIABLES
+    fixed = [port for port in (settings.control_port, settings.http_port, settings.https_port) if port]
+    taken = set(fixed)
+    if len(taken) < len(fixed):
+        raise LocalCloudError(
+            f"The local cloud cannot have the same port twice: {', '.join(map(str, fixed))}.",
+            hint=f"Choose different ports: {for_control}, {for_http}, {for_https} (0 picks a free one).",
+        )
+    control = _pick(settings.control_port, last.control, for_control, taken)
+    http = _pick(settings.http_port, last.http, for_http, taken | {control})
+    # The usual port for TLS is no reason not to start: only few clusters listen on it.
+    usual = last.https or DEFAULT_HTTPS_PORT
+    before = usual if settings.https_port is None else last.https
+    return Ports(control, http, _pick(settings.https_port or 0, before, for_https, taken | {control, http}))
 
 
 def require_free(port: int, variable: str) -> None:
@@ -68,19 +80,15 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _tls(wanted: int | None, previous: int) -> int:
-    """The port for TLS. The usual one is no reason not to start: only few clusters listen on it."""
-    usual = previous or DEFAULT_HTTPS_PORT
-    return _pick(wanted or 0, usual if wanted is None else previous, "CORTEX_LOCAL_HTTPS_PORT")
-
-
-def _pick(wanted: int, previous: int, variable: str) -> int:
+def _pick(wanted: int, previous: int, variable: str, taken: set[int]) -> int:
     if wanted:
         require_free(wanted, variable)
         return wanted
-    if previous and is_free(previous):
+    if previous and previous not in taken and is_free(previous):
         return previous
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((HOST, 0))
+            port: int = probe.getsockname()[1]
+        if port not in taken:
+            return port

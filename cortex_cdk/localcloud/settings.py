@@ -14,6 +14,7 @@ DEFAULT_CONTROL_PORT = 4566
 DEFAULT_HTTP_PORT = 8888
 DEFAULT_HTTPS_PORT = 8443
 PORT_VARIABLES = ("CORTEX_LOCAL_PORT", "CORTEX_LOCAL_HTTP_PORT", "CORTEX_LOCAL_HTTPS_PORT")
+SPEED_VARIABLE = "CORTEX_LOCAL_SPEED"
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 HOST = "127.0.0.1"
@@ -53,14 +54,20 @@ class Settings:
             control_port=_port(control, DEFAULT_CONTROL_PORT),
             http_port=_port(http, DEFAULT_HTTP_PORT),
             https_port=_port(https, DEFAULT_HTTPS_PORT) if os.environ.get(https) else None,
-            speed=_number("CORTEX_LOCAL_SPEED", DEFAULT_SPEED, 1, 1000),
+            speed=_speed(),
         )
 
 
-def asked_ports() -> dict[str, int]:
-    """The fixed ports that the environment asks for, by variable; where one is 0 or unset, any will do."""
-    found = {variable: _port(variable, 0) for variable in PORT_VARIABLES}
-    return {variable: port for variable, port in found.items() if port}
+def asked() -> dict[str, float]:
+    """The ports and the speed that the environment asks for, by variable; where one is 0 or unset, any will do."""
+    found: dict[str, float] = {variable: _port(variable, 0) for variable in PORT_VARIABLES}
+    if os.environ.get(SPEED_VARIABLE):
+        found[SPEED_VARIABLE] = _speed()
+    return {variable: number for variable, number in found.items() if number}
+
+
+def _speed() -> float:
+    return _number(SPEED_VARIABLE, DEFAULT_SPEED, 1, 1000)
 
 
 def _port(variable: str, default: int) -> int:

@@ -34,6 +34,7 @@ class ReplicaTask(Construct):
         image: Reference of the image (a template parameter).
         project_key: Key of the project archive in the cluster's bucket (a template parameter).
         revision: The deployed version (a template parameter).
+        endpoint: Where the API answered when that version was deployed (a template parameter).
 
     Attributes:
         definition: The task definition.
@@ -49,6 +50,7 @@ class ReplicaTask(Construct):
         image: str,
         project_key: str,
         revision: str,
+        endpoint: str,
     ) -> None:
         super().__init__(scope, id)
         api, cluster = spec.api, spec.cluster
@@ -63,7 +65,7 @@ class ReplicaTask(Construct):
         )
         acknowledge(self.definition, "AwsSolutions-ECS2", "the container's configuration is no secret")
         project = f"s3://{cluster.bucket}/{project_key}"
-        self._add_container(api, image, _environment(spec, project=project, revision=revision))
+        self._add_container(api, image, _environment(spec, project, revision, endpoint))
 
     def _add_container(self, api: RealtimeApi, image: str, environment: dict[str, str]) -> None:
         self.definition.add_container(
@@ -86,7 +88,7 @@ class ReplicaTask(Construct):
         )
 
 
-def _environment(spec: ApiStackSpec, *, project: str, revision: str) -> dict[str, str]:
+def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str) -> dict[str, str]:
     api, cluster = spec.api, spec.cluster
     return {
         **api.predictor.env,
@@ -99,16 +101,17 @@ def _environment(spec: ApiStackSpec, *, project: str, revision: str) -> dict[str
         "CORTEX_LOG_GROUP": names.log_group(cluster.cluster, api.name),
         "CORTEX_PROJECT": project,
         "CORTEX_REVISION": revision,
-        "CORTEX_SPEC": _serving_spec(api),
+        "CORTEX_SPEC": _serving_spec(api, endpoint),
         "CORTEX_STOP_TIMEOUT": str(STOP_TIMEOUT_S),
     }
 
 
-def _serving_spec(api: RealtimeApi) -> str:
-    """What the serving program reads. Image and environment are the container's; where it answers and how it is scaled
-    are none of its business, so that changing them restarts no replica."""
+def _serving_spec(api: RealtimeApi, endpoint: str) -> str:
+    """What the serving program reads. Image and environment are the container's; how it is scaled is none of its
+    business, so that changing that restarts no replica. Nor does changing where it answers: see ``plan_api``."""
     spec = {
         "name": api.name,
+        "endpoint": endpoint,
         "predictor": api.predictor.model_dump(mode="json", exclude={"env", "image", "tensorflow_serving_image"}),
         "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,

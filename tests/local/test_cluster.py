@@ -61,8 +61,10 @@ def test_up_shows_what_it_would_do_and_does_nothing_unasked(cortex: Cortex, tmp_
 def test_up_makes_the_cluster_once(cortex: Cortex, tmp_path: Path) -> None:
     assert "the cluster local is ready at http://127.0.0.1:" in cortex.ok("cluster", "up", write(tmp_path), "--yes")
     assert cortex.ok("cluster", "up", write(tmp_path)) == "the cluster local is up to date\n"
-    # Without a file the cluster keeps its own configuration.
+    # Without a file the cluster keeps its own configuration, and says so where one lies there.
     assert cortex.ok("cluster", "up") == "the cluster local is up to date\n"
+    told = "warning: the cluster.yaml of this folder is not read; use it with: cortex cluster up cluster.yaml\n"
+    assert cortex.run("cluster", "up", cwd=tmp_path).stderr == told
     assert groups(cortex) == {"cpu": (1, 1, 3), "gpu": (0, 0, 1)}
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from cortex_cdk.localcloud.tasks import orphans
 from cortex_cdk.localcloud.tasks.driver import FOLDERS_KEPT, TaskDriver
-from cortex_cdk.localcloud.tasks.launch import Exit, Launch, OutputLimits
+from cortex_cdk.localcloud.tasks.launch import CannotStartError, Exit, Launch, OutputLimits
 from tests.local.data_plane_support import cloud, until
 
 
@@ -91,6 +92,19 @@ def test_children_end_with_their_container(tmp_path: Path) -> None:
     until(has_ended)
     assert ended == [Exit("t1", 137, None)]
     until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    driver.close(1)
+
+
+def test_a_process_that_cannot_be_written_down_is_a_failure_and_ended(tmp_path: Path) -> None:
+    """The disk is full, say: nobody would find the process again, and its service would wait for it for ever."""
+    driver = TaskDriver(tmp_path, lambda: None)
+    driver.open()
+    (tmp_path / "tasks" / "t1" / "process.json.new").mkdir(parents=True)
+
+    with pytest.raises(CannotStartError, match="Is a directory"):
+        driver.start(launch("t1", "sleep", "600"))
+
+    assert not [child for child in psutil.Process().children() if "600" in child.cmdline()]
     driver.close(1)
 
 

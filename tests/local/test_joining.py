@@ -141,3 +141,20 @@ def test_a_deployment_that_is_joined_may_fail(
         code, said = deployment.end()
         assert code == 1, said
         assert "ValueError: no weights" in said
+
+
+def test_a_deployment_whose_api_is_deleted_meanwhile_says_so(
+    cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment]
+) -> None:
+    (tmp_path / "here").touch()
+    project("here")
+    cortex.ok("deploy", str(tmp_path / "project"))
+    project("never")
+    updating = deploying()
+    until_it_runs(cortex)
+    updating.until("ServiceD69D759B")
+    time.sleep(2)  # it asks less often by then than the deletion, which has to see the end of the update first
+    cortex.ok("delete", "slow", "--yes")
+    code, said = updating.end()
+    assert code == 1, said
+    assert "error: slow was deleted while it was updated" in said

@@ -44,9 +44,15 @@ def test_ports_that_have_no_effect_are_told_once(cortex: Cortex, project: Path, 
     assert done.returncode == 0
     assert done.stderr == (
         f"warning: without effect while the local cloud runs: CORTEX_LOCAL_PORT={asked} (it has {taken}); "
-        "move it with: cortex local down, then cortex local up\n"
+        "change it with: cortex local down, then cortex local up\n"
     )
     assert cortex.run(*command, environ={"CORTEX_LOCAL_PORT": taken}).stderr == ""
+
+
+def test_a_speed_that_has_no_effect_is_told(cortex: Cortex, project: Path) -> None:
+    done = cortex.run("local", "status", environ={"CORTEX_LOCAL_SPEED": "2.5"})
+    told = "warning: without effect while the local cloud runs: CORTEX_LOCAL_SPEED=2.5 (it has "
+    assert (done.returncode, done.stderr[: len(told)]) == (0, told)
 
 
 def test_what_was_done_is_told_to_scripts(cortex: Cortex, project: Path) -> None:

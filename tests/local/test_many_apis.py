@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -121,3 +123,24 @@ def test_all_of_them_can_be_deleted_at_the_same_time(cortex: Cortex) -> None:
             assert done.returncode == 0, done.stderr
     assert cortex.json("get") == []
     wait_until(lambda: not cortex.replicas())
+
+
+def test_apis_of_one_file_exchange_their_endpoints(cortex: Cortex, tmp_path: Path) -> None:
+    (tmp_path / "predictor.py").write_text(PREDICTOR)
+
+    def deploy(**endpoints: str) -> None:
+        apis = [{**api(name), "networking": {"endpoint": endpoint}} for name, endpoint in endpoints.items()]
+        (tmp_path / "cortex.yaml").write_text(json.dumps(apis))
+        cortex.ok("deploy", str(tmp_path))
+        found = {name: cortex.json("get", name)["endpoint"] for name in endpoints}
+        assert {name: urlsplit(url).path for name, url in found.items()} == endpoints
+        assert {name: post(url, {}) for name, url in found.items()} == {name: {"api": name} for name in endpoints}
+
+    deploy(one="/first", two="/second")
+    described = json.loads(urlopen(cortex.json("get", "one")["endpoint"]).read())
+    assert described["message"] == "make a prediction by sending a POST request to /first"
+    deploy(one="/second", two="/first")
+    # What another leaves may be taken, whichever is named first.
+    deploy(one="/first", two="/third")
+    for name in ("one", "two"):
+        cortex.ok("delete", name, "--yes")

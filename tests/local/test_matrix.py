@@ -24,6 +24,7 @@ PARAMETERS = {
     "ProjectKey": "projects/none.zip",
     "Image": "example.invalid/none:1",
     "Revision": "r1",
+    "ReplicaEndpoint": "/",
     # Stacks without replicas: what runs in them is tested elsewhere.
     "InitialReplicas": "0",
     "MinimumHealthyPercent": "100",

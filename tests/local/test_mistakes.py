@@ -143,6 +143,7 @@ ENVIRONMENTS = [
     Mistake("state-is-a-file", home={"local": ""}),
     Mistake("control-port-in-use", environ={"CORTEX_LOCAL_PORT": "{port}"}),
     Mistake("http-port-in-use", environ={"CORTEX_LOCAL_HTTP_PORT": "{port}"}),
+    Mistake("port-wanted-twice", environ={"CORTEX_LOCAL_PORT": "4999", "CORTEX_LOCAL_HTTP_PORT": "4999"}),
     Mistake("port-is-no-number", environ={"CORTEX_LOCAL_PORT": "http"}),
     Mistake("port-too-large", environ={"CORTEX_LOCAL_HTTP_PORT": "99999"}),
     Mistake("speed-is-no-number", environ={"CORTEX_LOCAL_SPEED": "fast"}),

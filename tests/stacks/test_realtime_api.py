@@ -61,7 +61,10 @@ def test_many_replicas_share_an_instance_by_dynamic_host_ports(synthesized: Synt
 
 def test_the_container_contract(synthesized: Synthesized) -> None:
     variables = environment(synthesized("env"))
-    spec = json.loads(variables.pop("CORTEX_SPEC"))
+    before, parameter, after = variables.pop("CORTEX_SPEC")["Fn::Join"][1]
+    assert parameter == {"Ref": "ReplicaEndpoint"}
+    spec = json.loads(f"{before}/env{after}")
+    assert spec["endpoint"] == "/env"
     assert variables == {
         "MODE": "fast",
         "AWS_REGION": {"Ref": "AWS::Region"},
@@ -258,6 +261,7 @@ def test_the_parameters_are_those_of_the_deployer(synthesized: Synthesized) -> N
         "MaximumPercent": "Number",
         "MinimumHealthyPercent": "Number",
         "ProjectKey": "String",
+        "ReplicaEndpoint": "String",
         "Revision": "String",
     }
 

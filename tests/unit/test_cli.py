@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Cortex
+from tests.conftest import CORTEX, Cortex
 
 SUBCOMMANDS = [
     "deploy",
@@ -197,3 +197,21 @@ print([name for name in sys.modules if name.split(".")[0] in ("aws_cdk", "jsii",
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=Path("/"), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_closed_streams_are_no_error(cortex: Cortex) -> None:
+    closing = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", str(CORTEX), "env", "list"]
+    assert subprocess.run(closing, env=cortex.environ, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_is_no_bug(cortex: Cortex) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [CORTEX, "env", "list"], env=cortex.environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    hint = "hint: make room, then run the command again"
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: the disk is full: [Errno 28] No space left on device\n{hint}\n",
+    )

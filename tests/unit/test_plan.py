@@ -1,5 +1,6 @@
 """What a deployment would do, decided from what is wanted and what is deployed."""
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from cortex_cdk.assembly import ApiStackSpec, ClusterResources, provider_resources
 from cortex_cdk.config import RealtimeApi, load_config
 from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.deploy.plan import CREATE, NOTHING, UPDATE, StackPlan, plan_api, revision_of
+from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed, plan_api, revision_of
 from cortex_cdk.deploy.stack import StackState
+from cortex_cdk.errors import DeployError
 from tests.conftest import ROOT
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-main@sha256:" + "0" * 64
@@ -82,6 +84,18 @@ def test_the_same_again_changes_nothing(iris: RealtimeApi) -> None:
     assert (plan.action, plan.synthesize) == (NOTHING, False)
 
 
+@pytest.mark.parametrize("status", ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"])
+def test_what_is_on_its_way_is_waited_for_and_nothing_else(iris: RealtimeApi, status: str) -> None:
+    underway = replace(deployed_from(plan_of(iris)), status=status)
+    plan = plan_of(iris, underway)
+    assert (plan.action, plan.synthesize, plan.changes) == (JOIN, False, False)
+    assert is_deployed(plan, underway)
+    for changed in (change(iris, "autoscaling", max_replicas=50), change(iris, "predictor", config={"a": 1})):
+        with pytest.raises(DeployError, match="is being changed by another operation"):
+            plan_of(changed, underway)
+        assert not is_deployed(plan_of(changed), underway)
+
+
 @pytest.mark.parametrize("changed", [{"digest": "e" * 64}, {"image": IMAGE.replace("0", "1")}])
 def test_new_code_or_dependencies_keep_the_template_and_the_number_of_replicas(
     iris: RealtimeApi, changed: dict[str, Any]
@@ -125,6 +139,14 @@ def test_what_reaches_the_replicas_makes_a_new_revision(
     iris: RealtimeApi, section: str, fields: dict[str, Any]
 ) -> None:
     assert plan_of(change(iris, section, **fields)).revision != plan_of(iris).revision
+
+
+def test_replicas_know_where_their_api_answers_from_their_revision_on(iris: RealtimeApi) -> None:
+    before = plan_of(iris)
+    assert before.parameters["ReplicaEndpoint"] == "/iris-classifier"
+    moved = change(iris, "networking", endpoint="/elsewhere")
+    assert plan_of(moved, deployed_from(before)).parameters["ReplicaEndpoint"] == "/iris-classifier"
+    assert plan_of(moved, deployed_from(before), digest="e" * 64).parameters["ReplicaEndpoint"] == "/elsewhere"
 
 
 @given(desired=st.integers(0, 100))

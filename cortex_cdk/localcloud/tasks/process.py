@@ -31,7 +31,7 @@ class ContainerProcess:
         on_exit: Called with how it ended.
 
     Raises:
-        CannotStartError: The program does not exist or cannot be executed.
+        CannotStartError: The program does not exist or cannot be executed, or the disk is full.
     """
 
     def __init__(self, launch: Launch, folder: Path, on_exit: Callable[[Exit], None]) -> None:
@@ -41,10 +41,13 @@ class ContainerProcess:
         self._out_of_memory = False
         self._was_measured = False
         self._stopping = threading.Event()
-        folder.mkdir(parents=True, exist_ok=True)
-        self._process = self._start()
-        self._psutil = psutil.Process(self._process.pid)
-        orphans.record(folder, self._psutil)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._process = self._start()
+            self._psutil = psutil.Process(self._process.pid)
+            self._record()
+        except OSError as error:
+            raise CannotStartError(f"CannotStartContainerError: {error}") from error
         self._waiter = threading.Thread(target=self._wait, name=f"task-{launch.task_id[:8]}", daemon=True)
         self._waiter.start()
 
@@ -110,18 +113,23 @@ class ContainerProcess:
                 f'CannotStartContainerError: exec: "{self.launch.command[0]}": executable file not found in $PATH'
             )
         with (self._folder / OUTPUT_FILE).open("ab") as sink:
-            try:
-                return subprocess.Popen(  # noqa: S603 - an argument list from the task definition, no shell
-                    [program, *self.launch.command[1:]],
-                    stdin=subprocess.DEVNULL,
-                    stdout=sink,
-                    stderr=sink,
-                    cwd=self._folder,
-                    env=environment,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise CannotStartError(f"CannotStartContainerError: {error}") from error
+            return subprocess.Popen(  # noqa: S603 - an argument list from the task definition, no shell
+                [program, *self.launch.command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=self._folder,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _record(self) -> None:
+        try:
+            orphans.record(self._folder, self._psutil)
+        except OSError:
+            end_session(self._process.pid)  # nobody would ever find it
+            self._process.wait()
+            raise
 
     def _wait(self) -> None:
         status = self._process.wait()

@@ -23,23 +23,17 @@ class CopiedEnvironment:
     def get_environment(self) -> Any:
         """The environment of this request."""
         request = self.request
-        headers = getattr(request, "wsgi_headers", None)
-        if headers is None or self.environ is not None:
+        told = getattr(request, "wsgi", None)
+        if told is None or self.environ is not None:
             return super().get_environment()  # type: ignore[misc]
         channel = self.channel
         environ = channel.wsgi_constants
         if environ is None:
             environ = channel.wsgi_constants = constants(channel)
         environ = environ.copy()
-        path = request.path
-        environ["REQUEST_METHOD"] = request.command.upper()
-        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if self.version == "1.1" else "HTTP/1.0"
-        environ["PATH_INFO"] = "/" + path.lstrip("/") if path.startswith("//") else path
-        environ["REQUEST_URI"] = request.request_uri
-        environ["QUERY_STRING"] = request.query
+        environ.update(told)
         environ["wsgi.url_scheme"] = request.url_scheme
         environ["wsgi.input"] = request.get_body_stream()
-        environ.update(headers)
         self.environ = environ
         return environ
 

@@ -5,11 +5,14 @@ HTTP/1.0 or 1.1, header lines that each match waitress's own expression, no name
 ``Transfer-Encoding``, no ``Expect``, and at most one plain decimal ``Content-Length``. Everything else, every error
 included, goes to the stock parser from the start; nothing is committed before the block is understood completely.
 
-Clients and load balancers send the same lines again and again, so lines that were accepted once are kept in a table of
-bounded size; what is in it came through the same expression as everything else.
+Clients and load balancers send the same lines again and again, and many clients the same block, so lines and blocks
+that were accepted once are kept in tables of bounded size; what is in them came through the same expressions as
+everything else. Nothing changes what was read of a block: requests share it.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser, ParsingError, crack_first_line, split_uri
@@ -20,6 +23,8 @@ from cortex_serving.http.bodies import IN_MEMORY, MemoryBody
 
 _MAX_LINES = 2048
 _MAX_LINE_BYTES = 256
+_MAX_BLOCKS = 256
+_MAX_BLOCK_BYTES = 1024
 _UNUSUAL = frozenset({"TRANSFER_ENCODING", "EXPECT"})
 _BARE = (b"\r", b"\n")
 
@@ -30,6 +35,27 @@ FirstLine = tuple[str, str, str, tuple[str, str, str, str, str]]
 
 _lines: dict[bytes, Line] = {}
 _first_lines: dict[bytes, FirstLine] = {}
+
+
+class Block(NamedTuple):
+    """What was read of a header block.
+
+    Attributes:
+        first: Of the first line.
+        headers: As waitress keeps them.
+        wsgi: What the block says in the WSGI environment.
+        length: Of the body.
+        close: Whether the connection ends with the request.
+    """
+
+    first: FirstLine
+    headers: dict[str, str]
+    wsgi: dict[str, str]
+    length: int
+    close: bool
+
+
+_blocks: dict[bytes, Block] = {}
 
 
 def _parse_line(line: bytes) -> Line | None:
@@ -67,14 +93,52 @@ def _parse_first_line(line: bytes) -> FirstLine | None:
     return parsed
 
 
+def _parse_block(block: bytes) -> Block | None:
+    """A header block, if there is nothing unusual about it."""
+    first, *rest = block.split(b"\r\n")
+    parsed_first = _first_lines.get(first) or _parse_first_line(first)
+    if parsed_first is None:
+        return None
+    headers: dict[str, str] = {}
+    wsgi = _request_line(parsed_first)
+    for line in rest:
+        parsed = _lines.get(line) or _parse_line(line)
+        if parsed is None:
+            return None
+        key, wsgi_key, value = parsed
+        headers[key] = wsgi[wsgi_key] = value
+    if len(headers) != len(rest):
+        return None  # a name came twice
+    length = headers.get("CONTENT_LENGTH", "0")
+    if not (length.isdigit() and len(length) < 16):
+        return None
+    connection = headers.get("CONNECTION", "").lower()
+    close = connection != "keep-alive" if parsed_first[2] == "1.0" else connection == "close"
+    read = Block(parsed_first, headers, wsgi, int(length), close)
+    if len(_blocks) < _MAX_BLOCKS and len(block) <= _MAX_BLOCK_BYTES:
+        _blocks[block] = read
+    return read
+
+
+def _request_line(first: FirstLine) -> dict[str, str]:
+    command, uri, version, (_, _, path, query, _) = first
+    return {
+        "REQUEST_METHOD": command.upper(),
+        "SERVER_PROTOCOL": f"HTTP/{version}",
+        "PATH_INFO": "/" + path.lstrip("/") if path.startswith("//") else path,
+        "REQUEST_URI": uri,
+        "QUERY_STRING": query,
+    }
+
+
 class TableParser(HTTPRequestParser):  # type: ignore[misc]
     """waitress's parser with a fast path for ordinary requests.
 
     Attributes:
-        wsgi_headers: The headers under their names in the WSGI environment; None after the stock path.
+        wsgi: What the header block says in the WSGI environment; None after the stock path.
     """
 
-    wsgi_headers: dict[str, str] | None = None
+    wsgi: dict[str, str] | None = None
     memory_bodies = True
 
     def received(self, data: bytes) -> int:
@@ -107,38 +171,15 @@ class TableParser(HTTPRequestParser):  # type: ignore[misc]
 
     def _understood(self, block: bytes) -> bool:
         """Take the header block if there is nothing unusual about it; else leave everything as it was."""
-        first, *rest = block.split(b"\r\n")
-        parsed_first = _first_lines.get(first) or _parse_first_line(first)
-        if parsed_first is None:
+        read = _blocks.get(block) or _parse_block(block)
+        if read is None or read.length >= self.adj.max_request_body_size:
             return False
-        headers: dict[str, str] = {}
-        wsgi: dict[str, str] = {}
-        for line in rest:
-            parsed = _lines.get(line) or _parse_line(line)
-            if parsed is None:
-                return False
-            key, wsgi_key, value = parsed
-            headers[key] = wsgi[wsgi_key] = value
-        if len(headers) != len(rest):
-            return False  # a name came twice
-        length = headers.get("CONTENT_LENGTH", "0")
-        if not (length.isdigit() and len(length) < 16) or int(length) >= self.adj.max_request_body_size:
-            return False
-        self._take(parsed_first, headers, int(length))
-        self.wsgi_headers = wsgi
-        return True
-
-    def _take(self, first: FirstLine, headers: dict[str, str], length: int) -> None:
-        command, uri, version, (scheme, netloc, path, query, fragment) = first
-        self.headers = headers
-        self.command, self.request_uri, self.version = command, uri, version
-        self.proxy_scheme, self.proxy_netloc = scheme, netloc
-        self.path, self.query, self.fragment = path, query, fragment
+        first, self.headers, self.wsgi, self.content_length, self.connection_close = read
+        self.command, self.request_uri, self.version, uri = first
+        self.proxy_scheme, self.proxy_netloc, self.path, self.query, self.fragment = uri
         self.url_scheme = self.adj.url_scheme
-        connection = headers.get("CONNECTION", "").lower()
-        self.connection_close = connection != "keep-alive" if version == "1.0" else connection == "close"
-        self.content_length = length
         self.headers_finished = True
+        return True
 
     def _begin_body(self, data: bytes, start: int) -> int:
         """Go on to the body, which often came with the header."""
