@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+import falcon
 
 from cortex_serving.app import Serving
 from cortex_serving.batching import Batcher
@@ -18,6 +21,7 @@ from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.clients import make_client
 from cortex_serving.predictor import Predictor
+from cortex_serving.response import render
 from cortex_serving.spec import ApiSpec, PredictorSpec
 from cortex_serving.typed import payload_type, result_schema
 
@@ -91,16 +95,18 @@ def build(
 def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
     """Send the sample request (``predictor.warmup``, a file) through the predictor before it is ready.
 
-    With batching, through every power of two up to the largest batch, so that each compiled shape exists. A predictor
-    that fails on its sample still serves: the sample may be meant as documentation only.
+    With batching, through every power of two up to the largest batch, so that each compiled shape exists. Of a stream
+    only the beginning is produced: it may have no end. A predictor that fails on its sample still serves: the sample
+    may be meant as documentation only.
     """
     sample = read_sample(project, predictor.warmup) if predictor.warmup else None
     if sample is None:
         return
     try:
-        payload = sample if serving.expected is None else serving.expected.validate(sample)
         for size in _sizes(predictor):
-            serving.predictor.predict(**_warm_arguments(serving.predictor.wants, payload, size))
+            value = serving.predictor.predict(**_warm_arguments(serving, sample, size))
+            for one in [value] if size is None else value:
+                _begin_answer(one)
     except Exception as error:
         logger.warning("the warm-up request failed, serving anyway: %s: %s", type(error).__name__, error)
 
@@ -113,11 +119,34 @@ def _sizes(predictor: PredictorSpec) -> list[int | None]:
     return [2**power for power in range(largest.bit_length()) if 2**power < largest] + [largest]
 
 
-def _warm_arguments(wants: frozenset[str], payload: Any, size: int | None) -> dict[str, Any]:
+def _begin_answer(value: Any) -> None:
+    """Do what is done for an answer before its first byte is sent: generators have not run until then."""
+    if isinstance(value, BaseException):  # of an item of a batch
+        return
+    answer = falcon.Response()
+    render(value, answer)
+    stream: Any = answer.stream
+    if stream is not None:
+        next(stream)  # the piece that is there already: only what has begun is ended by close
+        stream.close()
+
+
+def _warm_arguments(serving: Serving, sample: Any, size: int | None) -> dict[str, Any]:
     from cortex_serving.request_data import Headers, QueryParams
 
-    single: dict[str, Any] = {"payload": payload, "query_params": QueryParams([]), "headers": Headers([])}
-    arguments = {name: single[name] if size is None else [single[name]] * size for name in wants if name in single}
+    def payload() -> Any:  # a new one each time: predictors may take their payloads apart
+        fresh = deepcopy(sample)
+        return fresh if serving.expected is None else serving.expected.validate(fresh)
+
+    wants = serving.predictor.wants
+    make: dict[str, Callable[[], Any]] = {
+        "payload": payload,
+        "query_params": lambda: QueryParams([]),
+        "headers": lambda: Headers([]),
+    }
+    arguments = {
+        name: make[name]() if size is None else [make[name]() for _ in range(size)] for name in wants if name in make
+    }
     if "batch_id" in wants:
         arguments["batch_id"] = None
     return arguments

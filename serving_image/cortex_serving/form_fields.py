@@ -95,6 +95,10 @@ class FormFields:
         more = [of for variant in self._objects if isinstance(of := variant.get("additionalProperties"), dict)]
         self._other = self._field({"anyOf": more or [{}]}, required=True)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a field of that name."""
+        return name in self._fields
+
     def value(self, form: FormData) -> dict[str, Any]:
         """The form as a dict that the payload's type can check."""
         value: dict[str, Any] = {}

@@ -88,6 +88,11 @@ class ServingChannel(Lingering):
         """Have the request answered with an environment that was made of it before."""
         request.exchange.environ = environ
 
+    def kept_environment(self, request: Any) -> Any:
+        """The environment that was kept and has not been used, no longer kept; None if there is none."""
+        environ, request.exchange.environ = request.exchange.environ, None
+        return environ
+
     def service(self) -> None:
         """Answer a request."""
         super().service()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import falcon
 
 from cortex_serving.headers import set_headers, set_status
-from cortex_serving.streams import begun, in_turn
+from cortex_serving.streams import begun, given
 
 # What a response is called with (https://asgi.readthedocs.io/en/latest/specs/www.html); since 2.4 responses
 # need not listen for a client that goes: sending fails then.
@@ -36,7 +36,7 @@ def render_starlette(value: Any, response: falcon.Response) -> None:
         _begin(response, value.status_code, value.raw_headers)
         response.data = bytes(body)
         return
-    messages = in_turn(_messages(value))
+    messages = given(lambda give: value(_SCOPE, _never, give))
     start = next(messages)
     _begin(response, start["status"], start["headers"])
     length = dict(start["headers"]).get(b"content-length")
@@ -50,35 +50,12 @@ def _begin(response: falcon.Response, status: Any, raw_headers: list[tuple[bytes
     set_headers(response, ((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw_headers))
 
 
-def _bodies(messages: Iterator[Message]) -> Iterator[bytes]:
+def _bodies(messages: Iterator[Message]) -> Generator[bytes, None, None]:
     try:
         for message in messages:
             yield bytes(message.get("body", b""))
     finally:
         messages.close()  # type: ignore[attr-defined]
-
-
-async def _messages(response: Any) -> AsyncIterator[Message]:
-    """What a response sends, one message at a time: it waits until the one before was taken."""
-    messages: asyncio.Queue[Message | Exception | None] = asyncio.Queue(1)
-
-    async def answer() -> None:
-        try:
-            await response(_SCOPE, _never, messages.put)
-        except Exception as error:
-            await messages.put(error)
-        else:
-            await messages.put(None)
-
-    task = asyncio.ensure_future(answer())
-    try:
-        while (message := await messages.get()) is not None:
-            if isinstance(message, Exception):
-                raise message
-            yield message
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 async def _never() -> Message:

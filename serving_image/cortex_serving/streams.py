@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any
 
 EVENT_STREAM = "text/event-stream"
 _LINE_END = re.compile(r"\r\n|\r|\n")  # of event streams; str.splitlines knows more, and forgets the last one
 _END: Any = object()
+
+Give = Callable[[Any], Awaitable[None]]
+"""Hands an item over, and returns when the next one is wanted."""
 
 
 def is_stream(value: Any) -> bool:
@@ -35,37 +39,74 @@ def open_stream(items: Any, media_type: str | None, dump: Callable[[Any], bytes]
     return media_type, begun(_written(first, iterator, lambda item: write(item, dump)))
 
 
-def begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def begun(chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
     """A stream whose first bytes were produced already: an error before them still becomes a proper response."""
     first = next(filter(None, chunks), b"")
     return _from(first, chunks)
 
 
-def _from(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
+def _from(first: bytes, rest: Generator[bytes, None, None]) -> Iterator[bytes]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        rest.close()
 
 
 def in_turn(items: AsyncIterable[Any]) -> Iterator[Any]:
-    """What an asynchronous iterator yields, on an event loop that lives as long as the iteration.
+    """What an asynchronous iterator yields."""
 
-    All of it runs on the thread that iterates, and only while that waits for the next item.
-    """
-    loop = asyncio.new_event_loop()
-    try:
+    async def produce(give: Give) -> None:
         iterator = aiter(items)
         try:
-            while (item := loop.run_until_complete(_next(iterator))) is not _END:
-                yield item
+            async for item in iterator:
+                await give(item)
         finally:
             if hasattr(iterator, "aclose"):
-                loop.run_until_complete(iterator.aclose())
+                await iterator.aclose()
+
+    return given(produce)
+
+
+def given(produce: Callable[[Give], Coroutine[Any, Any, None]]) -> Iterator[Any]:
+    """What a coroutine gives, on an event loop that lives as long as the iteration.
+
+    All of it runs on the thread that iterates, and only while that waits for the next item; and in one task, as
+    timeouts, task groups and context variables need it.
+
+    Args:
+        produce: The coroutine. What it gives is taken at once, and it goes on when the next item is wanted.
+    """
+    loop = asyncio.new_event_loop()
+    ready: deque[tuple[Any, asyncio.Future[None]]] = deque()
+    changed = asyncio.Event()
+    wanted = True
+
+    async def give(item: Any) -> None:
+        if not wanted:
+            raise OSError("the client has gone")
+        taken = loop.create_future()
+        ready.append((item, taken))
+        changed.set()
+        await taken
+
+    task = loop.create_task(produce(give))
+    task.add_done_callback(lambda _: changed.set())
+    try:
+        while not task.done():
+            loop.run_until_complete(changed.wait())
+            changed.clear()
+            while ready:
+                item, taken = ready.popleft()
+                yield item
+                taken.set_result(None)
+        task.result()
     finally:
+        wanted = False
+        task.cancel()
         _close(loop)
-
-
-async def _next(iterator: Any) -> Any:
-    return await anext(iterator, _END)
+        if not task.cancelled():
+            task.result()  # what a generator raises that is closed early
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
@@ -87,7 +128,7 @@ def _wait(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(asyncio.wait(tasks))
 
 
-def _written(first: Any, rest: Iterator[Any], write: Callable[[Any], bytes]) -> Iterator[bytes]:
+def _written(first: Any, rest: Iterator[Any], write: Callable[[Any], bytes]) -> Generator[bytes, None, None]:
     try:
         if first is not _END:
             yield write(first)

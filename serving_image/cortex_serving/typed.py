@@ -66,12 +66,10 @@ class PayloadType:
         Raises:
             InvalidPayload: It does not fit.
         """
-        try:
-            return self.validate(self.form.value(form))
-        except InvalidPayload:
-            if next(iter(form), "").startswith(("{", "[")):  # what curl -d sends without a header
-                raise InvalidPayload([_IS_JSON]) from None
-            raise
+        first = next(iter(form), "")
+        if first.startswith(("{", "[")) and not self.form.has(first):  # what curl -d sends without a header
+            raise InvalidPayload([_IS_JSON])
+        return self.validate(self.form.value(form))
 
     def validate(self, value: Any) -> Any:
         """The value as the hinted type.

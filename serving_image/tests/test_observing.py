@@ -237,3 +237,29 @@ def test_a_failing_warm_up_is_a_warning(serve: Serve, tmp_path: Path) -> None:
     replica = serve(SIMPLE, warmup="wrong.json")
     assert replica.post({"fail": False, "label": 1}).status_code == 200
     assert any("warm-up request failed" in text for text in replica.messages(level="WARNING"))
+
+
+def test_warm_up_begins_streams_and_gives_every_item_a_payload_of_its_own(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "sample.json").write_text('{"x": 1}')
+    replica = serve(
+        """
+        import itertools
+        class PythonPredictor:
+            def __init__(self, config): self.log = []
+            def predict(self, payload):
+                return [self.stream(item.pop("x")) for item in payload]
+            def stream(self, x):
+                try:
+                    for n in itertools.count():
+                        self.log.append(n)
+                        yield ",".join(map(str, self.log)) if x else [1 / 0]
+                        if n == 1:
+                            return
+                finally:
+                    self.log.append("end")
+        """,
+        server_side_batching={"max_batch_size": 2, "batch_interval": 0.01},
+    )
+    assert not replica.messages(level="WARNING")
+    assert replica.post({"x": 1}).text == "0,end,0,end,0,end,0" + "0,end,0,end,0,end,0,1"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.conftest import Serve, eventually
+from tests.conftest import Replica, Serve, eventually
 
 RETURNING = """
-import asyncio, pathlib
-import falcon, starlette.exceptions, starlette.background
+import asyncio, contextvars, pathlib, time
+import anyio, falcon, starlette.exceptions, starlette.background
 from starlette.responses import FileResponse, JSONResponse, StreamingResponse
 from cortex_serving import Response
 
@@ -39,6 +42,36 @@ async def then_fail(first):
     if first is not None:
         yield first
     raise ValueError("later")
+
+state = contextvars.ContextVar("state", default="lost")
+
+async def in_one_task():
+    state.set("kept")
+    async with anyio.create_task_group() as group:
+        yield "a"
+        group.start_soon(asyncio.sleep, 0)
+    with anyio.move_on_after(0.05):
+        yield "b"
+        await asyncio.sleep(100)
+    yield state.get()
+
+async def hand_in_hand(name):
+    yield "first"
+    while not (HERE / name).exists():
+        time.sleep(0.01)
+    yield "second"
+
+def when(name, stream):
+    (HERE / "begun").touch()
+    while not (HERE / name).exists():
+        time.sleep(0.01)
+    return stream
+
+def noting(name):
+    try:
+        yield from ["x" * 1000] * 500
+    finally:
+        (HERE / name).touch()
 
 def cookies():
     response = JSONResponse([1])
@@ -137,6 +170,8 @@ STREAMS = {
     "StreamingResponse(words('a', b'b'), media_type='text/css')": ("text/css; charset=utf-8", b"ab"),
     "StreamingResponse(iter(['a', 'b']), media_type='text/css')": ("text/css; charset=utf-8", b"ab"),
     "StreamingResponse(words())": (None, b""),
+    "in_one_task()": ("text/plain; charset=utf-8", b"abkept"),
+    "StreamingResponse(in_one_task())": (None, b"abkept"),
 }
 
 
@@ -172,6 +207,54 @@ def test_a_client_that_goes_ends_the_stream(serve: Serve, tmp_path: Path, source
         assert next(answer.iter_content(10)) == b"x" * 10
     eventually((tmp_path / "project" / "gone").exists)
     assert replica.post("words('next')").text == "next"
+
+
+def _send(replica: Replica, source: str) -> socket.socket:
+    """Send a request on a connection that is reset when it is closed."""
+    connection = replica.connect()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    body = json.dumps(source).encode()
+    head = f"POST /api HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def _connections(replica: Replica) -> list[Any]:
+    [worker] = psutil.Process(replica.process.pid).children()
+    return [each for each in worker.net_connections() if each.status == psutil.CONN_ESTABLISHED]
+
+
+@pytest.mark.parametrize("mode", ["", "stock"])
+def test_a_client_that_goes_before_the_stream_begins_ends_it(serve: Serve, tmp_path: Path, mode: str) -> None:
+    project = tmp_path / "project"
+    replica = serve(RETURNING, environ={"CORTEX_HTTP": mode})
+    connection = _send(replica, "when('go', noting('ended'))")
+    eventually((project / "begun").exists)
+    connection.close()
+    eventually(lambda: not _connections(replica))
+    (project / "go").touch()
+    eventually((project / "ended").exists)
+    eventually(lambda: replica.messages(source="access"))  # it is counted like any other
+
+
+def test_clients_that_go_in_the_middle_are_nothing_to_log(serve: Serve) -> None:
+    replica = serve(RETURNING, environ={"CORTEX_HTTP": ""})
+    for n in range(300):
+        with _send(replica, "iter(['x' * 1000] * 500)") as connection:
+            connection.recv(1 + n * 100)
+    assert replica.post("words('next')").text == "next"
+    replica.stop()
+    assert not replica.messages(level="ERROR")
+
+
+@pytest.mark.parametrize("source", ["hand_in_hand('seen')", "StreamingResponse(hand_in_hand('seen'))"])
+def test_pieces_are_sent_before_the_next_is_worked_on(serve: Serve, tmp_path: Path, source: str) -> None:
+    replica = serve(RETURNING)
+    with replica.session.post(replica.address, json=source, stream=True, timeout=20) as answer:
+        pieces = answer.iter_content(None)
+        assert next(pieces) == b"first"
+        (tmp_path / "project" / "seen").touch()
+        assert next(pieces) == b"second"
 
 
 def _events(body: str) -> list[str]:

@@ -247,3 +247,26 @@ def test_files_that_may_be_missing_leave_json_without_them(serve: Serve) -> None
     assert replica.post({"text": "a"}).json() == ["a", None, 0]
     assert replica.post(data={"text": "a"}).json() == ["a", None, 0]
     assert replica.post(data={"text": "a"}, files={"file": ("f", b"x")}).json() == ["a", "f", 0]
+
+
+DEFAULTS = """
+class Options(pydantic.BaseModel):
+    count: int = 1
+    note: str = pydantic.Field("", alias="{note}")
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Options):
+        return [payload.count, payload.note]
+"""
+
+
+def test_json_that_comes_as_a_form_is_refused_even_where_every_field_has_a_default(serve: Serve) -> None:
+    replica = serve(HEAD + DEFAULTS)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in ('{"count": 2}', '{"a": "b=c&d"}', "{}", "[1]"):
+        answer = replica.post(data=body, headers=form)
+        assert answer.status_code == 422, body
+        assert "Content-Type: application/json" in answer.json()["problems"][0]["problem"]
+    assert replica.post(data={"{note}": "x", "count": "2"}).json() == [2, "x"]
+    assert replica.post(data="", headers=form).json() == [1, ""]

@@ -48,7 +48,12 @@ class DirectWrites:
             sent = max(0, sent - len(part))
 
     def _send_now(self, parts: list[bytes]) -> int:
-        """How much the socket took. Errors count as nothing: the stock way meets them again and handles them."""
+        """How much the socket took. Errors count as nothing: the stock way meets them again and handles them.
+
+        With the lock, for the loop closes the connection of a client that has gone.
+        """
+        if not self.connected:
+            return 0
         try:
             sent: int = self.socket.send(parts[0]) if len(parts) == 1 else self.socket.sendmsg(parts)
         except OSError:

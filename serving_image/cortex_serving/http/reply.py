@@ -105,6 +105,19 @@ def _template(names: tuple[str, ...]) -> Template | None:
         return made
 
 
+def _end_unsent(environ: Any) -> None:
+    """End a response that the application has begun and nobody took: its client had gone meanwhile.
+
+    Args:
+        environ: The environment that was kept for it; None if that was used.
+    """
+    replay = None if environ is None else environ.pop(_REPLAY, None)
+    if isinstance(replay, tuple) and hasattr(replay[2], "close"):
+        with contextlib.suppress(OSError):
+            next(replay[2], None)  # a generator that has not begun would be closed without its cleanup
+            replay[2].close()
+
+
 class TemplateReply(HTTPChannel):  # type: ignore[misc]
     """Channels that send a whole response at once where it is an ordinary one, waitress's own way otherwise.
 
@@ -124,9 +137,12 @@ class TemplateReply(HTTPChannel):  # type: ignore[misc]
             or request.command == "HEAD"
             or self.server.draining
             or not self.connected
-            or not self._answered(request)
         ):
             super().service()
+            return
+        if not self._answered(request):
+            super().service()
+            _end_unsent(self.kept_environment(request))
             return
         if len(self.requests) > 1:
             self._flush_outbufs_below_high_watermark()
