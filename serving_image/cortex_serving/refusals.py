@@ -66,11 +66,24 @@ def _forget(request: Any) -> None:
     request.url_scheme = request.adj.url_scheme
 
 
-class RefusesEarly:
-    """Mixin for parsers: a request that is refused is not told to continue (RFC 9110, 10.1.1)."""
+class CarefulParser:
+    """Mixin for parsers.
+
+    A request that is refused is not told to continue (RFC 9110, 10.1.1). One that says its length as a number and as
+    chunks may be an attempt at smuggling: it is the last of its connection (RFC 9112, 6.1).
+    """
 
     error: Any
     expect_continue: bool
+    chunked: bool
+    headers: dict[str, str]
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the header block."""
+        super().parse_header(header_plus)  # type: ignore[misc]
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            self.headers["CONNECTION"] = "close"
+            self.connection_close = True
 
     def received(self, data: bytes) -> int:
         """Take data; returns how much of it belongs to this request."""

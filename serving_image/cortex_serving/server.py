@@ -27,7 +27,7 @@ from cortex_serving.http.request import SpoolingTableParser, TableParser
 from cortex_serving.http.together import Together
 from cortex_serving.http.whole import WholeRequests
 from cortex_serving.linger import Lingering
-from cortex_serving.refusals import RefusalTask, RefusesEarly
+from cortex_serving.refusals import CarefulParser, RefusalTask
 
 # Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
 # balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
@@ -130,7 +130,7 @@ def make_channel_class(changes: frozenset[str]) -> type[ServingChannel]:
         ServingChannel,
         *(mixin for change, mixin in mixins.items() if change in changes),
     )
-    classes = {"task_class": type("Task", task, {}), "parser_class": type("Parser", (RefusesEarly, parser), {})}
+    classes = {"task_class": type("Task", task, {}), "parser_class": type("Parser", (CarefulParser, parser), {})}
     return type("Channel", channel, classes)
 
 

@@ -105,6 +105,17 @@ def test_the_largest_body_is_taken(serve: Serve) -> None:
     assert replica.post(data=b"x" * 1001).status_code == 413
 
 
+def test_a_request_with_two_lengths_is_the_last_of_its_connection(replica: Replica) -> None:
+    twice = (
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    )
+    answer = _conversation(replica, twice + b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nno")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close" in head
+    assert body == b"abc"
+
+
 def test_a_body_that_is_too_large_is_not_asked_for(replica: Replica) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     assert _conversation(replica, head % 60_000_000).startswith(b"HTTP/1.1 413 ")

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex_serving.board import Board
+from cortex_serving.errors import SpecError
 from cortex_serving.exchange import KEY, Exchange, Verdict
 from cortex_serving.http import CHANGES, chosen
 from cortex_serving.server import ServingServer
@@ -385,7 +386,7 @@ def test_changes_are_chosen_by_name() -> None:
     assert chosen("reply,direct") == {"reply", "direct"}
     assert chosen("whole") == {"whole", "bodies", "request"}
     assert chosen("-request") == frozenset(CHANGES) - {"request", "bodies", "whole"}
-    with pytest.raises(ValueError, match="known are stock"):
+    with pytest.raises(SpecError, match="known are stock"):
         chosen("warp")
 
 

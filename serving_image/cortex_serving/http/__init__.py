@@ -19,6 +19,8 @@ only about requests that it has understood completely, and its answers are compa
 
 from __future__ import annotations
 
+from cortex_serving.errors import SpecError
+
 CHANGES = ("request", "bodies", "whole", "environment", "reply", "direct", "epoll", "leader", "together")
 _NEEDS = {
     "leader": {"epoll"},
@@ -35,12 +37,12 @@ def chosen(text: str | None) -> frozenset[str]:
         text: Names separated by commas: those with a minus are left out, others are used alone, with what they need.
 
     Raises:
-        ValueError: A name is unknown.
+        SpecError: A name is unknown.
     """
     names = [name.strip() for name in (text or "").split(",") if name.strip()]
     unknown = {name.removeprefix("-") for name in names} - {*CHANGES, "stock"}
     if unknown:
-        raise ValueError(f"CORTEX_HTTP names {', '.join(sorted(unknown))}; known are stock, {', '.join(CHANGES)}")
+        raise SpecError(f"CORTEX_HTTP names {', '.join(sorted(unknown))}; known are stock, {', '.join(CHANGES)}")
     if "stock" in names:
         return frozenset()
     removed = {name[1:] for name in names if name.startswith("-")}
