@@ -60,7 +60,8 @@ def busy(stack: StackState) -> DeployError:
 def underway(cloud: Cloud, stack: StackState) -> StackState:
     """A stack with the outputs that it will have once the operation that runs has succeeded, as far as they are known.
 
-    Its template and its parameters are those of that operation already.
+    Its template and its parameters are those of that operation already. AWS does not document that, so who relies on it
+    looks afterwards at what was deployed.
     """
     template: Mapping[str, Any] = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
     literal = {name: value["Value"] for name, value in template["Outputs"].items() if isinstance(value["Value"], str)}
