@@ -155,9 +155,11 @@ def test_at_the_maximum_an_api_waits_and_force_gets_out_of_it(cortex: Cortex, pr
     assert "insufficient CPU units available; instance group small has 2 instances, its maximum" in api["reason"]
     assert sorted(task["lastStatus"] for task in Seen(cortex).tasks).count("PROVISIONING") == 3
 
+    assert "waiting for capacity" in said_until(begin(cortex, folder), "its maximum")  # the same is waited for again
+    folder = project("more", "50m", 1)
     refused = cortex.run("deploy", folder)
     assert (refused.returncode, "--force" in refused.stderr) == (1, True)
-    cortex.ok("deploy", project("more", "50m", 1), "--force")
+    cortex.ok("deploy", folder, "--force")
     assert cortex.json("get", "more")["status"] == "live"
 
 
