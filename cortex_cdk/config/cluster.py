@@ -229,15 +229,7 @@ class Cluster(Section):
         for index, zone in enumerate(zones):
             if zone[:-1] != self.region:
                 yield Conflict((("availability_zones", index), ("region",)), f"{zone} is not in {self.region}")
-        certificate = _CERTIFICATE.fullmatch(self.load_balancer.certificate_arn or "")
-        if certificate and certificate[1] != self.region:
-            fields = (("load_balancer", "certificate_arn"), ("region",))
-            yield Conflict(fields, f"the certificate is in {certificate[1]}, and the cluster in {self.region}")
-        topic = _TOPIC.fullmatch(self.alarm_topic or "")
-        if topic and topic[1] != self.region:
-            yield Conflict(
-                (("alarm_topic",), ("region",)), f"the topic is in {topic[1]}, and the cluster in {self.region}"
-            )
+        yield from self._region_rules()
         if len(self.tags) > _MOST_TAGS:
             yield Conflict((("tags",),), f"must be at most {_MOST_TAGS}, not {len(self.tags)}")
         if not self.instance_groups:
@@ -247,6 +239,18 @@ class Cluster(Section):
             counts[group.name] += 1
             if counts[group.name] == 2:
                 yield Conflict((("instance_groups", index, "name"),), f"there is another group named {group.name}")
+
+    def _region_rules(self) -> Iterator[Conflict]:
+        """What the cluster only refers to must be in its region."""
+        certificate = _CERTIFICATE.fullmatch(self.load_balancer.certificate_arn or "")
+        topic = _TOPIC.fullmatch(self.alarm_topic or "")
+        elsewhere: tuple[tuple[str, FieldPath, re.Match[str] | None], ...] = (
+            ("certificate", ("load_balancer", "certificate_arn"), certificate),
+            ("topic", ("alarm_topic",), topic),
+        )
+        for what, field, arn in elsewhere:
+            if arn and arn[1] != self.region:
+                yield Conflict((field, ("region",)), f"the {what} is in {arn[1]}, and the cluster in {self.region}")
 
     def _network_rules(self) -> Iterator[Conflict]:
         private = self.subnet_visibility == "private"
