@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterator
@@ -135,8 +134,8 @@ def _written(first: Any, rest: Iterator[Any], write: Callable[[Any], bytes]) -> 
         for item in rest:
             yield write(item)
     finally:  # a client that has gone ends the predictor's generator now, on this thread
-        with contextlib.suppress(AttributeError):  # not every iterator can be closed
-            rest.close()  # type: ignore[attr-defined]
+        if hasattr(rest, "close"):  # not every iterator can be closed
+            rest.close()
 
 
 def _media_type(first: Any) -> str:
