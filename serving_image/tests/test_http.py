@@ -20,7 +20,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cortex_serving.board import Board
-from cortex_serving.errors import SpecError
 from cortex_serving.exchange import KEY, Exchange, Verdict
 from cortex_serving.http import CHANGES, chosen
 from cortex_serving.server import ServingServer
@@ -376,18 +375,6 @@ def test_mutated_cases(sides: dict[str, Side]) -> None:
         cut = chooser.randrange(len(text) + 1)
         pieces = [bytes(part) for part in (text[:cut], text[cut:]) if part]
         assert sides["all"].exchange(pieces) == sides["stock"].exchange(pieces), bytes(text)
-
-
-def test_changes_are_chosen_by_name() -> None:
-    assert chosen(None) == chosen("") == frozenset(CHANGES)
-    assert chosen("stock") == frozenset()
-    assert chosen("-direct") == frozenset(CHANGES) - {"direct"}
-    assert chosen("-epoll") == frozenset(CHANGES) - {"epoll", "leader", "together"}
-    assert chosen("reply,direct") == {"reply", "direct"}
-    assert chosen("whole") == {"whole", "bodies", "request"}
-    assert chosen("-request") == frozenset(CHANGES) - {"request", "bodies", "whole"}
-    with pytest.raises(SpecError, match="known are stock"):
-        chosen("warp")
 
 
 def test_the_fast_paths_are_taken(sides: dict[str, Side], monkeypatch: pytest.MonkeyPatch) -> None:
