@@ -209,11 +209,18 @@ def explain(error: Exception, environment: str) -> CortexError | None:
         The error to show, or None where it is not one of botocore's.
     """
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, ClientError):
         return _explain_answer(error, environment)
     if isinstance(error, BotoCoreError):
         return _explain_client(error, environment)
+    if isinstance(error, ResponseParserError):
+        return CloudError(
+            f"an answer of environment {environment!r} broke off, or is not one of AWS",
+            hint="run the command again; if that does not help, check the endpoint URL (cortex env list) and proxies",
+            details=str(error).splitlines()[:1],
+        )
     return None
 
 

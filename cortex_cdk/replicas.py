@@ -32,6 +32,7 @@ STALLED_AFTER = timedelta(minutes=10)
 # An instance that starts takes minutes; only a wait beyond this is worth a word.
 WAITING_AFTER = timedelta(seconds=30)
 
+STEADY = "has reached a steady state"
 BY_ITSELF = frozenset({"TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"})
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
@@ -95,12 +96,19 @@ def primary_deployment(service: ServiceTypeDef) -> DeploymentTypeDef | None:
 
 
 def settled(service: ServiceTypeDef) -> bool:
-    """Whether ECS has finished the rollout and runs as many tasks as are wanted. All of them serve then."""
-    primary = primary_deployment(service)
+    """Whether ECS has finished the rollout, runs as many tasks as are wanted, and found all of them healthy since.
+
+    That all run says little: a replica that was added or made up for runs while it loads its model. ECS writes the
+    event when every task is healthy, and others when one is started, stopped or fails its checks ("Service event
+    messages" of the Amazon ECS Developer Guide).
+    """
+    primary, events = primary_deployment(service), service.get("events", [])
     return (
         primary is not None
         and primary.get("rolloutState", "COMPLETED") == "COMPLETED"
         and primary["runningCount"] >= service["desiredCount"]
+        and bool(events)
+        and STEADY in events[0]["message"]
     )
 
 

@@ -8,8 +8,10 @@ import logging.handlers
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +23,16 @@ from cortex_cdk.localcloud.settings import HOST, REGION, Settings
 from cortex_cdk.localcloud.tasks import orphans
 
 if TYPE_CHECKING:
-    from waitress.server import BaseWSGIServer, MultiSocketServer
+    from waitress.server import BaseWSGIServer
 
 LOG_FILE = "daemon.log"
 LOG_BYTES = 5_000_000
 LOG_BACKUPS = 2
 ORPHAN_TIMEOUT = 5.0
 """Seconds for killed processes to leave their ports."""
+ANSWER_TIMEOUT = 2.0
+ANSWER_POLL = 0.01
+"""Seconds that answers have at the end, and between two looks at them."""
 THREADS = 16
 """Replicas poll and ship logs while the CLI asks; requests hold a thread only for milliseconds."""
 
@@ -92,6 +97,7 @@ def _serve(settings: Settings) -> None:
     _serve_until_signal(server)
     log.info("stopping")
     data_plane.stop()
+    _finish_answers(server)
     durability.stop()
 
 
@@ -125,13 +131,27 @@ def _info(settings: Settings, notice: str | None) -> DaemonInfo:
     )
 
 
-def _serve_until_signal(server: MultiSocketServer | BaseWSGIServer) -> None:
+def _serve_until_signal(server: BaseWSGIServer) -> None:
     """Answer requests until SIGTERM or SIGINT; and after it, while replicas drain and send their last logs."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
     threading.Thread(target=server.run, name="control-plane", daemon=True).start()
     ended.wait()
+
+
+def _finish_answers(server: BaseWSGIServer) -> None:
+    """Take no new connections, and send what has been asked: half of an answer looks like a whole, broken one."""
+    from waitress.wasyncore import dispatcher
+
+    # In the server's own thread, and without its trigger, which wakes that thread for each answer.
+    server.trigger.pull_trigger(partial(dispatcher.close, server))
+    deadline = time.monotonic() + ANSWER_TIMEOUT
+    while any(channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
+        if time.monotonic() > deadline:
+            log.warning("answers were cut short")
+            return
+        time.sleep(ANSWER_POLL)
 
 
 def _log_to(path: Path) -> None:

@@ -69,6 +69,26 @@ def test_free_ports_are_kept_over_a_restart(tmp_path: Path) -> None:
     assert first.pid != second.pid
 
 
+def test_an_answer_that_has_begun_is_finished_when_it_stops(tmp_path: Path) -> None:
+    settings, size = Settings(state=tmp_path / "local", control_port=0, http_port=0), 32 * 2**20
+    endpoint = launcher.ensure_running(settings)
+    try:
+        s3 = client(endpoint, "s3")
+        s3.create_bucket(Bucket="models")
+        s3.put_object(Bucket="models", Key="large", Body=bytes(size))
+        body = s3.get_object(Bucket="models", Key="large")["Body"]
+        first = body.read(1000)
+        stopping = threading.Thread(target=launcher.stop, args=(settings,))
+        stopping.start()
+        # Without anything that reads, it can be sent at the end only.
+        while launcher.status(settings):
+            pass
+        assert len(first) + len(body.read()) == size
+        stopping.join()
+    finally:
+        launcher.stop(settings)
+
+
 @pytest.mark.parametrize(
     ("field", "variable"), [("control_port", "CORTEX_LOCAL_PORT"), ("http_port", "CORTEX_LOCAL_HTTP_PORT")]
 )

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +140,40 @@ def test_watching_ends_when_interrupted(cortex: Cortex, deployed: None) -> None:
     watch.send_signal(signal.SIGINT)
     assert watch.wait(15) == 130
     watch.stdout.close()
+
+
+SLOW = """
+import pathlib, time
+
+class PythonPredictor:
+    def __init__(self, config):
+        while not pathlib.Path(config["open"]).exists():
+            time.sleep(0.1)
+
+    def predict(self, payload):
+        return payload
+"""
+
+
+def test_a_replica_that_loads_its_model_again_is_not_counted(cortex: Cortex, tmp_path: Path) -> None:
+    gate, project = tmp_path / "gate", tmp_path / "project"
+    project.mkdir()
+    gate.touch()
+    (project / "predictor.py").write_text(SLOW)
+    slow = {"type": "python", "path": "predictor.py", "config": {"open": str(gate)}}
+    (project / "cortex.yaml").write_text(json.dumps([{"name": "slow", "kind": "RealtimeAPI", "predictor": slow}]))
+    cortex.ok("deploy", str(project))
+    assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 1
+    gate.unlink()
+    cortex.ok("local", "down")
+    up = cortex.json("local", "up")
+    assert {api["name"]: api["status"] for api in up["apis"]}["slow"] == "updating"
+    # It runs, as far as ECS can tell.
+    ecs = cortex.aws("ecs")
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+    (service,) = ecs.describe_services(cluster=cluster, services=["slow"])["services"]
+    assert (service["runningCount"], service["deployments"][0]["rolloutState"]) == (1, "COMPLETED")
+    assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 0
+    gate.touch()
+    wait_until(lambda: cortex.json("get", "slow")["status"] == "live")
+    assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 1

@@ -146,7 +146,13 @@ def test_what_serves_during_a_rollout_is_never_counted_too_high() -> None:
     assert serving(service(new=0, old=3), healthy_targets=1) == 0
 
 
-def test_a_service_is_settled_once_its_rollout_is_complete_and_every_task_runs() -> None:
-    assert settled(service())
-    assert not settled(service(rollout="IN_PROGRESS"))
-    assert not settled(service(new=2))
+STARTED, STEADY = "(service a) has started 1 tasks: (task 1).", "(service a) has reached a steady state."
+
+
+def test_a_service_is_settled_once_its_rollout_is_complete_and_every_task_is_healthy() -> None:
+    steady = ((NOW, STEADY), (ago(minutes=1), STARTED))
+    assert settled(service(events=steady))
+    assert not settled(service(events=steady, rollout="IN_PROGRESS"))
+    assert not settled(service(events=steady, new=2))
+    assert not settled(service(events=((NOW, STARTED), *steady)))
+    assert not settled(service())

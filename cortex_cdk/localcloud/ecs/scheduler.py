@@ -65,6 +65,10 @@ class Scheduler:
                         task.mark_stopped(
                             exit_code=None, container_reason=None, reason=RESTARTED, stop_code="TerminationNotice"
                         )
+                for service in backend.all_services():
+                    # Asked before the first tick, it must not be what it was.
+                    self._write_counts(service, [])
+                    service.is_steady = False
 
     def tick(self) -> None:
         """Look at everything once."""
