@@ -211,7 +211,7 @@ class Client:
         tail: int | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
-        """The log records of an API, oldest first; with ``following``, without end.
+        """The log records of an API, oldest first; with ``following``, until it is deleted.
 
         Args:
             since: Only records from then on.

@@ -100,8 +100,15 @@ class Cloud:
         config = Config(retries=retries, connect_timeout=connect, read_timeout=read, s3={"addressing_style": "path"})
         # boto3's overloads want the service's name as a literal.
         session: Any = self._session
-        with self._making:
-            return session.client(service, endpoint_url=self.endpoint_url, config=config)
+        try:
+            with self._making:
+                return session.client(service, endpoint_url=self.endpoint_url, config=config)
+        except ValueError as error:
+            # botocore checks the endpoint before anything is sent, and has no error of its own for it.
+            raise CloudError(
+                f"cannot make a client of {service}: {error}",
+                hint="see AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_* and endpoint_url in ~/.aws/config",
+            ) from error
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
@@ -219,7 +226,7 @@ def explain(error: Exception, environment: str) -> CortexError | None:
         return CloudError(
             f"an answer of environment {environment!r} broke off, or is not one of AWS",
             hint="run the command again; if that does not help, check the endpoint URL (cortex env list) and proxies",
-            details=str(error).splitlines()[:1],
+            details=[str(error).partition(" Further")[0]],
         )
     return None
 

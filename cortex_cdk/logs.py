@@ -6,10 +6,12 @@ each poll looks back a while, and ``SeenEvents`` passes each event on once.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -136,8 +138,17 @@ def is_metrics(record: LogRecord) -> bool:
     return "_aws" in record.fields
 
 
+class _NoGroupError(Exception):
+    """There is no such log group, not yet or not any more."""
+
+
 def _pages(cloud: Cloud, group: str, **query: Any) -> Iterator[Sequence[FilteredLogEventTypeDef]]:
-    """Pages of events, oldest first."""
+    """Pages of events, oldest first; none of a group that does not exist."""
+    with suppress(_NoGroupError):
+        yield from _pages_of_group(cloud, group, **query)
+
+
+def _pages_of_group(cloud: Cloud, group: str, **query: Any) -> Iterator[Sequence[FilteredLogEventTypeDef]]:
     from botocore.exceptions import ClientError
 
     # AWS has interleaved streams since 2019 whatever is asked for; others want to be asked.
@@ -146,9 +157,9 @@ def _pages(cloud: Cloud, group: str, **query: Any) -> Iterator[Sequence[Filtered
         for page in paginator.paginate(logGroupName=group, interleaved=True, **query):
             yield page["events"]
     except ClientError as error:
-        # A group that does not exist yet (or any more) has no events.
         if error_code(error) != "ResourceNotFoundException":
             raise
+        raise _NoGroupError from error
 
 
 def read(cloud: Cloud, group: str, since: datetime | None = None, tail: int | None = None) -> Iterator[LogRecord]:
@@ -175,7 +186,7 @@ def follow(
     tail: int | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Iterator[LogRecord]:
-    """The records that are there, then new ones as they come, each once, until the caller stops.
+    """The records that are there, then new ones as they come, each once, until the caller stops or the group is gone.
 
     Args:
         group: The log group.
@@ -187,13 +198,18 @@ def follow(
     if tail is not None:
         seen, records = _newest(cloud, group, seen.floor, tail)
         yield from records
-    polls = 0
-    while True:
-        start = seen.start(_now(), far=polls % POLLS_BETWEEN_FAR_ONES == 0)
-        for page in _pages(cloud, group, startTime=start):
-            yield from _for_people(seen.fresh(page))
-            seen.forget(_now())
-        polls += 1
+    was_there = False
+    for poll in itertools.count():
+        start = seen.start(_now(), far=poll % POLLS_BETWEEN_FAR_ONES == 0)
+        try:
+            for page in _pages_of_group(cloud, group, startTime=start):
+                was_there = True
+                yield from _for_people(seen.fresh(page))
+                seen.forget(_now())
+        except _NoGroupError:
+            # The stack of an API that is being created may not have made it yet.
+            if was_there:
+                return
         pause(POLL_SECONDS)
 
 

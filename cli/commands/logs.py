@@ -60,7 +60,7 @@ class Age(click.ParamType[datetime]):
 )
 @options.output
 def command(name: str, env: str | None, follow: bool, since: datetime | None, tail: int | None, output: str) -> None:
-    """Show an API's logs, and follow them until interrupted.
+    """Show an API's logs, and follow them until interrupted or the API is deleted.
 
     Each line names the time, the beginning of the replica's id and the level, and at its end the id of the request that
     it belongs to, which the caller has got as X-Request-Id.
@@ -74,7 +74,9 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
         for record in Client(env).logs(name, following=follow, since=since, tail=tail, pause=_pause):
             click.echo(_as_json(record) if output == "json" else _as_text(record))
             shown += 1
-    if not shown and tail != 0:
+    if follow:
+        click.echo(f"{name} was deleted", err=True)
+    elif not shown and tail != 0:
         click.echo(
             options.for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True
         )

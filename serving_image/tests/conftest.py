@@ -86,10 +86,12 @@ class Replica:
 
     def messages(self, **fields: Any) -> list[str]:
         """Messages of the log lines that have these fields."""
+        return [record["message"] for record in self.records(**fields)]
+
+    def records(self, **fields: Any) -> list[dict[str, Any]]:
+        """The log lines that have these fields."""
         return [
-            record["message"]
-            for record in list(self.lines)
-            if all(record.get(name) == value for name, value in fields.items())
+            record for record in list(self.lines) if all(record.get(name) == value for name, value in fields.items())
         ]
 
 

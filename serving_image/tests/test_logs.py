@@ -172,6 +172,23 @@ def test_a_record_that_cannot_be_formatted_is_one_line_that_says_where(serve: Se
     assert not replica.messages(source="stderr")
 
 
+def test_what_is_given_beside_a_message_are_fields(serve: Serve) -> None:
+    replica = serve(PRINTING)
+    given = """{"user": "ann", "items": 3, "source": "a form", "self": 1, "nested": {"a": [1, None]}, "odd": object}"""
+    replica.post(f"logging.info('scored', extra={given})")
+    replica.post("import numpy; logging.info('of numpy', extra={'score': numpy.float32(0.5)})")
+    replica.post("logging.info('huge', extra={f'field_{n}': ['\\x00' * 9000] * 2 for n in range(60)})")
+    replica.post("logging.info('odd', extra={7: {8: 9}, 'large': 2**70, 'half': '\\ud800'})")
+    eventually(lambda: replica.messages(message="odd"))
+    (scored,) = replica.records(message="scored")
+    assert (scored["user"], scored["items"], scored["nested"]) == ("ann", 3, {"a": [1, None]})
+    assert (scored["source"], scored["extra_source"], scored["extra_self"]) == ("log", "a form", 1)
+    assert scored["odd"] == "<class 'object'>"
+    assert replica.records(message="of numpy")[0]["score"] == 0.5
+    assert replica.records(message="huge")[0]["field_0"].startswith("['\\x00")
+    assert not replica.broken
+
+
 def test_a_warning_is_one_record(serve: Serve) -> None:
     replica = serve(PRINTING)
     assert replica.post("import warnings; warnings.warn('slow')").text == "done"

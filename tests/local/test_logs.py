@@ -247,3 +247,11 @@ def test_it_ends_when_nobody_reads_any_more(cortex: Cortex, endpoint: str) -> No
     follow.stdout.close()
     assert (follow.wait(15), follow.stderr.read()) == (0, b"")
     follow.stderr.close()
+
+
+def test_following_ends_with_the_api(cortex: Cortex, endpoint: str, follower: StartFollower) -> None:
+    follow = follower("--tail", "1")
+    wait_until(lambda: follow.text() != "")
+    cortex.ok("delete", "talker", "--yes")
+    assert follow.process.wait(15) == 0
+    assert follow.text().endswith("\ntalker was deleted\n")

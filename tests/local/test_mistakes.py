@@ -139,6 +139,8 @@ ENVIRONMENTS = [
         home={"environments.yaml": EXPIRED.replace("{url}", "http://127.0.0.1:{free}")},
     ),
     Mistake("endpoint-is-no-url", environ=KEYS, home={"environments.yaml": EXPIRED.replace("{url}", "localhost")}),
+    Mistake("variable-is-no-url", environ={**KEYS, "AWS_ENDPOINT_URL": "localhost"}, home={"environments.yaml": AWS}),
+    Mistake("endpoint-is-a-page", environ=KEYS, home={"environments.yaml": EXPIRED.replace("{url}", "{url}/page")}),
     Mistake("home-is-a-file", environ={"CORTEX_HOME": "{project}/cortex.yaml"}),
     Mistake("state-is-a-file", home={"local": ""}),
     Mistake("control-port-in-use", environ={"CORTEX_LOCAL_PORT": "{port}"}),
@@ -162,12 +164,14 @@ EVERY = [*CONFIGURATION, *FILES, *ENVIRONMENTS, *CALLS]
 
 
 class Refusal(BaseHTTPRequestHandler):
-    """Answers every call with the error that its path names, as AWS's query services do."""
+    """Answers every call with the error that its path names, as AWS's query services do; or as a proxy's page."""
 
     def do_POST(self) -> None:
         code = self.path.strip("/")
         body = f"<ErrorResponse><Error><Code>{code}</Code><Message>no: {code}</Message></Error></ErrorResponse>"
-        self.send_response(403)
+        if code == "page":
+            body = "<!doctype html><title>Sign in</title><p>Hello<br>"
+        self.send_response(200 if code == "page" else 403)
         self.send_header("Content-Type", "text/xml")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

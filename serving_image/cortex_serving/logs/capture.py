@@ -23,6 +23,9 @@ from cortex_serving.logs.lines import last_state, lines
 
 PROGRESS_SECONDS = 5.0  # a progress bar writes over itself: its state is logged that often, and at the end
 _LONGEST_PENDING = 64 * 1024  # characters of an unfinished line that wait for its end
+_OF_RECORDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}  # the last since Python 3.12
+_TAKEN = {"time", "level", "source", "logger", "created", "worker", "request_id", "part", "event", "traceback"}
+_TAKEN |= {"replica", "revision", "_aws", "self"}  # by who reads lines, and by the functions that make them
 
 
 class _Current(threading.local):
@@ -98,10 +101,16 @@ class LineHandler(logging.Handler):
                 message = f"{message}\n{''.join(traceback.format_exception(*record.exc_info)).rstrip()}"
             if record.stack_info:
                 message = f"{message}\n{record.stack_info}"
-            message = message.rstrip("\n")
-            self._writer.log(level, message, source="log", logger=record.name, created=record.created)
+            own = {"source": "log", "logger": record.name, "created": record.created}
+            self._writer.log(level, message.rstrip("\n"), **own, **_extra(record))
         except Exception:
             self.handleError(record)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    """What the caller has given beside the message (``extra``)."""
+    given = {str(name): value for name, value in vars(record).items() if name not in _OF_RECORDS}
+    return {f"extra_{name}" if name in _TAKEN else name: value for name, value in given.items()}
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> str:

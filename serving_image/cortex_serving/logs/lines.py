@@ -8,11 +8,15 @@ from typing import Any
 
 import orjson
 
+from cortex_serving.plain import plain
+
 LONGEST = 250_000
 """Bytes of the longest line. CloudWatch takes 1 MiB an event, and took 256 KiB until 2025; other readers take less."""
 LONGEST_MESSAGE = 4_000_000
 """Characters of a message that are logged, in as many lines as they need; of the rest, only its length."""
 _LONGEST_FIELD = 1000
+_LONGEST_NAME = 50
+_MOST_FIELDS = 20
 _START = b'{"time":"'
 _STARTS = methodcaller("startswith", _START)
 
@@ -36,7 +40,7 @@ def line(level: str, message: str, *, created: float | None = None, **fields: An
     record["message"] = message
     record.update((name, value) for name, value in fields.items() if value is not None)
     try:
-        return orjson.dumps(record, default=repr)
+        return orjson.dumps(record, default=_known)
     except (TypeError, ValueError):  # lone surrogates, integers beyond 64 bits: a log line must not fail
         return orjson.dumps({name: _plain(value) for name, value in record.items()})
 
@@ -48,7 +52,7 @@ def lines(level: str, message: str, **fields: Any) -> list[bytes]:
         return [whole]
     if (over := len(message) - LONGEST_MESSAGE) > 0:
         message = f"{message[:LONGEST_MESSAGE]} [{over} more characters]"
-    fields = {name: value[:_LONGEST_FIELD] if isinstance(value, str) else value for name, value in fields.items()}
+    fields = {name[:_LONGEST_NAME]: _short(value) for name, value in list(fields.items())[:_MOST_FIELDS]}
     pieces = _pieces(message)
     return [line(level, piece, part=f"{n}/{len(pieces)}", **fields) for n, piece in enumerate(pieces, 1)]
 
@@ -80,6 +84,20 @@ def last_state(text: str) -> str:
     return text.rstrip("\r").rpartition("\r")[2]
 
 
+def _known(value: Any) -> Any:
+    try:
+        return plain(value)
+    except Exception:  # whatever it is, and whatever its own methods raise
+        return repr(value)
+
+
+def _short(value: Any) -> Any:
+    if value is None or isinstance(value, int | float):
+        return value
+    text = value if isinstance(value, str) else repr(value)
+    return text[:_LONGEST_FIELD]
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
@@ -88,7 +106,8 @@ def _plain(value: Any) -> Any:
 
 def _pieces(message: str) -> list[str]:
     """A message cut in pieces that fit into a line each."""
-    if len(orjson.dumps(_plain(message))) <= LONGEST - 20 * _LONGEST_FIELD:
+    # A character may take six bytes, and every field be full of such.
+    if len(orjson.dumps(_plain(message))) <= LONGEST - 7 * _MOST_FIELDS * (_LONGEST_FIELD + _LONGEST_NAME):
         return [message]
     middle = len(message) // 2
     return _pieces(message[:middle]) + _pieces(message[middle:])
