@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.endpoint import HEALTH_PATH, DaemonInfo
+from cortex_cdk.localcloud.failures import failure
 from cortex_cdk.localcloud.lock import STATE_LOCK
 from cortex_cdk.localcloud.settings import REGION
 
@@ -89,11 +90,12 @@ class ControlPlane:
                 answer = self._moto(environ, start_response)
         except NotImplementedError:
             # 501, as AWS tools try again after a 500.
-            return _text(start_response, "501 Not Implemented", f"The local cloud does not know the action {action}.")
+            said = f"The local cloud does not know the action {action}."
+            return _failure(environ, start_response, "501 Not Implemented", "NotImplemented", said)
         except Exception as error:
             logger.exception("The local cloud could not answer %s.", action)
             said = f"The local cloud could not answer {action}: {type(error).__name__}: {error}"
-            return _text(start_response, "500 Internal Server Error", said)
+            return _failure(environ, start_response, "500 Internal Server Error", "InternalFailure", said)
         if not READING.match(action) and action not in STEADY:
             self._changed()
         return answer
@@ -145,7 +147,14 @@ def _json(start_response: StartResponse, status: str, content: dict[str, Any]) -
     return _text(start_response, status, json.dumps(content), "application/json")
 
 
-def _text(start_response: StartResponse, status: str, text: str, content_type: str = "text/plain") -> Iterable[bytes]:
+def _failure(
+    environ: WSGIEnvironment, start_response: StartResponse, status: str, code: str, message: str
+) -> Iterable[bytes]:
+    content_type, text = failure(environ, code, message)
+    return _text(start_response, status, text, content_type)
+
+
+def _text(start_response: StartResponse, status: str, text: str, content_type: str) -> Iterable[bytes]:
     body = text.encode()
     start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
     return [body]

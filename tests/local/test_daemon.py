@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import launcher
@@ -215,3 +216,21 @@ def test_there_is_one_region_whatever_a_client_is_configured_for(cloud: Endpoint
     ecs = client(cloud, "ecs", region)
     ecs.create_cluster(clusterName=f"from-{region}")
     assert f"arn:aws:ecs:us-east-1:123456789012:cluster/from-{region}" in ecs.list_clusters()["clusterArns"]
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "arguments"),
+    [
+        ("elbv2", "describe_trust_stores", {}),
+        ("ecs", "get_task_protection", {"cluster": "local"}),
+        ("ec2", "describe_trunk_interface_associations", {}),
+    ],
+)
+def test_tools_can_read_that_an_action_is_unknown(
+    cloud: Endpoint, service: str, action: str, arguments: dict[str, str]
+) -> None:
+    with pytest.raises(ClientError) as refused:
+        getattr(client(cloud, service), action)(**arguments)
+    response = refused.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("NotImplemented", 501)
+    assert "The local cloud does not know the action" in response["Error"]["Message"]
