@@ -218,7 +218,7 @@ class _Reader:
         restless = {name: service for name, service in services.items() if not settled(service)}
         minimums = self._minimums(list(restless))
         with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
-            observed = pool.map(lambda name: self._observe(services[name], minimums.get(name, 1)), services)
+            observed = pool.map(lambda name: self._observe(services[name], minimums.get(name)), services)
             judged = pool.map(self._judge, observed)
             return dict(zip(services, judged, strict=True))
 
@@ -240,8 +240,10 @@ class _Reader:
                 minimums[target["ResourceId"].rpartition("/")[2]] = target["MinCapacity"]
         return minimums
 
-    def _observe(self, service: ServiceTypeDef, minimum: int) -> Observed:
+    def _observe(self, service: ServiceTypeDef, known_minimum: int | None) -> Observed:
         now = datetime.now(timezone.utc)
+        # While an API is being created it has no scalable target yet: it begins with as many as are wanted.
+        minimum = service["desiredCount"] if known_minimum is None else known_minimum
         if settled(service):
             primary = primary_deployment(service)
             return Observed(service, primary["runningCount"] if primary else 0, minimum, (), now)

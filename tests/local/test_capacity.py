@@ -116,9 +116,13 @@ def test_the_instances_of_a_new_cluster_are_there_at_once(cortex: Cortex) -> Non
 
 
 def test_replicas_without_room_wait_for_another_instance(cortex: Cortex, project: Callable[..., str]) -> None:
-    done = cortex.run("deploy", project("text", "900m", 3))
-    assert done.returncode == 0, done.stderr
-    said = next(line for line in done.stderr.splitlines() if "waiting for capacity" in line)
+    deploy = begin(cortex, project("text", "900m", 3))
+    assert deploy.stderr
+    said = next(line for line in deploy.stderr if "waiting for capacity" in line)
+    meanwhile = cortex.json("get", "text")
+    _, stderr = deploy.communicate(timeout=120)
+    assert deploy.returncode == 0, stderr
+    assert meanwhile["status"] == "updating", "two of at least three are not enough"
     assert "has insufficient CPU units available" in said
     assert "instance group small starts 1 instance (1 of at most 2 run)" in said
 
