@@ -48,12 +48,16 @@ _FAILURES = {
 
 
 def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
-    """The project's sample request, a JSON file; None if there is none that can be read."""
+    """The project's sample request, a JSON file; None where a project does without ``sample.json``.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON.
+    """
     path = project / name
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except (OSError, ValueError):
+    if name == SAMPLE_FILE and not path.is_file():
         return None
+    return json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin files with a mark
 
 
 class Description:

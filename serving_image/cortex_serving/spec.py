@@ -109,6 +109,15 @@ def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
     Raises:
         SpecError: A required field is missing or of no known value.
     """
+    try:
+        return _parse(data)
+    except KeyError as error:
+        raise SpecError(f"the field {error.args[0]} is missing from the specification of the API") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SpecError(f"the specification of the API holds a value that does not make sense: {error}") from error
+
+
+def _parse(data: Mapping[str, Any]) -> ApiSpec:
     predictor = data.get("predictor") or {}
     for missing in ("type", "path"):
         if not predictor.get(missing):

@@ -138,6 +138,47 @@ def test_typed_payloads_are_validated(serve: Serve) -> None:
     assert "Flower" in document["components"]["schemas"]
 
 
+STRICT = """
+import datetime, enum, pydantic
+
+class Color(enum.Enum):
+    RED = "red"
+
+class Flower(pydantic.BaseModel, strict=True):
+    picked: datetime.date
+    color: Color
+    size: tuple[float, int]
+    count: int = 1
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Flower):
+        return payload
+"""
+
+
+def test_strict_types_take_what_json_and_forms_can_say(serve: Serve) -> None:
+    replica = serve(STRICT)
+    flower = {"picked": "2026-11-28", "color": "red", "size": [1.5, 2], "count": 3}
+    assert replica.post(flower).json() == flower
+    wrong = replica.post({**flower, "count": "3"})
+    assert [problem["field"] for problem in wrong.json()["problems"]] == ["count"]
+    deep = replica.post(
+        data=b'{"picked": ' + b"[" * 300 + b"]" * 300 + b"}", headers={"Content-Type": "application/json"}
+    )
+    assert "picked" in {problem["field"] for problem in deep.json()["problems"]}
+    form = replica.post(data={**flower, "size": ["1.5", "2"]})
+    assert form.json() == flower
+
+
+def test_a_sample_that_does_not_fit_is_told_by_its_field(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "sample.json").write_text('{"flowers": [{"width": "wide"}]}')
+    replica = serve(TYPED)
+    (warning,) = replica.messages(level="WARNING")
+    assert warning.endswith("flowers.0.width: Input should be a valid number, unable to parse string as a number")
+
+
 HINTS = """
 from __future__ import annotations
 import typing
