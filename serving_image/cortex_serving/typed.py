@@ -208,6 +208,9 @@ def _structured(hint: Any, aliases: frozenset[str] = frozenset()) -> bool:
         return True
     if hasattr(hint, "__value__") and hint.__name__ not in aliases:  # type X = ..., which may name itself
         return _structured(hint.__value__, aliases | {hint.__name__})
+    if hasattr(hint, "__supertype__"):  # a typing.NewType
+        return _structured(hint.__supertype__, aliases)
+    hint = typing.get_origin(hint) or hint  # of what is generic: Page[int] is no class, but Page is
     # typing.is_typeddict knows only those of typing, and pydantic wants those of typing_extensions before Python 3.12.
     return isinstance(hint, type) and (
         dataclasses.is_dataclass(hint)

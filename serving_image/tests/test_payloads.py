@@ -138,39 +138,6 @@ def test_typed_payloads_are_validated(serve: Serve) -> None:
     assert "Flower" in document["components"]["schemas"]
 
 
-STRICT = """
-import datetime, enum, pydantic
-
-class Color(enum.Enum):
-    RED = "red"
-
-class Flower(pydantic.BaseModel, strict=True):
-    picked: datetime.date
-    color: Color
-    size: tuple[float, int]
-    count: int = 1
-
-class PythonPredictor:
-    def __init__(self, config): pass
-    def predict(self, payload: Flower):
-        return payload
-"""
-
-
-def test_strict_types_take_what_json_and_forms_can_say(serve: Serve) -> None:
-    replica = serve(STRICT)
-    flower = {"picked": "2026-11-28", "color": "red", "size": [1.5, 2], "count": 3}
-    assert replica.post(flower).json() == flower
-    wrong = replica.post({**flower, "count": "3"})
-    assert [problem["field"] for problem in wrong.json()["problems"]] == ["count"]
-    deep = replica.post(
-        data=b'{"picked": ' + b"[" * 300 + b"]" * 300 + b"}", headers={"Content-Type": "application/json"}
-    )
-    assert "picked" in {problem["field"] for problem in deep.json()["problems"]}
-    form = replica.post(data={**flower, "size": ["1.5", "2"]})
-    assert form.json() == flower
-
-
 def test_a_sample_that_does_not_fit_is_told_by_its_field(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "sample.json").write_text('{"flowers": [{"width": "wide"}]}')
@@ -181,7 +148,7 @@ def test_a_sample_that_does_not_fit_is_told_by_its_field(serve: Serve, tmp_path:
 
 HINTS = """
 from __future__ import annotations
-import typing
+import dataclasses, typing
 import numpy, pydantic, typing_extensions
 
 class Point(typing.NamedTuple):
@@ -190,6 +157,14 @@ class Point(typing.NamedTuple):
 
 class Flower(pydantic.BaseModel):
     width: float
+
+Item = typing.TypeVar("Item")
+
+@dataclasses.dataclass
+class Page(typing.Generic[Item]):
+    item: Item
+
+Named = typing.NewType("Named", Flower)
 
 class Image(pydantic.BaseModel, arbitrary_types_allowed=True):
     pixels: typing.Annotated[numpy.ndarray, pydantic.BeforeValidator(numpy.array)]
@@ -213,6 +188,8 @@ HINTED: dict[str, tuple[object, object, object, str]] = {
     ),
     "Flowers": ([{"width": "1"}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
     "Tree": ({"a": {"width": 1}}, ["dict", {"a": {"width": 1.0}}], [], "Flower"),
+    "Page[int]": ({"item": "1"}, ["Page", {"item": 1}], {"item": "x"}, "item"),
+    "Named": ({"width": 1}, ["Flower", {"width": 1.0}], {}, "width"),
     "Point": ({"x": "1"}, ["Point", [1, 0]], ["x"], "0"),
     "Image": ({"pixels": [[1]]}, ["Image", {"pixels": [[1]]}], {}, "pixels"),
 }
