@@ -119,6 +119,8 @@ def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
 
 def _parse(data: Mapping[str, Any]) -> ApiSpec:
     predictor = data.get("predictor") or {}
+    if not isinstance(predictor, Mapping):
+        raise SpecError(f"predictor is {predictor!r}, not a mapping with type and path")
     for missing in ("type", "path"):
         if not predictor.get(missing):
             raise SpecError(f"predictor.{missing} is missing from the specification of the API")
@@ -213,9 +215,11 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"cannot read {path}: {error}") from error
+    if not isinstance(entries, list):
+        raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
     apis = [
         entry
-        for entry in (entries if isinstance(entries, list) else [])
+        for entry in entries
         if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"
     ]
     for api in apis:

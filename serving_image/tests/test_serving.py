@@ -281,6 +281,23 @@ def test_usage_errors_are_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("configuration", "listen", "said"),
+    [
+        ("name: api", "127.0.0.1:0", b"is no list of APIs: begin each with '- name: ...'"),
+        ("- {name: api, predictor: predictor.py}", "127.0.0.1:0", b"predictor is 'predictor.py', not a mapping"),
+        ("- {name: api, predictor: {type: python, path: predictor.py}}", "127.0.0.1:70000", b"write HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, configuration: str, listen: str, said: bytes) -> None:
+    (tmp_path / "cortex.yaml").write_text(configuration)
+    with running([str(tmp_path), "--listen", listen], ready=False) as replica:
+        assert replica.process.wait(20) == 1
+        replica.stop()
+        [text] = replica.broken
+        assert said in text
+
+
+@pytest.mark.parametrize(
     ("predictor", "said"),
     [
         ({"processes_per_replica": "two"}, b"does not make sense: invalid literal for int() with base 10: 'two'"),
