@@ -217,11 +217,7 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         raise SpecError(f"cannot read {path}: {error}") from error
     if not isinstance(entries, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
-    apis = [
-        entry
-        for entry in entries
-        if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"
-    ]
+    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"]
     for api in apis:
         if name is None or api.get("name") == name:
             return api
