@@ -36,6 +36,14 @@ def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[
     return {"description": description, "content": content | {media_type: {} for media_type in also}}
 
 
+# openapi-python-client (0.29) writes a module that cannot be imported where a request has several content types and no
+# optional parameter.
+_REQUEST_ID: dict[str, Any] = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "description": "What logs and the answer shall call the request",
+    "schema": {"type": "string"},
+}
 _FAILURES = {
     "400": _failure("The body is not what its content type says", "CortexError", "text/plain"),
     "413": _failure("The body is too large"),
@@ -109,6 +117,7 @@ class Description:
         post = {
             "operationId": "predict",
             "summary": "Make a prediction",
+            "parameters": [_REQUEST_ID],
             "requestBody": {"required": self._expected is not None, "content": self._contents(schema)},
             "responses": {
                 "200": {
