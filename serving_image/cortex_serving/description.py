@@ -37,7 +37,7 @@ def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[
 
 
 # openapi-python-client (0.29) writes a module that cannot be imported where a request has several content types and no
-# optional parameter.
+# optional parameter. Not beside an optional body: openapi-generator would make it the first argument.
 _REQUEST_ID: dict[str, Any] = {
     "name": "X-Request-Id",
     "in": "header",
@@ -117,7 +117,7 @@ class Description:
         post = {
             "operationId": "predict",
             "summary": "Make a prediction",
-            "parameters": [_REQUEST_ID],
+            "parameters": [_REQUEST_ID] if self._expected is not None else [],
             "requestBody": {"required": self._expected is not None, "content": self._contents(schema)},
             "responses": {
                 "200": {
