@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -217,6 +218,18 @@ def test_a_new_version_that_cannot_be_loaded_gives_way_to_the_one_before(
     put(2, "bad")
     look()
     assert library.get("m") == "one"
+
+
+def test_a_look_at_thousands_of_models_takes_little_longer_than_to_list_them(tmp_path: Path) -> None:
+    for number in range(3000):
+        _write(tmp_path / "models" / str(number), "x")
+    library = _library(Models(dir="models", cache_size=1, disk_cache_size=1), tmp_path)
+    start = time.process_time()
+    library.find()
+    listed = time.process_time() - start
+    library.refresh()
+    assert time.process_time() - start - listed < 2 * listed
+    assert library.get("2999") == "x"
 
 
 def test_those_who_wait_for_a_load_share_its_failure(tmp_path: Path) -> None:

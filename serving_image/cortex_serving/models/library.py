@@ -134,7 +134,9 @@ class Library:
                 continue
             self._told.pop(place, None)
             for name, versions in found.items():
-                self._publish(name, self._usable(versions, known.get(name, {})))
+                usable = self._usable(versions, known.get(name, {}))
+                if usable != known.get(name, {}):
+                    self._publish(name, usable)
             for name in known.keys() - found.keys():
                 logger.warning("model %s is gone from %s, and is not served any more", name, place.location)
                 self._publish(name, {})
