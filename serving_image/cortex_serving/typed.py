@@ -139,6 +139,8 @@ def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType |
         hint = _hint(predict, "payload", batched=batched)
     except Exception as error:  # hints are evaluated: anything can happen
         raise PredictorError(f"the type hint of payload cannot be read: {error}") from None
+    if typing.get_origin(hint) in _STREAMED:  # pydantic would check each item only when predict comes to it
+        hint = types.GenericAlias(list, typing.get_args(hint)[:1])
     return PayloadType(hint) if _structured(hint) else None
 
 

@@ -186,6 +186,7 @@ HINTED: dict[str, tuple[object, object, object, str]] = {
         [],
         "(payload)",
     ),
+    "typing.Iterable[Flower]": ([{"width": 1}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
     "Flowers": ([{"width": "1"}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
     "Tree": ({"a": {"width": 1}}, ["dict", {"a": {"width": 1.0}}], [], "Flower"),
     "Page[int]": ({"item": "1"}, ["Page", {"item": 1}], {"item": "x"}, "item"),
