@@ -65,7 +65,7 @@ def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
     path = project / name
     if name == SAMPLE_FILE and not path.is_file():
         return None
-    return json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin files with a mark
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 class Description:

@@ -245,6 +245,7 @@ def test_a_failing_warm_up_is_a_warning(serve: Serve, tmp_path: Path) -> None:
     ("name", "content", "reason"),
     [
         ("sample.json", '{"x": 1,}', "sample.json cannot be read: Illegal trailing comma|double quotes"),
+        ("sample.json", '\ufeff{"x": 1}', "sample.json cannot be read: Unexpected UTF-8 BOM"),  # no more than a request
         ("missing.json", None, "missing.json cannot be read: .*No such file"),
     ],
 )
@@ -258,14 +259,6 @@ def test_a_sample_that_cannot_be_read_is_a_warning(
     (warning,) = replica.messages(level="WARNING")
     assert re.search(reason, warning)
     assert "sample" not in replica.get("/api").json()
-
-
-def test_a_sample_that_begins_with_a_byte_order_mark(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "sample.json").write_text('{"fail": false, "label": 1}', encoding="utf-8-sig")
-    replica = serve(SIMPLE)
-    assert replica.get("/api").json()["sample"] == {"fail": False, "label": 1}
-    assert not replica.messages(level="WARNING")
 
 
 def test_warm_up_begins_streams_and_gives_every_item_a_payload_of_its_own(serve: Serve, tmp_path: Path) -> None:
