@@ -22,9 +22,14 @@ from tests.local.traffic import Traffic
 WriteProject = Callable[..., str]
 
 PREDICTOR = """
+import time
+from pathlib import Path
+
 class PythonPredictor:
     def __init__(self, config):
         self.name = config["name"]
+        while "gate" in config and not Path(config["gate"]).exists():
+            time.sleep(0.1)
 
     def predict(self, payload):
         return {"api": self.name}
@@ -32,11 +37,11 @@ class PythonPredictor:
 REQUESTS, CLIENTS = 10_000, 4
 
 
-def api(name: str) -> dict[str, Any]:
+def api(name: str, **config: str) -> dict[str, Any]:
     return {
         "name": name,
         "kind": "RealtimeAPI",
-        "predictor": {"type": "python", "path": "predictor.py", "config": {"name": name}, "access_log": 0},
+        "predictor": {"type": "python", "path": "predictor.py", "config": {"name": name, **config}, "access_log": 0},
         "compute": {"cpu": "50m", "mem": "200Mi"},
         # The requests of these tests would otherwise scale it out to a hundred.
         "autoscaling": {"max_replicas": 1},
@@ -163,6 +168,19 @@ def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(
     assert replicas(ecs) == before, "weights are no reason to touch an API"
     assert_shares(endpoint, a=30, b=50, c=20)
     assert "shared (TrafficSplitter) is up to date" in cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
+
+
+def test_a_splitter_is_asked_while_a_member_is_updated(cortex: Cortex, project: WriteProject, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    cortex.ok("deploy", project(api("c", gate=str(gate))))
+    gate.unlink()
+    cortex.ok("refresh", "c")
+    assert cortex.json("get", "shared")["status"] == "updating"
+    answers = {json.loads(cortex.ok("predict", "shared", "-", stdin="{}"))["api"] for _ in range(3)}
+    gate.touch()
+    assert answers <= {"a", "b", "c"}
+    wait_until(lambda: cortex.json("get", "shared")["status"] == "live")
 
 
 def test_a_member_cannot_be_deleted(cortex: Cortex) -> None:
