@@ -344,6 +344,11 @@ def _assert_rolled_back(aws: Aws, group: str, before: Any) -> None:
     said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", '"no weights"')
     streams = {event["logStreamName"].split("/")[1] for event in said["events"]}
     assert streams == {task["taskArn"].rsplit("/", 1)[-1] for task in failed}
+    pattern = '{ $.level = "INFO" && $.event NOT EXISTS }'
+    said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", pattern)
+    records = [json.loads(event["message"]) for event in said["events"]]
+    assert records
+    assert all(record["level"] == "INFO" and "event" not in record for record in records)
 
 
 def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Project) -> None:
@@ -364,6 +369,11 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
     ], "two requests a second"
     (counting,) = [p for p, configuration in zip(policies, tracked, strict=True) if configuration["TargetValue"] == 120]
     high = counting["Alarms"][0]["AlarmName"]
+    prefix = ("--alarm-name-prefix", "TargetTracking-service/cortex-local/one-")
+    alarms = {alarm["AlarmName"] for alarm in aws("cloudwatch", "describe-alarms", *prefix)["MetricAlarms"]}
+    assert alarms == {alarm["AlarmName"] for p in policies for alarm in p["Alarms"]}, (
+        "those of changed policies are gone"
+    )
 
     def activities() -> list[Any]:
         answer = aws(
