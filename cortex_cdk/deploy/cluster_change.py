@@ -51,15 +51,19 @@ def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
         ClusterError: It is not there, or of another version.
     """
     template = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
-    tags = {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
     try:
         configuration = json.loads(template["Metadata"][names.CLUSTER_METADATA])
-        return Cluster.model_validate({**configuration, "tags": tags})
+        return Cluster.model_validate({**configuration, "tags": user_tags(stack)})
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
             f"{stack.name} was made by another version of cortex: its configuration cannot be read",
             hint="give it again: cortex cluster configure cluster.yaml",
         ) from error
+
+
+def user_tags(stack: StackState) -> dict[str, str]:
+    """The ``tags`` of a cluster's configuration: those of its stack that are not ours."""
+    return {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
 
 
 def check_identity(cluster: Cluster, environment: Environment) -> None:

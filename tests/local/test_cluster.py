@@ -174,8 +174,11 @@ def test_the_stack_of_a_cluster_is_protected(cortex: Cortex) -> None:
 
 def test_apis_move_to_another_group_before_theirs_is_removed(cortex: Cortex, project: Path) -> None:
     cortex.ok("deploy", str(project))
-    cortex.ok("cluster", "configure", write(project, NEW, {**CPU, "max_instances": 4}, GPU), "--yes")
+    tags = {"team": "vision"}
+    cortex.ok("cluster", "configure", write(project, NEW, {**CPU, "max_instances": 4}, GPU, tags=tags), "--yes")
     cortex.ok("deploy", str(project))
+    for stack in cortex.aws("cloudformation").describe_stacks()["Stacks"]:
+        assert {"Key": "team", "Value": "vision"} in stack["Tags"], stack["StackName"]
     cortex.ok("cluster", "configure", write(project, NEW, GPU), "--yes")
     ecs = cortex.aws("ecs")
     listed = ecs.list_tasks(cluster="cortex-local")["taskArns"]
