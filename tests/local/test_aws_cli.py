@@ -375,10 +375,14 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         "those of changed policies are gone"
     )
 
-    def activities() -> list[Any]:
+    named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs")
+    (found,) = aws("application-autoscaling", "describe-scaling-policies", *named)["ScalingPolicies"]
+    assert found["PolicyARN"] == counting["PolicyARN"]
+
+    def activities(*paging: str) -> list[Any]:
         answer = aws(
             *("application-autoscaling", "describe-scaling-activities", "--service-namespace", "ecs"),
-            *("--resource-id", "service/cortex-local/one"),
+            *("--resource-id", "service/cortex-local/one", *paging),
         )
         return list(answer["ScalingActivities"])
 
@@ -390,3 +394,7 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
     newest = activities()[0]
     assert (newest["StatusCode"], newest["Description"]) == ("Successful", "Setting desired count to 3.")
     assert newest["Cause"] == f"monitor alarm {high} in state ALARM triggered policy {counting['PolicyName']}"
+    identity = {name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+    cortex.aws("application-autoscaling").register_scalable_target(**identity, MaxCapacity=2)
+    wait_until(lambda: len(activities()) > 1)
+    assert activities("--page-size", "1") == activities()
