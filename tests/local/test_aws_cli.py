@@ -344,11 +344,11 @@ def _assert_rolled_back(aws: Aws, group: str, before: Any) -> None:
     said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", '"no weights"')
     streams = {event["logStreamName"].split("/")[1] for event in said["events"]}
     assert streams == {task["taskArn"].rsplit("/", 1)[-1] for task in failed}
-    pattern = '{ $.level = "INFO" && $.event NOT EXISTS }'
+    pattern = '{ $.level = "INFO" && $.event = "listening" }'
     said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", pattern)
     records = [json.loads(event["message"]) for event in said["events"]]
     assert records
-    assert all(record["level"] == "INFO" and "event" not in record for record in records)
+    assert {(record["level"], record["event"]) for record in records} == {("INFO", "listening")}
 
 
 def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Project) -> None:

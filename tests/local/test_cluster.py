@@ -176,7 +176,9 @@ def test_apis_move_to_another_group_before_theirs_is_removed(cortex: Cortex, pro
     cortex.ok("deploy", str(project))
     tags = {"team": "vision"}
     cortex.ok("cluster", "configure", write(project, NEW, {**CPU, "max_instances": 4}, GPU, tags=tags), "--yes")
-    cortex.ok("deploy", str(project))
+    deployed = cortex.run("deploy", str(project))
+    assert deployed.returncode == 0, deployed.stderr
+    assert "0 resources" not in deployed.stderr, "of the splitter nothing but tags changes"
     for stack in cortex.aws("cloudformation").describe_stacks()["Stacks"]:
         assert {"Key": "team", "Value": "vision"} in stack["Tags"], stack["StackName"]
     cortex.ok("cluster", "configure", write(project, NEW, GPU), "--yes")
