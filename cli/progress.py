@@ -61,8 +61,8 @@ class TerminalProgress:
         self._spinner.update(Group(Text(subject), *shown))
 
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
-        """One line for a creation, else one for each resource."""
-        if all(change.action == "Add" for change in changes):
+        """One line for a creation, else one for each resource; none where only outputs or tags change."""
+        if changes and all(change.action == "Add" for change in changes):
             self.step(subject, f"{len(changes)} resource{'s' * (len(changes) != 1)} to create")
             return
         for change in changes:

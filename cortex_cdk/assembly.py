@@ -84,6 +84,7 @@ class ClusterResources(BaseModel):
         base_url: Scheme and host, without a slash at the end.
         log_retention_days: How long the log events of APIs are kept.
         alarm_topic: ARN of the SNS topic that alarms tell, if there is one.
+        tags: The user's tags of all resources. They are the stack's, not an output.
         providers: The instance groups, in the order of ``cluster.yaml``.
     """
 
@@ -104,6 +105,7 @@ class ClusterResources(BaseModel):
     dashboard: str
     log_retention_days: int
     alarm_topic: str | None = None
+    tags: dict[str, str] = {}
     providers: tuple[ProviderResource, ...]
 
     @field_validator("providers", mode="before")

@@ -50,7 +50,7 @@ class Call:
 class Answer:
     """An API's answer while it comes."""
 
-    def __init__(self, api: str, response: http.client.HTTPResponse) -> None:
+    def __init__(self, api: ApiStatus, response: http.client.HTTPResponse) -> None:
         self._api = api
         self._response = response
         self.content_type: str = response.headers.get("Content-Type", "")
@@ -75,8 +75,8 @@ class Answer:
             broken = "it had more to come" if isinstance(error, http.client.IncompleteRead) else str(error)
         if broken:
             raise PredictionError(
-                f"the answer of {self._api} broke off: {broken}",
-                hint=f"see the replica's side with: cortex logs {self._api}",
+                f"the answer of {self._api.name} broke off: {broken}",
+                hint=f"see the replica's side with: {_logs(self._api)}",
             )
 
     def whole(self) -> Prediction:
@@ -132,17 +132,15 @@ def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator
     """Send a request; the answer can be read while the context is open.
 
     Args:
-        api: Where to; it must have a replica that serves.
+        api: Where to; an API must have a replica that serves. A splitter has none of its own: its members may answer.
         call: What.
         certificate: What the endpoint must show, as PEM; None accepts whatever this machine trusts.
 
     Raises:
         PredictionError: No replica serves, the endpoint cannot be reached, or the answer is an error.
     """
-    if api.status != LIVE and not (api.replicas.up_to_date or api.replicas.stale):
-        raise PredictionError(
-            f"{api.name} is {api.status}: no replica can answer", hint=f"see why with: cortex logs {api.name}"
-        )
+    if api.status != LIVE and not (api.variants or api.replicas.up_to_date or api.replicas.stale):
+        raise PredictionError(f"{api.name} is {api.status}: no replica can answer", hint=f"see why with: {_logs(api)}")
     url = api.endpoint + (f"?{urllib.parse.urlencode(call.query)}" if call.query else "")
     # The URL is made from a load balancer's address: http or https.
     request = urllib.request.Request(url, data=call.body, headers=dict(call.headers))  # noqa: S310
@@ -159,7 +157,7 @@ def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator
             hint=UNTRUSTED if isinstance(reason, ssl.SSLCertVerificationError) else None,
         ) from error
     with response:
-        yield Answer(api.name, response)
+        yield Answer(api, response)
 
 
 def _refused(api: ApiStatus, error: urllib.error.HTTPError) -> PredictionError:
@@ -168,11 +166,16 @@ def _refused(api: ApiStatus, error: urllib.error.HTTPError) -> PredictionError:
     description = "a GET of" if api.endpoint.startswith("https://") else "curl"
     return PredictionError(
         f"{api.name} answered {error.code} {error.reason}",
-        hint=f"see the replica's side with: cortex logs {api.name}"
+        hint=f"see the replica's side with: {_logs(api)}"
         if error.code >= 500
         else f"see what the API takes with: {description} {api.endpoint}",
         details=[] if text.lower() == error.reason.lower() else text.splitlines(),
     )
+
+
+def _logs(api: ApiStatus) -> str:
+    """The command that shows the logs of whoever answers."""
+    return ", ".join(f"cortex logs {variant.name}" for variant in api.variants) or f"cortex logs {api.name}"
 
 
 def _tls(certificate: str | None) -> urllib.request.HTTPSHandler:

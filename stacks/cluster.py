@@ -20,7 +20,7 @@ from stacks.constructs.image_builder import ImageBuilder
 from stacks.constructs.instance_group import InstanceGroup
 from stacks.constructs.load_balancer import Door
 from stacks.constructs.network import Network
-from stacks.constructs.permissions import acknowledge, acknowledge_wildcard
+from stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
 from stacks.constructs.storage import cluster_bucket
 
 SESSION_MANAGER = "AmazonSSMManagedInstanceCore"
@@ -93,6 +93,10 @@ class ClusterStack(CortexStack):
         acknowledge(role, f"AwsSolutions-IAM4[Policy::{policy}]", "a shell without SSH and without open ports")
         acknowledge(role, "AwsSolutions-IAM5[Action::ecs:Submit*]", "the CDK's permissions of the ECS agent")
         acknowledge_wildcard(role, "*", "these actions of the ECS agent take no resource, or are bound by a condition")
+        if any(group.spot for group in cluster.instance_groups):
+            # The agent drains an instance that is taken back in its own name (ECS_ENABLE_SPOT_INSTANCE_DRAINING).
+            own_cluster = {"ArnEquals": {"ecs:cluster": ecs_cluster.cluster_arn}}
+            allow(role, ["ecs:UpdateContainerInstancesState"], ["*"], conditions=own_cluster)
         security_group = ec2.SecurityGroup(
             self,
             "InstanceSecurityGroup",

@@ -39,6 +39,7 @@ class RealtimeApiStack(CortexStack):
             spec.stack_name,
             description=f"Cortex Realtime API {api.name} in cluster {cluster.cluster}",
             tags=tags_of(cluster.cluster, api.kind, api.name),
+            user_tags=cluster.tags,
         )
         vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=cluster.vpc_id, availability_zones=["any"])
         log_group = self._log_group(spec)

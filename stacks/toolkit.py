@@ -123,6 +123,7 @@ def placeholder_resources(cluster: Cluster) -> ClusterResources:
         dashboard=names.dashboard(cluster.name),
         log_retention_days=cluster.log_retention,
         alarm_topic=cluster.alarm_topic,
+        tags=cluster.tags,
         providers=provider_resources(cluster),
     )
 

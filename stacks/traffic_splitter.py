@@ -21,6 +21,7 @@ class TrafficSplitterStack(CortexStack):
             spec.stack_name,
             description=f"Cortex traffic splitter {splitter.name} in cluster {cluster.cluster}",
             tags=tags_of(cluster.cluster, splitter.kind, splitter.name),
+            user_tags=cluster.tags,
         )
         endpoint_rule(
             self,

@@ -261,6 +261,12 @@ class Cluster(Section):
                     "private subnets need a NAT gateway to reach AWS",
                     "use single or highly_available",
                 )
+            elif self.nat_gateway != "none" and not private:
+                yield Conflict(
+                    (("nat_gateway",), ("subnet_visibility",)),
+                    "is for private subnets: instances in public ones would pay for it and not use it",
+                    "remove it, or use subnet_visibility: private",
+                )
             return
         if self.nat_gateway != "none":
             yield Conflict(

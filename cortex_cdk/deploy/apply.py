@@ -107,7 +107,7 @@ class Applier:
             plan.spec.stack_name,
             template=self._templates[plan.spec.stack_name] if plan.synthesize else None,
             parameters=plan.parameters,
-            tags={names.TAG_CLUSTER: self._cluster.name, names.TAG_API: name},
+            tags={names.TAG_CLUSTER: self._cluster.name, names.TAG_API: name, **self._cluster.resources.tags},
             creates=plan.action == CREATE,
         )
         if change_set is None:

@@ -8,7 +8,7 @@ from cortex_cdk import names
 from cortex_cdk.assembly import ClusterResources
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.deploy import recovery
-from cortex_cdk.deploy.cluster_change import apply_plan, missing, plan_cluster
+from cortex_cdk.deploy.cluster_change import apply_plan, missing, plan_cluster, user_tags
 from cortex_cdk.deploy.progress import Progress
 from cortex_cdk.deploy.stack import read_stack
 from cortex_cdk.environment import Environment
@@ -43,7 +43,7 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
         raise missing(environment)
     if not stack.outputs:
         raise ClusterError(f"the cluster {name!r} is not ready ({stack.status})", hint="wait, then try again")
-    resources = ClusterResources.from_outputs(stack.outputs)
+    resources = ClusterResources.from_outputs(stack.outputs).model_copy(update={"tags": user_tags(stack)})
     return RunningCluster(name, environment.name, resources, load_balancer_url(cloud, resources))
 
 

@@ -16,6 +16,7 @@ from cortex_cdk.deploy.cluster_rules import Difference, differences, refusals
 from cortex_cdk.deploy.listener_move import move_rules
 from cortex_cdk.deploy.operation import run
 from cortex_cdk.deploy.progress import Progress
+from cortex_cdk.deploy.residents import residents
 from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError
@@ -50,15 +51,19 @@ def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
         ClusterError: It is not there, or of another version.
     """
     template = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
-    tags = {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
     try:
         configuration = json.loads(template["Metadata"][names.CLUSTER_METADATA])
-        return Cluster.model_validate({**configuration, "tags": tags})
+        return Cluster.model_validate({**configuration, "tags": user_tags(stack)})
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
             f"{stack.name} was made by another version of cortex: its configuration cannot be read",
             hint="give it again: cortex cluster configure cluster.yaml",
         ) from error
+
+
+def user_tags(stack: StackState) -> dict[str, str]:
+    """The ``tags`` of a cluster's configuration: those of its stack that are not ours."""
+    return {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
 
 
 def check_identity(cluster: Cluster, environment: Environment) -> None:
@@ -154,24 +159,13 @@ def _deployed(cloud: Cloud, stack: StackState, *, needed: bool) -> Cluster | Non
 
 
 def _refuse(cloud: Cloud, deployed: Cluster, cluster: Cluster) -> None:
-    reasons = refusals(deployed, cluster, _groups_in_use(cloud, deployed))
+    reasons = refusals(deployed, cluster, residents(cloud, deployed))
     if reasons:
         raise ClusterError(
             f"cluster {cluster.name} cannot be changed so",
             details=reasons,
             hint="keep these values, or make another cluster with them (cortex env configure, cortex cluster up)",
         )
-
-
-def _groups_in_use(cloud: Cloud, cluster: Cluster) -> set[str]:
-    """The instance groups whose capacity providers are in the strategy of a service."""
-    ecs = names.ecs_cluster(cluster.name)
-    providers: set[str] = set()
-    for page in cloud.ecs.get_paginator("list_services").paginate(cluster=ecs, PaginationConfig={"PageSize": 10}):
-        if page["serviceArns"]:
-            services = cloud.ecs.describe_services(cluster=ecs, services=page["serviceArns"])["services"]
-            providers |= {item["capacityProvider"] for s in services for item in s.get("capacityProviderStrategy", [])}
-    return {g.name for g in cluster.instance_groups if names.capacity_provider(cluster.name, g.name) in providers}
 
 
 def _warnings(cluster: Cluster, findings: list[Finding]) -> tuple[str, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cortex_cdk.config import Cluster, InstanceGroup
+from cortex_cdk.capacity import group_rank, largest, request_in_words, room_in_words
+from cortex_cdk.config import Cluster, Compute, InstanceGroup
 
 GROUPS = "instance_groups"
 NETWORK = "the network cannot be changed beneath instances and load balancer"
@@ -82,13 +83,17 @@ def _flat(prefix: str, document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-def refusals(before: Cluster, after: Cluster, in_use: Collection[str]) -> tuple[str, ...]:
+# What a replica of each API asks for, by the API's name.
+Residents = Mapping[str, Compute]
+
+
+def refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Residents]) -> tuple[str, ...]:
     """Why a running cluster cannot be changed so; empty where it can.
 
     Args:
         before: What the cluster is.
         after: What it should be.
-        in_use: The instance groups that deployed APIs run on.
+        in_use: The deployed APIs, by the instance groups that they run on.
     """
     fixed = (_refusal(difference) for difference in differences(before, after))
     return (*(reason for reason in fixed if reason), *_group_refusals(before, after, in_use))
@@ -103,7 +108,7 @@ def _refusal(difference: Difference) -> str | None:
     return None
 
 
-def _group_refusals(before: Cluster, after: Cluster, in_use: Collection[str]) -> Iterator[str]:
+def _group_refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Residents]) -> Iterator[str]:
     kept = {group.name: group for group in after.instance_groups}
     for group in before.instance_groups:
         if group.name not in kept:
@@ -116,4 +121,16 @@ def _group_refusals(before: Cluster, after: Cluster, in_use: Collection[str]) ->
             yield (
                 f"{GROUPS}.{group.name}: instances with another accelerator need another machine image; "
                 "add them as a group with a name of its own"
+            )
+        elif kept[group.name].instance_types != group.instance_types:
+            yield from _without_room(kept[group.name], in_use.get(group.name, {}))
+
+
+def _without_room(group: InstanceGroup, residents: Residents) -> Iterator[str]:
+    """APIs that go on as long as their instances do, and whose next replica would have no place."""
+    for api, compute in residents.items():
+        if not group_rank(compute, group.instance_types):
+            yield (
+                f"{GROUPS}.{group.name}: {api} runs on it, and a replica asks for {request_in_words(compute)}: the "
+                f"largest of these types is {room_in_words(largest(compute, group.instance_types))}"
             )

@@ -49,10 +49,11 @@ def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> l
     prefix = names.splitter_stack(cluster.name, "")
     if group is None or stack.name.startswith(prefix):
         return []
-    rules = cloud.elbv2.describe_rules(ListenerArn=cluster.resources.listener_arn)["Rules"]
+    pages = cloud.elbv2.get_paginator("describe_rules").paginate(ListenerArn=cluster.resources.listener_arn)
     using = {
         rule["Priority"]
-        for rule in rules
+        for page in pages
+        for rule in page["Rules"]
         for action in rule.get("Actions", [])
         for target in action.get("ForwardConfig", {}).get("TargetGroups", [])
         if target.get("TargetGroupArn") == group

@@ -23,6 +23,7 @@ STOP_TIMEOUT_S = 60
 # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
 SHARED_MEMORY_MIB = 1024
 OPEN_FILES = 65_536
+GROUP_LABEL = "cortex.instance-group"
 _ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
 
 
@@ -65,9 +66,12 @@ class ReplicaTask(Construct):
         )
         acknowledge(self.definition, "AwsSolutions-ECS2", "the container's configuration is no secret")
         project = f"s3://{cluster.bucket}/{project_key}"
-        self._add_container(api, image, _environment(spec, project, revision, endpoint))
+        # Another capacity provider alone moves no replica that runs (UpdateService, capacityProviderStrategy); they
+        # would end with the instances of a group that is removed. So another group is another task definition.
+        labels = {GROUP_LABEL: spec.provider.group}
+        self._add_container(api, image, _environment(spec, project, revision, endpoint), labels)
 
-    def _add_container(self, api: RealtimeApi, image: str, environment: dict[str, str]) -> None:
+    def _add_container(self, api: RealtimeApi, image: str, environment: dict[str, str], labels: dict[str, str]) -> None:
         self.definition.add_container(
             "Container",
             container_name=CONTAINER,
@@ -78,6 +82,7 @@ class ReplicaTask(Construct):
             memory_reservation_mib=None if api.compute.memory_mib else api.compute.reserved_mib,
             gpu_count=api.compute.gpu or None,
             environment=environment,
+            docker_labels=labels,
             # A host port of 0 lets many replicas share an instance.
             port_mappings=[ecs.PortMapping(container_port=PORT, host_port=0)],
             stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),

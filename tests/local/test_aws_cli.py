@@ -344,6 +344,11 @@ def _assert_rolled_back(aws: Aws, group: str, before: Any) -> None:
     said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", '"no weights"')
     streams = {event["logStreamName"].split("/")[1] for event in said["events"]}
     assert streams == {task["taskArn"].rsplit("/", 1)[-1] for task in failed}
+    pattern = '{ $.level = "INFO" && $.event = "listening" }'
+    said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", pattern)
+    records = [json.loads(event["message"]) for event in said["events"]]
+    assert records
+    assert {(record["level"], record["event"]) for record in records} == {("INFO", "listening")}
 
 
 def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Project) -> None:
@@ -364,11 +369,20 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
     ], "two requests a second"
     (counting,) = [p for p, configuration in zip(policies, tracked, strict=True) if configuration["TargetValue"] == 120]
     high = counting["Alarms"][0]["AlarmName"]
+    prefix = ("--alarm-name-prefix", "TargetTracking-service/cortex-local/one-")
+    alarms = {alarm["AlarmName"] for alarm in aws("cloudwatch", "describe-alarms", *prefix)["MetricAlarms"]}
+    assert alarms == {alarm["AlarmName"] for p in policies for alarm in p["Alarms"]}, (
+        "those of changed policies are gone"
+    )
 
-    def activities() -> list[Any]:
+    named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs")
+    (found,) = aws("application-autoscaling", "describe-scaling-policies", *named)["ScalingPolicies"]
+    assert found["PolicyARN"] == counting["PolicyARN"]
+
+    def activities(*paging: str) -> list[Any]:
         answer = aws(
             *("application-autoscaling", "describe-scaling-activities", "--service-namespace", "ecs"),
-            *("--resource-id", "service/cortex-local/one"),
+            *("--resource-id", "service/cortex-local/one", *paging),
         )
         return list(answer["ScalingActivities"])
 
@@ -380,3 +394,7 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
     newest = activities()[0]
     assert (newest["StatusCode"], newest["Description"]) == ("Successful", "Setting desired count to 3.")
     assert newest["Cause"] == f"monitor alarm {high} in state ALARM triggered policy {counting['PolicyName']}"
+    identity = {name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
+    cortex.aws("application-autoscaling").register_scalable_target(**identity, MaxCapacity=2)
+    wait_until(lambda: len(activities()) > 1)
+    assert activities("--page-size", "1") == activities()

@@ -18,6 +18,7 @@ from tests.conftest import Cortex
 
 CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 3}
 GPU = {"name": "gpu", "instance_types": ["g4dn.xlarge"], "min_instances": 0, "max_instances": 1}
+NEW = {"name": "new", "instance_types": ["m6i.xlarge"], "min_instances": 0, "max_instances": 2}
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012"
 
 
@@ -139,7 +140,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "    def predict(self, payload):\n        return payload\n"
     )
     predictor = {"type": "python", "path": "predictor.py"}
-    apis = [{"name": name, "kind": "RealtimeAPI", "predictor": predictor} for name in ("a", "b")]
+    api = {"kind": "RealtimeAPI", "predictor": predictor}
+    apis = [{**api, "name": "a", "compute": {"mem": "3Gi"}}, {**api, "name": "b"}]
     weights = [{"name": "a", "weight": 50}, {"name": "b", "weight": 50}]
     document = [*apis, {"name": "both", "kind": "TrafficSplitter", "apis": weights}]
     (folder / "cortex.yaml").write_text(yaml.safe_dump(document))
@@ -170,12 +172,35 @@ def test_the_stack_of_a_cluster_is_protected(cortex: Cortex) -> None:
         cortex.aws("cloudformation").delete_stack(StackName="cortex-local-cluster")
 
 
+def test_apis_move_to_another_group_before_theirs_is_removed(cortex: Cortex, project: Path) -> None:
+    cortex.ok("deploy", str(project))
+    tags = {"team": "vision"}
+    cortex.ok("cluster", "configure", write(project, NEW, {**CPU, "max_instances": 4}, GPU, tags=tags), "--yes")
+    deployed = cortex.run("deploy", str(project))
+    assert deployed.returncode == 0, deployed.stderr
+    assert "0 resources" not in deployed.stderr, "of the splitter nothing but tags changes"
+    for stack in cortex.aws("cloudformation").describe_stacks()["Stacks"]:
+        assert {"Key": "team", "Value": "vision"} in stack["Tags"], stack["StackName"]
+    cortex.ok("cluster", "configure", write(project, NEW, GPU), "--yes")
+    ecs = cortex.aws("ecs")
+    listed = ecs.list_tasks(cluster="cortex-local")["taskArns"]
+    tasks = ecs.describe_tasks(cluster="cortex-local", tasks=listed)["tasks"]
+    assert {task["capacityProviderName"] for task in tasks} == {"cortex-local-new"}
+    assert {task["lastStatus"] for task in tasks} == {"RUNNING"}, "they moved when they were deployed"
+    assert {api["status"] for api in cortex.json("get", "--env", "local")} == {"live"}
+
+
 def test_down_removes_splitters_and_apis_first_and_says_what_it_kept(cortex: Cortex, project: Path) -> None:
     cortex.ok("deploy", str(project))
     info = cortex.json("cluster", "info")
     assert {api["name"] for api in info["apis"]} == {"a", "b", "both"}
     group_in_use = refused(cortex, "cluster", "configure", write(project, GPU), "--yes")
-    assert "instance_groups.cpu: APIs run on it" in group_in_use
+    assert "instance_groups.new: APIs run on it" in group_in_use
+    too_small = refused(cortex, "cluster", "configure", write(project, {**NEW, "instance_types": ["t3.small"]}, GPU))
+    assert (
+        "instance_groups.new: a runs on it, and a replica asks for 205 CPU units (0.2 vCPU), 3072 MiB: the largest"
+        in too_small
+    )
 
     done = cortex.run("cluster", "down")
     assert (done.returncode, "--yes" in done.stderr) == (1, True)

@@ -9,7 +9,8 @@ import subprocess
 import threading
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,14 @@ from tests.local.traffic import Traffic
 WriteProject = Callable[..., str]
 
 PREDICTOR = """
+import time
+from pathlib import Path
+
 class PythonPredictor:
     def __init__(self, config):
         self.name = config["name"]
+        while "gate" in config and not Path(config["gate"]).exists():
+            time.sleep(0.1)
 
     def predict(self, payload):
         return {"api": self.name}
@@ -32,11 +38,11 @@ class PythonPredictor:
 REQUESTS, CLIENTS = 10_000, 4
 
 
-def api(name: str) -> dict[str, Any]:
+def api(name: str, **config: str) -> dict[str, Any]:
     return {
         "name": name,
         "kind": "RealtimeAPI",
-        "predictor": {"type": "python", "path": "predictor.py", "config": {"name": name}, "access_log": 0},
+        "predictor": {"type": "python", "path": "predictor.py", "config": {"name": name, **config}, "access_log": 0},
         "compute": {"cpu": "50m", "mem": "200Mi"},
         # The requests of these tests would otherwise scale it out to a hundred.
         "autoscaling": {"max_replicas": 1},
@@ -117,6 +123,29 @@ def assert_shares(endpoint: str, **weights: int) -> None:
     raise AssertionError(f"{answers} are not within {wanted}")
 
 
+@contextmanager
+def many_rules(cortex: Cortex) -> Iterator[None]:
+    """So many rules on the listener that those which are made later are not in the first answer of DescribeRules."""
+    elbv2 = cortex.aws("elbv2")
+    (balancer,) = elbv2.describe_load_balancers()["LoadBalancers"]
+    (listener,) = elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    answer = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
+    made = [
+        elbv2.create_rule(
+            ListenerArn=listener["ListenerArn"],
+            Priority=number,
+            Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": [f"/filler-{number}"]}}],
+            Actions=[answer],
+        )["Rules"][0]["RuleArn"]
+        for number in range(1, 52)
+    ]
+    try:
+        yield
+    finally:
+        for rule in made:
+            elbv2.delete_rule(RuleArn=rule)
+
+
 def test_the_interval_leaves_out_half_a_thousandth_on_each_side() -> None:
     """Against tosses of a coin that can be counted by hand, and the normal distribution for many of them."""
     assert interval(50, requests=10) == range(0, 11), "no head at all: once in 1,024 times"
@@ -165,8 +194,24 @@ def test_an_api_of_another_file_joins_and_weights_change_without_a_failure(
     assert "shared (TrafficSplitter) is up to date" in cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
 
 
-def test_a_member_cannot_be_deleted(cortex: Cortex) -> None:
-    done = cortex.run("delete", "b", "--yes")
+def test_a_splitter_is_asked_while_a_member_is_updated(cortex: Cortex, project: WriteProject, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    cortex.ok("deploy", project(api("c", gate=str(gate))))
+    gate.unlink()
+    cortex.ok("refresh", "c")
+    assert cortex.json("get", "shared")["status"] == "updating"
+    answers = {json.loads(cortex.ok("predict", "shared", "-", stdin="{}"))["api"] for _ in range(3)}
+    gate.touch()
+    assert answers <= {"a", "b", "c"}
+    wait_until(lambda: cortex.json("get", "shared")["status"] == "live")
+
+
+def test_a_member_cannot_be_deleted(cortex: Cortex, project: WriteProject) -> None:
+    cortex.ok("delete", "shared", "--yes")
+    with many_rules(cortex):
+        cortex.ok("deploy", project(splitter(a=30, b=50, c=20)))
+        done = cortex.run("delete", "b", "--yes")
     assert done.returncode == 1
     assert "error: b is used by the traffic splitter shared\nhint: " in done.stderr
 

@@ -194,6 +194,18 @@ def test_the_agent_joins_the_cluster_with_our_options(synthesized: Synthesized) 
     assert "SPOT" not in user_data("gpu")
 
 
+def test_the_agent_may_drain_spot_instances_of_its_cluster(synthesized: Synthesized) -> None:
+    def drains(name: str) -> list[Any]:
+        policies = all_properties(synthesized(name), "AWS::IAM::Policy")
+        [policy] = [policy for key, policy in policies.items() if key.startswith("InstanceRole")]
+        statements = policy["PolicyDocument"]["Statement"]
+        return [one for one in statements if "ecs:UpdateContainerInstancesState" in one["Action"]]
+
+    [statement] = drains("types")
+    assert "ecs:cluster" in statement["Condition"]["ArnEquals"]
+    assert drains("plain") == []
+
+
 def test_capacity_providers_scale_drain_and_can_be_deleted(synthesized: Synthesized) -> None:
     template = synthesized("plain")
     providers = all_properties(template, "AWS::ECS::CapacityProvider").values()

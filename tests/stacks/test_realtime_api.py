@@ -228,6 +228,8 @@ def test_the_service_uses_the_capacity_provider_of_its_kind(synthesized: Synthes
     service = properties(synthesized(api), "AWS::ECS::Service")
     assert service["CapacityProviderStrategy"] == [{"CapacityProvider": f"cortex-types-{group}", "Weight": 1}]
     assert "LaunchType" not in service
+    # UpdateService starts no deployment for another strategy, but for another task definition.
+    assert container(synthesized(api))["DockerLabels"] == {"cortex.instance-group": group}
 
 
 def test_deployments_take_their_bounds_from_parameters_and_roll_back(synthesized: Synthesized) -> None:

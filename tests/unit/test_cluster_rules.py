@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.config import Cluster
+from cortex_cdk.config import Cluster, Compute
 from cortex_cdk.deploy.cluster_rules import differences, refusals
 
 CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 5}
@@ -40,7 +40,7 @@ def cluster(*groups: dict[str, Any], **settings: Any) -> Cluster:
 )
 def test_a_change_is_told_field_by_field_and_accepted(before: Cluster, after: Cluster, told: list[str]) -> None:
     assert [str(difference) for difference in differences(before, after)] == told
-    assert refusals(before, after, in_use=set()) == ()
+    assert refusals(before, after, in_use={}) == ()
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,22 @@ def test_a_change_is_told_field_by_field_and_accepted(before: Cluster, after: Cl
 def test_what_cannot_be_changed_is_refused_with_a_reason(
     before: Cluster, after: Cluster, field: str, reason: str
 ) -> None:
-    refused = refusals(before, after, in_use={"cpu"})
+    refused = refusals(before, after, in_use={"cpu": {"a": Compute(cpu=1)}})
     [text] = [text for text in refused if text.startswith(f"{field}: ")]
     assert reason in text
 
 
 def test_an_unused_group_can_go() -> None:
-    assert refusals(cluster(), cluster(GPU), in_use={"gpu"}) == ()
+    assert refusals(cluster(), cluster(GPU), in_use={"gpu": {"a": Compute(gpu=1)}}) == ()
+
+
+def test_instances_stay_large_enough_for_the_apis_that_run_on_them() -> None:
+    smaller = cluster({**CPU, "instance_types": ["t3.small"]}, GPU)
+    assert refusals(cluster(), smaller, in_use={"cpu": {"small": Compute(cpu=1)}}) == ()
+    [text] = refusals(cluster(), smaller, in_use={"cpu": {"small": Compute(cpu=1), "large": Compute(mem=4 * 2**30)}})
+    assert text.startswith(
+        "instance_groups.cpu: large runs on it, and a replica asks for 205 CPU units (0.2 vCPU), 4096"
+    )
+    assert "t3.small: 2048 CPU units" in text
+    with_room = cluster({**CPU, "instance_types": ["t3.small", "m7i.large"]}, GPU)
+    assert refusals(cluster(), with_room, in_use={"cpu": {"large": Compute(mem=4 * 2**30)}}) == ()

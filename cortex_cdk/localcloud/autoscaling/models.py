@@ -84,6 +84,14 @@ class ScalingPolicy(FakeApplicationAutoscalingPolicy):
             seen = datapoints[-int(alarm.evaluation_periods) :]
             alarms.show(alarm, value, alarms.reason_for(value, seen, alarm.comparison_operator, float(alarm.threshold)))
 
+    def create_alarms(self) -> None:
+        """Make its alarms. A policy that is put again keeps its ARN and has no other alarms; moto would make new ones
+        and leave the old ones behind."""
+        guid = uuid.uuid5(uuid.NAMESPACE_OID, f"{self.resource_id}/{self.scalable_dimension}/{self.policy_name}")
+        self.policy_arn = self.policy_arn.replace(str(self._guid), str(guid))
+        self._guid = guid
+        super().create_alarms()
+
     def _generate_ecs_alarms(self) -> list[CloudWatchAlarm]:
         target = self.policy().target
         return [
@@ -94,7 +102,7 @@ class ScalingPolicy(FakeApplicationAutoscalingPolicy):
     def _alarm(self, kind: str, comparison: str, periods: int, threshold: float) -> CloudWatchAlarm:
         (namespace, name, dimensions), statistic = metric(self.tracked or {})
         return cloudwatch_backends[self.account_id][self.region_name].put_metric_alarm(
-            name=f"TargetTracking-{self.resource_id}-{kind}-{uuid.uuid4()}",
+            name=f"TargetTracking-{self.resource_id}-{kind}-{uuid.uuid5(self._guid, kind)}",
             namespace=namespace,
             metric_name=name,
             metric_data_queries=[],

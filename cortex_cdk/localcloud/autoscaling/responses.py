@@ -1,4 +1,4 @@
-"""The Application Auto Scaling action that moto lacks."""
+"""What moto lacks of the actions of Application Auto Scaling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from cortex_cdk.localcloud.autoscaling.models import ScalableTarget
 
 
 class LocalAutoScalingResponse(ApplicationAutoScalingResponse):
-    """moto's actions with DescribeScalingActivities."""
+    """moto's actions with DescribeScalingActivities, and policies by their names."""
+
+    def describe_scaling_policies(self) -> str:
+        """Answer DescribeScalingPolicies; moto gives all where names are asked for."""
+        answer, wanted = str(super().describe_scaling_policies()), self._get_param("PolicyNames")
+        if not wanted:
+            return answer
+        page = json.loads(answer)
+        page["ScalingPolicies"] = [policy for policy in page["ScalingPolicies"] if policy["PolicyName"] in wanted]
+        return json.dumps(page)
 
     def describe_scaling_activities(self) -> str:
         """Answer DescribeScalingActivities, newest first; activities of targets that are gone are gone too."""
@@ -31,7 +40,10 @@ class LocalAutoScalingResponse(ApplicationAutoScalingResponse):
             if all(value in {None, activity[name]} for name, value in wanted.items())
         ]
         found.sort(key=lambda activity: float(activity["StartTime"]), reverse=True)
-        return json.dumps({"ScalingActivities": found[: int(self._get_param("MaxResults") or 50)]})
+        start = int(self._get_param("NextToken") or 0)
+        end = start + int(self._get_param("MaxResults") or 50)
+        more = {"NextToken": str(end)} if end < len(found) else {}
+        return json.dumps({"ScalingActivities": found[start:end], **more})
 
 
 def install() -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import moto.logs.models
 import moto.logs.urls
 from moto.logs.models import LogsBackend, logs_backends
 
-from cortex_cdk.localcloud.metrics import cloudwatch
+from cortex_cdk.localcloud.metrics import cloudwatch, log_patterns
 from cortex_cdk.localcloud.metrics.store import Bucket, key
 
 MARK = '"_aws"'
@@ -100,5 +101,6 @@ class LocalLogs(LogsBackend):
 
 
 def install() -> None:
-    """Make moto use these logs. To be called before their first use; more calls change nothing."""
+    """Make moto use these logs and filter patterns. To be called before their first use; more calls change nothing."""
     logs_backends.backend = LocalLogs
+    vars(moto.logs.models)["EventMessageFilter"] = log_patterns.EventFilter

@@ -179,6 +179,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"availability_zones": ["us-east-1", "us-east-1b"]}, "availability_zones[0]: must be an availability zone"),
     ({"subnet_visibility": "hidden"}, 'subnet_visibility: must be public or private, not "hidden"'),
     ({"subnet_visibility": "private", "nat_gateway": "none"}, "nat_gateway: private subnets need a NAT gateway"),
+    ({"nat_gateway": "single"}, "nat_gateway: is for private subnets"),
     ({"nat_gateway": "double"}, "nat_gateway: must be none, single or highly_available"),
     ({"load_balancer": {"scheme": "public"}}, "load_balancer.scheme: must be internet-facing or internal"),
     (
