@@ -28,6 +28,7 @@ _IS_JSON = {
     "field": "(payload)",
     "problem": "It looks like JSON, but came as a form: send it with the header Content-Type: application/json",
 }
+_DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?$"
 _STREAMED = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
 
 
@@ -107,10 +108,20 @@ def _schema_generator() -> type:
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
-        """Says that integers have 64 bits: larger ones in JSON are read as floats. What has no schema is left open."""
+        """Says that integers have 64 bits: larger ones in JSON are read as floats. What has no schema is left open.
+
+        Text for a decimal is not any text, which is all that pydantic says.
+        """
 
         def int_schema(self, schema: Any) -> dict[str, Any]:
             return {**super().int_schema(schema), "format": "int64"}
+
+        def decimal_schema(self, schema: Any) -> dict[str, Any]:
+            made = super().decimal_schema(schema)
+            for part in made.get("anyOf", ()):
+                if part.get("type") == "string":
+                    part.setdefault("pattern", _DECIMAL)
+            return made
 
         def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
             return {}

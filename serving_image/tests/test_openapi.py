@@ -85,6 +85,16 @@ class PythonPredictor:
         return [Answer(text=f"{item['name']} {item.get('count', 0)}") for item in payload]
 """
 
+DECIMAL = """
+class Offer(pydantic.BaseModel):
+    price: decimal.Decimal
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Offer) -> Offer:
+        return payload
+"""
+
 MODELS = """
 class Question(pydantic.BaseModel):
     model: str
@@ -104,6 +114,7 @@ SAMPLE = {"text": "hello", "numbers": [1, 2.5], "deep": {"flag": True, "nothing"
 PROJECTS: dict[str, tuple[str, dict[str, Any], Any, tuple[str, ...]]] = {
     "pydantic": (PYDANTIC, {}, {"flowers": [{"width": 1.5}]}, LENIENT),
     "dataclass": (DATACLASS, {}, None, LENIENT),
+    "decimal": (DECIMAL, {}, None, LENIENT),
     "untyped with a sample": (UNLENIENT, {}, SAMPLE, LENIENT),
     "untyped": (UNLENIENT, {}, None, ()),
     "batches": (BATCHED, {"server_side_batching": {"max_batch_size": 8, "batch_interval": "1ms"}}, None, LENIENT),
