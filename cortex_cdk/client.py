@@ -36,6 +36,7 @@ from cortex_cdk.deploy.progress import Progress, Silent
 from cortex_cdk.deploy.refreshing import refresh
 from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError
+from cortex_cdk.gathering import gather
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project import collect
@@ -100,7 +101,12 @@ class Client:
             log.warning("%s", warning)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self.__dict__["cluster"] = cluster
-        return Deployer(self.cloud, cluster, self._progress, Options(force=force)).deploy(loaded, project, dependencies)
+        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force))
+        results = deployer.deploy(loaded, project, dependencies)
+        changed = {result.name for result in results if result.changed and not result.error}
+        minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}
+        gather(self.get, minimums, self._progress)
+        return results
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
         """Find out what making or changing the environment's cluster would do, and what it would cost.

@@ -32,7 +32,8 @@ STALLED_AFTER = timedelta(minutes=10)
 # An instance that starts takes minutes; only a wait beyond this is worth a word.
 WAITING_AFTER = timedelta(seconds=30)
 
-STEADY = "has reached a steady state"
+# Newest event of a service whose tasks are all healthy; of an update both come, in either order.
+AT_REST = ("has reached a steady state", "deployment completed")
 BY_ITSELF = frozenset({"TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"})
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
@@ -108,7 +109,7 @@ def settled(service: ServiceTypeDef) -> bool:
         and primary.get("rolloutState", "COMPLETED") == "COMPLETED"
         and primary["runningCount"] >= service["desiredCount"]
         and bool(events)
-        and STEADY in events[0]["message"]
+        and any(words in events[0]["message"] for words in AT_REST)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, partial
@@ -62,6 +63,9 @@ def build(
         PredictorError: The predictor's file does not hold what it must.
         Exception: Whatever the user's code raises.
     """
+    sample = None
+    with suppress(OSError, ValueError):  # the warm-up tells
+        sample = read_sample(project)
     client = make_client(spec.predictor, project, counters)
     predictor = Predictor(load_class(spec.predictor, project), spec.predictor, client)
     batching = spec.predictor.batching
@@ -84,7 +88,7 @@ def build(
             spec,
             revision,
             expected,
-            read_sample(project),
+            sample,
             result=result,
             metadata=client.metadata if client else dict,
         ),
@@ -99,7 +103,11 @@ def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
     only the beginning is produced: it may have no end. A predictor that fails on its sample still serves: the sample
     may be meant as documentation only.
     """
-    sample = read_sample(project, predictor.warmup) if predictor.warmup else None
+    try:
+        sample = read_sample(project, predictor.warmup) if predictor.warmup else None
+    except (OSError, ValueError) as error:
+        logger.warning("there is no warm-up, as %s cannot be read: %s", predictor.warmup, error)
+        return
     if sample is None:
         return
     try:

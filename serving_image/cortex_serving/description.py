@@ -36,6 +36,14 @@ def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[
     return {"description": description, "content": content | {media_type: {} for media_type in also}}
 
 
+# openapi-python-client (0.29) writes a module that cannot be imported where a request has several content types and no
+# optional parameter. Not beside an optional body: openapi-generator would make it the first argument.
+_REQUEST_ID: dict[str, Any] = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "description": "What logs and the answer shall call the request",
+    "schema": {"type": "string"},
+}
 _FAILURES = {
     "400": _failure("The body is not what its content type says", "CortexError", "text/plain"),
     "413": _failure("The body is too large"),
@@ -48,12 +56,16 @@ _FAILURES = {
 
 
 def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
-    """The project's sample request, a JSON file; None if there is none that can be read."""
+    """The project's sample request, a JSON file; None where a project does without ``sample.json``.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON.
+    """
     path = project / name
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except (OSError, ValueError):
+    if name == SAMPLE_FILE and not path.is_file():
         return None
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 class Description:
@@ -105,6 +117,7 @@ class Description:
         post = {
             "operationId": "predict",
             "summary": "Make a prediction",
+            "parameters": [_REQUEST_ID] if self._expected is not None else [],
             "requestBody": {"required": self._expected is not None, "content": self._contents(schema)},
             "responses": {
                 "200": {

@@ -56,7 +56,7 @@ def _written(response: falcon.Response, error: BaseException) -> bool:
         response.text, response.data, response.stream = error.text, None, None
     elif isinstance(error, InvalidPayload):
         response.status = 422
-        _json(response, {"error": str(error), "problems": error.problems})
+        _json(response, {"error": error.args[0], "problems": error.problems})
     elif isinstance(error, FormError):
         _text(response, 400, str(error))
     elif _is_starlette_http(error):

@@ -232,10 +232,15 @@ class ServingServer(PatientAccepts, TcpWSGIServer):  # type: ignore[misc]
         self.del_channel()
         self.socket.close()
 
-    def finish(self, deadline: float) -> None:
-        """Answer what has been received, until ``deadline`` (``time.monotonic``)."""
-        while self._busy() and time.monotonic() < deadline:
+    def finish(self, deadline: float) -> int:
+        """Answer what has been received, until ``deadline`` (``time.monotonic``).
+
+        Returns:
+            Number of connections that are left without their whole answer.
+        """
+        while (busy := self._busy()) and time.monotonic() < deadline:
             self.loop.turn(0.05)
+        return busy
 
     def stop(self) -> None:
         """Make ``serve`` return."""
@@ -271,8 +276,8 @@ class ServingServer(PatientAccepts, TcpWSGIServer):  # type: ignore[misc]
             if channel.will_close:
                 self.loop.attend(channel)
 
-    def _busy(self) -> bool:
-        return any(
-            channel.requests or channel.request is not None or channel.total_outbufs_len
+    def _busy(self) -> int:
+        return sum(
+            bool(channel.requests or channel.request is not None or channel.total_outbufs_len)
             for channel in self.active_channels.values()
         )

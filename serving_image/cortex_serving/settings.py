@@ -41,7 +41,7 @@ class Settings:
 
 def _listen(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > 65535:
         raise SpecError(f"cannot listen on {text!r}: write HOST:PORT, such as 0.0.0.0:8888")
     return host, int(port)
 

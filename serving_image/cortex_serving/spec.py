@@ -109,7 +109,18 @@ def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
     Raises:
         SpecError: A required field is missing or of no known value.
     """
+    try:
+        return _parse(data)
+    except KeyError as error:
+        raise SpecError(f"the field {error.args[0]} is missing from the specification of the API") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SpecError(f"the specification of the API holds a value that does not make sense: {error}") from error
+
+
+def _parse(data: Mapping[str, Any]) -> ApiSpec:
     predictor = data.get("predictor") or {}
+    if not isinstance(predictor, Mapping):
+        raise SpecError(f"predictor is {predictor!r}, not a mapping with type and path")
     for missing in ("type", "path"):
         if not predictor.get(missing):
             raise SpecError(f"predictor.{missing} is missing from the specification of the API")
@@ -204,11 +215,9 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"cannot read {path}: {error}") from error
-    apis = [
-        entry
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"
-    ]
+    if not isinstance(entries, list):
+        raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
+    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"]
     for api in apis:
         if name is None or api.get("name") == name:
             return api

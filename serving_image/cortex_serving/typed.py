@@ -7,6 +7,7 @@ are enforced: a plain ``dict`` or ``bytes`` was always just a note to the reader
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -15,6 +16,8 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import orjson
 
 from cortex_serving.errors import PredictorError
 from cortex_serving.form_fields import FormFields
@@ -35,6 +38,11 @@ class InvalidPayload(Exception):
         super().__init__("the payload does not have the form that the API expects")
         self.problems = problems
 
+    def __str__(self) -> str:
+        """What is wrong, for the log: the sample request may not fit."""
+        wrong = "; ".join(f"{problem['field']}: {problem['problem']}" for problem in self.problems)
+        return f"{self.args[0]}: {wrong}"
+
 
 class PayloadType:
     """A payload's type hint that is enforced.
@@ -52,7 +60,7 @@ class PayloadType:
                 ref_template=_REFERENCE, schema_generator=_schema_generator()
             )
         except pydantic.errors.PydanticUserError as error:
-            raise PredictorError(f"the type hint of payload cannot be validated: {error}") from error
+            raise PredictorError(f"the type hint of payload cannot be validated: {error}") from None
         self._error: type[Exception] = pydantic.ValidationError
 
     @functools.cached_property
@@ -69,10 +77,13 @@ class PayloadType:
         first = next(iter(form), "")
         if first.startswith(("{", "[")) and not self.form.has(first):  # what curl -d sends without a header
             raise InvalidPayload([_IS_JSON])
-        return self.validate(self.form.value(form))
+        try:
+            return self._adapter.validate_python(self.form.value(form), strict=False)  # it is all text
+        except self._error as error:
+            raise InvalidPayload(_problems(error)) from error
 
     def validate(self, value: Any) -> Any:
-        """The value as the hinted type.
+        """A value of JSON as the hinted type.
 
         Raises:
             InvalidPayload: It does not fit.
@@ -80,7 +91,16 @@ class PayloadType:
         try:
             return self._adapter.validate_python(value)
         except self._error as error:
-            raise InvalidPayload(_problems(error)) from error
+            return self._as_json(value, error)
+
+    def _as_json(self, value: Any, error: Exception) -> Any:
+        """Strict types take dates, enums or tuples only if they are told that it was JSON, which has none of them."""
+        with contextlib.suppress(orjson.JSONEncodeError):  # it is nested too deeply, as it may be for pydantic
+            try:
+                return self._adapter.validate_json(orjson.dumps(value))
+            except self._error as again:
+                error = error if _problems(again)[0]["problem"].startswith("Invalid JSON") else again
+        raise InvalidPayload(_problems(error)) from error
 
 
 def _schema_generator() -> type:
@@ -118,7 +138,9 @@ def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType |
     try:
         hint = _hint(predict, "payload", batched=batched)
     except Exception as error:  # hints are evaluated: anything can happen
-        raise PredictorError(f"the type hint of payload cannot be read: {error}") from error
+        raise PredictorError(f"the type hint of payload cannot be read: {error}") from None
+    if typing.get_origin(hint) in _STREAMED:  # pydantic would check each item only when predict comes to it
+        hint = types.GenericAlias(list, typing.get_args(hint)[:1])
     return PayloadType(hint) if _structured(hint) else None
 
 
@@ -188,6 +210,9 @@ def _structured(hint: Any, aliases: frozenset[str] = frozenset()) -> bool:
         return True
     if hasattr(hint, "__value__") and hint.__name__ not in aliases:  # type X = ..., which may name itself
         return _structured(hint.__value__, aliases | {hint.__name__})
+    if hasattr(hint, "__supertype__"):  # a typing.NewType
+        return _structured(hint.__supertype__, aliases)
+    hint = typing.get_origin(hint) or hint  # of what is generic: Page[int] is no class, but Page is
     # typing.is_typeddict knows only those of typing, and pydantic wants those of typing_extensions before Python 3.12.
     return isinstance(hint, type) and (
         dataclasses.is_dataclass(hint)

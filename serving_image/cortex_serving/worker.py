@@ -80,7 +80,9 @@ class Worker:
         self._telemetry.start()
         threading.Thread(target=self._obey, name="orders", daemon=True).start()
         self._server.serve()
-        self._server.finish(self._deadline)
+        if cut_off := self._server.finish(self._deadline):
+            message = f"the time to stop is over: the answers on {cut_off} connections are cut off"
+            self._writer.log("WARNING", message, event="cut_off")
         self._dispatcher.predict.finish(max(0.0, self._deadline - time.monotonic()))
         self._telemetry.report()
         self._finish_lines()

@@ -134,6 +134,16 @@ def write_project(directory: Path, code: str, **predictor: Any) -> Path:
     return directory
 
 
+def task(project: Path, *, stop_timeout: int) -> dict[str, str]:
+    """The environment of a replica in a task."""
+    return {
+        "CORTEX_SPEC": json.dumps(json.loads((project / "cortex.yaml").read_text())[0]),
+        "CORTEX_PROJECT": str(project),
+        "CORTEX_LISTEN": "127.0.0.1:0",
+        "CORTEX_STOP_TIMEOUT": str(stop_timeout),
+    }
+
+
 # Takes a predictor's source, its fields of cortex.yaml, and ``ready`` and ``environ`` as ``running`` does.
 Serve = Callable[..., Replica]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import Replica, Serve, eventually
+from tests.conftest import Replica, Serve, eventually, running, task, write_project
 
 SLEEPER = """
 import os, time
@@ -160,8 +160,8 @@ def test_a_deadline_drops_a_waiting_request_at_once(serve: Serve, tmp_path: Path
         assert "X-Cortex-Timeout-Ms" in late.json()["error"]
         assert first.result().text == "done"
     assert replica.post("next", headers={"X-Cortex-Timeout-Ms": "20000"}).text == "done"
-    for _ in range(20):
-        assert replica.post("never", headers={"X-Cortex-Timeout-Ms": "0"}).status_code == 504
+    for left in ["0"] * 20 + ["0.04", "-12.5"]:
+        assert replica.post("never", headers={"X-Cortex-Timeout-Ms": left}).status_code == 504
     assert (tmp_path / "seen").read_text().split() == ["first", "next"]
 
 
@@ -268,3 +268,22 @@ def test_quick_and_slow_answers_by_turns(serve: Serve, threads: int) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(client, range(0, 8000, 1001)))
+
+
+def test_answers_that_do_not_come_in_time_to_stop_are_told(tmp_path: Path) -> None:
+    code = """
+        import time
+        class PythonPredictor:
+            def __init__(self, config): pass
+            def predict(self, payload):
+                yield "begun"
+                time.sleep(100)
+    """
+    project = write_project(tmp_path / "project", code, threads_per_process=2)
+    with running([], task(project, stop_timeout=6)) as replica:  # five seconds of it are kept for the end
+        answers = [requests.post(f"{replica.address}/api", json=1, stream=True, timeout=30) for _ in range(2)]
+        assert [next(answer.iter_content(5)) for answer in answers] == [b"begun", b"begun"]
+        assert replica.stop() == 0
+        [told] = replica.records(event="cut_off")
+        assert told["message"] == "the time to stop is over: the answers on 2 connections are cut off"
+        assert told["level"] == "WARNING"

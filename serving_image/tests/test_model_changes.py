@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -178,6 +180,56 @@ def test_a_version_that_comes_file_by_file_is_not_the_latest_until_it_is_whole(
         assert library.get("m") == ("222" if name == "c" and not cache else "111")
     library.refresh()
     assert library.get("m") == "222"
+
+
+def test_a_new_version_that_cannot_be_loaded_gives_way_to_the_one_before(
+    s3: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load(path: Path, files: ModelFiles) -> str:
+        if (text := _read(path, files)) == "bad":
+            raise ValueError("bad weights")
+        return text
+
+    def put(version: int, text: str) -> None:
+        s3.put_object(Bucket="bucket", Key=f"m/{version}/weights", Body=text.encode())
+
+    def look() -> None:  # a new version counts when two looks have found it the same
+        library.refresh()
+        library.refresh()
+
+    put(1, "one")
+    library = _library(Models(dir="s3://bucket/", cache_size=1, disk_cache_size=1), tmp_path, load)
+    put(2, "bad")
+    look()
+    with pytest.raises(ValueError, match="bad weights"):
+        library.get("m", 2)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(library.get, ["m"] * 4)) == ["one"] * 4
+    look()
+    assert library.get("m") == "one"
+    assert _warnings(caplog) == ["model m version 2 cannot be loaded: ValueError: bad weights"], "once"
+    put(2, "two")
+    look()
+    assert library.get("m") == "two"
+    library.get("m", 1)  # out of the cache of one
+    s3.delete_object(Bucket="bucket", Key="m/2/weights")
+    shutil.rmtree(tmp_path / "fetched")
+    assert library.get("m") == "one"
+    put(2, "bad")
+    look()
+    assert library.get("m") == "one"
+
+
+def test_a_look_at_thousands_of_models_takes_little_longer_than_to_list_them(tmp_path: Path) -> None:
+    for number in range(3000):
+        _write(tmp_path / "models" / str(number), "x")
+    library = _library(Models(dir="models", cache_size=1, disk_cache_size=1), tmp_path)
+    start = time.process_time()
+    library.find()
+    listed = time.process_time() - start
+    library.refresh()
+    assert time.process_time() - start - listed < 2 * listed
+    assert library.get("2999") == "x"
 
 
 def test_those_who_wait_for_a_load_share_its_failure(tmp_path: Path) -> None:

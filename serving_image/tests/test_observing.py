@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -237,6 +239,26 @@ def test_a_failing_warm_up_is_a_warning(serve: Serve, tmp_path: Path) -> None:
     replica = serve(SIMPLE, warmup="wrong.json")
     assert replica.post({"fail": False, "label": 1}).status_code == 200
     assert any("warm-up request failed" in text for text in replica.messages(level="WARNING"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("sample.json", '{"x": 1,}', "sample.json cannot be read: Illegal trailing comma|double quotes"),
+        ("sample.json", '\ufeff{"x": 1}', "sample.json cannot be read: Unexpected UTF-8 BOM"),  # no more than a request
+        ("missing.json", None, "missing.json cannot be read: .*No such file"),
+    ],
+)
+def test_a_sample_that_cannot_be_read_is_a_warning(
+    serve: Serve, tmp_path: Path, name: str, content: str | None, reason: str
+) -> None:
+    (tmp_path / "project").mkdir()
+    if content is not None:
+        (tmp_path / "project" / name).write_text(content)
+    replica = serve(SIMPLE, warmup=name)
+    (warning,) = replica.messages(level="WARNING")
+    assert re.search(reason, warning)
+    assert "sample" not in replica.get("/api").json()
 
 
 def test_warm_up_begins_streams_and_gives_every_item_a_payload_of_its_own(serve: Serve, tmp_path: Path) -> None:

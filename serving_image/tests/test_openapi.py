@@ -167,3 +167,14 @@ def test_a_result_that_cannot_be_described_is_left_open(serve: Serve, hint: str)
     document = replica.get("/api/openapi.json").json()
     assert document["paths"]["/api"]["post"]["responses"]["200"]["content"] == {"*/*": {}}
     assert replica.post([1]).json() == [1]
+
+
+def test_the_document_names_the_header_that_clients_may_send(serve: Serve) -> None:
+    """Client generators that take several content types for several arguments want an optional one beside them."""
+    replica = serve(HEAD + RESULTS.replace(") -> Result", ")"))
+    post = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]
+    assert {"application/json", "multipart/form-data"} <= post["requestBody"]["content"].keys()
+    [parameter] = post["parameters"]
+    assert (parameter["in"], parameter.get("required", False)) == ("header", False)
+    answer = replica.post({"Name": "rose"}, headers={parameter["name"]: "my-own"})
+    assert answer.headers[parameter["name"]] == "my-own"

@@ -138,9 +138,17 @@ def test_typed_payloads_are_validated(serve: Serve) -> None:
     assert "Flower" in document["components"]["schemas"]
 
 
+def test_a_sample_that_does_not_fit_is_told_by_its_field(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "sample.json").write_text('{"flowers": [{"width": "wide"}]}')
+    replica = serve(TYPED)
+    (warning,) = replica.messages(level="WARNING")
+    assert warning.endswith("flowers.0.width: Input should be a valid number, unable to parse string as a number")
+
+
 HINTS = """
 from __future__ import annotations
-import typing
+import dataclasses, typing
 import numpy, pydantic, typing_extensions
 
 class Point(typing.NamedTuple):
@@ -149,6 +157,14 @@ class Point(typing.NamedTuple):
 
 class Flower(pydantic.BaseModel):
     width: float
+
+Item = typing.TypeVar("Item")
+
+@dataclasses.dataclass
+class Page(typing.Generic[Item]):
+    item: Item
+
+Named = typing.NewType("Named", Flower)
 
 class Image(pydantic.BaseModel, arbitrary_types_allowed=True):
     pixels: typing.Annotated[numpy.ndarray, pydantic.BeforeValidator(numpy.array)]
@@ -170,8 +186,11 @@ HINTED: dict[str, tuple[object, object, object, str]] = {
         [],
         "(payload)",
     ),
+    "typing.Iterable[Flower]": ([{"width": 1}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
     "Flowers": ([{"width": "1"}], ["list", [{"width": 1.0}]], [{"width": "x"}], "0.width"),
     "Tree": ({"a": {"width": 1}}, ["dict", {"a": {"width": 1.0}}], [], "Flower"),
+    "Page[int]": ({"item": "1"}, ["Page", {"item": 1}], {"item": "x"}, "item"),
+    "Named": ({"width": 1}, ["Flower", {"width": 1.0}], {}, "width"),
     "Point": ({"x": "1"}, ["Point", [1, 0]], ["x"], "0"),
     "Image": ({"pixels": [[1]]}, ["Image", {"pixels": [[1]]}], {}, "pixels"),
 }

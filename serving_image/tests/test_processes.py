@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.conftest import SERVE, Replica, Serve, eventually, running, write_project
+from tests.conftest import SERVE, Replica, Serve, eventually, running, task, write_project
 
 CHILDREN = """
 import multiprocessing, os, signal, subprocess, time
@@ -159,16 +158,6 @@ def test_functions_of_the_predictors_file_are_found_in_other_processes(
         assert answer.json() == {"values": [4, 4, 4], "module": module, "file": str(file)}
         assert len(replica.messages(event="ready")) == 1
         assert replica.stop() == 0
-
-
-def task(project: Path, *, stop_timeout: int) -> dict[str, str]:
-    """The environment of a replica in a task."""
-    return {
-        "CORTEX_SPEC": json.dumps(json.loads((project / "cortex.yaml").read_text())[0]),
-        "CORTEX_PROJECT": str(project),
-        "CORTEX_LISTEN": "127.0.0.1:0",
-        "CORTEX_STOP_TIMEOUT": str(stop_timeout),
-    }
 
 
 BUILDING = """

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -277,6 +278,39 @@ def test_usage_errors_are_one_line(tmp_path: Path) -> None:
         replica.stop()
         [text] = replica.broken
         assert b"cortex.yaml" in text
+
+
+@pytest.mark.parametrize(
+    ("configuration", "listen", "said"),
+    [
+        ("name: api", "127.0.0.1:0", b"is no list of APIs: begin each with '- name: ...'"),
+        ("- {name: api, predictor: predictor.py}", "127.0.0.1:0", b"predictor is 'predictor.py', not a mapping"),
+        ("- {name: api, predictor: {type: python, path: predictor.py}}", "127.0.0.1:70000", b"write HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, configuration: str, listen: str, said: bytes) -> None:
+    (tmp_path / "cortex.yaml").write_text(configuration)
+    with running([str(tmp_path), "--listen", listen], ready=False) as replica:
+        assert replica.process.wait(20) == 1
+        replica.stop()
+        [text] = replica.broken
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("predictor", "said"),
+    [
+        ({"processes_per_replica": "two"}, b"does not make sense: invalid literal for int() with base 10: 'two'"),
+        ({"server_side_batching": {"max_batch_size": 4}}, b"the field batch_interval is missing"),
+        ({"models": ["a"]}, b"does not make sense"),
+    ],
+)
+def test_fields_that_make_no_sense_are_told_in_one_line(serve: Serve, predictor: dict[str, Any], said: bytes) -> None:
+    replica = serve(TRACES, ready=False, **predictor)
+    assert replica.process.wait(20) == 1
+    replica.stop()
+    [text] = replica.broken
+    assert said in text
 
 
 TRACES = """

@@ -261,3 +261,36 @@ def test_json_that_comes_as_a_form_is_refused_even_where_every_field_has_a_defau
         assert "Content-Type: application/json" in answer.json()["problems"][0]["problem"]
     assert replica.post(data={"{note}": "x", "count": "2"}).json() == [2, "x"]
     assert replica.post(data="", headers=form).json() == [1, ""]
+
+
+STRICT = """
+import datetime, enum, pydantic
+
+class Color(enum.Enum):
+    RED = "red"
+
+class Flower(pydantic.BaseModel, strict=True):
+    picked: datetime.date
+    color: Color
+    size: tuple[float, int]
+    count: int = 1
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: Flower):
+        return payload
+"""
+
+
+def test_strict_types_take_what_json_and_forms_can_say(serve: Serve) -> None:
+    replica = serve(STRICT)
+    flower = {"picked": "2026-11-28", "color": "red", "size": [1.5, 2], "count": 3}
+    assert replica.post(flower).json() == flower
+    wrong = replica.post({**flower, "count": "3"})
+    assert [problem["field"] for problem in wrong.json()["problems"]] == ["count"]
+    deep = replica.post(
+        data=b'{"picked": ' + b"[" * 300 + b"]" * 300 + b"}", headers={"Content-Type": "application/json"}
+    )
+    assert "picked" in {problem["field"] for problem in deep.json()["problems"]}
+    form = replica.post(data={**flower, "size": ["1.5", "2"]})
+    assert form.json() == flower

@@ -177,3 +177,14 @@ def test_a_replica_that_loads_its_model_again_is_not_counted(cortex: Cortex, tmp
     gate.touch()
     wait_until(lambda: cortex.json("get", "slow")["status"] == "live")
     assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 1
+
+    gate.unlink()
+    wanted = {"name": "slow", "kind": "RealtimeAPI", "predictor": slow, "autoscaling": {"min_replicas": 2}}
+    (project / "cortex.yaml").write_text(json.dumps([wanted]))
+    deploy = subprocess.Popen([CORTEX, "deploy", str(project)], env=cortex.environ, stderr=subprocess.PIPE, text=True)
+    assert deploy.stderr
+    assert "slow: 1 of 2 replicas serve" in map(str.strip, deploy.stderr), "it waits for those that were added"
+    gate.touch()
+    _, rest = deploy.communicate(timeout=60)
+    assert deploy.returncode == 0, rest
+    assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 2

@@ -152,6 +152,7 @@ STARTED, STEADY = "(service a) has started 1 tasks: (task 1).", "(service a) has
 def test_a_service_is_settled_once_its_rollout_is_complete_and_every_task_is_healthy() -> None:
     steady = ((NOW, STEADY), (ago(minutes=1), STARTED))
     assert settled(service(events=steady))
+    assert settled(service(events=((NOW, "(service a) (deployment ecs-svc/1) deployment completed."), *steady)))
     assert not settled(service(events=steady, rollout="IN_PROGRESS"))
     assert not settled(service(events=steady, new=2))
     assert not settled(service(events=((NOW, STARTED), *steady)))

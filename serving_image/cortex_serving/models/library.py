@@ -13,7 +13,7 @@ from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
 from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, places, resolve
-from cortex_serving.models.stores import StoreError, one_line
+from cortex_serving.models.stores import FilesGone, StoreError, one_line
 from cortex_serving.spec import Models
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,8 @@ class Library:
 
     Without ``cache_size`` every model is loaded at the start, and a changed one as soon as it is seen. With it, models
     are loaded when they are first asked for; a changed one that is not in memory counts once two looks have found it
-    the same, as it may come file by file.
+    the same, as it may come file by file. Where the latest version is one that has come since the start and cannot be
+    loaded, or is gone, the one before is served.
 
     Args:
         models: What the specification says.
@@ -39,10 +40,13 @@ class Library:
     def __init__(self, models: Models, project: Path, folder: Path, load: Load, counters: Counters) -> None:
         self._places = places(models, project)
         self._on_demand = models.cache_size is not None
+        self._load_model = load
         self._cache = ModelCache(
-            load, folder, size=models.cache_size, disk_size=models.disk_cache_size, counters=counters
+            self._load, folder, size=models.cache_size, disk_size=models.disk_cache_size, counters=counters
         )
         self._catalog: Catalog = {}  # replaced as a whole: requests read it while it changes
+        self._publishing = threading.Lock()
+        self._untried: set[tuple[str, str]] = set()  # versions that came since the start and have not been loaded yet
         self._seen: dict[tuple[str, str], str] = {}  # fingerprints of models that are loaded on demand and have changed
         self._told: dict[Hashable, str] = {}  # what is wrong with a place or a model, so that it is said once
 
@@ -84,7 +88,32 @@ class Library:
             AmbiguousModel: No name was given, and there are several.
             Exception: Whatever loading it raises.
         """
-        return self._cache.get(resolve(self._catalog, name, version))
+        while True:
+            files = resolve(self._catalog, name, version)
+            try:
+                return self._cache.get(files)
+            except (Exception, SystemExit) as error:
+                if version not in (None, LATEST) or not self._has_a_better(files, error):
+                    raise
+                self._withdraw(files, error)
+
+    def _has_a_better(self, files: ModelFiles, error: BaseException) -> bool:
+        """Whether another version shall be served, as this one was never loaded, or is gone."""
+        others = self._catalog.get(files.name, {}).keys() - {files.version}
+        return bool(others) and (files.key in self._untried or isinstance(error, FilesGone))
+
+    def _load(self, path: Path, files: ModelFiles) -> Any:
+        model = self._load_model(path, files)
+        self._untried.discard(files.key)
+        return model
+
+    def _withdraw(self, files: ModelFiles, error: BaseException) -> None:
+        """Serve a version no longer, until a look finds that it can be loaded."""
+        self._cannot_load(files, error)
+        with self._publishing:
+            versions = self._catalog.get(files.name, {})
+            if versions.get(files.version) is files:
+                self._replace(files.name, {version: of for version, of in versions.items() if of is not files})
 
     def names(self) -> dict[str, list[str]]:
         """Versions by model."""
@@ -105,7 +134,9 @@ class Library:
                 continue
             self._told.pop(place, None)
             for name, versions in found.items():
-                self._publish(name, self._usable(versions, known.get(name, {})))
+                usable = self._usable(versions, known.get(name, {}))
+                if usable != known.get(name, {}):
+                    self._publish(name, usable)
             for name in known.keys() - found.keys():
                 logger.warning("model %s is gone from %s, and is not served any more", name, place.location)
                 self._publish(name, {})
@@ -127,7 +158,14 @@ class Library:
             return True
         if loaded is not None or not self._on_demand:
             return self._reloaded(files)
-        return (before is not None and before.fingerprint == files.fingerprint) or self._settled(files)
+        if before is not None and before.fingerprint == files.fingerprint:
+            return True
+        if not self._settled(files):
+            return False
+        if files.key in self._told:
+            return self._reloaded(files)
+        self._untried.add(files.key)
+        return True
 
     def _settled(self, files: ModelFiles) -> bool:
         """Whether a model looks as it did the last time: it may be on its way, and nobody has tried to load it."""
@@ -138,25 +176,33 @@ class Library:
 
     def _publish(self, name: str, versions: Mapping[str, ModelFiles]) -> None:
         """Serve these versions of a model from now on, and forget its others."""
-        before = self._catalog.get(name, {})
-        others = {other: of for other, of in self._catalog.items() if other != name}
-        self._catalog = {**others, name: versions} if versions else others
+        with self._publishing:
+            before = self._catalog.get(name, {})
+            self._replace(name, versions)
         for version in before.keys() - versions.keys():
             self._cache.drop((name, version))
             self._seen.pop((name, version), None)
+            self._untried.discard((name, version))
+
+    def _replace(self, name: str, versions: Mapping[str, ModelFiles]) -> None:
+        others = {other: of for other, of in self._catalog.items() if other != name}
+        self._catalog = {**others, name: versions} if versions else others
 
     def _reloaded(self, files: ModelFiles) -> bool:
         """Whether a changed model could be loaded: it is tried again every time, as the reason may pass."""
         try:
             self._cache.replace(files)
         except (Exception, SystemExit) as error:
-            kind = "" if isinstance(error, ServingError) else f"{type(error).__name__}: "
-            reason = f"model {files.name} version {files.version} cannot be loaded: {kind}{one_line(error)}"
-            self._complain(files.key, reason, files.fingerprint)
+            self._cannot_load(files, error)
             return False
         self._told.pop(files.key, None)
         logger.info("model %s version %s was loaded", files.name, files.version)
         return True
+
+    def _cannot_load(self, files: ModelFiles, error: BaseException) -> None:
+        kind = "" if isinstance(error, ServingError) else f"{type(error).__name__}: "
+        reason = f"model {files.name} version {files.version} cannot be loaded: {kind}{one_line(error)}"
+        self._complain(files.key, reason, files.fingerprint)
 
     def _complain(self, about: Hashable, reason: str, state: str = "") -> None:
         """Say what is wrong, unless it was the last thing said about it, in the same state."""

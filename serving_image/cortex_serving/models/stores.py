@@ -18,6 +18,10 @@ class StoreError(ServingError):
     """Models cannot be listed or fetched. Raised without its cause, whose frames are none of the reader's."""
 
 
+class FilesGone(StoreError):
+    """Files that were listed are not there any more."""
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, on one line."""
     return " ".join(str(error).split())
@@ -57,6 +61,7 @@ class Store(Protocol):
             target: Folder to fetch into, if fetching is needed; it appears whole or not at all.
 
         Raises:
+            FilesGone: They have been removed meanwhile.
             StoreError: They cannot be fetched.
         """
 
@@ -163,7 +168,9 @@ class S3Store:
             try:
                 self._s3.client().download_file(self._bucket, key, str(destination))
             except (Boto3Error, BotoCoreError, ClientError) as error:
-                raise StoreError(f"cannot fetch s3://{self._bucket}/{key}: {one_line(error)}") from None
+                answer = getattr(error, "response", {}).get("ResponseMetadata", {})
+                kind = FilesGone if answer.get("HTTPStatusCode") == 404 else StoreError
+                raise kind(f"cannot fetch s3://{self._bucket}/{key}: {one_line(error)}") from None
 
 
 def open_store(location: str, project: Path, s3: S3) -> Store:
