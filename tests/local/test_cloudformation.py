@@ -165,6 +165,21 @@ def test_only_outputs_and_tags_can_change_too(stacks: Stacks) -> None:
     assert stack["Tags"] == [{"Key": "k", "Value": "v"}]
 
 
+def test_tags_of_a_stack_are_those_of_its_resources(cloud: Endpoint, stacks: Stacks) -> None:
+    logs = client(cloud, "logs")
+    group = log_group("tagged")
+    group["Properties"]["Tags"] = [{"Key": "own", "Value": "1"}, {"Key": "both", "Value": "own"}]
+
+    def tags() -> Any:
+        (found,) = logs.describe_log_groups(logGroupNamePrefix="tagged")["logGroups"]
+        return logs.list_tags_for_resource(resourceArn=found["arn"].removesuffix(":*"))["tags"]
+
+    stacks.create("tagged", template(Group=group), Tags=[{"Key": "k", "Value": "v"}, {"Key": "both", "Value": "stack"}])
+    assert tags() == {"own": "1", "both": "own", "k": "v"}
+    stacks.update("tagged", template(Group=group), Tags=[{"Key": "k", "Value": "w"}])
+    assert tags() == {"own": "1", "both": "own", "k": "w"}
+
+
 def test_a_creation_that_fails_removes_what_it_made_and_tells_why(cloud: Endpoint, stacks: Stacks) -> None:
     stack = stacks.create("fails", template(Group=log_group("short-lived"), Bad={**BROKEN, "DependsOn": "Group"}))
 

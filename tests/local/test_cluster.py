@@ -172,22 +172,35 @@ def test_the_stack_of_a_cluster_is_protected(cortex: Cortex) -> None:
         cortex.aws("cloudformation").delete_stack(StackName="cortex-local-cluster")
 
 
-def test_apis_move_to_another_group_before_theirs_is_removed(cortex: Cortex, project: Path) -> None:
+def test_apis_move_to_another_group_before_theirs_is_removed(cortex: Cortex, tmp_path: Path, project: Path) -> None:
     cortex.ok("deploy", str(project))
-    tags = {"team": "vision"}
-    cortex.ok("cluster", "configure", write(project, NEW, {**CPU, "max_instances": 4}, GPU, tags=tags), "--yes")
+    cortex.ok("cluster", "configure", write(tmp_path, NEW, {**CPU, "max_instances": 4}, GPU), "--yes")
     deployed = cortex.run("deploy", str(project))
     assert deployed.returncode == 0, deployed.stderr
-    assert "0 resources" not in deployed.stderr, "of the splitter nothing but tags changes"
-    for stack in cortex.aws("cloudformation").describe_stacks()["Stacks"]:
-        assert {"Key": "team", "Value": "vision"} in stack["Tags"], stack["StackName"]
-    cortex.ok("cluster", "configure", write(project, NEW, GPU), "--yes")
-    ecs = cortex.aws("ecs")
-    listed = ecs.list_tasks(cluster="cortex-local")["taskArns"]
-    tasks = ecs.describe_tasks(cluster="cortex-local", tasks=listed)["tasks"]
+    assert "0 resources" not in deployed.stderr, "of the splitter only outputs change"
+    cortex.ok("cluster", "configure", write(tmp_path, NEW, GPU), "--yes")
+    tasks = running_tasks(cortex)
     assert {task["capacityProviderName"] for task in tasks} == {"cortex-local-new"}
     assert {task["lastStatus"] for task in tasks} == {"RUNNING"}, "they moved when they were deployed"
     assert {api["status"] for api in cortex.json("get", "--env", "local")} == {"live"}
+
+
+def test_tags_reach_what_is_deployed_and_restart_nothing(cortex: Cortex, tmp_path: Path, project: Path) -> None:
+    before = {task["taskArn"] for task in running_tasks(cortex)}
+    cortex.ok("cluster", "configure", write(tmp_path, NEW, GPU, tags={"team": "vision"}), "--yes")
+    cortex.ok("deploy", str(project))
+    for stack in cortex.aws("cloudformation").describe_stacks()["Stacks"]:
+        assert {"Key": "team", "Value": "vision"} in stack["Tags"], stack["StackName"]
+    services = cortex.aws("ecs").describe_services(cluster="cortex-local", services=["a", "b"], include=["TAGS"])
+    for service in services["services"]:
+        assert {"key": "team", "value": "vision"} in service["tags"]
+    assert {task["taskArn"] for task in running_tasks(cortex)} == before
+
+
+def running_tasks(cortex: Cortex) -> Any:
+    ecs = cortex.aws("ecs")
+    listed = ecs.list_tasks(cluster="cortex-local")["taskArns"]
+    return ecs.describe_tasks(cluster="cortex-local", tasks=listed)["tasks"]
 
 
 def test_down_removes_splitters_and_apis_first_and_says_what_it_kept(cortex: Cortex, project: Path) -> None:

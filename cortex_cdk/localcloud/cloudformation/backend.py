@@ -83,7 +83,7 @@ class StackBackend(CloudFormationBackend):
         if self._named(name):
             raise AlreadyExistsException(f"Stack [{name}] already exists")
         stack = self._new(name, blueprint, "CREATE_IN_PROGRESS", **settings)
-        Scope(stack, parse(blueprint.body), blueprint.parameters, self.exported())
+        Scope(stack, parse(blueprint.body), blueprint, self.exported())
         self.stacks[stack.id] = stack
         stack.turn("CREATE_IN_PROGRESS", "User Initiated")
         self._begin(stack)
@@ -220,7 +220,7 @@ class StackBackend(CloudFormationBackend):
                 self._begin(stack, resume=True)
             elif stack.outputs:
                 blueprint = stack.blueprint
-                stack.outputs = Scope(stack, parse(blueprint.body), blueprint.parameters, self.exported()).outputs()
+                stack.outputs = Scope(stack, parse(blueprint.body), blueprint, self.exported()).outputs()
 
     def _start_update(self, stack: Stack, blueprint: Blueprint, **settings: Any) -> None:
         _set(stack, previous=stack.previous or stack.blueprint, blueprint=blueprint, updated=utcnow(), **settings)

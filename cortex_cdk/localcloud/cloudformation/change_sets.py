@@ -56,7 +56,7 @@ def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapp
     """
     validate_create_change_set(name)
     template = parse(blueprint.body)
-    scope = Scope(stack, template, blueprint.parameters, exports)
+    scope = Scope(stack, template, blueprint, exports)
     change_set = ChangeSet(
         id=generate_changeset_id(name, stack.region, stack.account),
         name=name,

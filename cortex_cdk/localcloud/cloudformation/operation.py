@@ -165,7 +165,7 @@ class Operation:
         template = parse(stack.blueprint.body)
         needs = dependencies(template)
         with STATE_LOCK:
-            scope = Scope(stack, template, stack.blueprint.parameters, self._exports())
+            scope = Scope(stack, template, stack.blueprint, self._exports())
             wanted = [name for name in dependency_order(template) if scope.includes(template["Resources"][name])]
         for logical_id in wanted:
             self._steps.apply(logical_id, template["Resources"][logical_id], needs[logical_id], scope)

@@ -16,7 +16,7 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.parsing import ResourceMap, clean_json
 from moto.core.exceptions import ServiceException
 
-from cortex_cdk.localcloud.cloudformation.stack import Output, Stack
+from cortex_cdk.localcloud.cloudformation.stack import Blueprint, Output, Stack
 
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 """CloudFormation's own text for a value that exists only once the change set has been executed."""
@@ -54,7 +54,7 @@ class Scope(ResourceMap):
     Args:
         stack: Whose resources can be referred to.
         template: The parsed template.
-        parameters: Values of its parameters, as they were sent.
+        blueprint: Has the values of its parameters, and the stack's tags, which its resources get.
         exports: Exported values of all stacks by name.
 
     Raises:
@@ -62,13 +62,14 @@ class Scope(ResourceMap):
     """
 
     def __init__(
-        self, stack: Stack, template: dict[str, Any], parameters: Mapping[str, str], exports: Mapping[str, Any]
+        self, stack: Stack, template: dict[str, Any], blueprint: Blueprint, exports: Mapping[str, Any]
     ) -> None:
-        check_parameters(template, parameters)
+        check_parameters(template, blueprint.parameters)
+        self._stack_tags = blueprint.tags
         super().__init__(
             stack_id=stack.id,
             stack_name=stack.name,
-            parameters=dict(parameters),
+            parameters=dict(blueprint.parameters),
             tags={},
             region_name=stack.region,
             account_id=stack.account,
@@ -135,8 +136,16 @@ class Scope(ResourceMap):
         return {key: self._with_zones(item) for key, item in value.items()}
 
     def properties(self, definition: Mapping[str, Any]) -> dict[str, Any]:
-        """The resolved properties of a resource."""
+        """The resolved properties of a resource; of its tags those of the stack are part (its own go before them)."""
         resolved: dict[str, Any] = self.resolve(definition.get("Properties") or {})
+        own = resolved.get("Tags")
+        if isinstance(own, list):
+            # As CloudFormation has it for Auto Scaling groups, the only type whose tags say this.
+            more = {"PropagateAtLaunch": True} if any("PropagateAtLaunch" in tag for tag in own) else {}
+            named = {tag["Key"] for tag in own}
+            resolved["Tags"] = own + [
+                {"Key": key, "Value": value, **more} for key, value in self._stack_tags.items() if key not in named
+            ]
         return resolved
 
     def outputs(self) -> list[Output]:
