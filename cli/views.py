@@ -9,6 +9,7 @@ from datetime import datetime
 from cli.output import age, latency, table
 from cli.trying import command_line
 from cortex_cdk import names
+from cortex_cdk.alarms import Alarm
 from cortex_cdk.metrics import Predictions, Traffic
 from cortex_cdk.report import Report, ScalingActivity
 from cortex_cdk.status import TRAFFIC_SPLITTER, ApiStatus
@@ -46,7 +47,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
         parts = [_members_table(report, now, width), _shared_counts(report)]
     else:
         parts = [table([_api_row(report, now)], width)]
-    parts += [_reason(report.api), _predictions(report.predictions), _pages(report)]
+    parts += [_reason(report.api), _alarms(report.alarms, now), _predictions(report.predictions), _pages(report)]
     parts += [_activities(report.activities, now, width), _stopped(report.stopped, now, width)]
     return "\n\n".join(part for part in parts if part)
 
@@ -118,6 +119,10 @@ def _shared_counts(report: Report) -> str:
 
 def _reason(api: ApiStatus) -> str:
     return f"reason: {api.reason}" if api.reason else ""
+
+
+def _alarms(alarms: Sequence[Alarm], now: datetime) -> str:
+    return "\n".join(f"alarm: {alarm.description} (since {age(alarm.since, now)})" for alarm in alarms)
 
 
 def _predictions(predictions: Predictions | None) -> str:

@@ -74,8 +74,12 @@ def build_context_key(tag: str) -> str:
     return f"{BUILD_CONTEXT_PREFIX}{tag}.zip"
 
 
+ERRORS, UNHEALTHY = ALARM_SUBJECTS = ("errors", "unhealthy")
+"""What an API's alarms are about."""
+
+
 def alarm(cluster: str, api: str, subject: str) -> str:
-    """The name of one of an API's alarms; the subject is a word such as ``errors``."""
+    """The name of one of an API's alarms; the subject is one of ``ALARM_SUBJECTS``."""
     return f"cortex-{cluster}-{api}-{subject}"
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from cortex_cdk import names
+from cortex_cdk.alarms import Alarm, read_alarms
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.console import Links, links
 from cortex_cdk.deploy.cluster import RunningCluster
@@ -89,6 +90,7 @@ class Report:
     Attributes:
         traffic: The requests to an API, whether by its own endpoint or a splitter's.
         stopped: The last replicas of an API that ended without being asked to.
+        alarms: An API's alarms that have gone off.
         members: A splitter's APIs.
         links: Pages of the AWS console; None where there is no console.
     """
@@ -98,6 +100,7 @@ class Report:
     predictions: Predictions | None = None
     activities: tuple[ScalingActivity, ...] = ()
     stopped: tuple[StoppedReplica, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     members: tuple[Member, ...] = ()
     links: Links | None = None
 
@@ -112,6 +115,7 @@ class Report:
             "monitoring": self.predictions.as_json() if self.predictions else None,
             "scaling_activities": [activity.as_json() for activity in self.activities],
             "stopped_replicas": [replica.as_json() for replica in self.stopped],
+            "alarms": [alarm.as_json() for alarm in self.alarms],
         }
 
 
@@ -144,18 +148,20 @@ class Reporter:
         return self._splitter(splitter_of(everything, name), everything)
 
     def _api(self, api: ApiStatus) -> Report:
-        with ThreadPoolExecutor(5) as pool:
+        with ThreadPoolExecutor(6) as pool:
             traffic = pool.submit(self._read_traffic, [api])
             predictions = pool.submit(self._read_predictions, api.name)
             activities = pool.submit(self._activities, api.name)
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name)
+            alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
                 predictions=predictions.result(),
                 activities=activities.result(),
                 stopped=stopped.result(),
+                alarms=alarms.result(),
                 links=links(self._cloud, self._cluster.name, api.name),
             )
 

@@ -17,7 +17,7 @@ from cortex_cdk import names
 from cortex_cdk.assembly import ApiStackSpec
 from stacks.constructs.alarm_topic import tell
 from stacks.constructs.cortex_stack import CortexStack, tags_of
-from stacks.constructs.replica_alarms import ERRORS, ReplicaAlarms
+from stacks.constructs.replica_alarms import ReplicaAlarms
 from stacks.constructs.replica_scaling import scale_with_load
 from stacks.constructs.replica_task import CONTAINER, PORT, ReplicaTask
 from stacks.constructs.routing import endpoint_rule
@@ -128,7 +128,7 @@ class RealtimeApiStack(CortexStack):
             placement_constraints=[ecs.PlacementConstraint.distinct_instances()] if spec.api.compute.inf else None,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             deployment_alarms=ecs.DeploymentAlarmConfig(
-                alarm_names=[names.alarm(cluster.cluster, spec.api.name, ERRORS)],
+                alarm_names=[names.alarm(cluster.cluster, spec.api.name, names.ERRORS)],
                 behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
             ),
             health_check_grace_period=cdk.Duration.seconds(HEALTH_CHECK_GRACE_S),

@@ -10,7 +10,6 @@ from constructs import Construct
 from cortex_cdk import names
 
 MINUTE = cdk.Duration.minutes(1)
-ERRORS, UNHEALTHY = "errors", "unhealthy"
 ERROR_PERCENT = 10
 
 
@@ -32,7 +31,7 @@ class ReplicaAlarms(Construct):
         self.errors = cloudwatch.Alarm(
             self,
             "Errors",
-            alarm_name=names.alarm(cluster, api, ERRORS),
+            alarm_name=names.alarm(cluster, api, names.ERRORS),
             alarm_description=f"More than {ERROR_PERCENT} % of the answers of API {api} are server errors",
             metric=self._error_percent(),
             threshold=ERROR_PERCENT,
@@ -44,7 +43,7 @@ class ReplicaAlarms(Construct):
         self.unhealthy = cloudwatch.Alarm(
             self,
             "Unhealthy",
-            alarm_name=names.alarm(cluster, api, UNHEALTHY),
+            alarm_name=names.alarm(cluster, api, names.UNHEALTHY),
             alarm_description=f"A replica of API {api} fails its health check",
             metric=self._metrics.unhealthy_host_count(period=MINUTE, statistic=cloudwatch.Stats.MAXIMUM),
             threshold=0,

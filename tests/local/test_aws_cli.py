@@ -271,7 +271,11 @@ def test_alarms(cortex: Cortex, aws: Aws) -> None:
     with Traffic(endpoint, {"n": 0}, str, clients=1, pause=0.1):
         wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "ALARM")
         assert "was greater than the threshold (10)" in aws.alarm("cortex-local-two-errors")["StateReason"]
+        assert "alarm: More than 10 % of the answers of API two are server errors (since " in cortex.ok("get", "two")
+        (off,) = cortex.json("get", "two")["alarms"]
+        assert off["name"] == "cortex-local-two-errors"
     wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "OK")
+    assert cortex.json("get", "two")["alarms"] == []
 
 
 def test_a_rollout_that_fails_while_it_runs_and_afterwards(

@@ -14,6 +14,7 @@ import pytest
 
 from cli.output import age, latency
 from cli.views import detail, overview
+from cortex_cdk.alarms import Alarm
 from cortex_cdk.console import Links
 from cortex_cdk.metrics import Predictions, Traffic
 from cortex_cdk.replicas import Replicas
@@ -73,6 +74,10 @@ STOPPED = (
     ),
     StoppedReplica("7c2b", NOW - timedelta(minutes=41), "Host EC2 instance terminated.", None),
 )
+ALARMS = (
+    Alarm("a", NOW - timedelta(minutes=3), "More than 10 % of the answers of API iris are server errors"),
+    Alarm("b", NOW - timedelta(hours=2), "A replica of API iris fails its health check"),
+)
 MEMBERS = (
     Member("iris", 90, 9021, 90.21, ("other-splitter",), Report(api(), TRAFFIC)),
     Member("sick", 10, 979, 9.79, (), Report(BROKEN, replace(TRAFFIC, answers_5xx=2))),
@@ -102,6 +107,7 @@ VIEWS: dict[str, Callable[[], str]] = {
     "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
     "detail-narrow": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES), NOW, width=80),
     "detail-stopped": lambda: detail(Report(api(), TRAFFIC, stopped=STOPPED), NOW),
+    "detail-alarms": lambda: detail(Report(api(), TRAFFIC, alarms=ALARMS), NOW),
     "overview-narrow": lambda: overview({"local": [Report(api(), TRAFFIC), Report(BROKEN, Traffic())]}, NOW, width=80),
     "detail-splitter-new": lambda: detail(
         Report(splitter(iris=100), members=(Member("iris", 100, 0, None, (), Report(api(), Traffic())),)), NOW

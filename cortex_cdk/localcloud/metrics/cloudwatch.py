@@ -198,7 +198,17 @@ class LocalCloudWatch(CloudWatchBackend):
 
 
 class LocalCloudWatchResponse(CloudWatchResponse):
-    """moto's CloudWatch actions with percentiles."""
+    """moto's CloudWatch actions with percentiles, and with alarms by all that is asked for."""
+
+    def describe_alarms(self) -> ActionResult:
+        """Answer DescribeAlarms; of names, prefixes and state moto looks at one only."""
+        # Typed by moto as any object.
+        found: Any = super().describe_alarms().result
+        wanted = self._get_param("StateValue")
+        kept = {
+            kind: [alarm for alarm in alarms if wanted in (None, alarm.state_value)] for kind, alarms in found.items()
+        }
+        return ActionResult(kept)
 
     def get_metric_statistics(self) -> ActionResult:
         """Answer GetMetricStatistics."""
