@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+import fastapi
 import litserve
 from workloads import BATCH_SECONDS, BATCH_SIZE, WORKLOAD, load, slow_batch
 
@@ -11,7 +12,7 @@ class Api(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.model = load()
 
-    def decode_request(self, request: Any) -> Any:
+    def decode_request(self, request: fastapi.Request) -> Any:
         return request
 
     def predict(self, x: Any) -> Any:
