@@ -42,7 +42,7 @@ from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project import collect
 from cortex_cdk.report import Report, Reporter
 from cortex_cdk.services import describe_service
-from cortex_cdk.status import UPDATING, ApiStatus, get_api, list_apis
+from cortex_cdk.status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 
 SETTLING_POLL_SECONDS = 0.25
 
@@ -105,7 +105,7 @@ class Client:
         results = deployer.deploy(loaded, project, dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
         minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}
-        gather(self.get, minimums, self._progress)
+        gather(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:

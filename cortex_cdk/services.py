@@ -10,6 +10,9 @@ from cortex_cdk.cloud import Cloud, error_code
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
+SERVICES_A_CALL = 10
+"""How many services DescribeServices takes."""
+
 
 def describe_service(cloud: Cloud, cluster: str, api: str) -> ServiceTypeDef | None:
     """The service of an API, or None where there is none (or only a deleted one).

@@ -35,6 +35,7 @@ from cortex_cdk.replicas import (
     serving,
     settled,
 )
+from cortex_cdk.services import SERVICES_A_CALL
 from cortex_cdk.waiting import group_sizes, with_outlook
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "get_api",
     "list_apis",
     "read_api",
+    "read_apis",
     "splitter_of",
 ]
 
@@ -56,7 +58,7 @@ REALTIME_API, TRAFFIC_SPLITTER = "RealtimeAPI", "TrafficSplitter"
 
 # Of a splitter's members, the status that comes first here is the splitter's.
 WORST_FIRST = (DELETING, UNKNOWN, ERROR_IMAGE_PULL, ERROR, OUT_OF_MEMORY, NO_COMPUTE, UPDATING)
-SERVICES_A_CALL, TARGETS_A_CALL, TASKS_A_CALL = 10, 50, 100
+TARGETS_A_CALL, TASKS_A_CALL = 50, 100
 PARALLEL_CALLS = 8
 
 
@@ -123,8 +125,13 @@ def get_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus:
 
 def read_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus | None:
     """The status of one API, without a look at others; None where there is none of that name."""
-    stack = read_stack(cloud, names.api_stack(cluster.name, name))
-    return _Reader(cloud, cluster).apis([stack])[0] if stack and stack.status != "REVIEW_IN_PROGRESS" else None
+    return next(iter(read_apis(cloud, cluster, [name])), None)
+
+
+def read_apis(cloud: Cloud, cluster: RunningCluster, api_names: Iterable[str]) -> list[ApiStatus]:
+    """The status of some APIs, without a look at others; those that are not deployed are left out."""
+    stacks = [read_stack(cloud, names.api_stack(cluster.name, name)) for name in api_names]
+    return _Reader(cloud, cluster).apis([stack for stack in stacks if stack and stack.status != "REVIEW_IN_PROGRESS"])
 
 
 def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:

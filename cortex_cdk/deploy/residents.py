@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from cortex_cdk import names
 from cortex_cdk.cloud import Cloud
 from cortex_cdk.config import Cluster, Compute
+from cortex_cdk.services import SERVICES_A_CALL
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, ServiceTypeDef
-
-SERVICES_A_CALL = 10
 
 
 def residents(cloud: Cloud, cluster: Cluster) -> dict[str, dict[str, Compute]]:
