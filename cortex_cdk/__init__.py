@@ -1,0 +1,20 @@
+"""The library behind the ``cortex`` command: from ``cortex.yaml`` to APIs that answer.
+
+Packages, from the top down; each may import those below it, and none above it:
+
+* ``client``: what the commands do, as Python functions.
+* ``deploy``: deploys, refreshes and deletes APIs and traffic splitters.
+* ``status``, ``predict``: what is deployed, how it goes, and whether it answers.
+* ``clusters``: makes, changes and removes clusters.
+* ``synthesis``: typed specifications to CloudFormation templates.
+* ``stack_operations``: runs one CloudFormation operation to its end.
+* ``replicas``, ``logs``: what ECS says of replicas, and what they logged.
+* ``environment``: named accounts, regions and clusters.
+* ``aws``: the one door to boto3.
+* ``localcloud``: the embedded cloud that answers the same API on a laptop.
+* ``capacity``, ``config``, ``project``: instance types and prices, ``cortex.yaml``, the user's folder. They read
+  files only.
+* ``names``, ``home``, ``errors``: what all of them share.
+
+Read ``client`` first, then ``deploy.deployer``.
+"""

@@ -19,30 +19,30 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cortex_cdk import names
-from cortex_cdk.certificates import certificate_of
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.aws.certificates import certificate_of
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.ecs_services import describe_service
+from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
+from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
+from cortex_cdk.clusters.running import RunningCluster, ensure_cluster, read_cluster
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.load_cluster import load_cluster
-from cortex_cdk.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
-from cortex_cdk.deploy.cluster import RunningCluster, ensure_cluster, read_cluster
-from cortex_cdk.deploy.cluster_change import ClusterPlan, apply_plan, discard_plan, plan_cluster
-from cortex_cdk.deploy.cluster_info import ClusterInfo, cluster_info
-from cortex_cdk.deploy.cluster_removal import ClusterRemover, Kept, Removal
 from cortex_cdk.deploy.deployer import Deployer, Options
-from cortex_cdk.deploy.progress import Progress, Silent
-from cortex_cdk.deploy.refreshing import refresh
+from cortex_cdk.deploy.refresh import refresh
+from cortex_cdk.deploy.wait_for_replicas import gather
 from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError
-from cortex_cdk.gathering import gather
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
-from cortex_cdk.project import collect
-from cortex_cdk.report import Report, Reporter
-from cortex_cdk.services import describe_service
-from cortex_cdk.status import UPDATING, ApiStatus, get_api, list_apis, read_apis
+from cortex_cdk.project.archive import collect
+from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
+from cortex_cdk.stack_operations.progress import Progress, Silent
+from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
+from cortex_cdk.status.report import Report, Reporter
+from cortex_cdk.status.status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 
 SETTLING_POLL_SECONDS = 0.25
 

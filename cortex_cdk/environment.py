@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from cortex_cdk.cloud import Cloud, check_endpoint_url
+from cortex_cdk.aws.cloud import Cloud, check_endpoint_url
 from cortex_cdk.errors import CloudError
 from cortex_cdk.home import cortex_home, environments_file
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cortex_serving.http import CHANGES
+from cortex_serving.server import CHANGES
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
@@ -47,7 +47,7 @@ def _port(address: str) -> str:
 
 
 def cortex(name: str, api: str, workloads: tuple[str, ...], *, http: str = "", without: str = "") -> Server:
-    """Our own server with one API of the project, some changes of ``cortex_serving.http``, and without a feature."""
+    """Our own server with one API of the project, some changes of ``cortex_serving.server``, and without a feature."""
 
     def command(_: Path, address: str) -> list[str]:
         base = [sys.executable, "-m", "cortex_serving.cli", str(HERE / "project"), "--name", api]

@@ -9,17 +9,17 @@ Models check themselves when they are built from data, so that one that exists i
 ``model_dump(mode="json")`` and ``model_validate``.
 """
 
-from cortex_cdk.config.autoscaling import Autoscaling
 from cortex_cdk.config.cluster import Cluster, LoadBalancer, Vpc
-from cortex_cdk.config.compute import Compute
-from cortex_cdk.config.instance_group import InstanceGroup, Spot, Volume
 from cortex_cdk.config.load import Config, load_config
 from cortex_cdk.config.load_cluster import load_cluster
-from cortex_cdk.config.monitoring import Monitoring
-from cortex_cdk.config.networking import Networking
-from cortex_cdk.config.predictor import Model, Models, Predictor, ServerSideBatching
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter, Variant
-from cortex_cdk.config.update_strategy import RollingPercentages, UpdateStrategy
+from cortex_cdk.config.sections.autoscaling import Autoscaling
+from cortex_cdk.config.sections.compute import Compute
+from cortex_cdk.config.sections.instance_group import InstanceGroup, Spot, Volume
+from cortex_cdk.config.sections.monitoring import Monitoring
+from cortex_cdk.config.sections.networking import Networking
+from cortex_cdk.config.sections.predictor import Model, Models, Predictor, ServerSideBatching
+from cortex_cdk.config.sections.update_strategy import RollingPercentages, UpdateStrategy
 
 __all__ = [
     "Autoscaling",

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from cortex_cdk.config.document import FieldPath
-from cortex_cdk.config.instance_group import InstanceGroup, Volume
-from cortex_cdk.config.section import Allowed, Conflict, Section, Shown, Whole
+from cortex_cdk.config.model import Allowed, Conflict, Section, Shown, Whole
+from cortex_cdk.config.sections.instance_group import InstanceGroup, Volume
 
 DEFAULT_NAME = "cortex"
 DEFAULT_REGION = "us-east-1"

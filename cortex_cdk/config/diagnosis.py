@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from cortex_cdk.config.document import Document, FieldPath, Place, written_path
-from cortex_cdk.config.section import COLLECT, Conflict, Section, allowed, allowed_item, choices, is_list, section_type
+from cortex_cdk.config.model import COLLECT, Conflict, Section, allowed, allowed_item, choices, is_list, section_type
 from cortex_cdk.errors import Problem
 
 SectionT = TypeVar("SectionT", bound=Section)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cortex_cdk.config.checks.referenced_files import check_files
+from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import Document, read_document
-from cortex_cdk.config.ignored import warnings, without_cortex_image
-from cortex_cdk.config.named_files import check_files
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import ConfigError, Problem
 

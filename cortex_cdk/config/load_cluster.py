@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cortex_cdk.config.checks.legacy_cluster import modernize
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import read_document
-from cortex_cdk.config.old_cluster import modernize
 from cortex_cdk.errors import ConfigError
 
 DEFAULT_FILE = "cluster.yaml"

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 from pydantic import BeforeValidator
 
-from cortex_cdk.config.section import Allowed
+from cortex_cdk.config.model import Allowed
 
 _UNITS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3", "s": "1", "m": "60", "h": "3600"}
 _DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")

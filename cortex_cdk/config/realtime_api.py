@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from cortex_cdk.config.autoscaling import Autoscaling
-from cortex_cdk.config.compute import NEURON_CORES_PER_CHIP, Compute
 from cortex_cdk.config.document import FieldPath
-from cortex_cdk.config.monitoring import Monitoring
-from cortex_cdk.config.networking import Networking
-from cortex_cdk.config.predictor import Predictor
-from cortex_cdk.config.section import Allowed, Conflict, Section, Whole
-from cortex_cdk.config.update_strategy import UpdateStrategy
+from cortex_cdk.config.model import Allowed, Conflict, Section, Whole
+from cortex_cdk.config.sections.autoscaling import Autoscaling
+from cortex_cdk.config.sections.compute import NEURON_CORES_PER_CHIP, Compute
+from cortex_cdk.config.sections.monitoring import Monitoring
+from cortex_cdk.config.sections.networking import Networking
+from cortex_cdk.config.sections.predictor import Predictor
+from cortex_cdk.config.sections.update_strategy import UpdateStrategy
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
 

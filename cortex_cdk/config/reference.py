@@ -17,8 +17,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.config.model import Section, Shown, allowed, section_type
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
-from cortex_cdk.config.section import Section, Shown, allowed, section_type
 
 _INTRODUCTION = """\
 # Configuration reference

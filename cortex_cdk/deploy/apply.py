@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex_cdk import names
-from cortex_cdk.assembly import ApiStackSpec
-from cortex_cdk.cloud import Cloud, explain
+from cortex_cdk.aws.cloud import Cloud, explain
+from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
-from cortex_cdk.deploy.change_set import Change, ChangeSet, create_change_set, discard
-from cortex_cdk.deploy.cluster import RunningCluster
-from cortex_cdk.deploy.events import EventReader
-from cortex_cdk.deploy.operation import Outcome, run, watch
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed
-from cortex_cdk.deploy.progress import Progress
-from cortex_cdk.deploy.rollout import RolloutWatcher
 from cortex_cdk.errors import CortexError, DeployError
+from cortex_cdk.replicas.rollout import RolloutWatcher
+from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard
+from cortex_cdk.stack_operations.events import EventReader
+from cortex_cdk.stack_operations.operation import Outcome, run, watch
+from cortex_cdk.stack_operations.progress import Progress
+from cortex_cdk.synthesis.synthesize import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
 CARRY_TRAFFIC = frozenset({"AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::TargetGroup"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cortex_cdk.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud, error_code
 
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cortex_cdk import names
-from cortex_cdk.cloud import Cloud
-from cortex_cdk.deploy import recovery
-from cortex_cdk.deploy.cluster import RunningCluster
-from cortex_cdk.deploy.stack import StackState, list_stacks, read_stack
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import DeployError, NotDeployedError
+from cortex_cdk.stack_operations import recovery
+from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
 
 
 def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:

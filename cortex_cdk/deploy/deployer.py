@@ -15,24 +15,25 @@ from functools import cache, partial
 from pathlib import Path
 
 from cortex_cdk import names
-from cortex_cdk.assembly import ApiStackSpec, SynthesisRequest, synthesize
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.ecs_services import describe_service
+from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, TrafficSplitter
-from cortex_cdk.dependencies import Dependencies
-from cortex_cdk.deploy import assets, images, recovery
+from cortex_cdk.deploy import assets, images
 from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError, resource_of
-from cortex_cdk.deploy.cluster import RunningCluster
-from cortex_cdk.deploy.kinds import check_kinds
-from cortex_cdk.deploy.own_images import check_own_images
+from cortex_cdk.deploy.listener_rules import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.plan import StackPlan, plan_api, plan_splitter
-from cortex_cdk.deploy.priorities import EndpointTakenError, Rule, holder_of, priority_for, read_rules
-from cortex_cdk.deploy.progress import Progress
-from cortex_cdk.deploy.room import check_gpus, check_room, room_warning
+from cortex_cdk.deploy.preflight.capacity import check_gpus, check_room, room_warning
+from cortex_cdk.deploy.preflight.images import check_own_images
+from cortex_cdk.deploy.preflight.names import check_kinds
 from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
-from cortex_cdk.deploy.stack import StackState, read_stack
 from cortex_cdk.errors import DeployError
-from cortex_cdk.project import ProjectArchive, ProjectFiles, archive
-from cortex_cdk.services import describe_service
+from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
+from cortex_cdk.project.dependencies import Dependencies
+from cortex_cdk.stack_operations import recovery
+from cortex_cdk.stack_operations.progress import Progress
+from cortex_cdk.stack_operations.stack import StackState, read_stack
+from cortex_cdk.synthesis.synthesize import ApiStackSpec, SynthesisRequest, synthesize
 
 # CloudFormation throttles accounts that change many stacks at once.
 PARALLEL_STACKS = 4

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex_serving.image import context_files
+from cortex_serving.image_context import context_files
 
 from cortex_cdk import names
-from cortex_cdk.cloud import Cloud, error_code
-from cortex_cdk.dependencies import Dependencies, DependencyFile
+from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.polling import pauses
 from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.build_log import BuildLog, failure
-from cortex_cdk.deploy.patience import pauses
 from cortex_cdk.errors import DeployError
+from cortex_cdk.project.dependencies import Dependencies, DependencyFile
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cortex_cdk import names
-from cortex_cdk.assembly import ApiStackSpec, SplitterStackSpec
 from cortex_cdk.config import RealtimeApi
-from cortex_cdk.deploy.recovery import busy
-from cortex_cdk.deploy.stack import StackState
+from cortex_cdk.stack_operations.recovery import busy
+from cortex_cdk.stack_operations.stack import StackState
+from cortex_cdk.synthesis.synthesize import ApiStackSpec, SplitterStackSpec
 
 CREATE, UPDATE, JOIN, NOTHING = "create", "update", "join", "nothing"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cortex_cdk import names
-from cortex_cdk.assembly import SplitterStackSpec
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy.apply import Applied
-from cortex_cdk.deploy.cluster import RunningCluster
-from cortex_cdk.deploy.stack import list_stacks, read_stack
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.stack import list_stacks, read_stack
+from cortex_cdk.synthesis.synthesize import SplitterStackSpec
 
 
 def check_members(cloud: Cloud, cluster: RunningCluster, config: Config) -> None:

@@ -16,7 +16,7 @@ from cortex_cdk.localcloud.settings import Settings
 def main() -> int:
     """Run the daemon; 0 after a signal, ``REFUSED`` with the reason on stderr if it cannot start."""
     try:
-        from cortex_cdk.localcloud.daemon import run
+        from cortex_cdk.localcloud.daemon.daemon import run
 
         run(_settings(sys.argv[1:]))
     except CortexError as error:

@@ -110,7 +110,7 @@ def stop(settings: Settings) -> bool:
 
 def _end_orphans(state: Path) -> None:
     """End the replicas and the load balancer of a daemon that was killed."""
-    from cortex_cdk.localcloud.tasks import orphans
+    from cortex_cdk.localcloud.containers import orphans
 
     orphans.end_all(state)
 

@@ -20,8 +20,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cortex_serving.forms import UploadFile
-    from cortex_serving.response import Response
+    from cortex_serving.payloads.forms import UploadFile
+    from cortex_serving.results.render import Response
 
 __all__ = ["Response", "UploadFile"]
 
@@ -29,11 +29,11 @@ __all__ = ["Response", "UploadFile"]
 def __getattr__(name: str) -> Any:
     """Import on first use: the supervisor imports this package too, and needs no Falcon."""
     if name == "Response":
-        from cortex_serving.response import Response
+        from cortex_serving.results.render import Response
 
         return Response
     if name == "UploadFile":
-        from cortex_serving.forms import UploadFile
+        from cortex_serving.payloads.forms import UploadFile
 
         return UploadFile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

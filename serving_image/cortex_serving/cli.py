@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cortex_serving.errors import ServingError
-from cortex_serving.http import chosen
+from cortex_serving.server import chosen
 from cortex_serving.settings import Settings, from_environment, from_project
 
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ServingError as error:
         print(f"cortex-serve: {error}", file=sys.stderr)
         return 1
-    from cortex_serving.supervisor import run  # after usage errors: --help must not pay for it
+    from cortex_serving.replica.supervisor import run  # after usage errors: --help must not pay for it
 
     return run(settings)
 

@@ -1,4 +1,4 @@
-"""Coverage-guided comparison of ``cortex_serving.http`` with stock waitress, by atheris (``make fuzz``).
+"""Coverage-guided comparison of ``cortex_serving.server`` with stock waitress, by atheris (``make fuzz``).
 
     python -m tests.fuzz_http [libFuzzer's options, such as -runs=100000]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["cortex_serving.http", "cortex_serving.server", "waitress"]):
+with atheris.instrument_imports(include=["cortex_serving.server", "cortex_serving.server.server", "waitress"]):
     from tests.test_http import ALL, SMUGGLING, Side
 
 LONGEST = 4096  # bytes of an input: longer ones are slow, and the limits are in the hand-written cases

@@ -14,8 +14,8 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_serving.batching import Batcher, BatchFailed, Expired, Item
 from cortex_serving.metrics.telemetry import Counters
+from cortex_serving.scheduling.batching import Batcher, BatchFailed, Expired, Item
 from cortex_serving.spec import Batching
 from tests.conftest import Replica, Serve, eventually
 

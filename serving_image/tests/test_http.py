@@ -1,4 +1,4 @@
-"""The changes of ``cortex_serving.http`` answer byte for byte as stock waitress does.
+"""The changes of ``cortex_serving.server`` answer byte for byte as stock waitress does.
 
 Every case is sent, cut into pieces, to two servers in this process that differ only in the changes: same loop of
 events, same application (which answers with all that it was told, so that the WSGI environment is compared too).
@@ -19,10 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cortex_serving.board import Board
-from cortex_serving.exchange import KEY, Exchange, Verdict
-from cortex_serving.http import CHANGES, chosen
-from cortex_serving.server import ServingServer
+from cortex_serving.request_context import KEY, Exchange, Verdict
+from cortex_serving.server import CHANGES, chosen
+from cortex_serving.server.server import ServingServer
+from cortex_serving.shared_state import Board
 
 CASES = int(os.environ.get("CORTEX_HTTP_CASES", "1500"))
 MAX_BODY = 100_000
@@ -381,7 +381,7 @@ def test_the_fast_paths_are_taken(sides: dict[str, Side], monkeypatch: pytest.Mo
     """Otherwise the comparisons above would compare stock waitress with itself."""
     from waitress.parser import HTTPRequestParser
 
-    from cortex_serving.http.reply import TemplateReply
+    from cortex_serving.server.response_writer import TemplateReply
 
     sent: list[bool] = []
     original = TemplateReply._sent

@@ -1,11 +1,11 @@
-"""Which changes of ``cortex_serving.http`` are used."""
+"""Which changes of ``cortex_serving.server`` are used."""
 
 from __future__ import annotations
 
 import pytest
 
 from cortex_serving.errors import SpecError
-from cortex_serving.http import CHANGES, chosen
+from cortex_serving.server import CHANGES, chosen
 
 
 def test_changes_are_chosen_by_name() -> None:

@@ -8,9 +8,9 @@ import threading
 import time
 from typing import Any
 
-from cortex_serving.dispatcher import Job, Lane
-from cortex_serving.http.leader import STEAL_AFTER, Leader
-from cortex_serving.http.together import CALM, Together
+from cortex_serving.scheduling.admission import Job, Lane
+from cortex_serving.server.joint_writes import CALM, Together
+from cortex_serving.server.leader_follower import STEAL_AFTER, Leader
 from tests.conftest import Serve, eventually
 
 

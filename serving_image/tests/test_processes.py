@@ -136,9 +136,9 @@ class PythonPredictor:
         ("my-predictor.py", None, "my-predictor"),
         ("apis/text-gen/predictor.py", None, "apis.text-gen.predictor"),
         ("src/app/predictor.py", "src", "app.predictor"),
-        ("v1.2/predictor.py", None, "cortex_serving.unnamed"),
-        ("apis/predictor.py", "src", "cortex_serving.unnamed"),
-        ("json.py", None, "cortex_serving.unnamed"),
+        ("v1.2/predictor.py", None, "cortex_serving.predictors.unnamed"),
+        ("apis/predictor.py", "src", "cortex_serving.predictors.unnamed"),
+        ("json.py", None, "cortex_serving.predictors.unnamed"),
     ],
 )
 def test_functions_of_the_predictors_file_are_found_in_other_processes(
@@ -240,14 +240,14 @@ def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve: Se
     assert replica.post("fill").text == "full"
     with replica.connect() as other:
         other.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        eventually(lambda: replica.messages(logger="cortex_serving.accepting"))
+        eventually(lambda: replica.messages(logger="cortex_serving.server.accept_backoff"))
         other.settimeout(3)
         with pytest.raises(TimeoutError):
             other.recv(1)
         assert replica.post("free").text == "done"
         other.settimeout(20)
         assert other.recv(15) == b"HTTP/1.1 200 OK"
-    [message] = replica.messages(logger="cortex_serving.accepting")
+    [message] = replica.messages(logger="cortex_serving.server.accept_backoff")
     assert message.endswith("Too many open files: close files, this process may have 100 open")
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 import pytest
+from cortex_cli.main import cli
 
-from cli.main import cli
 from cortex_cdk.config import load_cluster, load_config
 from tests.conftest import ROOT
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cortex_stacks.toolkit import placeholder_resources
 
-from cortex_cdk.assembly import ApiStackSpec, SynthesisRequest, synthesize
 from cortex_cdk.config import Cluster, load_config
-from stacks.toolkit import placeholder_resources
+from cortex_cdk.synthesis.synthesize import ApiStackSpec, SynthesisRequest, synthesize
 from tests.conftest import CORTEX, ROOT, Cortex
 from tests.local.test_end_to_end import wait_until
 

@@ -18,9 +18,9 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-from cortex_cdk.localcloud import images
-from cortex_cdk.localcloud.data_plane import DataPlane, install
+from cortex_cdk.localcloud.daemon.reconciler import DataPlane, install
 from cortex_cdk.localcloud.ports import Ports, resolve
+from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.settings import Settings
 
 REGION = "us-east-1"

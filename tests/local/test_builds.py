@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from cortex_cdk.localcloud import images
-from cortex_cdk.localcloud.tasks.launch import CannotStartError
+from cortex_cdk.localcloud.containers.launch import CannotStartError
+from cortex_cdk.localcloud.services.ecr import images
 from tests.conftest import ROOT
 from tests.local import micromamba
 from tests.local.data_plane_support import REGION, REPOSITORY, Cloud, cloud, until

@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from cortex_cdk.localcloud.tasks import orphans
-from cortex_cdk.localcloud.tasks.driver import FOLDERS_KEPT, TaskDriver
-from cortex_cdk.localcloud.tasks.launch import CannotStartError, Exit, Launch, OutputLimits
+from cortex_cdk.localcloud.containers import orphans
+from cortex_cdk.localcloud.containers.driver import FOLDERS_KEPT, TaskDriver
+from cortex_cdk.localcloud.containers.launch import CannotStartError, Exit, Launch, OutputLimits
 from tests.local.data_plane_support import cloud, until
 
 
@@ -43,8 +43,8 @@ def test_a_service_comes_back_after_a_restart(tmp_path: Path) -> None:
 
 def test_processes_of_a_killed_daemon_are_ended(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from cortex_cdk.localcloud.tasks.driver import TaskDriver;"
-        "from cortex_cdk.localcloud.tasks.launch import Launch;"
+        "import sys, time; from pathlib import Path; from cortex_cdk.localcloud.containers.driver import TaskDriver;"
+        "from cortex_cdk.localcloud.containers.launch import Launch;"
         "d = TaskDriver(Path(sys.argv[1]), lambda: None); d.open();"
         "d.start(Launch('t1', ('sleep', '600'), {'PATH': '/usr/bin:/bin'})); print(d.pid('t1'), flush=True);"
         "time.sleep(600)"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cortex_cdk.localcloud import launcher
-from cortex_cdk.localcloud.durability import SNAPSHOT_FILE
+from cortex_cdk.localcloud.daemon.durability import SNAPSHOT_FILE
 from cortex_cdk.localcloud.endpoint import Endpoint, is_alive
 from cortex_cdk.localcloud.settings import Settings
 from tests.local.stacks import CAPABILITIES, Stacks, client, log_group, running, stuck_service, template, until

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from cortex_cdk.deploy.priorities import priority_for
+from cortex_cdk.deploy.listener_rules import priority_for
 from tests.conftest import Cortex
 from tests.local.test_end_to_end import post, wait_until
 

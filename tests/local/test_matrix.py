@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.assembly import (
+from cortex_cdk.config import Cluster
+from cortex_cdk.localcloud.endpoint import Endpoint
+from cortex_cdk.synthesis.synthesize import (
     ApiStackSpec,
     ClusterResources,
     ClusterStackSpec,
@@ -15,8 +17,6 @@ from cortex_cdk.assembly import (
     SynthesisRequest,
     synthesize,
 )
-from cortex_cdk.config import Cluster
-from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.stacks import Stacks, client, running
 from tests.stacks import matrix
 

@@ -2,6 +2,6 @@
 
 import os
 
-from cortex_cdk.assembly import node
+from cortex_cdk.synthesis.synthesize import node
 
 os.environ["JSII_NODE"] = str(node())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from cortex_cdk.assembly import ApiStackSpec, ClusterStackSpec, SplitterStackSpec, StackSpec
+from cortex_stacks.toolkit import placeholder_resources, placeholder_target_groups
+
 from cortex_cdk.config import Cluster, RealtimeApi, TrafficSplitter
-from stacks.toolkit import placeholder_resources, placeholder_target_groups
+from cortex_cdk.synthesis.synthesize import ApiStackSpec, ClusterStackSpec, SplitterStackSpec, StackSpec
 
 TOPIC = "arn:aws:sns:us-east-1:111111111111:alarms"
 CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"

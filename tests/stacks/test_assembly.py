@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from cortex_stacks.feature_flags import FEATURE_FLAGS
+from cortex_stacks.toolkit import placeholder_resources, specifications
 
-from cortex_cdk.assembly import ClusterResources, SynthesisRequest, synthesize
 from cortex_cdk.errors import ClusterError, DeployError
-from stacks.feature_flags import FEATURE_FLAGS
-from stacks.toolkit import placeholder_resources, specifications
+from cortex_cdk.synthesis.synthesize import ClusterResources, SynthesisRequest, synthesize
 from tests.stacks.matrix import api_spec, cluster_spec, every_spec, splitter_spec
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_outputs_of_another_version_are_refused_by_name() -> None:
 def test_cdk_json_repeats_the_feature_flags() -> None:
     settings = json.loads((ROOT / "cdk.json").read_text())
     assert settings["context"] == FEATURE_FLAGS
-    assert settings["app"].endswith(" -m stacks.app")
+    assert settings["app"].endswith(" -m cortex_stacks.app")
 
 
 def test_the_toolkit_gets_stacks_with_placeholders(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_the_toolkit_takes_a_cluster_file(tmp_path: Path) -> None:
 
 
 def test_a_missing_configuration_is_told_in_one_line() -> None:
-    app = [sys.executable, "-m", "stacks.app"]
+    app = [sys.executable, "-m", "cortex_stacks.app"]
     environment = {"CDK_CONTEXT_JSON": json.dumps({"config": "/nowhere/cortex.yaml"}), "PATH": "/usr/bin:/bin"}
     child = subprocess.run(app, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert child.returncode == 1

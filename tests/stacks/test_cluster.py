@@ -9,10 +9,10 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Match, Template
+from cortex_stacks.app import add_stack, make_app
 
-from cortex_cdk.assembly import ClusterResources
 from cortex_cdk.config import Cluster
-from stacks.app import add_stack, make_app
+from cortex_cdk.synthesis.synthesize import ClusterResources
 from tests.stacks.matrix import CERTIFICATE, CLUSTERS, PRIVATE, PUBLIC, TOPIC, VPC, cluster_spec
 
 Synthesized = Callable[[str], Template]

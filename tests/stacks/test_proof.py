@@ -12,9 +12,9 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
+from cortex_stacks.app import add_stack, make_app
 
-from cortex_cdk.assembly import ClusterStackSpec
-from stacks.app import add_stack, make_app
+from cortex_cdk.synthesis.synthesize import ClusterStackSpec
 from tests.stacks.matrix import every_spec
 
 # Quota of CloudFormation for a template in the request itself.

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match, Template
+from cortex_stacks.app import add_stack, make_app
 
-from stacks.app import add_stack, make_app
 from tests.stacks.matrix import APIS, PRIORITY, TOPIC, api_spec, cluster_spec
 
 Synthesized = Callable[[str], Template]

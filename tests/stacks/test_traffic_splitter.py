@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from aws_cdk.assertions import Annotations, Match, Template
+from cortex_stacks.app import add_stack, make_app
 
-from stacks.app import add_stack, make_app
 from tests.stacks.matrix import PRIORITY, SPLITTERS, splitter_spec
 
 

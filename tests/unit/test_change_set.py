@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cortex_cdk.deploy.change_set import create_change_set
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.change_set import create_change_set
 
 
 def cloud_that_answers(message: str) -> Any:

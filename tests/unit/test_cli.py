@@ -194,7 +194,7 @@ def test_missing_credentials_are_told_in_one_line(
 
 def test_commands_that_do_not_synthesize_never_load_the_cdk() -> None:
     program = """
-import sys, cli.main, cortex_cdk.client
+import sys, cortex_cli.main, cortex_cdk.client
 print([name for name in sys.modules if name.split(".")[0] in ("aws_cdk", "jsii", "moto", "boto3")])
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=Path("/"), capture_output=True, text=True, check=True)

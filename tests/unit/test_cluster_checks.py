@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.clusters.checks import check, check_account, quota_code
 from cortex_cdk.config import Cluster
-from cortex_cdk.deploy.cluster_checks import check, check_account, quota_code
 from cortex_cdk.errors import ClusterError
 
 GPU = {"name": "gpu", "instance_types": ["g4dn.xlarge"], "min_instances": 1, "max_instances": 4}

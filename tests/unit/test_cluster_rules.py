@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from cortex_cdk.clusters.rules import differences, refusals
 from cortex_cdk.config import Cluster, Compute
-from cortex_cdk.deploy.cluster_rules import differences, refusals
 
 CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 5}
 GPU = {"name": "gpu", "instance_types": ["g4dn.xlarge"]}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.cloud import Cloud
-from cortex_cdk.console import Links, links
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.console_links import Links, links
 
 
 class Session:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cortex_cdk.dependencies import Dependencies, DependencyFile
 from cortex_cdk.deploy.images import DOCKERFILES, build_context
+from cortex_cdk.project.dependencies import Dependencies, DependencyFile
 from tests.conftest import ROOT
 
 BINARIES = Path(sys.executable).parent

@@ -58,7 +58,7 @@ def test_a_broken_file_is_told_with_its_path(home: Path, text: str) -> None:
 def test_a_profile_of_the_user_that_does_not_exist_does_not_matter_on_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from cortex_cdk.cloud import Cloud
+    from cortex_cdk.aws.cloud import Cloud
 
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     cloud = Cloud.without_account("us-east-1", "http://127.0.0.1:9")

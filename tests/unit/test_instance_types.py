@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
-from cortex_cdk.config.instance_group import accelerator_of, is_arm
-from cortex_cdk.instance_types import instance_types
+from cortex_cdk.capacity.instance_types import instance_types
+from cortex_cdk.config.sections.instance_group import accelerator_of, is_arm
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.assembly import ApiStackSpec, ClusterResources, provider_resources
 from cortex_cdk.config import RealtimeApi, load_config
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed, plan_api, revision_of
-from cortex_cdk.deploy.stack import StackState
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.stack import StackState
+from cortex_cdk.synthesis.synthesize import ApiStackSpec, ClusterResources, provider_resources
 from tests.conftest import ROOT
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-main@sha256:" + "0" * 64

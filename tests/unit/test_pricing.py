@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from cortex_cdk.capacity.instance_types import instance_types
+from cortex_cdk.capacity.pricing import estimate, prices
 from cortex_cdk.config import Cluster
-from cortex_cdk.config.instance_group import accelerator_of
-from cortex_cdk.instance_types import instance_types
-from cortex_cdk.pricing import estimate, prices
+from cortex_cdk.config.sections.instance_group import accelerator_of
 
 CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 1}
 

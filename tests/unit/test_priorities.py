@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.deploy.priorities import HIGHEST, MAX_DEPTH, Rule, band, priority_for
+from cortex_cdk.deploy.listener_rules import HIGHEST, MAX_DEPTH, Rule, band, priority_for
 from cortex_cdk.errors import DeployError
 
 endpoints = st.lists(st.sampled_from(["a", "b", "ab", "v1"]), min_size=1, max_size=5).map(lambda p: "/" + "/".join(p))

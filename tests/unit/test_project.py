@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cortex_cdk import project as project_module
 from cortex_cdk.errors import ProjectError
-from cortex_cdk.project import MIB, Exclusions, archive, collect
+from cortex_cdk.project import archive as project_module
+from cortex_cdk.project.archive import MIB, Exclusions, archive, collect
 
 
 def write(root: Path, *names: str, content: str = "x") -> None:
@@ -141,7 +141,7 @@ def test_same_bytes_in_another_process_and_locale(root: Path, tmp_path: Path) ->
     write(root, "ä.py", "z.py", "B.py")
     first = pack(root, tmp_path / "1.zip")
     program = (
-        "import sys, pathlib; from cortex_cdk.project import *; root = pathlib.Path(sys.argv[1]);"
+        "import sys, pathlib; from cortex_cdk.project.archive import *; root = pathlib.Path(sys.argv[1]);"
         "print(archive(collect(root, root / 'cortex.yaml'), pathlib.Path(sys.argv[2])).digest)"
     )
     environment = {**os.environ, "LC_ALL": "C", "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}

@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.stub import Stubber
 
-from cortex_cdk.cloud import Cloud
-from cortex_cdk.deploy.rollout import RolloutWatcher
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.replicas.rollout import RolloutWatcher
 
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 OLD, NEW = (f"arn:aws:ecs:us-east-1:123456789012:task-definition/cortex-local-iris:{n}" for n in (1, 2))

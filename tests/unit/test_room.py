@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from cortex_stacks.toolkit import placeholder_resources
 
-from cortex_cdk.assembly import ApiStackSpec
-from cortex_cdk.cloud import Cloud
+from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.config import Cluster, RealtimeApi
-from cortex_cdk.deploy.room import check_gpus, check_room, room_warning
+from cortex_cdk.deploy.preflight.capacity import check_gpus, check_room, room_warning
 from cortex_cdk.errors import DeployError
-from stacks.toolkit import placeholder_resources
+from cortex_cdk.synthesis.synthesize import ApiStackSpec
 
 
 def api(name: str = "iris", **settings: Any) -> RealtimeApi:

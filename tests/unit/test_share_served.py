@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from botocore.stub import ANY, Stubber
 
-from cortex_cdk.cloud import Cloud
-from cortex_cdk.metrics import read_forwarded
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.status.metrics import read_forwarded
 
 MINUTE = datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(minutes=10)
 

@@ -1,8 +1,7 @@
 """Commands that are suggested to a user, for the environment that the command line named."""
 
 import pytest
-
-from cli import options
+from cortex_cli import options
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ from typing import Any
 
 import click
 import pytest
+from cortex_cli.get_report import detail, overview
+from cortex_cli.output import age, latency
 
-from cli.output import age, latency
-from cli.views import detail, overview
-from cortex_cdk.alarms import Alarm
-from cortex_cdk.console import Links
-from cortex_cdk.metrics import Predictions, Traffic
-from cortex_cdk.replicas import Replicas
-from cortex_cdk.report import Member, Report, ScalingActivity
-from cortex_cdk.status import ApiStatus, Variant
-from cortex_cdk.stopped import StoppedReplica
+from cortex_cdk.aws.console_links import Links
+from cortex_cdk.replicas.status_rules import Replicas
+from cortex_cdk.replicas.stopped import StoppedReplica
+from cortex_cdk.status.alarms import Alarm
+from cortex_cdk.status.metrics import Predictions, Traffic
+from cortex_cdk.status.report import Member, Report, ScalingActivity
+from cortex_cdk.status.status import ApiStatus, Variant
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)

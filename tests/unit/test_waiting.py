@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.waiting import GroupSize, Refusal, refusal, with_outlook
+from cortex_cdk.replicas.pending import GroupSize, Refusal, refusal, with_outlook
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 UNPLACED = "(service a) was unable to place a task because no container instance met all of its requirements. "

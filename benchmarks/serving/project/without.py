@@ -15,7 +15,7 @@ def leave_out(feature: str) -> None:
 
         Counters.requests = lambda self, exchanges: None  # type: ignore[method-assign]
     elif feature == "server-timing":
-        from cortex_serving.exchange import Exchange
+        from cortex_serving.request_context import Exchange
 
         Exchange.server_timing = lambda self: ""  # type: ignore[method-assign]  # an empty header is still sent
     elif feature:

@@ -18,7 +18,7 @@ from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
 from cortex_cdk.localcloud.cloudformation.steps import CancelledError, StepFailedError, Steps, reason_of
 from cortex_cdk.localcloud.cloudformation.template import dependencies, dependency_order, parse
-from cortex_cdk.localcloud.lock import STATE_LOCK
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 RESTARTED = "The local cloud was stopped while the operation ran."
 RETAINING = ("Retain", "RetainExceptOnCreate")

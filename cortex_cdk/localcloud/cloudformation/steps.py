@@ -13,10 +13,10 @@ from typing import Any
 
 from cortex_cdk.localcloud.cloudformation import schema, types
 from cortex_cdk.localcloud.cloudformation.changes import difference
+from cortex_cdk.localcloud.cloudformation.resource import Place
 from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
-from cortex_cdk.localcloud.lock import STATE_LOCK
-from cortex_cdk.localcloud.resources import Place
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 POLL_INTERVAL = 0.05
 STABILIZATION_TIMEOUT = 3 * 3600.0

@@ -11,7 +11,7 @@ from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.core import TaggedEC2Resource
 
-from cortex_cdk.localcloud.resources import REGISTRY, Place, Resource
+from cortex_cdk.localcloud.cloudformation.resource import REGISTRY, Place, Resource
 
 # moto's own nested stacks and custom resources run inside the request and need Docker.
 UNSUPPORTED = ("AWS::CloudFormation::Stack",)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from cortex_serving.plain import plain
+from cortex_serving.results.json_values import plain
 
 LONGEST = 250_000
 """Bytes of the longest line. CloudWatch takes 1 MiB an event, and took 256 KiB until 2025; other readers take less."""

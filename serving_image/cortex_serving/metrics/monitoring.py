@@ -12,7 +12,7 @@ from typing import Any
 
 from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
-from cortex_serving.response import Response
+from cortex_serving.results.render import Response
 from cortex_serving.spec import Monitoring
 
 logger = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from cortex_serving.exchange import Exchange
 from cortex_serving.logs.capture import LineWriter
 from cortex_serving.logs.lines import iso
 from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
+from cortex_serving.request_context import Exchange
 
 FLUSH_SECONDS = 0.25  # access lines are written together: one write for many requests
 _NOTES = 64  # answered requests that are worked off together

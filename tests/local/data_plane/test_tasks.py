@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cortex_cdk.localcloud.tasks import gpus
+from cortex_cdk.localcloud.containers import gpus
 from tests.local.data_plane_support import Cloud, Traffic, until
 
 

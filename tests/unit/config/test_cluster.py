@@ -13,7 +13,7 @@ import yaml
 
 from cortex_cdk.config import Cluster, load_cluster
 from cortex_cdk.config.cluster import LOG_RETENTIONS
-from cortex_cdk.config.instance_group import accelerator_of, is_arm
+from cortex_cdk.config.sections.instance_group import accelerator_of, is_arm
 from cortex_cdk.errors import ConfigError
 
 Load = Callable[[dict[str, Any]], Cluster]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cortex_cdk.config import Predictor
-from cortex_cdk.config.predictor_source import check_source
+from cortex_cdk.config.checks.predictor_source import check_source
 
 MODELS = {"models": {"paths": [{"name": "a", "model_path": "s3://b/m"}]}}
 NO_CLASS = "defines no class PythonPredictor, which predictor.type python needs"

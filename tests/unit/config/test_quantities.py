@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_cdk.config import UpdateStrategy
-from cortex_cdk.config.networking import LONGEST_ENDPOINT, parse_endpoint
 from cortex_cdk.config.quantities import parse_cpu, parse_duration, parse_share, parse_size
+from cortex_cdk.config.sections.networking import LONGEST_ENDPOINT, parse_endpoint
 
 UNITS = {
     "ns": Fraction(1, 10**9),

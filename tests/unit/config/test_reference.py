@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from cortex_cdk.config import Cluster, RealtimeApi, TrafficSplitter, load_config
+from cortex_cdk.config.model import Section, allowed, section_type
 from cortex_cdk.config.reference import reference
-from cortex_cdk.config.section import Section, allowed, section_type
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 

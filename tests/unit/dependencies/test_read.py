@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.dependencies import Dependencies, read_dependencies
-from cortex_cdk.dependencies.python_version import OLDEST
 from cortex_cdk.deploy.images import build_context
 from cortex_cdk.errors import ConfigError
-from cortex_cdk.project import collect
+from cortex_cdk.project.archive import collect
+from cortex_cdk.project.dependencies import Dependencies, read_dependencies
+from cortex_cdk.project.python_version import OLDEST
 from tests.conftest import ROOT
 from tests.local.mistakes import Content, write_files
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.localcloud.balancer import envoy_config
-from cortex_cdk.localcloud.balancer.routing import (
+from cortex_cdk.localcloud.services.elbv2 import envoy_config
+from cortex_cdk.localcloud.services.elbv2.routing import (
     Endpoint,
     FixedResponse,
     Forward,

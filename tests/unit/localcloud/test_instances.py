@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.instance_types import instance_types
-from cortex_cdk.localcloud.instances.placement import Demand, Instance, Share, choose, obstacle, provider_for
-from cortex_cdk.localcloud.instances.resources import Resources, of_type
-from cortex_cdk.localcloud.instances.scaling import (
+from cortex_cdk.capacity.instance_types import instance_types
+from cortex_cdk.localcloud.services.ecs.instances.managed_scaling import (
     SCALE_IN_AFTER,
     Bounds,
     Departure,
@@ -23,6 +21,15 @@ from cortex_cdk.localcloud.instances.scaling import (
     needed,
     reservation,
 )
+from cortex_cdk.localcloud.services.ecs.instances.placement import (
+    Demand,
+    Instance,
+    Share,
+    choose,
+    obstacle,
+    provider_for,
+)
+from cortex_cdk.localcloud.services.ecs.instances.task_resources import Resources, of_type
 
 ROOMY = Resources(cpu=2048, memory=4096, gpus=1)
 SPREAD_AND_PACK = (("spread", "attribute:ecs.availability-zone"), ("binpack", "memory"))

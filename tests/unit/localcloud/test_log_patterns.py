@@ -7,7 +7,7 @@ import json
 import pytest
 from moto.logs.exceptions import InvalidParameterException
 
-from cortex_cdk.localcloud.metrics.log_patterns import EventFilter
+from cortex_cdk.localcloud.services.logs.filter_patterns import EventFilter
 
 RECORD = json.dumps(
     {

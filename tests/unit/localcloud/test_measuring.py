@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from cortex_cdk.localcloud.metrics.alarms import reason_for, state_of
-from cortex_cdk.localcloud.metrics.embedded import measurements
-from cortex_cdk.localcloud.metrics.load_balancer import Reading, parse
+from cortex_cdk.localcloud.services.cloudwatch.alarms import reason_for, state_of
+from cortex_cdk.localcloud.services.elbv2.metrics import Reading, parse
+from cortex_cdk.localcloud.services.logs.embedded_metrics import measurements
 
 
 def page(answers: int, slow: int) -> dict[str, object]:

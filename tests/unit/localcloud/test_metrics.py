@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from cortex_cdk.localcloud.metrics.expressions import ExpressionError, evaluate
-from cortex_cdk.localcloud.metrics.store import Bucket, MetricStore, key
+from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError, evaluate
+from cortex_cdk.localcloud.services.cloudwatch.store import Bucket, MetricStore, key
 
 LATENCY = key("Cortex", "Latency", {"Api": "iris"})
 

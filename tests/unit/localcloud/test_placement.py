@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.localcloud.balancer.health import status_codes
-from cortex_cdk.localcloud.tasks.launch import CannotStartError, Launch, OutputLimits
-from cortex_cdk.localcloud.tasks.placement import container_port, gpus_wanted, inherited, plan
+from cortex_cdk.localcloud.containers.container_spec import container_port, gpus_wanted, inherited, plan
+from cortex_cdk.localcloud.containers.launch import CannotStartError, Launch, OutputLimits
+from cortex_cdk.localcloud.services.elbv2.health import status_codes
 
 CONTAINER: dict[str, Any] = {
     "name": "api",

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from cortex_cdk.localcloud.requirements import are_satisfied
+from cortex_cdk.localcloud.python_environments.satisfied import are_satisfied
 
 
 @pytest.mark.parametrize(

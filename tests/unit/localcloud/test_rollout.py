@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_cdk.localcloud.ecs.rollout import (
+from cortex_cdk.localcloud.services.ecs.rollout import (
     Decision,
     Health,
     Limits,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cortex_cdk.localcloud.metrics.expressions import ExpressionError
-from cortex_cdk.localcloud.metrics.search import parse
-from cortex_cdk.localcloud.metrics.store import Key, key
+from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError
+from cortex_cdk.localcloud.services.cloudwatch.search import parse
+from cortex_cdk.localcloud.services.cloudwatch.store import Key, key
 
 ONE = key("AWS/ApplicationELB", "RequestCount", {"LoadBalancer": "app/a/1", "TargetGroup": "targetgroup/one/1"})
 TWO = key("AWS/ApplicationELB", "RequestCount", {"LoadBalancer": "app/a/1", "TargetGroup": "targetgroup/two/2"})

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cortex_cdk.localcloud.autoscaling.target_tracking import Alarm, Decision, History, Policy, alarm_of, decide
+from cortex_cdk.localcloud.services.application_autoscaling.target_tracking import (
+    Alarm,
+    Decision,
+    History,
+    Policy,
+    alarm_of,
+    decide,
+)
 
 POLICY = Policy("requests", target=100, scale_out_cooldown=60, scale_in_cooldown=300)
 

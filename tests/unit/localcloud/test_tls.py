@@ -2,7 +2,7 @@
 
 import pytest
 
-from cortex_cdk.localcloud.balancer.tls import versions
+from cortex_cdk.localcloud.services.elbv2.tls import versions
 
 
 @pytest.mark.parametrize(

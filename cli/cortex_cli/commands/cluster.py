@@ -1,0 +1,233 @@
+"""``cortex cluster``"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from cortex_cdk.errors import CortexError
+from cortex_cli import options
+from cortex_cli.output import interactive, print_json, print_table
+
+if TYPE_CHECKING:
+    from cortex_cdk.capacity.pricing import Estimate, Item
+    from cortex_cdk.client import Client
+    from cortex_cdk.clusters.change import ClusterPlan
+    from cortex_cdk.clusters.removal import Removal
+    from cortex_cdk.environment import Environment
+    from cortex_cdk.status.cluster_info import ClusterInfo
+
+
+@click.group("cluster")
+def command() -> None:
+    """Make, show and remove clusters."""
+
+
+@command.command("up")
+@click.argument("config", required=False, type=options.ConfigPath())
+@options.environment
+@options.yes
+def up(config: Path | None, env: str | None, yes: bool) -> None:
+    """Make the environment's cluster, or change it.
+
+    CONFIG is a cluster.yaml or its folder. Without it a new cluster is made from the built-in configuration, and one
+    that exists keeps its own.
+    """
+    _put(config, env, yes, creates=True)
+
+
+@command.command("configure")
+@click.argument("config", required=False, type=options.ConfigPath())
+@options.environment
+@options.yes
+def configure(config: Path | None, env: str | None, yes: bool) -> None:
+    """Change the environment's cluster.
+
+    CONFIG is a cluster.yaml or its folder. Without it the cluster keeps its configuration, and becomes what this
+    version of cortex makes of it.
+    """
+    _put(config, env, yes, creates=False)
+
+
+def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> None:
+    from cortex_cdk.client import Client
+    from cortex_cdk.config.load_cluster import DEFAULT_FILE
+    from cortex_cli.main import warn
+    from cortex_cli.progress import TerminalProgress
+
+    if config is None and Path(DEFAULT_FILE).exists():
+        # Unlike ./cortex.yaml, which deploy reads: an own cluster would be taken for the one of the file.
+        verb = "up" if creates else "configure"
+        warn(f"the {DEFAULT_FILE} of this folder is not read; use it with: cortex cluster {verb} {DEFAULT_FILE}")
+    progress = TerminalProgress(yes=yes)
+    client = Client(env, progress)
+    name = client.environment.cluster
+    with progress:
+        plan = client.plan_cluster(config, creates=creates)
+    if plan is None:
+        click.echo(f"the cluster {name} is up to date")
+        return
+    _print_plan(plan, client.environment)
+    _agree(client, plan, yes)
+    with progress:
+        client.apply_cluster(plan)
+    click.echo(f"the cluster {name} is ready at {client.cluster.url}")
+    if plan.cluster.load_balancer.certificate_arn and not _is_address(client.cluster.url):
+        click.echo("point the certificate's domain to it with a DNS record (CNAME, or an alias in Route 53)")
+
+
+def _is_address(url: str) -> bool:
+    """Whether a URL has an IP address where others have a name, to which no DNS record could lead."""
+    try:
+        ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
+    """Ask, unless the answer was given; on a no, or on Ctrl-C, forget the plan."""
+    if yes:
+        return
+    if not interactive():
+        client.discard_cluster(plan)
+        raise CortexError("nothing was changed: nobody can be asked", hint="accept what is shown above with --yes")
+    try:
+        click.confirm("Go on?", abort=True, err=True)
+    except click.Abort:
+        client.discard_cluster(plan)
+        raise
+
+
+def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
+    changes = plan.change_set.changes
+    if plan.deployed is None:
+        click.echo(f"the cluster {plan.cluster.name} would be made in {environment.region}: {len(changes)} resources")
+    else:
+        click.echo(f"the cluster {plan.cluster.name} would be changed:")
+        for difference in plan.differences:
+            click.echo(f"  {difference}")
+        for change in changes:
+            anew = ", made anew" if change.replacement else ""
+            click.echo(f"  {change.action.lower()} {change.logical_id} ({change.resource_type}{anew})")
+    for warning in plan.warnings:
+        click.secho("warning: ", fg="yellow", nl=False, err=True)
+        click.echo(warning, err=True)
+    click.echo()
+    _print_cost(plan.cost, environment)
+
+
+def _print_cost(cost: Estimate, environment: Environment) -> None:
+    if environment.on_this_machine:
+        click.echo("This machine costs nothing. On AWS such a cluster would cost:")
+    rows = [_cost_row(item) for item in cost.items]
+    total = {
+        "at least": "",
+        "at most": "",
+        "USD/hour": _range(*cost.hourly, digits=3),
+        "USD/month": _range(*cost.monthly, digits=2),
+    }
+    together = "together, of what is known" if cost.unknown else "together"
+    print_table([*rows, {"what": together, **total}])
+    for name in cost.unknown:
+        click.echo(f"not counted, because its price is not known here: {name}")
+    for note in cost.notes:
+        click.echo(f"note: {note}")
+
+
+def _cost_row(item: Item) -> dict[str, str]:
+    return {
+        "what": item.name,
+        "at least": str(item.fewest),
+        "at most": str(item.most),
+        "USD/hour": _range(item.least, item.highest, digits=3),
+        "USD/month": _range(*item.monthly, digits=2),
+    }
+
+
+def _range(least: float, highest: float, *, digits: int) -> str:
+    low, high = f"{least:.{digits}f}", f"{highest:.{digits}f}"
+    return low if low == high else f"{low} to {high}"
+
+
+@command.command("info")
+@options.environment
+@options.output
+def info(env: str | None, output: str) -> None:
+    """Show the environment's cluster: endpoint, instances, cost, APIs."""
+    from cortex_cdk.client import Client
+
+    client = Client(env)
+    found = client.cluster_info()
+    if output == "json":
+        print_json(found.as_json())
+        return
+    _print_info(found, client.environment)
+
+
+def _print_info(found: ClusterInfo, environment: Environment) -> None:
+    click.echo(f"cluster:   {found.running.name} ({found.status})")
+    click.echo(f"region:    {found.configuration.region}")
+    click.echo(f"endpoint:  {found.running.url}")
+    click.echo(f"bucket:    {found.running.resources.bucket}")
+    if found.dashboard:
+        click.echo(f"dashboard: {found.dashboard}")
+    click.echo()
+    print_table(
+        [
+            {
+                "instance group": state.group.name,
+                "types": ", ".join(state.group.instance_types) + (" (spot)" if state.group.spot else ""),
+                "running": str(state.running),
+                "desired": str(state.desired),
+                "min": str(state.group.min_instances),
+                "max": str(state.group.max_instances),
+            }
+            for state in found.groups
+        ]
+    )
+    click.echo()
+    _print_cost(found.cost, environment)
+    click.echo()
+    if found.apis:
+        print_table([{"api": api.name, "kind": api.kind, "status": api.status} for api in found.apis])
+    else:
+        click.echo("no apis are deployed")
+
+
+@command.command("down")
+@options.environment
+@options.yes
+def down(env: str | None, yes: bool) -> None:
+    """Remove the environment's cluster with every API and traffic splitter on it."""
+    from cortex_cdk.client import Client
+    from cortex_cli.progress import TerminalProgress
+
+    progress = TerminalProgress(yes=yes)
+    client = Client(env, progress)
+    removal = client.plan_cluster_removal()
+    _print_removal(removal)
+    if not yes:
+        if not interactive():
+            raise CortexError("nothing was removed: nobody can be asked", hint="accept what is shown above with --yes")
+        click.confirm("Remove it all?", abort=True, err=True)
+    with progress:
+        kept = client.remove_cluster()
+    click.echo(f"removed the cluster {removal.name}")
+    for bucket in kept.buckets:
+        click.echo(f"kept the bucket {bucket} (projects; remove it with: aws s3 rb --force s3://{bucket})")
+    for group in kept.log_groups:
+        click.echo(f"kept the log group {group} (remove it with: aws logs delete-log-group --log-group-name {group})")
+
+
+def _print_removal(removal: Removal) -> None:
+    click.echo(f"the cluster {removal.name} would be removed, and with it:")
+    click.echo(f"  traffic splitters: {', '.join(removal.splitters) or 'none'}")
+    click.echo(f"  APIs and their logs: {', '.join(removal.apis) or 'none'}")
+    click.echo("  instances, images and the dashboard")
+    for bucket in removal.buckets:
+        click.echo(f"the bucket {bucket} would stay")

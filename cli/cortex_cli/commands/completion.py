@@ -1,0 +1,19 @@
+"""``cortex completion``"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> None:
+    """Print a completion script. For bash: eval "$(cortex completion bash)" """
+    from click.shell_completion import get_completion_class
+
+    from cortex_cli.main import cli
+
+    completion = get_completion_class(shell)
+    if completion is None:
+        raise click.UsageError(f"there is no completion for {shell}")
+    click.echo(completion(cli, {}, "cortex", "_CORTEX_COMPLETE").source())

@@ -1,0 +1,105 @@
+"""``cortex deploy``"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cortex_cdk.status.status import TRAFFIC_SPLITTER
+from cortex_cli import options
+from cortex_cli.options import for_environment
+from cortex_cli.output import print_json
+from cortex_cli.sample_request import command_line
+
+if TYPE_CHECKING:
+    from cortex_cdk.config import Config
+    from cortex_cdk.deploy.apply import Applied
+
+SAMPLE = "sample.json"
+MOST_TRIALS = 5
+
+
+@click.command("deploy")
+@click.argument("config", type=options.ConfigPath(), default=Path("cortex.yaml"))
+@options.environment
+@options.yes
+@click.option("-f", "--force", is_flag=True, help="Cancel an update that runs, rather than refuse.")
+@options.output
+def command(config: Path, env: str | None, yes: bool, force: bool, output: str) -> None:
+    """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
+    from cortex_cdk.client import Client
+    from cortex_cdk.config import load_config
+    from cortex_cli.main import warn
+    from cortex_cli.progress import TerminalProgress
+
+    loaded = load_config(config)
+    for warning in loaded.warnings:
+        warn(str(warning))
+    with TerminalProgress(yes=yes) as progress:
+        results = Client(env, progress).deploy(loaded, force=force)
+    if output == "json":
+        print_json([_as_json(result) for result in results])
+    else:
+        _print(loaded, results)
+    _show_errors(results)
+
+
+def _as_json(result: Applied) -> dict[str, Any]:
+    return {
+        "name": result.name,
+        "kind": result.kind,
+        "revision": result.revision,
+        "endpoint": result.endpoint,
+        "message": result.message,
+        "changed": result.changed,
+        "error": result.error.as_json() if result.error else None,
+    }
+
+
+def _print(config: Config, results: list[Applied]) -> None:
+    for result in results:
+        click.echo(result.message)
+    serving = [result for result in results if not result.error]
+    if not serving:
+        return
+    click.echo()
+    # Where there is a splitter, clients talk to that.
+    serving.sort(key=lambda result: result.kind != TRAFFIC_SPLITTER)
+    for result in serving:
+        click.echo(f"endpoint: {result.endpoint}")
+    click.echo(
+        for_environment(f"status:   cortex get {serving[0].name}" if len(serving) == 1 else "status:   cortex get")
+    )
+    api = next((result for result in serving if result.kind != TRAFFIC_SPLITTER), None)
+    if api:
+        click.echo(for_environment(f"logs:     cortex logs {api.name}"))
+    sample = config.project_root / SAMPLE
+    if sample.is_file():
+        _print_trials(serving, _seen_from_here(sample))
+
+
+def _print_trials(serving: list[Applied], sample: str) -> None:
+    """A line for each, or where they would fill the screen one for the first."""
+    shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
+    for result in shown:
+        click.echo(f"try it:   {command_line(result.name, result.endpoint, sample)}")
+    if len(shown) < len(serving):
+        click.echo(f"          and likewise the other {len(serving) - len(shown)}")
+
+
+def _seen_from_here(file: Path) -> str:
+    file, here = file.resolve(), Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
+
+
+def _show_errors(results: list[Applied]) -> None:
+    from cortex_cli.main import show
+
+    errors = [result.error for result in results if result.error]
+    for error in errors:
+        show(error)
+    if errors:
+        sys.exit(1)

@@ -1,0 +1,101 @@
+"""``cortex env``"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from cortex_cdk.environment import (
+    DEFAULT_REGION,
+    LOCAL,
+    Environment,
+    check_environment,
+    load_environments,
+    save_environments,
+)
+from cortex_cdk.errors import CloudError
+from cortex_cli import options
+from cortex_cli import shell_completion as completing
+from cortex_cli.output import interactive, print_json, print_table
+
+
+@click.group("env")
+def command() -> None:
+    """List, choose and define environments."""
+
+
+@command.command("list")
+@options.output
+def list_environments(output: str) -> None:
+    """List the environments."""
+    environments = load_environments()
+    if output == "json":
+        print_json([{**asdict(e), "default": e.name == environments.default} for e in environments.all])
+        return
+    print_table(
+        [
+            {
+                "env": environment.name + (" (default)" if environment.name == environments.default else ""),
+                "cluster": environment.cluster,
+                "region": "this machine" if environment.name == LOCAL else environment.region,
+                "profile": environment.profile or "-",
+                "endpoint": environment.endpoint_url or "-",
+            }
+            for environment in environments.all
+        ]
+    )
+
+
+@command.command("default")
+@click.argument("name", required=False, shell_complete=completing.environments)
+def default(name: str | None) -> None:
+    """Show the default environment, or make NAME the default."""
+    environments = load_environments()
+    if name is None:
+        click.echo(environments.default)
+        return
+    environments.get(name)
+    save_environments(type(environments)(name, environments.all))
+    click.echo(f"{name} is the default environment now")
+
+
+@command.command("configure")
+@click.argument("name", shell_complete=completing.environments)
+@click.option("--cluster", help="Name of the cluster (default: cortex).")
+@click.option("--region", help=f"AWS region (default: {DEFAULT_REGION}).")
+@click.option("--profile", help="Profile of the AWS configuration files (default: the usual credential chain).")
+@click.option("--endpoint-url", metavar="URL", help="Replaces the AWS endpoints, for emulators.")
+def configure(
+    name: str, cluster: str | None, region: str | None, profile: str | None, endpoint_url: str | None
+) -> None:
+    """Define the environment NAME, or change it. Credentials stay where AWS tools keep them."""
+    if name == LOCAL:
+        raise CloudError(
+            "the local environment needs no configuration",
+            hint="its ports and folder are set by CORTEX_LOCAL_PORT, CORTEX_LOCAL_HTTP_PORT and CORTEX_HOME",
+        )
+    environments = load_environments()
+    known = next((e for e in environments.all if e.name == name), Environment(name))
+    if interactive() and not (cluster or region or profile or endpoint_url):
+        cluster = click.prompt("cluster", default=known.cluster, err=True)
+        region = click.prompt("region", default=known.region, err=True)
+        profile = click.prompt("AWS profile (empty: the usual credentials)", default=known.profile or "", err=True)
+    environment = Environment(
+        name=name,
+        cluster=cluster or known.cluster,
+        region=region or known.region,
+        profile=profile or known.profile,
+        endpoint_url=endpoint_url or known.endpoint_url,
+    )
+    check_environment(environment)
+    save_environments(environments.with_environment(environment))
+    click.echo(f"configured {name} (cluster {environment.cluster} in {environment.region})")
+
+
+@command.command("delete")
+@click.argument("name", shell_complete=completing.environments)
+def delete(name: str) -> None:
+    """Forget the environment NAME. Nothing in the account is touched."""
+    save_environments(load_environments().without(name))
+    click.echo(f"deleted {name}")

@@ -1,0 +1,83 @@
+"""``cortex get``"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import click
+
+from cortex_cli import options
+from cortex_cli.output import as_json, terminal_width, until_left
+
+if TYPE_CHECKING:
+    from cortex_cdk.client import Client
+    from cortex_cdk.status.report import Report
+
+WATCH_SECONDS = 2.0
+
+
+@click.command("get")
+@options.name(required=False)
+@options.environment
+@click.option("-w", "--watch", is_flag=True, help="Show it again every 2 seconds, until interrupted.")
+@options.output
+def command(name: str | None, env: str | None, watch: bool, output: str) -> None:
+    """Show every API and traffic splitter, or one of them.
+
+    Requests and latencies are those of the last two weeks, as the load balancer counted them.
+    """
+    from cortex_cdk.client import Client
+    from cortex_cdk.environment import load_environments
+
+    names = [env] if env or name else [environment.name for environment in load_environments().all]
+    # Kept while watching: a client does not ask for metrics each time.
+    clients = [Client(environment) for environment in names]
+    with until_left():
+        while True:
+            text = _one(clients[0], name, output) if name else _all(clients, output)
+            if watch and output == "pretty":
+                click.clear()
+            click.echo(text)
+            if not watch:
+                break
+            time.sleep(WATCH_SECONDS)
+
+
+def _one(client: Client, name: str, output: str) -> str:
+    from cortex_cli.get_report import detail
+
+    report = client.report(name)
+    return (
+        as_json(report.as_json()) if output == "json" else detail(report, datetime.now(timezone.utc), terminal_width())
+    )
+
+
+def _all(clients: list[Client], output: str) -> str:
+    from cortex_cli.get_report import overview
+
+    found = _everywhere(clients)
+    if output == "json":
+        return as_json([{"env": env, **report.as_json()} for env, reports in found.items() for report in reports])
+    return overview(found, datetime.now(timezone.utc), terminal_width())
+
+
+def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
+    """What each environment has. One that cannot be reached is reported, and does not hide the others."""
+    from cortex_cdk.errors import ClusterError
+    from cortex_cli.main import in_words, show
+
+    found: dict[str, Sequence[Report]] = {}
+    for client in clients:
+        try:
+            found[client.environment.name] = client.reports()
+        except ClusterError:
+            # An environment without a cluster has no APIs.
+            found[client.environment.name] = []
+        except Exception as error:
+            if len(clients) == 1:
+                raise
+            show(in_words(error, client.environment.name))
+    return found

@@ -1,0 +1,120 @@
+"""``cortex logs``"""
+
+from __future__ import annotations
+
+import re
+import select
+import sys
+import time
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import click
+
+from cortex_cli import options
+from cortex_cli.output import until_left
+
+if TYPE_CHECKING:
+    from cortex_cdk.logs import LogRecord
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+COLORS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+REPLICA_DIGITS = 8
+# Without --since and --tail. Enough for the start of a replica and its last traceback.
+DEFAULT_TAIL = 1000
+
+
+class Age(click.ParamType[datetime]):
+    """A duration such as ``90s``, ``15m``, ``2h`` or ``1d``; becomes the moment that long ago."""
+
+    name = "duration"
+
+    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Parse it.
+
+        Raises:
+            click.BadParameter: It is no duration, or one that began before time did.
+        """
+        if isinstance(value, datetime):
+            return value
+        match = re.fullmatch(r"(\d+)([smhd])", value, re.ASCII)
+        if not match:
+            self.fail(f"{value!r} is not a duration like 90s, 15m, 2h or 1d", param, ctx)
+        try:
+            moment = datetime.now(timezone.utc) - timedelta(**{UNITS[match[2]]: int(match[1])})
+        except OverflowError:
+            self.fail(f"{value!r} is too long ago", param, ctx)
+        return max(moment, datetime.fromtimestamp(0, timezone.utc))
+
+
+@click.command("logs")
+@options.name()
+@options.environment
+@click.option("--follow/--no-follow", "-f/ ", default=True, help="Wait for new records (the default).")
+@click.option("--since", type=Age(), metavar="AGE", help="Only records from the last 90s, 15m, 2h, 1d.")
+@click.option(
+    "--tail",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"Of the records that are there, only the newest N ({DEFAULT_TAIL} without --since).",
+)
+@options.output
+def command(name: str, env: str | None, follow: bool, since: datetime | None, tail: int | None, output: str) -> None:
+    """Show an API's logs, and follow them until interrupted or the API is deleted.
+
+    Each line names the time, the beginning of the replica's id and the level, and at its end the id of the request that
+    it belongs to, which the caller has got as X-Request-Id.
+    """
+    from cortex_cdk.client import Client
+
+    if since is None and tail is None:
+        tail = DEFAULT_TAIL
+    shown = 0
+    with until_left():
+        for record in Client(env).logs(name, following=follow, since=since, tail=tail, pause=_pause):
+            click.echo(_as_json(record) if output == "json" else _as_text(record))
+            shown += 1
+    if follow:
+        click.echo(f"{name} was deleted", err=True)
+    elif not shown and tail != 0:
+        click.echo(
+            options.for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True
+        )
+
+
+def _pause(seconds: float) -> None:
+    """Wait, but not for somebody who has stopped reading (such as ``head``).
+
+    Raises:
+        BrokenPipeError: Standard output leads nowhere any more.
+    """
+    if sys.platform == "win32":
+        time.sleep(seconds)
+        return
+    sys.stdout.flush()
+    reader = select.poll()
+    # Asked for no event: that the other end is closed is reported all the same.
+    reader.register(sys.stdout.fileno(), 0)
+    if reader.poll(seconds * 1000):
+        raise BrokenPipeError
+
+
+def _as_json(record: LogRecord) -> str:
+    import json
+
+    fields = record.fields or {"level": record.level, "message": record.message}
+    return json.dumps(
+        {"time": record.time.isoformat(), "replica": record.replica, "revision": record.revision, **fields},
+        ensure_ascii=False,
+    )
+
+
+def _as_text(record: LogRecord) -> str:
+    """A line, with what belongs to it (a traceback) indented below."""
+    moment = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    first, *rest = record.message.splitlines() or [""]
+    level = click.style(record.level, fg=COLORS.get(record.level))
+    request = record.fields.get("request_id")
+    belonging = click.style(f"  {request}", dim=True) if request else ""
+    lines = [f"{moment} {record.replica[:REPLICA_DIGITS]} {level} {first}{belonging}"]
+    return "\n".join(lines + [f"    {line}" for line in [*rest, *record.traceback]])

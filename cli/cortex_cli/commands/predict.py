@@ -1,0 +1,125 @@
+"""``cortex predict``"""
+
+from __future__ import annotations
+
+import re
+from codecs import getincrementaldecoder
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from cortex_cli import options
+from cortex_cli.output import until_left
+
+if TYPE_CHECKING:
+    from cortex_cdk.predict import Answer
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """An option's value that is a name and a value in one; becomes both.
+
+    Args:
+        name: What it is called.
+        pattern: Matches all of it; its two groups are the name and the value.
+        example: One that is right.
+    """
+
+    def __init__(self, name: str, pattern: str, example: str) -> None:
+        self.name = name
+        self._pattern = re.compile(pattern, re.DOTALL)
+        self._example = example
+
+    def convert(
+        self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Parse it.
+
+        Raises:
+            click.BadParameter: It is none.
+        """
+        if isinstance(value, tuple):
+            return value
+        match = self._pattern.fullmatch(value)
+        if not match:
+            self.fail(f"{value!r} is not a {self.name} like {self._example}", param, ctx)
+        return match[1], match[2]
+
+
+HEADER = Pair("header", r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*", "'Content-Type: image/png'")
+# Neither is quoted for a URL yet.
+QUERY_PARAMETER = Pair("query parameter", r"([^=]+)=(.*)", "top=5")
+
+
+@click.command("predict")
+@options.name()
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    type=HEADER,
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Header of the request, as curl takes it. Can be given several times.",
+)
+@click.option(
+    "-q",
+    "--query",
+    type=QUERY_PARAMETER,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Query parameter; what a URL cannot hold is quoted. Can be given several times.",
+)
+@options.environment
+def command(
+    name: str,
+    file: BinaryIO,
+    headers: Sequence[tuple[str, str]],
+    query: Sequence[tuple[str, str]],
+    env: str | None,
+) -> None:
+    """Send FILE (- for standard input) to an API and print the answer.
+
+    JSON is indented. Anything else, such as the items of a stream, is printed as it comes.
+
+    The content type is guessed from the ending of FILE's name; standard input is taken for JSON if it is text. Name
+    another one with: -H 'Content-Type: ...'
+    """
+    from cortex_cdk.client import Client
+    from cortex_cdk.predict import Call, content_type_of
+
+    body = file.read()
+    suffix = "" if file.name == "<stdin>" else Path(file.name).suffix
+    call = Call(body, {"Content-Type": content_type_of(suffix, body), **dict(headers)}, query)
+    with Client(env).send(name, call) as answer, until_left():
+        if answer.is_document:
+            _print_document(answer)
+        else:
+            _print_as_it_comes(answer)
+
+
+def _print_document(answer: Answer) -> None:
+    prediction = answer.whole()
+    try:
+        click.echo(prediction.as_text())
+    except ValueError:
+        click.echo(prediction.body, nl=False)
+
+
+def _print_as_it_comes(answer: Answer) -> None:
+    """Write the bytes as they are; a text whose last line has no end gets one, as a shell's prompt comes next."""
+    decoder, end = getincrementaldecoder("utf-8")(), b"\n"
+    is_text = True
+    try:
+        for chunk in answer.chunks():
+            end = chunk[-1:]
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError:
+                is_text = False
+            click.echo(chunk, nl=False)
+    finally:
+        if is_text and end != b"\n":
+            click.echo()

@@ -1,0 +1,27 @@
+"""``cortex refresh``"""
+
+from __future__ import annotations
+
+import click
+
+from cortex_cli import options
+from cortex_cli.output import print_json
+
+
+@click.command("refresh")
+@options.name()
+@options.environment
+@options.output
+def command(name: str, env: str | None, output: str) -> None:
+    """Begin to replace every replica of an API, without interrupting its traffic.
+
+    The command does not wait until all are replaced: `cortex get NAME --watch` shows how far it is.
+    """
+    from cortex_cdk.client import Client
+
+    Client(env).refresh(name)
+    if output == "json":
+        print_json({"name": name, "message": f"updating {name}"})
+        return
+    click.echo(f"updating {name}")
+    click.echo(options.for_environment(f"status:   cortex get --watch {name}"))

@@ -1,0 +1,179 @@
+"""What ``cortex get`` prints: reports as text. Pure, so that its golden files need nothing deployed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from cortex_cdk import names
+from cortex_cdk.replicas.stopped import StoppedReplica
+from cortex_cdk.status.alarms import Alarm
+from cortex_cdk.status.metrics import Predictions, Traffic
+from cortex_cdk.status.report import Report, ScalingActivity
+from cortex_cdk.status.status import TRAFFIC_SPLITTER, ApiStatus
+from cortex_cli.output import age, latency, table
+from cortex_cli.sample_request import command_line
+
+NOTHING = "-"
+# Longer lists of variants are cut, as Cortex does.
+VARIANTS_WIDTH = 50
+TRACKING = re.compile(r"alarm TargetTracking-\S*-Alarm(High|Low)-\S* in state ALARM triggered policy (\S+)")
+TRACKED = {names.REQUESTS_POLICY: "requests per replica", names.IN_FLIGHT_POLICY: "requests in flight"}
+NO_APIS = "no apis are deployed"
+
+
+def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int | None = None) -> str:
+    """Everything in some environments: a table of APIs, and one of splitters.
+
+    Args:
+        reports: By environment.
+        now: Ages are told from here.
+        width: Of the terminal, in characters; None where there is none.
+    """
+    apis, splitters = [], []
+    for env, found in reports.items():
+        for report in found:
+            if report.api.kind == TRAFFIC_SPLITTER:
+                splitters.append({"env": env, **_splitter_row(report.api, now)})
+            else:
+                apis.append({"env": env, "realtime api": report.api.name, **_api_row(report, now)})
+    return "\n\n".join(table(rows, width) for rows in (apis, splitters) if rows) or NO_APIS
+
+
+def detail(report: Report, now: datetime, width: int | None = None) -> str:
+    """One API or splitter, in the order of Cortex: numbers, predictions, where to look further, endpoint."""
+    if report.api.kind == TRAFFIC_SPLITTER:
+        parts = [_members_table(report, now, width), _shared_counts(report)]
+    else:
+        parts = [table([_api_row(report, now)], width)]
+    parts += [_reason(report.api), _alarms(report.alarms, now), _predictions(report.predictions), _pages(report)]
+    parts += [_activities(report.activities, now, width), _stopped(report.stopped, now, width)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _api_row(report: Report, now: datetime) -> dict[str, str]:
+    replicas = report.api.replicas
+    return {
+        "status": report.api.status,
+        "up-to-date": str(replicas.up_to_date),
+        "stale": str(replicas.stale),
+        "requested": str(replicas.requested),
+        "failed": str(replicas.failed),
+        "last update": age(report.api.last_update, now),
+        **_traffic_columns(report.traffic),
+    }
+
+
+def _traffic_columns(traffic: Traffic | None) -> dict[str, str]:
+    if traffic is None:
+        return dict.fromkeys(("avg request", "p99", "2XX", "4XX", "5XX"), NOTHING)
+    return {
+        "avg request": NOTHING if traffic.average_latency is None else latency(traffic.average_latency),
+        "p99": NOTHING if traffic.p99_latency is None else latency(traffic.p99_latency),
+        "2XX": str(traffic.answers_2xx),
+        "4XX": str(traffic.answers_4xx),
+        "5XX": str(traffic.answers_5xx),
+    }
+
+
+def _splitter_row(splitter: ApiStatus, now: datetime) -> dict[str, str]:
+    variants = " ".join(f"{variant.name}:{variant.weight}" for variant in splitter.variants)
+    if len(variants) > VARIANTS_WIDTH:
+        variants = variants[: VARIANTS_WIDTH - 3] + "..."
+    return {
+        "traffic splitter": splitter.name,
+        "status": splitter.status,
+        "apis": variants or NOTHING,
+        "last update": age(splitter.last_update, now),
+    }
+
+
+def _members_table(report: Report, now: datetime, width: int | None) -> str:
+    rows = []
+    for member in report.members:
+        api = member.report.api if member.report else None
+        rows.append(
+            {
+                "apis": member.name,
+                "weights": str(member.weight),
+                "served": NOTHING if member.share is None else f"{member.share:.1f} %",
+                "status": api.status if api else NOTHING,
+                "requested": str(api.replicas.requested) if api else NOTHING,
+                "last update": age(api.last_update, now) if api else NOTHING,
+                **_traffic_columns(member.report.traffic if member.report else None),
+            }
+        )
+    return table(rows, width) if rows else ""
+
+
+def _shared_counts(report: Report) -> str:
+    """What "served" counts, where it is not what it seems."""
+    notes = [
+        f"{member.name} is also in {', '.join(member.also_in)}: what it served counts both"
+        for member in report.members
+        if member.also_in and member.share is not None
+    ]
+    return "\n".join(notes)
+
+
+def _reason(api: ApiStatus) -> str:
+    return f"reason: {api.reason}" if api.reason else ""
+
+
+def _alarms(alarms: Sequence[Alarm], now: datetime) -> str:
+    return "\n".join(f"alarm: {alarm.description} (since {age(alarm.since, now)})" for alarm in alarms)
+
+
+def _predictions(predictions: Predictions | None) -> str:
+    if predictions is None:
+        return ""
+    if predictions.average is not None:
+        numbers = {"min": predictions.minimum, "max": predictions.maximum, "avg": predictions.average}
+        return table([{name: f"{number:.6g}" for name, number in numbers.items() if number is not None}])
+    shown = table([{"class": name, "count": str(count)} for name, count in predictions.classes.items()])
+    more = "\nmore classes are in CloudWatch: namespace Cortex, metric Prediction" if predictions.more_classes else ""
+    return shown + more
+
+
+def _pages(report: Report) -> str:
+    api = report.api
+    lines = []
+    if report.links:
+        pages = {"dashboard": report.links.dashboard, "logs": report.links.logs, "service": report.links.service}
+        lines += [f"{name}: {url}" for name, url in pages.items() if url]
+    lines.append(f"endpoint: {api.endpoint}")
+    lines.append(f"try it: {command_line(api.name, api.endpoint, 'FILE')}")
+    if api.revision:
+        lines.append(f"revision: {api.revision}")
+    return "\n".join(lines)
+
+
+def _activities(activities: Sequence[ScalingActivity], now: datetime, width: int | None) -> str:
+    rows = [
+        {
+            "scaling activity": activity.description.rstrip("."),
+            "when": f"{age(activity.time, now)} ago",
+            "status": activity.status.lower(),
+            "cause": _cause(activity.cause),
+        }
+        for activity in activities
+    ]
+    return table(rows, width) if rows else ""
+
+
+def _stopped(replicas: Sequence[StoppedReplica], now: datetime, width: int | None) -> str:
+    rows = [
+        {"stopped replica": replica.id[:8], "when": f"{age(replica.time, now)} ago", "reason": replica.reason}
+        for replica in replicas
+    ]
+    return table(rows, width) if rows else ""
+
+
+def _cause(cause: str) -> str:
+    """Why replicas were added or removed: what Application Auto Scaling says, without its names of 200 characters."""
+    found = TRACKING.search(cause)
+    tracked = found and next((words for policy, words in TRACKED.items() if policy in found[2]), None)
+    if not found or not tracked:
+        return cause
+    return f"{tracked} {'above' if found[1] == 'High' else 'below'} the target"

@@ -1,0 +1,90 @@
+"""Shows how an operation goes, on stderr: plain lines, and a spinner on a terminal."""
+
+from __future__ import annotations
+
+from collections import deque
+from types import TracebackType
+
+import click
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.text import Text
+
+from cortex_cdk.deploy.build_log import is_step
+from cortex_cdk.stack_operations.change_set import Change
+from cortex_cdk.stack_operations.events import StackEvent
+from cortex_cli.output import interactive
+
+# Of a log that goes by, a terminal shows the end, as Docker does.
+LOG_LINES = 5
+SIGNS = {"Add": "[green]+[/]", "Modify": "[yellow]~[/]", "Remove": "[red]-[/]"}
+STACK = "AWS::CloudFormation::Stack"
+
+
+class TerminalProgress:
+    """A ``Progress`` for people.
+
+    Args:
+        yes: Whether every question is answered with yes.
+    """
+
+    def __init__(self, *, yes: bool) -> None:
+        self._yes = yes
+        self._console = Console(stderr=True, highlight=False)
+        self._spinner = self._console.status("starting")
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+
+    def __enter__(self) -> TerminalProgress:
+        if self._console.is_terminal:
+            self._spinner.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._spinner.stop()
+
+    def step(self, subject: str, text: str) -> None:
+        """One line."""
+        self._log.clear()
+        self._spinner.update(f"{escape(subject)}: {escape(text)}")
+        self._console.print(f"[bold]{escape(subject)}[/]: {escape(text)}", soft_wrap=True)
+
+    def log(self, subject: str, line: str) -> None:
+        """Every line where they are kept; on a terminal what begins, and the last few lines below the spinner."""
+        if is_step(line) or not self._console.is_terminal:
+            self._log.clear()
+            self._console.print(f"[bold]{escape(subject)}[/]: {escape(line)}", soft_wrap=True)
+            return
+        self._log.append(line)
+        shown = (Text(f"  {line}", style="dim", no_wrap=True, overflow="ellipsis") for line in self._log)
+        self._spinner.update(Group(Text(subject), *shown))
+
+    def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
+        """One line for a creation, else one for each resource; none where only outputs or tags change."""
+        if changes and all(change.action == "Add" for change in changes):
+            self.step(subject, f"{len(changes)} resource{'s' * (len(changes) != 1)} to create")
+            return
+        for change in changes:
+            anew = " (made anew)" if change.replacement else ""
+            line = f"  {SIGNS.get(change.action, '?')} {escape(change.logical_id)} {change.resource_type}{anew}"
+            self._console.print(line, soft_wrap=True)
+
+    def event(self, subject: str, event: StackEvent) -> None:
+        """A line for what failed or was rolled back, the spinner for the rest."""
+        if event.status.endswith("_FAILED"):
+            self._console.print(f"  [red]failed[/] {escape(event.logical_id)}: {escape(event.reason)}", soft_wrap=True)
+        elif event.resource_type == STACK and "ROLLBACK_IN_PROGRESS" in event.status:
+            self.step(subject, "rolling back")
+        else:
+            action = event.status.replace("_", " ").lower()
+            self._spinner.update(f"{escape(subject)}: {escape(event.logical_id)} {action}")
+
+    def confirm(self, subject: str, question: str) -> bool:
+        """Ask, where there is somebody to ask."""
+        if self._yes or not interactive():
+            return self._yes
+        self._spinner.stop()
+        answer = click.confirm(f"{subject}: {question}", err=True)
+        self._spinner.start()
+        return answer

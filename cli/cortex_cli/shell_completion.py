@@ -1,0 +1,65 @@
+"""What the shell is offered for names of environments and of what is deployed.
+
+A press of TAB must not say anything, ask for anything, start anything, or take long: whatever is in the way, there
+is nothing to offer.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from types import FrameType
+
+import click
+
+PATIENCE_SECONDS = 2.0
+Names = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def _offered(names: Callable[[click.Context], list[str]]) -> Names:
+    @wraps(names)
+    def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        with suppress(Exception), _undisturbed():
+            return [name for name in names(context) if name.startswith(incomplete)]
+        return []
+
+    return complete
+
+
+@_offered
+def environments(_context: click.Context) -> list[str]:
+    """The names of the user's environments."""
+    from cortex_cdk.environment import load_environments
+
+    return [environment.name for environment in load_environments().all]
+
+
+@_offered
+def deployed(context: click.Context) -> list[str]:
+    """The APIs and traffic splitters of the environment that the command line names, or of the default one."""
+    from cortex_cdk.status.deployed_names import deployed_names
+
+    return deployed_names(context.params.get("env"))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """For a limited time, without a terminal: a profile with MFA would ask for its code there."""
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    with suppress(OSError):
+        os.setsid()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 2)
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,23 @@
+"""The certificate with which a load balancer answers, as the account's own Certificate Manager has it."""
+
+from __future__ import annotations
+
+from cortex_cdk.aws.cloud import DENIED, Cloud, error_code
+
+
+def certificate_of(cloud: Cloud, listener_arn: str) -> str | None:
+    """The certificate of a listener, as PEM.
+
+    Returns:
+        None where it has none, or where the user may not ask for it.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        (listener,) = cloud.elbv2.describe_listeners(ListenerArns=[listener_arn])["Listeners"]
+        for used in listener.get("Certificates", []):
+            return cloud.acm.get_certificate(CertificateArn=used["CertificateArn"])["Certificate"]
+    except ClientError as error:
+        if error_code(error) not in DENIED:
+            raise
+    return None

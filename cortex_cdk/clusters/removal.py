@@ -1,0 +1,170 @@
+"""Removes a cluster and everything on it, in the order in which AWS lets go of it.
+
+    splitters -> APIs -> instances -> the cluster's stack
+
+An API's target group cannot go while a splitter forwards to it, and a capacity provider not while a service runs on
+it. The instances are ended first because deleting a group with instances may exceed CloudFormation's patience
+(reference ``aws.md`` 1.3).
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.polling import pauses
+from cortex_cdk.clusters.change import missing
+from cortex_cdk.environment import Environment
+from cortex_cdk.errors import ClusterError, CortexError
+from cortex_cdk.stack_operations import recovery
+from cortex_cdk.stack_operations.progress import Progress
+from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+
+PARALLEL_STACKS = 4
+# Shutting an instance down takes a minute or two; a stack can be deleted without this, so it ends.
+INSTANCES_PATIENCE_S = 900
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What removing a cluster means.
+
+    Attributes:
+        name: The cluster.
+        apis: The APIs on it.
+        splitters: The traffic splitters on it.
+        buckets: The buckets of its stack, which stay.
+    """
+
+    name: str
+    apis: tuple[str, ...]
+    splitters: tuple[str, ...]
+    buckets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is still there after a cluster was removed.
+
+    Attributes:
+        buckets: Buckets with projects.
+        log_groups: Log groups.
+    """
+
+    buckets: tuple[str, ...]
+    log_groups: tuple[str, ...]
+
+
+class ClusterRemover:
+    """Removes the environment's cluster.
+
+    Raises:
+        ClusterError: There is none.
+    """
+
+    def __init__(self, cloud: Cloud, environment: Environment, progress: Progress) -> None:
+        self._cloud = cloud
+        self._name = environment.cluster
+        self._progress = progress
+        stack = read_stack(cloud, names.cluster_stack(self._name))
+        if stack is None:
+            raise missing(environment)
+        self._stack = stack
+
+    def plan(self) -> Removal:
+        """What would be removed, and what would stay."""
+        return Removal(
+            self._name,
+            apis=tuple(self._names_of(names.api_stack(self._name, ""))),
+            splitters=tuple(self._names_of(names.splitter_stack(self._name, ""))),
+            buckets=tuple(self._resources("AWS::S3::Bucket")),
+        )
+
+    def remove(self) -> Kept:
+        """Remove everything and wait until it is gone.
+
+        Raises:
+            ClusterError: An API or splitter cannot be removed. The cluster stays.
+            DeployError: The cluster's stack cannot be deleted.
+        """
+        self._remove_all(names.splitter_stack(self._name, ""))
+        self._remove_all(names.api_stack(self._name, ""))
+        buckets = tuple(self._resources("AWS::S3::Bucket"))
+        self._end_instances()
+        self._progress.step(f"cluster {self._name}", "deleting its stack")
+        settled = recovery.settled(self._cloud, self._stack, force=True)
+        if settled:
+            self._cloud.cloudformation.update_termination_protection(
+                StackName=settled.id, EnableTerminationProtection=False
+            )
+            recovery.remove(self._cloud, settled)
+        return Kept(buckets, tuple(self._log_groups()))
+
+    def _stacks(self, prefix: str) -> list[StackState]:
+        # The stacks of a cluster called "a-api" look like those of APIs of cluster "a": only the tag tells.
+        return [s for s in list_stacks(self._cloud, prefix) if s.tags.get(names.TAG_CLUSTER) == self._name]
+
+    def _names_of(self, prefix: str) -> list[str]:
+        return [stack.name.removeprefix(prefix) for stack in self._stacks(prefix)]
+
+    def _remove_all(self, prefix: str) -> None:
+        stacks = self._stacks(prefix)
+        with ThreadPoolExecutor(PARALLEL_STACKS) as pool:
+            failures = [failure for failure in pool.map(lambda stack: self._remove(stack, prefix), stacks) if failure]
+        if failures:
+            raise ClusterError(
+                f"cluster {self._name} was not removed: {failures[0].message}",
+                details=[failure.message for failure in failures[1:]],
+                hint="remove by hand what the messages name, then try again",
+            )
+
+    def _remove(self, stack: StackState, prefix: str) -> CortexError | None:
+        self._progress.step(stack.name.removeprefix(prefix), "deleting")
+        try:
+            settled = recovery.settled(self._cloud, stack, force=True)
+            if settled:
+                recovery.remove(self._cloud, settled)
+        except CortexError as error:
+            return error
+        return None
+
+    def _resources(self, resource_type: str) -> list[str]:
+        pages = self._cloud.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self._stack.id)
+        return [
+            resource["PhysicalResourceId"]
+            for page in pages
+            for resource in page["StackResourceSummaries"]
+            if resource["ResourceType"] == resource_type and resource.get("PhysicalResourceId")
+        ]
+
+    def _end_instances(self) -> None:
+        stacked = self._resources("AWS::AutoScaling::AutoScalingGroup")
+        if not stacked:
+            return
+        self._progress.step(f"cluster {self._name}", "ending its instances")
+        for group in self._scaling_groups(stacked):
+            self._cloud.autoscaling.update_auto_scaling_group(
+                AutoScalingGroupName=group["AutoScalingGroupName"], MinSize=0, MaxSize=0, DesiredCapacity=0
+            )
+        deadline = time.monotonic() + INSTANCES_PATIENCE_S
+        for pause in pauses():
+            if time.monotonic() > deadline or not any(group["Instances"] for group in self._scaling_groups(stacked)):
+                return
+            time.sleep(pause)
+
+    def _scaling_groups(self, wanted: list[str]) -> list[AutoScalingGroupTypeDef]:
+        return self._cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=wanted)["AutoScalingGroups"]
+
+    def _log_groups(self) -> list[str]:
+        found = []
+        for prefix in (names.log_group(self._name, ""), names.image_builder_log_group(self._name)):
+            pages = self._cloud.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
+            found += [group["logGroupName"] for page in pages for group in page["logGroups"]]
+        return found

@@ -1,0 +1,113 @@
+"""The files and folders that an API names: they must exist, and be in the project."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from cortex_cdk.config.checks.predictor_source import check_source
+from cortex_cdk.config.diagnosis import Diagnosis
+from cortex_cdk.config.document import FieldPath
+from cortex_cdk.config.realtime_api import RealtimeApi
+from cortex_cdk.config.sections.predictor import Predictor
+from cortex_cdk.errors import Problem
+from cortex_cdk.project.archive import IGNORE_FILE, Exclusions
+
+# The fields that decide what the predictor class must look like.
+_DECISIVE: tuple[FieldPath, ...] = (
+    ("predictor", "type"),
+    ("predictor", "path"),
+    ("predictor", "model_path"),
+    ("predictor", "models"),
+)
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
+
+
+def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[Problem]:
+    """The problems of the files that ``api`` names, relative to the folder of the configuration ``file``.
+
+    Raises:
+        ProjectError: ``.cortexignore`` cannot be read.
+    """
+    folder = _Folder(file)
+    parseable = diagnosis.sound(*_DECISIVE) and not is_pickle(api.predictor.path)
+    for path, name, check in _named(api.predictor, folder):
+        reason = check(name) if diagnosis.sound(path) else None
+        if reason:
+            parseable = parseable and path != ("predictor", "path")
+            hint = None if IGNORE_FILE in reason else "paths are relative to the configuration file"
+            yield diagnosis.problem(path, reason, hint)
+    if parseable:
+        yield from check_source(file.parent / api.predictor.path, api.predictor)
+
+
+def is_pickle(path: str) -> bool:
+    """Whether a predictor is a pickled class, as Cortex's Python client made them."""
+    return path.endswith(".pickle")
+
+
+class _Folder:
+    """The project's folder; each check gives the reason why a name cannot be used, or None."""
+
+    def __init__(self, config_path: Path) -> None:
+        self._root = config_path.parent
+        self._exclusions = Exclusions(self._root, config_path)
+
+    def python_file(self, name: str) -> str | None:
+        if not name.endswith(".py") and not is_pickle(name):
+            return f"{name} is not a Python file (.py)"
+        return self.file(name)
+
+    def file(self, name: str) -> str | None:
+        return self.entry(name) or (None if (self._root / name).is_file() else f"{name} is not a file")
+
+    def folder(self, name: str) -> str | None:
+        return self.entry(name) or (None if (self._root / name).is_dir() else f"{name} is not a folder")
+
+    def model(self, name: str) -> str | None:
+        if name.startswith("s3://"):
+            return None if _S3.fullmatch(name) else f"{name} is not a path on S3 (s3://bucket/path)"
+        return self.entry(name)
+
+    def entry(self, name: str) -> str | None:
+        reason = _outside(self._root, name)
+        if reason:
+            return reason
+        if not (self._root / name).exists():
+            return f"{name} does not exist in {self._root.absolute()}"
+        if self._exclusions.path(name.rstrip("/")):
+            return f"{name} is left out of the project (hidden, or in {IGNORE_FILE})"
+        return None
+
+
+_Named = tuple[FieldPath, str, Callable[[str], str | None]]
+
+
+def _named(predictor: Predictor, folder: _Folder) -> Iterator[_Named]:
+    yield ("predictor", "path"), predictor.path, folder.python_file
+    if predictor.python_path is not None:
+        yield ("predictor", "python_path"), predictor.python_path, folder.folder
+    if isinstance(predictor.warmup, str):
+        yield ("predictor", "warmup"), predictor.warmup, folder.file
+    if predictor.model_path:
+        yield ("predictor", "model_path"), predictor.model_path, folder.model
+    if predictor.models and predictor.models.dir:
+        yield ("predictor", "models", "dir"), predictor.models.dir, folder.model
+    for index, model in enumerate((predictor.models and predictor.models.paths) or ()):
+        yield ("predictor", "models", "paths", index, "model_path"), model.model_path, folder.model
+
+
+def _outside(root: Path, name: str) -> str | None:
+    """Why a path that the configuration names is not in the project; None if it is."""
+    if "://" in name or "\0" in name:
+        return f"{name!r} is neither a path in the project nor on S3 (s3://bucket/path)"
+    if name.startswith(("/", "~")) or "\\" in name:
+        return f"{name} must be relative, with / between its parts"
+    if ".." in PurePosixPath(name).parts:
+        return f"{name} leads out of the project"
+    try:
+        resolved = (root / name).resolve()
+    except (OSError, RuntimeError):
+        return f"{name} cannot be resolved"
+    return None if resolved.is_relative_to(root.resolve()) else f"{name} is a link that leads out of the project"

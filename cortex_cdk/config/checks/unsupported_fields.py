@@ -1,0 +1,73 @@
+"""Fields of Cortex that ECS cannot honour: accepted, with one warning each that says what happens instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cortex_cdk.config.checks.referenced_files import is_pickle
+from cortex_cdk.config.diagnosis import Diagnosis
+from cortex_cdk.config.document import FieldPath
+from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.errors import Problem
+from cortex_cdk.project.dependencies import INSTALLED
+
+_PERIODS = "is ignored: Application Auto Scaling has periods of its own; the stabilization periods are honoured"
+_FACTORS = "is ignored: Application Auto Scaling computes the step; min_replicas and max_replicas bound it"
+_TOLERANCES = "is ignored: target tracking scales out above the target and in when well below it"
+
+_FIELDS: dict[FieldPath, str] = {
+    ("networking", "local_port"): "is ignored: the load balancer answers for every API, in the local cloud too",
+    ("networking", "api_gateway"): "is ignored: there is no API Gateway; requests go straight to the load balancer",
+    ("predictor", "tensorflow_serving_image"): "is ignored: models are served in the replica's own process",
+    ("autoscaling", "window"): _PERIODS,
+    ("autoscaling", "max_downscale_factor"): _FACTORS,
+    ("autoscaling", "max_upscale_factor"): _FACTORS,
+    ("autoscaling", "downscale_tolerance"): _TOLERANCES,
+    ("autoscaling", "upscale_tolerance"): _TOLERANCES,
+}
+# Cortex's published images start Cortex's own web server.
+_CORTEX_IMAGES = ("cortexlabs/", "quay.io/cortexlabs/", "docker.io/cortexlabs/")
+
+
+def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> Iterator[Problem]:
+    """One warning for each field that the user set and that has no effect."""
+    for path, message in _FIELDS.items():
+        if diagnosis.wrote(path):
+            yield diagnosis.problem(path, message, at_key=True)
+    if isinstance(resource, RealtimeApi):
+        if diagnosis.wrote_null(("compute", "cpu")):
+            yield diagnosis.problem(
+                ("compute", "cpu"), "ECS places replicas by their CPU share; the default of 200m is used", at_key=True
+            )
+        if is_pickle(resource.predictor.path):
+            message = (
+                "a pickled predictor cannot be checked before it runs, and needs dill and the Python that wrote it"
+            )
+            yield diagnosis.problem(("predictor", "path"), message, "put the class into a Python file")
+        if _is_cortex_image(resource.predictor.image):
+            yield diagnosis.problem(
+                ("predictor", "image"),
+                "is ignored: images of the original Cortex cannot serve here; one is built instead",
+                at_key=True,
+            )
+        elif resource.predictor.image:
+            yield from _without_dependencies(diagnosis)
+
+
+def _without_dependencies(diagnosis: Diagnosis) -> Iterator[Problem]:
+    problem = diagnosis.problem(("predictor", "image"), "", at_key=True)
+    found = [name for name in INSTALLED if (problem.file.parent / name).is_file()]
+    if found:
+        yield replace(problem, message=f"is used as it is, without what {' and '.join(found)} would install")
+
+
+def without_cortex_image(api: RealtimeApi) -> RealtimeApi:
+    """The API without an image that the original Cortex published."""
+    if not _is_cortex_image(api.predictor.image):
+        return api
+    return api.model_copy(update={"predictor": api.predictor.model_copy(update={"image": None})})
+
+
+def _is_cortex_image(image: str | None) -> bool:
+    return image is not None and image.startswith(_CORTEX_IMAGES)

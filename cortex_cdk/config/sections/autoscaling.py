@@ -1,0 +1,99 @@
+"""The ``autoscaling`` section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Whole
+from cortex_cdk.config.quantities import Duration
+
+REQUESTS_PER_SECOND_PER_SLOT = 10.0
+"""Default requests each second for one thread of one process: 100 ms for one prediction."""
+
+
+def _window(seconds: float) -> float:
+    if seconds < 10 or seconds % 10 != 0:
+        raise ValueError("not a window")
+    return seconds
+
+
+class Autoscaling(Section):
+    """How many replicas run, and when there are more or fewer.
+
+    Both targets are policies of Application Auto Scaling: the one that asks for more replicas wins, and replicas are
+    removed when both agree. ``min_replicas`` <= ``init_replicas`` <= ``max_replicas``, and
+    ``target_replica_concurrency`` <= ``max_replica_concurrency``.
+    """
+
+    min_replicas: Annotated[Whole, Field(ge=1)] = Field(
+        1, description="Fewest replicas: the minimum capacity of the scalable target."
+    )
+    max_replicas: Annotated[Whole, Field(ge=1)] = Field(
+        100, description="Most replicas: the maximum capacity of the scalable target."
+    )
+    init_replicas: Annotated[Whole, Field(ge=1), Shown("min_replicas")] = Field(
+        default_factory=lambda data: data["min_replicas"],
+        description="Replicas of the first deployment. Later deployments keep the count that is running.",
+    )
+    # The defaults of both targets are those of one process with one thread; the API multiplies them (for_slots).
+    target_replica_concurrency: Annotated[Number, Field(gt=0), Shown("processes_per_replica * threads_per_process")] = (
+        Field(
+            1.0,
+            description="Requests in flight (running and waiting) for each replica that scaling aims at: target "
+            "tracking on the metric that replicas publish.",
+        )
+    )
+    target_replica_requests_per_second: Annotated[
+        Number, Field(gt=0), Shown("10 * processes_per_replica * threads_per_process")
+    ] = Field(
+        REQUESTS_PER_SECOND_PER_SLOT,
+        description="Requests each second for each replica that scaling aims at: target tracking on the load "
+        "balancer's request count for each target. An addition to Cortex's fields.",
+    )
+    max_replica_concurrency: Annotated[Whole, Field(ge=1, le=65535)] = Field(
+        1024, description="Requests that a replica admits at once (running and waiting); more are answered with 503."
+    )
+    window: Annotated[
+        Duration, AfterValidator(_window), Allowed("a duration of at least 10s that is a multiple of 10s"), Shown("60s")
+    ] = Field(60.0, description="Accepted, not used: target tracking evaluates metrics in its own periods.")
+    downscale_stabilization_period: Annotated[
+        Duration, Field(ge=0), Allowed("a duration such as 5m, at least 0s"), Shown("5m")
+    ] = Field(300.0, description="Scale-in cooldown of the scaling policies.")
+    upscale_stabilization_period: Annotated[
+        Duration, Field(ge=0), Allowed("a duration such as 1m, at least 0s"), Shown("1m")
+    ] = Field(60.0, description="Scale-out cooldown of the scaling policies.")
+    max_downscale_factor: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        0.75, description="Accepted, not used: Application Auto Scaling decides how far to scale in."
+    )
+    max_upscale_factor: Annotated[Number, Field(gt=1)] = Field(
+        1.5, description="Accepted, not used: Application Auto Scaling decides how far to scale out."
+    )
+    downscale_tolerance: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        0.05, description="Accepted, not used: target tracking scales in only when well below the target."
+    )
+    upscale_tolerance: Annotated[Number, Field(ge=0)] = Field(
+        0.05, description="Accepted, not used: target tracking scales out as soon as the target is exceeded."
+    )
+
+    def rules(self) -> Iterator[Conflict]:
+        least, most, first = ("min_replicas",), ("max_replicas",), ("init_replicas",)
+        if self.min_replicas > self.max_replicas:
+            yield Conflict(
+                (least, most), f"{self.min_replicas} is more than max_replicas, which is {self.max_replicas}"
+            )
+        elif not self.min_replicas <= self.init_replicas <= self.max_replicas:
+            bounds = f"min_replicas ({self.min_replicas}) to max_replicas ({self.max_replicas})"
+            yield Conflict((first, least, most), f"must be from {bounds}, not {self.init_replicas}")
+
+    def for_slots(self, slots: int) -> Autoscaling:
+        """The same section with the defaults of a replica that runs ``slots`` predictions at a time."""
+        defaults = {
+            "target_replica_concurrency": float(slots),
+            "target_replica_requests_per_second": REQUESTS_PER_SECOND_PER_SLOT * slots,
+        }
+        missing = {name: value for name, value in defaults.items() if name not in self.model_fields_set}
+        # A copy would remember them as set by the user.
+        return self.model_construct(_fields_set=self.model_fields_set, **{**dict(self), **missing})

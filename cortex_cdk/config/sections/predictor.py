@@ -1,0 +1,231 @@
+"""The ``predictor`` section: the user's code and its models."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole
+from cortex_cdk.config.quantities import Size, parse_duration
+
+PredictorType = Literal["python", "tensorflow", "onnx"]
+RESERVED_MODEL_NAME = "_cortex_default"
+_MODEL_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _model_name(value: Any) -> str:
+    if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value) or value == RESERVED_MODEL_NAME:
+        raise ValueError("not a model name")
+    return value
+
+
+def _interval(value: Any) -> float:
+    seconds = parse_duration(value)
+    if seconds <= 0:
+        raise ValueError("not an interval")
+    return seconds
+
+
+def _python_path(value: Any) -> str:
+    if not isinstance(value, str) or value.startswith(("/", "~")) or not _inside(value):
+        raise ValueError("not a Python path")
+    return value.strip("/")
+
+
+def _inside(path: str) -> bool:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return bool(parts) and ".." not in parts
+
+
+def _variable_name(value: Any) -> str:
+    if not isinstance(value, str) or not value or value.startswith("CORTEX_") or "=" in value or "\0" in value:
+        raise ValueError("not the name of a variable")
+    return value
+
+
+def _variable_value(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("not the value of a variable")
+    return value
+
+
+def _warmup(value: Any) -> bool | str:
+    if isinstance(value, bool) or (isinstance(value, str) and value):
+        return value
+    raise ValueError("neither a flag nor a file")
+
+
+class Model(Section):
+    """One of several models."""
+
+    name: Annotated[
+        str, BeforeValidator(_model_name), Allowed(f"letters, digits, _ or -, and not {RESERVED_MODEL_NAME}")
+    ] = Field(description="Name by which the predictor asks for the model.")
+    model_path: Text = Field(description="Folder or file of the model: an S3 path, or a path in the project.")
+    signature_key: Text | None = Field(None, description="SavedModel signature to call (TensorFlow only).")
+
+
+class Models(Section):
+    """Several models in one API: ``paths`` or ``dir``. A plain list of models (Cortex 0.21 and before) is ``paths``.
+
+    ``cache_size`` and ``disk_cache_size`` go together, the first not above the second, with one process in each
+    replica.
+    """
+
+    paths: tuple[Model, ...] | None = Field(None, description="The models, one by one.")
+    dir: Text | None = Field(
+        None, description="Folder of which every direct subfolder is a model: an S3 path, or a path in the project."
+    )
+    signature_key: Text | None = Field(
+        None, description="SavedModel signature of models that do not name one (TensorFlow only)."
+    )
+    cache_size: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="Models kept in memory; the least recently used one goes."
+    )
+    disk_cache_size: Annotated[Whole, Field(ge=1)] | None = Field(None, description="Models kept on disk.")
+
+    def rules(self) -> Iterator[Conflict]:
+        if self.paths is None and self.dir is None:
+            yield Conflict(((),), "needs paths (a list of models) or dir (a folder of models)")
+        elif self.paths is not None and self.dir is not None:
+            yield Conflict((("dir",), ("paths",)), "cannot be used together with paths", "remove one of them")
+        if self.paths is not None:
+            yield from self._path_rules(self.paths)
+        if (self.cache_size is None) != (self.disk_cache_size is None):
+            given, other = ("cache_size", "disk_cache_size") if self.cache_size else ("disk_cache_size", "cache_size")
+            yield Conflict(((given,), (other,)), f"needs {other} too")
+        elif self.cache_size and self.disk_cache_size and self.cache_size > self.disk_cache_size:
+            yield Conflict(
+                (("cache_size",), ("disk_cache_size",)),
+                f"{self.cache_size} is more than disk_cache_size, which is {self.disk_cache_size}",
+            )
+
+    def _path_rules(self, paths: tuple[Model, ...]) -> Iterator[Conflict]:
+        if not paths:
+            yield Conflict((("paths",),), "must have at least one model")
+        counts: Counter[str] = Counter()
+        for index, model in enumerate(paths):
+            counts[model.name] += 1
+            if counts[model.name] == 2:
+                yield Conflict(
+                    (("paths", index, "name"),), f"there is another model named {model.name}", "names must be unique"
+                )
+
+
+class ServerSideBatching(Section):
+    """Requests put together into one call of ``predict``.
+
+    ``max_batch_size`` is not above ``autoscaling.max_replica_concurrency``, which is what a replica admits.
+    """
+
+    max_batch_size: Annotated[Whole, Field(ge=2, le=1024)] = Field(description="Most requests in one call.")
+    batch_interval: Annotated[float, BeforeValidator(_interval), Allowed("a duration such as 50ms, above 0")] = Field(
+        description="Longest time that the first request of a batch waits for others."
+    )
+
+
+class Predictor(Section):
+    """The predictor class, how many run in each replica, and what they are given.
+
+    TensorFlow and ONNX predictors need ``model_path`` or ``models``. The class and its methods are checked without
+    running them.
+    """
+
+    type: PredictorType = Field(
+        description="`python`: `PythonPredictor`; `tensorflow`: `TensorFlowPredictor`; `onnx`: `ONNXPredictor`."
+    )
+    path: Text = Field(description="Python file with the predictor class, relative to the configuration file.")
+    model_path: Text | None = Field(
+        None, description="Folder or file of the only model: an S3 path, or a path in the project."
+    )
+    signature_key: Text | None = Field(None, description="SavedModel signature to call (TensorFlow only).")
+    models: Annotated[Models | None, Allowed("a map with paths or dir, or a list of models")] = Field(
+        None, description="Several models; instead of `model_path`."
+    )
+    server_side_batching: ServerSideBatching | None = Field(
+        None,
+        description="Batching in the replica, for every predictor type. `predict` gets lists and returns a list. "
+        "Unlike in Cortex, a batch may be larger than processes * threads: a waiting request holds no thread.",
+    )
+    processes_per_replica: Annotated[Whole, Field(ge=1, le=100)] = Field(
+        1, description="Processes in a replica, each with its own predictor."
+    )
+    threads_per_process: Annotated[Whole, Field(ge=1)] = Field(1, description="Predictions at a time in one process.")
+    config: dict[str, Any] = Field({}, description="Anything; handed to `__init__` as `config`.")
+    python_path: Annotated[
+        Annotated[
+            str,
+            BeforeValidator(_python_path),
+            Allowed("a folder inside the project, relative and not the project itself"),
+        ]
+        | None,
+        Shown("the project"),
+    ] = Field(None, description="Folder in the project that is added to `PYTHONPATH`.")
+    image: Annotated[Text | None, Shown("built from the project's dependencies")] = Field(
+        None,
+        description="Container image that is used as it is; it must have the serving program.",
+    )
+    tensorflow_serving_image: Text | None = Field(
+        None, description="Accepted, not used: models are served in the replica's own process."
+    )
+    env: Annotated[
+        dict[Annotated[str, BeforeValidator(_variable_name)], Annotated[str, BeforeValidator(_variable_value)]],
+        Allowed("text, under a name that does not start with CORTEX_ (put numbers and true, false in quotes)"),
+    ] = Field({}, description="Environment variables of the replica.")
+    warmup: Annotated[bool | str, BeforeValidator(_warmup), Allowed("true, false, or a file in the project")] = Field(
+        True,
+        description="Sample request sent before a replica reports ready: a file, `true` for `sample.json` where the "
+        "project has one, or `false`. An addition to Cortex's fields.",
+    )
+
+    access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
+        1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
+    )
+    max_body_bytes: Annotated[Size, Shown("256Mi")] = Field(
+        256 * 2**20, description="Largest request body; more is answered with 413. An addition to Cortex's fields."
+    )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _list_is_paths(cls, value: Any) -> Any:
+        return {"paths": value} if isinstance(value, list) else value
+
+    @property
+    def slots(self) -> int:
+        """Predictions that one replica can run at a time."""
+        return self.processes_per_replica * self.threads_per_process
+
+    def rules(self) -> Iterator[Conflict]:
+        if self.model_path and self.models:
+            yield Conflict(
+                (("models",), ("model_path",)), "cannot be used together with model_path", "remove one of them"
+            )
+        if self.type != "python" and not self.model_path and not self.models:
+            yield Conflict(
+                (("model_path",), ("models",), ("type",)), f"{self.type} predictors need model_path or models"
+            )
+        if self.type != "tensorflow":
+            for path in self._tensorflow_only():
+                yield Conflict(
+                    (path, ("type",)), f"is for TensorFlow predictors only, and this one is {self.type}", "remove it"
+                )
+        if self.models and self.models.cache_size and self.processes_per_replica > 1:
+            yield Conflict(
+                (("models", "cache_size"), ("processes_per_replica",)),
+                f"needs processes_per_replica to be 1, not {self.processes_per_replica}: each has its own cache",
+            )
+
+    def _tensorflow_only(self) -> Iterator[tuple[str | int, ...]]:
+        if self.signature_key:
+            yield ("signature_key",)
+        if self.tensorflow_serving_image:
+            yield ("tensorflow_serving_image",)
+        if self.models and self.models.signature_key:
+            yield ("models", "signature_key")
+        for index, model in enumerate((self.models and self.models.paths) or ()):
+            if model.signature_key:
+                yield ("models", "paths", index, "signature_key")

@@ -1,0 +1,108 @@
+"""Which priority a listener rule gets.
+
+A rule matches its endpoint and everything below it, and the load balancer takes the first match by
+priority. So where one endpoint lies below another, the longer one must have the lower number. Every depth
+(the number of segments of an endpoint) has a band of numbers of its own, the deeper the lower: whatever
+nests is in order, whenever it is deployed, and a rule that lives keeps its number.
+
+Within its band an endpoint begins to look for a free number at a place of its own: two deployments that run at
+the same time and do not see each other's rules choose different numbers, unless they want the same endpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.stack import list_stacks
+
+# An ALB accepts 1 to 50000. An endpoint of at most 127 characters has at most 63 segments.
+HIGHEST, MAX_DEPTH = 50_000, 63
+BAND = HIGHEST // MAX_DEPTH
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the listener: where it leads from, and its priority."""
+
+    endpoint: str
+    priority: int
+
+
+class EndpointTakenError(DeployError):
+    """Another rule has the endpoint."""
+
+    def __init__(self, rule: Rule, holder: str = "another API or traffic splitter of this cluster") -> None:
+        super().__init__(
+            f"the endpoint {rule.endpoint} is taken by {holder}", hint="choose another networking.endpoint"
+        )
+        self.rule = rule
+
+
+def band(endpoint: str) -> range:
+    """The numbers that rules for endpoints of that depth may have."""
+    depth = endpoint.count("/")
+    return range(HIGHEST - depth * BAND + 1, HIGHEST - (depth - 1) * BAND + 1)
+
+
+def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int:
+    """The priority of the rule for an endpoint.
+
+    Args:
+        endpoint: Such as ``/iris``.
+        kept: The priority that the rule has now, or None where it is new.
+        others: Every other rule of the listener.
+
+    Returns:
+        ``kept`` if it still does, else a free one.
+
+    Raises:
+        EndpointTakenError: Another rule has the endpoint.
+        DeployError: No number of its band is left.
+    """
+    others = list(others)
+    for rule in others:
+        if rule.endpoint == endpoint:
+            raise EndpointTakenError(rule)
+    taken = {rule.priority for rule in others}
+    allowed = band(endpoint)
+    if kept is not None and kept in allowed and kept not in taken:
+        return kept
+    start = int.from_bytes(hashlib.sha256(endpoint.encode()).digest()[:8], "big") % len(allowed)
+    for candidate in chain(allowed[start:], allowed[:start]):
+        if candidate not in taken:
+            return candidate
+    raise DeployError(
+        f"no listener rule priority is left for {endpoint}",
+        hint="choose an endpoint with more or fewer segments, or another cluster",
+    )
+
+
+def read_rules(cloud: Cloud, listener_arn: str) -> list[Rule]:
+    """The rules of a listener that lead to APIs and splitters."""
+    pages = cloud.elbv2.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
+    rules = []
+    for rule in (rule for page in pages for rule in page["Rules"] if not rule.get("IsDefault")):
+        paths = [
+            value
+            for condition in rule.get("Conditions", [])
+            for value in condition.get("PathPatternConfig", {}).get("Values", condition.get("Values", []))
+        ]
+        if paths:
+            rules.append(Rule(min(paths, key=len), int(rule["Priority"])))
+    return rules
+
+
+def holder_of(cloud: Cloud, cluster: str, rule: Rule) -> str | None:
+    """The API or splitter whose stack has a rule, in words; None where no stack of the cluster has it."""
+    kinds = {names.api_stack(cluster, ""): "the API", names.splitter_stack(cluster, ""): "the traffic splitter"}
+    for prefix, kind in kinds.items():
+        for stack in list_stacks(cloud, prefix):
+            if stack.outputs.get("ListenerRulePriority") == str(rule.priority):
+                return f"{kind} {stack.name.removeprefix(prefix)}"
+    return None

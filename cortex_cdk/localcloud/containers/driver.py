@@ -1,0 +1,116 @@
+"""The running containers of this machine: start, watch, stop, and tell how they ended."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cortex_cdk.localcloud.containers.launch import Exit, Launch
+from cortex_cdk.localcloud.containers.process import ContainerProcess
+
+WATCH_INTERVAL = 0.5
+"""Seconds between two looks at memory and output."""
+FOLDERS_KEPT = 10
+"""How many folders of ended tasks are kept for reading."""
+
+
+class TaskDriver:
+    """Runs containers as processes.
+
+    Args:
+        state: The state folder; a task's folder is ``tasks/<task id>`` in it.
+        on_exit: Called, from any thread, whenever a container has ended.
+    """
+
+    def __init__(self, state: Path, on_exit: Callable[[], None]) -> None:
+        self._root = state / "tasks"
+        self._on_exit = on_exit
+        self._running: dict[str, ContainerProcess] = {}
+        self._exits: queue.SimpleQueue[Exit] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="task-watcher", daemon=True)
+
+    def open(self) -> None:
+        """Start watching."""
+        self._remove_old_folders()
+        self._watcher.start()
+
+    def close(self, timeout: float) -> None:
+        """Stop every container, kill those that take longer, and stop watching.
+
+        Args:
+            timeout: Seconds to wait for containers that drain.
+        """
+        running = list(self._running.values())
+        for process in running:
+            process.stop()
+        deadline = time.monotonic() + timeout
+        for process in running:
+            if not process.join(max(0.0, deadline - time.monotonic())):
+                process.kill()
+                process.join(1.0)
+        self._closed.set()
+
+    def start(self, launch: Launch) -> None:
+        """Start a container.
+
+        Raises:
+            CannotStartError: It cannot be started.
+        """
+        self._running[launch.task_id] = ContainerProcess(launch, self._root / launch.task_id, self._ended)
+
+    def stop(self, task_id: str) -> None:
+        """Begin to stop a container; its end is told by ``exits``. Unknown ids are ignored."""
+        process = self._running.get(task_id)
+        if process is not None:
+            process.stop()
+
+    def is_running(self, task_id: str) -> bool:
+        """Whether the container of that task runs (or its end has not been fetched yet)."""
+        return task_id in self._running
+
+    def pid(self, task_id: str) -> int | None:
+        """The process id of a task's container, None if it does not run."""
+        process = self._running.get(task_id)
+        return process.pid if process else None
+
+    def is_within_memory(self, task_id: str) -> bool:
+        """Whether a task's container has kept to its memory limit, which is enforced when this is first asked.
+
+        Unknown ids count as within.
+        """
+        process = self._running.get(task_id)
+        return process is None or process.is_within_memory()
+
+    def exits(self) -> list[Exit]:
+        """The containers that have ended since the last call."""
+        ended = []
+        while not self._exits.empty():
+            ended.append(self._exits.get())
+        for exit_ in ended:
+            self._running.pop(exit_.task_id, None)
+        if ended:
+            self._remove_old_folders()
+        return ended
+
+    def _ended(self, exit_: Exit) -> None:
+        self._exits.put(exit_)
+        self._on_exit()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_INTERVAL):
+            for process in list(self._running.values()):
+                process.enforce_memory_limit()
+                process.rotate_output()
+
+    def _remove_old_folders(self) -> None:
+        if not self._root.is_dir():
+            return
+        ended = [folder for folder in self._root.iterdir() if folder.is_dir() and folder.name not in self._running]
+        ended.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+        for folder in ended[FOLDERS_KEPT:]:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,171 @@
+"""One running container: a session of processes, its folder, and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from cortex_cdk.localcloud.containers import orphans, output
+from cortex_cdk.localcloud.containers.launch import OUT_OF_MEMORY, CannotStartError, Exit, Launch
+from cortex_cdk.localcloud.containers.sessions import end_session
+
+OUTPUT_FILE = "output.log"
+TERMINATION_FILE = "termination.log"
+LONGEST_REASON = 1024
+"""Characters of a container's ``reason`` (API reference, Container)."""
+
+
+class ContainerProcess:
+    """A container that has been started. Its end is reported once, from a thread of its own.
+
+    Args:
+        launch: What to run.
+        folder: The task's folder; it is made, and is home, temporary and working directory of the process.
+        on_exit: Called with how it ended.
+
+    Raises:
+        CannotStartError: The program does not exist or cannot be executed, or the disk is full.
+    """
+
+    def __init__(self, launch: Launch, folder: Path, on_exit: Callable[[Exit], None]) -> None:
+        self.launch = launch
+        self._folder = folder
+        self._on_exit = on_exit
+        self._out_of_memory = False
+        self._was_measured = False
+        self._stopping = threading.Event()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._process = self._start()
+            self._psutil = psutil.Process(self._process.pid)
+            self._record()
+        except OSError as error:
+            raise CannotStartError(f"CannotStartContainerError: {error}") from error
+        self._waiter = threading.Thread(target=self._wait, name=f"task-{launch.task_id[:8]}", daemon=True)
+        self._waiter.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the group's leader."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """Send SIGTERM to the leader, and SIGKILL to the whole group when the stop timeout has passed."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        deadline = threading.Timer(self.launch.stop_timeout, self.kill)
+        deadline.daemon = True
+        deadline.start()
+
+    def kill(self) -> None:
+        """End all of it at once."""
+        if self._process.poll() is None:
+            end_session(self._process.pid)
+
+    def join(self, timeout: float) -> bool:
+        """Wait until the end has been reported.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            Whether it has.
+        """
+        self._waiter.join(timeout)
+        return not self._waiter.is_alive()
+
+    def enforce_memory_limit(self) -> None:
+        """Kill its processes if they hold more memory than they may."""
+        limit = self.launch.memory_limit
+        if limit is not None and _memory(self._psutil, "rss") > limit:
+            # Forked workers share pages: count those once, as a control group does, before it is too late.
+            shared_once = _memory(self._psutil, "pss")
+            if shared_once > limit:
+                self._out_of_memory = True
+                self.kill()
+
+    def is_within_memory(self) -> bool:
+        """Whether it has kept to its memory limit, which is enforced when this is first asked."""
+        if not self._was_measured:
+            self._was_measured = True
+            self.enforce_memory_limit()
+        return not self._out_of_memory
+
+    def rotate_output(self) -> None:
+        """Keep the output file within its limits."""
+        output.rotate(self._folder / OUTPUT_FILE, self.launch.output)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**self.launch.environment, **_folder_variables(self._folder)}
+        program = shutil.which(self.launch.command[0], path=environment.get("PATH"))
+        if program is None:
+            raise CannotStartError(
+                f'CannotStartContainerError: exec: "{self.launch.command[0]}": executable file not found in $PATH'
+            )
+        with (self._folder / OUTPUT_FILE).open("ab") as sink:
+            return subprocess.Popen(  # noqa: S603 - an argument list from the task definition, no shell
+                [program, *self.launch.command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=self._folder,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _record(self) -> None:
+        try:
+            orphans.record(self._folder, self._psutil)
+        except OSError:
+            end_session(self._process.pid)  # nobody would ever find it
+            self._process.wait()
+            raise
+
+    def _wait(self) -> None:
+        status = self._process.wait()
+        # Like the end of process 1 of a container: whatever it left behind goes with it.
+        end_session(self._process.pid)
+        orphans.forget(self._folder)
+        code = status if status >= 0 else 128 - status
+        reason = OUT_OF_MEMORY if self._out_of_memory else _last_words(self._folder / TERMINATION_FILE)
+        self._on_exit(Exit(self.launch.task_id, code, reason))
+
+
+def _folder_variables(folder: Path) -> dict[str, str]:
+    return {"HOME": str(folder), "TMPDIR": str(folder), "CORTEX_TERMINATION_LOG": str(folder / TERMINATION_FILE)}
+
+
+def _last_words(path: Path) -> str | None:
+    """The first line of what a program wrote to its termination log, None if it wrote nothing."""
+    with contextlib.suppress(OSError):
+        text = path.read_text(errors="replace").strip()
+        return text.splitlines()[0][:LONGEST_REASON] if text else None
+    return None
+
+
+def _memory(leader: psutil.Process, kind: str) -> int:
+    """Bytes that a process and its descendants hold.
+
+    Args:
+        leader: The process.
+        kind: ``rss``, or ``pss`` to count shared pages once (as ``rss`` where the system does not tell).
+    """
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        for process in [leader, *leader.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                if kind == "pss" and psutil.LINUX:
+                    total += process.memory_full_info().pss
+                else:
+                    total += process.memory_info().rss
+    return total

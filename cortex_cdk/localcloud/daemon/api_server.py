@@ -1,0 +1,160 @@
+"""The AWS API of the local cloud: moto's WSGI application behind a guard, and two doors of our own.
+
+A request passes, in order: the guard against web pages, our doors (health, task metadata), moto. After a
+request that may have changed something, ``changed`` is called so that the state is saved and the data plane
+looks again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from urllib.parse import parse_qs
+
+from cortex_cdk.localcloud.aws_errors import failure
+from cortex_cdk.localcloud.endpoint import HEALTH_PATH, DaemonInfo
+from cortex_cdk.localcloud.settings import REGION
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
+# Names that a browser cannot be made to resolve to this machine by somebody else's DNS server.
+OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?$", re.IGNORECASE)
+# Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from it.
+SIGNED_REGION = re.compile(r"(Credential=[^/]*/\d{8}/)[^/]+/")
+READING = re.compile(r"^(Describe|List|Get|BatchGet|Filter|Lookup|Head|Validate|Estimate|Test|Query|Select)")
+STEADY = ("PutLogEvents", "PutMetricData")
+"""Actions of replicas that come all the time: stored with the next regular snapshot, and nobody is woken."""
+TARGET_ACTION = re.compile(r"^[^.]+\.(?:.*\.)?([A-Za-z]+)$")
+
+
+class MetadataSource(Protocol):
+    """What the control plane asks of the data plane."""
+
+    def metadata(self, task_id: str) -> dict[str, Any] | None:
+        """The task metadata (version 4) of a task, or None if there is no such task."""
+
+
+class ControlPlane:
+    """The WSGI application of the control port.
+
+    Args:
+        info: What the health door answers.
+        tasks: Where task metadata comes from.
+        changed: Called after a request that may have changed the state.
+    """
+
+    def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[], None]) -> None:
+        self._health = asdict(info)
+        self._tasks = tasks
+        self._changed = changed
+        self._moto = moto_application()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request (WSGI)."""
+        refusal = refuse(environ)
+        if refusal:
+            return _json(start_response, "403 Forbidden", {"message": refusal})
+        path = environ.get("PATH_INFO", "")
+        if path == HEALTH_PATH:
+            return _json(start_response, "200 OK", self._health)
+        metadata = METADATA_PATH.match(path)
+        if metadata:
+            return self._task_metadata(start_response, metadata[1], whole_task=bool(metadata[2]))
+        if path.startswith("/moto-api"):
+            return _json(start_response, "404 Not Found", {"message": "moto's own API is switched off."})
+        return self._aws(environ, start_response)
+
+    def _task_metadata(self, start_response: StartResponse, task_id: str, *, whole_task: bool) -> Iterable[bytes]:
+        with STATE_LOCK:
+            task = self._tasks.metadata(task_id)
+        if task is None:
+            return _json(start_response, "404 Not Found", {"message": f"There is no task {task_id}."})
+        return _json(start_response, "200 OK", task if whole_task else (task.get("Containers") or [task])[0])
+
+    def _aws(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        action = action_of(environ)
+        if "HTTP_AUTHORIZATION" in environ:
+            # There is one region, whatever the user's AWS tools are configured for.
+            environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])
+        try:
+            with STATE_LOCK:
+                answer = self._moto(environ, start_response)
+        except NotImplementedError:
+            # 501, as AWS tools try again after a 500.
+            said = f"The local cloud does not know the action {action}."
+            return _failure(environ, start_response, "501 Not Implemented", "NotImplemented", said)
+        except Exception as error:
+            logger.exception("The local cloud could not answer %s.", action)
+            said = f"The local cloud could not answer {action}: {type(error).__name__}: {error}"
+            return _failure(environ, start_response, "500 Internal Server Error", "InternalFailure", said)
+        if not READING.match(action) and action not in STEADY:
+            self._changed()
+        return answer
+
+
+def moto_application() -> WSGIApplication:
+    """moto's application for all services."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
+    return application
+
+
+def refuse(environ: WSGIEnvironment) -> str | None:
+    """Why a request is refused, or None.
+
+    No credentials are needed on 127.0.0.1, so a page in the user's browser must not get through: not with a
+    host name that resolves to 127.0.0.1 (DNS rebinding), and not by a request across origins. Browsers mark
+    the latter with ``Origin`` or ``Sec-Fetch-Site`` (Fetch Metadata Request Headers, W3C); AWS SDKs send neither.
+    """
+    if not OWN_HOST.match(environ.get("HTTP_HOST", "")):
+        return "The local cloud answers only to 127.0.0.1 and localhost."
+    if "HTTP_ORIGIN" in environ or environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin"):
+        return "The local cloud does not answer web pages."
+    return None
+
+
+def action_of(environ: WSGIEnvironment) -> str:
+    """The AWS action of a request, or the HTTP method for services without one (S3): ``GET`` counts as ``Get``."""
+    target = TARGET_ACTION.match(environ.get("HTTP_X_AMZ_TARGET", ""))
+    if target:
+        return target[1]
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        return "Get"
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        return _form_action(environ)
+    return str(environ["REQUEST_METHOD"])
+
+
+def _form_action(environ: WSGIEnvironment) -> str:
+    # waitress hands over a complete, seekable body, so looking at it takes nothing away from moto.
+    body: BinaryIO = environ["wsgi.input"]
+    start = body.read(256)
+    body.seek(0)
+    return parse_qs(start.decode("latin-1")).get("Action", ["POST"])[0]
+
+
+def _json(start_response: StartResponse, status: str, content: dict[str, Any]) -> Iterable[bytes]:
+    return _text(start_response, status, json.dumps(content), "application/json")
+
+
+def _failure(
+    environ: WSGIEnvironment, start_response: StartResponse, status: str, code: str, message: str
+) -> Iterable[bytes]:
+    content_type, text = failure(environ, code, message)
+    return _text(start_response, status, text, content_type)
+
+
+def _text(start_response: StartResponse, status: str, text: str, content_type: str) -> Iterable[bytes]:
+    body = text.encode()
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
+    return [body]

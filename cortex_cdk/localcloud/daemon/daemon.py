@@ -1,0 +1,167 @@
+"""The process of the local cloud: ports, state, control plane, data plane, in that order; and back at the end."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import logging.handlers
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud import moto_setup, ports
+from cortex_cdk.localcloud.containers import orphans
+from cortex_cdk.localcloud.endpoint import DaemonInfo, hold_life_lock, read_info
+from cortex_cdk.localcloud.settings import HOST, REGION, Settings
+
+if TYPE_CHECKING:
+    from waitress.server import BaseWSGIServer
+
+LOG_FILE = "daemon.log"
+LOG_BYTES = 5_000_000
+LOG_BACKUPS = 2
+ORPHAN_TIMEOUT = 5.0
+"""Seconds for killed processes to leave their ports."""
+ANSWER_TIMEOUT = 2.0
+ANSWER_POLL = 0.01
+"""Seconds that answers have at the end, and between two looks at them."""
+THREADS = 16
+"""Replicas poll and ship logs while the CLI asks; requests hold a thread only for milliseconds."""
+
+log = logging.getLogger("cortex.local")
+
+
+def run(settings: Settings) -> None:
+    """Run the local cloud until SIGTERM or SIGINT.
+
+    Args:
+        settings: The state folder, the ports and the clock.
+
+    Raises:
+        LocalCloudError: Another daemon uses the state folder, or a port is in use.
+    """
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _log_to(settings.state / LOG_FILE)
+    life = hold_life_lock(settings.state)
+    if life is None:
+        raise LocalCloudError(f"Another local cloud already uses {settings.state}.", hint="See: cortex local status")
+    with life:
+        # Left by a daemon that was killed, they would hold the ports.
+        _wait_for_end(orphans.end_all(settings.state))
+        settings = _with_ports(settings)
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
+    # moto makes so many objects while it is imported that collecting garbage meanwhile is a quarter of the start.
+    gc.disable()
+    moto_setup.prepare(REGION)
+    # Everything below imports moto, which reads its settings once.
+    from waitress.server import create_server
+
+    from cortex_cdk.localcloud import cloudformation, services
+    from cortex_cdk.localcloud.daemon.api_server import ControlPlane
+    from cortex_cdk.localcloud.daemon.durability import Durability
+    from cortex_cdk.localcloud.daemon.reconciler import DataPlane
+    from cortex_cdk.localcloud.services.ec2 import instance_types as types
+    from cortex_cdk.localcloud.services.elbv2.resources import answer_at
+    from cortex_cdk.localcloud.services.service_quotas import backend as quotas
+
+    services.register_resource_types()
+    quotas.install()
+    types.install()
+    data_plane, durability = DataPlane(settings), Durability(settings.state)
+
+    def changed() -> None:
+        durability.touch()
+        data_plane.wake()
+
+    cloudformation.install(moved=changed, settled=durability.save_if_possible)
+    answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
+    info = _info(settings, notice=durability.restore())
+    control_plane = ControlPlane(info, data_plane, changed)
+    server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
+    gc.freeze()
+    gc.enable()
+    data_plane.start()
+    durability.start()
+    cloudformation.resume()
+    info.write(settings.state)
+    log.info("up: control plane on port %d, load balancer on port %d", info.control_port, info.http_port)
+    _serve_until_signal(server)
+    log.info("stopping")
+    data_plane.stop()
+    _finish_answers(server)
+    durability.stop()
+
+
+def _with_ports(settings: Settings) -> Settings:
+    last = read_info(settings.state)
+    previous = ports.Ports(last.control_port, last.http_port, last.https_port) if last else None
+    chosen = ports.resolve(settings, previous)
+    return replace(settings, control_port=chosen.control, http_port=chosen.http, https_port=chosen.https)
+
+
+def _wait_for_end(pids: list[int]) -> None:
+    import psutil
+
+    processes = []
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(pid))
+    psutil.wait_procs(processes, timeout=ORPHAN_TIMEOUT)
+
+
+def _info(settings: Settings, notice: str | None) -> DaemonInfo:
+    return DaemonInfo(
+        pid=os.getpid(),
+        control_port=settings.control_port,
+        http_port=settings.http_port,
+        https_port=settings.https_port or 0,
+        version=version("cortex-cdk"),
+        state=str(settings.state.resolve()),
+        notice=notice,
+        speed=settings.speed,
+    )
+
+
+def _serve_until_signal(server: BaseWSGIServer) -> None:
+    """Answer requests until SIGTERM or SIGINT; and after it, while replicas drain and send their last logs."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ended.set())
+    threading.Thread(target=server.run, name="control-plane", daemon=True).start()
+    ended.wait()
+
+
+def _finish_answers(server: BaseWSGIServer) -> None:
+    """Take no new connections, and send what has been asked: half of an answer looks like a whole, broken one."""
+    from waitress.wasyncore import dispatcher
+
+    # In the server's own thread, and without its trigger, which wakes that thread for each answer.
+    server.trigger.pull_trigger(partial(dispatcher.close, server))
+    deadline = time.monotonic() + ANSWER_TIMEOUT
+    while any(channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
+        if time.monotonic() > deadline:
+            log.warning("answers were cut short")
+            return
+        time.sleep(ANSWER_POLL)
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_BACKUPS)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    log.setLevel(logging.INFO)
+    # One warning per request that waits for a thread says nothing that a user can act on.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)

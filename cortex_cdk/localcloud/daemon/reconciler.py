@@ -1,0 +1,145 @@
+"""The data plane of the local cloud: makes true what moto's back ends record.
+
+One thread looks at ECS services and the load balancer about four times a second, at once when woken, and
+more often while targets drain. What happens on its own (a process ends, a target's health changes) wakes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from cortex_cdk.localcloud.containers import gpus, orphans
+from cortex_cdk.localcloud.containers.driver import TaskDriver
+from cortex_cdk.localcloud.daemon.clock import MinuteClock
+from cortex_cdk.localcloud.services.application_autoscaling import models as autoscaling_models
+from cortex_cdk.localcloud.services.application_autoscaling import responses as autoscaling_responses
+from cortex_cdk.localcloud.services.application_autoscaling.autoscaler import Autoscaler
+from cortex_cdk.localcloud.services.autoscaling import groups
+from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
+from cortex_cdk.localcloud.services.codebuild import backend as builds
+from cortex_cdk.localcloud.services.ecs import backend as ecs
+from cortex_cdk.localcloud.services.ecs.fleet import Fleet
+from cortex_cdk.localcloud.services.ecs.scheduler import Scheduler
+from cortex_cdk.localcloud.services.ecs.starter import Starter
+from cortex_cdk.localcloud.services.elbv2 import draining, routing, targets, tls
+from cortex_cdk.localcloud.services.elbv2.envoy import Envoy
+from cortex_cdk.localcloud.services.elbv2.health import HealthChecker
+from cortex_cdk.localcloud.services.logs import embedded_metrics as embedded
+from cortex_cdk.localcloud.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+TICK = 0.25
+DRAINING_TICK = 0.05
+SHORTEST_TICK = 0.02
+STOP_TIMEOUT = 20.0
+"""Seconds that containers have to drain when the local cloud stops."""
+
+
+def install() -> None:
+    """Make moto create the models of this data plane.
+
+    To be called before moto's back ends are used or restored from a snapshot; more calls change nothing.
+    """
+    groups.install()
+    ecs.install()
+    targets.install()
+    tls.install()
+    cloudwatch.install()
+    embedded.install()
+    autoscaling_models.install()
+    autoscaling_responses.install()
+
+
+class DataPlane:
+    """Runs tasks, routes requests to them and keeps services at their desired count.
+
+    Args:
+        settings: Where the state is, which ports are taken (real ones, not 0), and how fast the clock runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        install()
+        builds.install(settings.state)
+        self._settings = settings
+        self._woken = threading.Event()
+        self._closing = threading.Event()
+        self._envoy = Envoy(settings.state)
+        self._health = HealthChecker(settings.speed, self.wake)
+        self._driver = TaskDriver(settings.state, self.wake)
+        starter = Starter(self._driver, settings.control_port)
+        self._scheduler = Scheduler(self._driver, starter, Fleet(settings.speed), self._health.wake)
+        self._autoscaler = Autoscaler(settings.speed)
+        self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
+        self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
+
+    def start(self) -> None:
+        """Start everything, after moto's state has been restored.
+
+        Raises:
+            LocalCloudError: The load balancer does not start.
+        """
+        self._settings.state.mkdir(parents=True, exist_ok=True)
+        orphans.end_all(self._settings.state)
+        # Asked once, and not by the first task that wants one, which would hold the lock meanwhile.
+        gpus.devices()
+        builds.recover()
+        self._scheduler.recover()
+        self._envoy.start(self._table())
+        self._driver.open()
+        self._health.open()
+        self._clock.open()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the load balancer and every task; the recorded state keeps what shall run after the next start."""
+        self._closing.set()
+        builds.close()
+        self.wake()
+        self._thread.join()
+        self._clock.close()
+        cloudwatch.outdate()
+        self._health.close()
+        self._envoy.stop()
+        self._driver.close(STOP_TIMEOUT)
+
+    def wake(self) -> None:
+        """Look at everything now: something was changed."""
+        self._woken.set()
+
+    def metadata(self, task_id: str) -> dict[str, Any] | None:
+        """What the ECS task metadata endpoint (version 4, path ``/task``) says about a task; None if unknown."""
+        for backend in ecs.backends():
+            for task in backend.all_tasks():
+                if task.id == task_id:
+                    return task.metadata()
+        return None
+
+    def _table(self) -> routing.Table:
+        return routing.read(self._settings.http_port, self._settings.https_port or 0)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            is_draining = False
+            try:
+                is_draining = self._tick()
+            except Exception:
+                # The loop must outlive whatever it cannot make sense of: the next round may.
+                logger.exception("The data plane could not finish a round.")
+            # Requests of replicas that ship logs wake it too: a burst of them shall not keep a core busy.
+            self._closing.wait(SHORTEST_TICK)
+            self._woken.wait(DRAINING_TICK if is_draining else TICK)
+            self._woken.clear()
+
+    def _tick(self) -> bool:
+        """Look at everything once. Returns whether targets are draining."""
+        self._autoscaler.keep_bounds()
+        self._scheduler.tick()
+        self._envoy.keep_alive()
+        self._envoy.apply(self._table())
+        if not draining.is_anything_draining():
+            return False
+        draining.remove_drained(self._envoy)
+        return True

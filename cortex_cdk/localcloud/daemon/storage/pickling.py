@@ -1,0 +1,219 @@
+"""Pickles moto's objects: object bodies go to files, and what pickle cannot do by itself is done here."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import pickle
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from moto.core.base_backend import AccountSpecificBackend, BackendDict
+from moto.s3.models import FakeKey
+from moto.ssm.models import ParameterDict
+
+from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
+
+PUBLIC_PARAMETERS = "/aws/service/"
+UNSTORED = ("_value_buffer", "lock")
+"""Attributes of an S3 object that are made anew."""
+
+Reduced = tuple[Any, ...]
+_stored: WeakKeyDictionary[FakeKey, tuple[Any, str]] = WeakKeyDictionary()
+"""Where the bodies of objects have gone, with the ETag that they had then."""
+
+
+class Pickler(pickle.Pickler):
+    """A pickler for moto's back ends.
+
+    Args:
+        stream: Where the pickle goes.
+        bodies: Where the bodies of S3 objects go.
+
+    Attributes:
+        body_names: The bodies that the pickled objects have.
+    """
+
+    def __init__(self, stream: io.BytesIO, bodies: Bodies) -> None:
+        super().__init__(stream, protocol=pickle.HIGHEST_PROTOCOL)
+        self._bodies = bodies
+        self.body_names: set[str] = set()
+
+    def persistent_id(self, value: Any) -> tuple[str, ...] | None:
+        """moto's registries of back ends are globals: they are named, not copied."""
+        if isinstance(value, BackendDict):
+            return registry_name(value)
+        if isinstance(value, AccountSpecificBackend):
+            return ("account", *_registry_of(value), value.account_id)
+        return None
+
+    def reducer_override(self, value: Any) -> Any:
+        """How to remake what pickle cannot handle."""
+        if isinstance(value, FakeKey):
+            return self._reduce_object(value)
+        for kind, reduce in REDUCERS.items():
+            if isinstance(value, kind):
+                return reduce(value)
+        return NotImplemented
+
+    def _reduce_object(self, key: FakeKey) -> Reduced:
+        name = self._body_name(key)
+        self.body_names.add(name)
+        state = {attribute: item for attribute, item in key.__dict__.items() if attribute not in UNSTORED}
+        return _object, (type(key), name), state, None, None, _set_attributes
+
+    def _body_name(self, key: FakeKey) -> str:
+        known = _stored.get(key)
+        if known and known[0] == key.etag:
+            return known[1]
+        name = self._bodies.put(b"" if key.disposed else key.value)
+        _stored[key] = (key.etag, name)
+        return name
+
+
+class Unpickler(pickle.Unpickler):
+    """The counterpart of ``Pickler``."""
+
+    def __init__(self, stream: io.BytesIO, bodies: Bodies) -> None:
+        super().__init__(stream)
+        self._bodies = bodies
+
+    def persistent_load(self, name: tuple[str, ...]) -> Any:
+        """The registry of that name, or the part of it that belongs to an account."""
+        if name[0] == "account":
+            return registry(name[1], name[2])[name[3]]
+        return registry(*name)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Bodies are found through this unpickler's folder."""
+        found = super().find_class(module, name)
+        return self._object if found is _object else found
+
+    def _object(self, kind: type[FakeKey], body: str) -> Any:
+        return _object(kind, body, self._bodies)
+
+
+def registry_name(value: BackendDict[Any]) -> tuple[str, str]:
+    """The module and the name of a registry of back ends, such as ``("moto.s3.models", "s3_backends")``."""
+    for module_name, module in list(sys.modules.items()):
+        if module_name.startswith("moto.") and module_name.endswith(".models"):
+            for name, item in vars(module).items():
+                if item is value and name.endswith("_backends"):
+                    return module_name, name
+    raise pickle.PicklingError(f"moto's registry {value.service_name} is in no module")
+
+
+def registries() -> list[BackendDict[Any]]:
+    """moto's registries of back ends that are in use."""
+    return list(BackendDict._instances)  # type: ignore[misc]
+
+
+def registry(module: str, name: str) -> Any:
+    """The registry of back ends with that name."""
+    return getattr(importlib.import_module(module), name)
+
+
+def _registry_of(value: AccountSpecificBackend[Any]) -> tuple[str, str]:
+    for candidate in registries():
+        if candidate.service_name == value.service_name:
+            return registry_name(candidate)
+    raise pickle.PicklingError(f"moto has no registry {value.service_name}")
+
+
+def _object(kind: type[FakeKey], body: str, bodies: Bodies) -> Any:
+    key: Any = kind.__new__(kind)
+    key._value_buffer = bodies.get(body)
+    key.lock = threading.Lock()
+    return key
+
+
+def _set_attributes(key: FakeKey, state: dict[str, Any]) -> None:
+    # FakeKey's own way to be unpickled wants its body in the state.
+    key.__dict__.update(state)
+
+
+def _reduce_parameters(parameters: ParameterDict) -> Reduced:
+    """Parameters without AWS's public ones: moto loads those, thousands, when one is asked for."""
+    own = {name: item for name, item in parameters.items() if not name.startswith(PUBLIC_PARAMETERS)}
+    loaded = {name: False for name in vars(parameters) if name.endswith("_loaded")}
+    return _subclass, (ParameterDict, list), {**vars(parameters), **loaded}, None, iter(own.items())
+
+
+def _subclass(kind: type, factory: Any) -> Any:
+    # The constructors of moto's subclasses want other arguments than defaultdict's.
+    made: defaultdict[Any, Any] = defaultdict.__new__(kind)
+    defaultdict.__init__(made, factory)
+    return made
+
+
+def _pem(key: Any) -> bytes:
+    private = serialization.PrivateFormat.PKCS8
+    pem: bytes = key.private_bytes(serialization.Encoding.PEM, private, serialization.NoEncryption())
+    return pem
+
+
+def _private_key(pem: bytes) -> Any:
+    return serialization.load_pem_private_key(pem, password=None)
+
+
+def _certificate(pem: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem)
+
+
+def _reduce_function(function: FunctionType) -> Any:
+    # Functions with a name are found by it; only lambdas need help.
+    return (_lambda, _place_of(function)) if "<lambda>" in function.__qualname__ else NotImplemented
+
+
+def _reduce_subclass(value: defaultdict[Any, Any]) -> Any:
+    if type(value) is defaultdict:
+        return NotImplemented
+    return _subclass, (type(value), value.default_factory), value.__dict__, None, iter(value.items())
+
+
+def _place_of(function: FunctionType) -> tuple[str, str, int]:
+    """Where a lambda is written: module, enclosing function, and which of its lambdas it is."""
+    outer = function.__qualname__.split(".<locals>")[0]
+    codes = _lambdas(_enclosing(function.__module__, outer))
+    if function.__closure__ or function.__code__ not in codes:
+        raise pickle.PicklingError(f"cannot store {function.__module__}.{function.__qualname__}")
+    return function.__module__, outer, codes.index(function.__code__)
+
+
+def _lambda(module: str, outer: str, index: int) -> Callable[..., Any]:
+    code = _lambdas(_enclosing(module, outer))[index]
+    return FunctionType(code, vars(importlib.import_module(module)))
+
+
+def _enclosing(module: str, outer: str) -> FunctionType:
+    found: Any = importlib.import_module(module)
+    for part in outer.split("."):
+        found = getattr(found, part)
+    function: FunctionType = found
+    return function
+
+
+def _lambdas(function: FunctionType) -> list[CodeType]:
+    constants = function.__code__.co_consts
+    return [code for code in constants if isinstance(code, CodeType) and code.co_name == "<lambda>"]
+
+
+REDUCERS: dict[type, Callable[[Any], Any]] = {
+    type(threading.Lock()): lambda lock: (threading.Lock, ()),
+    type(threading.RLock()): lambda lock: (threading.RLock, ()),
+    FunctionType: _reduce_function,
+    ParameterDict: _reduce_parameters,
+    defaultdict: _reduce_subclass,
+    rsa.RSAPrivateKey: lambda key: (_private_key, (_pem(key),)),
+    ec.EllipticCurvePrivateKey: lambda key: (_private_key, (_pem(key),)),
+    x509.Certificate: lambda certificate: (_certificate, (certificate.public_bytes(serialization.Encoding.PEM),)),
+}
+"""What pickle cannot do by itself, by type; the first that fits counts."""

@@ -1,0 +1,138 @@
+"""The whole account as bytes, and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import moto
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.base_backend import BackendDict
+from moto.logs.models import logs_backends
+
+from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
+from cortex_cdk.localcloud.daemon.storage.pickling import Pickler, Unpickler, registries, registry, registry_name
+
+FORMAT = 2
+"""Raised when our own stored classes change so that older snapshots cannot be read."""
+KEPT_LOG_EVENTS = 5_000
+"""Newest events kept of each log stream."""
+KEPT_DATAPOINTS = 50_000
+"""Newest metric data points kept of each region."""
+
+
+_LEFT_OUT: set[tuple[str, str]] = set()
+"""Registries of services that cannot be stored."""
+
+log = logging.getLogger("cortex.local.storage")
+
+
+class UnreadableError(Exception):
+    """The snapshot was made by another version, or is damaged; the text says which."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot and the bodies that it refers to.
+
+    Attributes:
+        content: The bytes to store.
+        bodies: Names of the bodies of its objects.
+    """
+
+    content: bytes
+    bodies: frozenset[str]
+
+
+def take(bodies: Bodies) -> Snapshot:
+    """Copy the account. The caller holds the lock.
+
+    Args:
+        bodies: Where bodies of objects go that are not stored yet.
+    """
+    _forget_oldest()
+    kept = [known for known in registries() if registry_name(known) not in _LEFT_OUT]
+    try:
+        return _taken(kept, bodies)
+    except Exception:
+        # A tool may have touched a service that we do not use, and whose back end in moto cannot be stored.
+        unstorable = [known for known in kept if not _is_storable(known, bodies)]
+        if not unstorable:
+            raise
+    for known in unstorable:
+        _LEFT_OUT.add(registry_name(known))
+        log.warning(
+            "what %s holds is not kept over a restart: moto's objects of it cannot be stored", known.service_name
+        )
+    return take(bodies)
+
+
+def _taken(kept: Sequence[BackendDict[Any]], bodies: Bodies) -> Snapshot:
+    stream = io.BytesIO()
+    stream.write(json.dumps(_header()).encode() + b"\n")
+    pickler = Pickler(stream, bodies)
+    pickler.dump([_registry_state(known) for known in kept])
+    return Snapshot(stream.getvalue(), frozenset(pickler.body_names))
+
+
+def _is_storable(known: BackendDict[Any], bodies: Bodies) -> bool:
+    try:
+        _taken([known], bodies)
+    except Exception:
+        return False
+    return True
+
+
+def restore(content: bytes, bodies: Bodies) -> None:
+    """Put the account of a snapshot in place. The caller holds the lock; nothing has been used yet.
+
+    Raises:
+        UnreadableError: It cannot be read; nothing was changed.
+    """
+    header, _, pickled = content.partition(b"\n")
+    _check(header)
+    try:
+        states = Unpickler(io.BytesIO(pickled), bodies).load()
+    except Exception as error:
+        raise UnreadableError(f"it is damaged: {type(error).__name__}: {error}") from error
+    for name, extra, backends in states:
+        target = registry(*name)
+        vars(target).update(extra)
+        for account, region, backend in backends:
+            dict.__setitem__(target[account], region, backend)
+
+
+def _header() -> dict[str, Any]:
+    return {"format": FORMAT, "moto": moto.__version__}
+
+
+def _check(header: bytes) -> None:
+    try:
+        found = json.loads(header)
+    except ValueError:
+        raise UnreadableError("it is damaged: it has no header") from None
+    if found != _header():
+        raise UnreadableError(f"it was made by another version ({found}, this one is {_header()})")
+
+
+def _registry_state(known: BackendDict[Any]) -> tuple[tuple[str, str], dict[str, Any], list[tuple[str, str, Any]]]:
+    # Registries of some services keep data of their own beside the back ends (S3: whose bucket it is).
+    common = vars(BackendDict(known.backend, known.service_name))
+    extra = {name: value for name, value in vars(known).items() if name not in common}
+    return registry_name(known), extra, list(known.iter_backends())
+
+
+def _forget_oldest() -> None:
+    """Log events and metrics never stop coming; only the newest are kept."""
+    logs: Any
+    metrics: Any
+    for _, _, logs in logs_backends.iter_backends():
+        for group in logs.groups.values():
+            for stream in group.streams.values():
+                del stream.events[:-KEPT_LOG_EVENTS]
+    for _, _, metrics in cloudwatch_backends.iter_backends():
+        del metrics.metric_data[:-KEPT_DATAPOINTS]

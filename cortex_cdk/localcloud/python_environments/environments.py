@@ -1,0 +1,172 @@
+"""Python environments that stand for images: made once per tag by the script that makes an image's, and reused."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from cortex_cdk.localcloud.containers import orphans
+from cortex_cdk.localcloud.containers.sessions import end_session
+from cortex_cdk.localcloud.python_environments import satisfied as requirements
+
+PROJECT = "project"
+REQUIREMENTS = f"{PROJECT}/requirements.txt"
+SCRIPT = f"{PROJECT}/dependencies.sh"
+PYTHON_VERSION = "python-version"
+INSTALL = "serving_image/install.sh"
+SERVING_PACKAGE = "cortex_serving"
+COMPLETE = ".complete"
+"""Written last: an environment without it was interrupted and is made anew."""
+BUILD_TIMEOUT = 3600.0
+
+HANDED_ON = re.compile(
+    r"PATH|USER|LOGNAME|SHELL|TZ|TMPDIR|LANG|LC_\w+|(?:https?|ftp|all|no)_proxy|"
+    r"(?:SSL|REQUESTS|CURL|UV|PIP|CONDA|MAMBA|XDG|PYENV)_\w+",
+    re.IGNORECASE,
+)
+"""The variables that a build gets: the user's indexes, proxies and caches count, as when the user installs something.
+The rest of the daemon's environment is not the business of a script in a project."""
+
+_locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+_running: set[subprocess.Popen[str]] = set()
+
+
+class CannotBuildError(Exception):
+    """An environment could not be made; the message is worded as CodeBuild does, what went wrong is in the log."""
+
+
+@dataclass(frozen=True)
+class ContextFile:
+    """A file of a build context.
+
+    Attributes:
+        content: Its bytes.
+        executable: Whether it may be executed.
+    """
+
+    content: bytes
+    executable: bool = False
+
+
+Context = Mapping[str, ContextFile]
+"""The files of a build context by path: ``project/``, ``serving_image/``, perhaps ``python-version``."""
+
+
+def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
+    """Find or make the environment of a build context.
+
+    Args:
+        context: What it is made from.
+        place: The folder of the environment; one that is complete is used again.
+        say: Takes the lines of the log.
+
+    Returns:
+        The folder of the environment's programs.
+
+    Raises:
+        CannotBuildError: It could not be made.
+    """
+    if _needs_nothing(context):
+        met = "requirements.txt is met" if REQUIREMENTS in context else "The project asks for no packages"
+        say(f"{met}: nothing to build, replicas run in {sys.prefix}.")
+        return Path(sys.executable).parent
+    with _locks[place]:
+        if (place / COMPLETE).exists():
+            say(f"The environment {place} exists already.")
+        else:
+            _make(context, place, say)
+    return _binaries(place)
+
+
+def end_all() -> None:
+    """End the builds that run: nothing would wait for them any more."""
+    for process in list(_running):
+        _end(process)
+
+
+def _needs_nothing(context: Context) -> bool:
+    """Whether the Python that runs the local cloud is such an environment already."""
+    others = {name for name in context if name.startswith(f"{PROJECT}/")} - {REQUIREMENTS}
+    if others or not find_spec(SERVING_PACKAGE):
+        return False
+    wanted = context[PYTHON_VERSION].content.decode().split(".") if PYTHON_VERSION in context else []
+    ours = [str(number) for number in sys.version_info[: len(wanted)]]
+    return [part.strip() for part in wanted] == ours and requirements.are_satisfied(_text(context, REQUIREMENTS))
+
+
+def _text(context: Context, name: str) -> str:
+    return context[name].content.decode() if name in context else ""
+
+
+def _make(context: Context, place: Path, say: Callable[[str], None]) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    sources, home = place / "context", place / "home"
+    for name, file in context.items():
+        path = sources / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(0o755 if file.executable else 0o644)
+    home.mkdir(parents=True, exist_ok=True)
+    if SCRIPT in context:
+        say(f"==> dependencies.sh will run on this machine, as you, with {home} as its HOME")
+    _run(["sh", str(sources / INSTALL), str(sources), str(_environment(place)), sys.executable], place, say)
+    (place / COMPLETE).touch()
+
+
+def _run(command: list[str], place: Path, say: Callable[[str], None]) -> None:
+    """Run a command for the environment at ``place``, and hand on what it says."""
+    from uv import find_uv_bin
+
+    home = place / "home"
+    variables = {name: value for name, value in os.environ.items() if HANDED_ON.fullmatch(name)}
+    own = {"HOME": str(Path.home()), "SCRIPT_HOME": str(home), "UV": find_uv_bin(), "NO_COLOR": "1"}
+    with subprocess.Popen(  # noqa: S603 - a fixed program with our own arguments
+        command,
+        cwd=home,
+        env={**variables, **own, "PYTHONUNBUFFERED": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        _running.add(process)
+        orphans.record(place, psutil.Process(process.pid))
+        killer = threading.Timer(BUILD_TIMEOUT, _end, [process])
+        killer.start()
+        try:
+            for line in process.stdout or ():
+                if line.strip():
+                    say(line.rstrip())
+            status = process.wait()
+        finally:
+            killer.cancel()
+            _running.discard(process)
+            orphans.forget(place)
+    if status:
+        script = Path(command[1]).name
+        raise CannotBuildError(f"Error while executing command: {script}. Reason: exit status {status}")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    end_session(process.pid)  # what a script started must not go on, nor hold the pipe open
+
+
+def _environment(place: Path) -> Path:
+    return place / "environment"
+
+
+def _binaries(place: Path) -> Path:
+    return _environment(place) / "bin"

@@ -1,0 +1,150 @@
+"""Keeps ECS services between their bounds and scales them as their policies say."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from moto.applicationautoscaling.models import applicationautoscaling_backends
+from moto.ecs.exceptions import ServiceNotFoundException
+
+from cortex_cdk.localcloud.services.application_autoscaling.models import ScalableTarget, ScalingPolicy, metric
+from cortex_cdk.localcloud.services.application_autoscaling.target_tracking import (
+    IN_DATAPOINTS,
+    Alarm,
+    Decision,
+    History,
+    alarm_of,
+    decide,
+)
+from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
+from cortex_cdk.localcloud.services.cloudwatch.store import MetricStore
+from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
+from cortex_cdk.localcloud.services.ecs.service import Service
+from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+DIMENSION = "ecs:service:DesiredCount"
+ACTIVITIES_KEPT = 50
+MINUTE = 60.0
+MOST = 1_000_000
+SLOWEST_PUBLISHER = 15.0
+"""Seconds of real time within which replicas publish a metric again. They do not know of the faster clock."""
+
+
+class Autoscaler:
+    """Scales the ECS services that are scalable targets.
+
+    Args:
+        speed: How many times faster than real time its minutes and cooldowns pass.
+    """
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+
+    def keep_bounds(self) -> None:
+        """Bring services below their minimum or above their maximum back, as registering a target does."""
+        with STATE_LOCK:
+            for backend in backends():
+                for target, service in _scaled_services(backend):
+                    bounded = target.bounded(service.desired_count)
+                    if bounded != service.desired_count:
+                        bound = "minimum" if bounded > service.desired_count else "maximum"
+                        _scale(backend, target, service, bounded, f"{bound} capacity was set to {bounded}")
+
+    def evaluate(self) -> None:
+        """Evaluate every policy once. To be called once a minute of the local clock."""
+        with STATE_LOCK:
+            for backend in backends():
+                for target, service in _scaled_services(backend):
+                    self._evaluate(backend, target, service)
+
+    def _evaluate(self, backend: EcsBackend, target: ScalableTarget, service: Service) -> None:
+        policies = _tracking_policies(target)
+        store = cloudwatch.store(backend.region_name)
+        observed = [(policy.policy(), self._datapoints(store, policy.tracked or {})) for policy in policies]
+        for policy, (plain, datapoints) in zip(policies, observed, strict=True):
+            policy.show(alarm_of(plain, datapoints), datapoints)
+        decision = decide(
+            observed,
+            capacity=service.desired_count,
+            minimum=target.bounded(0),
+            maximum=target.bounded(MOST),
+            history=target.history,
+            now=time.time() * self._speed,
+            deploying=service.primary["rolloutState"] == "IN_PROGRESS",
+        )
+        if decision and not _is_suspended(target, decision.capacity > service.desired_count):
+            self._record(target, service.desired_count, decision)
+            _scale(backend, target, service, decision.capacity, _cause(decision, policies))
+
+    def _record(self, target: ScalableTarget, capacity: int, decision: Decision) -> None:
+        now = time.time() * self._speed
+        if decision.capacity > capacity:
+            # Scaling out ends the cooldown of scaling in (Application Auto Scaling guide, "Cooldown periods").
+            target.history = History(out_at=now, before_out=capacity)
+        else:
+            target.history = History(in_at=now)
+
+    def _datapoints(self, store: MetricStore, body: Mapping[str, Any]) -> list[float | None]:
+        """The metric of a policy in the last minutes of the local clock, as values per minute."""
+        tracked, statistic = metric(body)
+        period = MINUTE / self._speed
+        if statistic in cloudwatch.SUMMED:
+            # A sum over a shorter minute counts fewer requests; the target is meant per whole minute.
+            values = store.newest(tracked, statistic, period=period, count=IN_DATAPOINTS)
+            return [None if value is None else value * self._speed for value in values]
+        overlap = max(0.0, SLOWEST_PUBLISHER - period)
+        return store.newest(tracked, statistic, period=period, count=IN_DATAPOINTS, overlap=overlap)
+
+
+def _scaled_services(backend: EcsBackend) -> Iterator[tuple[ScalableTarget, Service]]:
+    targets = applicationautoscaling_backends[ACCOUNT_ID][backend.region_name].targets.get(DIMENSION, {})
+    for target in list(targets.values()):
+        _, cluster, name = target.resource_id.split("/")
+        try:
+            service = backend.service(cluster, name)
+        except ServiceNotFoundException:
+            continue
+        if service.status == "ACTIVE" and isinstance(target, ScalableTarget):
+            yield target, service
+
+
+def _tracking_policies(target: ScalableTarget) -> list[ScalingPolicy]:
+    return [
+        policy
+        for policy in target.applicationautoscaling_backend.policies.values()
+        if isinstance(policy, ScalingPolicy) and policy.resource_id == target.resource_id and policy.tracked
+    ]
+
+
+def _is_suspended(target: ScalableTarget, out: bool) -> bool:
+    state: Any = target.suspended_state or {}
+    return bool(state.get("DynamicScalingOutSuspended" if out else "DynamicScalingInSuspended"))
+
+
+def _cause(decision: Decision, policies: Sequence[ScalingPolicy]) -> str:
+    policy = next(policy for policy in policies if policy.policy_name == decision.policy)
+    alarm = policy.alarms[0 if decision.alarm is Alarm.HIGH else 1]
+    return f"monitor alarm {alarm.name} in state ALARM triggered policy {decision.policy}"
+
+
+def _scale(backend: EcsBackend, target: ScalableTarget, service: Service, count: int, cause: str) -> None:
+    backend.update_service({"cluster": service.cluster_name, "service": service.name, "desired_count": count})
+    moment = datetime.now(timezone.utc)
+    activity = {
+        "ActivityId": str(uuid.uuid4()),
+        "ServiceNamespace": "ecs",
+        "ResourceId": target.resource_id,
+        "ScalableDimension": target.scalable_dimension,
+        "Description": f"Setting desired count to {count}.",
+        "Cause": cause,
+        "StartTime": moment.timestamp(),
+        "EndTime": moment.timestamp(),
+        "StatusCode": "Successful",
+        "StatusMessage": f"Successfully set desired count to {count}. Change successfully fulfilled by ecs.",
+    }
+    target.activities = [activity, *target.activities][:ACTIVITIES_KEPT]

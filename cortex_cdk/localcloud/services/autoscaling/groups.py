@@ -1,0 +1,183 @@
+"""moto's Auto Scaling groups with instances that need a while to start.
+
+An instance's ``lifecycle_state`` is ``Pending`` (and EC2 says ``pending``) until it has started, ``InService`` then,
+and ``Terminating:Wait`` while it waits for its last tasks to end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import moto.autoscaling.models
+import moto.autoscaling.urls
+from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState, autoscaling_backends
+from moto.autoscaling.models import AutoScalingBackend as MotoBackend
+
+from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+PENDING, IN_SERVICE, LEAVING = "Pending", "InService", "Terminating:Wait"
+RUNNING = ("running", 16)
+NOT_YET = ("pending", 0)
+ENDED_KEPT = 20
+"""How many ended instances DescribeInstances still knows (EC2 forgets them after about an hour)."""
+
+
+class GroupInstance(InstanceState):
+    """An instance of a group.
+
+    Attributes:
+        launched_at: When its start began, seconds since the epoch.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.launched_at = time.time()
+        self._become(PENDING, *NOT_YET)
+
+    @property
+    def id(self) -> str:
+        """The EC2 instance's id."""
+        return str(self.instance.id)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it takes no more tasks, and goes when it has none left."""
+        return bool(self.lifecycle_state == LEAVING)
+
+    def enter_service(self) -> None:
+        """Record that it has started."""
+        self._become(IN_SERVICE, *RUNNING)
+
+    def leave(self) -> None:
+        """Record that it is to go."""
+        self._become(LEAVING, *RUNNING)
+
+    def _become(self, lifecycle: str, state: str, code: int) -> None:
+        self.lifecycle_state = lifecycle
+        self.instance._state.name = state
+        self.instance._state.code = code
+
+
+class AutoScalingGroup(FakeAutoScalingGroup):
+    """A group of instances. Those that it is made with are there at once, later ones start for a while.
+
+    Attributes:
+        spare_since: Since when it has had more instances than its tasks need, seconds since the epoch.
+    """
+
+    spare_since: float | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        for member in self.members:
+            member.enter_service()
+
+    @property
+    def members(self) -> list[GroupInstance]:
+        """Its instances, the oldest first."""
+        return [state for state in self.instance_states if isinstance(state, GroupInstance)]
+
+    @property
+    def staying(self) -> list[GroupInstance]:
+        """Those of its instances that are not to go."""
+        return [member for member in self.members if not member.is_leaving]
+
+    @property
+    def instance_type(self) -> str:
+        """The first type of its mixed instances policy, where it has one, else that of its launch template."""
+        overrides = ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
+        types = [override["InstanceType"] for override in overrides if override.get("InstanceType")]
+        return str(types[0] if types else super().instance_type)
+
+    def set_desired_capacity(self, new_capacity: int | None) -> None:
+        """Note how many instances it shall have, and launch those that it lacks. Which ones go is up to the fleet."""
+        self.desired_capacity = self.min_size if new_capacity is None else new_capacity
+        self.launch_missing()
+
+    def launch_missing(self) -> None:
+        """Launch what it has too few of."""
+        missing = (self.desired_capacity or 0) - len(self.staying)
+        if missing > 0:
+            self.replace_autoscaling_group_instances(missing, self.get_propagated_tags())
+
+    def replace_autoscaling_group_instances(self, count_needed: int, propagated_tags: dict[str, str]) -> None:
+        """Launch instances, each in the subnet that has the fewest."""
+        for _ in range(count_needed):
+            instance = self._run_instance({**propagated_tags, **self.instance_tags, ASG_NAME_TAG: self.name})
+            instance.autoscaling_group = self
+            self.instance_states.append(
+                GroupInstance(instance, protected_from_scale_in=self.new_instances_protected_from_scale_in)
+            )
+
+    def _run_instance(self, tags: dict[str, str]) -> Any:
+        template = self.ec2_launch_template
+        version = {"Version": str(self.launch_template_version)} if template else {}
+        subnets = self.vpc_zone_identifier.split(",") if self.vpc_zone_identifier else []
+        in_subnet = Counter(member.instance.subnet_id for member in self.members)
+        in_zone = Counter(member.availability_zone for member in self.members)
+        reservation = self.ec2_backend.run_instances(
+            self.image_id,
+            1,
+            self.user_data,
+            self.security_groups,
+            instance_type=self.instance_type,
+            tags={"instance": tags},
+            placement=min(self.availability_zones, key=lambda zone: in_zone[zone]),
+            launch_config=self.launch_config,
+            launch_template={"LaunchTemplateId": template.id, **version} if template else None,
+            is_instance_type_default=False,
+            associate_public_ip=self.launch_config.associate_public_ip_address if self.launch_config else None,
+            subnet_id=min(subnets, key=lambda subnet: in_subnet[subnet]) if subnets else None,
+        )
+        return reservation.instances[0]
+
+    def end(self, members: list[GroupInstance]) -> None:
+        """Terminate some of its instances."""
+        if not members:
+            return
+        self.ec2_backend.terminate_instances([member.id for member in members])
+        self.instance_states = [state for state in self.instance_states if state not in members]
+        self._forget_ended()
+
+    def _forget_ended(self) -> None:
+        reservations = self.ec2_backend.reservations
+        ended = [
+            name for name, made in reservations.items() if all(one.state == "terminated" for one in made.instances)
+        ]
+        for name in ended[:-ENDED_KEPT]:
+            del reservations[name]
+
+
+class AutoScalingBackend(MotoBackend):
+    """The Auto Scaling of one region."""
+
+    @property
+    def _url_module(self) -> Any:
+        # moto derives it from the module of the class, which is ours here.
+        return moto.autoscaling.urls
+
+    def delete_auto_scaling_group(self, group_name: str) -> None:
+        """Delete a group and end its instances, whatever runs on them."""
+        with STATE_LOCK:
+            group = self.autoscaling_groups.get(group_name)
+            if isinstance(group, AutoScalingGroup):
+                group.desired_capacity = 0
+                group.end(group.members)
+            super().delete_auto_scaling_group(group_name)
+
+
+def groups(region: str) -> Iterator[AutoScalingGroup]:
+    """The groups of a region."""
+    for group in autoscaling_backends[ACCOUNT_ID][region].autoscaling_groups.values():
+        if isinstance(group, AutoScalingGroup):
+            yield group
+
+
+def install() -> None:
+    """Make moto use these models. To be called before the first use of Auto Scaling; more calls change nothing."""
+    autoscaling_backends.backend = AutoScalingBackend
+    moto.autoscaling.models.FakeAutoScalingGroup = AutoScalingGroup  # type: ignore[misc]

@@ -1,0 +1,76 @@
+"""Amazon EC2 Auto Scaling: groups of instances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.autoscaling.models import autoscaling_backends
+
+from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Resource
+
+
+def backend(place: Place) -> Any:
+    """moto's Auto Scaling of a region."""
+    return autoscaling_backends[place.account][place.region]
+
+
+class AutoScalingGroup(Resource):
+    """An Auto Scaling group."""
+
+    type = "AWS::AutoScaling::AutoScalingGroup"
+    name_property = "AutoScalingGroupName"
+
+    @classmethod
+    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
+        """CreateAutoScalingGroup."""
+        group = backend(place).create_auto_scaling_group(
+            name=name,
+            default_cooldown=properties.get("Cooldown"),
+            load_balancers=properties.get("LoadBalancerNames", []),
+            target_group_arns=properties.get("TargetGroupARNs", []),
+            placement_group=None,
+            termination_policies=properties.get("TerminationPolicies", []),
+            tags=_tags(name, properties),
+            **_common(properties),
+        )
+        return cls(name, {"AutoScalingGroupARN": group.arn})
+
+    def update(self, properties: Properties, place: Place) -> None:
+        """UpdateAutoScalingGroup and tags."""
+        autoscaling, name = backend(place), self.physical_resource_id
+        group = autoscaling.update_auto_scaling_group(name=name, **_common(properties))
+        group.tags = _tags(name, properties)
+
+    def delete(self, place: Place) -> None:
+        """DeleteAutoScalingGroup by force."""
+        backend(place).delete_auto_scaling_group(self.physical_resource_id)
+
+
+def _common(properties: Properties) -> dict[str, Any]:
+    return {
+        "availability_zones": properties.get("AvailabilityZones", []),
+        "desired_capacity": _number(properties.get("DesiredCapacity")),
+        "max_size": _number(properties["MaxSize"]),
+        "min_size": _number(properties["MinSize"]),
+        "launch_config_name": properties.get("LaunchConfigurationName"),
+        "launch_template": dict(properties.get("LaunchTemplate", {})),
+        "vpc_zone_identifier": ",".join(properties.get("VPCZoneIdentifier", [])) or None,
+        "health_check_period": _number(properties.get("HealthCheckGracePeriod")),
+        "health_check_type": properties.get("HealthCheckType"),
+        "new_instances_protected_from_scale_in": properties.get("NewInstancesProtectedFromScaleIn", False),
+        "mixed_instances_policy": dict(properties.get("MixedInstancesPolicy", {})),
+    }
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _tags(name: str, properties: Properties) -> list[dict[str, Any]]:
+    own = {"ResourceId": name, "ResourceType": "auto-scaling-group"}
+    return [{**own, **tag, "PropagateAtLaunch": _flag(tag)} for tag in properties.get("Tags", [])]
+
+
+def _flag(tag: Properties) -> str:
+    # moto keeps it as the API sends it.
+    return str(tag.get("PropagateAtLaunch", False)).lower()

@@ -1,0 +1,151 @@
+"""CloudWatch alarms that are evaluated.
+
+Source: "Using Amazon CloudWatch alarms", in particular "Configuring how CloudWatch alarms treat missing data".
+"""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from moto.cloudwatch.models import Alarm, cloudwatch_backends
+
+from cortex_cdk.localcloud.services.cloudwatch.backend import UNCHECKED, LocalCloudWatch
+from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError
+from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+COMPARISONS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
+    "GreaterThanThreshold": (operator.gt, "greater than"),
+    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
+    "LessThanThreshold": (operator.lt, "less than"),
+    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
+}
+
+
+def state_of(
+    datapoints: Sequence[float | None],
+    *,
+    breaches: Callable[[float], bool],
+    needed: int,
+    missing: str,
+    current: str,
+) -> str:
+    """The state that an alarm should have.
+
+    Args:
+        datapoints: The last ones, as many as its evaluation periods; None where there is no data.
+        breaches: Whether a value breaches the threshold.
+        needed: How many must breach ("datapoints to alarm").
+        missing: How missing data is treated: ``breaching``, ``notBreaching``, ``ignore`` or ``missing``.
+        current: The state that it has.
+
+    Returns:
+        ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
+    """
+    present = [value for value in datapoints if value is not None]
+    if not present and missing in {"missing", "ignore"}:
+        return current if missing == "ignore" else "INSUFFICIENT_DATA"
+    breaching = sum(breaches(value) for value in present)
+    if missing == "breaching":
+        breaching += len(datapoints) - len(present)
+    return "ALARM" if breaching >= needed else "OK"
+
+
+def evaluate(speed: float, is_foreign: Callable[[str], bool]) -> None:
+    """Evaluate every metric alarm of every region once.
+
+    Args:
+        speed: How many times shorter than said their periods are.
+        is_foreign: Whether somebody else sets the state of the alarm of that name.
+    """
+    with STATE_LOCK:
+        backends: list[Any] = list(cloudwatch_backends[ACCOUNT_ID].values())
+        for backend in backends:
+            for alarm in list(backend.alarms.values()):
+                if alarm.rule is None and not is_foreign(alarm.name):
+                    _evaluate(backend, alarm, speed)
+
+
+def _evaluate(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> None:
+    try:
+        datapoints = _datapoints(backend, alarm, speed)
+    except (ExpressionError, ValueError) as error:
+        show(alarm, "INSUFFICIENT_DATA", f"The metric cannot be computed here: {error}")
+        return
+    compare, _ = COMPARISONS[alarm.comparison_operator]
+    threshold = float(alarm.threshold)
+    state = state_of(
+        datapoints,
+        breaches=lambda value: compare(value, threshold),
+        needed=int(alarm.datapoints_to_alarm or alarm.evaluation_periods),
+        missing=alarm.treat_missing_data or "missing",
+        current=alarm.state_value,
+    )
+    show(alarm, state, reason_for(state, datapoints, alarm.comparison_operator, threshold))
+
+
+def reason_for(state: str, datapoints: Sequence[float | None], comparison: str, threshold: float) -> str:
+    """Why an alarm is in a state, in about CloudWatch's words.
+
+    Args:
+        state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
+        datapoints: The last ones; None where there is no data.
+        comparison: The alarm's comparison operator.
+        threshold: What the datapoints were compared with.
+    """
+    values = [f"{value:g}" for value in datapoints if value is not None]
+    if state == "INSUFFICIENT_DATA":
+        return f"Insufficient Data: {len(datapoints) - len(values)} datapoints were unknown."
+    if values:
+        said = f"{'was' if state == 'ALARM' else 'was not'} {COMPARISONS[comparison][1]}"
+        return f"Threshold Crossed: the last datapoints [{', '.join(values)}] {said} the threshold ({threshold:g})."
+    count = len(datapoints)
+    treated = "Breaching" if state == "ALARM" else "NonBreaching"
+    return (
+        f"Threshold Crossed: no datapoints were received for {count} periods and {count} missing datapoints "
+        f"were treated as [{treated}]."
+    )
+
+
+def show(alarm: Alarm, state: str, reason: str) -> None:
+    """Write a state into an alarm if it is another one, or the first that was found out."""
+    if alarm.state_value != state or alarm.state_reason == UNCHECKED:
+        alarm.update_state(reason, "{}", state)
+
+
+def _datapoints(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> list[float | None]:
+    """The values of an alarm's metric in its evaluation periods, the newest last."""
+    queries, returned = _queries(alarm)
+    period = min(int(query["MetricStat"]["Period"]) for query in queries if query["MetricStat"]) / speed
+    count = int(alarm.evaluation_periods)
+    end = time.time() // period * period
+    start = end - count * period
+    values = backend.query_at_speed(queries, start, period, count, speed)[returned]
+    return [values.get(start + number * period) for number in range(count)]
+
+
+def _queries(alarm: Alarm) -> tuple[list[dict[str, Any]], str]:
+    """The metric queries of an alarm, and the id of the one whose value it watches."""
+    if not alarm.metric_data_queries:
+        dimensions = [{"Name": item.name, "Value": item.value} for item in alarm.dimensions]
+        metric = {"Namespace": alarm.namespace, "MetricName": alarm.metric_name, "Dimensions": dimensions}
+        stat = alarm.statistic or alarm.extended_statistic
+        return [{"Id": "m", "MetricStat": {"Metric": metric, "Stat": stat, "Period": alarm.period}}], "m"
+    queries = [
+        {"Id": query.id, "Expression": query.expression, "MetricStat": _statistic(query)}
+        for query in alarm.metric_data_queries
+    ]
+    watched = [query.id for query in alarm.metric_data_queries if str(query.return_data).lower() != "false"]
+    return queries, watched[0]
+
+
+def _statistic(query: Any) -> dict[str, Any] | None:
+    found = query.metric_stat
+    if found is None:
+        return None
+    dimensions = [{"Name": item.name, "Value": item.value} for item in found.metric.dimensions]
+    metric = {"Namespace": found.metric.namespace, "MetricName": found.metric.metric_name, "Dimensions": dimensions}
+    return {"Metric": metric, "Stat": found.stat, "Period": found.period}

@@ -1,0 +1,1 @@
+"""AWS CodeBuild: a build makes a Python environment. Read ``backend`` first."""

@@ -1,0 +1,236 @@
+"""CodeBuild of the local cloud: a build makes a Python environment and puts an image that stands for it into ECR.
+
+What it understands of a project's build: the source (a zip in S3 with ``project/`` and ``serving_image/``) and the
+variables ``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspec, which calls Docker, is not run.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import stat
+import threading
+import time
+import zipfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, ClassVar
+
+import moto.codebuild.urls
+from moto.codebuild.exceptions import ResourceNotFoundException
+from moto.codebuild.models import CodeBuildBackend, codebuild_backends
+from moto.codebuild.responses import CodeBuildResponse
+from moto.core.responses import ActionResult
+from moto.logs.models import logs_backends
+from moto.s3.models import s3_backends
+
+from cortex_cdk.localcloud.python_environments import environments
+from cortex_cdk.localcloud.python_environments.environments import Context, ContextFile
+from cortex_cdk.localcloud.services.ecr import images
+from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+DEFAULT_COMMAND = ("cortex-serve",)
+PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
+FAILED = "COMMAND_EXECUTION_ERROR"
+Build = dict[str, Any]
+
+
+class LocalCodeBuild(CodeBuildBackend):
+    """The CodeBuild of one region.
+
+    Attributes:
+        environments: The folder of the environments that builds make, for all regions.
+    """
+
+    environments: ClassVar[Path]
+
+    @property
+    def _url_module(self) -> Any:
+        # moto derives it from the module of the class, which is ours here.
+        return moto.codebuild.urls
+
+    def begin(self, project_name: str, overrides: dict[str, Any]) -> Build:
+        """Start a build in a thread of its own.
+
+        Args:
+            project_name: The project.
+            overrides: The parameters of StartBuild whose names end with ``Override``.
+
+        Returns:
+            The build as AWS describes it.
+
+        Raises:
+            ResourceNotFoundException: There is no such project.
+        """
+        with STATE_LOCK:
+            project = self.codebuild_projects.get(project_name)
+            if project is None:
+                raise ResourceNotFoundException(f"Project cannot be found: {project_name}")
+            build: Build = self.start_build(project_name)
+            stream = build["id"].rpartition(":")[2]
+            group = _log_group(project.project_metadata)
+            variables = [*_variables(project.project_metadata), *(overrides.get("environmentVariablesOverride") or [])]
+            build["logs"] = {"groupName": group, "streamName": stream, "cloudWatchLogs": {"status": "ENABLED"}}
+            build["environment"]["environmentVariables"] = variables
+            build["startTime"] = _now()
+            build["phases"] = [_phase("SUBMITTED")]
+            build["source"] = {
+                "type": overrides.get("sourceTypeOverride") or project.project_metadata["source"]["type"],
+                "location": overrides.get("sourceLocationOverride")
+                or project.project_metadata["source"].get("location", ""),
+            }
+            self._log_stream(build)
+        work = threading.Thread(target=self._run, args=(build,), name=f"build-{stream[:8]}", daemon=True)
+        answer = copy.deepcopy(build)
+        work.start()
+        return answer
+
+    def batch_get_builds(self, ids: list[str]) -> list[Build]:
+        """The builds with these ids, as they stand."""
+        with STATE_LOCK:
+            return [build for build in self._builds() if build["id"] in ids]
+
+    def end_interrupted(self) -> None:
+        """Record that builds of an earlier daemon will never end."""
+        for build in self._builds():
+            if build["buildStatus"] == "IN_PROGRESS":
+                _finish(build, "STOPPED", "The local cloud was restarted.")
+
+    def _builds(self) -> list[Build]:
+        return [build for builds in self.build_metadata_history.values() for build in builds]
+
+    def _run(self, build: Build) -> None:
+        try:
+            variables = {item["name"]: item["value"] for item in build["environment"]["environmentVariables"]}
+            tag, repository = variables["IMAGE_TAG"], variables["IMAGE_REPOSITORY"].partition("/")[2]
+            self._enter(build, "DOWNLOAD_SOURCE")
+            context = self._context(build["source"]["location"])
+            self._enter(build, "BUILD")
+            place = self.environments / tag
+            binaries = environments.provide(context, place, lambda line: self._say(build, line))
+            digest = images.put(self.region_name, repository, tag, binaries, DEFAULT_COMMAND)
+            self._say(build, f"{repository}:{tag} is {digest}")
+        except environments.CannotBuildError as error:
+            self._fail(build, str(error))
+        except Exception as error:
+            # Whatever is wrong with the request (no such object, no such repository) is the build's failure.
+            self._fail(build, f"{type(error).__name__}: {error}")
+        else:
+            with STATE_LOCK:
+                for name in PHASES_AFTER_BUILD:
+                    self._enter(build, name)
+                _finish(build, "SUCCEEDED", None)
+
+    def _context(self, location: str) -> Context:
+        """The files of a zip in S3, by path."""
+        bucket, _, key = location.partition("/")
+        with STATE_LOCK:
+            found = s3_backends[ACCOUNT_ID]["aws"].get_object(bucket, key)
+            if found is None:
+                raise FileNotFoundError(f"s3://{bucket}/{key} does not exist")
+            content = found.value
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {
+                entry.filename: ContextFile(archive.read(entry), bool(entry.external_attr >> 16 & stat.S_IXUSR))
+                for entry in archive.infolist()
+                if not entry.is_dir()
+            }
+
+    def _enter(self, build: Build, phase: str) -> None:
+        with STATE_LOCK:
+            _end_phase(build, "SUCCEEDED", None)
+            build["phases"].append(_phase(phase))
+            build["currentPhase"] = phase
+
+    def _fail(self, build: Build, reason: str) -> None:
+        # As CodeBuild writes it; what went wrong was said before, by what went wrong.
+        self._say(
+            build, f"[Container] {_now():%Y/%m/%d %H:%M:%S} Phase context status code: {FAILED} Message: {reason}"
+        )
+        with STATE_LOCK:
+            _finish(build, "FAILED", reason)
+
+    def _log_stream(self, build: Build) -> None:
+        logs = logs_backends[ACCOUNT_ID][self.region_name]
+        logs.ensure_log_group(build["logs"]["groupName"])
+        logs.ensure_log_stream(build["logs"]["groupName"], build["logs"]["streamName"])
+
+    def _say(self, build: Build, line: str) -> None:
+        event = {"timestamp": int(time.time() * 1000), "message": line}
+        with STATE_LOCK:
+            logs = logs_backends[ACCOUNT_ID][self.region_name]
+            self._log_stream(build)
+            logs.put_log_events(build["logs"]["groupName"], build["logs"]["streamName"], [event])
+
+
+OVERRIDES = ("sourceTypeOverride", "sourceLocationOverride", "environmentVariablesOverride")
+"""The parameters of StartBuild that are understood."""
+
+
+class LocalCodeBuildResponse(CodeBuildResponse):
+    """moto's CodeBuild actions with a StartBuild that starts something."""
+
+    def start_build(self) -> ActionResult:
+        """Answer StartBuild."""
+        overrides = {name: self._get_param(name) for name in OVERRIDES}
+        backend: Any = self.codebuild_backend
+        return ActionResult({"build": backend.begin(self._get_param("projectName"), overrides)})
+
+
+def install(state: Path) -> None:
+    """Make moto use this CodeBuild. To be called before the first use; another call moves the state folder.
+
+    Args:
+        state: The state folder; environments are kept in ``images/<tag>`` of it.
+    """
+    LocalCodeBuild.environments = state / "images"
+    codebuild_backends.backend = LocalCodeBuild
+    moto.codebuild.urls.url_paths["{0}/$"] = LocalCodeBuildResponse.dispatch
+
+
+def recover() -> None:
+    """Record what became of builds of an earlier daemon. To be called once, before the first request."""
+    images.forget_removed()
+    with STATE_LOCK:
+        for backend in list(codebuild_backends[ACCOUNT_ID].values()):
+            if isinstance(backend, LocalCodeBuild):
+                backend.end_interrupted()
+
+
+def close() -> None:
+    """End the builds that run. To be called when nobody asks any more."""
+    environments.end_all()
+
+
+def _log_group(project: dict[str, Any]) -> str:
+    configured = (project.get("logsConfig") or {}).get("cloudWatchLogs") or {}
+    return str(configured.get("groupName") or f"/aws/codebuild/{project['name']}")
+
+
+def _variables(project: dict[str, Any]) -> list[dict[str, str]]:
+    return list((project.get("environment") or {}).get("environmentVariables") or [])
+
+
+def _phase(name: str) -> dict[str, Any]:
+    return {"phaseType": name, "startTime": _now()}
+
+
+def _end_phase(build: Build, status: str, reason: str | None) -> None:
+    phase = build["phases"][-1]
+    if "endTime" not in phase:
+        phase["endTime"] = _now()
+        phase["durationInSeconds"] = int((phase["endTime"] - phase["startTime"]).total_seconds())
+        phase["phaseStatus"] = status
+        if reason:
+            phase["contexts"] = [{"statusCode": FAILED, "message": reason}]
+
+
+def _finish(build: Build, status: str, reason: str | None) -> None:
+    _end_phase(build, status, reason)
+    build["phases"].append({"phaseType": "COMPLETED", "startTime": _now()})
+    build.update(buildStatus=status, buildComplete=True, currentPhase="COMPLETED", endTime=_now())
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

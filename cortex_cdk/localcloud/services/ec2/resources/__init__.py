@@ -1,0 +1,1 @@
+"""The resource types of EC2, in a module for each part of a network."""

@@ -1,0 +1,205 @@
+"""The instances of all groups: they start and go, ECS registers them, and groups keep the size that they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from cortex_cdk.localcloud.services.autoscaling.groups import PENDING, AutoScalingGroup, groups
+from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
+from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
+from cortex_cdk.localcloud.services.ecs.free_capacity import Rooms, held, left
+from cortex_cdk.localcloud.services.ecs.instances.container_instance import DRAINING, ContainerInstance
+from cortex_cdk.localcloud.services.ecs.instances.managed_scaling import (
+    Bounds,
+    Member,
+    departure,
+    desired,
+    has_spare,
+    needed,
+    reservation,
+)
+from cortex_cdk.localcloud.services.ecs.instances.placement import Instance
+from cortex_cdk.localcloud.services.ecs.instances.task_resources import of_type
+from cortex_cdk.localcloud.services.ecs.task import Task
+
+NAMESPACE = "AWS/ECS/ManagedScaling"
+MINUTE = 60.0
+STARTUP = 90.0
+"""Seconds from an instance's launch to its registration: EC2 boots it, and the ECS agent starts."""
+
+
+class Fleet:
+    """Everything that happens to instances.
+
+    Args:
+        speed: How many times faster than real ones they start, and are given back.
+    """
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._measured: dict[str, float] = {}
+
+    def look(self, backend: EcsBackend) -> dict[str, Rooms]:
+        """Let instances start and go, and write down what ECS says of them.
+
+        Returns:
+            By cluster, where there is room now.
+        """
+        load = _load(backend)
+        for group in groups(backend.region_name):
+            self._start(group)
+            _resize(group, {_ec2_id(backend, arn) for arn in load})
+        rooms = {}
+        for name in backend.clusters:
+            known = _register(backend, name)
+            for instance in known:
+                tasks = load.get(instance.container_instance_arn, ())
+                running = sum(task.last_status != "PENDING" for task in tasks)
+                instance.show(left(instance, tasks), running, len(tasks) - running)
+            rooms[name] = Rooms(known, load)
+        return rooms
+
+    def scale(self, backend: EcsBackend, waiting: Sequence[Task]) -> None:
+        """Bring the groups with managed scaling to the size that they need.
+
+        Args:
+            waiting: The tasks that wait for room on an instance.
+        """
+        load = _load(backend)
+        is_new_minute = self._begins_minute(backend.region_name)
+        for cluster, provider, group in _providers(backend):
+            managed = backend.capacity_providers[provider].auto_scaling_group_provider["managedScaling"]
+            if managed["status"] != "ENABLED":
+                continue
+            demands = [
+                task.demand for task in waiting if (task.cluster_name, task.demand.provider) == (cluster, provider)
+            ]
+            soon = _soon(backend.container_instances[cluster].values(), provider, group, load)
+            need = needed(soon, of_type(group.instance_type), demands)
+            if is_new_minute:
+                running = sum(member.lifecycle_state != PENDING for member in group.members)
+                _measure(backend.region_name, cluster, provider, reservation(running, need))
+            self._resize(group, need, _bounds(group, managed))
+
+    def _begins_minute(self, region: str) -> bool:
+        """Whether this is the first look at a region in this minute of the local clock."""
+        minute = time.time() * self._speed // MINUTE
+        before = self._measured.get(region)
+        self._measured[region] = minute
+        return minute != before
+
+    def _start(self, group: AutoScalingGroup) -> None:
+        for member in group.members:
+            if member.lifecycle_state == PENDING and (time.time() - member.launched_at) * self._speed >= STARTUP:
+                member.enter_service()
+
+    def _resize(self, group: AutoScalingGroup, need: int, bounds: Bounds) -> None:
+        present = group.desired_capacity or 0
+        now = time.time()
+        if not has_spare(present, need, bounds):
+            group.spare_since = None
+        elif group.spare_since is None:
+            group.spare_since = now
+        spare_for = (now - group.spare_since) * self._speed if group.spare_since else 0.0
+        size = desired(present, need, bounds, spare_for)
+        if size != present:
+            group.set_desired_capacity(size)
+
+
+def _measure(region: str, cluster: str, provider: str, percent: float) -> None:
+    """Publish the metric that managed scaling goes by."""
+    dimensions = {"CapacityProviderName": provider, "ClusterName": cluster}
+    cloudwatch.store(region).add(NAMESPACE, "CapacityProviderReservation", dimensions, [(percent, 1.0)], unit="Percent")
+
+
+def _resize(group: AutoScalingGroup, busy: set[str | None]) -> None:
+    """Give a group the size that it shall have: launch what is missing, let what is too much go."""
+    size = max(group.min_size or 0, min(group.max_size or 0, group.desired_capacity or 0))
+    if size != group.desired_capacity:
+        group.desired_capacity = size
+    going = departure([Member(one.id, one.id in busy, one.is_leaving) for one in group.members], size)
+    for member in group.members:
+        if member.id in going.drain:
+            member.leave()
+    group.end([member for member in group.members if member.id in going.end])
+    group.launch_missing()
+
+
+def _register(backend: EcsBackend, cluster: str) -> list[ContainerInstance]:
+    """Bring the container instances of a cluster in line with the instances that have started."""
+    known = backend.container_instances.setdefault(cluster, {})
+    members = {
+        member.id: (member, provider)
+        for of, provider, group in _providers(backend)
+        if of == cluster
+        for member in group.members
+        if member.lifecycle_state != PENDING
+    }
+    for identifier, instance in list(known.items()):
+        if isinstance(instance, ContainerInstance) and instance.ec2_instance_id not in members:
+            del known[identifier]
+    ours = {instance.ec2_instance_id: instance for instance in known.values()}
+    for ec2_id, (member, provider) in members.items():
+        if ec2_id not in ours:
+            made = ContainerInstance(member, cluster, provider, backend)
+            known[made.id] = ours[ec2_id] = made
+        if member.is_leaving:
+            ours[ec2_id].status = DRAINING
+    backend.clusters[cluster].registered_container_instances_count = len(known)
+    return [instance for instance in known.values() if isinstance(instance, ContainerInstance)]
+
+
+def _providers(backend: EcsBackend) -> Iterator[tuple[str, str, AutoScalingGroup]]:
+    """The capacity providers that clusters use: cluster, provider, group."""
+    of_name = {group.name: group for group in groups(backend.region_name)}
+    for cluster in backend.clusters.values():
+        for name in cluster.capacity_providers or ():
+            provider = backend.capacity_providers.get(name)
+            details: Mapping[str, Any] = provider.auto_scaling_group_provider if provider else {}
+            # The name of a group will do for its ARN, which ends with it.
+            group = of_name.get(details.get("autoScalingGroupArn", "").rpartition("/")[2])
+            if group is not None:
+                yield cluster.name, name, group
+
+
+def _bounds(group: AutoScalingGroup, managed: Mapping[str, Any]) -> Bounds:
+    return Bounds(
+        minimum=group.min_size or 0,
+        maximum=group.max_size or 0,
+        target=int(managed["targetCapacity"]),
+        smallest_step=int(managed["minimumScalingStepSize"]),
+        largest_step=int(managed["maximumScalingStepSize"]),
+    )
+
+
+def _load(backend: EcsBackend) -> dict[str, list[Task]]:
+    """The tasks that are on an instance, by its ARN."""
+    load: dict[str, list[Task]] = {}
+    for task in backend.all_tasks():
+        if task.container_instance_arn and task.last_status != "STOPPED":
+            load.setdefault(task.container_instance_arn, []).append(task)
+    return load
+
+
+def _soon(
+    registered: Iterable[Any], provider: str, group: AutoScalingGroup, load: Mapping[str, Sequence[Task]]
+) -> list[Instance]:
+    """The instances of a group as they will be when those that start have started, and tasks that stop have stopped."""
+    known = {instance.ec2_instance_id: instance for instance in registered}
+    soon = []
+    for member in group.staying:
+        instance = known.get(member.id)
+        tasks = load.get(instance.container_instance_arn, ()) if instance else ()
+        staying = [task for task in tasks if task.is_wanted]
+        room = of_type(member.instance_type) - held(staying)
+        of_tasks = tuple(task.group for task in staying)
+        soon.append(Instance(member.id, str(member.availability_zone), room, provider, of_tasks, busy=bool(tasks)))
+    return soon
+
+
+def _ec2_id(backend: EcsBackend, arn: str) -> str | None:
+    cluster, _, identifier = arn.partition(":container-instance/")[2].partition("/")
+    instance = backend.container_instances.get(cluster, {}).get(identifier)
+    return instance.ec2_instance_id if instance else None

@@ -1,0 +1,354 @@
+"""The ECS service scheduler: looks at what is, decides, acts, and writes down what happened."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cortex_cdk.localcloud.containers.driver import TaskDriver
+from cortex_cdk.localcloud.containers.launch import CannotStartError, Exit
+from cortex_cdk.localcloud.services.ecs import attachment, deployment_alarms
+from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
+from cortex_cdk.localcloud.services.ecs.fleet import Fleet
+from cortex_cdk.localcloud.services.ecs.free_capacity import Rooms
+from cortex_cdk.localcloud.services.ecs.rollout import Health, Replica, decide, failure_threshold, pause_before_start
+from cortex_cdk.localcloud.services.ecs.service import Service
+from cortex_cdk.localcloud.services.ecs.starter import Starter
+from cortex_cdk.localcloud.services.ecs.task import STOPPED_TASKS_KEPT, Task, now
+from cortex_cdk.localcloud.services.elbv2.targets import groups
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+logger = logging.getLogger(__name__)
+
+RESTARTED = "The local cloud was restarted."
+STOPPED_BY_US = "ServiceSchedulerInitiated"
+UNPLACED = "was unable to place a task because no container instance met all of its requirements."
+MORE = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+
+
+@dataclass
+class _Pause:
+    """How often tasks of a deployment have failed in a row, and when the next may start."""
+
+    failures: int = 0
+    until: float = 0.0
+
+
+class Scheduler:
+    """Makes ECS services true.
+
+    Args:
+        driver: Runs the containers.
+        starter: Turns a task into a running container.
+        fleet: The instances that tasks are placed on.
+        on_change: Called when targets were registered or deregistered.
+    """
+
+    def __init__(self, driver: TaskDriver, starter: Starter, fleet: Fleet, on_change: Callable[[], None]) -> None:
+        self._driver = driver
+        self._starter = starter
+        self._fleet = fleet
+        self._on_change = on_change
+        self._pauses: dict[str, _Pause] = {}
+        self._rooms: dict[str, Rooms] = {}
+
+    def recover(self) -> None:
+        """Write down that no task of an earlier daemon runs any more. To be called once, before the first tick."""
+        with STATE_LOCK:
+            for group in groups():
+                group.registered.clear()
+            for backend in backends():
+                for task in backend.all_tasks():
+                    if task.last_status != "STOPPED":
+                        task.mark_stopped(
+                            exit_code=None, container_reason=None, reason=RESTARTED, stop_code="TerminationNotice"
+                        )
+                for service in backend.all_services():
+                    # Asked before the first tick, it must not be what it was.
+                    self._write_counts(service, [])
+                    service.is_steady = False
+
+    def tick(self) -> None:
+        """Look at everything once."""
+        with STATE_LOCK:
+            exits = {exit_.task_id: exit_ for exit_ in self._driver.exits()}
+            for backend in backends():
+                self._rooms = self._fleet.look(backend)
+                tasks = backend.all_tasks()
+                for task in tasks:
+                    self._follow(backend, task, exits.get(task.id))
+                for service in backend.all_services():
+                    self._look_at(backend, service, [task for task in tasks if is_of(task, service)])
+                self._fleet.scale(backend, self._wait_for_instances(backend))
+                self._forget_stopped(backend)
+                _count_for_clusters(backend)
+
+    def _follow(self, backend: EcsBackend, task: Task, ended: Exit | None) -> None:
+        """Take one task a step further towards what is wanted of it."""
+        if ended is not None:
+            self._ended(backend, task, ended)
+        elif task.is_waiting and not task.group.startswith("service:"):
+            self._place(backend, task)
+        elif task.is_wanted and self._has_lost_instance(task):
+            task.ask_to_stop("Host EC2 instance terminated.", "TerminationNotice")
+        elif not task.is_wanted and task.last_status in {"PROVISIONING", "PENDING", "DEACTIVATING"}:
+            self._wind_down(task)
+
+    def _wind_down(self, task: Task) -> None:
+        """Let a task's targets drain, then stop its container."""
+        attachment.deregister(task)
+        if attachment.is_attached(task):
+            return
+        if self._driver.is_running(task.id):
+            task.last_status = "STOPPING"
+            self._driver.stop(task.id)
+        else:
+            task.mark_stopped(exit_code=None, container_reason=None, reason=RESTARTED, stop_code=STOPPED_BY_US)
+
+    def _ended(self, backend: EcsBackend, task: Task, ended: Exit) -> None:
+        was_wanted = task.is_wanted
+        attachment.detach(task)
+        self._on_change()
+        task.mark_stopped(
+            exit_code=ended.code,
+            container_reason=ended.reason,
+            reason="Essential container in task exited",
+            stop_code="EssentialContainerExited",
+        )
+        if was_wanted:
+            self._count_failure(backend, task)
+
+    def _has_lost_instance(self, task: Task) -> bool:
+        arn, rooms = task.container_instance_arn, self._rooms.get(task.cluster_name)
+        return arn is not None and (rooms is None or not rooms.knows(arn))
+
+    def _place(self, backend: EcsBackend, task: Task) -> str | None:
+        """Put a task on an instance and start its container.
+
+        Returns:
+            None, or why there is no place for it now, in the words of ECS's service events.
+        """
+        rooms = self._rooms[task.cluster_name]
+        obstacle = self._starter.obstacle(backend, task.demand.resources.gpus)
+        instance = None if obstacle else rooms.place(task.demand)
+        if instance is None:
+            return obstacle or rooms.obstacle(task.demand)
+        task.put_on(instance.container_instance_arn, instance.zone)
+        backend.add_task(task)
+        self._start(backend, task)
+        return None
+
+    def _wait_for_instances(self, backend: EcsBackend) -> list[Task]:
+        """The tasks that more instances would help: not those that this machine has no GPUs for."""
+        waiting, gpus = [], self._starter.free_gpus(backend)
+        for task in backend.all_tasks():
+            wanted = task.demand.resources.gpus if task.is_waiting else 0
+            if task.is_waiting and wanted <= gpus:
+                waiting.append(task)
+                gpus -= wanted
+        return waiting
+
+    def _start(self, backend: EcsBackend, task: Task) -> bool:
+        """Start a task's container. Returns whether it runs."""
+        try:
+            self._starter.start(backend, task)
+        except CannotStartError as error:
+            task.mark_stopped(
+                exit_code=None, container_reason=str(error), reason=str(error), stop_code="TaskFailedToStart"
+            )
+            self._count_failure(backend, task)
+            return False
+        return True
+
+    def _count_failure(self, backend: EcsBackend, task: Task) -> None:
+        """Count a task that failed by itself, and trip the circuit breaker where that is due."""
+        service = next((service for service in backend.all_services() if is_of(task, service)), None)
+        if service is None:
+            return
+        deployment = next((d for d in service.deployments if d["id"] == task.started_by), None)
+        if deployment is None or deployment is not service.primary:
+            return
+        pause = self._pauses.setdefault(deployment["id"], _Pause())
+        pause.failures += 1
+        pause.until = time.monotonic() + pause_before_start(pause.failures)
+        if deployment["rolloutState"] != "IN_PROGRESS":
+            return
+        deployment["failedTasks"] += 1
+        breaker = service.circuit_breaker
+        if breaker.get("enable") and deployment["failedTasks"] >= failure_threshold(service.desired_count):
+            reason = f"ECS deployment circuit breaker: tasks failed to start. {last_words(task)}"
+            service.fail(reason, "tasks failed to start", rollback=bool(breaker.get("rollback")))
+
+    def _look_at(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
+        try:
+            self._reconcile(backend, service, tasks)
+        except Exception:
+            # A service that cannot be made sense of (its task definition was deleted, say) must not stop the others.
+            logger.exception("The service %s could not be looked at.", service.name)
+
+    def _reconcile(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
+        wanted = [task for task in tasks if task.is_wanted]
+        if service.status == "DRAINING":
+            self._drain(service, tasks, wanted)
+            return
+        deployment_alarms.watch(service)
+        grace = service.health_check_grace_period_seconds
+        healths = {task.id: self._health(task, grace) for task in wanted}
+        primary = service.primary
+        replicas = [
+            Replica(task.id, self._is_current(task, service), healths[task.id], placed=not task.is_waiting)
+            for task in wanted
+        ]
+        if primary["rolloutState"] != "FAILED":
+            decision = decide(service.desired_count, service.limits, replicas)
+            stopped = [task for task in wanted if task.id in decision.stop]
+            self._stop(backend, service, stopped, healths)
+            # A failed health check may just have rolled the service back: the decision was about another deployment.
+            if service.primary is primary:
+                self._launch(backend, service, tasks, decision.start)
+        self._write_counts(service, tasks)
+        self._notice_steady_state(service, replicas)
+
+    def _health(self, task: Task, grace: float) -> Health:
+        """How a task counts. A kernel ends a container in the moment in which it takes too much memory; ours are looked
+        at only now and then, so one more look is due before a task is called healthy for the first time."""
+        health = attachment.health(task, grace)
+        if health is Health.HEALTHY and not self._driver.is_within_memory(task.id):
+            return Health.STARTING
+        return health
+
+    def _is_current(self, task: Task, service: Service) -> bool:
+        """Whether a task need not be replaced: it is of the primary deployment, and its instance stays."""
+        rooms = self._rooms[service.cluster_name]
+        return task.started_by == service.primary["id"] and not rooms.is_draining(task.container_instance_arn)
+
+    def _drain(self, service: Service, tasks: list[Task], wanted: list[Task]) -> None:
+        for task in wanted:
+            task.ask_to_stop(_scaling(task.started_by), STOPPED_BY_US)
+            self._follow_stop(task)
+        if all(task.last_status == "STOPPED" for task in tasks):
+            service.status = "INACTIVE"
+            service.deployments = []
+        self._write_counts(service, tasks)
+
+    def _stop(self, backend: EcsBackend, service: Service, tasks: list[Task], healths: dict[str, Health]) -> None:
+        for task in tasks:
+            failing = healths[task.id] is Health.FAILING
+            reason = _scaling(service.primary["id"])
+            if failing:
+                reason = f"Task failed ELB health checks in (target-group {task.targets[0][0]})"
+                service.add_event(
+                    f"(service {service.name}) (port {task.port}) is unhealthy in "
+                    f"(target-group {task.targets[0][0]}) due to ({attachment.why(task)})"
+                )
+            task.ask_to_stop(reason, STOPPED_BY_US)
+            self._follow_stop(task)
+            service.add_event(f"(service {service.name}) has stopped 1 running tasks: (task {task.id}).")
+            if failing:
+                self._count_failure(backend, task)
+
+    def _follow_stop(self, task: Task) -> None:
+        attachment.deregister(task)
+        self._on_change()
+
+    def _launch(self, backend: EcsBackend, service: Service, tasks: list[Task], count: int) -> None:
+        """Place the tasks that wait, then new ones. Those without a place wait where capacity can be made for them."""
+        obstacles = [self._settle(backend, service, task) for task in tasks if task.is_waiting]
+        pause = self._pauses.get(service.primary["id"])
+        for _ in range(0 if pause and time.monotonic() < pause.until else count):
+            task = self._new_task(backend, service, tasks)
+            obstacles.append(self._settle(backend, service, task))
+            if obstacles[-1]:
+                if not backend.waits_for_capacity(task.demand.provider):
+                    break
+                backend.add_task(task)
+            tasks.append(task)
+            if task.last_status == "STOPPED":
+                break
+        obstacle = next(filter(None, obstacles), None)
+        if obstacle:
+            service.add_event(f"(service {service.name}) {UNPLACED} {obstacle} {MORE}")
+
+    def _new_task(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> Task:
+        definition = backend.describe_task_definition(service.primary["taskDefinition"])
+        return Task(
+            backend.clusters[service.cluster_name],
+            definition,
+            backend,
+            demand=service.demand(definition, [task.demand.provider for task in tasks if task.is_wanted]),
+            started_by=service.primary["id"],
+            launch_type=service.launch_type,
+            tags=list(service.tags) if service.propagate_tags == "SERVICE" else [],
+        )
+
+    def _settle(self, backend: EcsBackend, service: Service, task: Task) -> str | None:
+        """Place a task of a service. Returns why it has no place, where it has none."""
+        obstacle = self._place(backend, task)
+        if task.last_status == "RUNNING":
+            service.add_event(f"(service {service.name}) has started 1 tasks: (task {task.id}).")
+            attachment.register(task, service, self._rooms[task.cluster_name].ec2_id(task.container_instance_arn))
+            self._on_change()
+        return obstacle
+
+    def _write_counts(self, service: Service, tasks: list[Task]) -> None:
+        running = [task for task in tasks if task.last_status == "RUNNING"]
+        pending = [task for task in tasks if task.last_status in {"PROVISIONING", "PENDING"}]
+        service.running_count, service.pending_count = len(running), len(pending)
+        for deployment in service.deployments:
+            counts = {
+                "runningCount": sum(task.started_by == deployment["id"] for task in running),
+                "pendingCount": sum(task.started_by == deployment["id"] for task in pending),
+            }
+            if any(deployment[name] != value for name, value in counts.items()):
+                deployment.update(counts, updatedAt=now())
+        alive = {task.started_by for task in tasks if task.last_status != "STOPPED"}
+        service.deployments = [d for d in service.deployments if d["status"] == "PRIMARY" or d["id"] in alive]
+
+    def _notice_steady_state(self, service: Service, replicas: list[Replica]) -> None:
+        healthy = sum(replica.health is Health.HEALTHY and replica.current for replica in replicas)
+        steady = len(replicas) == healthy == service.desired_count
+        if steady:
+            self._pauses.pop(service.primary["id"], None)
+        if steady and service.primary["rolloutState"] == "IN_PROGRESS":
+            service.complete()
+        if steady and not service.is_steady:
+            service.add_event(f"(service {service.name}) has reached a steady state.")
+        service.is_steady = steady
+
+    def _forget_stopped(self, backend: EcsBackend) -> None:
+        for tasks in backend.tasks.values():
+            for arn, task in list(tasks.items()):
+                stopped_at = getattr(task, "stopped_at", None)
+                if stopped_at and (now() - stopped_at).total_seconds() > STOPPED_TASKS_KEPT:
+                    del tasks[arn]
+
+
+def _count_for_clusters(backend: EcsBackend) -> None:
+    """Write what DescribeClusters reports."""
+    tasks, services = backend.all_tasks(), backend.all_services()
+    for cluster in backend.clusters.values():
+        states = [task.last_status for task in tasks if task.cluster_name == cluster.name]
+        cluster.running_tasks_count = states.count("RUNNING")
+        cluster.pending_tasks_count = states.count("PROVISIONING") + states.count("PENDING")
+        cluster.active_services_count = sum(service.cluster_name == cluster.name for service in services)
+
+
+def is_of(task: Task, service: Service) -> bool:
+    """Whether a task belongs to a service."""
+    return bool(task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name)
+
+
+def _scaling(deployment_id: str) -> str:
+    return f"Scaling activity initiated by (deployment {deployment_id})"
+
+
+def last_words(task: Task) -> str:
+    """Why a task ended, in one line: the stopped reason, the exit code, and what the program itself said."""
+    container = task.containers[0]
+    text = task.stopped_reason or ""
+    if "exitCode" in container:
+        text += f" (exit code {container['exitCode']})"
+    reason = container.get("reason")
+    return f"{text}: {reason}" if reason and reason not in text else text

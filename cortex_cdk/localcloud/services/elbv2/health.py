@@ -1,0 +1,234 @@
+"""Health checks of targets, as their target group asks for them.
+
+Source: "Health checks for your target groups" of the Application Load Balancer guide: a new target is healthy
+after one successful check, an unhealthy one after as many as its threshold says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cortex_cdk.localcloud.services.elbv2.targets import Target, TargetGroup, groups
+from cortex_cdk.localcloud.settings import HOST
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+INITIAL_INTERVAL = 0.1
+SLOW_INITIAL_INTERVAL = 0.5
+"""Seconds between checks of a target that has never been healthy, before and after ``SLOW_START``."""
+SLOW_START = 10.0
+LONGEST_SLEEP = 0.25
+USER_AGENT = "ELB-HealthChecker/2.0"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check found.
+
+    Attributes:
+        passed: Whether the answer was as the matcher wants it.
+        reason: Reason code of a failure.
+        detail: What to tell about a failure.
+    """
+
+    passed: bool
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a target group checks its targets.
+
+    Attributes:
+        path: Path and query of the request.
+        codes: Status codes that pass.
+        timeout: Seconds until a check has failed.
+        interval: Seconds between checks.
+        healthy_threshold: Passed checks in a row that make an unhealthy target healthy.
+        unhealthy_threshold: Failed checks in a row that make a target unhealthy.
+    """
+
+    path: str
+    codes: frozenset[int]
+    timeout: float
+    interval: float
+    healthy_threshold: int
+    unhealthy_threshold: int
+
+    @classmethod
+    def of(cls, group: TargetGroup, speed: float) -> Check:
+        """The check of a target group, its interval divided by ``speed``."""
+        return cls(
+            path=group.health_check_path or "/",
+            codes=status_codes(str((group.matcher or {}).get("HttpCode") or "200")),
+            timeout=float(group.health_check_timeout_seconds),
+            interval=float(group.health_check_interval_seconds) / speed,
+            healthy_threshold=int(group.healthy_threshold_count),
+            unhealthy_threshold=int(group.unhealthy_threshold_count),
+        )
+
+
+def status_codes(matcher: str) -> frozenset[int]:
+    """The codes that a matcher such as ``200,301-303`` names."""
+    codes: set[int] = set()
+    for part in matcher.split(","):
+        first, _, last = part.strip().partition("-")
+        codes.update(range(int(first), int(last or first) + 1))
+    return frozenset(codes)
+
+
+@dataclass
+class _Progress:
+    """What is known about a target between checks."""
+
+    started_at: float
+    due_at: float
+    passed: int = 0
+    failed: int = 0
+    running: bool = False
+
+
+class HealthChecker:
+    """Checks every registered target, from one thread.
+
+    Args:
+        speed: How many times faster than asked for the checks of known targets are.
+        on_change: Called, from the checker's thread, whenever a target's state has changed.
+    """
+
+    def __init__(self, speed: float, on_change: Callable[[], None]) -> None:
+        self._speed = speed
+        self._on_change = on_change
+        self._progress: dict[tuple[str, str, int], _Progress] = {}
+        self._loop = asyncio.new_event_loop()
+        self._woken = asyncio.Event()
+        self._closing = False
+        self._checks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="health-checker", daemon=True)
+
+    def open(self) -> None:
+        """Start checking."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop checking."""
+        self._closing = True
+        self.wake()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Look for new targets now."""
+        self._loop.call_soon_threadsafe(self._woken.set)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._main())
+        self._loop.close()
+
+    async def _main(self) -> None:
+        while not self._closing:
+            next_due = self._start_due_checks(time.monotonic())
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), max(0.0, min(LONGEST_SLEEP, next_due - time.monotonic())))
+            self._woken.clear()
+        for check in self._checks:
+            check.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
+
+    def _start_due_checks(self, now: float) -> float:
+        """Start the checks that are due. Returns when the next one is."""
+        seen = set()
+        next_due = now + LONGEST_SLEEP
+        with STATE_LOCK:
+            watched = [(group, target) for group in groups() for target in group.registered.values()]
+        for group, target in watched:
+            key = (group.arn, target.id, target.port)
+            if target.state == "draining":
+                continue
+            seen.add(key)
+            progress = self._progress.setdefault(key, _Progress(started_at=now, due_at=now))
+            if not progress.running and progress.due_at <= now:
+                progress.running = True
+                check = self._loop.create_task(self._check(group, target, progress))
+                self._checks.add(check)
+                check.add_done_callback(self._checks.discard)
+            elif not progress.running:
+                next_due = min(next_due, progress.due_at)
+        for key in self._progress.keys() - seen:
+            del self._progress[key]
+        return next_due
+
+    async def _check(self, group: TargetGroup, target: Target, progress: _Progress) -> None:
+        check = Check.of(group, self._speed)
+        result = await probe(target.port, check)
+        with STATE_LOCK:
+            before = (target.state, target.reason)
+            if target.state != "draining":
+                _judge(target, progress, check, result)
+            changed = (target.state, target.reason) != before
+        now = time.monotonic()
+        is_slow = now - progress.started_at > SLOW_START
+        initial = SLOW_INITIAL_INTERVAL if is_slow else INITIAL_INTERVAL
+        progress.due_at = now + (check.interval if target.was_healthy else initial)
+        progress.running = False
+        self._woken.set()
+        if changed:
+            self._on_change()
+
+
+def _judge(target: Target, progress: _Progress, check: Check, result: CheckResult) -> None:
+    """Change a target's state as its checks demand."""
+    if result.passed:
+        progress.passed, progress.failed = progress.passed + 1, 0
+        if not target.was_healthy or target.state == "healthy" or progress.passed >= check.healthy_threshold:
+            target.set("healthy")
+        return
+    progress.passed, progress.failed = 0, progress.failed + 1
+    if target.was_healthy:
+        failed_for_good = progress.failed >= check.unhealthy_threshold
+    else:
+        # New targets are asked more often than the interval says: the time decides, not the count.
+        failed_for_good = time.monotonic() - progress.started_at >= check.unhealthy_threshold * check.interval
+    if failed_for_good:
+        target.set("unhealthy", result.reason, result.detail)
+    elif target.state == "initial":
+        target.set("initial", "Elb.InitialHealthChecking")
+
+
+async def probe(port: int, check: Check) -> CheckResult:
+    """Ask a target once.
+
+    Args:
+        port: Its port on this machine.
+        check: What to ask and what to expect.
+    """
+    try:
+        status = await asyncio.wait_for(_status(port, check.path), check.timeout)
+    except asyncio.TimeoutError:
+        return CheckResult(False, "Target.Timeout", "Request timed out")
+    except (OSError, ValueError):
+        return CheckResult(False, "Target.FailedHealthChecks", "Health checks failed")
+    if status in check.codes:
+        return CheckResult(True)
+    return CheckResult(False, "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]")
+
+
+async def _status(port: int, path: str) -> int:
+    """The status code of a GET request."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        request = f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode())
+        line = await reader.readline()
+        return int(line.split()[1]) if line.startswith(b"HTTP/1.") else _not_http(line)
+    finally:
+        writer.close()
+
+
+def _not_http(line: bytes) -> int:
+    raise ValueError(f"not an HTTP answer: {line[:40]!r}")

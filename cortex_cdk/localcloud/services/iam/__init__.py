@@ -1,0 +1,1 @@
+"""AWS IAM: roles and instance profiles."""

@@ -1,0 +1,46 @@
+"""Amazon CloudWatch Logs: log groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.logs.models import logs_backends
+
+from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Resource
+from cortex_cdk.localcloud.cloudformation.tags import as_dict
+
+
+def backend(place: Place) -> Any:
+    """moto's CloudWatch Logs of a region."""
+    return logs_backends[place.account][place.region]
+
+
+class LogGroup(Resource):
+    """A log group and how long it keeps events."""
+
+    type = "AWS::Logs::LogGroup"
+    name_property = "LogGroupName"
+
+    @classmethod
+    def create(cls, name: str, properties: Properties, place: Place) -> Resource:
+        """CreateLogGroup."""
+        group = backend(place).create_log_group(name, {})
+        made = cls(name, {"Arn": f"{group.arn}:*"})
+        made.update(properties, place)
+        return made
+
+    def update(self, properties: Properties, place: Place) -> None:
+        """PutRetentionPolicy and tags."""
+        logs, name = backend(place), self.physical_resource_id
+        if "RetentionInDays" in properties:
+            logs.put_retention_policy(name, properties["RetentionInDays"])
+        else:
+            logs.delete_retention_policy(name)
+        arn, wanted = logs.groups[name].arn, as_dict(properties.get("Tags"))
+        known = logs.list_tags_for_resource(arn)
+        logs.untag_resource(arn, [key for key in known if key not in wanted])
+        logs.tag_resource(arn, wanted)
+
+    def delete(self, place: Place) -> None:
+        """DeleteLogGroup."""
+        backend(place).delete_log_group(self.physical_resource_id)

@@ -1,0 +1,136 @@
+"""Why replicas wait for an instance, and what becomes of it.
+
+ECS says the first in a service's events. Whether an instance is on its way, or the group already has all that it may
+have, is known to the Auto Scaling group behind the service's capacity provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import ServiceEventTypeDef, ServiceTypeDef
+
+UNPLACED = "unable to place a task"
+PLACED = ("has started", "has reached a steady state")
+# In full: "(service x) was unable to place a task because ... requirements. WHY For more information, see ..."
+WHY = "met all of its requirements. "
+CAUSE = "Reason: "
+MORE = " For more information"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why no instance takes a replica.
+
+    Attributes:
+        reason: What ECS says, without what it always says.
+        since: When it said so first.
+    """
+
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class GroupSize:
+    """How many instances a group has.
+
+    Attributes:
+        name: The instance group.
+        running: How many are in service.
+        desired: How many it shall have.
+        maximum: How many it may have.
+    """
+
+    name: str
+    running: int
+    desired: int
+    maximum: int
+
+    def outlook(self) -> str:
+        """What becomes of a replica that waits for an instance of the group, and what can be done."""
+        of = f"of at most {self.maximum}"
+        if self.running < self.desired:
+            starting = _instances(self.desired - self.running)
+            return f"instance group {self.name} starts {starting} ({self.running} {of} run)"
+        if self.running >= self.maximum:
+            return (
+                f"instance group {self.name} has {_instances(self.running)}, its maximum: raise max_instances "
+                "(cortex cluster configure), or ask for less compute or fewer replicas"
+            )
+        return f"instance group {self.name} has {_instances(self.running)} {of}"
+
+
+def refusal(events: Sequence[ServiceEventTypeDef]) -> Refusal | None:
+    """Why a replica has no place now; None where the last ones that were wanted have one.
+
+    Args:
+        events: A service's, in any order.
+    """
+    found = []
+    for event in sorted(events, key=lambda event: event["createdAt"], reverse=True):
+        if UNPLACED in event["message"]:
+            found.append(event)
+        elif any(words in event["message"] for words in PLACED):
+            break
+    return Refusal(_reason(found[0]["message"]), found[-1]["createdAt"]) if found else None
+
+
+def group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[GroupSize]:
+    """The sizes of the instance groups that a service's replicas run on; none where they may not be asked for.
+
+    Args:
+        cluster: The environment's cluster (not the ECS cluster's name).
+        service: The service.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        return _group_sizes(cloud, cluster, service)
+    except ClientError:
+        # Who may deploy need not be allowed to look at groups; why a replica waits is said all the same.
+        return []
+
+
+def _group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[GroupSize]:
+    providers = [item["capacityProvider"] for item in service.get("capacityProviderStrategy", [])]
+    if not providers:
+        return []
+    described = cloud.ecs.describe_capacity_providers(capacityProviders=providers)["capacityProviders"]
+    group_of = {
+        # An ARN ends with the group's name.
+        provider["autoScalingGroupProvider"]["autoScalingGroupArn"].rpartition("/")[2]: provider["name"]
+        for provider in described
+        if "autoScalingGroupProvider" in provider
+    }
+    answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(group_of))
+    return [
+        GroupSize(
+            name=group_of[group["AutoScalingGroupName"]].removeprefix(names.capacity_provider(cluster, "")),
+            running=sum(instance["LifecycleState"] == "InService" for instance in group["Instances"]),
+            desired=group["DesiredCapacity"],
+            maximum=group["MaxSize"],
+        )
+        for group in answer["AutoScalingGroups"]
+    ]
+
+
+def with_outlook(reason: str, sizes: Sequence[GroupSize]) -> str:
+    """Why a replica waits, and what becomes of it, in one line."""
+    return "; ".join([reason.rstrip("."), *(size.outlook() for size in sizes)]) if sizes else reason
+
+
+def _reason(message: str) -> str:
+    why = message.partition(WHY)[2].partition(MORE)[0]
+    return why.removeprefix(CAUSE) or message
+
+
+def _instances(count: int) -> str:
+    return f"{count} instance" if count == 1 else f"{count} instances"

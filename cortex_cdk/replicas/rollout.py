@@ -1,0 +1,172 @@
+"""Watches the replicas of an API while its stack is updated, and finds out why they fail.
+
+CloudFormation only says that a service did not become stable. Why is in the stopped tasks, in the
+service's events and, for a predictor that raised, in the replica's last log record.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.ecs_services import describe_service
+from cortex_cdk.errors import CortexError
+from cortex_cdk.logs import fatal_record
+from cortex_cdk.replicas.pending import group_sizes, refusal, with_outlook
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceTypeDef, TaskTypeDef
+
+NO_ROOM = "no container instance met all of its requirements"
+OUTLOOK_SECONDS = 2.0
+"""Between two looks at what becomes of replicas that wait."""
+PLACED_WITHIN = timedelta(seconds=15)
+"""ECS places a replica within seconds where an instance has room."""
+
+
+@dataclass(frozen=True)
+class ReplicaFailure:
+    """Why a replica stopped.
+
+    Attributes:
+        reason: One line.
+        details: The traceback, where there is one.
+    """
+
+    reason: str
+    details: tuple[str, ...] = ()
+
+
+class RolloutWatcher:
+    """Looks at the service of one API again and again. To be made before the rollout begins.
+
+    A rollout may have failed, and ECS gone back to the revision before, between two looks; and a service that never
+    worked is gone with its stack. So failed replicas are not looked for by what the service runs now: they are those
+    of the API that stopped since then, and are of no task definition that ran before.
+
+    Args:
+        cluster: The environment's cluster.
+        api: The API.
+        revision: The revision that is being rolled out.
+    """
+
+    def __init__(self, cloud: Cloud, cluster: str, api: str, revision: str) -> None:
+        self._cloud = cloud
+        self._cluster = cluster
+        self._api = api
+        self._revision = revision
+        self._looked_at = set(stopped_tasks(cloud, cluster, api))
+        before = describe_service(cloud, cluster, api)
+        self._earlier = {deployment["taskDefinition"] for deployment in before["deployments"]} if before else set()
+        self._told: set[str] = set()
+        self.failure: ReplicaFailure | None = None
+        self.capacity_problem: str | None = None
+        self._stuck: str | None = None
+        self._outlook: str | None = None
+        self._next_outlook = 0.0
+        self._waiting = 0
+
+    def look(self) -> list[str]:
+        """What is new, in words: replicas that failed, and why one cannot be placed."""
+        service = describe_service(self._cloud, self._cluster, self._api)
+        return (self._placement_news(service) if service else []) + self._failure_news()
+
+    def _placement_news(self, service: ServiceTypeDef) -> list[str]:
+        primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
+        obstacle = self._obstacle(service, primary) if primary else None
+        if primary is None or obstacle is None:
+            # What was in the way of a deployment that was given up stays the cause of its end.
+            if primary and primary["id"] == self._stuck:
+                self.capacity_problem = self._outlook = None
+            return []
+        self.capacity_problem, self._stuck = obstacle, primary["id"]
+        if time.monotonic() < self._next_outlook:
+            return []
+        self._next_outlook = time.monotonic() + OUTLOOK_SECONDS
+        sizes = group_sizes(self._cloud, self._cluster, service)
+        outlook = with_outlook("", sizes)
+        if outlook == self._outlook:
+            return []
+        self._outlook = outlook
+        return [with_outlook(f"waiting for capacity: {NO_ROOM}: {obstacle}", sizes)]
+
+    def _obstacle(self, service: ServiceTypeDef, primary: DeploymentTypeDef) -> str | None:
+        """Why a replica of the deployment that runs has no place; None where all have one."""
+        if primary.get("rolloutState") == "COMPLETED":
+            return None
+        # Events from before this deployment say nothing about it.
+        refused = refusal([event for event in service.get("events", []) if event["createdAt"] >= primary["createdAt"]])
+        if refused:
+            return refused.reason
+        waiting = self._waiting_tasks(service) if primary["pendingCount"] else 0
+        return f"{waiting} of {service['desiredCount']} replicas wait for an instance" if waiting else None
+
+    def _waiting_tasks(self, service: ServiceTypeDef) -> int:
+        """How many replicas have waited for an instance for longer than one takes to be chosen."""
+        if time.monotonic() < self._next_outlook:
+            return self._waiting
+        listed = self._cloud.ecs.list_tasks(cluster=service["clusterArn"], serviceName=service["serviceName"])
+        arns = listed["taskArns"]
+        tasks = self._cloud.ecs.describe_tasks(cluster=service["clusterArn"], tasks=arns)["tasks"] if arns else []
+        now = datetime.now(timezone.utc)
+        self._waiting = sum(
+            task["lastStatus"] == "PROVISIONING" and now - task["createdAt"] > PLACED_WITHIN for task in tasks
+        )
+        return self._waiting
+
+    def _failure_news(self) -> list[str]:
+        news = []
+        for task in self._failed_tasks():
+            failure = self._why(task)
+            self.failure = self.failure or failure
+            # Replicas of one revision mostly fail alike: once is enough.
+            if failure.reason not in self._told:
+                self._told.add(failure.reason)
+                news.append(f"a replica failed: {failure.reason}")
+        return news
+
+    def _failed_tasks(self) -> list[TaskTypeDef]:
+        """The tasks of what is being rolled out that failed since the last look."""
+        stopped = stopped_tasks(self._cloud, self._cluster, self._api)
+        fresh = [arn for arn in stopped if arn not in self._looked_at]
+        if not fresh:
+            return []
+        cluster = names.ecs_cluster(self._cluster)
+        tasks = self._cloud.ecs.describe_tasks(cluster=cluster, tasks=fresh)["tasks"]
+        ended = [task for task in tasks if task["lastStatus"] == "STOPPED"]
+        self._looked_at.update(task["taskArn"] for task in ended)
+        return [task for task in ended if task["taskDefinitionArn"] not in self._earlier and failed(task)]
+
+    def _why(self, task: TaskTypeDef) -> ReplicaFailure:
+        task_id = task["taskArn"].rsplit("/", 1)[-1]
+        try:
+            record = fatal_record(self._cloud, names.log_group(self._cluster, self._api), self._revision, task_id)
+        except CortexError:
+            record = None
+        if record:
+            return ReplicaFailure(record.message, record.traceback)
+        return ReplicaFailure(stopped_reason(task))
+
+
+def stopped_tasks(cloud: Cloud, cluster: str, api: str) -> list[str]:
+    """The ARNs of an API's tasks that stopped in the last hour, at most 100, whether its service is there or not."""
+    return cloud.ecs.list_tasks(
+        cluster=names.ecs_cluster(cluster), family=names.task_family(cluster, api), desiredStatus="STOPPED"
+    )["taskArns"]
+
+
+def failed(task: TaskTypeDef) -> bool:
+    """Whether a stopped task stopped by itself, rather than because ECS was asked to stop it."""
+    return task.get("stopCode") in ("TaskFailedToStart", "EssentialContainerExited", "SpotInterruption")
+
+
+def stopped_reason(task: TaskTypeDef) -> str:
+    """Why a task stopped, in one line, from what ECS says of the task and its container."""
+    container = (task.get("containers") or [{}])[0]
+    reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
+    code = container.get("exitCode")
+    return f"{reason} (exit code {code})" if code not in (None, 0) and "exit code" not in reason else reason

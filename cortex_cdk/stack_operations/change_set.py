@@ -1,0 +1,155 @@
+"""Change sets: what a deployment would do, and doing it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cortex_cdk.aws.cloud import Cloud, error_message
+from cortex_cdk.aws.polling import pauses
+from cortex_cdk.errors import DeployError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import ChangeTypeDef, DescribeChangeSetOutputTypeDef
+
+# CloudFormation has no code for "nothing to do"; these are the texts that it answers with.
+NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+# Nor for a stack that somebody else began to change, or made, since it was looked at.
+_RACED = re.compile(r"_IN_PROGRESS state|already exists and cannot be created again")
+MOST_TEMPLATE_BYTES = 51_200
+CAPABILITIES: Sequence[Any] = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that a change set would touch.
+
+    Attributes:
+        action: ``Add``, ``Modify`` or ``Remove``.
+        replacement: Whether the resource would be made anew (and the old one removed).
+    """
+
+    action: str
+    logical_id: str
+    resource_type: str
+    replacement: bool
+
+
+@dataclass(frozen=True)
+class ChangeSet:
+    """A change set that is ready to be executed."""
+
+    arn: str
+    stack_id: str
+    changes: tuple[Change, ...]
+    creates: bool
+
+
+def create_change_set(
+    cloud: Cloud,
+    stack: str,
+    *,
+    template: Mapping[str, Any] | None,
+    parameters: Mapping[str, str],
+    tags: Mapping[str, str],
+    creates: bool,
+) -> ChangeSet | None:
+    """Ask CloudFormation what a deployment would change.
+
+    Args:
+        stack: The stack's name.
+        template: The template; None keeps the one that is deployed.
+        parameters: Every parameter of the template.
+        tags: The stack's tags.
+        creates: Whether the stack is new. A creation that fails removes what it made.
+
+    Returns:
+        The change set, or None where nothing would change.
+
+    Raises:
+        DeployError: CloudFormation refuses the template or the parameters, or another operation was quicker.
+    """
+    body: dict[str, Any] = {"UsePreviousTemplate": True} if template is None else {"TemplateBody": as_text(template)}
+    if creates:
+        body["OnStackFailure"] = "DELETE"
+    with _alone(stack):
+        answer = cloud.cloudformation.create_change_set(
+            StackName=stack,
+            ChangeSetName=f"cortex-{time.time_ns()}",
+            ChangeSetType="CREATE" if creates else "UPDATE",
+            Capabilities=CAPABILITIES,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            **body,
+        )
+    described = _wait_until_made(cloud, answer["Id"])
+    if described["Status"] == "FAILED":
+        cloud.cloudformation.delete_change_set(ChangeSetName=answer["Id"])
+        reason = described.get("StatusReason", "no reason given")
+        if any(text in reason for text in NO_CHANGES):
+            return None
+        raise DeployError(f"{stack}: CloudFormation refuses the change: {reason}")
+    changes = tuple(_change(change) for change in described["Changes"])
+    return ChangeSet(answer["Id"], answer["StackId"], changes, creates)
+
+
+@contextmanager
+def _alone(stack: str) -> Iterator[None]:
+    """Say in words that another operation began on the stack since it was looked at."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if not _RACED.search(error_message(error)):
+            raise
+        raise DeployError(
+            f"{stack} is being changed by another operation, which began at the same time",
+            hint="wait until it has ended (cortex get), and deploy again",
+        ) from error
+
+
+def as_text(template: Mapping[str, Any]) -> str:
+    """A template as it is sent: without white space, because it may not be longer than ``MOST_TEMPLATE_BYTES``."""
+    return json.dumps(template, separators=(",", ":"))
+
+
+def _wait_until_made(cloud: Cloud, arn: str) -> DescribeChangeSetOutputTypeDef:
+    for pause in pauses():
+        described = cloud.cloudformation.describe_change_set(ChangeSetName=arn)
+        if described["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
+            break
+        time.sleep(pause)
+    token = described.get("NextToken")
+    while token:
+        page = cloud.cloudformation.describe_change_set(ChangeSetName=arn, NextToken=token)
+        described["Changes"].extend(page["Changes"])
+        token = page.get("NextToken")
+    return described
+
+
+def _change(change: ChangeTypeDef) -> Change:
+    resource = change["ResourceChange"]
+    return Change(
+        action=resource["Action"],
+        logical_id=resource["LogicalResourceId"],
+        resource_type=resource["ResourceType"],
+        replacement=resource.get("Replacement") == "True",
+    )
+
+
+def execute(cloud: Cloud, change_set: ChangeSet) -> None:
+    """Start what the change set says. The stack's events tell how it goes."""
+    cloud.cloudformation.execute_change_set(ChangeSetName=change_set.arn)
+
+
+def discard(cloud: Cloud, change_set: ChangeSet) -> None:
+    """Forget a change set, and the empty stack that stands for it where it would have made one."""
+    cloud.cloudformation.delete_change_set(ChangeSetName=change_set.arn)
+    if change_set.creates:
+        cloud.cloudformation.delete_stack(StackName=change_set.stack_id)

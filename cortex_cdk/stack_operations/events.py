@@ -1,0 +1,64 @@
+"""The stack's events: progress while an operation runs, and its first cause when it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cortex_cdk.aws.cloud import Cloud
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
+
+# What CloudFormation writes on resources that failed only because another one did.
+CONSEQUENCES = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
+
+
+@dataclass(frozen=True)
+class StackEvent:
+    """One line of a stack's history."""
+
+    id: str
+    time: datetime
+    logical_id: str
+    resource_type: str
+    status: str
+    reason: str
+
+    @property
+    def is_cause(self) -> bool:
+        """Whether a failure began here."""
+        of_resource = self.status.endswith("_FAILED") and self.resource_type != "AWS::CloudFormation::Stack"
+        return of_resource and not self.reason.startswith(CONSEQUENCES)
+
+
+class EventReader:
+    """Reads the events of one stack that come after the reader was made."""
+
+    def __init__(self, cloud: Cloud, stack_id: str) -> None:
+        self._cloud = cloud
+        self._stack_id = stack_id
+        self._seen = {event.id for event in self._fetch()}
+
+    def new(self) -> list[StackEvent]:
+        """The events since the last call, oldest first."""
+        fresh = [event for event in self._fetch() if event.id not in self._seen]
+        self._seen.update(event.id for event in fresh)
+        return fresh[::-1]
+
+    def _fetch(self) -> list[StackEvent]:
+        # The newest page (100 events) is enough between two calls, and costs one request.
+        answer = self._cloud.cloudformation.describe_stack_events(StackName=self._stack_id)
+        return [_event(event) for event in answer["StackEvents"]]
+
+
+def _event(event: StackEventTypeDef) -> StackEvent:
+    return StackEvent(
+        id=event["EventId"],
+        time=event["Timestamp"],
+        logical_id=event.get("LogicalResourceId", ""),
+        resource_type=event.get("ResourceType", ""),
+        status=event.get("ResourceStatus", ""),
+        reason=event.get("ResourceStatusReason", ""),
+    )

@@ -1,0 +1,86 @@
+"""Runs one stack operation to its end: executes, tells what happens, and names the first cause of a failure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.polling import pauses
+from cortex_cdk.replicas.rollout import ReplicaFailure, RolloutWatcher
+from cortex_cdk.stack_operations.change_set import ChangeSet, execute
+from cortex_cdk.stack_operations.events import EventReader, StackEvent
+from cortex_cdk.stack_operations.progress import Progress
+from cortex_cdk.stack_operations.stack import StackState, read_stack
+
+# ECS limits how often services may be described; this is well below, and often enough to see every replica fail.
+LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stack operation ended.
+
+    Attributes:
+        stack: The stack afterwards; None where it is gone.
+        succeeded: Whether it did what was asked for.
+        cause: The event with which a failure began, if there is one.
+        replica: Why a replica failed meanwhile, if one did.
+        capacity: Why a replica could not be placed, if that was so.
+    """
+
+    stack: StackState | None
+    succeeded: bool
+    cause: StackEvent | None = None
+    replica: ReplicaFailure | None = None
+    capacity: str | None = None
+
+
+def run(
+    cloud: Cloud, change_set: ChangeSet, subject: str, progress: Progress, watcher: RolloutWatcher | None = None
+) -> Outcome:
+    """Execute a change set and wait until the stack has settled.
+
+    Args:
+        change_set: What to do.
+        subject: The API or cluster, for the progress lines.
+        watcher: Looks at the replicas meanwhile; None for stacks without a service.
+    """
+    events = EventReader(cloud, change_set.stack_id)
+    execute(cloud, change_set)
+    return watch(cloud, change_set.stack_id, events, subject, progress=progress, watcher=watcher)
+
+
+def watch(
+    cloud: Cloud,
+    stack_id: str,
+    events: EventReader,
+    subject: str,
+    *,
+    progress: Progress,
+    watcher: RolloutWatcher | None = None,
+) -> Outcome:
+    """Wait until the stack has settled, telling what happens."""
+    cause: StackEvent | None = None
+    next_look = time.monotonic() + LOOK_SECONDS
+    for pause in pauses():
+        time.sleep(pause)
+        stack = read_stack(cloud, stack_id)
+        if watcher and (stack is None or not stack.in_progress or time.monotonic() >= next_look):
+            for text in watcher.look():
+                progress.step(subject, text)
+            next_look = time.monotonic() + LOOK_SECONDS
+        for event in events.new():
+            progress.event(subject, event)
+            if cause is None and event.is_cause:
+                cause = event
+        if stack is None or not stack.in_progress:
+            break
+    gone = stack is None or stack.status == "DELETE_COMPLETE"
+    return Outcome(
+        stack=None if gone else stack,
+        succeeded=stack is not None and not gone and not stack.failed,
+        cause=cause,
+        replica=watcher.failure if watcher else None,
+        capacity=watcher.capacity_problem if watcher else None,
+    )

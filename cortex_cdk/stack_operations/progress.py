@@ -1,0 +1,47 @@
+"""What a running operation tells, and to whom."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cortex_cdk.stack_operations.change_set import Change
+from cortex_cdk.stack_operations.events import StackEvent
+
+
+class Progress(Protocol):
+    """Hears how an operation goes. Calls may come from several threads."""
+
+    def step(self, subject: str, text: str) -> None:
+        """Something began or ended, in a few words. ``subject`` is the API or cluster."""
+
+    def log(self, subject: str, line: str) -> None:
+        """A line of the log of something that runs elsewhere. There may be thousands."""
+
+    def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
+        """What is about to be changed."""
+
+    def event(self, subject: str, event: StackEvent) -> None:
+        """A resource changed its state."""
+
+    def confirm(self, subject: str, question: str) -> bool:
+        """Ask the user. False refuses."""
+
+
+class Silent:
+    """Hears everything, says nothing, and accepts whatever is asked: for callers from Python."""
+
+    def step(self, subject: str, text: str) -> None:
+        """Nothing."""
+
+    def log(self, subject: str, line: str) -> None:
+        """Nothing."""
+
+    def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
+        """Nothing."""
+
+    def event(self, subject: str, event: StackEvent) -> None:
+        """Nothing."""
+
+    def confirm(self, subject: str, question: str) -> bool:
+        """Yes."""
+        return True

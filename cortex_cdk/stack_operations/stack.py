@@ -1,0 +1,91 @@
+"""What CloudFormation says of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud, error_code, error_message
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+# A stack in one of these never held a working resource: it can only be deleted.
+NEVER_WORKED = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS"})
+# A stack whose last operation could not be undone, or whose deletion did not end.
+STUCK = frozenset({"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"})
+
+
+@dataclass(frozen=True)
+class StackState:
+    """A stack as it is now.
+
+    Attributes:
+        updated: When it was last changed (or created).
+    """
+
+    name: str
+    id: str
+    status: str
+    reason: str
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+    tags: Mapping[str, str]
+    updated: datetime
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether an operation runs on it."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
+
+    @property
+    def never_worked(self) -> bool:
+        """Whether it holds nothing but the remains of a first deployment that failed."""
+        return self.status in NEVER_WORKED
+
+    def belongs_to(self, cluster: str) -> bool:
+        """Whether it is of that cluster: stacks of a cluster called "a-api" look like those of APIs of cluster "a"."""
+        return self.tags.get(names.TAG_CLUSTER, cluster) == cluster
+
+    @property
+    def failed(self) -> bool:
+        """Whether its last operation did not do what was asked for."""
+        return "ROLLBACK" in self.status or self.status.endswith("_FAILED")
+
+
+def _state(stack: StackTypeDef) -> StackState:
+    return StackState(
+        name=stack["StackName"],
+        id=stack.get("StackId", ""),
+        status=stack["StackStatus"],
+        reason=stack.get("StackStatusReason", ""),
+        parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])},
+        outputs={o["OutputKey"]: o.get("OutputValue", "") for o in stack.get("Outputs", [])},
+        tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
+        updated=stack.get("LastUpdatedTime") or stack["CreationTime"],
+    )
+
+
+def read_stack(cloud: Cloud, name: str) -> StackState | None:
+    """The stack of that name or id, or None where there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        stacks = cloud.cloudformation.describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if error_code(error) == "ValidationError" and "does not exist" in error_message(error):
+            return None
+        raise
+    return _state(stacks[0]) if stacks else None
+
+
+def list_stacks(cloud: Cloud, prefix: str) -> Iterator[StackState]:
+    """Every living stack whose name begins with ``prefix``, by name."""
+    pages = cloud.cloudformation.get_paginator("describe_stacks").paginate()
+    stacks = [stack for page in pages for stack in page["Stacks"] if stack["StackName"].startswith(prefix)]
+    for stack in sorted(stacks, key=lambda stack: stack["StackName"]):
+        if stack["StackStatus"] != "DELETE_COMPLETE":
+            yield _state(stack)

@@ -1,0 +1,132 @@
+"""What a cluster is and what runs on it, for ``cortex cluster info``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.console_links import links
+from cortex_cdk.capacity.pricing import Estimate, estimate
+from cortex_cdk.clusters.change import missing, read_configuration
+from cortex_cdk.clusters.running import RunningCluster
+from cortex_cdk.config import Cluster, InstanceGroup
+from cortex_cdk.environment import Environment
+from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.status.status import ApiStatus, list_apis
+
+
+@dataclass(frozen=True)
+class GroupState:
+    """An instance group as it is now.
+
+    Attributes:
+        group: Its configuration.
+        capacity_provider: The name of its ECS capacity provider.
+        running: How many instances are in service.
+        desired: How many ECS wants.
+    """
+
+    group: InstanceGroup
+    capacity_provider: str
+    running: int
+    desired: int
+
+
+@dataclass(frozen=True)
+class ClusterInfo:
+    """A cluster as it is now.
+
+    Attributes:
+        running: Its name, endpoint and resources.
+        configuration: What it was made from.
+        status: The status of its stack.
+        groups: Its instance groups.
+        cost: What it costs on AWS.
+        apis: What is deployed on it.
+        dashboard: Address of its dashboard in the AWS console; None where the cloud is not AWS.
+    """
+
+    running: RunningCluster
+    configuration: Cluster
+    status: str
+    groups: tuple[GroupState, ...]
+    cost: Estimate
+    apis: tuple[ApiStatus, ...]
+    dashboard: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that ``cortex cluster info -o json`` prints."""
+        resources = self.running.resources
+        return {
+            "name": self.running.name,
+            "region": self.configuration.region,
+            "status": self.status,
+            "endpoint": self.running.url,
+            "instance_groups": [
+                {
+                    "name": state.group.name,
+                    "instance_types": list(state.group.instance_types),
+                    "accelerator": state.group.accelerator,
+                    "spot": state.group.spot is not None,
+                    "capacity_provider": state.capacity_provider,
+                    "running": state.running,
+                    "desired": state.desired,
+                    "min": state.group.min_instances,
+                    "max": state.group.max_instances,
+                }
+                for state in self.groups
+            ],
+            "cost": self.cost.as_json(),
+            "apis": [{"name": api.name, "kind": api.kind, "status": api.status} for api in self.apis],
+            "dashboard": self.dashboard,
+            "configuration": self.configuration.model_dump(mode="json"),
+            "resources": resources.model_dump(mode="json", exclude={"cluster", "providers"}),
+        }
+
+
+def cluster_info(cloud: Cloud, environment: Environment, running: RunningCluster) -> ClusterInfo:
+    """Look at a cluster.
+
+    Raises:
+        ClusterError: It does not exist any more, or is of another version.
+    """
+    stack = read_stack(cloud, names.cluster_stack(running.name))
+    if stack is None:
+        raise missing(environment)
+    configuration = read_configuration(cloud, stack)
+    pages = links(cloud, running.name, None)
+    return ClusterInfo(
+        running=running,
+        configuration=configuration,
+        status=stack.status,
+        groups=_groups(cloud, configuration),
+        cost=estimate(configuration),
+        apis=tuple(list_apis(cloud, running)),
+        dashboard=pages.dashboard if pages else None,
+    )
+
+
+def _groups(cloud: Cloud, cluster: Cluster) -> tuple[GroupState, ...]:
+    provider_of = {group.name: names.capacity_provider(cluster.name, group.name) for group in cluster.instance_groups}
+    described = cloud.ecs.describe_capacity_providers(capacityProviders=list(provider_of.values()))["capacityProviders"]
+    # An ARN ends with the group's name; some emulators give the name alone.
+    scaling_group_of = {
+        provider["name"]: provider["autoScalingGroupProvider"]["autoScalingGroupArn"].rpartition("/")[-1]
+        for provider in described
+    }
+    answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(scaling_group_of.values()))
+    instances = {
+        group["AutoScalingGroupName"]: (
+            sum(instance["LifecycleState"] == "InService" for instance in group["Instances"]),
+            group["DesiredCapacity"],
+        )
+        for group in answer["AutoScalingGroups"]
+    }
+    states = []
+    for group in cluster.instance_groups:
+        provider = provider_of[group.name]
+        running, desired = instances.get(scaling_group_of.get(provider, ""), (0, 0))
+        states.append(GroupState(group, provider, running, desired))
+    return tuple(states)

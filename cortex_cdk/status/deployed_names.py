@@ -1,0 +1,24 @@
+"""The names of what is deployed, for those who cannot wait: nothing of the configuration is loaded for them."""
+
+from __future__ import annotations
+
+from cortex_cdk import names
+from cortex_cdk.environment import load_environments
+from cortex_cdk.stack_operations.stack import list_stacks
+
+
+def deployed_names(environment: str | None) -> list[str]:
+    """The APIs and traffic splitters of an environment, without starting it: none where its cloud does not run.
+
+    Args:
+        environment: Its name; None takes the default.
+
+    Raises:
+        CloudError: There is no environment of that name.
+    """
+    where = load_environments().get(environment)
+    cloud = where.connect_in_haste()
+    if cloud is None:
+        return []
+    prefixes = names.api_stack(where.cluster, ""), names.splitter_stack(where.cluster, "")
+    return [stack.name.removeprefix(prefix) for prefix in prefixes for stack in list_stacks(cloud, prefix)]

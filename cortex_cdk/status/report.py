@@ -1,0 +1,267 @@
+"""Everything that ``cortex get`` shows: status, traffic, predictions, scaling, where to look further."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.console_links import Links, links
+from cortex_cdk.clusters.running import RunningCluster
+from cortex_cdk.logs import fatal_record
+from cortex_cdk.replicas.status_rules import ERROR
+from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
+from cortex_cdk.status.alarms import Alarm, read_alarms
+from cortex_cdk.status.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
+from cortex_cdk.status.status import (
+    REALTIME_API,
+    TRAFFIC_SPLITTER,
+    ApiStatus,
+    Variant,
+    list_apis,
+    read_api,
+    splitter_of,
+)
+
+Measured = TypeVar("Measured")
+ACTIVITIES_SHOWN = 5
+# CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
+METRICS_KEPT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class ScalingActivity:
+    """One thing that the autoscaler did.
+
+    Attributes:
+        description: Such as ``Setting desired count to 3.``
+        cause: Which alarm made it do so.
+    """
+
+    time: datetime
+    status: str
+    description: str
+    cause: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex get -o json`` prints of it."""
+        return {
+            "time": self.time.isoformat(),
+            "status": self.status,
+            "description": self.description,
+            "cause": self.cause,
+        }
+
+
+@dataclass(frozen=True)
+class Member:
+    """An API in a splitter: what it should get, what it got.
+
+    Attributes:
+        weight: The share of the splitter's requests asked for, in percent.
+        served: How many requests by way of splitters its replicas counted since the splitter's last change; None
+            where that was not asked for.
+        share: These in percent of all members'; None before the first of them.
+        also_in: Other splitters whose requests are in ``served`` too.
+    """
+
+    name: str
+    weight: int
+    served: int | None
+    share: float | None
+    also_in: tuple[str, ...]
+    report: Report | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex get -o json`` prints of it."""
+        api = self.report
+        return {
+            "name": self.name,
+            "weight": self.weight,
+            "served": self.served,
+            "share_served": None if self.share is None else round(self.share, 2),
+            "also_in": list(self.also_in),
+            "status": api.api.status if api else None,
+            "metrics": api.traffic.as_json() if api and api.traffic else None,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """One API or splitter with what was measured of it.
+
+    Attributes:
+        traffic: The requests to an API, whether by its own endpoint or a splitter's.
+        stopped: The last replicas of an API that ended without being asked to.
+        alarms: An API's alarms that have gone off.
+        members: A splitter's APIs.
+        links: Pages of the AWS console; None where there is no console.
+    """
+
+    api: ApiStatus
+    traffic: Traffic | None = None
+    predictions: Predictions | None = None
+    activities: tuple[ScalingActivity, ...] = ()
+    stopped: tuple[StoppedReplica, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    members: tuple[Member, ...] = ()
+    links: Links | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex get -o json`` prints."""
+        document = self.api.as_json()
+        if self.api.kind == TRAFFIC_SPLITTER:
+            return {**document, "variants": [member.as_json() for member in self.members]}
+        return {
+            **document,
+            "metrics": self.traffic.as_json() if self.traffic else None,
+            "monitoring": self.predictions.as_json() if self.predictions else None,
+            "scaling_activities": [activity.as_json() for activity in self.activities],
+            "stopped_replicas": [replica.as_json() for replica in self.stopped],
+            "alarms": [alarm.as_json() for alarm in self.alarms],
+        }
+
+
+class Reporter:
+    """Reads reports of one cluster; asked again and again, it reads metrics only now and then."""
+
+    def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
+        self._cloud = cloud
+        self._cluster = cluster
+        self._known: dict[Hashable, tuple[float, object]] = {}
+
+    def all(self) -> list[Report]:
+        """A report of everything that is deployed, without what only one API's own report has."""
+        apis = list_apis(self._cloud, self._cluster)
+        traffic = self._read_traffic(apis)
+        reports = {api.name: _with_traffic(api, traffic) for api in apis if api.kind == REALTIME_API}
+        splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
+        return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
+
+    def one(self, name: str) -> Report:
+        """All about one API or splitter.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+        """
+        api = read_api(self._cloud, self._cluster, name)
+        if api:
+            return self._api(api)
+        everything = list_apis(self._cloud, self._cluster)
+        return self._splitter(splitter_of(everything, name), everything)
+
+    def _api(self, api: ApiStatus) -> Report:
+        with ThreadPoolExecutor(6) as pool:
+            traffic = pool.submit(self._read_traffic, [api])
+            predictions = pool.submit(self._read_predictions, api.name)
+            activities = pool.submit(self._activities, api.name)
+            explained = pool.submit(self._explained, api)
+            stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name)
+            alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
+            return Report(
+                explained.result(),
+                traffic=traffic.result().get(api.target_group or ""),
+                predictions=predictions.result(),
+                activities=activities.result(),
+                stopped=stopped.result(),
+                alarms=alarms.result(),
+                links=links(self._cloud, self._cluster.name, api.name),
+            )
+
+    def _splitter(self, splitter: ApiStatus, apis: Sequence[ApiStatus]) -> Report:
+        variants = [variant.name for variant in splitter.variants]
+        members = [api for api in apis if api.name in variants]
+        traffic = self._read_traffic(members)
+        reports = {api.name: _with_traffic(api, traffic) for api in members}
+        counted = self._read_forwarded(splitter)
+        others = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
+        return Report(
+            splitter,
+            members=_members(splitter, others, counted, reports),
+            links=links(self._cloud, self._cluster.name, None),
+        )
+
+    def _explained(self, api: ApiStatus) -> ApiStatus:
+        """The status with the replica's own last words as reason, where it had any."""
+        if api.status != ERROR or api.culprit is None:
+            return api
+        record = fatal_record(self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.culprit)
+        return replace(api, reason=record.message) if record else api
+
+    def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:
+        groups = tuple(api.target_group for api in apis if api.target_group)
+        balancer = self._cluster.resources.load_balancer_full_name
+        return self._lately(groups, lambda: read_traffic(self._cloud, balancer, groups))
+
+    def _read_predictions(self, api: str) -> Predictions | None:
+        return self._lately(api, lambda: read_predictions(self._cloud, self._cluster.name, api))
+
+    def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
+        variants = [variant.name for variant in splitter.variants]
+        since = splitter.last_update
+        return self._lately(
+            (splitter.name, since), lambda: read_forwarded(self._cloud, self._cluster.name, variants, since=since)
+        )
+
+    def _lately(self, key: Hashable, read: Callable[[], Measured]) -> Measured:
+        """What was read for that key a moment ago, or is read now."""
+        read_at, known = self._known.get(key, (-METRICS_KEPT_SECONDS, None))
+        if time.monotonic() - read_at < METRICS_KEPT_SECONDS:
+            return cast(Measured, known)
+        measured = read()
+        self._known[key] = time.monotonic(), measured
+        return measured
+
+    def _activities(self, api: str) -> tuple[ScalingActivity, ...]:
+        answer = self._cloud.application_autoscaling.describe_scaling_activities(
+            ServiceNamespace="ecs",
+            ResourceId=f"service/{names.ecs_cluster(self._cluster.name)}/{names.service(api)}",
+            MaxResults=ACTIVITIES_SHOWN,
+        )
+        return tuple(
+            ScalingActivity(
+                time=activity["StartTime"],
+                status=activity["StatusCode"],
+                description=activity["Description"],
+                cause=activity["Cause"],
+            )
+            for activity in answer["ScalingActivities"][:ACTIVITIES_SHOWN]
+        )
+
+
+def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic]) -> Report:
+    return Report(api, traffic=traffic.get(api.target_group or ""))
+
+
+def _members(
+    splitter: ApiStatus,
+    splitters: Sequence[ApiStatus],
+    counted: Mapping[str, int] | None,
+    reports: Mapping[str, Report],
+) -> tuple[Member, ...]:
+    total = sum(counted.values()) if counted else 0
+    members = []
+    for variant in splitter.variants:
+        served = counted.get(variant.name, 0) if counted is not None else None
+        members.append(
+            Member(
+                name=variant.name,
+                weight=variant.weight,
+                served=served,
+                share=100 * served / total if served is not None and total else None,
+                also_in=tuple(
+                    other.name for other in splitters if other.name != splitter.name and _uses(other, variant)
+                ),
+                report=reports.get(variant.name),
+            )
+        )
+    return tuple(members)
+
+
+def _uses(splitter: ApiStatus, api: Variant) -> bool:
+    return any(variant.name == api.name and variant.weight for variant in splitter.variants)

@@ -1,0 +1,312 @@
+"""The WSGI application: Falcon in front of one predictor."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import falcon
+
+from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, unavailable, write_error
+from cortex_serving.api.openapi import Description
+from cortex_serving.logs.capture import LineWriter, current
+from cortex_serving.metrics.telemetry import Telemetry
+from cortex_serving.payloads import request_data
+from cortex_serving.payloads.read import read_payload
+from cortex_serving.payloads.validation import PayloadType
+from cortex_serving.predictors.invoke import Batched, Invoke
+from cortex_serving.predictors.predictor import Predictor, user_traceback
+from cortex_serving.request_context import KEY, Exchange, Verdict
+from cortex_serving.results.render import dump_json, render
+from cortex_serving.scheduling.admission import Admitted, Job
+from cortex_serving.scheduling.batching import BatchFailed, Expired
+from cortex_serving.shared_state import Board, State
+from cortex_serving.spec import ApiSpec
+
+_EXPIRED = "the request waited longer than its X-Cortex-Timeout-Ms"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=;-]{1,200}")
+_PROBES = frozenset({"/healthz", "/readyz"})
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Max-Age": "600",
+}
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A predictor in service: what the application needs once it is built.
+
+    Attributes:
+        invoke: Calls ``predict`` for one request.
+        batched: Calls it for many at once instead, if server-side batching is on.
+        expected: Type that payloads must have, if the predictor says so.
+        observe: Told every predicted value (prediction monitoring), if there is any.
+        after: Queues work for the predictor's own threads.
+        project: The project folder, whose frames matter in tracebacks.
+    """
+
+    predictor: Predictor
+    invoke: Invoke
+    batched: Batched | None
+    expected: PayloadType | None
+    observe: Callable[[Any], None] | None
+    after: Callable[..., None]
+    project: Path
+    description: Description
+
+
+class StreamCut(OSError):
+    """A streamed response that cannot go on: waitress closes the connection quietly, as after errors of sockets."""
+
+
+class RequestIds:
+    """Ids for requests: the client's own, the load balancer's, or a new one that is unique to this process."""
+
+    def __init__(self) -> None:
+        self._prefix = os.urandom(6).hex()
+        self._next = itertools.count().__next__
+
+    def of(self, environ: Mapping[str, Any]) -> str:
+        """The id of a request."""
+        given = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_AMZN_TRACE_ID")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return str(given)
+        return f"{self._prefix}-{self._next():x}"
+
+
+class Application:
+    """Answers every path: health, a description on GET, a prediction on POST.
+
+    Attributes:
+        serving: The predictor once it is built; requests are admitted only then.
+    """
+
+    def __init__(self, spec: ApiSpec, revision: str, board: Board, writer: LineWriter, telemetry: Telemetry) -> None:
+        self._spec = spec
+        self._board = board
+        self._writer = writer
+        self._telemetry = telemetry
+        self._ids = RequestIds()
+        self._headers = (("X-Cortex-Api", spec.name), ("X-Cortex-Revision", revision))
+        self._wsgi = _falcon_app(self)
+        self._falcon_request = partial(falcon.Request, options=self._wsgi.req_options)
+        self.serving: Serving | None = None
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a WSGI request."""
+        exchange: Exchange = environ[KEY]
+        if exchange.outcome is None:
+            exchange.queue = time.perf_counter() - exchange.arrived
+        exchange.method, exchange.path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        current.request_id = self._identify(exchange, environ)
+
+        def begin(line: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
+            exchange.status = int(line[:3])
+            own = (("X-Request-Id", exchange.request_id), ("Server-Timing", exchange.server_timing()))
+            headers += self._headers + own
+            return start_response(line, headers, *failure)
+
+        try:
+            body: Iterable[bytes] = self._wsgi(environ, begin)
+        finally:
+            current.request_id = None
+        if exchange.streaming:
+            return self._streamed(body, exchange)
+        if exchange.path not in _PROBES:
+            self._finished(exchange)
+        return body
+
+    def enlist(self, admitted: Admitted) -> None:
+        """Read the payload of a request that is to be predicted in a batch (its environment is made already)."""
+        environ, serving = admitted.environ, self.serving
+        assert environ is not None and serving is not None and serving.batched is not None
+        current.request_id = self._identify(admitted, environ)  # a payload's own validators may log
+        try:
+            serving.batched.enlist(admitted, lambda: self._arguments(self._falcon_request(environ), serving))
+        finally:
+            current.request_id = None
+
+    def _identify(self, exchange: Exchange, environ: Mapping[str, Any]) -> str:
+        if not exchange.request_id:
+            exchange.request_id = self._ids.of(environ)
+        return exchange.request_id
+
+    def _finished(self, exchange: Exchange) -> None:
+        exchange.outcome = None  # the payload in it need not wait for the request to be counted
+        if exchange.answered:
+            return
+        self._telemetry.finished(exchange)
+        own = self._spec.endpoint
+        if exchange.path != own and not exchange.path.startswith(f"{own}/") and exchange.refusal is None:
+            # Another rule of the load balancer sent it here: that of a traffic splitter.
+            self._telemetry.counters.count("Forwarded")
+
+    def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
+        """A streamed body; an error in the middle can only be logged, and cuts the connection."""
+        current.request_id = exchange.request_id
+        try:
+            yield from chunks
+        except GeneratorExit:  # the client has gone
+            raise
+        except BaseException as error:
+            self._log_error(self._trace(error))
+            exchange.status = 500
+            raise StreamCut(f"the stream ended with {type(error).__name__}") from error
+        finally:
+            self._finished(exchange)
+            current.request_id = None
+
+    def serve(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
+        """Answer one request (Falcon's sink)."""
+        exchange = req.env[KEY]
+        if "HTTP_ORIGIN" in req.env:
+            resp.set_header("Access-Control-Allow-Origin", "*")
+        if exchange.refusal is not None:
+            raise exchange.refusal
+        if req.method == "POST":
+            try:
+                self._predict(req, resp, exchange)
+            except Exception:
+                raise
+            except BaseException as error:  # sys.exit, a cancelled task of asyncio: it ends the request, not its thread
+                self.failed(req, resp, error, None)
+        elif req.method in ("GET", "HEAD"):
+            self._get(req, resp)
+        elif req.method == "OPTIONS":
+            self._options(req, resp)
+        else:
+            raise falcon.HTTPMethodNotAllowed(["GET", "POST", "OPTIONS"])
+
+    def _options(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.status = 204
+        resp.set_header("Allow", "GET, POST, OPTIONS")
+        if "HTTP_ORIGIN" in req.env:
+            resp.set_headers(_PREFLIGHT)
+            resp.set_header("Access-Control-Allow-Headers", req.get_header("Access-Control-Request-Headers") or "*")
+
+    def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.content_type = "application/json"
+        if req.path == "/healthz":
+            self._health(resp, good=self._board.state is not State.FAILED)
+        elif req.path == "/readyz":
+            self._health(resp, good=self._board.state is State.READY)
+        elif self.serving is None:
+            raise unavailable(self._not_ready())
+        elif req.path.endswith("/openapi.json"):
+            resp.data = dump_json(self.serving.description.openapi())
+        else:
+            resp.data = dump_json(self.serving.description.summary())
+
+    def _health(self, resp: falcon.Response, *, good: bool) -> None:
+        state = self._board.state
+        resp.status = 200 if good else 503
+        resp.data = dump_json(
+            {
+                "state": state.name.lower(),
+                "reason": self._board.reason,
+                "workers": [slot.state.name.lower() for slot in self._board.slots()],
+                "restarts": self._board.restarts,
+                "in_flight": self._board.in_flight,
+            }
+        )
+
+    def _not_ready(self) -> str:
+        return f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}"
+
+    def _predict(self, req: falcon.Request, resp: falcon.Response, exchange: Exchange) -> None:
+        serving = self.serving
+        if serving is None or exchange.verdict is not Verdict.ADMITTED:
+            raise self._refusal(exchange.verdict)
+        if exchange.outcome is None:
+            arguments = self._arguments(req, serving)
+            value = serving.invoke(arguments, exchange)
+        else:
+            arguments = exchange.outcome.arguments
+            value = exchange.outcome.result()
+        start = time.perf_counter()
+        render(value, resp)
+        exchange.encode = time.perf_counter() - start
+        exchange.streaming = resp.stream is not None
+        if serving.observe is not None:
+            serving.observe(value)
+        if serving.predictor.post_predict is not None:
+            serving.after(Job(partial(self._post_predict, serving, req.env, value, arguments)))
+
+    def _refusal(self, verdict: Verdict) -> falcon.HTTPError:
+        if verdict is Verdict.OVER_LIMIT:
+            limit = self._spec.max_replica_concurrency
+            return unavailable(f"the replica already has {limit} requests in flight (max_replica_concurrency)")
+        if verdict is Verdict.EXPIRED:
+            return falcon.HTTPGatewayTimeout(description=_EXPIRED)
+        return unavailable(self._not_ready())
+
+    def _arguments(self, req: falcon.Request, serving: Serving) -> dict[str, Any]:
+        wants = serving.predictor.wants
+        arguments: dict[str, Any] = {}
+        if "payload" in wants:
+            arguments["payload"] = read_payload(req, self._spec.predictor.max_body_bytes, serving.expected)
+        if "query_params" in wants:
+            arguments["query_params"] = request_data.query_params(req.env)
+        if "headers" in wants:
+            arguments["headers"] = request_data.headers(req.env)
+        if "batch_id" in wants:
+            arguments["batch_id"] = None
+        return arguments
+
+    def _post_predict(self, serving: Serving, environ: dict[str, Any], value: Any, given: dict[str, Any]) -> None:
+        """Call ``post_predict``; its errors are only logged (cortex.md 1.1)."""
+        wants = serving.predictor.post_wants or frozenset()
+        arguments = {name: given[name] for name in wants if name in given}
+        if "response" in wants:
+            arguments["response"] = value
+        for name in wants & {"query_params", "headers"} - arguments.keys():
+            arguments[name] = getattr(request_data, name)(environ)
+        current.request_id = environ[KEY].request_id
+        try:
+            serving.predictor.post_predict(**arguments)  # type: ignore[misc]
+        except BaseException as error:
+            self._log_error(f"post_predict failed\n{self._trace(error)}")
+        finally:
+            current.request_id = None
+
+    def failed(self, req: falcon.Request, resp: falcon.Response, error: BaseException, _: Any) -> None:
+        """Answer an exception (Falcon's error handler)."""
+        log = _ignore if isinstance(error, BatchFailed) else self._log_error
+        outcome = req.env[KEY].outcome
+        if outcome is not None and error is outcome.error:
+            error.__traceback__ = outcome.traceback  # without our way from there to here
+        if isinstance(error, Expired):
+            error = self._refusal(Verdict.EXPIRED)
+        write_error(resp, error, log, self._trace)
+        if resp.status_code == 503 and resp.get_header("Retry-After") is None:
+            resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
+
+    def batch_failed(self, error: BaseException, size: int) -> None:
+        """Log a batch that failed as a whole."""
+        self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
+
+    def _log_error(self, message: str) -> None:
+        self._writer.log("ERROR", message)
+
+    def _trace(self, error: BaseException) -> str:
+        return user_traceback(error, self.serving.project if self.serving is not None else Path())
+
+
+def _ignore(message: str) -> None:
+    """For errors that were logged where they happened."""
+
+
+def _falcon_app(application: Application) -> falcon.App[falcon.Request, falcon.Response]:
+    app = falcon.App()
+    app.resp_options.default_media_type = None  # type: ignore[assignment]  # what has no type must not be called JSON
+    app.add_sink(application.serve, re.compile(""))  # not "/": there is OPTIONS *, too
+    for kind in (Exception, falcon.HTTPError, falcon.HTTPStatus):  # Falcon has handlers of its own for the latter two
+        app.add_error_handler(kind, application.failed)
+    return app

@@ -1,0 +1,170 @@
+"""What the API says about itself: the answer to GET, and its OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cortex_serving.payloads.validation import PayloadType
+from cortex_serving.spec import ApiSpec
+
+SAMPLE_FILE = "sample.json"
+_ERRORS: dict[str, Any] = {
+    "CortexError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+    "CortexProblems": {
+        "type": "object",
+        "required": ["error"],  # a predictor's own 422 names no fields
+        "properties": {
+            "error": {"type": "string"},
+            "problems": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "problem"],
+                    "properties": {"field": {"type": "string"}, "problem": {"type": "string"}},
+                },
+            },
+        },
+    },
+}
+
+
+def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"description": description, "content": content | {media_type: {} for media_type in also}}
+
+
+# openapi-python-client (0.29) writes a module that cannot be imported where a request has several content types and no
+# optional parameter. Not beside an optional body: openapi-generator would make it the first argument.
+_REQUEST_ID: dict[str, Any] = {
+    "name": "X-Request-Id",
+    "in": "header",
+    "description": "What logs and the answer shall call the request",
+    "schema": {"type": "string"},
+}
+_FAILURES = {
+    "400": _failure("The body is not what its content type says", "CortexError", "text/plain"),
+    "413": _failure("The body is too large"),
+    "415": _failure("The body's content type or encoding is not taken"),
+    "422": _failure("The payload does not have the expected form", "CortexProblems"),
+    "500": {"description": "The predictor failed", "content": {"text/plain": {}}},
+    "503": _failure("Too many requests at once, or not ready"),
+    "504": _failure("It waited longer than X-Cortex-Timeout-Ms"),
+}
+
+
+def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
+    """The project's sample request, a JSON file; None where a project does without ``sample.json``.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON.
+    """
+    path = project / name
+    if name == SAMPLE_FILE and not path.is_file():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+class Description:
+    """Describes one API.
+
+    Args:
+        spec: The API.
+        revision: Its deployed version.
+        expected: Type that payloads must have, if the predictor says so.
+        sample: A sample payload, or None.
+        result: Gives the schema of what is returned, if the predictor says so, with its definitions under ``$defs``.
+            Called when it is asked for: a schema costs time and memory.
+        metadata: More to tell on GET, such as the models' signatures.
+    """
+
+    def __init__(
+        self,
+        spec: ApiSpec,
+        revision: str,
+        expected: PayloadType | None,
+        sample: Any,
+        *,
+        result: Callable[[], dict[str, Any] | None],
+        metadata: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        self._spec = spec
+        self._revision = revision
+        self._expected = expected
+        self._result = result
+        self._sample = sample
+        self._metadata = metadata
+
+    def summary(self) -> dict[str, Any]:
+        """The answer to GET on the endpoint."""
+        answer: dict[str, Any] = {
+            "message": f"make a prediction by sending a POST request to {self._spec.endpoint}",
+            "api": self._spec.name,
+            "revision": self._revision,
+        }
+        if self._sample is not None:
+            answer["sample"] = self._sample
+        return {**answer, **self._metadata()}
+
+    def openapi(self) -> dict[str, Any]:
+        """An OpenAPI 3.1 document, from type hints and the sample request."""
+        schema, definitions = self._payload_schema()
+        result = dict(self._result() or {})
+        definitions = {**definitions, **result.pop("$defs", {})}
+        post = {
+            "operationId": "predict",
+            "summary": "Make a prediction",
+            "parameters": [_REQUEST_ID] if self._expected is not None else [],
+            "requestBody": {"required": self._expected is not None, "content": self._contents(schema)},
+            "responses": {
+                "200": {
+                    "description": "The prediction",
+                    "content": {"application/json": {"schema": result}} if result else {"*/*": {}},
+                },
+                **_FAILURES,
+                "default": {"description": "The predictor's own errors"},
+            },
+        }
+        get = {
+            "operationId": "describe",
+            "summary": "What this API does",
+            "responses": {"200": {"description": "A description", "content": {"application/json": {}}}},
+        }
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": self._spec.name, "version": self._revision or "none"},
+            "paths": {self._spec.endpoint: {"get": get, "post": post}},
+            "components": {"schemas": {**definitions, **_ERRORS}},
+        }
+
+    def _contents(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The payload by content type."""
+        example = {} if self._sample is None else {"example": self._sample}
+        if self._expected is None:
+            return {"application/json": {"schema": schema, **example}}
+        form = self._expected.form
+        media_types, form_schema = form.described()
+        json_schema = form.as_json(schema)
+        contents = {} if json_schema is None else {"application/json": {"schema": json_schema, **example}}
+        return contents | {media_type: {"schema": form_schema} for media_type in media_types}
+
+    def _payload_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self._expected is None:
+            return ({} if self._sample is None else _schema_of(self._sample)), {}
+        schema = dict(self._expected.schema)
+        return schema, schema.pop("$defs", {})
+
+
+def _schema_of(sample: Any) -> dict[str, Any]:
+    """A schema that the sample fits, for APIs without type hints."""
+    if isinstance(sample, dict):
+        return {"type": "object", "properties": {name: _schema_of(value) for name, value in sample.items()}}
+    if isinstance(sample, list):
+        return {"type": "array", **({"items": _schema_of(sample[0])} if sample else {})}
+    for kind, name in ((bool, "boolean"), (int, "number"), (float, "number"), (str, "string")):
+        if isinstance(sample, kind):
+            return {"type": name}
+    return {}

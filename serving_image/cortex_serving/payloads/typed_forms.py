@@ -1,0 +1,210 @@
+"""Forms as payloads with a type: fields, which are text, become what the type's JSON schema asks for.
+
+Text is left for pydantic to convert where it can (numbers, dates, booleans). Here is what it cannot know: that fields
+may be repeated, that an empty input of a page means none, that objects come as JSON (as OpenAPI says of forms), and as
+what files are wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from cortex_serving.payloads.forms import FormData, UploadFile
+
+MULTIPART = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
+_NESTED = frozenset({"object", "array"})
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """What a field may hold: the JSON schemas of its alternatives, without null."""
+
+    schemas: tuple[Mapping[str, Any], ...]
+
+    @cached_property
+    def types(self) -> set[str]:
+        return {str(schema.get("type", "any")) for schema in self.schemas}
+
+    @cached_property
+    def takes_files(self) -> bool:
+        return any("contentMediaType" in schema for schema in self.schemas)
+
+    @cached_property
+    def takes_bytes(self) -> bool:
+        return any(schema.get("format") == "binary" for schema in self.schemas)
+
+    def read(self, value: str | UploadFile) -> Any:
+        """A part of the form as a value."""
+        if isinstance(value, UploadFile):
+            if self.takes_files:
+                return value
+            content = value.read()
+            return content if self.takes_bytes else _json(content, value) if self.types & _NESTED else value
+        for schema in self.schemas:
+            for choice in schema.get("enum", [schema["const"]] if "const" in schema else []):
+                if not isinstance(choice, str) and orjson.dumps(choice).decode() == value:
+                    return choice
+        return _json(value, value) if self.types & _NESTED and "string" not in self.types else value
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of the form: what it holds alone, and repeated."""
+
+    alone: _Kinds
+    repeated: _Kinds | None
+    required: bool
+
+    @property
+    def only_files(self) -> bool:
+        """Whether nothing but files fits."""
+        schemas = [schema for kinds in (self.alone, self.repeated) if kinds for schema in kinds.schemas]
+        return bool(schemas) and all("contentMediaType" in schema for schema in schemas)
+
+    def read(self, values: list[str | UploadFile]) -> Any:
+        """The field's parts as a value."""
+        if self.repeated is None or (self.alone.schemas and len(values) == 1):
+            return self.alone.read(values[-1])
+        if len(values) == 1 and isinstance(values[0], str) and "string" not in self.repeated.types:
+            whole = _json(values[0], None)
+            if isinstance(whole, list):
+                return whole
+        return [self.repeated.read(value) for value in values]
+
+
+class FormFields:
+    """Reads forms for a JSON schema.
+
+    Args:
+        schema: That of the payload, its definitions under ``$defs``.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._definitions = schema.get("$defs", {})
+        self._objects = [variant for variant in self._variants(schema) if variant.get("type") == "object"]
+        self._fields: dict[str, _Field] = {}
+        for variant in self._objects:
+            for name, of in variant.get("properties", {}).items():
+                self._add(name, of, required=name in variant.get("required", ()))
+        more = [of for variant in self._objects if isinstance(of := variant.get("additionalProperties"), dict)]
+        self._other = self._field({"anyOf": more or [{}]}, required=True)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a field of that name."""
+        return name in self._fields
+
+    def value(self, form: FormData) -> dict[str, Any]:
+        """The form as a dict that the payload's type can check."""
+        value: dict[str, Any] = {}
+        for name, parts in _by_name(form).items():
+            field = self._fields.get(name)
+            if field is None:
+                value[name] = self._other.read(parts) if len(parts) == 1 else [self._other.read([one]) for one in parts]
+            elif field.required or parts != [""]:
+                value[name] = field.read(parts)
+        for name, field in self._fields.items():
+            if name not in value and field.required and field.repeated and not field.alone.schemas:
+                value[name] = []  # of a list with nothing in it, a form holds nothing
+        return value
+
+    def described(self) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Content types and the JSON schema of forms, for descriptions.
+
+        There are none where a field holds objects: they are taken as JSON, but few clients know how to send them.
+        """
+        kinds = [kind for field in self._fields.values() for kind in (field.alone, field.repeated) if kind]
+        if len(self._objects) != 1 or not kinds or any(kind.types & {*_NESTED, "any"} for kind in kinds):
+            return (), {}
+        variant = self._objects[0]
+        properties = {name: _without_null(of) for name, of in variant["properties"].items()}
+        schema = {**variant, "properties": properties}
+        schema.pop("$defs", None)
+        files = any(kind.takes_files or kind.takes_bytes for kind in kinds)
+        return ((MULTIPART,) if files else (URLENCODED, MULTIPART)), schema
+
+    def as_json(self, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The payload's schema for JSON, which has no files; None if one must be there."""
+        files = {name: field.required for name, field in self._fields.items() if field.only_files}
+        if any(files.values()):
+            return None
+        if not files or "properties" not in schema:
+            return dict(schema)
+        return {**schema, "properties": {name: of for name, of in schema["properties"].items() if name not in files}}
+
+    def _add(self, name: str, schema: Mapping[str, Any], *, required: bool) -> None:
+        known = self._fields.get(name)
+        field = self._field(schema, required=required)
+        if known is not None:  # in another alternative of a union
+            repeated = [kind.schemas for kind in (known.repeated, field.repeated) if kind]
+            field = _Field(
+                _Kinds(known.alone.schemas + field.alone.schemas),
+                _Kinds(sum(repeated, ())) if repeated else None,
+                known.required and field.required,
+            )
+        self._fields[name] = field
+
+    def _field(self, schema: Mapping[str, Any], *, required: bool) -> _Field:
+        variants = [variant for variant in self._variants(schema) if variant.get("type") != "null"]
+        arrays = [variant for variant in variants if variant.get("type") == "array"]
+        items = [part for array in arrays for part in (array.get("items", {}), *array.get("prefixItems", ()))]
+        return _Field(
+            _Kinds(tuple(variant for variant in variants if variant.get("type") != "array")),
+            _Kinds(tuple(variant for item in items for variant in self._variants(item))) if arrays else None,
+            required,
+        )
+
+    def _variants(self, schema: Any, seen: frozenset[str] = frozenset()) -> Iterator[Mapping[str, Any]]:
+        """The alternatives of a schema: references and unions resolved."""
+        if not isinstance(schema, Mapping):
+            return
+        reference = schema.get("$ref")
+        if reference is not None and reference not in seen:
+            yield from self._variants(self._definitions.get(reference.rpartition("/")[2]), seen | {reference})
+        parts = [part for name in ("anyOf", "oneOf", "allOf") for part in schema.get(name, ())]
+        for part in parts:
+            yield from self._variants(part, seen)
+        if reference is None and not parts:
+            yield schema
+
+
+def _json(text: str | bytes, otherwise: Any) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return otherwise  # pydantic says what it should have been
+
+
+def _by_name(form: FormData) -> dict[str, list[str | UploadFile]]:
+    """Every part of the form that is there, by its name."""
+    parts: dict[str, list[str | UploadFile]] = {}
+    for name, part in form.multi_items():
+        if not _is_no_file(part):
+            parts.setdefault(name, []).append(part)
+    return parts
+
+
+def _is_no_file(part: str | UploadFile) -> bool:
+    """Whether it is what a page sends for a file that was not chosen."""
+    if isinstance(part, str) or part.filename:
+        return False
+    empty = not part.read(1)
+    part.file.seek(0)
+    return empty
+
+
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A field's schema without null, which forms cannot say."""
+    made = {name: of for name, of in schema.items() if not (name == "default" and of is None)}
+    for name in ("anyOf", "oneOf"):
+        left = [part for part in made.get(name, ()) if part.get("type") != "null"]
+        if len(left) == 1:
+            made = {**left[0], **{key: of for key, of in made.items() if key != name}}
+        elif left:
+            made[name] = left
+    return made

@@ -1,0 +1,102 @@
+"""The predictor's class, out of its file.
+
+The file is imported as a module of the project, under the name that any other module, and any other process, knows it
+by: what ``multiprocessing`` starts afresh (spawn, forkserver) looks the predictor's functions up by that name.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from cortex_serving.errors import PredictorError
+from cortex_serving.spec import PredictorSpec
+
+FILE_VARIABLE = "CORTEX_PREDICTOR_FILE"
+"""Environment variable that tells ``unnamed`` the file, here and in child processes."""
+_UNNAMED = "cortex_serving.predictors.unnamed"
+
+
+def load_class(spec: PredictorSpec, project: Path) -> type:
+    """Load the predictor's class from the project, which this process lives in already (``project.enter``).
+
+    Raises:
+        PredictorError: There is no such file or class.
+        Exception: Whatever the file itself raises.
+    """
+    path = project / spec.path
+    if path.suffix == ".pickle":
+        return _load_pickle(path, spec.class_name)
+    if path.suffix != ".py" or not path.is_file():
+        raise PredictorError(f"predictor.path names {path.name}, which is not a Python file of the project")
+    _check_once(path, spec)
+    found = getattr(_import(path, project / (spec.python_path or "")), spec.class_name, None)
+    if not inspect.isclass(found):
+        raise PredictorError(f"{spec.path} defines no class {spec.class_name} (predictor.type is {spec.type})")
+    return found
+
+
+def _check_once(path: Path, spec: PredictorSpec) -> None:
+    """Refuse a class that stands there twice (as Cortex did): the second would silently win."""
+    tree = compile(path.read_bytes(), path, "exec", ast.PyCF_ONLY_AST)
+    lines = [
+        node.lineno
+        for node in ast.iter_child_nodes(tree)
+        if isinstance(node, ast.ClassDef) and node.name == spec.class_name
+    ]
+    if len(lines) > 1:
+        places = " and ".join(map(str, lines))
+        raise PredictorError(f"{spec.path} defines {spec.class_name} more than once, in lines {places}: keep one")
+
+
+def _import(path: Path, root: Path) -> ModuleType:
+    """Import a file of the project.
+
+    Args:
+        path: The file.
+        root: The folder that imports start from.
+    """
+    name = _module_name(path, root)
+    if name is not None:
+        return importlib.import_module(name)
+    os.environ[FILE_VARIABLE] = str(path)
+    return importlib.import_module(_UNNAMED)
+
+
+def _module_name(path: Path, root: Path) -> str | None:
+    """The name by which Python finds a file; None if it lies elsewhere, or is found after another module."""
+    try:
+        parts = path.relative_to(root).with_suffix("").parts
+    except ValueError:
+        return None
+    if any("." in part for part in parts) or parts[0] in sys.modules:
+        return None
+    try:
+        found = importlib.util.find_spec(".".join(parts))
+    except Exception:  # a folder on the way is another module, or its __init__.py fails: nobody may need it
+        return None
+    if found is None or found.origin is None or not path.samefile(found.origin):
+        return None
+    return found.name
+
+
+def _load_pickle(path: Path, class_name: str) -> type:
+    try:
+        import dill
+    except ImportError as error:
+        message = "a pickled predictor needs dill: add it to requirements.txt"
+        raise PredictorError(message) from error
+    with path.open("rb") as file:
+        content = dill.load(file)  # noqa: S301 - the project is the user's own code (cortex.md 1.1)
+    if isinstance(content, Mapping):  # v0.20 wrote the class's attributes, v0.23 the class
+        return type(class_name, (), dict(content))
+    if not inspect.isclass(content):
+        raise PredictorError(f"{path.name} holds {type(content).__name__}, not a predictor class")
+    return content

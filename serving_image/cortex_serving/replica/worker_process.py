@@ -1,0 +1,159 @@
+"""The supervisor's side of one worker process: its start, its pipes, its orders."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from cortex_serving.logs.lines import LONGEST
+from cortex_serving.replica.birth import Birth
+from cortex_serving.replica.child_processes import end_group
+from cortex_serving.shared_state import Board
+
+_READ_BYTES = 256 * 1024
+_MOST_LAST_READS = 64  # a child of a worker may hold its pipes, and go on writing
+
+# Not with -m: multiprocessing imports the main module again in the processes that it starts afresh. The folder that
+# cortex-serve was started in is no place to import from: nobody else's replicas have it.
+_START = "import sys; sys.path[:] = filter(None, sys.path); from cortex_serving.replica.worker import main; main()"
+
+
+class Inboxes:
+    """A pair of sockets per worker through which workers pass connections on (see ``handover``)."""
+
+    def __init__(self, workers: int) -> None:
+        self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers)]
+        for ends in self._pairs:
+            for end in ends:
+                end.setblocking(False)
+
+    def receiver(self, index: int) -> int:
+        """Descriptor of a worker's receiving end."""
+        return self._pairs[index][0].fileno()
+
+    def senders(self) -> tuple[int, ...]:
+        """Descriptors of all sending ends."""
+        return tuple(sender.fileno() for _, sender in self._pairs)
+
+
+class WorkerProcess:
+    """A running worker.
+
+    Attributes:
+        index: Its number, from 0.
+        process: The process.
+        control: Socket for orders and answers.
+        lines: Pipe with its log lines.
+        raw: Pipes of its standard output and error, by their names.
+        kill_at: When it is killed if it has not ended (``time.monotonic``).
+    """
+
+    kill_at = float("inf")
+
+    def __init__(
+        self,
+        index: int,
+        *,
+        board: Board,
+        listener: socket.socket,
+        inboxes: Inboxes,
+        revision: str,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.index = index
+        self.control, theirs = socket.socketpair()
+        (self.lines, lines), (out_read, out_write), (error_read, error_write) = os.pipe(), os.pipe(), os.pipe()
+        birth = Birth(
+            index=index,
+            workers=board.workers,
+            listener=listener.fileno(),
+            board=board.descriptor,
+            control=theirs.fileno(),
+            lines=lines,
+            inbox=inboxes.receiver(index),
+            outboxes=inboxes.senders(),
+            revision=revision,
+        )
+        self.process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-c", _START],
+            env={**environ, "CORTEX_WORKER": json.dumps(dataclasses.asdict(birth)), "PYTHONUNBUFFERED": "1"},
+            pass_fds=birth.descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=out_write,
+            stderr=error_write,
+        )
+        theirs.close()
+        for descriptor in (lines, out_write, error_write):
+            os.close(descriptor)
+        self.raw = {out_read: "stdout", error_read: "stderr"}
+        for descriptor in (self.lines, self.control.fileno(), *self.raw):
+            os.set_blocking(descriptor, False)
+        self._partial: dict[int, bytes] = {}
+
+    def order(self, **order: Any) -> None:
+        """Send an order; a worker that is gone does not mind."""
+        try:
+            self.control.sendall(json.dumps(order).encode() + b"\n")
+        except OSError:
+            return
+
+    def read_lines(self, descriptor: int) -> list[bytes] | None:
+        """Whole lines that are waiting in a pipe or on the control socket; None at its end."""
+        try:
+            data = os.read(descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        if not data:
+            rest = self._partial.pop(descriptor, b"")
+            return [rest] if rest else None
+        *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
+        if b"\r" in rest:  # a progress bar: what it writes over is not kept
+            rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
+        if len(rest) > LONGEST:  # what never ends a line must not fill the memory
+            character = next((n for n in (1, 2, 3) if rest[-n] >= 0xC0), 0)  # which may have come in part
+            lines, rest = [*lines, rest[: len(rest) - character]], rest[len(rest) - character :]
+        self._partial[descriptor] = rest
+        return lines
+
+    def last_lines(self, descriptor: int) -> list[bytes]:
+        """What a worker that has ended left in a pipe, its last line whether it has an end or not."""
+        data = self._partial.pop(descriptor, b"")
+        for _ in range(_MOST_LAST_READS):
+            try:
+                more = os.read(descriptor, _READ_BYTES)
+            except OSError:  # nothing waits, but a child of the worker still holds the other end
+                break
+            data += more
+            if not more:
+                break
+        *lines, rest = data.split(b"\n")
+        return [*lines, rest] if rest else lines
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+
+    def how_it_ended(self) -> str:
+        """Its end in words."""
+        code = self.process.returncode
+        if code is not None and code < 0:
+            cause = " (out of memory?)" if -code == signal.SIGKILL else ""
+            return f"was ended by {signal.Signals(-code).name}{cause}"
+        return f"exited with code {code}"
+
+    def close(self) -> None:
+        """End what it has left behind, and close our ends of its pipes."""
+        end_group(self.process.pid)
+        self.control.close()
+        for descriptor in (self.lines, *self.raw):
+            os.close(descriptor)

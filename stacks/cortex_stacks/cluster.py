@@ -1,0 +1,135 @@
+"""The stack of a cluster: what all of its APIs share. Its outputs are all that anything else needs to know of it."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cortex_cdk import names
+from cortex_cdk.config import Cluster
+from cortex_cdk.synthesis.synthesize import ClusterStackSpec, provider_resources
+from cortex_stacks.constructs.alarm_topic import tell
+from cortex_stacks.constructs.balancer_alarm import BalancerAlarm
+from cortex_stacks.constructs.cluster_dashboard import ClusterDashboard
+from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
+from cortex_stacks.constructs.image_builder import ImageBuilder
+from cortex_stacks.constructs.instance_group import InstanceGroup
+from cortex_stacks.constructs.load_balancer import Door
+from cortex_stacks.constructs.network import Network
+from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
+from cortex_stacks.constructs.storage import cluster_bucket
+
+SESSION_MANAGER = "AmazonSSMManagedInstanceCore"
+
+
+class ClusterStack(CortexStack):
+    """Network, load balancer, ECS cluster, instance groups, bucket, image repository and builder, dashboard."""
+
+    def __init__(self, scope: Construct, spec: ClusterStackSpec) -> None:
+        cluster = spec.cluster
+        super().__init__(
+            scope,
+            spec.stack_name,
+            description=f"Cortex cluster {cluster.name}",
+            tags=tags_of(cluster.name, "Cluster"),
+            user_tags=cluster.tags,
+        )
+        self.termination_protection = True  # for the CDK's own toolkit; cortex_cdk.deploy sets it by itself
+        # For the next change of the cluster. The tags are on the stack; as text, because templates take no nulls.
+        self.template_options.metadata = {
+            names.CLUSTER_METADATA: cluster.model_dump_json(exclude={"tags"}, exclude_none=True),
+        }
+        network = Network(self, "Network", cluster)
+        door = Door(self, "Door", network=network, settings=cluster.load_balancer)
+        ecs_cluster = self._ecs_cluster(cluster, network)
+        self._instance_groups(cluster, network, door, ecs_cluster)
+        bucket = cluster_bucket(self)
+        images = ImageBuilder(self, "Images", cluster=cluster.name, bucket=bucket)
+        dashboard = ClusterDashboard(
+            self,
+            "Dashboard",
+            cluster=cluster.name,
+            load_balancer=door.load_balancer.load_balancer_full_name,
+        )
+        alarm = BalancerAlarm(self, "BalancerAlarm", cluster=cluster.name, load_balancer=door.load_balancer)
+        if cluster.alarm_topic:
+            tell(cluster.alarm_topic, alarm.errors)
+        self.output("VpcId", network.vpc.vpc_id, "VPC")
+        self.output("EcsCluster", ecs_cluster.cluster_name, "ECS cluster")
+        self._door_outputs(door)
+        self.output("Bucket", bucket.bucket_name, "Bucket of project archives and build contexts")
+        self.output("Repository", images.repository.repository_name, "ECR repository of the images")
+        self.output("RepositoryArn", images.repository.repository_arn, "ECR repository of the images")
+        self.output("RepositoryUri", images.repository.repository_uri, "ECR repository of the images")
+        self.output("ImageBuilder", images.project.project_name, "CodeBuild project that builds images")
+        self.output("Dashboard", dashboard.name, "CloudWatch dashboard")
+        self._settings_outputs(spec)
+
+    def _ecs_cluster(self, cluster: Cluster, network: Network) -> ecs.Cluster:
+        ecs_cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=names.ecs_cluster(cluster.name),
+            vpc=network.vpc,
+            container_insights_v2=ecs.ContainerInsights.DISABLED,
+        )
+        acknowledge(
+            ecs_cluster, "AwsSolutions-ECS4", "paid by metric; the load balancer and the replicas publish theirs"
+        )
+        return ecs_cluster
+
+    def _instance_groups(self, cluster: Cluster, network: Network, door: Door, ecs_cluster: ecs.Cluster) -> None:
+        role = iam.Role(
+            self,
+            "InstanceRole",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(SESSION_MANAGER)],
+        )
+        policy = f"arn:<AWS::Partition>:iam::aws:policy/{SESSION_MANAGER}"
+        acknowledge(role, f"AwsSolutions-IAM4[Policy::{policy}]", "a shell without SSH and without open ports")
+        acknowledge(role, "AwsSolutions-IAM5[Action::ecs:Submit*]", "the CDK's permissions of the ECS agent")
+        acknowledge_wildcard(role, "*", "these actions of the ECS agent take no resource, or are bound by a condition")
+        if any(group.spot for group in cluster.instance_groups):
+            # The agent drains an instance that is taken back in its own name (ECS_ENABLE_SPOT_INSTANCE_DRAINING).
+            own_cluster = {"ArnEquals": {"ecs:cluster": ecs_cluster.cluster_arn}}
+            allow(role, ["ecs:UpdateContainerInstancesState"], ["*"], conditions=own_cluster)
+        security_group = ec2.SecurityGroup(
+            self,
+            "InstanceSecurityGroup",
+            vpc=network.vpc,
+            description="Cortex instances",
+        )
+        door.admit_to(security_group)
+        for group in cluster.instance_groups:
+            instances = InstanceGroup(
+                self,
+                f"Group-{group.name}",
+                cluster=cluster.name,
+                group=group,
+                network=network,
+                role=role,
+                security_group=security_group,
+                public=cluster.subnet_visibility == "public",
+            )
+            ecs_cluster.add_asg_capacity_provider(instances.provider)
+
+    def _door_outputs(self, door: Door) -> None:
+        balancer = door.load_balancer
+        self.output("LoadBalancerArn", balancer.load_balancer_arn, "Load balancer")
+        self.output("LoadBalancerFullName", balancer.load_balancer_full_name, "LoadBalancer dimension of its metrics")
+        self.output("ListenerArn", door.listener.listener_arn, "Listener that carries the rules")
+        self.output("BaseUrl", door.base_url, "Where the APIs answer")
+
+    def _settings_outputs(self, spec: ClusterStackSpec) -> None:
+        cluster = spec.cluster
+        providers = [provider.model_dump() for provider in provider_resources(cluster)]
+        self.output("Cluster", cluster.name, "Name of the cluster")
+        self.output("LogRetentionDays", str(cluster.log_retention), "Days for which the logs of APIs are kept")
+        if cluster.alarm_topic:
+            self.output("AlarmTopic", cluster.alarm_topic, "SNS topic that alarms tell")
+        self.output("Providers", json.dumps(providers), "Instance groups, in order")
+        self.output("SpecDigest", spec.digest, "Digest of all that this template was made from")

@@ -1,0 +1,99 @@
+"""Where images are kept and built, so that nobody needs Docker: an ECR repository and a CodeBuild project."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cortex_cdk import names
+from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
+
+IMAGES_KEPT = 100
+BUILD_TIMEOUT_MIN = 60
+LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+# The build context (a zip with a Dockerfile), the tag and the repository come with the request to build.
+# Pushing belongs to the same phase: CodeBuild runs a later phase even where this one failed.
+BUILD_SPEC = {
+    "version": "0.2",
+    "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}},
+    "phases": {
+        "build": {
+            "on-failure": "ABORT",
+            "commands": [
+                'aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE_REPOSITORY%%/*}"',
+                'docker build --tag "$IMAGE_REPOSITORY:$IMAGE_TAG" .',
+                'docker push "$IMAGE_REPOSITORY:$IMAGE_TAG"',
+            ],
+        }
+    },
+}
+
+
+class ImageBuilder(Construct):
+    """Image repository and builder of a cluster.
+
+    Attributes:
+        repository: Tags are hashes of what is in the image, so they never change.
+        project: The CodeBuild project; the source is named when a build starts.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, cluster: str, bucket: s3.Bucket) -> None:
+        super().__init__(scope, id)
+        self.repository = self._repository(cluster)
+        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
+        self.project = self._project(cluster, role)
+        contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
+        allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
+        self.repository.grant_push(role)
+        acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
+        streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws/codebuild/{self.project.project_name}:*"
+        acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
+
+    def _repository(self, cluster: str) -> ecr.Repository:
+        return ecr.Repository(
+            self,
+            "Repository",
+            repository_name=names.repository(cluster),
+            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            image_scan_on_push=True,
+            lifecycle_rules=[
+                ecr.LifecycleRule(description=f"keep the newest {IMAGES_KEPT}", max_image_count=IMAGES_KEPT)
+            ],
+            # Everything in it can be built again from the projects.
+            empty_on_delete=True,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+
+    def _project(self, cluster: str, role: iam.Role) -> codebuild.Project:
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=names.image_builder_log_group(cluster),
+            retention=LOG_RETENTION,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        project = codebuild.Project(
+            self,
+            "Project",
+            project_name=names.image_builder(cluster),
+            description=f"Builds the images of Cortex cluster {cluster}",
+            role=role,
+            build_spec=codebuild.BuildSpec.from_object(BUILD_SPEC),
+            environment=codebuild.BuildEnvironment(
+                build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
+                compute_type=codebuild.ComputeType.MEDIUM,
+                # Docker inside of the build's container.
+                privileged=True,
+            ),
+            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
+            grant_report_group_permissions=False,
+            timeout=cdk.Duration.minutes(BUILD_TIMEOUT_MIN),
+        )
+        acknowledge(project, "AwsSolutions-CB3", "docker build needs a privileged container")
+        acknowledge(project, "AwsSolutions-CB4", "builds leave no artifacts but images, which ECR encrypts")
+        return project

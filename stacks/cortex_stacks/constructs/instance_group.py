@@ -1,0 +1,149 @@
+"""EC2 instances that replicas run on: launch template, Auto Scaling group, capacity provider."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_autoscaling as autoscaling
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cortex_cdk import names
+from cortex_cdk.config.sections import instance_group as config
+from cortex_stacks.constructs.network import Network
+from cortex_stacks.constructs.permissions import acknowledge
+
+ROOT_DEVICE = "/dev/xvda"
+INSTANCE_WARMUP_S = 120
+# The AL2023 variant with Neuron; AmiHardwareType.NEURON of the CDK names one that does not exist.
+NEURON_AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/neuron/recommended/image_id"
+AGENT_OPTIONS = {
+    "ECS_RESERVED_MEMORY": "256",
+    # Images are named by digest, so a cached one is the right one; those with CUDA take minutes to pull.
+    "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
+    "ECS_CONTAINER_START_TIMEOUT": "10m",
+}
+VOLUME_TYPES = {
+    "gp2": ec2.EbsDeviceVolumeType.GP2,
+    "gp3": ec2.EbsDeviceVolumeType.GP3,
+    "io1": ec2.EbsDeviceVolumeType.IO1,
+    "io2": ec2.EbsDeviceVolumeType.IO2,
+}
+
+
+class InstanceGroup(Construct):
+    """One instance group of a cluster.
+
+    Instances that run keep their AMI and launch template; new ones get the latest. (Replacing the Auto Scaling group
+    itself fails while tasks run, so every change goes through the template.)
+
+    Attributes:
+        provider: Its capacity provider.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        cluster: str,
+        group: config.InstanceGroup,
+        network: Network,
+        role: iam.IRole,
+        security_group: ec2.ISecurityGroup,
+        public: bool,
+    ) -> None:
+        super().__init__(scope, id)
+        template = self._launch_template(group, role, security_group, public=public)
+        choice = _choice(group, template)
+        instances = autoscaling.AutoScalingGroup(
+            self,
+            "Instances",
+            vpc=network.vpc,
+            vpc_subnets=network.instance_subnets,
+            min_capacity=group.min_instances,
+            max_capacity=group.max_instances,
+            launch_template=None if choice else template,
+            mixed_instances_policy=choice,
+        )
+        acknowledge(instances, "AwsSolutions-EC26", "every volume is encrypted; the rule fails on a choice of types")
+        acknowledge(instances, "AwsSolutions-AS3", "ECS scales the group; its events show in the service")
+        self.provider = self._provider(names.capacity_provider(cluster, group.name), instances)
+
+    def _provider(self, name: str, instances: autoscaling.AutoScalingGroup) -> ecs.AsgCapacityProvider:
+        return ecs.AsgCapacityProvider(
+            self,
+            "Provider",
+            capacity_provider_name=name,
+            auto_scaling_group=instances,
+            enable_managed_scaling=True,
+            enable_managed_draining=True,
+            # It makes stacks that cannot be deleted (aws-cdk issue 18179); draining protects tasks as well.
+            enable_managed_termination_protection=False,
+            target_capacity_percent=100,
+            instance_warmup_period=INSTANCE_WARMUP_S,
+        )
+
+    def _launch_template(
+        self, group: config.InstanceGroup, role: iam.IRole, security_group: ec2.ISecurityGroup, *, public: bool
+    ) -> ec2.LaunchTemplate:
+        volume = group.volume
+        return ec2.LaunchTemplate(
+            self,
+            "Template",
+            instance_type=ec2.InstanceType(group.instance_types[0]),
+            machine_image=_machine_image(group),
+            role=role,
+            security_group=security_group,
+            associate_public_ip_address=public,
+            user_data=_user_data(group),
+            # With one hop, containers (one bridge further) cannot take the role of their instance.
+            require_imdsv2=True,
+            http_put_response_hop_limit=1,
+            block_devices=[
+                ec2.BlockDevice(
+                    device_name=ROOT_DEVICE,
+                    volume=ec2.BlockDeviceVolume.ebs(
+                        volume.size,
+                        volume_type=VOLUME_TYPES[volume.type],
+                        iops=volume.provisioned_iops,
+                        encrypted=True,
+                        delete_on_termination=True,
+                    ),
+                )
+            ],
+        )
+
+
+def _machine_image(group: config.InstanceGroup) -> ec2.IMachineImage:
+    if group.accelerator == "inf":
+        return ec2.MachineImage.from_ssm_parameter(NEURON_AMI)
+    hardware = ecs.AmiHardwareType.GPU if group.accelerator == "gpu" else ecs.AmiHardwareType.STANDARD
+    return ecs.EcsOptimizedImage.amazon_linux2023(hardware)
+
+
+def _user_data(group: config.InstanceGroup) -> ec2.UserData:
+    options = AGENT_OPTIONS | ({"ECS_ENABLE_SPOT_INSTANCE_DRAINING": "true"} if group.spot else {})
+    data = ec2.UserData.for_linux()
+    data.add_commands(*(f"echo {name}={value} >> /etc/ecs/ecs.config" for name, value in options.items()))
+    return data
+
+
+def _choice(group: config.InstanceGroup, template: ec2.LaunchTemplate) -> autoscaling.MixedInstancesPolicy | None:
+    """How instances are chosen, where there is a choice: between types, or between spot and on-demand."""
+    spot = group.spot
+    if not spot and len(group.instance_types) == 1:
+        return None
+    return autoscaling.MixedInstancesPolicy(
+        launch_template=template,
+        launch_template_overrides=[
+            autoscaling.LaunchTemplateOverrides(instance_type=ec2.InstanceType(name)) for name in group.instance_types
+        ],
+        instances_distribution=autoscaling.InstancesDistribution(
+            on_demand_allocation_strategy=autoscaling.OnDemandAllocationStrategy.PRIORITIZED,
+            on_demand_base_capacity=spot.on_demand_base if spot else 0,
+            on_demand_percentage_above_base_capacity=spot.on_demand_percentage if spot else 100,
+            spot_allocation_strategy=autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED,
+            spot_max_price=str(spot.max_price) if spot and spot.max_price else None,
+        ),
+    )

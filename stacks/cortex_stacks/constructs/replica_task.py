@@ -1,0 +1,197 @@
+"""The task definition of a replica: the container contract, and roles that can do no more than it needs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import aws_cdk as cdk
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cortex_cdk import names
+from cortex_cdk.config.realtime_api import RealtimeApi
+from cortex_cdk.config.sections.predictor import Predictor
+from cortex_cdk.synthesis.synthesize import ApiStackSpec
+from cortex_stacks.constructs.permissions import acknowledge, allow
+
+CONTAINER = "api"
+PORT = 8888
+STOP_TIMEOUT_S = 60
+# Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
+SHARED_MEMORY_MIB = 1024
+OPEN_FILES = 65_536
+GROUP_LABEL = "cortex.instance-group"
+_ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
+
+
+class ReplicaTask(Construct):
+    """Task definition, execution role and task role of an API.
+
+    Args:
+        spec: What the API's stack is made from.
+        image: Reference of the image (a template parameter).
+        project_key: Key of the project archive in the cluster's bucket (a template parameter).
+        revision: The deployed version (a template parameter).
+        endpoint: Where the API answered when that version was deployed (a template parameter).
+
+    Attributes:
+        definition: The task definition.
+        execution_role: What the ECS agent uses to start it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        spec: ApiStackSpec,
+        *,
+        image: str,
+        project_key: str,
+        revision: str,
+        endpoint: str,
+    ) -> None:
+        super().__init__(scope, id)
+        api, cluster = spec.api, spec.cluster
+        self.execution_role = _execution_role(self, spec)
+        self.definition = ecs.Ec2TaskDefinition(
+            self,
+            "Definition",
+            family=names.task_family(cluster.cluster, api.name),
+            network_mode=ecs.NetworkMode.BRIDGE,
+            execution_role=self.execution_role,
+            task_role=_task_role(self, spec),
+        )
+        acknowledge(self.definition, "AwsSolutions-ECS2", "the container's configuration is no secret")
+        project = f"s3://{cluster.bucket}/{project_key}"
+        # Another capacity provider alone moves no replica that runs (UpdateService, capacityProviderStrategy); they
+        # would end with the instances of a group that is removed. So another group is another task definition.
+        labels = {GROUP_LABEL: spec.provider.group}
+        self._add_container(api, image, _environment(spec, project, revision, endpoint), labels)
+
+    def _add_container(self, api: RealtimeApi, image: str, environment: dict[str, str], labels: dict[str, str]) -> None:
+        self.definition.add_container(
+            "Container",
+            container_name=CONTAINER,
+            image=ecs.ContainerImage.from_registry(image),
+            command=["cortex-serve"],
+            cpu=api.compute.cpu_units,
+            memory_limit_mib=api.compute.memory_mib,
+            memory_reservation_mib=None if api.compute.memory_mib else api.compute.reserved_mib,
+            gpu_count=api.compute.gpu or None,
+            environment=environment,
+            docker_labels=labels,
+            # A host port of 0 lets many replicas share an instance.
+            port_mappings=[ecs.PortMapping(container_port=PORT, host_port=0)],
+            stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
+            linux_parameters=_linux_parameters(self, api),
+            ulimits=[ecs.Ulimit(name=ecs.UlimitName.NOFILE, soft_limit=OPEN_FILES, hard_limit=OPEN_FILES)],
+            # The replica ships its own logs to CloudWatch; the driver only keeps a copy on the instance.
+            logging=ecs.LogDrivers.json_file(max_size="10m", max_file=3),
+        )
+
+
+def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str) -> dict[str, str]:
+    api, cluster = spec.api, spec.cluster
+    return {
+        **api.predictor.env,
+        # boto3 reads the second name only, other SDKs the first.
+        "AWS_REGION": cdk.Aws.REGION,
+        "AWS_DEFAULT_REGION": cdk.Aws.REGION,
+        "CORTEX_API": api.name,
+        "CORTEX_CLUSTER": cluster.cluster,
+        "CORTEX_LISTEN": f"0.0.0.0:{PORT}",
+        "CORTEX_LOG_GROUP": names.log_group(cluster.cluster, api.name),
+        "CORTEX_PROJECT": project,
+        "CORTEX_REVISION": revision,
+        "CORTEX_SPEC": _serving_spec(api, endpoint),
+        "CORTEX_STOP_TIMEOUT": str(STOP_TIMEOUT_S),
+    }
+
+
+def _serving_spec(api: RealtimeApi, endpoint: str) -> str:
+    """What the serving program reads. Image and environment are the container's; how it is scaled is none of its
+    business, so that changing that restarts no replica. Nor does changing where it answers: see ``plan_api``."""
+    spec = {
+        "name": api.name,
+        "endpoint": endpoint,
+        "predictor": api.predictor.model_dump(mode="json", exclude={"env", "image", "tensorflow_serving_image"}),
+        "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
+        "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
+    }
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+
+
+def _linux_parameters(scope: Construct, api: RealtimeApi) -> ecs.LinuxParameters:
+    parameters = ecs.LinuxParameters(
+        scope,
+        "Linux",
+        # Python as process 1 would ignore SIGTERM.
+        init_process_enabled=True,
+        shared_memory_size=SHARED_MEMORY_MIB,
+    )
+    parameters.drop_capabilities(ecs.Capability.ALL)
+    for chip in range(api.compute.inf):
+        parameters.add_devices(
+            ecs.Device(
+                host_path=f"/dev/neuron{chip}",
+                container_path=f"/dev/neuron{chip}",
+                permissions=[ecs.DevicePermission.READ, ecs.DevicePermission.WRITE],
+            )
+        )
+    return parameters
+
+
+def _execution_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
+    """What the ECS agent does for the container before it runs: pulling its image."""
+    role = iam.Role(scope, "ExecutionRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+    repositories = [spec.cluster.repository_arn]
+    own_image = _ECR_IMAGE.match(spec.api.predictor.image or "")
+    if own_image:
+        account, region, repository = own_image.groups()
+        repositories.append(f"arn:{cdk.Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}")
+    allow(role, ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], repositories)
+    allow(role, ["ecr:GetAuthorizationToken"], ["*"], because="the action takes no resource")
+    return role
+
+
+def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
+    """What the container itself may do: fetch its project and models, write its log."""
+    role = iam.Role(scope, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+    s3 = f"arn:{cdk.Aws.PARTITION}:s3:::"
+    objects = [f"{s3}{spec.cluster.bucket}/{names.PROJECT_PREFIX}*"]
+    for bucket, prefix in sorted(set(_model_prefixes(spec.api.predictor))):
+        keys = [prefix, f"{prefix}/*"] if prefix else ["*"]
+        objects += [f"{s3}{bucket}/{key}" for key in keys]
+        allow(role, ["s3:ListBucket"], [f"{s3}{bucket}"], conditions={"StringLike": {"s3:prefix": keys}})
+    allow(
+        role,
+        ["s3:GetObject"],
+        objects,
+        because="an old replica may start again beside a new project; models are folders",
+    )
+    log_group = names.log_group(spec.cluster.cluster, spec.api.name)
+    log_group_arn = f"arn:{cdk.Aws.PARTITION}:logs:{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{log_group}"
+    allow(
+        role,
+        ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        [log_group_arn, f"{log_group_arn}:*"],
+        because="the streams of one group, one for each replica",
+    )
+    return role
+
+
+def _model_prefixes(predictor: Predictor) -> Iterator[tuple[str, str]]:
+    """Bucket and key prefix of every model in S3."""
+    models = predictor.models
+    paths = [
+        predictor.model_path,
+        models and models.dir,
+        *(model.model_path for model in (models and models.paths) or ()),
+    ]
+    for path in paths:
+        if path and path.startswith("s3://"):
+            bucket, _, key = path.removeprefix("s3://").partition("/")
+            yield bucket, key.rstrip("/")

@@ -1,0 +1,174 @@
+"""The stack of one Realtime API: everything that belongs to it alone.
+
+The parameters carry what changes with every deployment (project, image, revision, counts), so that new code needs a
+change set but no new template. Construct ids never contain the API's name: the stack's name already does.
+"""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cortex_cdk import names
+from cortex_cdk.synthesis.synthesize import ApiStackSpec
+from cortex_stacks.constructs.alarm_topic import tell
+from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
+from cortex_stacks.constructs.replica_alarms import ReplicaAlarms
+from cortex_stacks.constructs.replica_scaling import scale_with_load
+from cortex_stacks.constructs.replica_task import CONTAINER, PORT, ReplicaTask
+from cortex_stacks.constructs.routing import endpoint_rule
+
+READY_PATH = "/readyz"
+HEALTH_CHECK_INTERVAL_S = 5
+DEREGISTRATION_DELAY_S = 60
+# Loading a model may take minutes; until then a failing health check says nothing.
+HEALTH_CHECK_GRACE_S = 600
+
+
+class RealtimeApiStack(CortexStack):
+    """Task definition, service, target group, listener rule, scaling, log group and alarms of one API."""
+
+    def __init__(self, scope: Construct, spec: ApiStackSpec) -> None:
+        cluster, api = spec.cluster, spec.api
+        super().__init__(
+            scope,
+            spec.stack_name,
+            description=f"Cortex Realtime API {api.name} in cluster {cluster.cluster}",
+            tags=tags_of(cluster.cluster, api.kind, api.name),
+            user_tags=cluster.tags,
+        )
+        vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=cluster.vpc_id, availability_zones=["any"])
+        log_group = self._log_group(spec)
+        task = ReplicaTask(
+            self,
+            "Task",
+            spec,
+            image=self._text("Image", "Reference of the image that replicas run"),
+            project_key=self._text("ProjectKey", "Key of the project archive in the cluster's bucket"),
+            revision=self._text("Revision", "The version of the API"),
+            endpoint=self._text("ReplicaEndpoint", "The API's path when its replicas were last replaced"),
+        )
+        target_group = self._target_group(vpc)
+        rule = endpoint_rule(
+            self,
+            cluster=cluster,
+            endpoint=api.networking.endpoint,
+            priority=spec.priority,
+            action=elb.ListenerAction.forward([target_group]),
+        )
+        alarms = ReplicaAlarms(self, "Alarms", cluster=cluster.cluster, api=api.name, target_group=target_group)
+        if cluster.alarm_topic:
+            tell(cluster.alarm_topic, alarms.errors, alarms.unhealthy)
+        service = self._service(spec, vpc, task, target_group)
+        # ECS refuses a target group that no rule leads to; a replica needs its image and its log from its first second.
+        service.node.add_dependency(rule, task.execution_role, log_group, alarms)
+        scale_with_load(service, cluster.cluster, api, target_group)
+        self._outputs(spec, service, target_group)
+
+    def _text(self, name: str, description: str) -> str:
+        return cdk.CfnParameter(self, name, description=description).value_as_string
+
+    def _log_group(self, spec: ApiStackSpec) -> logs.CfnLogGroup:
+        group = logs.CfnLogGroup(
+            self,
+            "Logs",
+            log_group_name=names.log_group(spec.cluster.cluster, spec.api.name),
+            retention_in_days=spec.cluster.log_retention_days,
+        )
+        # Its name is fixed: kept after a deletion, it would stand in the way of the next deployment of the API.
+        group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+        return group
+
+    def _target_group(self, vpc: ec2.IVpc) -> elb.ApplicationTargetGroup:
+        return elb.ApplicationTargetGroup(
+            self,
+            "Targets",
+            vpc=vpc,
+            target_type=elb.TargetType.INSTANCE,
+            protocol=elb.ApplicationProtocol.HTTP,
+            port=PORT,
+            deregistration_delay=cdk.Duration.seconds(DEREGISTRATION_DELAY_S),
+            load_balancing_algorithm_type=elb.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+            health_check=elb.HealthCheck(
+                path=READY_PATH,
+                port="traffic-port",
+                interval=cdk.Duration.seconds(HEALTH_CHECK_INTERVAL_S),
+                timeout=cdk.Duration.seconds(HEALTH_CHECK_INTERVAL_S - 1),
+                healthy_threshold_count=2,
+                unhealthy_threshold_count=3,
+                healthy_http_codes="200",
+            ),
+        )
+
+    def _service(
+        self, spec: ApiStackSpec, vpc: ec2.IVpc, task: ReplicaTask, target_group: elb.ApplicationTargetGroup
+    ) -> ecs.Ec2Service:
+        cluster = spec.cluster
+        ecs_cluster = ecs.Cluster.from_cluster_attributes(
+            self, "Cluster", cluster_name=cluster.ecs_cluster, vpc=vpc, security_groups=[]
+        )
+        service = ecs.Ec2Service(
+            self,
+            "Service",
+            service_name=names.service(spec.api.name),
+            cluster=ecs_cluster,
+            task_definition=task.definition,
+            capacity_provider_strategies=[
+                ecs.CapacityProviderStrategy(capacity_provider=spec.provider.capacity_provider, weight=1)
+            ],
+            placement_strategies=[
+                ecs.PlacementStrategy.spread_across(ecs.BuiltInAttributes.AVAILABILITY_ZONE),
+                ecs.PlacementStrategy.packed_by_memory(),
+            ],
+            # ECS does not count Inferentia chips, so two replicas on an instance would share one.
+            placement_constraints=[ecs.PlacementConstraint.distinct_instances()] if spec.api.compute.inf else None,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
+            deployment_alarms=ecs.DeploymentAlarmConfig(
+                alarm_names=[names.alarm(cluster.cluster, spec.api.name, names.ERRORS)],
+                behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
+            ),
+            health_check_grace_period=cdk.Duration.seconds(HEALTH_CHECK_GRACE_S),
+            # ECS does not accept rebalancing together with a maximum of 100 percent (max_surge: 0).
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.DISABLED,
+            min_healthy_percent=0,
+            max_healthy_percent=200,
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+            enable_ecs_managed_tags=True,
+        )
+        target_group.add_target(service.load_balancer_target(container_name=CONTAINER, container_port=PORT))
+        self._counts_from_parameters(service)
+        return service
+
+    def _counts_from_parameters(self, service: ecs.Ec2Service) -> None:
+        """Take the deployment percentages and the first count from parameters; the construct takes only numbers."""
+        minimum = cdk.CfnParameter(self, "MinimumHealthyPercent", type="Number", min_value=0, max_value=100)
+        maximum = cdk.CfnParameter(self, "MaximumPercent", type="Number", min_value=100)
+        initial = cdk.CfnParameter(
+            self, "InitialReplicas", description="Replicas to start with; empty leaves the count alone"
+        )
+        given = cdk.CfnCondition(
+            self,
+            "HasInitialReplicas",
+            expression=cdk.Fn.condition_not(cdk.Fn.condition_equals(initial.value_as_string, "")),
+        )
+        resource = service.node.find_child("Service")
+        assert isinstance(resource, ecs.CfnService)
+        resource.add_property_override("DeploymentConfiguration.MinimumHealthyPercent", {"Ref": minimum.logical_id})
+        resource.add_property_override("DeploymentConfiguration.MaximumPercent", {"Ref": maximum.logical_id})
+        resource.add_property_override(
+            "DesiredCount",
+            cdk.Fn.condition_if(given.logical_id, initial.value_as_string, cdk.Aws.NO_VALUE),
+        )
+
+    def _outputs(self, spec: ApiStackSpec, service: ecs.Ec2Service, target_group: elb.ApplicationTargetGroup) -> None:
+        self.output("TargetGroupArn", target_group.target_group_arn, "Target group of the replicas")
+        self.output("TargetGroupFullName", target_group.target_group_full_name, "TargetGroup dimension of its metrics")
+        self.output("ServiceName", service.service_name, "ECS service")
+        self.output("Endpoint", spec.api.networking.endpoint, "Path on the cluster's load balancer")
+        self.output("ListenerRulePriority", str(spec.priority), "Priority of the listener rule")
+        self.output("UpdateStrategy", spec.api.update_strategy.model_dump_json(), "For replacing replicas later")
+        self.output("SpecDigest", spec.digest, "Digest of all that this template was made from")

@@ -1,0 +1,141 @@
+"""What the stock CDK toolkit synthesizes: the context of its command line becomes specifications.
+
+    cdk synth -c config=examples/iris-classifier/cortex.yaml -c cluster=demo
+    cdk diff -c config=... -c environment=production
+
+Without an environment the ids of the cluster are placeholders, so nothing outside this machine is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from cortex_cdk import names
+from cortex_cdk.clusters.running import read_cluster
+from cortex_cdk.config import Cluster, Config, RealtimeApi, TrafficSplitter, load_cluster, load_config
+from cortex_cdk.deploy.listener_rules import Rule, priority_for, read_rules
+from cortex_cdk.deploy.splitters import splitter_spec
+from cortex_cdk.environment import load_environments
+from cortex_cdk.synthesis.synthesize import (
+    ApiStackSpec,
+    ClusterResources,
+    ClusterStackSpec,
+    SplitterStackSpec,
+    StackSpec,
+    provider_resources,
+)
+
+PLACEHOLDER_ACCOUNT = "111111111111"
+
+
+def specifications(context: Callable[[str], str | None]) -> tuple[StackSpec, ...]:
+    """The stacks that the context asks for.
+
+    Args:
+        context: Looks up ``config`` (path of a cortex.yaml), ``cluster`` (a name, or the path of a cluster.yaml) and
+            ``environment`` (the name of an environment whose cluster is deployed).
+
+    Raises:
+        CortexError: A file or the environment cannot be used.
+    """
+    environment, config_file, cluster_option = context("environment"), context("config"), context("cluster")
+    cluster = _cluster(cluster_option)
+    config = load_config(Path(config_file)) if config_file else None
+    if not environment:
+        return ClusterStackSpec(cluster=cluster), *(_with_placeholders(config, cluster) if config else ())
+    own = (ClusterStackSpec(cluster=cluster),) if cluster_option else ()
+    return *own, *(_with_environment(config, environment) if config else ())
+
+
+def _cluster(option: str | None) -> Cluster:
+    if option and Path(option).is_file():
+        return load_cluster(Path(option))
+    return Cluster(name=option) if option else Cluster()
+
+
+def _with_placeholders(config: Config, cluster: Cluster) -> Sequence[StackSpec]:
+    resources = placeholder_resources(cluster)
+    priorities = _priorities(config, [])
+    apis = [
+        ApiStackSpec(cluster=resources, api=api, priority=priorities[api.networking.endpoint]) for api in config.apis
+    ]
+    splitters = [
+        SplitterStackSpec(
+            cluster=resources,
+            splitter=splitter,
+            priority=priorities[splitter.networking.endpoint],
+            target_groups=placeholder_target_groups(cluster, splitter),
+        )
+        for splitter in config.splitters
+    ]
+    return [*apis, *splitters]
+
+
+def _with_environment(config: Config, name: str) -> Sequence[StackSpec]:
+    environment = load_environments().get(name)
+    cloud = environment.connect()
+    cluster = read_cluster(cloud, environment)
+    priorities = _priorities(config, read_rules(cloud, cluster.resources.listener_arn))
+    apis = [
+        ApiStackSpec(cluster=cluster.resources, api=api, priority=priorities[api.networking.endpoint])
+        for api in config.apis
+    ]
+    splitters = [
+        splitter_spec(cloud, cluster, splitter, priorities[splitter.networking.endpoint])
+        for splitter in config.splitters
+    ]
+    return [*apis, *splitters]
+
+
+def _priorities(config: Config, rules: Iterable[Rule]) -> dict[str, int]:
+    """The priority of each endpoint: that of the rule it has, else a free one."""
+    known = list(rules)
+    chosen: dict[str, int] = {}
+    resources: tuple[RealtimeApi | TrafficSplitter, ...] = (*config.apis, *config.splitters)
+    for endpoint in (resource.networking.endpoint for resource in resources):
+        kept = next((rule.priority for rule in known if rule.endpoint == endpoint), None)
+        others = [rule for rule in known if rule.endpoint != endpoint]
+        chosen[endpoint] = priority_for(endpoint, kept, others)
+        known = [*others, Rule(endpoint, chosen[endpoint])]
+    return chosen
+
+
+def placeholder_resources(cluster: Cluster) -> ClusterResources:
+    """The resources of a cluster that need not exist: ids of the right form, always the same."""
+    id, region, account = _hexadecimal(cluster.name), cluster.region, PLACEHOLDER_ACCOUNT
+    balancer = f"app/{names.ecs_cluster(cluster.name)}/{id[:16]}"
+    repository = names.repository(cluster.name)
+    return ClusterResources(
+        cluster=cluster.name,
+        vpc_id=cluster.vpc.id or f"vpc-{id[:17]}",
+        ecs_cluster=names.ecs_cluster(cluster.name),
+        load_balancer_arn=f"arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{balancer}",
+        load_balancer_full_name=balancer,
+        listener_arn=f"arn:aws:elasticloadbalancing:{region}:{account}:listener/{balancer}/{id[:16]}",
+        base_url=f"http://{names.ecs_cluster(cluster.name)}.{region}.elb.amazonaws.com",
+        bucket=f"{names.ecs_cluster(cluster.name)}-{id[:16]}",
+        repository=repository,
+        repository_arn=f"arn:aws:ecr:{region}:{account}:repository/{repository}",
+        repository_uri=f"{account}.dkr.ecr.{region}.amazonaws.com/{repository}",
+        image_builder=names.image_builder(cluster.name),
+        dashboard=names.dashboard(cluster.name),
+        log_retention_days=cluster.log_retention,
+        alarm_topic=cluster.alarm_topic,
+        tags=cluster.tags,
+        providers=provider_resources(cluster),
+    )
+
+
+def placeholder_target_groups(cluster: Cluster, splitter: TrafficSplitter) -> dict[str, str]:
+    """ARNs of the right form for the members of a splitter."""
+    prefix = f"arn:aws:elasticloadbalancing:{cluster.region}:{PLACEHOLDER_ACCOUNT}:targetgroup"
+    return {
+        variant.name: f"{prefix}/{_hexadecimal(variant.name)[:32]}/{_hexadecimal(variant.name)[:16]}"
+        for variant in splitter.apis
+    }
+
+
+def _hexadecimal(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
