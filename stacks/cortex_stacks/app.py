@@ -1,5 +1,4 @@
 """Entry point of the CDK app: for ``cortex_cdk.synthesis``, and for the stock toolkit (``cdk.json``).
-(``cdk.json``).
 
 With a synthesis request in the environment exactly its stacks are made; without one, what ``cortex_stacks.toolkit``
 says.
