@@ -52,7 +52,7 @@ $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/c
 
 # A missing TensorFlow fails these tests; elsewhere they are skipped where it is not installed.
 test-tensorflow: $(TENSORFLOW)/.installed
-	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/test_tensorflow.py tests/test_matrix.py
+	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/models/test_tensorflow.py tests/test_matrix.py
 
 # In the Python of that machine, whose PyTorch fits its driver: cortex is installed into it as the README says.
 test-gpu:
@@ -67,8 +67,8 @@ $(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
 
 # By hypothesis, by random changes of the hand-written cases, and by atheris, which looks for new paths through the code.
 fuzz: $(FUZZ)/.installed
-	cd serving_image && CORTEX_HTTP_CASES=$(RUNS) ../$(FUZZ)/bin/python -m pytest --timeout 0 -k "generated or mutated" tests/test_http.py
-	cd serving_image && ../$(FUZZ)/bin/python -m tests.fuzz_http -runs=$(RUNS)
+	cd serving_image && CORTEX_HTTP_CASES=$(RUNS) ../$(FUZZ)/bin/python -m pytest --timeout 0 -k "generated or mutated" tests/server/test_http.py
+	cd serving_image && ../$(FUZZ)/bin/python -m tests.server.fuzz_http -runs=$(RUNS)
 
 lint: setup
 	$(BIN)/ruff format --check .

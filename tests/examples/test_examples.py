@@ -18,7 +18,7 @@ from cortex_stacks.toolkit import placeholder_resources
 from cortex_cdk.config import Cluster, load_config
 from cortex_cdk.synthesis.synthesize import ApiStackSpec, SynthesisRequest, synthesize
 from tests.conftest import CORTEX, ROOT, Cortex
-from tests.local.test_end_to_end import wait_until
+from tests.local.deploy.test_end_to_end import wait_until
 
 EXAMPLES = ROOT / "examples"
 FOLDERS = sorted(path.parent.name for path in EXAMPLES.glob("*/cortex.yaml"))

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from cortex_cdk.localcloud.endpoint import Endpoint
-from tests.local.stacks import Stacks, template
+from tests.local.localcloud.stacks import Stacks, template
 
 
 def tags(**values: str) -> list[dict[str, str]]:

@@ -12,7 +12,8 @@ that a stack of ours needs. To add one:
    (``cloudformation/schema.py``).
 4. If the resource needs time (an ECS service rolls out), ``stabilized`` answers False until it is there, and a
    text if it never will be; ``gone`` does the same after ``delete``.
-5. Add a template to ``tests/local/test_resources.py`` (or ``test_service_resources.py``) that creates, changes
+5. Add a template to ``tests/local/localcloud/test_resources.py`` (or ``test_service_resources.py``) that creates,
+changes
    and deletes it, and read it back with boto3: that is what users' tools see.
 
 A class keeps identifiers only: its objects are part of the stored state (``durability``). The smallest one::

@@ -14,7 +14,7 @@ Each module is one change, and each can be left out (``CORTEX_HTTP=-epoll,-leade
 
 Whatever a fast path does not recognise goes to waitress's own code. HTTP parsing is security code: a fast path decides
 only about requests that it has understood completely, and its answers are compared with stock waitress byte for byte
-(``tests/test_http.py``).
+(``tests/server/test_http.py``).
 """
 
 from __future__ import annotations

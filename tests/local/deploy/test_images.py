@@ -1,0 +1,163 @@
+"""Images as a user meets them: dependencies become an environment once, the log is shown meanwhile, own images work."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import CORTEX, Cortex
+from tests.local.cli.mistakes import CONFIG, Mistake, commit, config, write_files
+
+PREDICTOR = """\
+import sys
+from pathlib import Path
+
+import inflect
+
+
+class PythonPredictor:
+    def __init__(self, config):
+        self.words = Path(sys.prefix, "words.txt").read_text()
+
+    def predict(self, payload):
+        return [self.words, inflect.engine().plural(payload["word"])]
+"""
+PROJECT: dict[str, str] = {
+    "cortex.yaml": CONFIG,
+    "predictor.py": PREDICTOR,
+    "requirements.txt": "-r more.txt\n",
+    "more.txt": "inflect==7.5.0\n",
+    "words.txt": "some words",
+    "dependencies.sh": 'echo copying\ncp words.txt "$VIRTUAL_ENV"\n',
+}
+# Waits for a file that the test makes.
+WAITING = 'echo waiting\nuntil [ -e "{flag}" ]; do sleep 0.1; done\necho going on\n'
+
+
+def builds(cortex: Cortex) -> int:
+    listed = cortex.aws("codebuild").list_builds_for_project(projectName="cortex-local-image-builder")
+    return len(listed["ids"])
+
+
+def image_of(cortex: Cortex, name: str) -> str:
+    stacks = cortex.aws("cloudformation").describe_stacks(StackName=f"cortex-local-api-{name}")["Stacks"]
+    return str(next(p["ParameterValue"] for p in stacks[0]["Parameters"] if p["ParameterKey"] == "Image"))
+
+
+def ask(cortex: Cortex, name: str) -> Any:
+    return json.loads(cortex.ok("predict", name, "-", stdin='{"word": "ox"}'))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    write_files(folder, PROJECT)
+    return folder
+
+
+def test_what_a_project_installs_is_there_and_its_log_is_shown(cortex: Cortex, project: Path) -> None:
+    done = cortex.run("deploy", "-o", "json", cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["message"] == "created text (RealtimeAPI)"
+    shown = [line.removeprefix("image: ") for line in done.stderr.splitlines() if line.startswith("image: ")]
+    assert shown[0] == "preparing (once for these dependencies)"
+    assert shown[1].startswith("==> dependencies.sh will run on this machine, as you, ")
+    steps = [line for line in shown[2:] if line.startswith("==> ") or line == "copying"]
+    assert steps == ["==> Python", "==> dependencies.sh", "copying", "==> requirements.txt"]
+    assert shown[-1] == "ready"
+    assert ask(cortex, "text") == ["some words", "oxen"]
+    assert "@sha256:" in image_of(cortex, "text")
+
+
+def test_the_same_dependencies_are_built_once(cortex: Cortex, project: Path) -> None:
+    before, image = builds(cortex), image_of(cortex, "text")
+    assert "image: " not in cortex.run("deploy", cwd=project).stderr
+
+    write_files(project, {"predictor.py": PREDICTOR.replace("return [", "return ['new', ")})
+    done = cortex.run("deploy", cwd=project)
+    assert done.stdout.startswith("updated text")
+    assert "image: " not in done.stderr
+    assert ask(cortex, "text")[0] == "new"
+    assert (builds(cortex), image_of(cortex, "text")) == (before, image)
+
+
+def test_a_file_that_the_script_names_makes_another_image(cortex: Cortex, project: Path) -> None:
+    before, image = builds(cortex), image_of(cortex, "text")
+    write_files(project, {"words.txt": "other words"})
+    cortex.ok("deploy", cwd=project)
+    assert ask(cortex, "text")[1] == "other words"
+    assert builds(cortex) == before + 1
+    assert image_of(cortex, "text") != image
+
+
+def test_an_image_may_be_used_again_as_ones_own(cortex: Cortex, tmp_path: Path) -> None:
+    own = with_image(image_of(cortex, "text"))["cortex.yaml"].replace("name: text", "name: own")
+    before = builds(cortex)
+    write_files(tmp_path, {"cortex.yaml": own, "predictor.py": PREDICTOR, "requirements.txt": "no-such-package==1\n"})
+    done = cortex.run("deploy", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "own.predictor.image: is used as it is, without what requirements.txt would install" in done.stderr
+    assert ask(cortex, "own") == ["other words", "oxen"]
+    assert builds(cortex) == before
+    assert image_of(cortex, "own") == image_of(cortex, "text")
+
+
+def test_an_own_image_that_does_not_exist(cortex: Cortex, tmp_path: Path) -> None:
+    mistake = Mistake("own-image-missing", with_image("123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-local:mine"))
+    mistake.write(tmp_path)
+    commit(cortex, mistake, tmp_path)
+
+
+def test_an_own_image_of_another_registry_says_what_to_do(cortex: Cortex, tmp_path: Path) -> None:
+    write_files(tmp_path, {**PROJECT, **with_image("quay.io/me/mine:1")})
+    done = cortex.run("deploy", cwd=tmp_path)
+    assert done.returncode == 1
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "CannotPullContainerError: failed to resolve ref quay.io/me/mine:1: not found" in error
+    assert "the local cloud runs no containers" in error
+    assert "(leave predictor.image out here)" in error
+
+
+def with_image(image: str) -> dict[str, str]:
+    """The configuration with an image of one's own."""
+    return config("path: predictor.py", f"path: predictor.py\n    image: {image}")
+
+
+def test_lines_are_shown_as_they_come_and_an_interrupted_deployment_goes_on(cortex: Cortex, tmp_path: Path) -> None:
+    flag, folder = tmp_path / "flag", tmp_path / "project"
+    waiting = f"{PROJECT['dependencies.sh']}{WAITING.format(flag=flag)}"
+    write_files(folder, {**PROJECT, "dependencies.sh": waiting, "cortex.yaml": CONFIG.replace("text", "slow")})
+    before = builds(cortex)
+
+    first = deploy_until_it_waits(cortex, folder)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    assert first.returncode == 130
+    second = deploy_until_it_waits(cortex, folder)
+    assert builds(cortex) == before + 1
+    flag.touch()
+    printed, shown = second.communicate(timeout=200)
+    assert second.returncode == 0, shown
+    assert "image: going on\n" in shown
+    assert printed.startswith("created slow")
+    assert builds(cortex) == before + 1
+
+
+def deploy_until_it_waits(cortex: Cortex, folder: Path) -> subprocess.Popen[str]:
+    """Start a deployment, and read what it shows until the script waits; it would go on only after that."""
+    deployment = subprocess.Popen(
+        [CORTEX, "deploy"],
+        cwd=folder,
+        env=cortex.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert deployment.stderr
+    assert any(line == "image: waiting\n" for line in deployment.stderr), "the log was not shown"
+    return deployment

@@ -1,0 +1,144 @@
+"""Every template of the matrix deploys, changes and goes in the local cloud, as CloudFormation would do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cortex_cdk.config import Cluster
+from cortex_cdk.localcloud.endpoint import Endpoint
+from cortex_cdk.synthesis.synthesize import (
+    ApiStackSpec,
+    ClusterResources,
+    ClusterStackSpec,
+    SplitterStackSpec,
+    SynthesisRequest,
+    synthesize,
+)
+from tests.local.localcloud.stacks import Stacks, client, running
+from tests.stacks import matrix
+
+PARAMETERS = {
+    "ProjectKey": "projects/none.zip",
+    "Image": "example.invalid/none:1",
+    "Revision": "r1",
+    "ReplicaEndpoint": "/",
+    # Stacks without replicas: what runs in them is tested elsewhere.
+    "InitialReplicas": "0",
+    "MinimumHealthyPercent": "100",
+    "MaximumPercent": "200",
+}
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    with running(tmp_path_factory.mktemp("matrix")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def stacks(cloud: Endpoint) -> Stacks:
+    return Stacks(cloud)
+
+
+def lives(stacks: Stacks, name: str, template: dict[str, Any], changed: dict[str, Any]) -> None:
+    """Create, change and delete a stack."""
+    created = stacks.create(name, template)["StackStatus"]
+    assert created == "CREATE_COMPLETE", (name, stacks.reasons(name, "CREATE_FAILED"))
+    updated = stacks.update(name, changed)["StackStatus"]
+    assert updated == "UPDATE_COMPLETE", (name, stacks.reasons(name, "UPDATE_FAILED"))
+    deleted = stacks.delete(name)
+    assert deleted["StackStatus"] == "DELETE_COMPLETE", (name, stacks.reasons(deleted["StackId"], "DELETE_FAILED"))
+
+
+def test_every_cluster_deploys_changes_and_goes(cloud: Endpoint, stacks: Stacks) -> None:
+    network = existing_network(cloud)
+    certificate = client(cloud, "acm").request_certificate(DomainName="models.example.com")["CertificateArn"]
+    specs = [at_hand(matrix.cluster_spec(name), network, certificate) for name in matrix.CLUSTERS]
+    changed = [ClusterStackSpec(cluster=with_retention(spec.cluster)) for spec in specs]
+    before = synthesize(SynthesisRequest(stacks=tuple(specs)))
+    after = synthesize(SynthesisRequest(stacks=tuple(changed)))
+    for name, template in before.items():
+        lives(stacks, name, template, after[name])
+
+
+def existing_network(cloud: Endpoint) -> dict[str, Any]:
+    """A VPC with subnets, made before any cluster."""
+    ec2 = client(cloud, "ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    zones = ["us-east-1a", "us-east-1b", "us-east-1c"]
+    ids = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.7.{number}.0/24", AvailabilityZone=zones[number % 3])["Subnet"][
+            "SubnetId"
+        ]
+        for number in range(6)
+    ]
+    return {"id": vpc, "public_subnets": ids[:2], "private_subnets": ids[3:]}
+
+
+def at_hand(spec: ClusterStackSpec, network: dict[str, Any], certificate: str) -> ClusterStackSpec:
+    """The specification with the ids of the network and the certificate that are there."""
+    data = spec.cluster.model_dump(mode="json")
+    if data["vpc"]["id"]:
+        kept = {key: network[key] for key in ("id", "public_subnets", "private_subnets") if data["vpc"].get(key)}
+        data["vpc"] = {**data["vpc"], **kept}
+    if data["load_balancer"]["certificate_arn"]:
+        data["load_balancer"]["certificate_arn"] = certificate
+    return ClusterStackSpec(cluster=Cluster.model_validate(data))
+
+
+def with_retention(cluster: Cluster) -> Cluster:
+    """The cluster with another log retention."""
+    return Cluster.model_validate({**cluster.model_dump(mode="json"), "log_retention": 3})
+
+
+@pytest.fixture(scope="module")
+def home(stacks: Stacks) -> ClusterResources:
+    """A cluster that has every kind of instance group."""
+    spec = matrix.cluster_spec("types")
+    made = stacks.create(spec.stack_name, synthesize(SynthesisRequest(stacks=(spec,)))[spec.stack_name])
+    return ClusterResources.from_outputs({output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]})
+
+
+def moved(spec: ApiStackSpec, home: ClusterResources, index: int, **changes: Any) -> ApiStackSpec:
+    """The specification on the cluster that is there, with a priority of its own."""
+    api = spec.api.model_copy(update=changes)
+    return ApiStackSpec(cluster=home, api=api, priority=20_000 + index)
+
+
+def test_every_api_and_splitter_deploys_changes_and_goes(stacks: Stacks, home: ClusterResources) -> None:
+    specs = [moved(matrix.api_spec(name), home, index) for index, name in enumerate(matrix.APIS)]
+    more = [
+        moved(spec, home, index, autoscaling=spec.api.autoscaling.model_copy(update={"max_replicas": 90}))
+        for index, spec in enumerate(specs)
+    ]
+    before = synthesize(SynthesisRequest(stacks=tuple(specs)))
+    after = synthesize(SynthesisRequest(stacks=tuple(more)))
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()]
+    groups = {}
+    for spec in specs:
+        made = stacks.create(spec.stack_name, before[spec.stack_name], Parameters=parameters)
+        assert made["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(spec.stack_name, "CREATE_FAILED")
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+        groups[spec.api.name] = outputs["TargetGroupArn"]
+    splitters_deploy(stacks, home, groups)
+    for spec in specs:
+        changed = stacks.update(spec.stack_name, after[spec.stack_name], Parameters=parameters)
+        assert changed["StackStatus"] == "UPDATE_COMPLETE", stacks.reasons(spec.stack_name, "UPDATE_FAILED")
+        assert stacks.delete(spec.stack_name)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def splitters_deploy(stacks: Stacks, home: ClusterResources, groups: dict[str, str]) -> None:
+    """Every splitter of the matrix over the target groups that are there."""
+    for index, name in enumerate(matrix.SPLITTERS):
+        wanted = matrix.splitter_spec(name).splitter
+        members = {variant.name: groups[variant.name] for variant in wanted.apis}
+        spec, later = (
+            SplitterStackSpec(cluster=home, splitter=wanted, priority=30_000 + index + shift, target_groups=members)
+            for shift in (0, 50)
+        )
+        template = synthesize(SynthesisRequest(stacks=(spec,)))[spec.stack_name]
+        changed = synthesize(SynthesisRequest(stacks=(later,)))[spec.stack_name]
+        lives(stacks, spec.stack_name, template, changed)

@@ -1,0 +1,292 @@
+"""Images of the local cloud: what CodeBuild makes, and what stands in ECR afterwards."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from cortex_cdk.localcloud.containers.launch import CannotStartError
+from cortex_cdk.localcloud.services.ecr import images
+from tests.conftest import ROOT
+from tests.local import micromamba
+from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, cloud, until
+
+URI = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}"
+
+PACKAGE = {
+    "serving_image/pyproject.toml": '[project]\nname = "cortex-serving"\nversion = "9"\n'
+    '[project.scripts]\ncortex-serve = "serve:main"\n'
+    '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    '[tool.hatch.build.targets.wheel]\ninclude = ["serve.py"]\n',
+    "serving_image/serve.py": "def main() -> None:\n    import toolz\n    print('served', toolz.__version__)\n",
+    "serving_image/install.sh": (ROOT / "serving_image/install.sh").read_text(),
+}
+REQUIREMENTS = "project/requirements.txt"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with cloud(tmp_path_factory.mktemp("state")) as result:
+        result.client("s3").create_bucket(Bucket="main")
+        result.client("codebuild").create_project(
+            name="builder",
+            source={"type": "S3", "location": "main/none.zip"},
+            artifacts={"type": "NO_ARTIFACTS"},
+            environment={
+                "type": "LINUX_CONTAINER",
+                "image": "aws/codebuild/standard:7.0",
+                "computeType": "BUILD_GENERAL1_SMALL",
+            },
+            serviceRole="arn:aws:iam::123456789012:role/builder",
+            logsConfig={"cloudWatchLogs": {"status": "ENABLED", "groupName": "/builds"}},
+        )
+        yield result
+
+
+def start(running: Cloud, tag: str, files: dict[str, str], executable: str = "") -> dict[str, Any]:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in {REQUIREMENTS: "", **files}.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (0o755 if name == executable else 0o644) << 16
+            archive.writestr(entry, text)
+    running.client("s3").put_object(Bucket="main", Key=f"builds/{tag}.zip", Body=content.getvalue())
+    codebuild = running.client("codebuild")
+    started: dict[str, Any] = codebuild.start_build(
+        projectName="builder",
+        sourceTypeOverride="S3",
+        sourceLocationOverride=f"main/builds/{tag}.zip",
+        environmentVariablesOverride=[
+            {"name": "IMAGE_TAG", "value": tag},
+            {"name": "IMAGE_REPOSITORY", "value": URI},
+        ],
+    )["build"]
+    assert started["buildStatus"] == "IN_PROGRESS"
+    return started
+
+
+def build(running: Cloud, tag: str, files: dict[str, str], executable: str = "") -> dict[str, Any]:
+    started = start(running, tag, files, executable)
+
+    def ended() -> dict[str, Any] | None:
+        (found,) = running.client("codebuild").batch_get_builds(ids=[started["id"]])["builds"]
+        return found if found["buildComplete"] else None
+
+    result: dict[str, Any] = until(ended, 120)
+    return result
+
+
+def log_of(running: Cloud, done: dict[str, Any]) -> list[str]:
+    events = running.client("logs").get_log_events(
+        logGroupName=done["logs"]["groupName"], logStreamName=done["logs"]["streamName"], startFromHead=True
+    )
+    return [event["message"] for event in events["events"]]
+
+
+def test_met_requirements_build_nothing(running: Cloud) -> None:
+    done = build(running, "met", {REQUIREMENTS: "click>=8\n"})
+
+    assert (done["buildStatus"], done["logs"]["groupName"]) == ("SUCCEEDED", "/builds"), log_of(running, done)
+    assert [phase["phaseType"] for phase in done["phases"]][-1] == "COMPLETED"
+    assert "nothing to build" in log_of(running, done)[0]
+    (detail,) = running.client("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "met"}])[
+        "imageDetails"
+    ]
+    by_digest = images.resolve(f"{URI}@{detail['imageDigest']}")
+    assert by_digest == images.resolve(f"{URI}:met")
+    assert (by_digest.binaries / "python").exists()
+    assert by_digest.command == ("cortex-serve",)
+    assert not (running.settings.state / "images" / "met").exists()
+
+
+def test_other_requirements_make_an_environment_once(running: Cloud) -> None:
+    first = build(running, "new", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n"})
+    assert first["buildStatus"] == "SUCCEEDED", log_of(running, first)
+
+    binaries = images.resolve(f"{URI}:new").binaries
+    assert binaries == running.settings.state / "images" / "new" / "environment" / "bin"
+    printed = subprocess.run([binaries / "cortex-serve"], capture_output=True, text=True, check=True).stdout
+    assert printed == "served 0.12.1\n"
+
+    again = build(running, "new", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n"})
+    assert "exists already" in log_of(running, again)[0]
+
+
+def test_a_build_that_fails_says_why(running: Cloud) -> None:
+    done = build(running, "bad", {**PACKAGE, REQUIREMENTS: "no-such-package-of-ours==1\n"})
+
+    assert done["buildStatus"] == "FAILED"
+    failed = next(phase for phase in done["phases"] if phase.get("phaseStatus") == "FAILED")
+    assert failed["phaseType"] == "BUILD"
+    (context,) = failed["contexts"]
+    assert context["statusCode"] == "COMMAND_EXECUTION_ERROR"
+    assert context["message"] == "Error while executing command: install.sh. Reason: exit status 1"
+    log = log_of(running, done)
+    assert log[-1].startswith("[Container] ")
+    assert log[-1].endswith(context["message"])
+    assert "no-such-package-of-ours" in "\n".join(log[:-1])
+    with pytest.raises(CannotStartError, match="CannotPullContainerError"):
+        images.resolve(f"{URI}:bad")
+
+
+def test_a_script_runs_first_in_the_environment_and_may_configure_pip(
+    running: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_DAEMON", "password")
+    script = """\
+mkdir -p ~/.config/pip && cp pip.conf ~/.config/pip/
+echo "index: $(pip config get global.index-url)"
+echo "prefix: $(python -c 'import sys; print(sys.prefix)')"
+echo "secret: $SECRET_OF_THE_DAEMON"
+./tools/note.sh > "$VIRTUAL_ENV/note.txt"
+pip install --quiet --index-url https://pypi.org/simple toolz==0.12.0
+"""
+    files = {
+        **PACKAGE,
+        REQUIREMENTS: "toolz==0.12.1\n",
+        "project/dependencies.sh": script,
+        "project/pip.conf": "[global]\nindex-url = https://pypi.org/simple\n",
+        "project/tools/note.sh": "#!/bin/sh\necho noted\n",
+    }
+    done = build(running, "script", files, executable="project/tools/note.sh")
+    log = log_of(running, done)
+    place = running.settings.state / "images" / "script"
+
+    assert done["buildStatus"] == "SUCCEEDED", log
+    assert log[0] == f"==> dependencies.sh will run on this machine, as you, with {place / 'home'} as its HOME"
+    assert [line for line in log[1:] if line.startswith("==> ")] == [
+        "==> Python",
+        "==> dependencies.sh",
+        "==> requirements.txt",
+    ]
+    assert "index: https://pypi.org/simple" in log
+    assert any(line.startswith("Collecting toolz==0.12.1 ") for line in log), "pip did not install, and reads pip.conf"
+    assert f"prefix: {place / 'environment'}" in log
+    assert "secret:" in log
+    assert (place / "environment/note.txt").read_text() == "noted\n"
+    assert (place / "home/.config/pip/pip.conf").exists()
+    served = subprocess.run([place / "environment/bin/cortex-serve"], capture_output=True, text=True, check=True)
+    assert served.stdout == "served 0.12.1\n"
+
+
+def test_a_script_that_fails_ends_the_build(running: Cloud) -> None:
+    script = "echo before\nfalse\necho after\n"
+    done = build(running, "failing-script", {**PACKAGE, "project/dependencies.sh": script})
+    log = log_of(running, done)
+
+    assert done["buildStatus"] == "FAILED"
+    assert "before" in log
+    assert "after" not in log
+    assert "dependencies.sh ended with exit status 1" in log
+
+
+def test_the_version_of_python_that_is_asked_for(running: Cloud) -> None:
+    ours = ".".join(map(str, sys.version_info[:2]))
+    done = build(running, "same-python", {REQUIREMENTS: "", "python-version": f"{ours}\n"})
+    assert "nothing to build" in log_of(running, done)[0]
+
+    done = build(running, "python", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n", "python-version": f"{ours}\n"})
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+    assert log_of(running, done)[0] == "==> .python-version"
+    python = images.resolve(f"{URI}:python").binaries / "python"
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    assert subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout == f"{ours}\n"
+
+    done = build(running, "no-python", {**PACKAGE, "python-version": "3.99\n"})
+    assert done["buildStatus"] == "FAILED"
+    assert "error: there is no Python 3.99 here, and uv could not get it" in log_of(running, done)
+
+
+@pytest.fixture
+def conda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a program named micromamba, first on the PATH."""
+    micromamba.write(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_conda_makes_the_environment_and_pip_comes_last(running: Cloud, conda: Path) -> None:
+    """The micromamba here is a stand-in at the edge of the world: conda's channels cannot be reached by the tests."""
+    files = {
+        **PACKAGE,
+        REQUIREMENTS: "toolz==0.12.1\n",
+        "project/conda-packages.txt": "# exported\nconda-forge::rdkit=2024.3\nconda-forge::python=3.12\n",
+        "project/dependencies.sh": "echo in $CONDA_PREFIX\n",
+    }
+    done = build(running, "conda", files)
+    log = log_of(running, done)
+    environment = str(running.settings.state / "images" / "conda" / "environment")
+
+    assert done["buildStatus"] == "SUCCEEDED", log
+    common = ["--yes", "--prefix", environment, "--channel", "conda-forge"]
+    assert micromamba.calls(conda) == [
+        ["create", *common, "conda-forge::python=3.12", "pip"],
+        ["install", *common, "--file", "conda-packages.txt"],
+    ]
+    assert [line for line in log[1:] if line.startswith("==> ")] == [
+        "==> conda-packages.txt",
+        "==> dependencies.sh",
+        "==> conda-packages.txt",
+        "==> requirements.txt",
+    ]
+    assert f"in {environment}" in log
+    assert images.resolve(f"{URI}:conda").binaries == Path(environment) / "bin"
+
+
+def test_conda_takes_our_python_where_none_is_named(running: Cloud, conda: Path) -> None:
+    """The micromamba here is a stand-in, as above."""
+    build(running, "conda-python", {**PACKAGE, "project/conda-packages.txt": "rdkit\n"})
+    assert micromamba.calls(conda)[0][-2:] == ["python={}.{}".format(*sys.version_info), "pip"]
+
+
+def test_a_package_that_conda_does_not_have(running: Cloud, conda: Path) -> None:
+    """The micromamba here is a stand-in, as above; the words are those of the real one."""
+    done = build(running, "conda-unknown", {**PACKAGE, "project/conda-packages.txt": "no-such-package\n"})
+    assert done["buildStatus"] == "FAILED"
+    assert any("no-such-package =* * does not exist" in line for line in log_of(running, done))
+
+
+def test_conda_packages_need_a_conda(running: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("sh", "bash", "cat", "grep", "head"):
+        program = shutil.which(name)
+        assert program
+        (tmp_path / name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = build(running, "no-conda", {**PACKAGE, "project/conda-packages.txt": "rdkit\n"})
+    assert done["buildStatus"] == "FAILED"
+    assert "error: conda packages need micromamba, mamba or conda, and none is on the PATH" in log_of(running, done)
+
+
+def test_builds_end_with_the_data_plane(running: Cloud) -> None:
+    started = start(running, "endless", {**PACKAGE, "project/dependencies.sh": "echo begun\nsleep 600\n"})
+    until(lambda: "begun" in log_of(running, started))
+    running.restart()
+    (found,) = running.client("codebuild").batch_get_builds(ids=[started["id"]])["builds"]
+    assert found["buildStatus"] in ("FAILED", "STOPPED")
+    assert not [process for process in psutil.process_iter(["cmdline"]) if is_of(process, "images/endless/")]
+
+
+def is_of(process: psutil.Process, place: str) -> bool:
+    return any(place in part for part in process.info["cmdline"] or ())
+
+
+def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: Cloud, tmp_path: Path) -> None:
+    images.put(REGION, REPOSITORY, "gone", tmp_path / "nowhere", ["true"])
+    images.put(REGION, REPOSITORY, "there", tmp_path, ["true"])
+    with pytest.raises(CannotStartError, match="was removed"):
+        images.resolve(f"{URI}:gone")
+
+    running.restart()
+    tags = [image.get("imageTag") for image in running.client("ecr").list_images(repositoryName=REPOSITORY)["imageIds"]]
+    assert "there" in tags
+    assert "gone" not in tags

@@ -1,0 +1,154 @@
+"""What the local cloud holds survives ``kill -9``, and an operation that was cut off ends truthfully."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from cortex_cdk.localcloud import launcher
+from cortex_cdk.localcloud.daemon.durability import SNAPSHOT_FILE
+from cortex_cdk.localcloud.endpoint import Endpoint, is_alive
+from cortex_cdk.localcloud.settings import Settings
+from tests.local.localcloud.stacks import (
+    CAPABILITIES,
+    Stacks,
+    client,
+    log_group,
+    running,
+    stuck_service,
+    template,
+    until,
+)
+
+
+def kill(endpoint: Endpoint, state: Path) -> None:
+    os.kill(endpoint.pid, signal.SIGKILL)
+    until(lambda: not is_alive(state))
+
+
+def restart(state: Path) -> Endpoint:
+    return launcher.ensure_running(Settings(state=state, control_port=0, http_port=0))
+
+
+def test_stacks_objects_and_resources_survive_a_kill(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    body = os.urandom(300_000)
+    with running(state) as endpoint:
+        s3 = client(endpoint, "s3")
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="archive", Body=body)
+        s3.put_object(Bucket="bucket", Key="same", Body=body)
+        stacks = Stacks(endpoint)
+        content = template(Group=log_group("lasting", RetentionInDays=7))
+        content["Outputs"] = {"Name": {"Value": {"Ref": "Group"}}}
+        before = stacks.create("lasting", content)
+        events = stacks.events("lasting")
+
+        # The answer that the stack is complete must already be stored.
+        kill(endpoint, state)
+        again = restart(state)
+
+        stacks, s3 = Stacks(again), client(again, "s3")
+        assert stacks.api.describe_stacks(StackName="lasting")["Stacks"] == [before]
+        assert stacks.events("lasting") == events
+        found = s3.get_object(Bucket="bucket", Key="archive")
+        assert found["Body"].read() == body
+        ranged = s3.get_object(Bucket="bucket", Key="same", Range="bytes=10-19")
+        assert ranged["Body"].read() == body[10:20]
+        # One body is stored for two objects, and none once both are gone.
+        assert len(list((state / "objects").iterdir())) == 1
+        assert stacks.update("lasting", template(Group=log_group("lasting")))["StackStatus"] == "UPDATE_COMPLETE"
+        for key in ("archive", "same"):
+            s3.delete_object(Bucket="bucket", Key=key)
+        until(lambda: not list((state / "objects").iterdir()))
+
+
+def test_requests_outside_of_stacks_survive_too(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
+        client(endpoint, "ssm").put_parameter(Name="/own", Value="mine", Type="String")
+        client(endpoint, "iam").create_user(UserName="somebody")
+        until(
+            lambda: b"somebody" in (state / SNAPSHOT_FILE).read_bytes() if (state / SNAPSHOT_FILE).exists() else False
+        )
+        kill(endpoint, state)
+        again = restart(state)
+        assert client(again, "ssm").get_parameter(Name="/own")["Parameter"]["Value"] == "mine"
+        assert client(again, "iam").get_user(UserName="somebody")["User"]["UserName"] == "somebody"
+        public = "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"
+        assert client(again, "ssm").get_parameter(Name=public)["Parameter"]["Value"].startswith("ami-")
+
+
+def test_an_update_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
+        stacks = Stacks(endpoint)
+        before = stuck_service(desired=0)
+        identity = stacks.create("cut", before)["StackId"]
+        stacks.api.update_stack(
+            StackName="cut", TemplateBody=json.dumps(stuck_service(desired=1)), Capabilities=CAPABILITIES
+        )
+        until(lambda: b"run-1" in (state / SNAPSHOT_FILE).read_bytes())
+        kill(endpoint, state)
+        stacks = Stacks(restart(state))
+        assert stacks.settled(identity)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+        assert stacks.api.get_template(StackName="cut")["TemplateBody"] == before
+        assert "stopped while the operation ran" in stacks.reasons("cut", "UPDATE_ROLLBACK_IN_PROGRESS")[0]
+
+
+def test_a_creation_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
+        answer = Stacks(endpoint).api.create_stack(
+            StackName="cut", TemplateBody=json.dumps(stuck_service(desired=1)), Capabilities=CAPABILITIES
+        )
+        until(lambda: (state / SNAPSHOT_FILE).exists() and b"run-1" in (state / SNAPSHOT_FILE).read_bytes())
+        kill(endpoint, state)
+        again = restart(state)
+        assert Stacks(again).settled(answer["StackId"])["StackStatus"] == "ROLLBACK_COMPLETE"
+        clusters = client(again, "ecs").describe_clusters(clusters=["slow"])["clusters"]
+        assert [cluster["status"] for cluster in clusters] in ([], ["INACTIVE"])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"format": 1, "moto": "0.0.1"}\nrest', "made by another version"),
+        (None, "it is damaged"),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_moved_aside_and_told(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
+        Stacks(endpoint).create("before", template(Group=log_group("before")))
+        kill(endpoint, state)
+        stored = state / SNAPSHOT_FILE
+        stored.write_bytes(stored.read_bytes()[:-200] if content is None else content)
+        kept = stored.read_bytes()
+
+        again = restart(state)
+
+        assert again.notice is not None
+        assert reason in again.notice
+        (aside,) = state.glob(f"{SNAPSHOT_FILE}.*.unreadable")
+        assert str(aside) in again.notice
+        assert aside.read_bytes() == kept
+        assert Stacks(again).api.describe_stacks()["Stacks"] == []
+
+
+def test_a_service_that_cannot_be_stored_does_not_stop_the_others_from_being_stored(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
+        # moto keeps functions in weak dictionaries, which cannot be pickled; asking for them is enough to make one.
+        assert client(endpoint, "lambda").list_functions()["Functions"] == []
+        made = Stacks(endpoint).create("lasting", template(Group=log_group("lasting")))
+        assert made["StackStatus"] == "CREATE_COMPLETE"
+        kill(endpoint, state)
+        again = restart(state)
+        assert Stacks(again).api.describe_stacks(StackName="lasting")["Stacks"] == [made]
