@@ -23,8 +23,9 @@ from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
+from cortex_cdk.clusters.ensure import ensure_cluster
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
-from cortex_cdk.clusters.running import RunningCluster, ensure_cluster, read_cluster
+from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.load_cluster import load_cluster

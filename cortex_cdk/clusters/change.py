@@ -20,7 +20,8 @@ from cortex_cdk.stack_operations.change_set import MOST_TEMPLATE_BYTES, ChangeSe
 from cortex_cdk.stack_operations.operation import run
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import StackState, read_stack
-from cortex_cdk.synthesis.synthesize import ClusterStackSpec, SynthesisRequest, synthesize
+from cortex_cdk.synthesis.specs import ClusterStackSpec, SynthesisRequest
+from cortex_cdk.synthesis.synthesize import synthesize
 
 
 @dataclass(frozen=True)

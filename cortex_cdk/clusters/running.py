@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.clusters.change import apply_plan, missing, plan_cluster, user_tags
+from cortex_cdk.clusters.change import missing, user_tags
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError
-from cortex_cdk.stack_operations import recovery
-from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import read_stack
-from cortex_cdk.synthesis.synthesize import ClusterResources
+from cortex_cdk.synthesis.specs import ClusterResources
 
 
 @dataclass(frozen=True)
@@ -52,28 +50,3 @@ def load_balancer_url(cloud: Cloud, resources: ClusterResources) -> str:
     balancer = cloud.elbv2.describe_load_balancers(LoadBalancerArns=[resources.load_balancer_arn])["LoadBalancers"][0]
     scheme = resources.base_url.partition("://")[0]
     return f"{scheme}://{balancer['DNSName']}"
-
-
-def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -> RunningCluster:
-    """The environment's cluster; on this machine it is made on first use.
-
-    Raises:
-        ClusterError: It does not exist (elsewhere), or could not be made.
-    """
-    if environment.on_this_machine and not _is_made(cloud, environment):
-        # Of several commands that find no cluster, one makes it and the others wait.
-        with environment.first_use():
-            if not _is_made(cloud, environment):
-                progress.step(f"cluster {environment.cluster}", "creating (first use)")
-                plan = plan_cluster(cloud, environment, None)
-                if plan:
-                    apply_plan(cloud, plan, progress)
-    return read_cluster(cloud, environment)
-
-
-def _is_made(cloud: Cloud, environment: Environment) -> bool:
-    """Whether the cluster's stack has been made; one that is just being made is waited for."""
-    stack = read_stack(cloud, names.cluster_stack(environment.cluster))
-    if stack and stack.in_progress:
-        stack = recovery.wait(cloud, stack)
-    return bool(stack and stack.outputs)

@@ -17,7 +17,7 @@ from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_cha
 from cortex_cdk.stack_operations.events import EventReader
 from cortex_cdk.stack_operations.operation import Outcome, run, watch
 from cortex_cdk.stack_operations.progress import Progress
-from cortex_cdk.synthesis.synthesize import ApiStackSpec
+from cortex_cdk.synthesis.specs import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
 CARRY_TRAFFIC = frozenset({"AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::TargetGroup"})

@@ -33,7 +33,8 @@ from cortex_cdk.project.dependencies import Dependencies
 from cortex_cdk.stack_operations import recovery
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import StackState, read_stack
-from cortex_cdk.synthesis.synthesize import ApiStackSpec, SynthesisRequest, synthesize
+from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest
+from cortex_cdk.synthesis.synthesize import synthesize
 
 # CloudFormation throttles accounts that change many stacks at once.
 PARALLEL_STACKS = 4

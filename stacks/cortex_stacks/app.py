@@ -13,13 +13,8 @@ from pathlib import Path
 import aws_cdk as cdk
 
 from cortex_cdk.errors import CortexError
-from cortex_cdk.synthesis.synthesize import (
-    REQUEST_VARIABLE,
-    ApiStackSpec,
-    ClusterStackSpec,
-    StackSpec,
-    SynthesisRequest,
-)
+from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterStackSpec, StackSpec, SynthesisRequest
+from cortex_cdk.synthesis.synthesize import REQUEST_VARIABLE
 from cortex_stacks import toolkit
 from cortex_stacks.cluster import ClusterStack
 from cortex_stacks.feature_flags import FEATURE_FLAGS

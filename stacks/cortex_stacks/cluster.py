@@ -11,7 +11,7 @@ from constructs import Construct
 
 from cortex_cdk import names
 from cortex_cdk.config import Cluster
-from cortex_cdk.synthesis.synthesize import ClusterStackSpec, provider_resources
+from cortex_cdk.synthesis.specs import ClusterStackSpec, provider_resources
 from cortex_stacks.constructs.alarm_topic import tell
 from cortex_stacks.constructs.balancer_alarm import BalancerAlarm
 from cortex_stacks.constructs.cluster_dashboard import ClusterDashboard

@@ -14,7 +14,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cortex_cdk import names
-from cortex_cdk.synthesis.synthesize import ApiStackSpec
+from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.alarm_topic import tell
 from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
 from cortex_stacks.constructs.replica_alarms import ReplicaAlarms

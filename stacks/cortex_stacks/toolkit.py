@@ -18,7 +18,7 @@ from cortex_cdk.config import Cluster, Config, RealtimeApi, TrafficSplitter, loa
 from cortex_cdk.deploy.listener_rules import Rule, priority_for, read_rules
 from cortex_cdk.deploy.splitters import splitter_spec
 from cortex_cdk.environment import load_environments
-from cortex_cdk.synthesis.synthesize import (
+from cortex_cdk.synthesis.specs import (
     ApiStackSpec,
     ClusterResources,
     ClusterStackSpec,

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
-from cortex_cdk.synthesis.synthesize import SplitterStackSpec
+from cortex_cdk.synthesis.specs import SplitterStackSpec
 from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
 from cortex_stacks.constructs.routing import endpoint_rule
 

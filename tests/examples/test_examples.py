@@ -16,7 +16,8 @@ import pytest
 from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.config import Cluster, load_config
-from cortex_cdk.synthesis.synthesize import ApiStackSpec, SynthesisRequest, synthesize
+from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest
+from cortex_cdk.synthesis.synthesize import synthesize
 from tests.conftest import CORTEX, ROOT, Cortex
 from tests.local.deploy.test_end_to_end import wait_until
 

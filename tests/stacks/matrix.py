@@ -7,7 +7,7 @@ from typing import Any
 from cortex_stacks.toolkit import placeholder_resources, placeholder_target_groups
 
 from cortex_cdk.config import Cluster, RealtimeApi, TrafficSplitter
-from cortex_cdk.synthesis.synthesize import ApiStackSpec, ClusterStackSpec, SplitterStackSpec, StackSpec
+from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterStackSpec, SplitterStackSpec, StackSpec
 
 TOPIC = "arn:aws:sns:us-east-1:111111111111:alarms"
 CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"

@@ -12,7 +12,8 @@ from cortex_stacks.feature_flags import FEATURE_FLAGS
 from cortex_stacks.toolkit import placeholder_resources, specifications
 
 from cortex_cdk.errors import ClusterError, DeployError
-from cortex_cdk.synthesis.synthesize import ClusterResources, SynthesisRequest, synthesize
+from cortex_cdk.synthesis.specs import ClusterResources, SynthesisRequest
+from cortex_cdk.synthesis.synthesize import synthesize
 from tests.stacks.matrix import api_spec, cluster_spec, every_spec, splitter_spec
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from aws_cdk.assertions import Match, Template
 from cortex_stacks.app import add_stack, make_app
 
 from cortex_cdk.config import Cluster
-from cortex_cdk.synthesis.synthesize import ClusterResources
+from cortex_cdk.synthesis.specs import ClusterResources
 from tests.stacks.matrix import CERTIFICATE, CLUSTERS, PRIVATE, PUBLIC, TOPIC, VPC, cluster_spec
 
 Synthesized = Callable[[str], Template]

@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 from cortex_stacks.app import add_stack, make_app
 
-from cortex_cdk.synthesis.synthesize import ClusterStackSpec
+from cortex_cdk.synthesis.specs import ClusterStackSpec
 from tests.stacks.matrix import every_spec
 
 # Quota of CloudFormation for a template in the request itself.

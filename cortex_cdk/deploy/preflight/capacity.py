@@ -11,7 +11,7 @@ from cortex_cdk.capacity.fit import per_instance
 from cortex_cdk.capacity.instance_types import instance_types
 from cortex_cdk.config import Compute, RealtimeApi
 from cortex_cdk.errors import DeployError
-from cortex_cdk.synthesis.synthesize import ApiStackSpec, ClusterResources, ProviderResource
+from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterResources, ProviderResource
 
 
 def check_room(cluster: ClusterResources, apis: Iterable[RealtimeApi]) -> None:

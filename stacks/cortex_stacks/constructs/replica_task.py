@@ -14,7 +14,7 @@ from constructs import Construct
 from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.config.sections.predictor import Predictor
-from cortex_cdk.synthesis.synthesize import ApiStackSpec
+from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.permissions import acknowledge, allow
 
 CONTAINER = "api"

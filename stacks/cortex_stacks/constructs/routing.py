@@ -6,7 +6,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
-from cortex_cdk.synthesis.synthesize import ClusterResources
+from cortex_cdk.synthesis.specs import ClusterResources
 
 
 def endpoint_rule(

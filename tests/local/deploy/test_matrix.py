@@ -9,14 +9,14 @@ import pytest
 
 from cortex_cdk.config import Cluster
 from cortex_cdk.localcloud.endpoint import Endpoint
-from cortex_cdk.synthesis.synthesize import (
+from cortex_cdk.synthesis.specs import (
     ApiStackSpec,
     ClusterResources,
     ClusterStackSpec,
     SplitterStackSpec,
     SynthesisRequest,
-    synthesize,
 )
+from cortex_cdk.synthesis.synthesize import synthesize
 from tests.local.localcloud.stacks import Stacks, client, running
 from tests.stacks import matrix
 

@@ -11,7 +11,7 @@ from cortex_cdk.capacity.fit import per_instance
 from cortex_cdk.capacity.instance_types import instance_types
 from cortex_cdk.config import Cluster, Compute
 from cortex_cdk.errors import DeployError
-from cortex_cdk.synthesis.synthesize import ClusterResources
+from cortex_cdk.synthesis.specs import ClusterResources
 
 
 def cluster(**groups: str) -> ClusterResources:

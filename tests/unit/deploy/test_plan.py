@@ -13,7 +13,7 @@ from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed, plan_api, revision_of
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.stack import StackState
-from cortex_cdk.synthesis.synthesize import ApiStackSpec, ClusterResources, provider_resources
+from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterResources, provider_resources
 from tests.conftest import ROOT
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/cortex-main@sha256:" + "0" * 64

@@ -12,7 +12,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.config import Cluster, RealtimeApi
 from cortex_cdk.deploy.preflight.capacity import check_gpus, check_room, room_warning
 from cortex_cdk.errors import DeployError
-from cortex_cdk.synthesis.synthesize import ApiStackSpec
+from cortex_cdk.synthesis.specs import ApiStackSpec
 
 
 def api(name: str = "iris", **settings: Any) -> RealtimeApi:

@@ -1,0 +1,37 @@
+"""The cluster that an environment makes by itself."""
+
+from __future__ import annotations
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.clusters.change import apply_plan, plan_cluster
+from cortex_cdk.clusters.running import RunningCluster, read_cluster
+from cortex_cdk.environment import Environment
+from cortex_cdk.stack_operations import recovery
+from cortex_cdk.stack_operations.progress import Progress
+from cortex_cdk.stack_operations.stack import read_stack
+
+
+def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -> RunningCluster:
+    """The environment's cluster; on this machine it is made on first use.
+
+    Raises:
+        ClusterError: It does not exist (elsewhere), or could not be made.
+    """
+    if environment.on_this_machine and not _is_made(cloud, environment):
+        # Of several commands that find no cluster, one makes it and the others wait.
+        with environment.first_use():
+            if not _is_made(cloud, environment):
+                progress.step(f"cluster {environment.cluster}", "creating (first use)")
+                plan = plan_cluster(cloud, environment, None)
+                if plan:
+                    apply_plan(cloud, plan, progress)
+    return read_cluster(cloud, environment)
+
+
+def _is_made(cloud: Cloud, environment: Environment) -> bool:
+    """Whether the cluster's stack has been made; one that is just being made is waited for."""
+    stack = read_stack(cloud, names.cluster_stack(environment.cluster))
+    if stack and stack.in_progress:
+        stack = recovery.wait(cloud, stack)
+    return bool(stack and stack.outputs)
