@@ -7,8 +7,6 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.daemon.durability import SNAPSHOT_FILE
 from cortex_cdk.localcloud.endpoint import Endpoint, is_alive
@@ -112,34 +110,6 @@ def test_a_creation_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
         assert Stacks(again).settled(answer["StackId"])["StackStatus"] == "ROLLBACK_COMPLETE"
         clusters = client(again, "ecs").describe_clusters(clusters=["slow"])["clusters"]
         assert [cluster["status"] for cluster in clusters] in ([], ["INACTIVE"])
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b'{"format": 1, "moto": "0.0.1"}\nrest', "made by another version"),
-        (None, "it is damaged"),
-    ],
-)
-def test_a_state_that_cannot_be_read_is_moved_aside_and_told(
-    tmp_path: Path, content: bytes | None, reason: str
-) -> None:
-    state = tmp_path / "local"
-    with running(state) as endpoint:
-        Stacks(endpoint).create("before", template(Group=log_group("before")))
-        kill(endpoint, state)
-        stored = state / SNAPSHOT_FILE
-        stored.write_bytes(stored.read_bytes()[:-200] if content is None else content)
-        kept = stored.read_bytes()
-
-        again = restart(state)
-
-        assert again.notice is not None
-        assert reason in again.notice
-        (aside,) = state.glob(f"{SNAPSHOT_FILE}.*.unreadable")
-        assert str(aside) in again.notice
-        assert aside.read_bytes() == kept
-        assert Stacks(again).api.describe_stacks()["Stacks"] == []
 
 
 def test_a_service_that_cannot_be_stored_does_not_stop_the_others_from_being_stored(tmp_path: Path) -> None:
