@@ -27,6 +27,8 @@ BODIES_FOLDER = "objects"
 ASIDE_FOLDER = "aside"
 DEBOUNCE = 0.5
 """Seconds from a change to the snapshot; changes meanwhile share it."""
+STACKS_NAMED = 10
+"""In what the user is told; the log names all."""
 INTERVAL = 5.0
 """Seconds between snapshots of what changes by itself: counts of the scheduler, logs, metrics."""
 
@@ -52,9 +54,11 @@ class Recovery:
         """What is back; None where nothing is."""
         if not self.rebuilt.stacks:
             return None
+        names = self.rebuilt.stacks[:STACKS_NAMED]
+        more = len(self.rebuilt.stacks) - len(names)
         return (
             f"The stored snapshot could not be read ({self.reason}), so everything was made again from its records: "
-            f"{', '.join(self.rebuilt.stacks)}. The old files are kept in {self.aside}."
+            f"{', '.join(names)}{f' and {more} more' if more else ''}. The old files are kept in {self.aside}."
         )
 
     @property
@@ -188,4 +192,5 @@ def _link(source: str, target: str) -> None:
 def _told(recovery: Recovery) -> Recovery:
     for line in filter(None, (recovery.news, recovery.losses)):
         log.warning("%s", line)
+    log.info("stacks that were made again: %s", ", ".join(recovery.rebuilt.stacks) or "none")
     return recovery
