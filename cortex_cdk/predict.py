@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from cortex_cdk.errors import PredictionError
-from cortex_cdk.status.status import LIVE, ApiStatus
+from cortex_cdk.status.read_status import LIVE, ApiStatus
 
 # Cortex waits as long; slow models are what this command is often tried on.
 TIMEOUT_SECONDS = 600
