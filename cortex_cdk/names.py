@@ -1,32 +1,93 @@
-"""How things are named in the account. The only module that knows it (see "Names" in the design)."""
+"""How things are named in the account. The only module that builds such a name, or takes one apart.
+
+What a replica knows, too (metrics, log streams, environment variables), is in ``cortex_serving.contract``.
+"""
 
 from __future__ import annotations
 
-METRIC_NAMESPACE = "Cortex"
-TAG_CLUSTER = "cortex:cluster"
-TAG_API = "cortex:api"
-TAG_KIND = "cortex:kind"
+from dataclasses import dataclass
+
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+
+TAG_PREFIX = "cortex:"
+TAG_CLUSTER = f"{TAG_PREFIX}cluster"
+TAG_API = f"{TAG_PREFIX}api"
+TAG_KIND = f"{TAG_PREFIX}kind"
+CLUSTER_KIND = "Cluster"
+"""``TAG_KIND`` of a cluster's own stack; other stacks have the kind of their API or splitter."""
 REQUESTS_POLICY, IN_FLIGHT_POLICY = "RequestsPerTarget", "RequestsInFlight"
-"""With what the names of an API's scaling policies end, before the digits that CloudFormation adds."""
+"""Ends of the names of an API's scaling policies, before the digits that CloudFormation adds."""
 PROJECT_PREFIX = "projects/"
 BUILD_CONTEXT_PREFIX = "builds/"
 CLUSTER_METADATA = "Cortex"
-"""Where the template of a cluster's stack keeps the configuration that it was made from, as JSON."""
+"""Key in the ``Metadata`` of a cluster's template: the cluster's configuration as JSON."""
+
+
+class Parameter:
+    """Names of the parameters of an API's template."""
+
+    IMAGE = "Image"
+    PROJECT_KEY = "ProjectKey"
+    REVISION = "Revision"
+    REPLICA_ENDPOINT = "ReplicaEndpoint"
+    """The API's path when its replicas were last replaced."""
+    INITIAL_REPLICAS = "InitialReplicas"
+    MINIMUM_HEALTHY_PERCENT = "MinimumHealthyPercent"
+    MAXIMUM_PERCENT = "MaximumPercent"
+
+
+class Output:
+    """Names of the outputs of the stacks of APIs and splitters. Those of a cluster: ``ClusterResources``."""
+
+    SPEC_DIGEST = "SpecDigest"
+    """Of every stack, clusters' too: digest of all that its template was made from."""
+    ENDPOINT = "Endpoint"
+    LISTENER_RULE_PRIORITY = "ListenerRulePriority"
+    SERVICE_NAME = "ServiceName"
+    TARGET_GROUP_ARN = "TargetGroupArn"
+    TARGET_GROUP_FULL_NAME = "TargetGroupFullName"
+    """The ``TargetGroup`` dimension of the load balancer's metrics."""
+    UPDATE_STRATEGY = "UpdateStrategy"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """An API or traffic splitter of a cluster.
+
+    Attributes:
+        kind: ``RealtimeAPI`` or ``TrafficSplitter``.
+        name: Its name in ``cortex.yaml``.
+    """
+
+    kind: str
+    name: str
 
 
 def cluster_stack(cluster: str) -> str:
     """The name of the stack that holds the cluster's shared resources."""
-    return f"cortex-{cluster}-cluster"
+    return f"{_prefix(cluster)}cluster"
 
 
 def api_stack(cluster: str, api: str) -> str:
     """The name of the stack of one Realtime API."""
-    return f"cortex-{cluster}-api-{api}"
+    return f"{_prefix(cluster)}api-{api}"
 
 
 def splitter_stack(cluster: str, splitter: str) -> str:
     """The name of the stack of one traffic splitter."""
-    return f"cortex-{cluster}-split-{splitter}"
+    return f"{_prefix(cluster)}split-{splitter}"
+
+
+def resource_of(cluster: str, stack: str) -> Resource | None:
+    """The API or splitter of a cluster that a stack's name stands for; None for the name of another stack.
+
+    The stack of a cluster called ``a-api`` has the name of a stack of API ``cluster`` of cluster ``a``: only its tag
+    ``TAG_CLUSTER`` tells.
+    """
+    for kind, prefix in ((REALTIME_API, api_stack(cluster, "")), (TRAFFIC_SPLITTER, splitter_stack(cluster, ""))):
+        if stack.startswith(prefix) and stack != prefix:
+            return Resource(kind, stack.removeprefix(prefix))
+    return None
 
 
 def ecs_cluster(cluster: str) -> str:
@@ -41,17 +102,27 @@ def service(api: str) -> str:
 
 def capacity_provider(cluster: str, group: str) -> str:
     """The name of the ECS capacity provider of an instance group."""
-    return f"cortex-{cluster}-{group}"
+    return f"{_prefix(cluster)}{group}"
+
+
+def instance_group(cluster: str, provider: str) -> str:
+    """The instance group of a cluster, from the name of its capacity provider."""
+    return provider.removeprefix(_prefix(cluster))
 
 
 def task_family(cluster: str, api: str) -> str:
     """The family of an API's task definitions."""
-    return f"cortex-{cluster}-{api}"
+    return f"{_prefix(cluster)}{api}"
 
 
 def log_group(cluster: str, api: str) -> str:
     """The CloudWatch log group of an API."""
-    return f"/cortex/{cluster}/{api}"
+    return f"{log_groups(cluster)}{api}"
+
+
+def log_groups(cluster: str) -> str:
+    """The beginning of the names of the log groups of a cluster's APIs."""
+    return f"/cortex/{cluster}/"
 
 
 def repository(cluster: str) -> str:
@@ -61,7 +132,12 @@ def repository(cluster: str) -> str:
 
 def image_builder(cluster: str) -> str:
     """The CodeBuild project that builds the cluster's images."""
-    return f"cortex-{cluster}-image-builder"
+    return f"{_prefix(cluster)}image-builder"
+
+
+def image_builder_log_group(cluster: str) -> str:
+    """The log group of image builds: where CodeBuild puts them by default."""
+    return f"/aws/codebuild/{image_builder(cluster)}"
 
 
 def project_key(digest: str) -> str:
@@ -74,18 +150,23 @@ def build_context_key(tag: str) -> str:
     return f"{BUILD_CONTEXT_PREFIX}{tag}.zip"
 
 
+def change_set(moment: int) -> str:
+    """The name of a change set; ``moment`` (nanoseconds since the epoch) tells it from others of its stack."""
+    return f"cortex-{moment}"
+
+
 ERRORS, UNHEALTHY = ALARM_SUBJECTS = ("errors", "unhealthy")
-"""What an API's alarms are about."""
+"""Subjects of an API's alarms."""
 
 
 def alarm(cluster: str, api: str, subject: str) -> str:
     """The name of one of an API's alarms; the subject is one of ``ALARM_SUBJECTS``."""
-    return f"cortex-{cluster}-{api}-{subject}"
+    return f"{_prefix(cluster)}{api}-{subject}"
 
 
 def balancer_alarm(cluster: str) -> str:
     """The name of a cluster's alarm on its load balancer. No API's alarm ends so."""
-    return f"cortex-{cluster}-load-balancer"
+    return f"{_prefix(cluster)}load-balancer"
 
 
 def dashboard(cluster: str) -> str:
@@ -93,6 +174,5 @@ def dashboard(cluster: str) -> str:
     return f"cortex-{cluster}"
 
 
-def image_builder_log_group(cluster: str) -> str:
-    """The log group of image builds: where CodeBuild puts them by default."""
-    return f"/aws/codebuild/{image_builder(cluster)}"
+def _prefix(cluster: str) -> str:
+    return f"cortex-{cluster}-"
