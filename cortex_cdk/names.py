@@ -1,6 +1,6 @@
 """How things are named in the account. The only module that builds such a name, or takes one apart.
 
-What a replica knows, too (metrics, log streams, environment variables), is in ``cortex_serving.contract``.
+Names that a replica knows, too (metrics, log streams, variables), are in ``cortex_serving.contract``.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
 TAG_PREFIX = "cortex:"
-TAG_CLUSTER = f"{TAG_PREFIX}cluster"
-TAG_API = f"{TAG_PREFIX}api"
-TAG_KIND = f"{TAG_PREFIX}kind"
+TAG_CLUSTER = "cortex:cluster"
+TAG_API = "cortex:api"
+TAG_KIND = "cortex:kind"
 CLUSTER_KIND = "Cluster"
 """``TAG_KIND`` of a cluster's own stack; other stacks have the kind of their API or splitter."""
 REQUESTS_POLICY, IN_FLIGHT_POLICY = "RequestsPerTarget", "RequestsInFlight"
@@ -37,10 +37,10 @@ class Parameter:
 
 
 class Output:
-    """Names of the outputs of the stacks of APIs and splitters. Those of a cluster: ``ClusterResources``."""
+    """Names of the outputs of stacks of APIs and splitters. Those of a cluster's are in ``ClusterResources``."""
 
     SPEC_DIGEST = "SpecDigest"
-    """Of every stack, clusters' too: digest of all that its template was made from."""
+    """Of clusters' stacks, too: digest of everything that the template was made from."""
     ENDPOINT = "Endpoint"
     LISTENER_RULE_PRIORITY = "ListenerRulePriority"
     SERVICE_NAME = "ServiceName"
@@ -65,24 +65,29 @@ class Resource:
 
 def cluster_stack(cluster: str) -> str:
     """The name of the stack that holds the cluster's shared resources."""
-    return f"{_prefix(cluster)}cluster"
+    return f"cortex-{cluster}-cluster"
 
 
 def api_stack(cluster: str, api: str) -> str:
     """The name of the stack of one Realtime API."""
-    return f"{_prefix(cluster)}api-{api}"
+    return f"cortex-{cluster}-api-{api}"
 
 
 def splitter_stack(cluster: str, splitter: str) -> str:
     """The name of the stack of one traffic splitter."""
-    return f"{_prefix(cluster)}split-{splitter}"
+    return f"cortex-{cluster}-split-{splitter}"
+
+
+def resource_stack(cluster: str, resource: Resource) -> str:
+    """The name of the stack of an API or traffic splitter."""
+    build = splitter_stack if resource.kind == TRAFFIC_SPLITTER else api_stack
+    return build(cluster, resource.name)
 
 
 def resource_of(cluster: str, stack: str) -> Resource | None:
-    """The API or splitter of a cluster that a stack's name stands for; None for the name of another stack.
+    """The API or traffic splitter that a stack's name stands for in a cluster; None for the name of another stack.
 
-    The stack of a cluster called ``a-api`` has the name of a stack of API ``cluster`` of cluster ``a``: only its tag
-    ``TAG_CLUSTER`` tells.
+    The stack of another cluster may have such a name. Its tag ``TAG_CLUSTER`` tells.
     """
     for kind, prefix in ((REALTIME_API, api_stack(cluster, "")), (TRAFFIC_SPLITTER, splitter_stack(cluster, ""))):
         if stack.startswith(prefix) and stack != prefix:
@@ -102,27 +107,27 @@ def service(api: str) -> str:
 
 def capacity_provider(cluster: str, group: str) -> str:
     """The name of the ECS capacity provider of an instance group."""
-    return f"{_prefix(cluster)}{group}"
+    return f"cortex-{cluster}-{group}"
 
 
 def instance_group(cluster: str, provider: str) -> str:
     """The instance group of a cluster, from the name of its capacity provider."""
-    return provider.removeprefix(_prefix(cluster))
+    return provider.removeprefix(capacity_provider(cluster, ""))
 
 
 def task_family(cluster: str, api: str) -> str:
     """The family of an API's task definitions."""
-    return f"{_prefix(cluster)}{api}"
+    return f"cortex-{cluster}-{api}"
 
 
 def log_group(cluster: str, api: str) -> str:
     """The CloudWatch log group of an API."""
-    return f"{log_groups(cluster)}{api}"
+    return f"/cortex/{cluster}/{api}"
 
 
 def log_groups(cluster: str) -> str:
     """The beginning of the names of the log groups of a cluster's APIs."""
-    return f"/cortex/{cluster}/"
+    return log_group(cluster, "")
 
 
 def repository(cluster: str) -> str:
@@ -132,12 +137,7 @@ def repository(cluster: str) -> str:
 
 def image_builder(cluster: str) -> str:
     """The CodeBuild project that builds the cluster's images."""
-    return f"{_prefix(cluster)}image-builder"
-
-
-def image_builder_log_group(cluster: str) -> str:
-    """The log group of image builds: where CodeBuild puts them by default."""
-    return f"/aws/codebuild/{image_builder(cluster)}"
+    return f"cortex-{cluster}-image-builder"
 
 
 def project_key(digest: str) -> str:
@@ -161,12 +161,12 @@ ERRORS, UNHEALTHY = ALARM_SUBJECTS = ("errors", "unhealthy")
 
 def alarm(cluster: str, api: str, subject: str) -> str:
     """The name of one of an API's alarms; the subject is one of ``ALARM_SUBJECTS``."""
-    return f"{_prefix(cluster)}{api}-{subject}"
+    return f"cortex-{cluster}-{api}-{subject}"
 
 
 def balancer_alarm(cluster: str) -> str:
     """The name of a cluster's alarm on its load balancer. No API's alarm ends so."""
-    return f"{_prefix(cluster)}load-balancer"
+    return f"cortex-{cluster}-load-balancer"
 
 
 def dashboard(cluster: str) -> str:
@@ -174,5 +174,11 @@ def dashboard(cluster: str) -> str:
     return f"cortex-{cluster}"
 
 
-def _prefix(cluster: str) -> str:
-    return f"cortex-{cluster}-"
+def image_builder_log_group(cluster: str) -> str:
+    """The log group of image builds."""
+    return build_log_group(image_builder(cluster))
+
+
+def build_log_group(project: str) -> str:
+    """The log group that a CodeBuild project writes to by default."""
+    return f"/aws/codebuild/{project}"

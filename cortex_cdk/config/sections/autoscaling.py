@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from cortex_serving.contract import DEFAULT_MAX_CONCURRENCY
 from pydantic import AfterValidator, Field
 
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Whole
@@ -54,7 +55,8 @@ class Autoscaling(Section):
         "balancer's request count for each target. An addition to Cortex's fields.",
     )
     max_replica_concurrency: Annotated[Whole, Field(ge=1, le=65535)] = Field(
-        1024, description="Requests that a replica admits at once (running and waiting); more are answered with 503."
+        DEFAULT_MAX_CONCURRENCY,
+        description="Requests that a replica admits at once (running and waiting); more are answered with 503.",
     )
     window: Annotated[
         Duration, AfterValidator(_window), Allowed("a duration of at least 10s that is a multiple of 10s"), Shown("60s")

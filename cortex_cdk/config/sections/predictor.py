@@ -69,9 +69,9 @@ def _warmup(value: Any) -> bool | str:
 class Model(Section):
     """One of several models."""
 
-    name: Annotated[
-        str, BeforeValidator(_model_name), Allowed(f"letters, digits, _ or -, and not {ONLY_MODEL}")
-    ] = Field(description="Name by which the predictor asks for the model.")
+    name: Annotated[str, BeforeValidator(_model_name), Allowed(f"letters, digits, _ or -, and not {ONLY_MODEL}")] = (
+        Field(description="Name by which the predictor asks for the model.")
+    )
     model_path: Text = Field(description="Folder or file of the model: an S3 path, or a path in the project.")
     signature_key: Text | None = Field(None, description="SavedModel signature to call.")
 
@@ -139,7 +139,7 @@ class Predictor(Section):
     The class and its methods are checked without running them.
     """
 
-    type: TypeName = Field(description="What the class is called and which client it gets, see below.")
+    type: TypeName = Field(description="Type of the predictor, which decides its class and its client: see below.")
     path: Text = Field(description="Python file with the predictor class, relative to the configuration file.")
     model_path: Text | None = Field(
         None, description="Folder or file of the only model: an S3 path, or a path in the project."
@@ -190,7 +190,7 @@ class Predictor(Section):
     )
     max_body_bytes: Annotated[Size, Shown("256Mi")] = Field(
         DEFAULT_MAX_BODY_BYTES,
-        description="Largest request body; more is answered with 413. An addition to Cortex's fields."
+        description="Largest request body; more is answered with 413. An addition to Cortex's fields.",
     )
 
     @field_validator("models", mode="before")

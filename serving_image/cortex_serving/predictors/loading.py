@@ -54,9 +54,7 @@ def _check_once(path: Path, shown: str, class_name: str) -> None:
     """
     tree = compile(path.read_bytes(), path, "exec", ast.PyCF_ONLY_AST)
     lines = [
-        node.lineno
-        for node in ast.iter_child_nodes(tree)
-        if isinstance(node, ast.ClassDef) and node.name == class_name
+        node.lineno for node in ast.iter_child_nodes(tree) if isinstance(node, ast.ClassDef) and node.name == class_name
     ]
     if len(lines) > 1:
         places = " and ".join(map(str, lines))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from moto.ecr.models import ECRBackend, Image, ecr_backends
 
+from cortex_cdk.image_reference import parse_ecr
 from cortex_cdk.localcloud.containers.launch import CannotStartError
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
@@ -19,10 +19,6 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 BINARIES = "dev.cortex.local.binaries"
 COMMAND = "dev.cortex.local.command"
-REFERENCE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)"
-    r"(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
 
 
 @dataclass(frozen=True)
@@ -83,12 +79,12 @@ def resolve(reference: str) -> LocalImage:
     Raises:
         CannotStartError: It is not in this cloud's registry, or its folder is gone.
     """
-    match = REFERENCE.fullmatch(reference)
+    named = parse_ecr(reference)
     with STATE_LOCK:
         image = None
-        if match:
-            backend = ecr_backends[ACCOUNT_ID][match["region"]]
-            image = _find(backend, match["repository"], tag=match["tag"], digest=match["digest"])
+        if named:
+            backend = ecr_backends[ACCOUNT_ID][named.region]
+            image = _find(backend, named.repository, tag=named.tag, digest=named.digest)
         manifest = json.loads(image.image_manifest) if image else {}
     binaries = manifest.get("annotations", {}).get(BINARIES)
     if image is None or binaries is None:
