@@ -188,7 +188,7 @@ def test_the_agent_joins_the_cluster_with_our_options(synthesized: Synthesized) 
         data = properties(synthesized("types"), TEMPLATE, f"Group{group}")["LaunchTemplateData"]["UserData"]
         return json.dumps(data)
 
-    for option in ("ECS_CLUSTER=", "ECS_RESERVED_MEMORY=256", "ECS_IMAGE_PULL_BEHAVIOR=prefer-cached"):
+    for option in ("ECS_CLUSTER=", "ECS_RESERVED_MEMORY=256"):
         assert option in user_data("gpu")
     assert "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" in user_data("spot")
     assert "SPOT" not in user_data("gpu")
