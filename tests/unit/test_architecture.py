@@ -1,4 +1,4 @@
-"""The shape of the code: who imports whom (the rules are in ``pyproject.toml``), and how long files and functions are."""
+"""The shape of the code: who imports whom (rules in ``pyproject.toml``), how long files and functions are."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 import stat
 import threading
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import moto.codebuild.urls
+from cortex_serving.project import checked_members
 from moto.codebuild.exceptions import ResourceNotFoundException
 from moto.codebuild.models import CodeBuildBackend, codebuild_backends
 from moto.codebuild.responses import CodeBuildResponse
@@ -32,6 +34,8 @@ from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 DEFAULT_COMMAND = ("cortex-serve",)
 PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
+IMAGE_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
+"""As Docker defines tags ("docker image tag", Docker CLI reference). The tag names a folder here."""
 FAILED = "COMMAND_EXECUTION_ERROR"
 Build = dict[str, Any]
 
@@ -104,6 +108,8 @@ class LocalCodeBuild(CodeBuildBackend):
         try:
             variables = {item["name"]: item["value"] for item in build["environment"]["environmentVariables"]}
             tag, repository = variables["IMAGE_TAG"], variables["IMAGE_REPOSITORY"].partition("/")[2]
+            if not IMAGE_TAG.fullmatch(tag):
+                raise environments.CannotBuildError(f"invalid tag {tag!r}: invalid reference format")
             self._enter(build, "DOWNLOAD_SOURCE")
             context = self._context(build["source"]["location"])
             self._enter(build, "BUILD")
@@ -132,9 +138,9 @@ class LocalCodeBuild(CodeBuildBackend):
             content = found.value
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {
-                entry.filename: ContextFile(archive.read(entry), bool(entry.external_attr >> 16 & stat.S_IXUSR))
-                for entry in archive.infolist()
-                if not entry.is_dir()
+                str(path): ContextFile(archive.read(member), bool(member.external_attr >> 16 & stat.S_IXUSR))
+                for member, path in checked_members(archive)
+                if not member.is_dir()
             }
 
     def _enter(self, build: Build, phase: str) -> None:
