@@ -1,4 +1,9 @@
-"""How things are named in the account. The only module that knows it (see "Names" in the design)."""
+"""How things are named in the account. The only module that knows it (see "Names" in the design).
+
+A name that joins two puts a character between them that neither can contain, so that two clusters never have one name
+for different things. Names of stacks take no such character: there ``-api-`` and ``-split-`` are the separators, which
+the names of clusters must not contain (``config.cluster.NAME``).
+"""
 
 from __future__ import annotations
 
@@ -41,12 +46,12 @@ def service(api: str) -> str:
 
 def capacity_provider(cluster: str, group: str) -> str:
     """The name of the ECS capacity provider of an instance group."""
-    return f"cortex-{cluster}-{group}"
+    return f"cortex-{cluster}_{group}"
 
 
 def task_family(cluster: str, api: str) -> str:
     """The family of an API's task definitions."""
-    return f"cortex-{cluster}-{api}"
+    return f"cortex-{cluster}_{api}"
 
 
 def log_group(cluster: str, api: str) -> str:
@@ -80,12 +85,12 @@ ERRORS, UNHEALTHY = ALARM_SUBJECTS = ("errors", "unhealthy")
 
 def alarm(cluster: str, api: str, subject: str) -> str:
     """The name of one of an API's alarms; the subject is one of ``ALARM_SUBJECTS``."""
-    return f"cortex-{cluster}-{api}-{subject}"
+    return f"cortex/{cluster}/{api}/{subject}"
 
 
 def balancer_alarm(cluster: str) -> str:
-    """The name of a cluster's alarm on its load balancer. No API's alarm ends so."""
-    return f"cortex-{cluster}-load-balancer"
+    """The name of a cluster's alarm on its load balancer."""
+    return f"cortex/{cluster}/load-balancer"
 
 
 def dashboard(cluster: str) -> str:

@@ -22,8 +22,8 @@ _MOST_IOPS_PER_GIB = {"gp3": 500, "io1": 50, "io2": 500}
 _FEWEST_IOPS = {"gp3": 3000, "io1": 100, "io2": 100}
 _PROVISIONED = ("io1", "io2")
 _DEFAULT_PROVISIONED_IOPS = 3000
-# The root snapshot of the ECS-optimized AMIs: EC2 launches no instance with a smaller volume ("InvalidBlockDeviceMapping:
-# Volume of size 20GB is smaller than snapshot"). Source: amazon-ecs-ami, variables.pkr.hcl (block_device_size_gb).
+# The root snapshot of the ECS-optimized AMIs (amazon-ecs-ami, variables.pkr.hcl, block_device_size_gb). EC2 launches no
+# instance with a smaller volume: "InvalidBlockDeviceMapping: Volume of size 20GB is smaller than snapshot".
 SMALLEST_ROOT_VOLUME_GIB = 30
 
 

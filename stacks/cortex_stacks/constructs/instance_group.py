@@ -18,8 +18,8 @@ INSTANCE_WARMUP_S = 120
 # The AL2023 variant with Neuron; AmiHardwareType.NEURON of the CDK names one that does not exist.
 NEURON_AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/neuron/recommended/image_id"
 # ECS_IMAGE_PULL_BEHAVIOR stays as it is: layers that are on the disk are not pulled again anyway, and with
-# "prefer-cached" the agent removes no old images, until the disk is full (ECS developer guide, "Automated task and image
-# cleanup"; the agent's log: "Disabling cleanup").
+# "prefer-cached" the agent removes no old images, until the disk is full (ECS developer guide, "Automated task and
+# image cleanup"; the agent's log: "Disabling cleanup").
 AGENT_OPTIONS = {
     "ECS_RESERVED_MEMORY": "256",
     "ECS_CONTAINER_START_TIMEOUT": "10m",
