@@ -10,8 +10,8 @@ from cortex_cdk import names
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.metrics import Predictions, Traffic
+from cortex_cdk.status.read_status import TRAFFIC_SPLITTER, ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
-from cortex_cdk.status.status import TRAFFIC_SPLITTER, ApiStatus
 from cortex_cli.output import age, latency, table
 from cortex_cli.sample_request import command_line
 

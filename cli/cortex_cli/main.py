@@ -159,7 +159,7 @@ def in_words(error: Exception, environment: str | None = None) -> CortexError:
         return error
     explained = None
     if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
-        from cortex_cdk.aws.cloud import explain
+        from cortex_cdk.environment import explain
 
         explained = explain(error, environment or used_environment())
     if explained:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, explain
+from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed
+from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
 from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard

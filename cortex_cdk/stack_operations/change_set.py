@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cortex_cdk.aws.cloud import Cloud, error_message
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.validation import refusal

@@ -122,8 +122,8 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
 
 
 def _print_cost(cost: Estimate, environment: Environment) -> None:
-    if environment.on_this_machine:
-        click.echo("This machine costs nothing. On AWS such a cluster would cost:")
+    if not environment.is_billed:
+        click.echo(f"{environment.location.capitalize()} costs nothing. On AWS such a cluster would cost:")
     rows = [_cost_row(item) for item in cost.items]
     total = {
         "at least": "",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cortex_cdk.status.status import TRAFFIC_SPLITTER
+from cortex_cdk.status.read_status import TRAFFIC_SPLITTER
 from cortex_cli import options
 from cortex_cli.options import for_environment
 from cortex_cli.output import print_json

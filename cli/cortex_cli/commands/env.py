@@ -8,13 +8,11 @@ import click
 
 from cortex_cdk.environment import (
     DEFAULT_REGION,
-    LOCAL,
     Environment,
     check_environment,
     load_environments,
     save_environments,
 )
-from cortex_cdk.errors import CloudError
 from cortex_cli import options
 from cortex_cli import shell_completion as completing
 from cortex_cli.output import interactive, print_json, print_table
@@ -38,7 +36,7 @@ def list_environments(output: str) -> None:
             {
                 "env": environment.name + (" (default)" if environment.name == environments.default else ""),
                 "cluster": environment.cluster,
-                "region": "this machine" if environment.name == LOCAL else environment.region,
+                "region": environment.location,
                 "profile": environment.profile or "-",
                 "endpoint": environment.endpoint_url or "-",
             }
@@ -70,13 +68,8 @@ def configure(
     name: str, cluster: str | None, region: str | None, profile: str | None, endpoint_url: str | None
 ) -> None:
     """Define the environment NAME, or change it. Credentials stay where AWS tools keep them."""
-    if name == LOCAL:
-        raise CloudError(
-            "the local environment needs no configuration",
-            hint="its ports and folder are set by CORTEX_LOCAL_PORT, CORTEX_LOCAL_HTTP_PORT and CORTEX_HOME",
-        )
     environments = load_environments()
-    known = next((e for e in environments.all if e.name == name), Environment(name))
+    known = environments.to_configure(name)
     if interactive() and not (cluster or region or profile or endpoint_url):
         cluster = click.prompt("cluster", default=known.cluster, err=True)
         region = click.prompt("region", default=known.region, err=True)

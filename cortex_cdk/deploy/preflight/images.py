@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 from cortex_cdk.config import RealtimeApi
 from cortex_cdk.errors import DeployError
 

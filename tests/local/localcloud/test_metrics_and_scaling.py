@@ -135,6 +135,23 @@ def test_alarms_are_evaluated(running: Cloud) -> None:
     until(lambda: state() == "OK")
 
 
+def tracked_requests(label: str) -> dict[str, Any]:
+    """A policy that keeps each replica at 60 requests a minute."""
+    metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label}
+    return {"PredefinedMetricSpecification": metric, "TargetValue": 60.0}
+
+
+def tracked_in_flight(api: str) -> dict[str, Any]:
+    """A policy that keeps each replica at one request in flight."""
+    metric = {
+        "Namespace": "Cortex",
+        "MetricName": "InFlight",
+        "Dimensions": [{"Name": "Api", "Value": api}],
+        "Statistic": "Average",
+    }
+    return {"CustomizedMetricSpecification": metric, "TargetValue": 1.0}
+
+
 def test_a_service_follows_the_load(running: Cloud) -> None:
     running.group("busy")
     running.rule(2, "/busy", weights={"busy": 1})
@@ -147,38 +164,13 @@ def test_a_service_follows_the_load(running: Cloud) -> None:
         "ScalableDimension": "ecs:service:DesiredCount",
     }
     scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=3)
-    for name, metric in (
-        (
-            "requests",
-            {
-                "PredefinedMetricSpecification": {
-                    "PredefinedMetricType": "ALBRequestCountPerTarget",
-                    "ResourceLabel": f"{suffix(running.balancer)}/{suffix(running.groups['busy'])}",
-                }
-            },
-        ),
-        (
-            "in-flight",
-            {
-                "CustomizedMetricSpecification": {
-                    "Namespace": "Cortex",
-                    "MetricName": "InFlight",
-                    "Dimensions": [{"Name": "Api", "Value": "busy"}],
-                    "Statistic": "Average",
-                }
-            },
-        ),
-    ):
+    label = f"{suffix(running.balancer)}/{suffix(running.groups['busy'])}"
+    for name, tracking in (("requests", tracked_requests(label)), ("in-flight", tracked_in_flight("busy"))):
         scaling.put_scaling_policy(
             **target,
             PolicyName=name,
             PolicyType="TargetTrackingScaling",
-            TargetTrackingScalingPolicyConfiguration={
-                **metric,
-                "TargetValue": 60.0 if name == "requests" else 1.0,
-                "ScaleInCooldown": 60,
-                "ScaleOutCooldown": 60,
-            },
+            TargetTrackingScalingPolicyConfiguration={**tracking, "ScaleInCooldown": 60, "ScaleOutCooldown": 60},
         )
 
     with Traffic(running, "/busy?sleep=0.05", clients=4):
