@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 from cortex_cdk.errors import DeployError
 
 if TYPE_CHECKING:
