@@ -25,6 +25,7 @@ from cortex_cdk.deploy.listener_rules import EndpointTakenError, Rule, holder_of
 from cortex_cdk.deploy.plan import StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.preflight.capacity import check_gpus, check_room, room_warning
 from cortex_cdk.deploy.preflight.images import own_images
+from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
 from cortex_cdk.deploy.preflight.names import check_kinds
 from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
 from cortex_cdk.errors import DeployError
@@ -78,12 +79,13 @@ class Deployer:
             dependencies: What it installs.
 
         Raises:
-            CortexError: Nothing was changed: the cluster has no room for a replica, or the project, an image, an
-                endpoint, what has the name or a stack's state is in the way.
+            CortexError: Nothing was changed: the cluster has no room for a replica, its load balancer has none for an
+                API, or the project, an image, an endpoint, what has the name or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
         check_gpus(self._cloud, self._cluster.resources, config.apis)
         check_kinds(self._cloud, self._cluster.name, config)
+        check_load_balancer(self._cloud, self._cluster.resources, config)
         own = own_images(self._cloud, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
