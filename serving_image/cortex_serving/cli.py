@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cortex_serving.errors import ServingError
-from cortex_serving.server import chosen
 from cortex_serving.settings import Settings, from_environment, from_project
 
 
@@ -28,10 +27,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    chosen(os.environ.get("CORTEX_HTTP"))  # workers would fail one after the other
     if arguments.project is None:
         return from_environment(os.environ)
-    return from_project(arguments.project, arguments.config, arguments.name, arguments.listen)
+    return from_project(arguments.project, arguments.config, arguments.name, arguments.listen, os.environ)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,8 +20,8 @@ from cortex_serving.errors import PredictorError
 from cortex_serving.spec import PredictorSpec
 
 FILE_VARIABLE = "CORTEX_PREDICTOR_FILE"
-"""Environment variable that tells ``unnamed`` the file, here and in child processes."""
-_UNNAMED = "cortex_serving.predictors.unnamed"
+"""Environment variable that tells ``loaded_by_path`` the file, here and in child processes."""
+_LOADED_BY_PATH = "cortex_serving.predictors.loaded_by_path"
 
 
 def load_class(spec: PredictorSpec, project: Path) -> type:
@@ -67,7 +67,7 @@ def _import(path: Path, root: Path) -> ModuleType:
     if name is not None:
         return importlib.import_module(name)
     os.environ[FILE_VARIABLE] = str(path)
-    return importlib.import_module(_UNNAMED)
+    return importlib.import_module(_LOADED_BY_PATH)
 
 
 def _module_name(path: Path, root: Path) -> str | None:
