@@ -25,8 +25,9 @@ from cortex_serving.predictors.invoke import Batched, Invoke
 from cortex_serving.predictors.predictor import Predictor, user_traceback
 from cortex_serving.request_context import KEY, Exchange, Verdict
 from cortex_serving.results.render import dump_json, render
-from cortex_serving.scheduling.admission import Admitted, Job
+from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import BatchFailed, Expired
+from cortex_serving.scheduling.thread_pool import Job
 from cortex_serving.shared_state import Board, State
 from cortex_serving.spec import ApiSpec
 
