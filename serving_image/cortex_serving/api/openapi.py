@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import REQUEST_ID_HEADER, SAMPLE_FILE, TIMEOUT_HEADER
 from cortex_serving.payloads.validation import PayloadType
 from cortex_serving.spec import ApiSpec
 
-SAMPLE_FILE = "sample.json"
 _ERRORS: dict[str, Any] = {
     "CortexError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
     "CortexProblems": {
@@ -39,7 +39,7 @@ def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[
 # openapi-python-client (0.29) writes a module that cannot be imported where a request has several content types and no
 # optional parameter. Not beside an optional body: openapi-generator would make it the first argument.
 _REQUEST_ID: dict[str, Any] = {
-    "name": "X-Request-Id",
+    "name": REQUEST_ID_HEADER,
     "in": "header",
     "description": "What logs and the answer shall call the request",
     "schema": {"type": "string"},
@@ -51,12 +51,12 @@ _FAILURES = {
     "422": _failure("The payload does not have the expected form", "CortexProblems"),
     "500": {"description": "The predictor failed", "content": {"text/plain": {}}},
     "503": _failure("Too many requests at once, or not ready"),
-    "504": _failure("It waited longer than X-Cortex-Timeout-Ms"),
+    "504": _failure(f"It waited longer than {TIMEOUT_HEADER}"),
 }
 
 
 def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
-    """The project's sample request, a JSON file; None where a project does without ``sample.json``.
+    """The project's sample request, a JSON file; None where a project does without ``SAMPLE_FILE``.
 
     Raises:
         OSError: The file cannot be read.

@@ -19,13 +19,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from cortex_serving.contract import METRICS_FIELD
 from cortex_serving.logs.lines import last_state, lines
 
 PROGRESS_SECONDS = 5.0  # a progress bar writes over itself: its state is logged that often, and at the end
 _LONGEST_PENDING = 64 * 1024  # characters of an unfinished line that wait for its end
 _OF_RECORDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}  # the last since Python 3.12
 _TAKEN = {"time", "level", "source", "logger", "created", "worker", "request_id", "part", "event", "traceback"}
-_TAKEN |= {"replica", "revision", "_aws", "self"}  # by who reads lines, and by the functions that make them
+_TAKEN |= {"replica", "revision", METRICS_FIELD, "self"}  # by who reads lines, and by the functions that make them
 
 
 class _Current(threading.local):

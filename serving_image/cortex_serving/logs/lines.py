@@ -8,10 +8,9 @@ from typing import Any
 
 import orjson
 
+from cortex_serving.contract import MAX_LOG_LINE_BYTES
 from cortex_serving.results.json_values import plain
 
-LONGEST = 250_000
-"""Bytes of the longest line. CloudWatch takes 1 MiB an event, and took 256 KiB until 2025; other readers take less."""
 LONGEST_MESSAGE = 4_000_000
 """Characters of a message that are logged, in as many lines as they need; of the rest, only its length."""
 _LONGEST_FIELD = 1000
@@ -48,7 +47,7 @@ def line(level: str, message: str, *, created: float | None = None, **fields: An
 def lines(level: str, message: str, **fields: Any) -> list[bytes]:
     """As ``line``, in several lines if it would be too long for one; they are numbered (``part``)."""
     whole = line(level, message, **fields)
-    if len(whole) <= LONGEST:
+    if len(whole) <= MAX_LOG_LINE_BYTES:
         return [whole]
     if (over := len(message) - LONGEST_MESSAGE) > 0:
         message = f"{message[:LONGEST_MESSAGE]} [{over} more characters]"
@@ -107,7 +106,7 @@ def _plain(value: Any) -> Any:
 def _pieces(message: str) -> list[str]:
     """A message cut in pieces that fit into a line each."""
     # A character may take six bytes, and every field be full of such.
-    if len(orjson.dumps(_plain(message))) <= LONGEST - 7 * _MOST_FIELDS * (_LONGEST_FIELD + _LONGEST_NAME):
+    if len(orjson.dumps(_plain(message))) <= MAX_LOG_LINE_BYTES - 7 * _MOST_FIELDS * (_LONGEST_FIELD + _LONGEST_NAME):
         return [message]
     middle = len(message) // 2
     return _pieces(message[:middle]) + _pieces(message[middle:])

@@ -21,7 +21,7 @@ from cortex_serving.errors import PredictorError
 from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
 
-_STAND_IN = "cortex_serving.predictors.predictor_file"
+_LOADED_BY_PATH = "cortex_serving.predictors.loaded_by_path"
 
 
 def load_class(spec: PredictorSpec, project: Path) -> type:
@@ -72,7 +72,7 @@ def _import(path: Path, root: Path) -> ModuleType:
     if name is not None:
         return importlib.import_module(name)
     os.environ[Variable.PREDICTOR_FILE] = str(path)  # for child processes, too
-    return importlib.import_module(_STAND_IN)
+    return importlib.import_module(_LOADED_BY_PATH)
 
 
 def _module_name(path: Path, root: Path) -> str | None:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from cortex_serving.api.app import Application
+from cortex_serving.contract import TRACEBACK_EVENT, Variable, dimensions
 from cortex_serving.logs.capture import LineWriter, install
-from cortex_serving.metrics.emf import dimensions_of
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictors.predictor import summary, user_traceback
 from cortex_serving.project import enter
@@ -57,7 +57,7 @@ class Worker:
         self._finish_lines = install(self._writer)
         board = Board(birth.board, birth.workers)
         self._slot: Slot = board.slot(birth.index)
-        self._dimensions = dimensions_of(os.environ.get("CORTEX_CLUSTER", ""), spec.name)
+        self._dimensions = dimensions(os.environ.get(Variable.CLUSTER, ""), spec.name)
         self._telemetry = Telemetry(self._dimensions, self._writer, birth.index, spec.predictor.access_log)
         self._application = Application(spec, birth.revision, board, self._writer, self._telemetry)
         self._dispatcher = Dispatcher(board, self._slot, spec.max_replica_concurrency, spec.predictor.threads)
@@ -69,7 +69,7 @@ class Worker:
             board=board,
             worker=birth.index,
             max_body_bytes=spec.predictor.max_body_bytes,
-            changes=chosen(os.environ.get("CORTEX_HTTP")),
+            changes=chosen(os.environ.get(Variable.HTTP)),
         )
         if birth.workers > 1:
             outboxes = [socket.socket(fileno=descriptor) for descriptor in birth.outboxes]
@@ -157,7 +157,7 @@ class Worker:
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
             self._end_if_child(error)
             self._slot.state = State.FAILED
-            self._writer.log("ERROR", user_traceback(error, project), source="replica", event="traceback")
+            self._writer.log("ERROR", user_traceback(error, project), source="replica", event=TRACEBACK_EVENT)
             self._tell(event="failed", reason=summary(error))
             return
         # What was built stays for good: the garbage collector need not walk through it again and again.
@@ -178,8 +178,8 @@ def main() -> None:
     lead_group()
     outlive_signals()
     faulthandler.enable(file=2)
-    birth = Birth(**json.loads(os.environ.pop("CORTEX_WORKER")))
-    spec = parse_spec(json.loads(os.environ["CORTEX_SPEC"]))
+    birth = Birth(**json.loads(os.environ.pop(Variable.WORKER)))
+    spec = parse_spec(json.loads(os.environ[Variable.SPEC]))
     Worker(birth, spec).run()
     with contextlib.suppress(Exception):  # whatever stream a predictor has put there
         sys.stdout.flush()

@@ -9,13 +9,15 @@ from typing import Any
 import falcon
 from waitress.task import hop_by_hop
 
+from cortex_serving.contract import API_HEADER, REQUEST_ID_HEADER, REVISION_HEADER
 from cortex_serving.errors import UnsupportedResult
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5, in the charset that HTTP's libraries write
 # What concerns one connection (RFC 9110, 7.6.1) and what is always ours: a predictor that passes the headers of another
 # server's answer on need not pick these out.
-_LEFT_OUT = hop_by_hop | {"content-length", "x-request-id", "x-cortex-api", "x-cortex-revision"}
+_OURS = {header.lower() for header in (REQUEST_ID_HEADER, API_HEADER, REVISION_HEADER)}
+_LEFT_OUT = hop_by_hop | _OURS | {"content-length"}
 
 Values = Mapping[str, Any]
 """Headers by name; several of a name as a list."""

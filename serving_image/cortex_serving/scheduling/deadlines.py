@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-HEADER = "X_CORTEX_TIMEOUT_MS"  # as waitress spells names
+from cortex_serving.contract import TIMEOUT_HEADER
+
+_HEADER = TIMEOUT_HEADER.upper().replace("-", "_")  # as waitress spells names
 _MILLISECONDS = re.compile(r"-?[0-9]{1,9}(\.[0-9]+)?")  # what a client has left of a time of its own may be all of this
 
 
 def deadline_of(headers: Mapping[str, str], arrived: float) -> float | None:
     """When a request's time is up (``time.perf_counter``); None if its client did not say, or not clearly."""
-    text = headers.get(HEADER)
+    text = headers.get(_HEADER)
     if text is None:
         return None
     if not _MILLISECONDS.fullmatch(text):

@@ -12,6 +12,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
+from cortex_serving.contract import CONNECTION_IDLE_TIMEOUT_S
 from cortex_serving.request_context import KEY
 from cortex_serving.scheduling.admission import Dispatcher
 from cortex_serving.server.accept_backoff import PatientAccepts
@@ -29,9 +30,6 @@ from cortex_serving.server.whole import WholeRequests
 from cortex_serving.server.wsgi_environ import CopiedEnvironment
 from cortex_serving.shared_state import Board, State
 
-# Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
-# balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
-CHANNEL_TIMEOUT = 4200
 BACKLOG = 2048
 
 
@@ -139,7 +137,7 @@ def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:
         sockets=[listener],
         ident=None,
         connection_limit=10_000,
-        channel_timeout=CHANNEL_TIMEOUT,
+        channel_timeout=CONNECTION_IDLE_TIMEOUT_S,
         max_request_body_size=max_body_bytes + 1,  # waitress refuses the very size
         backlog=BACKLOG,
         clear_untrusted_proxy_headers=False,  # nothing here trusts them, and the check costs every request

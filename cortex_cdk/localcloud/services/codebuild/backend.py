@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import moto.codebuild.urls
+from cortex_serving.contract import COMMAND, IMAGE_REPOSITORY_VARIABLE, IMAGE_TAG_VARIABLE
 from cortex_serving.project import checked_members
 from moto.codebuild.exceptions import ResourceNotFoundException
 from moto.codebuild.models import CodeBuildBackend, codebuild_backends
@@ -32,7 +33,6 @@ from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
-DEFAULT_COMMAND = ("cortex-serve",)
 PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
 IMAGE_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
 """As Docker defines tags ("docker image tag", Docker CLI reference). The tag names a folder here."""
@@ -107,7 +107,7 @@ class LocalCodeBuild(CodeBuildBackend):
     def _run(self, build: Build) -> None:
         try:
             variables = {item["name"]: item["value"] for item in build["environment"]["environmentVariables"]}
-            tag, repository = variables["IMAGE_TAG"], variables["IMAGE_REPOSITORY"].partition("/")[2]
+            tag, repository = variables[IMAGE_TAG_VARIABLE], variables[IMAGE_REPOSITORY_VARIABLE].partition("/")[2]
             if not IMAGE_TAG.fullmatch(tag):
                 raise environments.CannotBuildError(f"invalid tag {tag!r}: invalid reference format")
             self._enter(build, "DOWNLOAD_SOURCE")
@@ -115,7 +115,7 @@ class LocalCodeBuild(CodeBuildBackend):
             self._enter(build, "BUILD")
             place = self.environments / tag
             binaries = environments.provide(context, place, lambda line: self._say(build, line))
-            digest = images.put(self.region_name, repository, tag, binaries, DEFAULT_COMMAND)
+            digest = images.put(self.region_name, repository, tag, binaries, (COMMAND,))
             self._say(build, f"{repository}:{tag} is {digest}")
         except environments.CannotBuildError as error:
             self._fail(build, str(error))
