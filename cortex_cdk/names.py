@@ -1,6 +1,10 @@
 """How things are named in the account. The only module that builds such a name, or takes one apart.
 
 Names that a replica knows, too (metrics, log streams, variables), are in ``cortex_serving.contract``.
+
+A name that joins two puts a character between them that neither can contain, so that two clusters never have one name
+for different things. Names of stacks take no such character: there ``-api-`` and ``-split-`` are the separators, which
+the names of clusters must not contain (``config.cluster.NAME``).
 """
 
 from __future__ import annotations
@@ -107,7 +111,7 @@ def service(api: str) -> str:
 
 def capacity_provider(cluster: str, group: str) -> str:
     """The name of the ECS capacity provider of an instance group."""
-    return f"cortex-{cluster}-{group}"
+    return f"cortex-{cluster}_{group}"
 
 
 def instance_group(cluster: str, provider: str) -> str:
@@ -117,7 +121,7 @@ def instance_group(cluster: str, provider: str) -> str:
 
 def task_family(cluster: str, api: str) -> str:
     """The family of an API's task definitions."""
-    return f"cortex-{cluster}-{api}"
+    return f"cortex-{cluster}_{api}"
 
 
 def log_group(cluster: str, api: str) -> str:
@@ -161,12 +165,12 @@ ERRORS, UNHEALTHY = ALARM_SUBJECTS = ("errors", "unhealthy")
 
 def alarm(cluster: str, api: str, subject: str) -> str:
     """The name of one of an API's alarms; the subject is one of ``ALARM_SUBJECTS``."""
-    return f"cortex-{cluster}-{api}-{subject}"
+    return f"cortex/{cluster}/{api}/{subject}"
 
 
 def balancer_alarm(cluster: str) -> str:
-    """The name of a cluster's alarm on its load balancer. No API's alarm ends so."""
-    return f"cortex-{cluster}-load-balancer"
+    """The name of a cluster's alarm on its load balancer."""
+    return f"cortex/{cluster}/load-balancer"
 
 
 def dashboard(cluster: str) -> str:

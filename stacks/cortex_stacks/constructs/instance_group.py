@@ -17,10 +17,11 @@ ROOT_DEVICE = "/dev/xvda"
 INSTANCE_WARMUP_S = 120
 # The AL2023 variant with Neuron; AmiHardwareType.NEURON of the CDK names one that does not exist.
 NEURON_AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/neuron/recommended/image_id"
+# ECS_IMAGE_PULL_BEHAVIOR stays as it is: layers that are on the disk are not pulled again anyway, and with
+# "prefer-cached" the agent removes no old images, until the disk is full (ECS developer guide, "Automated task and
+# image cleanup"; the agent's log: "Disabling cleanup").
 AGENT_OPTIONS = {
     "ECS_RESERVED_MEMORY": "256",
-    # Images are named by digest, so a cached one is the right one; those with CUDA take minutes to pull.
-    "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
     "ECS_CONTAINER_START_TIMEOUT": "10m",
 }
 VOLUME_TYPES = {
