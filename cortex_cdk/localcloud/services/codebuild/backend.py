@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import moto.codebuild.urls
+from cortex_serving import contract
 from cortex_serving.project import checked_members
 from moto.codebuild.exceptions import ResourceNotFoundException
 from moto.codebuild.models import CodeBuildBackend, codebuild_backends
@@ -26,6 +27,7 @@ from moto.core.responses import ActionResult
 from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 
+from cortex_cdk.image_reference import repository_uri
 from cortex_cdk.localcloud.python_environments import environments
 from cortex_cdk.localcloud.python_environments.environments import Context, ContextFile
 from cortex_cdk.localcloud.services.ecr import images
@@ -36,6 +38,7 @@ PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
 IMAGE_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
 """As Docker defines tags ("docker image tag", Docker CLI reference). The tag names a folder here."""
 FAILED = "COMMAND_EXECUTION_ERROR"
+TAG, REPOSITORY = contract.IMAGE_TAG_VARIABLE, contract.IMAGE_REPOSITORY_VARIABLE
 """Variables of a build that say what to make."""
 Build = dict[str, Any]
 
@@ -114,8 +117,8 @@ class LocalCodeBuild(CodeBuildBackend):
         if origin is None or origin.project not in self.codebuild_projects or _source(origin.source) is None:
             return False
         images.await_build(image)
-        registry = f"{self.account_id}.dkr.ecr.{self.region_name}.amazonaws.com"
-        variables = {IMAGE_TAG_VARIABLE: image.tag, IMAGE_REPOSITORY_VARIABLE: f"{registry}/{image.repository}"}
+        address = repository_uri(self.account_id, self.region_name, image.repository)
+        variables = {TAG: image.tag, REPOSITORY: address}
         self.begin(
             origin.project,
             {
@@ -129,16 +132,13 @@ class LocalCodeBuild(CodeBuildBackend):
     def _origin(self, tag: str) -> images.Origin | None:
         """What the image of a tag was built from, for images of versions that did not write it down."""
         for build in self._builds():
-            if build["buildStatus"] == "SUCCEEDED" and _variables_of(build).get(IMAGE_TAG_VARIABLE) == tag:
+            if build["buildStatus"] == "SUCCEEDED" and _variables_of(build).get(TAG) == tag:
                 return images.Origin(build["projectName"], build["source"]["location"])
         return None
 
     def _run(self, build: Build) -> None:
         variables = _variables_of(build)
-        tag, repository = (
-            variables.get(IMAGE_TAG_VARIABLE, ""),
-            variables.get(IMAGE_REPOSITORY_VARIABLE, "").partition("/")[2],
-        )
+        tag, repository = variables.get(TAG, ""), variables.get(REPOSITORY, "").partition("/")[2]
         try:
             self._build(build, tag, repository)
         except environments.CannotBuildError as error:
@@ -163,7 +163,7 @@ class LocalCodeBuild(CodeBuildBackend):
         self._enter(build, "BUILD")
         binaries = environments.provide(context, self.environments / tag, lambda line: self._say(build, line))
         origin = images.Origin(build["projectName"], location)
-        digest = images.put(self.region_name, repository, tag, binaries, (COMMAND,), origin=origin)
+        digest = images.put(self.region_name, repository, tag, binaries, (contract.COMMAND,), origin=origin)
         self._say(build, f"{repository}:{tag} is {digest}")
 
     def _context(self, location: str) -> Context:
