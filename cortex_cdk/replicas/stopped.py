@@ -1,7 +1,7 @@
-"""Stopped replicas: whether they failed, and why. The only rules about that.
+"""The replicas of an API that ended without being asked to: what ``kubectl get pods`` counts as restarts.
 
-``kubectl get pods`` counts such replicas as restarts. ECS replaces one at once, so that neither the status nor the logs
-of running replicas show it. It answers about a stopped task for about an hour (API reference of DescribeTasks).
+ECS replaces such a replica at once, so that neither the status nor the logs of those that run show it. It answers about
+a stopped task for about an hour (API reference of DescribeTasks).
 """
 
 from __future__ import annotations
@@ -12,25 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.replicas.rollout import stopped_reason, stopped_tasks
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskTypeDef
 
 STOPPED_SHOWN = 5
-# Stop codes (API reference of Task, "stopCode").
-BY_THE_SCHEDULER = "ServiceSchedulerInitiated"
-BY_ITSELF = frozenset({"TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"})
 
 
 @dataclass(frozen=True)
 class StoppedReplica:
-    """One replica that ended unasked.
+    """One replica that ended without being asked to.
 
     Attributes:
-        id: Id of its task, which its log stream is named after.
+        id: The id of its task, which its log lines carry too.
         time: When it stopped.
-        reason: One line, with the exit code if that is not 0.
-        exit_code: None if its container never started, or was lost with its instance.
+        reason: One line, with the exit code where that is not 0.
+        exit_code: None where its container never started, or was lost with its instance.
     """
 
     id: str
@@ -39,14 +37,14 @@ class StoppedReplica:
     exit_code: int | None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the object that ``cortex get -o json`` prints."""
+        """What ``cortex get -o json`` prints of it."""
         return {"id": self.id, "time": self.time.isoformat(), "reason": self.reason, "exit_code": self.exit_code}
 
 
 def read_stopped(cloud: Cloud, cluster: str, api: str) -> tuple[StoppedReplica, ...]:
-    """Read the last replicas of an API that ended unasked, newest first.
+    """The last replicas of an API that ended without being asked to, newest first.
 
-    Makes two calls at most, however many have stopped.
+    Two calls at most, however many have stopped.
 
     Args:
         cluster: The cluster's name.
@@ -54,50 +52,16 @@ def read_stopped(cloud: Cloud, cluster: str, api: str) -> tuple[StoppedReplica, 
     """
     listed = stopped_tasks(cloud, cluster, api)
     tasks = cloud.ecs.describe_tasks(cluster=names.ecs_cluster(cluster), tasks=listed)["tasks"] if listed else []
-    found = [_stopped(task) for task in tasks if ended_unasked(task)]
+    found = [_stopped(task) for task in tasks if task["lastStatus"] == "STOPPED" and unasked(task)]
     return tuple(sorted(found, key=lambda replica: replica.time, reverse=True)[:STOPPED_SHOWN])
 
 
-def stopped_tasks(cloud: Cloud, cluster: str, api: str) -> list[str]:
-    """List the tasks of an API that stopped in the last hour, whether its service is there or not.
+def unasked(task: TaskTypeDef) -> bool:
+    """Whether a stopped task ended other than by a deployment, by scaling in or by a refresh.
 
-    Args:
-        cluster: The cluster's name.
-        api: The API's name.
-
-    Returns:
-        ARNs, at most 100.
+    These three are what the scheduler stops tasks for, beside failed health checks.
     """
-    return cloud.ecs.list_tasks(
-        cluster=names.ecs_cluster(cluster), family=names.task_family(cluster, api), desiredStatus="STOPPED"
-    )["taskArns"]
-
-
-def failed(task: TaskTypeDef) -> bool:
-    """Return whether a task has stopped because it could not start, exited, or failed its health check.
-
-    A lost spot instance counts, too. The scheduler stops tasks that fail their health check, and says so in the reason
-    ("Stopped tasks error messages" of the Amazon ECS Developer Guide); its other reasons hold no "failed".
-    """
-    return task["lastStatus"] == "STOPPED" and (
-        task.get("stopCode") in BY_ITSELF or "failed" in task.get("stoppedReason", "")
-    )
-
-
-def ended_unasked(task: TaskTypeDef) -> bool:
-    """Return whether a task has stopped other than by a deployment, by scaling in or by a refresh.
-
-    Beside tasks that failed, these are tasks that lost their instance, or that somebody stopped by hand.
-    """
-    return failed(task) or (task["lastStatus"] == "STOPPED" and task.get("stopCode") != BY_THE_SCHEDULER)
-
-
-def stopped_reason(task: TaskTypeDef) -> str:
-    """Return why a task stopped, in one line, from what ECS says of the task and its container."""
-    container = (task.get("containers") or [{}])[0]
-    reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
-    code = container.get("exitCode")
-    return f"{reason} (exit code {code})" if code not in (None, 0) and "exit code" not in reason else reason
+    return task.get("stopCode") != "ServiceSchedulerInitiated" or "failed" in task.get("stoppedReason", "")
 
 
 def _stopped(task: TaskTypeDef) -> StoppedReplica:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from cortex_cdk.replicas.pending import refusal
-from cortex_cdk.replicas.stopped import failed, stopped_reason
+from cortex_cdk.replicas.rollout import stopped_reason
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceTypeDef, TaskTypeDef
@@ -34,6 +34,7 @@ WAITING_AFTER = timedelta(seconds=30)
 
 # Newest event of a service whose tasks are all healthy; of an update both come, in either order.
 AT_REST = ("has reached a steady state", "deployment completed")
+BY_ITSELF = frozenset({"TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"})
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -148,6 +149,13 @@ def judge(observed: Observed) -> Verdict:
     return Verdict(NO_COMPUTE if waited > STALLED_AFTER else status, replicas, reason, waits=obstacle is not None)
 
 
+def has_failed(task: TaskTypeDef) -> bool:
+    """Whether a stopped task failed, rather than being stopped because it was not wanted any more."""
+    return task["lastStatus"] == "STOPPED" and (
+        task.get("stopCode") in BY_ITSELF or "failed" in task.get("stoppedReason", "")
+    )
+
+
 def unmended(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:
     """The tasks that failed after the start of every one that serves, newest first.
 
@@ -157,7 +165,7 @@ def unmended(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:
     """
     started = sorted(task["startedAt"] for task in tasks if task["lastStatus"] == "RUNNING" and "startedAt" in task)
     mended = started[min(ready, len(started)) - 1] if ready and started else _BEFORE_ALL
-    failures = [task for task in tasks if failed(task) and task.get("stoppedAt", mended) >= mended]
+    failures = [task for task in tasks if has_failed(task) and task.get("stoppedAt", mended) >= mended]
     return sorted(failures, key=lambda task: task.get("stoppedAt", _BEFORE_ALL), reverse=True)
 
 

@@ -71,14 +71,6 @@ def test_the_service_is_gone_already() -> None:
     assert looked({"services": []}, {"services": []}, ["a"], [stopped("a", NEW)]) == FAILED
 
 
-def test_a_failed_health_check_is_a_failure() -> None:
-    unhealthy = stopped("a", NEW, "ServiceSchedulerInitiated")
-    unhealthy["stoppedReason"] = "Task failed ELB health checks in (target-group arn)"
-    unhealthy["containers"] = [{"name": "api", "exitCode": 0}]
-    said = ["a replica failed: Task failed ELB health checks in (target-group arn)"]
-    assert looked(service(OLD), service(NEW), ["a"], [unhealthy]) == said
-
-
 def test_what_the_rollout_did_not_start_is_not_its_failure() -> None:
     assert looked(service(OLD), service(NEW), ["a"], [stopped("a", OLD)]) == []
     assert looked(service(OLD), service(NEW), ["a"], [stopped("a", NEW, "ServiceSchedulerInitiated")]) == []
