@@ -226,7 +226,7 @@ def test_the_service_waits_for_what_it_needs(synthesized: Synthesized) -> None:
 @pytest.mark.parametrize(("api", "group"), [("plain", "cpu"), ("gpu", "gpu"), ("inf", "inf")])
 def test_the_service_uses_the_capacity_provider_of_its_kind(synthesized: Synthesized, api: str, group: str) -> None:
     service = properties(synthesized(api), "AWS::ECS::Service")
-    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": f"cortex-types-{group}", "Weight": 1}]
+    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": f"cortex-types_{group}", "Weight": 1}]
     assert "LaunchType" not in service
     # UpdateService starts no deployment for another strategy, but for another task definition.
     assert container(synthesized(api))["DockerLabels"] == {"cortex.instance-group": group}
