@@ -71,26 +71,26 @@ def _stop_timeout(text: str | None) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:  # nan is not, either
-        raise SpecError(f"CORTEX_STOP_TIMEOUT is {text!r}: give seconds, such as 30")
+        raise SpecError(f"{Variable.STOP_TIMEOUT} is {text!r}: give seconds, such as 30")
     return value
 
 
 def _http(environ: Mapping[str, str]) -> Http:
-    text = environ.get("CORTEX_HTTP") or Http.FAST.value
+    text = environ.get(Variable.HTTP) or Http.FAST.value
     try:
         return Http(text)
     except ValueError:
         known = " or ".join(mode.value for mode in Http)
-        raise SpecError(f"CORTEX_HTTP is {text!r}: write {known}") from None
+        raise SpecError(f"{Variable.HTTP} is {text!r}: write {known}") from None
 
 
 def _specification(text: str) -> dict[str, Any]:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"CORTEX_SPEC is not JSON: {error}") from error
+        raise SpecError(f"{Variable.SPEC} is not JSON: {error}") from error
     if not isinstance(raw, dict):
-        raise SpecError(f"CORTEX_SPEC is a JSON {type(raw).__name__}: give an object, one API of cortex.yaml")
+        raise SpecError(f"{Variable.SPEC} is a JSON {type(raw).__name__}: give an object, one API of cortex.yaml")
     return raw
 
 

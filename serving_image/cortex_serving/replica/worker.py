@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from cortex_serving.api.app import Application
+from cortex_serving.contract import TRACEBACK_EVENT, Variable, dimensions
 from cortex_serving.logs.capture import LineWriter, install
-from cortex_serving.metrics.emf import dimensions_of
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictors.predictor import summary, user_traceback
 from cortex_serving.project import enter
@@ -67,7 +67,7 @@ class Worker:
         board = Board(arguments.board, arguments.workers)
         self._slot = board.slot(arguments.index)
         self._forked_child = ForkedChild(self._slot.detach, self._finish_lines)
-        self._dimensions = dimensions_of(os.environ.get("CORTEX_CLUSTER", ""), spec.name)
+        self._dimensions = dimensions(os.environ.get(Variable.CLUSTER, ""), spec.name)
         self._telemetry = Telemetry(self._dimensions, self._writer, arguments.index, spec.predictor.access_log)
         self._application = Application(spec, arguments.revision, board, self._writer, self._telemetry)
         batching = spec.predictor.batching is not None
@@ -161,7 +161,7 @@ class Worker:
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
             self._forked_child.end(error)
             self._slot.state = State.FAILED
-            self._writer.log("ERROR", user_traceback(error, project), source="replica", event="traceback")
+            self._writer.log("ERROR", user_traceback(error, project), source="replica", event=TRACEBACK_EVENT)
             self._tell(event="failed", reason=summary(error))
             return
         # What was built stays for good: the garbage collector need not walk through it again and again.
@@ -194,8 +194,8 @@ def main() -> None:
     lead_group()
     outlive_signals()
     faulthandler.enable(file=2)
-    arguments = WorkerArguments(**json.loads(os.environ.pop("CORTEX_WORKER")))
-    spec = parse_spec(json.loads(os.environ["CORTEX_SPEC"]))
+    arguments = WorkerArguments(**json.loads(os.environ.pop(Variable.WORKER)))
+    spec = parse_spec(json.loads(os.environ[Variable.SPEC]))
     Worker(arguments, spec).run()
     with contextlib.suppress(Exception):  # whatever stream a predictor has put there
         sys.stdout.flush()

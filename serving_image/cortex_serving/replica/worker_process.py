@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cortex_serving.logs.lines import LONGEST
+from cortex_serving.contract import MAX_LOG_LINE_BYTES, Variable
 from cortex_serving.replica.child_processes import end_group
 from cortex_serving.shared_state import Board
 
@@ -131,7 +131,7 @@ class WorkerProcess:
         )
         self.process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-c", _START],
-            env={**environ, "CORTEX_WORKER": json.dumps(dataclasses.asdict(arguments)), "PYTHONUNBUFFERED": "1"},
+            env={**environ, Variable.WORKER: json.dumps(dataclasses.asdict(arguments)), "PYTHONUNBUFFERED": "1"},
             pass_fds=arguments.descriptors,
             stdin=subprocess.DEVNULL,
             stdout=out_write,
@@ -166,7 +166,7 @@ class WorkerProcess:
         *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
         if b"\r" in rest:  # a progress bar: what it writes over is not kept
             rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
-        if len(rest) > LONGEST:  # what never ends a line must not fill the memory
+        if len(rest) > MAX_LOG_LINE_BYTES:  # what never ends a line must not fill the memory
             character = next((n for n in (1, 2, 3) if rest[-n] >= 0xC0), 0)  # which may have come in part
             lines, rest = [*lines, rest[: len(rest) - character]], rest[len(rest) - character :]
         self._partial[descriptor] = rest

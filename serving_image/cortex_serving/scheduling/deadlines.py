@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-HEADER = "X_CORTEX_TIMEOUT_MS"  # as waitress spells names
+from cortex_serving.contract import TIMEOUT_HEADER
+
+_HEADER = TIMEOUT_HEADER.upper().replace("-", "_")  # as waitress spells names
 _MILLISECONDS = re.compile(r"-?[0-9]{1,9}(\.[0-9]+)?")  # what a client has left of a time of its own may be all of this
 _FEWEST_TO_SWEEP = 100  # cancelled timers that stay in the heap in any case, as in asyncio
 
@@ -24,7 +26,7 @@ def deadline_of(headers: Mapping[str, str], arrived: float) -> float | None:
     Returns:
         ``time.perf_counter`` at the deadline; None if the client did not say one, or not clearly.
     """
-    text = headers.get(HEADER)
+    text = headers.get(_HEADER)
     if text is None or not _MILLISECONDS.fullmatch(text):
         return None
     return arrived + float(text) / 1000

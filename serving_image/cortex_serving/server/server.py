@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from cortex_serving.contract import CONNECTION_IDLE_TIMEOUT_S
 from cortex_serving.server.accept_backoff import AcceptBackoff
 from cortex_serving.server.connection import Connection
 from cortex_serving.server.connection_passing import Inbox, Neighbours
@@ -18,9 +19,6 @@ from cortex_serving.server.leader_follower import Runner
 from cortex_serving.server.wsgi_task import WsgiApplication, resuming
 from cortex_serving.shared_state import Board, Slot
 
-# Above the load balancer's idle timeout (60 s unless configured, at most 4000 s): a connection that the
-# balancer still holds must not be closed under it, or requests fail with 502 (aws.md 2.3).
-CHANNEL_TIMEOUT = 4200
 BACKLOG = 2048
 _DRAIN_POLL_SECONDS = 0.05
 
@@ -37,7 +35,7 @@ def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:
         sockets=[listener],
         ident=None,
         connection_limit=10_000,
-        channel_timeout=CHANNEL_TIMEOUT,
+        channel_timeout=CONNECTION_IDLE_TIMEOUT_S,
         max_request_body_size=max_body_bytes + 1,  # waitress refuses the very size
         backlog=BACKLOG,
         clear_untrusted_proxy_headers=False,  # nothing here trusts them, and the check costs every request
