@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from cortex_serving.image_context import context_files
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.build_log import BuildLog, failure

@@ -18,7 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_local_is_there_without_a_file_and_is_the_default() -> None:
     environments = load_environments()
     assert environments.default == "local"
-    assert environments.get(None).on_this_machine
+    assert environments.get(None).makes_its_cluster
 
 
 def test_what_is_saved_comes_back(home: Path) -> None:

@@ -97,12 +97,22 @@ class Leader:
     def put(self, *tasks: Task) -> None:
         """Have tasks done by the predictor's threads: next by this one if it leads, else through the queue."""
         stint = self._stint
-        if stint is not None and stint.thread == threading.get_ident():
-            self._ready.extend(tasks)
+        if stint is not None and stint.thread == threading.get_ident() and self._keep(stint, tasks):
             return
         self._lane.put(*tasks)
-        if stint is not None:
+        if self._stint is not None:  # asked again: a thread that leads since has looked into the queue before, or will
             self._wake()  # the leader may be the only thread of its lane, and wait for connections
+
+    def _keep(self, stint: _Stint, tasks: tuple[Task, ...]) -> bool:
+        """Keep tasks for the leader, which calls this; False if it leads no longer."""
+        if stint.answering is None:  # nobody takes the loop from a thread that polls: no lock is needed
+            self._ready.extend(tasks)
+            return True
+        with self._lock:
+            if self._stint is not stint:
+                return False
+            self._ready.extend(tasks)
+        return True
 
     def measured(self, seconds: float) -> None:
         """An answer took that long."""
@@ -168,8 +178,8 @@ class Leader:
         self._stint = None
         if self._together is not None:
             self._together.send()
-        while self._ready:
-            self._lane.put(self._ready.popleft())
+        while (task := self._next_ready()) is not None:
+            self._lane.put(task)
         self._changed.notify_all()
 
     def _take_back(self) -> None:
@@ -241,12 +251,16 @@ class Leader:
                 return
 
     def _next(self) -> Task | None:
-        if self._ready:
-            try:
-                return self._ready.popleft()
-            except IndexError:  # the main thread was quicker: it took the loop, and this with it
-                return None
-        return self._lane.take()
+        return self._next_ready() or self._lane.take()
+
+    def _next_ready(self) -> Task | None:
+        """What the leader does next; no lock is held where the leader and the thread that takes the loop both ask."""
+        if not self._ready:
+            return None
+        try:
+            return self._ready.popleft()
+        except IndexError:  # the other one was quicker
+            return None
 
 
 class _Offer:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import random
 import socket
+import sys
 import threading
 import time
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
+
+import pytest
 
 from cortex_serving.scheduling.admission import Job, Lane
 from cortex_serving.server.joint_writes import CALM, Together
@@ -136,6 +141,155 @@ def test_responses_do_not_wait_for_what_comes_after_them() -> None:
     main.join(20)
     lane.finish(20)
     assert order == [True, [b"response"]]
+
+
+Tracer = Callable[[FrameType, str, Any], Any]
+
+
+class HeldUp:
+    """Holds a thread up in one line of one method of the leader, as a busy machine may.
+
+    Args:
+        method: The method's name.
+        line: Which of the lines that the thread runs in it, from 0.
+        until: Ends it; else it lasts for ten times as long as the main thread waits before it takes the loop.
+    """
+
+    def __init__(self, method: str, line: int, until: Callable[[], bool]) -> None:
+        self.happened = False
+        self._method = method
+        self._line = line
+        self._until = until
+        self._seen = 0
+
+    def trace(self, frame: FrameType, event: str, _: Any) -> Tracer | None:
+        """For ``sys.settrace``."""
+        code = frame.f_code
+        return self._trace_line if code.co_name == self._method and "leader_follower" in code.co_filename else None
+
+    def _trace_line(self, frame: FrameType, event: str, _: Any) -> Tracer:
+        if event == "line" and not self.happened:
+            self._seen += 1
+            if self._seen > self._line:
+                self.happened = True
+                deadline = time.monotonic() + 10 * STEAL_AFTER
+                while not self._until() and time.monotonic() < deadline:
+                    time.sleep(0.001)
+        return self._trace_line
+
+
+class Led:
+    """A leader with its one predictor thread and a main thread; no other thread is asked to lead after ``only_once``.
+
+    Args:
+        turn: What a turn of the loop is for the predictor thread.
+    """
+
+    def __init__(self, turn: Callable[[], object] = lambda: time.sleep(0.001)) -> None:
+        self.lane = Lane("predict", 1)
+        self.woken = threading.Event()
+        self.leader = Leader(self._take_turn, self.woken.set, self.lane, Together())
+        self.main = threading.Thread(target=self._run, daemon=True)
+        self.trace_main: Tracer | None = None
+        self.failure: Exception | None = None
+        self._turn = turn
+        self._may_lead = True
+        self._stopping = False
+
+    def only_once(self) -> None:
+        self._may_lead = False
+
+    def _take_turn(self, seconds: float) -> None:
+        if threading.current_thread() is self.main:
+            time.sleep(0.001)
+        else:
+            self._turn()
+
+    def _run(self) -> None:
+        sys.settrace(self.trace_main)
+        try:
+            self.leader.run(lambda: self._stopping, lambda: self._may_lead, lambda: None)
+        except Exception as error:
+            self.failure = error
+
+    def lead(self, first: Callable[[], None]) -> None:
+        """Start, and have a function called by the predictor thread while it leads."""
+        self.main.start()
+        eventually(lambda: self.leader._stint is not None)
+        self.lane.put(Job(first))
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.woken.set()
+        self.main.join(20)
+        self.lane.finish(20)
+        assert self.failure is None
+        assert not self.main.is_alive()
+
+
+@pytest.mark.parametrize("line", range(8))
+def test_a_task_is_not_forgotten_when_the_loop_is_taken_while_the_leader_puts_it(line: int) -> None:
+    """As ``post_predict`` and pipelined requests are put by whoever leads."""
+    led = Led()
+    held = HeldUp("put", line, until=lambda: led.leader._stint is None)
+    done = threading.Event()
+
+    def answer() -> None:
+        led.only_once()
+        sys.settrace(held.trace)
+        led.leader.put(Job(done.set))
+        sys.settrace(None)
+
+    led.lead(answer)
+    assert done.wait(5), "the task is forgotten"
+    led.stop()
+
+
+@pytest.mark.parametrize("line", range(8))
+def test_a_task_does_not_wait_for_a_leader_that_began_while_it_was_put(line: int) -> None:
+    polling = threading.Event()
+
+    def turn() -> None:
+        led.woken.clear()
+        polling.set()
+        led.woken.wait(10)
+
+    led = Led(turn)
+    held = HeldUp("put", line, until=polling.is_set)
+    done = threading.Event()
+
+    def put() -> None:
+        sys.settrace(held.trace)
+        led.leader.put(Job(done.set))
+
+    putting = threading.Thread(target=put)
+    putting.start()
+    eventually(lambda: held.happened or not putting.is_alive())
+    led.main.start()
+    putting.join(20)
+    assert done.wait(5), "the task waits for the next connection"
+    led.stop()
+
+
+@pytest.mark.parametrize("line", range(3))
+@pytest.mark.parametrize("main_line", [("_end_stint", 0), ("_end_stint", 3), *(("_next_ready", n) for n in range(3))])
+def test_the_leader_may_go_on_while_the_loop_is_taken_from_it(line: int, main_line: tuple[str, int]) -> None:
+    """It has looked whether it still leads, and takes its next task while the main thread hands out what is left."""
+    led = Led()
+    main_held = HeldUp(*main_line, until=lambda: not led.leader._ready)
+    held = HeldUp("_next_ready", line, until=lambda: main_held.happened)
+    led.trace_main = main_held.trace
+    done = threading.Event()
+
+    def answer() -> None:
+        led.only_once()
+        led.leader.put(Job(done.set))
+        sys.settrace(held.trace)
+
+    led.lead(answer)
+    assert done.wait(5), "the task is forgotten"
+    eventually(lambda: led.leader._stint is None)
+    led.stop()
 
 
 def test_answers_stay_in_the_order_of_pipelined_requests(serve: Serve) -> None:

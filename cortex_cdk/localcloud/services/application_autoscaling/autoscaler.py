@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.services.ecs.service import Service
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+logger = logging.getLogger(__name__)
 
 DIMENSION = "ecs:service:DesiredCount"
 ACTIVITIES_KEPT = 50
@@ -60,7 +63,11 @@ class Autoscaler:
         with STATE_LOCK:
             for backend in backends():
                 for target, service in _scaled_services(backend):
-                    self._evaluate(backend, target, service)
+                    try:
+                        self._evaluate(backend, target, service)
+                    except Exception:
+                        # A policy that says nothing sensible must not keep other services from being scaled.
+                        logger.exception("The service %s could not be scaled.", service.name)
 
     def _evaluate(self, backend: EcsBackend, target: ScalableTarget, service: Service) -> None:
         policies = _tracking_policies(target)

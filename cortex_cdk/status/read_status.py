@@ -19,7 +19,8 @@ from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
-from cortex_cdk.replicas.status_rules import (
+from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+from cortex_cdk.status.rules import (
     DELETING,
     ERROR,
     ERROR_IMAGE_PULL,
@@ -36,7 +37,6 @@ from cortex_cdk.replicas.status_rules import (
     serving,
     settled,
 )
-from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
