@@ -16,6 +16,7 @@ import falcon
 
 from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, unavailable, write_error
 from cortex_serving.api.openapi import Description
+from cortex_serving.errors import UnsupportedResult
 from cortex_serving.logs.capture import LineWriter, current
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.payloads import request_data
@@ -308,7 +309,10 @@ class Application:
             error: The exception that ``predict`` raised.
             size: Number of requests in the batch.
         """
-        self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
+        if isinstance(error, UnsupportedResult):
+            self._log_error(f"a batch of {size} failed: {error}")
+        else:
+            self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
 
     def _log_error(self, message: str) -> None:
         self._writer.log("ERROR", message)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from cortex_serving.results.json_values import convert_value
+from cortex_serving.results.json_values import OPTIONS, for_orjson
 
 LONGEST = 250_000
 """Most bytes of a line. CloudWatch takes events of 1 MiB, and took 256 KiB until 2025; other readers take less."""
@@ -43,7 +43,7 @@ def line(level: str, message: str, *, created: float | None = None, **fields: An
     record["message"] = message
     record.update((name, value) for name, value in fields.items() if value is not None)
     try:
-        return orjson.dumps(record, default=_known)
+        return orjson.dumps(record, _known, OPTIONS)
     except (TypeError, ValueError):  # lone surrogates, integers beyond 64 bits
         return orjson.dumps({name: _plain(value) for name, value in record.items()})
 
@@ -93,7 +93,7 @@ def last_state(text: str) -> str:
 
 def _known(value: Any) -> Any:
     try:
-        return convert_value(value)
+        return for_orjson(value)
     except Exception:  # the methods of the user's objects may raise anything
         return repr(value)
 
