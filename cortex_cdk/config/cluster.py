@@ -42,9 +42,13 @@ LOG_RETENTIONS = (
     3653,
 )
 
-# The load balancer is called "cortex-<name>", and has a name of at most 32 characters (CreateLoadBalancer).
-NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
-NAME_IN_WORDS = "1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -"
+# "cortex-<name>" is the name of the load balancer, which has at most 32 characters. "-api-" and "-split-" separate the
+# cluster's name from that of an API or splitter in the names of stacks, which have no other characters than these.
+NAME = re.compile(r"(?!.*-(api|split)(-|$))[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
+NAME_IN_WORDS = (
+    "1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -, "
+    "without -api or -split before another - or at the end"
+)
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")

@@ -95,8 +95,11 @@ class RealtimeApi(Section):
     def _inferentia_rules(self) -> Iterator[Conflict]:
         if not self.compute.inf:
             return
-        if self.predictor.type == "onnx":
-            yield Conflict((("compute", "inf"), ("predictor", "type")), "ONNX predictors do not run on Inferentia")
+        kind = self.predictor.kind
+        if not kind.on_inferentia:
+            yield Conflict(
+                (("compute", "inf"), ("predictor", "type")), f"{kind.title} predictors do not run on Inferentia"
+            )
         processes = self.predictor.processes_per_replica
         if NEURON_CORES_PER_CHIP % processes:
             yield Conflict(

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.predictors.types import predictor_types
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.model import Section, Shown, allowed, section_type
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.config.sections.predictor import Predictor
 
 _INTRODUCTION = """\
 # Configuration reference
@@ -90,7 +92,19 @@ def _sections(model: type[Section], path: str) -> Iterator[str]:
         if inner and not (model is TrafficSplitter and name == "networking"):
             full = f"{path}{name}"
             yield f"### `{full}`\n\n{_about(inner)}\n\n{_table(inner)}"
+            if inner is Predictor:
+                yield _predictor_types()
             yield from _sections(inner, f"{full}.")
+
+
+def _predictor_types() -> str:
+    """Return the predictor types as a table."""
+    rows = ["| Type | Class | Argument for the client | Models | Fields of this type only |", "| --- " * 5 + "|"]
+    for kind in predictor_types().values():
+        models = "needed" if kind.needs_models else "optional"
+        fields = ", ".join(f"`{field}`" for field in sorted(kind.own_fields)) or "none"
+        rows.append(f"| `{kind.name}` | `{kind.class_name}` | `{kind.client_argument}` | {models} | {fields} |")
+    return "\n".join(rows) + "\n"
 
 
 def _about(model: type[Section]) -> str:

@@ -226,7 +226,7 @@ def test_the_service_waits_for_what_it_needs(synthesized: Synthesized) -> None:
 @pytest.mark.parametrize(("api", "group"), [("plain", "cpu"), ("gpu", "gpu"), ("inf", "inf")])
 def test_the_service_uses_the_capacity_provider_of_its_kind(synthesized: Synthesized, api: str, group: str) -> None:
     service = properties(synthesized(api), "AWS::ECS::Service")
-    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": f"cortex-types-{group}", "Weight": 1}]
+    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": f"cortex-types_{group}", "Weight": 1}]
     assert "LaunchType" not in service
     # UpdateService starts no deployment for another strategy, but for another task definition.
     assert container(synthesized(api))["DockerLabels"] == {"cortex.instance-group": group}
@@ -235,7 +235,7 @@ def test_the_service_uses_the_capacity_provider_of_its_kind(synthesized: Synthes
 def test_deployments_take_their_bounds_from_parameters_and_roll_back(synthesized: Synthesized) -> None:
     service = properties(synthesized("plain"), "AWS::ECS::Service")
     assert service["DeploymentConfiguration"] == {
-        "Alarms": {"AlarmNames": ["cortex-types-plain-errors"], "Enable": True, "Rollback": True},
+        "Alarms": {"AlarmNames": ["cortex/types/plain/errors"], "Enable": True, "Rollback": True},
         "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
         "MaximumPercent": {"Ref": "MaximumPercent"},
         "MinimumHealthyPercent": {"Ref": "MinimumHealthyPercent"},
@@ -332,7 +332,7 @@ def test_scaling_follows_requests_per_second_and_requests_in_flight(synthesized:
 
 def test_alarms_have_fixed_names_and_are_quiet_without_requests(synthesized: Synthesized) -> None:
     alarms = [alarm["Properties"] for alarm in synthesized("plain").find_resources("AWS::CloudWatch::Alarm").values()]
-    assert {alarm["AlarmName"] for alarm in alarms} == {"cortex-types-plain-errors", "cortex-types-plain-unhealthy"}
+    assert {alarm["AlarmName"] for alarm in alarms} == {"cortex/types/plain/errors", "cortex/types/plain/unhealthy"}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from cortex_serving.contract import DEFAULT_MAX_CONCURRENCY
 from pydantic import AfterValidator, Field
 
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Whole
@@ -54,7 +55,7 @@ class Autoscaling(Section):
         "target. An addition to Cortex's fields.",
     )
     max_replica_concurrency: Annotated[Whole, Field(ge=1, le=65535)] = Field(
-        1024,
+        DEFAULT_MAX_CONCURRENCY,
         description="Requests that a replica admits at once (running and waiting). Further ones are answered with 503.",
     )
     window: Annotated[

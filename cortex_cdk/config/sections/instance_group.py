@@ -22,6 +22,9 @@ _MOST_IOPS_PER_GIB = {"gp3": 500, "io1": 50, "io2": 500}
 _FEWEST_IOPS = {"gp3": 3000, "io1": 100, "io2": 100}
 _PROVISIONED = ("io1", "io2")
 _DEFAULT_PROVISIONED_IOPS = 3000
+# The root snapshot of the ECS-optimized AMIs (amazon-ecs-ami, variables.pkr.hcl, block_device_size_gb). EC2 launches no
+# instance with a smaller volume: "InvalidBlockDeviceMapping: Volume of size 20GB is smaller than snapshot".
+SMALLEST_ROOT_VOLUME_GIB = 30
 
 
 def _parts(instance_type: str) -> re.Match[str] | None:
@@ -67,7 +70,9 @@ InstanceType = Annotated[
 class Volume(Section):
     """The root volume of each instance, which holds images and the models on disk."""
 
-    size: Annotated[Whole, Field(ge=20, le=16384)] = Field(50, description="Size in GiB.")
+    size: Annotated[Whole, Field(ge=SMALLEST_ROOT_VOLUME_GIB, le=16384)] = Field(
+        50, description="Size in GiB; the images of the instances need 30."
+    )
     type: Literal["gp3", "gp2", "io1", "io2"] = Field("gp3", description="EBS volume type.")
     iops: Annotated[Annotated[Whole, Field(ge=100, le=64000)] | None, Shown("3000 for io1, io2 and gp3")] = Field(
         None, description="Provisioned input and output operations per second."

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
+from cortex_serving.contract import LIVE_PATH, PROBE_PATHS, READY_PATH
 from pydantic import BeforeValidator, Field
 
 from cortex_cdk.config.model import Allowed, Section, Shown, Whole
 
 # A path condition of a listener rule has at most 128 characters (ELBv2), and the rule also matches "<endpoint>/*".
 LONGEST_ENDPOINT = 126
-_RESERVED = ("/healthz", "/readyz")
 _CHARACTERS = re.compile(r"[A-Za-z0-9_\-./]+")
 
 
@@ -30,7 +30,7 @@ def parse_endpoint(value: Any) -> str:
     if not isinstance(value, str) or not _CHARACTERS.fullmatch(value) or "//" in value:
         raise ValueError("not an endpoint")
     endpoint = "/" + value.strip("/")
-    if endpoint == "/" or len(endpoint) > LONGEST_ENDPOINT or endpoint in _RESERVED:
+    if endpoint == "/" or len(endpoint) > LONGEST_ENDPOINT or endpoint in PROBE_PATHS:
         raise ValueError("not an endpoint")
     # Clients resolve "." and ".." before they send a request, so no request would ever have such a path.
     if any(part in (".", "..") for part in endpoint.split("/")):
@@ -43,7 +43,7 @@ Endpoint = Annotated[
     BeforeValidator(parse_endpoint),
     Allowed(
         f"a path of at most {LONGEST_ENDPOINT} characters from A-Z a-z 0-9 _ - . /, without //, not / itself, "
-        "/healthz or /readyz"
+        f"{LIVE_PATH} or {READY_PATH}"
     ),
     Shown("/<name>"),
 ]

@@ -204,17 +204,17 @@ def test_every_graph_of_the_dashboard_finds_its_metrics(aws: Aws) -> None:
 
 def test_alarms(cortex: Cortex, aws: Aws) -> None:
     """Server errors in two of three minutes (of the clock that runs 20 times faster), and back."""
-    wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "OK")
-    quiet = aws.alarm("cortex-local-two-errors")
+    wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
+    quiet = aws.alarm("cortex/local/two/errors")
     assert "no datapoints were received for 3 periods" in quiet["StateReason"]
     endpoint = cortex.json("get", "two")["endpoint"]
     with Traffic(endpoint, {"n": 0}, str, clients=1, pause=0.1):
-        wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "ALARM")
-        assert "was greater than the threshold (10)" in aws.alarm("cortex-local-two-errors")["StateReason"]
+        wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "ALARM")
+        assert "was greater than the threshold (10)" in aws.alarm("cortex/local/two/errors")["StateReason"]
         assert "alarm: More than 10 % of the answers of API two are server errors (since " in cortex.ok("get", "two")
         (off,) = cortex.json("get", "two")["alarms"]
-        assert off["name"] == "cortex-local-two-errors"
-    wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "OK")
+        assert off["name"] == "cortex/local/two/errors"
+    wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
     assert cortex.json("get", "two")["alarms"] == []
 
 

@@ -230,7 +230,9 @@ def test_splitters(load_text: LoadText, weights: dict[str, Any], expected: list[
 
 def test_members_are_unique(load_text: LoadText) -> None:
     text = splitter("s", a=50) + "  - {name: a, weight: 50}\n"
-    assert refused(load_text, text) == ["5:12: s.apis[1].name: a is already a member (give one entry the sum of the weights)"]
+    assert refused(load_text, text) == [
+        "5:12: s.apis[1].name: a is already a member (give one entry the sum of the weights)"
+    ]
 
 
 def test_members_are_apis(load_text: LoadText) -> None:

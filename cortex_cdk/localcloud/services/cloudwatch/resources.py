@@ -22,6 +22,11 @@ class Alarm(PutResource):
     type = "AWS::CloudWatch::Alarm"
     name_property = "AlarmName"
 
+    @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is an alarm of that name."""
+        return name in backend(place).alarms
+
     def update(self, properties: Properties, place: Place) -> None:
         """PutMetricAlarm."""
         get, name = properties.get, self.physical_resource_id
@@ -61,6 +66,11 @@ class Dashboard(PutResource):
 
     type = "AWS::CloudWatch::Dashboard"
     name_property = "DashboardName"
+
+    @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is a dashboard of that name."""
+        return name in backend(place).dashboards
 
     def update(self, properties: Properties, place: Place) -> None:
         """PutDashboard."""
