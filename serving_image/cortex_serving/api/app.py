@@ -26,6 +26,7 @@ from cortex_serving.contract import (
     REVISION_HEADER,
     TIMEOUT_HEADER,
 )
+from cortex_serving.errors import UnsupportedResult
 from cortex_serving.logs.capture import LineWriter, current
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.payloads import request_data
@@ -318,7 +319,10 @@ class Application:
             error: The exception that ``predict`` raised.
             size: Number of requests in the batch.
         """
-        self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
+        if isinstance(error, UnsupportedResult):
+            self._log_error(f"a batch of {size} failed: {error}")
+        else:
+            self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
 
     def _log_error(self, message: str) -> None:
         self._writer.log("ERROR", message)
