@@ -1,4 +1,4 @@
-"""From a file to a ``Config``: read, validate every entry, check them together, check the files that they name."""
+"""Loads ``cortex.yaml``: reads the file, validates each entry, the entries together, and the files that they name."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _KIND_WORDS = "RealtimeAPI or TrafficSplitter"
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration file that is right.
+    """A valid configuration file.
 
     Attributes:
-        path: The file.
-        project_root: Its folder, which is the project.
-        apis: The Realtime APIs in the order of the file.
-        splitters: The traffic splitters in the order of the file.
-        warnings: What is accepted but has no effect.
+        path: The file, absolute.
+        project_root: The file's folder, which is the project.
+        apis: The Realtime APIs, in the order of the file.
+        splitters: The traffic splitters, in the order of the file.
+        warnings: Fields that are accepted but have no effect, or another one than some readers expect.
     """
 
     path: Path
@@ -47,12 +47,17 @@ class _Entry:
 
 
 def load_config(path: Path) -> Config:
-    """Load a configuration file, or the ``cortex.yaml`` of a folder.
+    """Load and check a configuration file and the files that it names. Runs no code of the project.
 
-    Nothing of the project is imported or run: predictors are checked by parsing.
+    Args:
+        path: The file, or a folder that holds ``cortex.yaml``.
+
+    Returns:
+        The configuration.
 
     Raises:
-        ConfigError: Everything that is wrong, in the order of the file.
+        ConfigError: All problems, in the order of the file.
+        ProjectError: ``.cortexignore`` cannot be read.
     """
     file = path / DEFAULT_FILE if path.is_dir() else path
     document = read_document(file)
@@ -76,7 +81,7 @@ def load_config(path: Path) -> Config:
 
 
 def _order(problem: Problem, file: Path) -> tuple[bool, str, int, int]:
-    """The configuration file first, then others; each from top to bottom."""
+    """Sort key: the configuration file before other files, each from top to bottom."""
     return problem.file != file, str(problem.file), problem.line or 0, problem.column or 0
 
 
@@ -102,7 +107,7 @@ def _label(index: int, data: object) -> str:
 
 
 def _named(problem: Problem, document: Document) -> Problem:
-    """The same problem, its path starting with the entry's name rather than its position."""
+    """Return the problem with the entry's name in its path instead of the entry's position."""
     for index, data in enumerate(document.data if isinstance(document.data, list) else ()):
         if problem.path.startswith(f"[{index}]"):
             return replace(problem, path=_label(index, data) + problem.path[len(f"[{index}]") :])

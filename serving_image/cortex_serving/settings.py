@@ -1,4 +1,4 @@
-"""How this replica runs: the container's contract (``CORTEX_*``), or the command line of a standalone run."""
+"""How this replica runs: the container's environment variables, or the command line of a standalone run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import COMMAND, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.spec import ApiSpec, parse_spec, read_config
 
@@ -42,7 +43,7 @@ class Settings:
 def _listen(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise SpecError(f"cannot listen on {text!r}: write HOST:PORT, such as 0.0.0.0:8888")
+        raise SpecError(f"cannot listen on {text!r}: write HOST:PORT, such as {LISTEN}")
     return host, int(port)
 
 
@@ -52,28 +53,28 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     Raises:
         SpecError: A variable is missing or cannot be read.
     """
-    for name in ("CORTEX_SPEC", "CORTEX_PROJECT"):
+    for name in (Variable.SPEC, Variable.PROJECT):
         if not environ.get(name):
             raise SpecError(
-                f"{name} is not set: give a project folder (cortex-serve FOLDER), or start this in a task of a cluster"
+                f"{name} is not set: give a project folder ({COMMAND} FOLDER), or start this in a task of a cluster"
             )
     try:
-        raw = json.loads(environ["CORTEX_SPEC"])
+        raw = json.loads(environ[Variable.SPEC])
     except ValueError as error:
-        raise SpecError(f"CORTEX_SPEC is not JSON: {error}") from error
-    host, port = _listen(environ.get("CORTEX_LISTEN") or "0.0.0.0:8888")
-    directory, log = environ.get("CORTEX_PROJECT_DIR"), environ.get("CORTEX_TERMINATION_LOG")
+        raise SpecError(f"{Variable.SPEC} is not JSON: {error}") from error
+    host, port = _listen(environ.get(Variable.LISTEN) or LISTEN)
+    directory, log = environ.get(Variable.PROJECT_DIR), environ.get(Variable.TERMINATION_LOG)
     return Settings(
-        cluster=environ.get("CORTEX_CLUSTER", ""),
-        revision=environ.get("CORTEX_REVISION", ""),
+        cluster=environ.get(Variable.CLUSTER, ""),
+        revision=environ.get(Variable.REVISION, ""),
         spec=parse_spec(raw),
         raw_spec=raw,
-        project=environ["CORTEX_PROJECT"],
+        project=environ[Variable.PROJECT],
         project_dir=Path(directory) if directory else None,
-        log_group=environ.get("CORTEX_LOG_GROUP") or None,
+        log_group=environ.get(Variable.LOG_GROUP) or None,
         host=host,
         port=port,
-        stop_timeout=float(environ.get("CORTEX_STOP_TIMEOUT") or 30),
+        stop_timeout=float(environ.get(Variable.STOP_TIMEOUT) or 30),
         termination_log=Path(log) if log else None,
         metadata_url=environ.get("ECS_CONTAINER_METADATA_URI_V4"),
     )

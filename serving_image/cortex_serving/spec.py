@@ -12,12 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import (
+    DEFAULT_MAX_BODY_BYTES,
+    DEFAULT_MAX_CONCURRENCY,
+    ONLY_MODEL,
+    REALTIME_API,
+    SAMPLE_FILE,
+)
 from cortex_serving.errors import SpecError
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-
-PREDICTOR_CLASSES = {"python": "PythonPredictor", "onnx": "ONNXPredictor", "tensorflow": "TensorFlowPredictor"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,21 @@ class Models:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """The ``predictor`` section. ``access_log`` is the share of requests that get an access line (0 to 1)."""
+    """The ``predictor`` section.
+
+    Attributes:
+        type: Name of a predictor type (``predictors.types``), not checked yet.
+        path: The predictor's file, in the project.
+        config: Passed to the predictor's ``__init__``.
+        python_path: Folder in the project that imports start from; None takes the project's.
+        processes: Worker processes.
+        threads: Predictions at a time in each of them.
+        batching: Server-side batching, if it is on.
+        models: The configured models, if there are any.
+        access_log: Share of requests that get an access line, 0 to 1.
+        max_body_bytes: Bytes of the largest request body.
+        warmup: File in the project with the warm-up request; None for no warm-up.
+    """
 
     type: str
     path: str
@@ -61,13 +80,8 @@ class PredictorSpec:
     batching: Batching | None = None
     models: Models | None = None
     access_log: float = 1.0
-    max_body_bytes: int = 256 * 1024 * 1024
-    warmup: str | None = "sample.json"
-
-    @property
-    def class_name(self) -> str:
-        """The exact name that the predictor's class must have."""
-        return PREDICTOR_CLASSES[self.type]
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    warmup: str | None = SAMPLE_FILE
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ class ApiSpec:
     endpoint: str
     predictor: PredictorSpec
     monitoring: Monitoring | None = None
-    max_replica_concurrency: int = 1024
+    max_replica_concurrency: int = DEFAULT_MAX_CONCURRENCY
 
 
 def seconds(value: float | int | str) -> float:
@@ -124,19 +138,17 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
     for missing in ("type", "path"):
         if not predictor.get(missing):
             raise SpecError(f"predictor.{missing} is missing from the specification of the API")
-    if predictor["type"] not in PREDICTOR_CLASSES:
-        raise SpecError(f"predictor.type is {predictor['type']!r}; known are {', '.join(PREDICTOR_CLASSES)}")
     name = str(data.get("name") or "api")
     autoscaling = data.get("autoscaling") or {}
     networking = data.get("networking") or {}
     monitoring = data.get("monitoring")
-    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency") or 1024
+    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency")
     return ApiSpec(
         name=name,
         endpoint="/" + str(data.get("endpoint") or networking.get("endpoint") or name).strip("/"),
         predictor=_parse_predictor(predictor),
         monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
-        max_replica_concurrency=int(limit),
+        max_replica_concurrency=int(limit or DEFAULT_MAX_CONCURRENCY),
     )
 
 
@@ -144,7 +156,7 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
     batching = data.get("server_side_batching")
     access_log = data.get("access_log")
     return PredictorSpec(
-        type=data["type"],
+        type=str(data["type"]),
         path=data["path"],
         config=data.get("config") or {},
         python_path=data.get("python_path"),
@@ -159,7 +171,7 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
 
 
 def _parse_warmup(value: bool | str) -> str | None:
-    """File with the warm-up request: ``true`` means ``sample.json``, ``false`` none."""
+    """File with the warm-up request: ``true`` means ``SAMPLE_FILE``, ``false`` none."""
     if isinstance(value, str):
         return value
     return PredictorSpec.warmup if value else None
@@ -183,7 +195,7 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
     if isinstance(models, list):
         models = {"paths": models}
     if models is None and data.get("model_path"):
-        only = {"name": "_cortex_default", "model_path": data["model_path"], "signature_key": data.get("signature_key")}
+        only = {"name": ONLY_MODEL, "model_path": data["model_path"], "signature_key": data.get("signature_key")}
         models = {"paths": [only]}
     if not models:
         return None
@@ -217,7 +229,7 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         raise SpecError(f"cannot read {path}: {error}") from error
     if not isinstance(entries, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
-    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"]
+    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", REALTIME_API) == REALTIME_API]
     for api in apis:
         if name is None or api.get("name") == name:
             return api

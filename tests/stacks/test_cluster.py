@@ -349,8 +349,8 @@ def test_the_outputs_are_the_cluster_resources(synthesized: Synthesized) -> None
     assert [(p.group, p.capacity_provider, p.accelerator, p.instance_types) for p in read.providers] == [
         ("cpu", "cortex-types_cpu", "none", ("m6i.large", "m5.large")),
         ("gpu", "cortex-types_gpu", "gpu", ("g4dn.xlarge",)),
-        ("inf", "cortex-types-inf", "inf", ("inf1.xlarge",)),
-        ("spot", "cortex-types-spot", "gpu", ("g5.xlarge", "g6.xlarge")),
+        ("inf", "cortex-types_inf", "inf", ("inf1.xlarge",)),
+        ("spot", "cortex-types_spot", "gpu", ("g5.xlarge", "g6.xlarge")),
     ]
     assert literal["SpecDigest"] == cluster_spec("types").digest
 

@@ -82,11 +82,16 @@ def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
         say(f"{met}: nothing to build, replicas run in {sys.prefix}.")
         return Path(sys.executable).parent
     with _locks[place]:
-        if (place / COMPLETE).exists():
+        if (place / COMPLETE).exists() and has_programs(_binaries(place)):
             say(f"The environment {place} exists already.")
         else:
             _make(context, place, say)
     return _binaries(place)
+
+
+def has_programs(binaries: Path) -> bool:
+    """Whether an environment's folder of programs is there. Its Python may be a link to one that was removed."""
+    return (binaries / "python").exists()
 
 
 def end_all() -> None:

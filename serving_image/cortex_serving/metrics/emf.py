@@ -1,4 +1,7 @@
-"""Embedded metric format: a log line that CloudWatch turns into metrics (aws.md 5.2)."""
+"""Writes the embedded metric format: log lines that CloudWatch turns into metrics (aws.md 5.2).
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,14 @@ REPORT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: a number, or a distribution (``Histogram.report``). Resolution in seconds: 1 or 60."""
+    """One metric.
+
+    Attributes:
+        name: The metric's name.
+        value: A number, or a distribution (``Histogram.report``).
+        unit: A unit of CloudWatch, such as ``Count`` or ``Milliseconds``.
+        resolution: Seconds for which CloudWatch stores a value: 1 or 60.
+    """
 
     name: str
     value: float | Mapping[str, Any]
@@ -26,12 +36,12 @@ class Metric:
 
 
 def dimensions_of(cluster: str, api: str) -> dict[str, str]:
-    """The dimensions of an API's metrics. An account may hold several clusters that have an API of this name."""
+    """Return the dimensions of an API's metrics. The cluster is one: clusters of an account may share API names."""
     return {**({"Cluster": cluster} if cluster else {}), "Api": api}
 
 
 def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
-    """A log line that carries these metrics with these dimensions."""
+    """Return a log line (JSON, without newline) that carries metrics with the same dimensions."""
     now = time.time()
     definitions = [
         {"Name": metric.name, "Unit": metric.unit, "StorageResolution": metric.resolution} for metric in metrics

@@ -1,4 +1,4 @@
-"""Prediction monitoring (``monitoring:``): how often each class was predicted, or the distribution of a number."""
+"""Prediction monitoring (``monitoring:``): counts predictions by class, or keeps the distribution of a number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cortex_serving.spec import Monitoring
 
 logger = logging.getLogger(__name__)
 
-MAX_CLASSES = 100  # each class is a metric that costs money; later ones are counted together
+MAX_CLASSES = 100  # each class is a metric that costs money; further classes are counted together
 OTHER = "(other)"
 EMPTY = "(empty)"
 _PLAIN = frozenset({str, int, float})
@@ -27,8 +27,8 @@ class PredictionMonitor:
     """Counts predictions of one process.
 
     Args:
-        dimensions: Those of the API's metrics.
-        monitoring: What to count, and where it is in the response.
+        dimensions: Dimensions of the API's metrics.
+        monitoring: Kind of the predicted values, and their key in the response.
     """
 
     def __init__(self, dimensions: Mapping[str, str], monitoring: Monitoring) -> None:
@@ -41,7 +41,11 @@ class PredictionMonitor:
         self._complained: set[str] = set()
 
     def observe(self, response: Any) -> None:
-        """Count a prediction; one that does not fit is only warned about, once for each reason."""
+        """Count a prediction. Warn about a response that is none, once for each reason; never raise.
+
+        Args:
+            response: The value that ``predict`` returned.
+        """
         try:
             value = self._value(response)
         except Exception as error:  # reading an attribute may run the predictor's code
@@ -63,7 +67,7 @@ class PredictionMonitor:
         logger.warning("prediction monitoring: %s", reason)
 
     def lines(self) -> list[bytes]:
-        """Metric lines of what was counted since the last call."""
+        """Return log lines with the metrics since the last call."""
         with self._lock:
             classes, self._classes = self._classes, {}
             values, self._values = self._values, Histogram()
@@ -76,7 +80,7 @@ class PredictionMonitor:
         return lines
 
     def _value(self, response: Any) -> str | float | None:
-        """What is counted; None for a response that is no prediction, but an error that the predictor chose."""
+        """Return the predicted class or number; None for a response with an error status."""
         if isinstance(response, Response):
             if response.status_code >= 400:
                 return None
@@ -105,7 +109,7 @@ class PredictionMonitor:
 def _said(error: Exception) -> str:
     try:
         return str(error) or type(error).__name__
-    except Exception:  # a predictor's own exceptions may be broken, too
+    except Exception:  # the predictor's own exception class may be broken
         return type(error).__name__
 
 
@@ -117,7 +121,7 @@ def _bare(value: Any) -> Any:
 
 
 def _part(response: Any, key: str) -> Any:
-    """A key of a dict, or a field of a dataclass or pydantic model."""
+    """Return the value of a dict's key, or of a field of a dataclass or pydantic model."""
     if isinstance(response, Mapping):
         if key in response:
             return response[key]
@@ -127,7 +131,7 @@ def _part(response: Any, key: str) -> Any:
 
 
 def _class_name(name: str) -> str:
-    """The class as CloudWatch takes dimensions: not empty, not endless, of printable ASCII."""
+    """Word a class as a value of a CloudWatch dimension: 1 to 200 characters of printable ASCII."""
     if not (name.isascii() and name.isprintable()):
         name = name.encode("unicode_escape").decode("ascii")
     return name.strip()[:200] or EMPTY

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import Variable
 from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
@@ -219,42 +222,18 @@ class Library:
                 self._complain(self, f"cannot look for changed models: {type(error).__name__}: {error}")
 
 
-class PythonClient:
-    """What a ``PythonPredictor`` with models is handed as ``python_client``; its ``__init__`` may use it already.
+OpenLibrary = Callable[[Load], Library]
+"""Makes the library of the configured models, given how one is loaded from its files."""
+
+
+def open_library(models: Models, project: Path, counters: Counters, load: Load) -> Library:
+    """Make a library whose fetched models lie where all workers of the replica find them.
 
     Args:
-        open_library: Makes the library from the predictor's own ``load_model``.
+        models: The specification's.
+        project: The project folder.
+        counters: Where loads and evictions are counted.
+        load: Makes a model from its files.
     """
-
-    def __init__(self, open_library: Callable[[Load], Library]) -> None:
-        self._open_library = open_library
-        self._library: Library | None = None
-
-    def bind(self, load_model: Callable[[str], Any]) -> None:
-        """Take the predictor's ``load_model``; models can be loaded from here on."""
-        self._library = self._open_library(lambda path, files: load_model(str(path)))
-
-    def find(self) -> None:
-        """Find the models."""
-        self._bound().find()
-
-    def start(self) -> None:
-        """Load what is loaded at the start."""
-        self._bound().start()
-
-    def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> Any:
-        """The value that ``load_model`` made of a model.
-
-        Raises:
-            UnknownModel: There is none of that name or version; the client of the API sees a 404.
-        """
-        return self._bound().get(model_name, model_version)
-
-    def metadata(self) -> dict[str, Any]:
-        """Models and their versions."""
-        return {"model_metadata": self._bound().names()}
-
-    def _bound(self) -> Library:
-        if self._library is None:
-            raise RuntimeError("python_client can be used once __init__ has been called")
-        return self._library
+    folder = os.environ.get(Variable.MODEL_DIR) or tempfile.mkdtemp(prefix="cortex-models-")
+    return Library(models, project, Path(folder), load, counters)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cortex_serving.errors import PredictorError
-from cortex_serving.models.cache import Load
 from cortex_serving.models.catalog import LATEST, ModelFiles
 from cortex_serving.models.library import Library
 
@@ -51,17 +50,21 @@ def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
 
 
 class OnnxClient:
-    """What an ``ONNXPredictor`` is handed."""
+    """The client of an ``ONNXPredictor``.
 
-    def __init__(self, open_library: Callable[[Load], Library]) -> None:
-        self._library = open_library(load_onnx)
+    Args:
+        library: Loads models with ``load_onnx``.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
 
     def find(self) -> None:
         """Find the models."""
         self._library.find()
 
     def start(self) -> None:
-        """Load what is loaded at the start."""
+        """Load the models that are loaded at the start."""
         self._library.start()
 
     def predict(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cortex_serving.errors import PredictorError
-from cortex_serving.models.cache import Load
 from cortex_serving.models.catalog import LATEST, ModelFiles
 from cortex_serving.models.library import Library
 
@@ -75,17 +74,21 @@ def _signature_key(files: ModelFiles, keys: list[str]) -> str:
 
 
 class TensorFlowClient:
-    """What a ``TensorFlowPredictor`` is handed."""
+    """The client of a ``TensorFlowPredictor``.
 
-    def __init__(self, open_library: Callable[[Load], Library]) -> None:
-        self._library = open_library(load_saved_model)
+    Args:
+        library: Loads models with ``load_saved_model``.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
 
     def find(self) -> None:
         """Find the models."""
         self._library.find()
 
     def start(self) -> None:
-        """Load what is loaded at the start."""
+        """Load the models that are loaded at the start."""
         self._library.start()
 
     def predict(

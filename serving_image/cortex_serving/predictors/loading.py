@@ -16,12 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+from cortex_serving.contract import Variable
 from cortex_serving.errors import PredictorError
+from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
 
-FILE_VARIABLE = "CORTEX_PREDICTOR_FILE"
-"""Environment variable that tells ``unnamed`` the file, here and in child processes."""
-_UNNAMED = "cortex_serving.predictors.unnamed"
+_STAND_IN = "cortex_serving.predictors.predictor_file"
 
 
 def load_class(spec: PredictorSpec, project: Path) -> type:
@@ -32,28 +32,33 @@ def load_class(spec: PredictorSpec, project: Path) -> type:
         Exception: Whatever the file itself raises.
     """
     path = project / spec.path
+    class_name = predictor_type(spec.type).class_name
     if path.suffix == ".pickle":
-        return _load_pickle(path, spec.class_name)
+        return _load_pickle(path, class_name)
     if path.suffix != ".py" or not path.is_file():
         raise PredictorError(f"predictor.path names {path.name}, which is not a Python file of the project")
-    _check_once(path, spec)
-    found = getattr(_import(path, project / (spec.python_path or "")), spec.class_name, None)
+    _check_once(path, spec.path, class_name)
+    found = getattr(_import(path, project / (spec.python_path or "")), class_name, None)
     if not inspect.isclass(found):
-        raise PredictorError(f"{spec.path} defines no class {spec.class_name} (predictor.type is {spec.type})")
+        raise PredictorError(f"{spec.path} defines no class {class_name} (predictor.type is {spec.type})")
     return found
 
 
-def _check_once(path: Path, spec: PredictorSpec) -> None:
-    """Refuse a class that stands there twice (as Cortex did): the second would silently win."""
+def _check_once(path: Path, shown: str, class_name: str) -> None:
+    """Refuse a class that stands in a file twice (as Cortex did): the second would silently win.
+
+    Args:
+        path: The file.
+        shown: The file as messages name it.
+        class_name: The class.
+    """
     tree = compile(path.read_bytes(), path, "exec", ast.PyCF_ONLY_AST)
     lines = [
-        node.lineno
-        for node in ast.iter_child_nodes(tree)
-        if isinstance(node, ast.ClassDef) and node.name == spec.class_name
+        node.lineno for node in ast.iter_child_nodes(tree) if isinstance(node, ast.ClassDef) and node.name == class_name
     ]
     if len(lines) > 1:
         places = " and ".join(map(str, lines))
-        raise PredictorError(f"{spec.path} defines {spec.class_name} more than once, in lines {places}: keep one")
+        raise PredictorError(f"{shown} defines {class_name} more than once, in lines {places}: keep one")
 
 
 def _import(path: Path, root: Path) -> ModuleType:
@@ -66,8 +71,8 @@ def _import(path: Path, root: Path) -> ModuleType:
     name = _module_name(path, root)
     if name is not None:
         return importlib.import_module(name)
-    os.environ[FILE_VARIABLE] = str(path)
-    return importlib.import_module(_UNNAMED)
+    os.environ[Variable.PREDICTOR_FILE] = str(path)  # for child processes, too
+    return importlib.import_module(_STAND_IN)
 
 
 def _module_name(path: Path, root: Path) -> str | None:

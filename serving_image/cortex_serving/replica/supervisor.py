@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
-from cortex_serving.logs.lines import are_simple, last_state, lines, mended
+from cortex_serving.logs.lines import are_simple, last_state, lines, repair_line
 from cortex_serving.logs.pipeline import Pipeline
 from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, dimensions_of, emf_line
 from cortex_serving.project import fetch
@@ -175,7 +175,7 @@ class Supervisor:
         if source is None:
             passed = found
             if not are_simple(found):
-                passed = [whole for content in found for whole in mended(content, worker=worker.index)]
+                passed = [whole for content in found for whole in repair_line(content, worker=worker.index)]
         else:
             text = b"\n".join(found).decode("utf-8", "replace")
             text = "\n".join(map(last_state, text.split("\n"))).strip()

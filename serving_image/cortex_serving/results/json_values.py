@@ -1,6 +1,6 @@
-"""What orjson does not know, as values that it does: numbers of other libraries, tables, models, sets, dates.
+"""Converts values that orjson does not know into values that it knows: arrays, tables, models, sets, dates.
 
-Where JSON leaves a choice, it is the one of FastAPI's ``jsonable_encoder``, which Cortex's users know.
+If several JSON forms are possible, the choice is that of FastAPI's ``jsonable_encoder``, which users of Cortex know.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import Any
 from uuid import UUID
 
 
-def plain(value: Any) -> Any:
-    """One value as something simpler, which may hold others of its kind (orjson's ``default``).
+def convert_value(value: Any) -> Any:
+    """Convert one value into a simpler one, which may hold further values to convert (the ``default`` of orjson).
+
+    Args:
+        value: A value that orjson does not know.
 
     Raises:
-        TypeError: It has no form in JSON.
+        TypeError: The value has no form in JSON.
     """
-    if hasattr(value, "model_dump"):  # before all others, and at once: lists of models are common
+    if hasattr(value, "model_dump"):  # checked first, because lists of models are common
         try:
             return value.model_dump(mode="json")
         except ValueError:  # fields that pydantic has no JSON for, such as numpy arrays, but we have
@@ -32,7 +35,7 @@ def plain(value: Any) -> Any:
             if not isinstance(value, type):
                 raise
     if not isinstance(value, type):
-        for fits, convert in _FORMS:
+        for fits, convert in _CONVERTERS:
             if fits(value):
                 return convert(value)
     raise TypeError(f"{_named(value)} has no form in JSON")
@@ -79,7 +82,7 @@ def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds)
 
 
-_FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
+_CONVERTERS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
     (lambda value: hasattr(value, "tolist"), _array),
     (dataclasses.is_dataclass, _fields),
     (_is(bytes, bytearray, memoryview), _text),
@@ -96,34 +99,37 @@ _FORMS: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any]], ...] = (
 )
 
 
-def rewritten(value: Any) -> Any:
-    """A value as nothing but dicts with text as keys, lists, text, finite numbers, booleans and None.
+def convert_tree(value: Any) -> Any:
+    """Convert a value into dicts with text keys, lists, text, finite numbers, booleans and None, all the way down.
 
-    This is slow, and only for what neither orjson nor ``json.dumps`` takes: keys of other libraries' types, integers
-    beyond 64 bits beside NaN.
+    This is slow, and only for values that neither orjson nor ``json.dumps`` takes: keys of other libraries' types,
+    integers beyond 64 bits together with NaN.
+
+    Args:
+        value: The value.
 
     Raises:
-        TypeError: Something in it has no form in JSON.
-        RecursionError: It contains itself.
+        TypeError: Something in the value has no form in JSON.
+        RecursionError: The value contains itself.
     """
     if isinstance(value, Enum):
-        return rewritten(value.value)
+        return convert_tree(value.value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, dict):
-        return {_key(key): rewritten(item) for key, item in value.items()}
+        return {_key(key): convert_tree(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [rewritten(item) for item in value]
-    return rewritten(plain(value))
+        return [convert_tree(item) for item in value]
+    return convert_tree(convert_value(value))
 
 
 def _key(key: Any) -> str:
     """A key as text: as orjson writes keys, where it does."""
     if isinstance(key, (tuple, frozenset)):
         raise TypeError(f"a dict has the key {key!r}: keys must be text, numbers, dates or None")
-    simple = rewritten(key)
+    simple = convert_tree(key)
     if isinstance(simple, (dict, list)):
         raise TypeError(f"a dict has a {type(key).__name__} as key: keys must be text, numbers, dates or None")
     if isinstance(simple, str):

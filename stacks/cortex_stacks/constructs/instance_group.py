@@ -1,4 +1,4 @@
-"""EC2 instances that replicas run on: launch template, Auto Scaling group, capacity provider."""
+"""The EC2 instances of an instance group: launch template, Auto Scaling group, capacity provider."""
 
 from __future__ import annotations
 
@@ -35,8 +35,16 @@ VOLUME_TYPES = {
 class InstanceGroup(Construct):
     """One instance group of a cluster.
 
-    Instances that run keep their AMI and launch template; new ones get the latest. (Replacing the Auto Scaling group
-    itself fails while tasks run, so every change goes through the template.)
+    Running instances keep their AMI and launch template; new instances get the latest. Every change goes through the
+    launch template, because the Auto Scaling group itself cannot be replaced while tasks run.
+
+    Args:
+        cluster: The cluster's name.
+        group: The group's configuration.
+        network: The cluster's network.
+        role: The instances' role.
+        security_group: The instances' security group.
+        public: Whether the instances get public addresses.
 
     Attributes:
         provider: Its capacity provider.
@@ -131,7 +139,7 @@ def _user_data(group: config.InstanceGroup) -> ec2.UserData:
 
 
 def _choice(group: config.InstanceGroup, template: ec2.LaunchTemplate) -> autoscaling.MixedInstancesPolicy | None:
-    """How instances are chosen, where there is a choice: between types, or between spot and on-demand."""
+    """Return how to choose between types, or between spot and on-demand; None where there is no choice."""
     spot = group.spot
     if not spot and len(group.instance_types) == 1:
         return None

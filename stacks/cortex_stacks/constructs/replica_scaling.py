@@ -1,4 +1,4 @@
-"""How the number of replicas follows the load: two target-tracking policies on one scalable target.
+"""Scaling of an API: two target-tracking policies on one scalable target.
 
 With several policies Application Auto Scaling takes the largest answer when scaling out, and scales in only when all
 agree; a policy without data agrees to nothing ("How target tracking scaling works", Application Auto Scaling guide). So
@@ -14,6 +14,7 @@ from aws_cdk import aws_applicationautoscaling as appscaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
+from cortex_serving import contract
 
 from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
@@ -23,7 +24,14 @@ from cortex_cdk.config.sections.autoscaling import Autoscaling
 def scale_with_load(
     service: ecs.Ec2Service, cluster: str, api: RealtimeApi, target_group: elb.ApplicationTargetGroup
 ) -> None:
-    """Add the scalable target and its policies to a service."""
+    """Add the scalable target and its policies to a service.
+
+    Args:
+        service: The API's service.
+        cluster: The cluster's name.
+        api: The API.
+        target_group: Its target group.
+    """
     scaling = api.autoscaling
     scale_in_cooldown = cdk.Duration.seconds(round(scaling.downscale_stabilization_period))
     scale_out_cooldown = cdk.Duration.seconds(round(scaling.upscale_stabilization_period))
@@ -83,11 +91,11 @@ def _track_requests(
 
 
 def in_flight(cluster: str, api: str) -> cloudwatch.Metric:
-    """Requests in flight per replica, on average over a minute."""
+    """Return the metric of requests in flight per replica, on average over a minute."""
     return cloudwatch.Metric(
-        namespace=names.METRIC_NAMESPACE,
-        metric_name="InFlight",
-        dimensions_map={"Cluster": cluster, "Api": api},
+        namespace=contract.METRIC_NAMESPACE,
+        metric_name=contract.IN_FLIGHT_METRIC,
+        dimensions_map=contract.dimensions(cluster, api),
         statistic=cloudwatch.Stats.AVERAGE,
         period=cdk.Duration.minutes(1),
     )

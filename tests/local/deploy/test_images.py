@@ -101,7 +101,7 @@ def test_an_image_may_be_used_again_as_ones_own(cortex: Cortex, tmp_path: Path) 
     write_files(tmp_path, {"cortex.yaml": own, "predictor.py": PREDICTOR, "requirements.txt": "no-such-package==1\n"})
     done = cortex.run("deploy", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "own.predictor.image: is used as it is, without what requirements.txt would install" in done.stderr
+    assert "own.predictor.image: is used as it is: requirements.txt will not be installed" in done.stderr
     assert ask(cortex, "own") == ["other words", "oxen"]
     assert builds(cortex) == before
     assert image_of(cortex, "own") == image_of(cortex, "text")

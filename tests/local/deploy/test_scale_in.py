@@ -54,6 +54,6 @@ def test_no_traffic_after_a_burst_scales_in(cortex: Cortex, tmp_path: Path) -> N
     }
     (tmp_path / "cortex.yaml").write_text(json.dumps([api]))
     cortex.ok("deploy", cwd=tmp_path)
-    with Traffic(cortex.json("get", NAME)["endpoint"], {"n": 1}, lambda answer: str(answer), clients=4, pause=0.1):
+    with Traffic(cortex.json("get", NAME)["endpoint"], {"n": 1}, str, clients=4, pause=0.1):
         wait_for(cortex, 3)
     wait_for(cortex, 1)

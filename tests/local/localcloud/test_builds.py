@@ -297,7 +297,7 @@ def is_of(process: psutil.Process, place: str) -> bool:
 
 def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: Cloud, tmp_path: Path) -> None:
     images.put(REGION, REPOSITORY, "gone", tmp_path / "nowhere", ["true"])
-    images.put(REGION, REPOSITORY, "there", tmp_path, ["true"])
+    images.put(REGION, REPOSITORY, "there", Path(sys.executable).parent, ["true"])
     with pytest.raises(CannotStartError, match="was removed"):
         images.resolve(f"{URI}:gone")
 

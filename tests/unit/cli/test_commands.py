@@ -9,19 +9,12 @@ import pytest
 
 from tests.conftest import CORTEX, Cortex
 
-SUBCOMMANDS = [
-    "deploy",
-    "get",
-    "logs",
-    "predict",
-    "refresh",
-    "delete",
-    "cluster",
-    "local",
-    "env",
-    "completion",
-    "version",
-]
+SECTIONS = {
+    "APIs": ["delete", "deploy", "get", "logs", "predict", "refresh"],
+    "Clusters": ["cluster", "env", "local"],
+    "Other commands": ["completion", "version"],
+}
+SUBCOMMANDS = [name for names in SECTIONS.values() for name in names]
 
 
 @pytest.fixture
@@ -29,8 +22,10 @@ def cortex(tmp_path: Path) -> Cortex:
     return Cortex(tmp_path / "home")
 
 
-def test_help_names_every_command(cortex: Cortex) -> None:
-    assert [line.split()[0] for line in cortex.ok("--help").split("Commands:\n")[1].splitlines()] == SUBCOMMANDS
+def test_help_names_every_command_by_section(cortex: Cortex) -> None:
+    sections = [part.splitlines() for part in cortex.ok("--help").split("\n\n")]
+    listed = {title.rstrip(":"): [line.split()[0] for line in lines] for title, *lines in sections[-len(SECTIONS) :]}
+    assert listed == SECTIONS
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
@@ -199,6 +194,19 @@ print([name for name in sys.modules if name.split(".")[0] in ("aws_cdk", "jsii",
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=Path("/"), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("asked", [["--help"], ["--version"]])
+def test_what_needs_no_command_imports_none(asked: list[str]) -> None:
+    program = f"""
+import sys
+from cortex_cli.main import cli
+cli.main({asked}, standalone_mode=False)
+print([name for name in sys.modules if name.startswith(("cortex_cli.commands.", "cortex_cdk."))])
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path("/"), capture_output=True, text=True, check=True)
+    only = ["cortex_cdk.errors", *(["cortex_cli.commands.version"] if asked == ["--version"] else [])]
+    assert done.stdout.splitlines()[-1] == str(only)
 
 
 def test_closed_streams_are_no_error(cortex: Cortex) -> None:

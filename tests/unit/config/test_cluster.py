@@ -164,7 +164,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"vpc": {"id": VPC["id"], "public_subnets": SUBNETS[:1] * 2}},
         "vpc.public_subnets: must name two or more different subnets",
     ),
-    ({"vpc": {"public_subnets": SUBNETS}}, "vpc.public_subnets: needs id: a new VPC makes its own subnets"),
+    ({"vpc": {"public_subnets": SUBNETS}}, "vpc.public_subnets: needs id: a new VPC gets new subnets"),
     (
         {"vpc": {"id": VPC["id"], "public_subnets": ["x", SUBNETS[0]]}},
         "vpc.public_subnets[0]: must be the id of a subnet",

@@ -150,7 +150,7 @@ class Scheduler:
             None, or why there is no place for it now, in the words of ECS's service events.
         """
         rooms = self._rooms[task.cluster_name]
-        obstacle = self._starter.obstacle(backend, task.demand.resources.gpus)
+        obstacle = self._starter.obstacle(backend, task)
         instance = None if obstacle else rooms.place(task.demand)
         if instance is None:
             return obstacle or rooms.obstacle(task.demand)
@@ -160,14 +160,13 @@ class Scheduler:
         return None
 
     def _wait_for_instances(self, backend: EcsBackend) -> list[Task]:
-        """The tasks that more instances would help: not those that this machine has no GPUs for."""
-        waiting, gpus = [], self._starter.free_gpus(backend)
+        """The tasks that more instances would help: not those that this machine has no GPUs or no image for."""
+        helped, gpus = [], self._starter.free_gpus(backend)
         for task in backend.all_tasks():
-            wanted = task.demand.resources.gpus if task.is_waiting else 0
-            if task.is_waiting and wanted <= gpus:
-                waiting.append(task)
-                gpus -= wanted
-        return waiting
+            if task.is_waiting and task.demand.resources.gpus <= gpus and not self._starter.waits_for_image(task):
+                helped.append(task)
+                gpus -= task.demand.resources.gpus
+        return helped
 
     def _start(self, backend: EcsBackend, task: Task) -> bool:
         """Start a task's container. Returns whether it runs."""

@@ -1,6 +1,7 @@
 """Stands for a predictor's file that no import finds by a name (``v1.2/predictor.py``; one outside ``python_path``).
 
-Importing this module runs that file in this module's place, in a worker as in processes that a predictor starts.
+An import of this module runs that file in this module's place: in a worker, and in the processes that a predictor
+starts.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import importlib.util
 import os
 import sys
 
-_spec = importlib.util.spec_from_file_location(__name__, os.environ["CORTEX_PREDICTOR_FILE"])
+from cortex_serving.contract import Variable
+
+_spec = importlib.util.spec_from_file_location(__name__, os.environ[Variable.PREDICTOR_FILE])
 assert _spec is not None and _spec.loader is not None
 sys.modules[__name__] = _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
