@@ -14,12 +14,10 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from cortex_serving.contract import MAX_ARCHIVE_BYTES, MAX_PROJECT_FILES, Variable
 from cortex_serving.errors import ProjectError
 
-# Cortex refused projects above 512 MiB (cortex.md 1.5); unpacked sizes get room for compressed text.
-MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
-MAX_FILES = 100_000
 _READ_BYTES = 1024 * 1024
 
 
@@ -35,7 +33,7 @@ def fetch(url: str, directory: Path) -> None:
     """
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not url.startswith("s3://") or not key:
-        raise ProjectError(f"CORTEX_PROJECT is {url!r}: it must be s3://bucket/key")
+        raise ProjectError(f"{Variable.PROJECT} is {url!r}: it must be s3://bucket/key")
     unpack(_download(bucket, key), directory)
 
 
@@ -77,8 +75,8 @@ def checked_members(zipped: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, Pure
             special file.
     """
     members = zipped.infolist()
-    if len(members) > MAX_FILES:
-        raise ProjectError(f"the project archive holds {len(members)} files; at most {MAX_FILES} are unpacked")
+    if len(members) > MAX_PROJECT_FILES:
+        raise ProjectError(f"the project archive holds {len(members)} files; at most {MAX_PROJECT_FILES} are unpacked")
     if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
         raise ProjectError(f"the project archive unpacks to more than {MAX_UNPACKED_BYTES} bytes")
     return [(member, _checked_path(member)) for member in members]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cortex_cdk.localcloud.cloudformation import schema, types
+from cortex_cdk.localcloud.cloudformation import name_conflicts, schema, types
 from cortex_cdk.localcloud.cloudformation.changes import difference
 from cortex_cdk.localcloud.cloudformation.resource import Place
 from cortex_cdk.localcloud.cloudformation.scope import Scope
@@ -161,6 +161,7 @@ class Steps:
             wrong = schema.problem(resource.type, properties)
             if wrong:
                 raise ValueError(wrong)
+            name_conflicts.refuse_taken(resource.type, properties, self._place)
             resource.name = resource.name or types.name_for(resource.type, properties, stack.name, resource.logical_id)
             resource.model = types.create(self._order(resource, properties))
         resource.properties = properties

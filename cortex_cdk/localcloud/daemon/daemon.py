@@ -75,12 +75,14 @@ def _serve(settings: Settings) -> None:
     from cortex_cdk.localcloud.daemon.peer import take_own_users_connections
     from cortex_cdk.localcloud.daemon.reconciler import DataPlane
     from cortex_cdk.localcloud.services.ec2 import instance_types as types
+    from cortex_cdk.localcloud.services.elbv2 import limits
     from cortex_cdk.localcloud.services.elbv2.resources import answer_at
     from cortex_cdk.localcloud.services.service_quotas import backend as quotas
 
     services.register_resource_types()
     quotas.install()
     types.install()
+    limits.install()
     data_plane, durability = DataPlane(settings), Durability(settings.state)
 
     def changed() -> None:

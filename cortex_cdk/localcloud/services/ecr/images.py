@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from moto.ecr.models import ECRBackend, Image, ecr_backends
 
+from cortex_cdk.image_reference import EcrImage, parse_ecr
 from cortex_cdk.localcloud.containers.launch import CannotStartError
 from cortex_cdk.localcloud.python_environments import environments
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
@@ -23,10 +23,6 @@ COMMAND = "dev.cortex.local.command"
 PROJECT = "dev.cortex.local.project"
 SOURCE = "dev.cortex.local.source"
 """Annotations of a manifest: where the programs are, what runs by default, and what built the image from what."""
-REFERENCE = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)"
-    r"(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
 
 
 @dataclass(frozen=True)
@@ -129,9 +125,9 @@ def resolve(reference: str) -> LocalImage:
     Raises:
         CannotStartError: It is not in this cloud's registry, or its folder is gone.
     """
-    match = REFERENCE.fullmatch(reference)
+    named = parse_ecr(reference)
     with STATE_LOCK:
-        image = _image(match) if match else None
+        image = _image(named) if named else None
         annotations = _annotations(image) if image else {}
     binaries = annotations.get(BINARIES)
     if image is None or binaries is None:
@@ -151,9 +147,9 @@ def is_awaited(reference: str) -> bool:
     Args:
         reference: As for ``resolve``.
     """
-    match = REFERENCE.fullmatch(reference) if _awaited else None
+    named = parse_ecr(reference) if _awaited else None
     with STATE_LOCK:
-        image = _image(match) if match else None
+        image = _image(named) if named else None
     return image is not None and any((image.repository_name, tag) in _awaited for tag in image.image_tags)
 
 
@@ -201,9 +197,9 @@ def _annotations(image: Image) -> dict[str, str]:
     return annotations
 
 
-def _image(match: re.Match[str]) -> Image | None:
-    backend = ecr_backends[ACCOUNT_ID][match["region"]]
-    return _find(backend, match["repository"], tag=match["tag"], digest=match["digest"])
+def _image(named: EcrImage) -> Image | None:
+    backend = ecr_backends[ACCOUNT_ID][named.region]
+    return _find(backend, named.repository, tag=named.tag, digest=named.digest)
 
 
 def _find(backend: ECRBackend, repository: str, *, tag: str | None, digest: str | None) -> Image | None:
