@@ -318,8 +318,11 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         "those of changed policies are gone"
     )
 
-    named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs")
-    (found,) = aws("application-autoscaling", "describe-scaling-policies", *named)["ScalingPolicies"]
+    # Every API has a policy of that name.
+    named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs", "--resource-id")
+    (found,) = aws("application-autoscaling", "describe-scaling-policies", *named, "service/cortex-local/one")[
+        "ScalingPolicies"
+    ]
     assert found["PolicyARN"] == counting["PolicyARN"]
 
     def activities(*paging: str) -> list[Any]:
