@@ -34,7 +34,7 @@ class Loaded:
 class _Turn:
     """The lock of a model that is being loaded, its holders and waiters, and the failure of the last load.
 
-    The holder may take the lock again: a ``load_model`` that asks for its own model fails, and does not wait for itself.
+    The holder may take the lock again: a ``load_model`` that asks for its own model fails, and does not hang.
     """
 
     def __init__(self) -> None:
