@@ -26,6 +26,7 @@ from cortex_serving.contract import (
     REVISION_HEADER,
     TIMEOUT_HEADER,
 )
+from cortex_serving.errors import UnsupportedResult
 from cortex_serving.logs.capture import LineWriter, current
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.payloads import request_data
@@ -35,8 +36,9 @@ from cortex_serving.predictors.invoke import Batched, Invoke
 from cortex_serving.predictors.predictor import Predictor, user_traceback
 from cortex_serving.request_context import KEY, Exchange, Verdict
 from cortex_serving.results.render import dump_json, render
-from cortex_serving.scheduling.admission import Admitted, Job
+from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import BatchFailed, Expired
+from cortex_serving.scheduling.thread_pool import Job
 from cortex_serving.shared_state import Board, State
 from cortex_serving.spec import ApiSpec
 
@@ -317,7 +319,10 @@ class Application:
             error: The exception that ``predict`` raised.
             size: Number of requests in the batch.
         """
-        self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
+        if isinstance(error, UnsupportedResult):
+            self._log_error(f"a batch of {size} failed: {error}")
+        else:
+            self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
 
     def _log_error(self, message: str) -> None:
         self._writer.log("ERROR", message)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from cortex_serving.contract import MAX_LOG_LINE_BYTES
-from cortex_serving.results.json_values import convert_value
+from cortex_serving.results.json_values import OPTIONS, for_orjson
 
 LONGEST_MESSAGE = 4_000_000
 """Most characters of a message that are logged, in as many lines as they need. A longer message is cut."""
@@ -42,7 +42,7 @@ def line(level: str, message: str, *, created: float | None = None, **fields: An
     record["message"] = message
     record.update((name, value) for name, value in fields.items() if value is not None)
     try:
-        return orjson.dumps(record, default=_known)
+        return orjson.dumps(record, _known, OPTIONS)
     except (TypeError, ValueError):  # lone surrogates, integers beyond 64 bits
         return orjson.dumps({name: _plain(value) for name, value in record.items()})
 
@@ -92,7 +92,7 @@ def last_state(text: str) -> str:
 
 def _known(value: Any) -> Any:
     try:
-        return convert_value(value)
+        return for_orjson(value)
     except Exception:  # the methods of the user's objects may raise anything
         return repr(value)
 

@@ -34,7 +34,8 @@ class Loaded:
 class _Turn:
     """The lock of a model that is being loaded, its holders and waiters, and the failure of the last load.
 
-    The holder may take the lock again: a ``load_model`` that asks for its own model fails, and does not hang.
+    The holder may take the lock again: a ``load_model`` that asks for its own model fails, and does not wait for
+    itself.
     """
 
     def __init__(self) -> None:

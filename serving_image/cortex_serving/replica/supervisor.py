@@ -27,7 +27,7 @@ from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.project import fetch
 from cortex_serving.replica.child_processes import bury_adopted
 from cortex_serving.replica.worker_process import Inboxes, WorkerProcess
-from cortex_serving.settings import Settings
+from cortex_serving.settings import Http, Settings
 from cortex_serving.shared_state import Board, State
 
 STOP_RESERVE = 5.0  # seconds of the stop timeout that are kept for logs
@@ -111,6 +111,7 @@ class Supervisor:
                 listener=self._listener,
                 inboxes=self._inboxes,
                 revision=self._settings.revision,
+                fast=self._settings.http is Http.FAST,
                 environ=environ,
             )
         except OSError as error:  # no process or descriptor is left

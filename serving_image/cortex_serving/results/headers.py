@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from numbers import Number
 from typing import Any
 
 import falcon
@@ -38,6 +39,23 @@ def set_status(response: falcon.Response, status: Any) -> None:
     response.status = status
 
 
+def by_name(headers: Values | Iterable[tuple[str, Any]] | None) -> dict[str, Any]:
+    """Collect headers by name, several values of a name in a list.
+
+    Args:
+        headers: A mapping, or pairs of names and values, of which a dict would lose all but the last of a name.
+    """
+    if headers is None or isinstance(headers, Mapping):
+        return dict(headers or {})
+    found: dict[str, Any] = {}
+    for name, value in headers:
+        if name in found:
+            found[name] = [*(found[name] if isinstance(found[name], list) else [found[name]]), value]
+        else:
+            found[name] = value
+    return found
+
+
 def pairs_of(headers: Values) -> Iterator[tuple[str, Any]]:
     """Yield each header with each of its values."""
     for name, value in headers.items():
@@ -67,9 +85,12 @@ def set_headers(response: falcon.Response, pairs: Iterable[tuple[str, Any]]) -> 
 
 
 def _checked(name: Any, value: Any) -> tuple[str, str]:
-    name, value = str(name).lower(), str(value)
-    if _NAME.fullmatch(name) is None:
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise UnsupportedResult(f"{name!r} cannot be the name of a header: use letters, digits and dashes")
+    name = name.lower()
+    if isinstance(value, bool) or not isinstance(value, (str, Number)):
+        raise UnsupportedResult(f"header {name} cannot have the value {value!r}: use text or a number")
+    value = str(value)
     if _VALUE.fullmatch(value) is None:
         raise UnsupportedResult(f"header {name} cannot have the value {value!r}: use one line of Latin-1 characters")
     return name, value
