@@ -32,9 +32,12 @@ def up(output: str) -> None:
     from cortex_cdk.client import Client
     from cortex_cdk.environment import LOCAL
     from cortex_cdk.localcloud import launcher
+    from cortex_cli.main import warn
 
     settings = Settings.from_environ()
     endpoint = launcher.ensure_running(settings)
+    if endpoint.news:
+        warn(endpoint.news)
     if output == "pretty":
         click.echo("the local cloud is running")
     # This client tells about the start, as any other would.
@@ -79,8 +82,8 @@ def status(output: str) -> None:
 
     settings = Settings.from_environ()
     endpoint = launcher.status(settings)
-    if endpoint and endpoint.notice:
-        warn(endpoint.notice)
+    for told in filter(None, (endpoint.notice, endpoint.news) if endpoint else ()):
+        warn(told)
     if output == "json":
         print_json(_as_json(settings, endpoint))
         return
