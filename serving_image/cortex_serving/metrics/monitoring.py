@@ -10,9 +10,13 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from cortex_serving.contract import CLASS_DIMENSION, PREDICTION_METRIC
 from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
+from cortex_serving.results.arrays import to_numpy
+from cortex_serving.results.json_values import for_orjson
 from cortex_serving.results.render import Response
+from cortex_serving.results.tables import cells, is_column
 from cortex_serving.spec import Monitoring
 
 logger = logging.getLogger(__name__)
@@ -72,11 +76,11 @@ class PredictionMonitor:
             classes, self._classes = self._classes, {}
             values, self._values = self._values, Histogram()
         lines = [
-            emf_line({**self._dimensions, "Class": name}, [Metric("Prediction", count)])
+            emf_line({**self._dimensions, CLASS_DIMENSION: name}, [Metric(PREDICTION_METRIC, count)])
             for name, count in classes.items()
         ]
         if values.count:
-            lines.append(emf_line(self._dimensions, [Metric("Prediction", values.report(), "None")]))
+            lines.append(emf_line(self._dimensions, [Metric(PREDICTION_METRIC, values.report(), "None")]))
         return lines
 
     def _value(self, response: Any) -> str | float | None:
@@ -109,24 +113,32 @@ class PredictionMonitor:
 def _said(error: Exception) -> str:
     try:
         return str(error) or type(error).__name__
-    except Exception:  # the predictor's own exception class may be broken
+    except Exception:  # the exception may be of the predictor, and its class broken
         return type(error).__name__
 
 
 def _bare(value: Any) -> Any:
-    """The value of an enum; the number in a number or array of numpy or torch."""
+    """Return the value of an enum, or the only number of an array or column; any other value as it is."""
     if isinstance(value, Enum):
         value = value.value
-    return value.item() if hasattr(value, "item") else value
+    found = cells(value) if is_column(value) else to_numpy(value)
+    if found is None:
+        return value
+    size = len(found) if isinstance(found, list) else found.size
+    if size != 1:
+        raise TypeError(f"a prediction must be one value, not a {type(value).__name__} of {size}")
+    return found[0] if isinstance(found, list) else found.item()
 
 
 def _part(response: Any, key: str) -> Any:
-    """Return the value of a dict's key, or of a field of a dataclass or pydantic model."""
+    """Return the value of a key of the answer, which is a dict or a model, as clients see the answer."""
     if isinstance(response, Mapping):
         if key in response:
             return response[key]
-    elif (dataclasses.is_dataclass(response) or hasattr(response, "model_dump")) and hasattr(response, key):
-        return getattr(response, key)
+    elif dataclasses.is_dataclass(response) or hasattr(response, "model_dump"):
+        fields = for_orjson(response)
+        if isinstance(fields, dict) and key in fields:
+            return fields[key]
     raise ValueError(f"the response ({type(response).__name__}) has no key {key!r}")
 
 

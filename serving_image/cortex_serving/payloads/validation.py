@@ -185,7 +185,7 @@ def result_schema(predict: Callable[..., Any], *, batched: bool, taken: Mapping[
     def schema(template: str) -> dict[str, Any]:
         adapter = pydantic.TypeAdapter(hint)
         made: dict[str, Any] = adapter.json_schema(
-            by_alias=False, mode="serialization", ref_template=template, schema_generator=_schema_generator()
+            by_alias=True, mode="serialization", ref_template=template, schema_generator=_schema_generator()
         )
         return made
 

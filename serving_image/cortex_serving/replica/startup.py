@@ -23,6 +23,7 @@ from cortex_serving.predictors.invoke import Batched, direct
 from cortex_serving.predictors.loading import load_class
 from cortex_serving.predictors.predictor import Predictor
 from cortex_serving.results.render import render
+from cortex_serving.results.tables import split_batch
 from cortex_serving.scheduling.batching import Batcher
 from cortex_serving.spec import ApiSpec, PredictorSpec
 
@@ -114,7 +115,7 @@ def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
     try:
         for size in _sizes(predictor):
             value = serving.predictor.predict(**_warm_arguments(serving, sample, size))
-            for one in [value] if size is None else value:
+            for one in [value] if size is None else split_batch(value, size):
                 _begin_answer(one)
     except Exception as error:
         logger.warning("the warm-up request failed, serving anyway: %s: %s", type(error).__name__, error)
