@@ -179,10 +179,5 @@ def dashboard(cluster: str) -> str:
 
 
 def image_builder_log_group(cluster: str) -> str:
-    """The log group of image builds."""
-    return build_log_group(image_builder(cluster))
-
-
-def build_log_group(project: str) -> str:
-    """The log group that a CodeBuild project writes to by default."""
-    return f"/aws/codebuild/{project}"
+    """The log group of image builds: the one that CodeBuild writes to by default."""
+    return f"/aws/codebuild/{image_builder(cluster)}"

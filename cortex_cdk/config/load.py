@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+
 from cortex_cdk.config.checks.referenced_files import check_files
 from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
 from cortex_cdk.config.diagnosis import Diagnosis
@@ -15,10 +17,10 @@ from cortex_cdk.errors import ConfigError, Problem
 
 DEFAULT_FILE = "cortex.yaml"
 _KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
-    "RealtimeAPI": RealtimeApi,
-    "TrafficSplitter": TrafficSplitter,
+    REALTIME_API: RealtimeApi,
+    TRAFFIC_SPLITTER: TrafficSplitter,
 }
-_KIND_WORDS = "RealtimeAPI or TrafficSplitter"
+_KIND_WORDS = f"{REALTIME_API} or {TRAFFIC_SPLITTER}"
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ def _resource(diagnosis: Diagnosis, data: object) -> RealtimeApi | TrafficSplitt
         close = next((known for known in _KINDS if str(kind).lower() == known.lower()), None)
         diagnosis.add(("kind",), f"must be {_KIND_WORDS}, not {kind!r}", f"did you mean {close}?" if close else None)
     if "apis" in data:
-        return diagnosis.validate(TrafficSplitter, assuming={"kind": "TrafficSplitter"})
-    return diagnosis.validate(RealtimeApi, assuming={"kind": "RealtimeAPI"})
+        return diagnosis.validate(TrafficSplitter, assuming={"kind": TRAFFIC_SPLITTER})
+    return diagnosis.validate(RealtimeApi, assuming={"kind": REALTIME_API})
 
 
 def _shared_names(entries: list[_Entry]) -> Iterator[Problem]:

@@ -7,7 +7,6 @@ that the repository has needs no build. Builds run in CodeBuild, so nobody needs
 from __future__ import annotations
 
 import hashlib
-import stat
 import tempfile
 import time
 import zipfile
@@ -16,6 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cortex_serving.contract import (
+    CONTEXT_PROJECT,
+    CONTEXT_PYTHON_VERSION,
+    CONTEXT_SERVING,
+    IMAGE_REPOSITORY_VARIABLE,
+    IMAGE_TAG_VARIABLE,
+)
 from cortex_serving.image_context import context_files
 
 from cortex_cdk import names
@@ -26,18 +32,15 @@ from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.build_log import BuildLog, failure
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project.dependencies import Dependencies, DependencyFile
+from cortex_cdk.project.zip_entry import zip_entry
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
 
 DOCKERFILES = {False: "Dockerfile", True: "Dockerfile.gpu"}
-PYTHON_VERSION = "python-version"
 IN_PROGRESS = "IN_PROGRESS"
-TAG_VARIABLE = "IMAGE_TAG"
 BUILDS_LOOKED_AT = 20
 LOG_LINES_SHOWN = 10
-# The oldest moment that a zip entry can have: the context's bytes must not depend on when it was made.
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,12 @@ def build_context(dependencies: Dependencies, *, gpu: bool) -> BuildContext:
         dependencies: What the project installs.
         gpu: Whether the image carries CUDA.
     """
-    paths = {f"serving_image/{name}": path for name, path in context_files().items()}
+    paths = {f"{CONTEXT_SERVING}/{name}": path for name, path in context_files().items()}
     files = {name: DependencyFile(path.read_bytes(), executable=False) for name, path in paths.items()}
-    files["Dockerfile"] = files[f"serving_image/{DOCKERFILES[gpu]}"]
-    files |= {f"project/{name}": file for name, file in dependencies.files.items()}
+    files["Dockerfile"] = files[f"{CONTEXT_SERVING}/{DOCKERFILES[gpu]}"]
+    files |= {f"{CONTEXT_PROJECT}/{name}": file for name, file in dependencies.files.items()}
     if dependencies.python:
-        files[PYTHON_VERSION] = DependencyFile(f"{dependencies.python}\n".encode(), executable=False)
+        files[CONTEXT_PYTHON_VERSION] = DependencyFile(f"{dependencies.python}\n".encode(), executable=False)
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
         digest.update(f"{len(name)}:{name}:{file.executable}:{len(file.content)}:".encode())
@@ -143,8 +146,8 @@ def _start(cloud: Cloud, builder: Builder, context: BuildContext) -> BuildTypeDe
         sourceTypeOverride="S3",
         sourceLocationOverride=f"{builder.bucket}/{key}",
         environmentVariablesOverride=[
-            {"name": TAG_VARIABLE, "value": context.tag, "type": "PLAINTEXT"},
-            {"name": "IMAGE_REPOSITORY", "value": builder.repository_uri, "type": "PLAINTEXT"},
+            {"name": IMAGE_TAG_VARIABLE, "value": context.tag, "type": "PLAINTEXT"},
+            {"name": IMAGE_REPOSITORY_VARIABLE, "value": builder.repository_uri, "type": "PLAINTEXT"},
         ],
     )["build"]
 
@@ -157,7 +160,7 @@ def _running_build(cloud: Cloud, project: str, tag: str) -> BuildTypeDef | None:
         variables = build.get("environment", {}).get("environmentVariables", [])
         if (
             build["buildStatus"] == IN_PROGRESS
-            and {TAG_VARIABLE: tag}.items() <= {v["name"]: v["value"] for v in variables}.items()
+            and {IMAGE_TAG_VARIABLE: tag}.items() <= {v["name"]: v["value"] for v in variables}.items()
         ):
             return build
     return None
@@ -166,10 +169,7 @@ def _running_build(cloud: Cloud, project: str, tag: str) -> BuildTypeDef | None:
 def _write(context: BuildContext, path: Path) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in sorted(context.files.items()):
-            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
-            entry.create_system = 3  # Unix, on whatever system this runs: permissions are kept then.
-            entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
-            archive.writestr(entry, file.content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zip_entry(name, executable=file.executable), file.content)
     return path
 
 

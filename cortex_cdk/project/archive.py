@@ -21,21 +21,18 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import pathspec
+from cortex_serving.contract import MAX_PROJECT_BYTES, MAX_PROJECT_FILES
 
 from cortex_cdk.errors import ProjectError
+from cortex_cdk.project.zip_entry import zip_entry
 
 IGNORE_FILE = ".cortexignore"
 MIB = 2**20
-# Cortex's limit, for one file and for all together (reference ``cortex.md`` 1.5).
-MOST_BYTES = 512 * MIB
-# Our own limit: links inside a project can multiply its files without end.
-MOST_FILES = 100_000
 # Cortex asked before it uploaded as much (reference ``cortex.md`` 1.5).
 MANY_BYTES = 10 * MIB
 MANY_FILES = 1000
 
 _COMPILED = (".pyc", ".pyo", ".pyd")
-_OLDEST_TIME = (1980, 1, 1, 0, 0, 0)  # The earliest time that a zip can hold.
 _CHUNK = MIB
 _ASIDE = f"put it into {IGNORE_FILE} if replicas do not need it"
 _CHANGING = f"deploy again; a file that is being written all the time, such as a log, belongs into {IGNORE_FILE}"
@@ -153,24 +150,26 @@ def collect(root: Path, config_path: Path) -> ProjectFiles:
 
     Raises:
         ProjectError: The folder cannot be a project (home, /), a link leads out of the project, a file cannot be read
-            or has a name that replicas cannot use, or the project is larger than ``MOST_BYTES``.
+            or has a name that replicas cannot use, or the project is larger than ``MAX_PROJECT_BYTES``.
     """
     root = root.resolve()
     _refuse_top_level(root)
     exclusions = Exclusions(root, config_path)
     try:
-        found = list(itertools.islice(_walk(root, "", exclusions, (root,)), MOST_FILES + 1))
+        found = list(itertools.islice(_walk(root, "", exclusions, (root,)), MAX_PROJECT_FILES + 1))
     except OSError as error:
         raise ProjectError(f"{error.filename} cannot be read: {error.strerror}", hint=_ASIDE) from error
-    if len(found) > MOST_FILES:
-        raise ProjectError(f"the project {root} has more than {MOST_FILES} files", hint=_ASIDE)
+    if len(found) > MAX_PROJECT_FILES:
+        raise ProjectError(f"the project {root} has more than {MAX_PROJECT_FILES} files", hint=_ASIDE)
     files = tuple(sorted(found, key=lambda file: file.name))
     project = ProjectFiles(root, files)
     for file in files:
-        if file.size > MOST_BYTES:
-            raise ProjectError(f"{file.name} has {_mib(file.size)}, more than {_mib(MOST_BYTES)}", hint=_TOO_LARGE)
-    if project.size > MOST_BYTES:
-        message = f"the project {root} has {_mib(project.size)}, more than {_mib(MOST_BYTES)}"
+        if file.size > MAX_PROJECT_BYTES:
+            raise ProjectError(
+                f"{file.name} has {_mib(file.size)}, more than {_mib(MAX_PROJECT_BYTES)}", hint=_TOO_LARGE
+            )
+    if project.size > MAX_PROJECT_BYTES:
+        message = f"the project {root} has {_mib(project.size)}, more than {_mib(MAX_PROJECT_BYTES)}"
         raise ProjectError(message, hint=_TOO_LARGE, details=_largest(files))
     return project
 
@@ -277,10 +276,7 @@ def _largest(files: tuple[ProjectFile, ...]) -> list[str]:
 
 def _add(packed: zipfile.ZipFile, file: ProjectFile) -> bytes:
     """Copy one file into the zip; return the bytes that the file adds to the project's digest."""
-    entry = zipfile.ZipInfo(file.name, _OLDEST_TIME)
-    entry.create_system = 3  # Unix: unpackers then restore permissions.
-    entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry = zip_entry(file.name, executable=file.executable)
     content = hashlib.sha256()
     size = 0
     with _open(file.source) as source, packed.open(entry, "w") as target:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cortex_serving.contract import CONDA_FILE
+
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.python_version import too_old
 from cortex_cdk.project.source import SourceFile
 
-FILE = "conda-packages.txt"
+FILE = CONDA_FILE
 _PACKAGE = re.compile(r"(?:[\w./:-]+::)?(?P<name>[\w.-]+)\s*(?P<version>[=<>!~\[ ].*)?")
 _EXACT = re.compile(r"={1,2}\s*(\d+)\.(\d+)")
 _FORM = "write one [channel::]package[=version[=build]] a line"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cortex_serving.contract import REQUIREMENTS_FILE
+
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.source import Named, SourceFile
 
-FILE = "requirements.txt"
+FILE = REQUIREMENTS_FILE
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-\w))(.+)")
 _LOCAL = re.compile(r"(?:-e|-f|--editable|--find-links)(?:\s+|=|(?<=-\w))(.+)")

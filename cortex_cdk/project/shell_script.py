@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from cortex_serving.contract import DEPENDENCIES_SCRIPT
+
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.source import SourceFile
 
-FILE = "dependencies.sh"
+FILE = DEPENDENCIES_SCRIPT
 _WORD = re.compile(r"[\w.,/@%+~*?\[\]-]+")
 # Prefixes by which scripts name their own folder. The script runs in the project's folder, so they can go.
 _HERE = re.compile(r"\$\{?PWD\}?/|\$\((?:dirname|pwd)[^)]*\)/")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
@@ -53,8 +55,6 @@ __all__ = [
     "read_apis",
     "splitter_of",
 ]
-
-REALTIME_API, TRAFFIC_SPLITTER = "RealtimeAPI", "TrafficSplitter"
 
 # Of a splitter's members, the status that comes first here is the splitter's.
 WORST_FIRST = (DELETING, UNKNOWN, ERROR_IMAGE_PULL, ERROR, OUT_OF_MEMORY, NO_COMPUTE, UPDATING)

@@ -11,7 +11,6 @@ from pathlib import Path
 from cortex_serving.contract import COMMAND, PORT, Variable
 from cortex_serving.errors import ServingError
 from cortex_serving.predictors.types import predictor_type
-from cortex_serving.server import chosen
 from cortex_serving.settings import Settings, from_environment, from_project
 
 
@@ -33,9 +32,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     if arguments.project is None:
         settings = from_environment(os.environ)
     else:
-        settings = from_project(arguments.project, arguments.config, arguments.name, arguments.listen)
+        settings = from_project(arguments.project, arguments.config, arguments.name, arguments.listen, os.environ)
     # Workers would fail one after the other.
-    chosen(os.environ.get(Variable.HTTP))
     predictor_type(settings.spec.predictor.type)
     return settings
 

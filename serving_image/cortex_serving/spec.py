@@ -1,7 +1,7 @@
-"""What to serve: the API's specification, as typed values with their defaults.
+"""The API's specification, as typed values with their defaults.
 
-Field names and defaults are those of ``cortex.yaml`` (cortex.md section 2.1). The deployer has already checked
-bounds; here only what the serving program needs is read, so that an older image serves a newer specification.
+Field names and defaults are those of ``cortex.yaml`` (cortex.md 2.1). The deployer has checked bounds already. Only the
+fields that the serving program needs are read, so that an older image serves a newer specification.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
 @dataclass(frozen=True)
 class Batching:
-    """Server-side batching: at most ``max_batch_size`` items, collected for at most ``batch_interval`` seconds."""
+    """Server-side batching.
+
+    Attributes:
+        max_batch_size: Most requests in a batch.
+        batch_interval: Seconds for which the first request of a batch waits for others.
+    """
 
     max_batch_size: int
     batch_interval: float
@@ -35,7 +40,13 @@ class Batching:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of ``predictor.models.paths``."""
+    """One model of ``predictor.models.paths``.
+
+    Attributes:
+        name: Name of the model.
+        model_path: ``s3://bucket/prefix``, or a path in the project.
+        signature_key: Signature to call, for SavedModels.
+    """
 
     name: str
     model_path: str
@@ -44,7 +55,15 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Models:
-    """Where models come from: ``paths`` or ``dir``, and how many versions stay in memory and on disk."""
+    """The configured models: either ``paths`` or ``dir``.
+
+    Attributes:
+        paths: The models, one by one.
+        dir: Folder of which every subfolder is a model: ``s3://bucket/prefix``, or a path in the project.
+        signature_key: Signature of models that name none.
+        cache_size: Most models in memory; None keeps all.
+        disk_cache_size: Most fetched models on disk; None keeps all.
+    """
 
     paths: tuple[ModelEntry, ...] = ()
     dir: str | None = None
@@ -86,7 +105,12 @@ class PredictorSpec:
 
 @dataclass(frozen=True)
 class Monitoring:
-    """Prediction monitoring: ``classification`` or ``regression``, of the response or of one of its keys."""
+    """Prediction monitoring.
+
+    Attributes:
+        model_type: ``classification`` or ``regression``.
+        key: Key of the response that holds the prediction; None for the response itself.
+    """
 
     model_type: str
     key: str | None = None
@@ -94,7 +118,15 @@ class Monitoring:
 
 @dataclass(frozen=True)
 class ApiSpec:
-    """One API as the serving program sees it."""
+    """One API as the serving program sees it.
+
+    Attributes:
+        name: Its name.
+        endpoint: Path with a leading and without a trailing slash.
+        predictor: The ``predictor`` section.
+        monitoring: Prediction monitoring, if it is on.
+        max_replica_concurrency: Most requests that the replica admits at once.
+    """
 
     name: str
     endpoint: str
@@ -104,7 +136,10 @@ class ApiSpec:
 
 
 def seconds(value: float | int | str) -> float:
-    """A duration in seconds: a number, or text such as ``10ms``, ``1.5s``, ``1m30s`` (Go's notation).
+    """Return a duration in seconds.
+
+    Args:
+        value: Seconds, or text such as ``10ms``, ``1.5s``, ``1m30s`` (Go's notation).
 
     Raises:
         SpecError: The text is not a duration.
@@ -118,10 +153,13 @@ def seconds(value: float | int | str) -> float:
 
 
 def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
-    """Read a specification from the mapping of ``CORTEX_SPEC`` or of one entry of ``cortex.yaml``.
+    """Read a specification. The predictor's type is not looked up yet.
+
+    Args:
+        data: The mapping in ``Variable.SPEC``, or one entry of ``cortex.yaml``.
 
     Raises:
-        SpecError: A required field is missing or of no known value.
+        SpecError: A required field is missing, or a value makes no sense.
     """
     try:
         return _parse(data)
@@ -171,14 +209,14 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
 
 
 def _parse_warmup(value: bool | str) -> str | None:
-    """File with the warm-up request: ``true`` means ``SAMPLE_FILE``, ``false`` none."""
+    """Return the file with the warm-up request: ``true`` means ``SAMPLE_FILE``, ``false`` none."""
     if isinstance(value, str):
         return value
     return PredictorSpec.warmup if value else None
 
 
 def _size(value: int | str | None) -> int:
-    """Bytes, from a number or text such as ``64Mi``; None is the default."""
+    """Return bytes, from a number or text such as ``64Mi``; None is the default."""
     if value is None:
         return PredictorSpec.max_body_bytes
     match = re.fullmatch(r"(\d+)([KMGT]?)(i?)", str(value))
@@ -190,7 +228,7 @@ def _size(value: int | str | None) -> int:
 
 
 def _parse_models(data: Mapping[str, Any]) -> Models | None:
-    """Both generations of ``models`` (cortex.md 2.1), a list or a mapping, and the single ``model_path``."""
+    """Read both generations of ``models`` (cortex.md 2.1), a list or a mapping, and the single ``model_path``."""
     models = data.get("models")
     if isinstance(models, list):
         models = {"paths": models}
@@ -212,16 +250,16 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
 
 
 def read_config(path: Path, name: str | None) -> dict[str, Any]:
-    """The entry of one API in a ``cortex.yaml``, for running a project without a deployment.
+    """Read the entry of one API from a ``cortex.yaml``, to run a project without a deployment.
 
     Args:
         path: The configuration file.
-        name: The API's name; None takes the only (or first) Realtime API.
+        name: The API's name; None takes the first Realtime API.
 
     Raises:
         SpecError: The file cannot be read, or holds no such API.
     """
-    import yaml  # only standalone runs read YAML: workers and tasks get JSON
+    import yaml  # standalone runs only: tasks and workers get JSON
 
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))

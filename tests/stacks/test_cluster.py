@@ -304,6 +304,27 @@ def test_the_builder_reads_contexts_and_pushes_to_its_repository(synthesized: Sy
     assert reads["Resource"]["Fn::Join"][1][-1] == "/builds/*"
     [push] = [statement for statement in policy if "ecr:PutImage" in statement["Action"]]
     assert "ImagesRepository" in push["Resource"]["Fn::GetAtt"][0]
+    assert {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    } == set(push["Action"]), "what the ECR user guide wants for docker push"
+
+
+def test_the_builder_makes_no_log_group(synthesized: Synthesized) -> None:
+    """A build that outlives its cluster would make it again, and the next cluster of that name could not be made."""
+    policies = all_properties(synthesized("plain"), "AWS::IAM::Policy")
+    actions = [
+        action
+        for name, policy in policies.items()
+        if name.startswith("Images")
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in statement["Action"]
+    ]
+    assert [action for action in actions if action.startswith("logs:")] == ["logs:CreateLogStream", "logs:PutLogEvents"]
 
 
 def test_an_alarm_on_what_no_replica_answered(synthesized: Synthesized) -> None:

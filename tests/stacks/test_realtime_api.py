@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Match, Template
+from aws_cdk.assertions import Template
 from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import APIS, PRIORITY, TOPIC, api_spec, cluster_spec
@@ -266,65 +266,6 @@ def test_the_parameters_are_those_of_the_deployer(synthesized: Synthesized) -> N
         "ReplicaEndpoint": "String",
         "Revision": "String",
     }
-
-
-# Scaling
-
-
-def test_the_bounds_of_scaling(synthesized: Synthesized) -> None:
-    target = properties(synthesized("scaled"), "AWS::ApplicationAutoScaling::ScalableTarget")
-    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 8)
-    assert (target["ServiceNamespace"], target["ScalableDimension"]) == ("ecs", "ecs:service:DesiredCount")
-
-
-def test_scaling_follows_requests_per_second_and_requests_in_flight(synthesized: Synthesized) -> None:
-    template = synthesized("scaled")
-    cooldowns = {"ScaleInCooldown": 600, "ScaleOutCooldown": 30}
-    template.resource_count_is("AWS::ApplicationAutoScaling::ScalingPolicy", 2)
-    template.has_resource_properties(
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
-        {
-            "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingScalingPolicyConfiguration": {
-                # The metric counts requests per minute.
-                "TargetValue": 2.5 * 60,
-                "PredefinedMetricSpecification": {
-                    "PredefinedMetricType": "ALBRequestCountPerTarget",
-                    "ResourceLabel": {
-                        "Fn::Join": [
-                            "",
-                            [
-                                f"{api_spec('scaled').cluster.load_balancer_full_name}/",
-                                {"Fn::GetAtt": [Match.any_value(), "TargetGroupFullName"]},
-                            ],
-                        ]
-                    },
-                },
-                **cooldowns,
-            },
-        },
-    )
-    template.has_resource_properties(
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
-        {
-            "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingScalingPolicyConfiguration": {
-                "TargetValue": 6.5,
-                "CustomizedMetricSpecification": {
-                    "Namespace": "Cortex",
-                    "MetricName": "InFlight",
-                    # With the cluster: an account may hold another one with an API of this name.
-                    "Dimensions": [
-                        {"Name": "Api", "Value": "scaled"},
-                        {"Name": "Cluster", "Value": api_spec("scaled").cluster.cluster},
-                    ],
-                    # Average: requests in flight per replica, since each publishes its own.
-                    "Statistic": "Average",
-                },
-                **cooldowns,
-            },
-        },
-    )
 
 
 # Alarms and outputs

@@ -16,6 +16,16 @@ import falcon
 
 from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, unavailable, write_error
 from cortex_serving.api.openapi import Description
+from cortex_serving.contract import (
+    API_HEADER,
+    FORWARDED_METRIC,
+    LIVE_PATH,
+    PROBE_PATHS,
+    READY_PATH,
+    REQUEST_ID_HEADER,
+    REVISION_HEADER,
+    TIMEOUT_HEADER,
+)
 from cortex_serving.errors import UnsupportedResult
 from cortex_serving.logs.capture import LineWriter, current
 from cortex_serving.metrics.telemetry import Telemetry
@@ -26,14 +36,14 @@ from cortex_serving.predictors.invoke import Batched, Invoke
 from cortex_serving.predictors.predictor import Predictor, user_traceback
 from cortex_serving.request_context import KEY, Exchange, Verdict
 from cortex_serving.results.render import dump_json, render
-from cortex_serving.scheduling.admission import Admitted, Job
+from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import BatchFailed, Expired
+from cortex_serving.scheduling.thread_pool import Job
 from cortex_serving.shared_state import Board, State
 from cortex_serving.spec import ApiSpec
 
-_EXPIRED = "the request waited longer than its X-Cortex-Timeout-Ms"
+_EXPIRED = f"the request waited longer than its {TIMEOUT_HEADER}"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:=;-]{1,200}")
-_PROBES = frozenset({"/healthz", "/readyz"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Max-Age": "600",
@@ -104,7 +114,7 @@ class Application:
         self._writer = writer
         self._telemetry = telemetry
         self._ids = RequestIds()
-        self._headers = (("X-Cortex-Api", spec.name), ("X-Cortex-Revision", revision))
+        self._headers = ((API_HEADER, spec.name), (REVISION_HEADER, revision))
         self._wsgi = _falcon_app(self)
         self._falcon_request = partial(falcon.Request, options=self._wsgi.req_options)
         self.serving: Serving | None = None
@@ -119,7 +129,7 @@ class Application:
 
         def begin(line: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
             exchange.status = int(line[:3])
-            own = (("X-Request-Id", exchange.request_id), ("Server-Timing", exchange.server_timing()))
+            own = ((REQUEST_ID_HEADER, exchange.request_id), ("Server-Timing", exchange.server_timing()))
             headers += self._headers + own
             return start_response(line, headers, *failure)
 
@@ -129,7 +139,7 @@ class Application:
             current.request_id = None
         if exchange.streaming:
             return self._streamed(body, exchange)
-        if exchange.path not in _PROBES:
+        if exchange.path not in PROBE_PATHS:
             self._finished(exchange)
         return body
 
@@ -160,7 +170,7 @@ class Application:
         own = self._spec.endpoint
         if exchange.path != own and not exchange.path.startswith(f"{own}/") and exchange.refusal is None:
             # The listener rule of a traffic splitter sent the request here: it has the splitter's path.
-            self._telemetry.counters.count("Forwarded")
+            self._telemetry.counters.count(FORWARDED_METRIC)
 
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
         """Pass on a streamed body. An exception in the middle is logged, and cuts the connection."""
@@ -207,9 +217,9 @@ class Application:
 
     def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.content_type = "application/json"
-        if req.path == "/healthz":
+        if req.path == LIVE_PATH:
             self._health(resp, good=self._board.state is not State.FAILED)
-        elif req.path == "/readyz":
+        elif req.path == READY_PATH:
             self._health(resp, good=self._board.state is State.READY)
         elif self.serving is None:
             raise unavailable(self._not_ready())

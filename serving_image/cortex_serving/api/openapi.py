@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import REQUEST_ID_HEADER, SAMPLE_FILE, TIMEOUT_HEADER
 from cortex_serving.payloads.validation import PayloadType
 from cortex_serving.spec import ApiSpec
 
-SAMPLE_FILE = "sample.json"
 _ERRORS: dict[str, Any] = {
     "CortexError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
     "CortexProblems": {
@@ -40,7 +40,7 @@ def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[
 # cannot be imported if the request has several content types. An optional body comes without the parameter:
 # openapi-generator would make the parameter the first argument.
 _REQUEST_ID: dict[str, Any] = {
-    "name": "X-Request-Id",
+    "name": REQUEST_ID_HEADER,
     "in": "header",
     "description": "Id of the request, for logs and the response",
     "schema": {"type": "string"},
@@ -52,7 +52,7 @@ _FAILURES = {
     "422": _failure("The payload does not have the expected form", "CortexProblems"),
     "500": {"description": "The predictor failed", "content": {"text/plain": {}}},
     "503": _failure("Too many requests at once, or the API is not ready"),
-    "504": _failure("The request waited longer than X-Cortex-Timeout-Ms"),
+    "504": _failure(f"The request waited longer than {TIMEOUT_HEADER}"),
 }
 
 
@@ -64,7 +64,7 @@ def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
         name: Path of a JSON file in the project.
 
     Returns:
-        The payload; None for a project without ``sample.json``.
+        The payload; None for a project without ``SAMPLE_FILE``.
 
     Raises:
         OSError: The file cannot be read.

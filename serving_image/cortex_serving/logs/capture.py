@@ -19,6 +19,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from cortex_serving.contract import METRICS_FIELD
 from cortex_serving.logs.lines import last_state, lines
 
 PROGRESS_SECONDS = 5.0  # how often the state of a progress bar is logged, besides its end
@@ -26,7 +27,7 @@ _LONGEST_PENDING = 64 * 1024  # characters of an unfinished line; a longer one i
 _OF_RECORDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}  # the last since Python 3.12
 # Names of fields that readers of lines, or the functions that write lines, give a meaning.
 _TAKEN = {"time", "level", "source", "logger", "created", "worker", "request_id", "part", "event", "traceback"}
-_TAKEN |= {"replica", "revision", "_aws", "self"}
+_TAKEN |= {"replica", "revision", METRICS_FIELD, "self"}
 
 
 class _Current(threading.local):

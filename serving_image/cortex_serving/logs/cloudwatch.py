@@ -20,12 +20,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from cortex_serving.logs.lines import LONGEST, line
+from cortex_serving.contract import MAX_LOG_LINE_BYTES, log_stream
+from cortex_serving.logs.lines import line
 
 SEND_INTERVAL = 1  # seconds; a line shows after this and CloudWatch's own delay
 MAX_LINES = 20_000
 MAX_BYTES = 16 * 1024 * 1024
-MAX_MESSAGE_BYTES = LONGEST + 1024  # watchtower cuts no line, because none is longer
+MAX_MESSAGE_BYTES = MAX_LOG_LINE_BYTES + 1024  # watchtower cuts no line, because none is longer
 _HANDED_OVER = 2_000  # lines that may wait inside watchtower
 _LONGEST_PAUSE = 15.0
 
@@ -143,7 +144,7 @@ def stream_name(revision: str, metadata_url: str | None) -> str:
                 task = json.load(answer)["TaskARN"].rsplit("/", 1)[-1]
         except (OSError, ValueError, KeyError):
             pass  # name the stream by the host: better than no logs
-    return f"{revision or 'none'}/{task}".replace(":", "-").replace("*", "-")
+    return log_stream(revision, task)
 
 
 class Shipper:

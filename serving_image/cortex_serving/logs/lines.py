@@ -8,10 +8,9 @@ from typing import Any
 
 import orjson
 
+from cortex_serving.contract import MAX_LOG_LINE_BYTES
 from cortex_serving.results.json_values import OPTIONS, for_orjson
 
-LONGEST = 250_000
-"""Most bytes of a line. CloudWatch takes events of 1 MiB, and took 256 KiB until 2025; other readers take less."""
 LONGEST_MESSAGE = 4_000_000
 """Most characters of a message that are logged, in as many lines as they need. A longer message is cut."""
 _LONGEST_FIELD = 1000
@@ -49,9 +48,9 @@ def line(level: str, message: str, *, created: float | None = None, **fields: An
 
 
 def lines(level: str, message: str, **fields: Any) -> list[bytes]:
-    """Write a log line, or several numbered ones (``part``) if one would be longer than ``LONGEST``; see ``line``."""
+    """Write a log line as ``line``, or several numbered ones (``part``) if it is longer than ``MAX_LOG_LINE_BYTES``."""
     whole = line(level, message, **fields)
-    if len(whole) <= LONGEST:
+    if len(whole) <= MAX_LOG_LINE_BYTES:
         return [whole]
     if (over := len(message) - LONGEST_MESSAGE) > 0:
         message = f"{message[:LONGEST_MESSAGE]} [{over} more characters]"
@@ -114,7 +113,7 @@ def _plain(value: Any) -> Any:
 def _pieces(message: str) -> list[str]:
     """Cut a message into pieces that fit into a line each."""
     # A character may take six bytes in JSON, and all fields may be full of such characters.
-    if len(orjson.dumps(_plain(message))) <= LONGEST - 7 * _MOST_FIELDS * (_LONGEST_FIELD + _LONGEST_NAME):
+    if len(orjson.dumps(_plain(message))) <= MAX_LOG_LINE_BYTES - 7 * _MOST_FIELDS * (_LONGEST_FIELD + _LONGEST_NAME):
         return [message]
     middle = len(message) // 2
     return _pieces(message[:middle]) + _pieces(message[middle:])

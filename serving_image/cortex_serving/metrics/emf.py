@@ -12,10 +12,8 @@ from typing import Any
 
 import orjson
 
+from cortex_serving.contract import METRIC_NAMESPACE, METRICS_FIELD
 from cortex_serving.logs.lines import iso
-
-NAMESPACE = "Cortex"
-REPORT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -35,23 +33,18 @@ class Metric:
     resolution: int = 60
 
 
-def dimensions_of(cluster: str, api: str) -> dict[str, str]:
-    """Return the dimensions of an API's metrics. The cluster is one: clusters of an account may share API names."""
-    return {**({"Cluster": cluster} if cluster else {}), "Api": api}
-
-
 def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
     """Return a log line (JSON, without newline) that carries metrics with the same dimensions."""
     now = time.time()
     definitions = [
         {"Name": metric.name, "Unit": metric.unit, "StorageResolution": metric.resolution} for metric in metrics
     ]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": definitions}
+    directive = {"Namespace": METRIC_NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": definitions}
     record: dict[str, Any] = {
         "time": iso(now),
         "level": "INFO",
         "event": "metrics",
-        "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]},
+        METRICS_FIELD: {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]},
     }
     record.update(dimensions)
     record.update((metric.name, metric.value) for metric in metrics)

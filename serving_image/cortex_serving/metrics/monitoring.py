@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from cortex_serving.contract import CLASS_DIMENSION, PREDICTION_METRIC
 from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
 from cortex_serving.results.arrays import to_numpy
@@ -75,11 +76,11 @@ class PredictionMonitor:
             classes, self._classes = self._classes, {}
             values, self._values = self._values, Histogram()
         lines = [
-            emf_line({**self._dimensions, "Class": name}, [Metric("Prediction", count)])
+            emf_line({**self._dimensions, CLASS_DIMENSION: name}, [Metric(PREDICTION_METRIC, count)])
             for name, count in classes.items()
         ]
         if values.count:
-            lines.append(emf_line(self._dimensions, [Metric("Prediction", values.report(), "None")]))
+            lines.append(emf_line(self._dimensions, [Metric(PREDICTION_METRIC, values.report(), "None")]))
         return lines
 
     def _value(self, response: Any) -> str | float | None:

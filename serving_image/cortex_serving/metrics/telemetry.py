@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from cortex_serving.contract import REPORT_SECONDS
 from cortex_serving.logs.capture import LineWriter
 from cortex_serving.logs.lines import iso
-from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, emf_line
+from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
 from cortex_serving.request_context import Exchange
 

@@ -23,7 +23,12 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A session and what it wants to be given: name -> (shape, numpy type)."""
+    """A model that is ready to run.
+
+    Attributes:
+        session: onnxruntime's session.
+        inputs: Shape and numpy type of each input, by name.
+    """
 
     session: Any
     inputs: Mapping[str, tuple[tuple[Any, ...], str]]
@@ -31,6 +36,10 @@ class OnnxModel:
 
 def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
     """Open the one ``*.onnx`` file of a model.
+
+    Args:
+        path: The model's folder, or the file.
+        files: The model, for messages.
 
     Raises:
         PredictorError: onnxruntime is not installed, or there is not exactly one such file.
@@ -64,7 +73,7 @@ class OnnxClient:
         self._library.find()
 
     def start(self) -> None:
-        """Load the models that are loaded at the start."""
+        """Load the models that are loaded at the start, and begin to follow changes."""
         self._library.start()
 
     def predict(
@@ -91,7 +100,15 @@ class OnnxClient:
         return outputs
 
     def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> dict[str, Any]:
-        """The session and its signatures, as Cortex 0.22 gave them."""
+        """Return a model's session and signatures, as Cortex 0.22 did.
+
+        Args:
+            model_name: Model; None means the only one.
+            model_version: A number, or ``latest``.
+
+        Raises:
+            UnknownModel: There is no such model.
+        """
         model: OnnxModel = self._library.get(model_name, model_version)
         return {
             "session": model.session,
@@ -100,7 +117,7 @@ class OnnxClient:
         }
 
     def metadata(self) -> dict[str, Any]:
-        """Models and their versions."""
+        """Return the models and their versions."""
         return {"model_metadata": self._library.names()}
 
 
@@ -123,7 +140,7 @@ def _feed(model: OnnxModel, given: Any) -> dict[str, Any]:
 
 
 def _described(model: OnnxModel) -> str:
-    """What the model takes, on one line."""
+    """Say on one line which inputs a model takes."""
     inputs = [" ".join([name, *dtype.split(), _text(shape)]) for name, (shape, dtype) in model.inputs.items()]
     return f"the model takes {', '.join(inputs)}"
 
@@ -133,7 +150,7 @@ def _text(shape: tuple[Any, ...]) -> str:
 
 
 def _fitted(name: str, value: Any, shape: tuple[Any, ...], dtype: str) -> Any:
-    """A value cast to an input's type, and in its shape where at most one dimension is open (cortex.md 1.6)."""
+    """Cast a value to an input's type. Reshape it if at most one of the input's dimensions is open (cortex.md 1.6)."""
     import numpy
 
     if not dtype:  # sequences, maps, and types that numpy has not

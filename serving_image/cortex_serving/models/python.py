@@ -23,7 +23,7 @@ class PythonClient:
         self._library.find()
 
     def start(self) -> None:
-        """Load the models that are loaded at the start."""
+        """Load the models that are loaded at the start, and begin to follow changes."""
         self._library.start()
 
     def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> Any:
@@ -40,5 +40,5 @@ class PythonClient:
         return self._library.get(model_name, model_version)
 
     def metadata(self) -> dict[str, Any]:
-        """Models and their versions."""
+        """Return the models and their versions."""
         return {"model_metadata": self._library.names()}

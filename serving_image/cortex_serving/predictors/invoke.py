@@ -49,7 +49,7 @@ class Batched:
         put: Has requests answered whose outcomes are known.
 
     Attributes:
-        batcher: Its ``run`` belongs on the predictor's thread.
+        batcher: Its ``run_batch`` belongs on the predictor's thread.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Batched:
                 admitted.outcome.settle(error=error)
                 self._put(admitted)
             return
+        admitted.when_expired(self.batcher.withdraw, part)
         self.batcher.submit(part)
 
     def _settled(self, parts: Sequence[_Part]) -> None:

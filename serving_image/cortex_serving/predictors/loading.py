@@ -1,7 +1,7 @@
-"""The predictor's class, out of its file.
+"""Gets the predictor's class out of its file.
 
-The file is imported as a module of the project, under the name that any other module, and any other process, knows it
-by: what ``multiprocessing`` starts afresh (spawn, forkserver) looks the predictor's functions up by that name.
+The file is imported as a module of the project, under the name by which other modules and processes know it: a process
+that ``multiprocessing`` starts afresh (spawn, forkserver) looks the predictor's functions up by that name.
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ from cortex_serving.errors import PredictorError
 from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
 
-_STAND_IN = "cortex_serving.predictors.predictor_file"
+_LOADED_BY_PATH = "cortex_serving.predictors.loaded_by_path"
 
 
 def load_class(spec: PredictorSpec, project: Path) -> type:
-    """Load the predictor's class from the project, which this process lives in already (``project.enter``).
+    """Load the predictor's class from the project. This process has entered the project already (``project.enter``).
+
+    Args:
+        spec: The predictor's section.
+        project: The project folder.
 
     Raises:
         PredictorError: There is no such file or class.
@@ -72,11 +76,11 @@ def _import(path: Path, root: Path) -> ModuleType:
     if name is not None:
         return importlib.import_module(name)
     os.environ[Variable.PREDICTOR_FILE] = str(path)  # for child processes, too
-    return importlib.import_module(_STAND_IN)
+    return importlib.import_module(_LOADED_BY_PATH)
 
 
 def _module_name(path: Path, root: Path) -> str | None:
-    """The name by which Python finds a file; None if it lies elsewhere, or is found after another module."""
+    """Return the name by which Python finds a file; None if no name does, or the name finds another module first."""
     try:
         parts = path.relative_to(root).with_suffix("").parts
     except ValueError:
@@ -85,7 +89,7 @@ def _module_name(path: Path, root: Path) -> str | None:
         return None
     try:
         found = importlib.util.find_spec(".".join(parts))
-    except Exception:  # a folder on the way is another module, or its __init__.py fails: nobody may need it
+    except Exception:  # a folder on the way is another module, or its __init__.py fails
         return None
     if found is None or found.origin is None or not path.samefile(found.origin):
         return None

@@ -114,7 +114,7 @@ class Predictor:
 
 
 def _plain(value: Any) -> Any:
-    """A deep copy of configuration, as ordinary dicts and lists."""
+    """Copy configuration deeply, as ordinary dicts and lists."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -123,9 +123,13 @@ def _plain(value: Any) -> Any:
 
 
 def user_traceback(error: BaseException, project: Path) -> str:
-    """The error's traceback from the user's code on, without frames of the serving program (a call of ``get_model``).
+    """Return an error's traceback from the user's code on, without frames of this program (a call of ``get_model``).
 
     Frames of libraries that the user's code called stay: they tell what went wrong.
+
+    Args:
+        error: The error.
+        project: The project folder.
     """
     described = traceback.TracebackException.from_exception(error)
     pending: list[traceback.TracebackException | None] = [described]
@@ -146,7 +150,7 @@ def user_traceback(error: BaseException, project: Path) -> str:
 
 
 def summary(error: BaseException) -> str:
-    """The error in one line: its type and message."""
+    """Return an error in one line of at most 1000 characters: its type and the first line of its message."""
     try:
         text = str(error).strip().splitlines()
     except Exception:  # a predictor's own exceptions may be broken, too

@@ -10,13 +10,15 @@ from typing import Any
 import falcon
 from waitress.task import hop_by_hop
 
+from cortex_serving.contract import API_HEADER, REQUEST_ID_HEADER, REVISION_HEADER
 from cortex_serving.errors import UnsupportedResult
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5; HTTP libraries write Latin-1
 # Headers of one connection (RFC 9110, 7.6.1), and headers that this program sets. Both are dropped silently, so that a
 # predictor can pass on the headers of another server's answer.
-_LEFT_OUT = hop_by_hop | {"content-length", "x-request-id", "x-cortex-api", "x-cortex-revision"}
+_OURS = {header.lower() for header in (REQUEST_ID_HEADER, API_HEADER, REVISION_HEADER)}
+_LEFT_OUT = hop_by_hop | _OURS | {"content-length"}
 
 Values = Mapping[str, Any]
 """Headers by name; a list for several headers of one name."""

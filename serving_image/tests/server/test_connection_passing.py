@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -55,14 +56,12 @@ def test_a_connection_that_cannot_be_adopted_is_closed_once(
     sender, receiver = sockets
     worker = Worker()
     inbox = Inbox(worker, receiver, {})
-    if kind == "gone":
-        passed = socket.socket().detach()  # has no peer, like one whose client has reset it
-    else:
-        passed = os.open(os.devnull, os.O_RDONLY)
+    # A socket without a peer is like one whose client has reset it.
+    passed = socket.socket().detach() if kind == "gone" else os.open(os.devnull, os.O_RDONLY)
     socket.send_fds(sender, [b"\1", b"POST "], [passed])
     os.close(passed)
     other = OtherThread("_adopt")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     sys.settrace(other.trace)
     try:
         inbox.handle_read()
@@ -72,7 +71,7 @@ def test_a_connection_that_cannot_be_adopted_is_closed_once(
     assert other.opened
     for number in other.opened:
         os.close(number)  # raises if it was closed by somebody else
-    assert len(os.listdir("/proc/self/fd")) == before, "the connection was not closed"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "the connection was not closed"
 
 
 def test_a_connection_is_adopted_with_its_client_its_bytes_and_its_hops(

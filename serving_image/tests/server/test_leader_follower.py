@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from cortex_serving.scheduling.admission import Job, Lane
-from cortex_serving.server.joint_writes import CALM, Together
-from cortex_serving.server.leader_follower import STEAL_AFTER, Leader
+from cortex_serving.scheduling.thread_pool import Job, ThreadPool
+from cortex_serving.server.event_loop import PollLoop
+from cortex_serving.server.joint_writes import CALM
+from cortex_serving.server.leader_follower import STEAL_AFTER, LeaderFollower
 from tests.conftest import Serve, eventually
 
 
@@ -32,11 +33,12 @@ class Answer:
         self._loop.answer(self._number)
 
 
-class Loop:
-    """Stands in for the server's loop: its turns must never overlap, and never begin while a response waits."""
+class Loop(PollLoop):
+    """A loop without sockets: its turns must never overlap, and never begin while a response waits."""
 
     def __init__(self, turns: float, tasks: int, slow_every: int) -> None:
-        self.leader: Leader
+        super().__init__()
+        self.leader: LeaderFollower
         self.threads: set[int] = set()
         self.overlaps = 0
         self.begun_too_early = 0
@@ -49,7 +51,7 @@ class Loop:
         self._next = 0
         self._inside = 0
 
-    def turn(self, seconds: float) -> None:
+    def turn(self, timeout: float) -> None:
         self._inside += 1
         self.overlaps += self._inside > 1
         self.threads.add(threading.get_ident())
@@ -74,15 +76,15 @@ class Loop:
 
 
 def _run(loop: Loop, threads: int) -> None:
-    lane = Lane("predict", threads)
-    loop.leader = Leader(loop.turn, lambda: None, lane, Together())
+    pool = ThreadPool("predict", threads, lambda: None)
+    loop.leader = LeaderFollower(loop, pool, lambda: None)
     stopping = threading.Event()
     main = threading.Thread(target=loop.leader.run, args=(stopping.is_set, lambda: True, lambda: None))
     main.start()
     eventually(lambda: len(loop.answered) >= loop._tasks)
     stopping.set()
     main.join(20)
-    lane.finish(20)
+    pool.finish(20)
     assert not main.is_alive()
 
 
@@ -108,39 +110,6 @@ def test_no_response_is_lost_when_the_loop_is_taken_from_its_leader() -> None:
     assert loop.held > 10, "hardly a response was held: the test shows nothing"
     eventually(lambda: sorted(loop.sent) == list(range(1, 5 * CALM + 1)))
     assert loop.overlaps == 0
-
-
-def test_responses_do_not_wait_for_what_comes_after_them() -> None:
-    """post_predict is such a job: it may take its time."""
-    sent: list[bytes] = []
-    order: list[Any] = []
-    lane = Lane("predict", 1)
-    leader = Leader(lambda seconds: time.sleep(0.001), lambda: None, lane, Together())
-    stopping, done = threading.Event(), threading.Event()
-    main = threading.Thread(target=leader.run, args=(stopping.is_set, lambda: True, lambda: None))
-    main.start()
-
-    def answer() -> None:
-        for _ in range(CALM):
-            leader.measured(0.0)
-        order.append(leader.hold(sent.append, b"response"))
-        leader.put(Job(after))
-
-    def after() -> None:
-        order.append(list(sent))
-        done.set()
-
-    def ask() -> None:
-        task = Job(answer)
-        lane.put(task)
-
-    eventually(lambda: leader._stint is not None)
-    ask()
-    assert done.wait(20)
-    stopping.set()
-    main.join(20)
-    lane.finish(20)
-    assert order == [True, [b"response"]]
 
 
 Tracer = Callable[[FrameType, str, Any], Any]
@@ -178,17 +147,18 @@ class HeldUp:
         return self._trace_line
 
 
-class Led:
-    """A leader with its one predictor thread and a main thread; no other thread is asked to lead after ``only_once``.
+class Led(PollLoop):
+    """A loop without sockets, its leader with one predictor thread, and the main thread.
 
     Args:
         turn: What a turn of the loop is for the predictor thread.
     """
 
     def __init__(self, turn: Callable[[], object] = lambda: time.sleep(0.001)) -> None:
-        self.lane = Lane("predict", 1)
+        super().__init__()
+        self.pool = ThreadPool("predict", 1, lambda: None)
         self.woken = threading.Event()
-        self.leader = Leader(self._take_turn, self.woken.set, self.lane, Together())
+        self.leader = LeaderFollower(self, self.pool, lambda: None)
         self.main = threading.Thread(target=self._run, daemon=True)
         self.trace_main: Tracer | None = None
         self.failure: Exception | None = None
@@ -197,13 +167,17 @@ class Led:
         self._stopping = False
 
     def only_once(self) -> None:
+        """No thread is asked to lead any more."""
         self._may_lead = False
 
-    def _take_turn(self, seconds: float) -> None:
+    def turn(self, timeout: float) -> None:
         if threading.current_thread() is self.main:
             time.sleep(0.001)
         else:
             self._turn()
+
+    def wake(self) -> None:
+        self.woken.set()
 
     def _run(self) -> None:
         sys.settrace(self.trace_main)
@@ -215,23 +189,46 @@ class Led:
     def lead(self, first: Callable[[], None]) -> None:
         """Start, and have a function called by the predictor thread while it leads."""
         self.main.start()
-        eventually(lambda: self.leader._stint is not None)
-        self.lane.put(Job(first))
+        eventually(lambda: self.leader._term is not None)
+        self.pool.put(Job(first))
 
     def stop(self) -> None:
         self._stopping = True
         self.woken.set()
         self.main.join(20)
-        self.lane.finish(20)
+        self.pool.finish(20)
         assert self.failure is None
         assert not self.main.is_alive()
+
+
+def test_responses_do_not_wait_for_what_comes_after_them() -> None:
+    """post_predict is such a job: it may take its time."""
+    led = Led()
+    sent: list[bytes] = []
+    order: list[Any] = []
+    done = threading.Event()
+
+    def answer() -> None:
+        for _ in range(CALM):
+            led.leader.measured(0.0)
+        order.append(led.leader.hold(sent.append, b"response"))
+        led.leader.put(Job(after))
+
+    def after() -> None:
+        order.append(list(sent))
+        done.set()
+
+    led.lead(answer)
+    assert done.wait(20)
+    led.stop()
+    assert order == [True, [b"response"]]
 
 
 @pytest.mark.parametrize("line", range(8))
 def test_a_task_is_not_forgotten_when_the_loop_is_taken_while_the_leader_puts_it(line: int) -> None:
     """As ``post_predict`` and pipelined requests are put by whoever leads."""
     led = Led()
-    held = HeldUp("put", line, until=lambda: led.leader._stint is None)
+    held = HeldUp("put", line, until=lambda: led.leader._term is None)
     done = threading.Event()
 
     def answer() -> None:
@@ -272,12 +269,12 @@ def test_a_task_does_not_wait_for_a_leader_that_began_while_it_was_put(line: int
 
 
 @pytest.mark.parametrize("line", range(3))
-@pytest.mark.parametrize("main_line", [("_end_stint", 0), ("_end_stint", 3), *(("_next_ready", n) for n in range(3))])
+@pytest.mark.parametrize("main_line", [("_end_term", 0), ("_end_term", 3), *(("_next_kept", n) for n in range(3))])
 def test_the_leader_may_go_on_while_the_loop_is_taken_from_it(line: int, main_line: tuple[str, int]) -> None:
     """It has looked whether it still leads, and takes its next task while the main thread hands out what is left."""
     led = Led()
     main_held = HeldUp(*main_line, until=lambda: not led.leader._ready)
-    held = HeldUp("_next_ready", line, until=lambda: main_held.happened)
+    held = HeldUp("_next_kept", line, until=lambda: main_held.happened)
     led.trace_main = main_held.trace
     done = threading.Event()
 
@@ -288,7 +285,7 @@ def test_the_leader_may_go_on_while_the_loop_is_taken_from_it(line: int, main_li
 
     led.lead(answer)
     assert done.wait(5), "the task is forgotten"
-    eventually(lambda: led.leader._stint is None)
+    eventually(lambda: led.leader._term is None)
     led.stop()
 
 

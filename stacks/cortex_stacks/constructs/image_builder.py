@@ -57,10 +57,18 @@ class ImageBuilder(Construct):
         contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
         allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
         self.repository.grant_push(role)
+        # Docker looks for layers that are there; grant_push leaves this out ("Pushing an image", ECR user guide).
+        self.repository.grant(role, "ecr:BatchGetImage")
         acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
-        log_group = names.build_log_group(self.project.project_name)
-        streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{log_group}:*"
-        acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
+        # Not CreateLogGroup: a build that outlives its cluster would make the group again, which would then stand in
+        # the way of the next cluster of that name.
+        group = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{names.image_builder_log_group(cluster)}"
+        allow(
+            role,
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            [f"arn:{cdk.Aws.PARTITION}:logs:{group}:*"],
+            because="the streams of its own log group",
+        )
 
     def _repository(self, cluster: str) -> ecr.Repository:
         return ecr.Repository(
@@ -90,7 +98,8 @@ class ImageBuilder(Construct):
             "Project",
             project_name=names.image_builder(cluster),
             description=f"Builds the images of Cortex cluster {cluster}",
-            role=role,
+            # The construct would let the role make log groups.
+            role=role.without_policy_updates(),
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPEC),
             environment=codebuild.BuildEnvironment(
                 build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,

@@ -298,7 +298,7 @@ def test_warning_for_many_files(root: Path) -> None:
 
 
 def test_no_more_than_so_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(project_module, "MOST_FILES", 1)
+    monkeypatch.setattr(project_module, "MAX_PROJECT_FILES", 1)
     with pytest.raises(ProjectError, match="more than 1 files"):
         names(root)
 

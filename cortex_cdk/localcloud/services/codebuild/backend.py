@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import moto.codebuild.urls
+from cortex_serving import contract
 from cortex_serving.project import checked_members
 from moto.codebuild.exceptions import ResourceNotFoundException
 from moto.codebuild.models import CodeBuildBackend, codebuild_backends
@@ -26,18 +27,18 @@ from moto.core.responses import ActionResult
 from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 
+from cortex_cdk.image_reference import repository_uri
 from cortex_cdk.localcloud.python_environments import environments
 from cortex_cdk.localcloud.python_environments.environments import Context, ContextFile
 from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
-DEFAULT_COMMAND = ("cortex-serve",)
 PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
 IMAGE_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
 """As Docker defines tags ("docker image tag", Docker CLI reference). The tag names a folder here."""
 FAILED = "COMMAND_EXECUTION_ERROR"
-TAG, REPOSITORY = "IMAGE_TAG", "IMAGE_REPOSITORY"
+TAG, REPOSITORY = contract.IMAGE_TAG_VARIABLE, contract.IMAGE_REPOSITORY_VARIABLE
 """Variables of a build that say what to make."""
 Build = dict[str, Any]
 
@@ -116,8 +117,8 @@ class LocalCodeBuild(CodeBuildBackend):
         if origin is None or origin.project not in self.codebuild_projects or _source(origin.source) is None:
             return False
         images.await_build(image)
-        registry = f"{self.account_id}.dkr.ecr.{self.region_name}.amazonaws.com"
-        variables = {TAG: image.tag, REPOSITORY: f"{registry}/{image.repository}"}
+        address = repository_uri(self.account_id, self.region_name, image.repository)
+        variables = {TAG: image.tag, REPOSITORY: address}
         self.begin(
             origin.project,
             {
@@ -162,7 +163,7 @@ class LocalCodeBuild(CodeBuildBackend):
         self._enter(build, "BUILD")
         binaries = environments.provide(context, self.environments / tag, lambda line: self._say(build, line))
         origin = images.Origin(build["projectName"], location)
-        digest = images.put(self.region_name, repository, tag, binaries, DEFAULT_COMMAND, origin=origin)
+        digest = images.put(self.region_name, repository, tag, binaries, (contract.COMMAND,), origin=origin)
         self._say(build, f"{repository}:{tag} is {digest}")
 
     def _context(self, location: str) -> Context:
