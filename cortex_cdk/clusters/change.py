@@ -65,7 +65,7 @@ def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
 
 def user_tags(stack: StackState) -> dict[str, str]:
     """The ``tags`` of a cluster's configuration: those of its stack that are not ours."""
-    return {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
+    return {name: value for name, value in stack.tags.items() if not name.startswith(names.TAG_PREFIX)}
 
 
 def check_identity(cluster: Cluster, environment: Environment) -> None:
