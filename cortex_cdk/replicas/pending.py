@@ -26,7 +26,7 @@ MORE = " For more information"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class PlacementRefusal:
     """Why no instance takes a replica.
 
     Attributes:
@@ -68,7 +68,7 @@ class GroupSize:
         return f"instance group {self.name} has {_instances(self.running)} {of}"
 
 
-def refusal(events: Sequence[ServiceEventTypeDef]) -> Refusal | None:
+def placement_refusal(events: Sequence[ServiceEventTypeDef]) -> PlacementRefusal | None:
     """Why a replica has no place now; None where the last ones that were wanted have one.
 
     Args:
@@ -80,7 +80,7 @@ def refusal(events: Sequence[ServiceEventTypeDef]) -> Refusal | None:
             found.append(event)
         elif any(words in event["message"] for words in PLACED):
             break
-    return Refusal(_reason(found[0]["message"]), found[-1]["createdAt"]) if found else None
+    return PlacementRefusal(_reason(found[0]["message"]), found[-1]["createdAt"]) if found else None
 
 
 def group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[GroupSize]:

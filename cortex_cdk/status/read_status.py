@@ -21,21 +21,19 @@ from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
 from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
 from cortex_cdk.status.rules import (
-    DELETING,
-    ERROR,
-    ERROR_IMAGE_PULL,
     LIVE,
-    NO_COMPUTE,
-    OUT_OF_MEMORY,
     UNKNOWN,
     UPDATING,
     Observed,
     Replicas,
+    Variant,
     Verdict,
-    judge,
+    is_settled,
     primary_deployment,
     serving,
-    settled,
+    status_of_replicas,
+    status_of_splitter,
+    with_stack,
 )
 
 if TYPE_CHECKING:
@@ -56,18 +54,8 @@ __all__ = [
 
 REALTIME_API, TRAFFIC_SPLITTER = "RealtimeAPI", "TrafficSplitter"
 
-# Of a splitter's members, the status that comes first here is the splitter's.
-WORST_FIRST = (DELETING, UNKNOWN, ERROR_IMAGE_PULL, ERROR, OUT_OF_MEMORY, NO_COMPUTE, UPDATING)
 TARGETS_A_CALL, TASKS_A_CALL = 50, 100
 PARALLEL_CALLS = 8
-
-
-@dataclass(frozen=True)
-class Variant:
-    """An API inside a splitter; ``weight`` is its share of the requests in percent."""
-
-    name: str
-    weight: int
 
 
 @dataclass(frozen=True)
@@ -80,7 +68,7 @@ class ApiStatus:
         reason: Why it is not live, or what became of its last update, where that is known.
         target_group: The ``TargetGroup`` dimension of an API's metrics.
         variants: What a splitter shares its requests out to.
-        culprit: Id of the replica that failed last, where that is why the API is not live.
+        failed_replica: Id of the replica that failed last, where that is why the API is not live.
     """
 
     name: str
@@ -93,7 +81,7 @@ class ApiStatus:
     reason: str | None = None
     target_group: str | None = None
     variants: tuple[Variant, ...] = ()
-    culprit: str | None = None
+    failed_replica: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints of the status."""
@@ -182,11 +170,11 @@ class _Reader:
             return []
         prefix = names.splitter_stack(self._cluster.name, "")
         weights = self._weights_by_priority(apis)
-        statuses = {api.name: api for api in apis}
+        statuses = {api.name: api.status for api in apis}
         found = []
         for stack in stacks:
             variants = weights.get(stack.outputs.get("ListenerRulePriority", ""), ())
-            verdict = _judge_splitter(variants, statuses)
+            verdict = status_of_splitter(variants, statuses)
             found.append(self._status(stack, stack.name.removeprefix(prefix), TRAFFIC_SPLITTER, verdict, variants))
         return found
 
@@ -199,7 +187,7 @@ class _Reader:
     def _status(
         self, stack: StackState, name: str, kind: str, verdict: Verdict, variants: tuple[Variant, ...] = ()
     ) -> ApiStatus:
-        status, reason = _with_stack(stack, verdict)
+        status, reason = with_stack(stack, verdict)
         return ApiStatus(
             name=name,
             kind=kind,
@@ -211,7 +199,7 @@ class _Reader:
             reason=reason,
             target_group=stack.outputs.get("TargetGroupFullName"),
             variants=variants,
-            culprit=verdict.culprit["taskArn"].rpartition("/")[2] if verdict.culprit else None,
+            failed_replica=verdict.failed_task["taskArn"].rpartition("/")[2] if verdict.failed_task else None,
         )
 
     def _services(self, apis: Iterable[str]) -> dict[str, ServiceTypeDef]:
@@ -222,16 +210,16 @@ class _Reader:
         return found
 
     def _verdicts(self, services: Mapping[str, ServiceTypeDef]) -> dict[str, Verdict]:
-        restless = {name: service for name, service in services.items() if not settled(service)}
+        restless = {name: service for name, service in services.items() if not is_settled(service)}
         minimums = self._minimums(list(restless))
         with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
             observed = pool.map(lambda name: self._observe(services[name], minimums.get(name)), services)
-            judged = pool.map(self._judge, observed)
+            judged = pool.map(self._decide, observed)
             return dict(zip(services, judged, strict=True))
 
-    def _judge(self, observed: Observed) -> Verdict:
-        verdict = judge(observed)
-        if not verdict.waits or verdict.reason is None:
+    def _decide(self, observed: Observed) -> Verdict:
+        verdict = status_of_replicas(observed)
+        if not verdict.waits_for_capacity or verdict.reason is None:
             return verdict
         sizes = group_sizes(self._cloud, self._cluster.name, observed.service)
         return replace(verdict, reason=with_outlook(verdict.reason, sizes))
@@ -251,7 +239,7 @@ class _Reader:
         now = datetime.now(timezone.utc)
         # While an API is being created it has no scalable target yet: it begins with as many as are wanted.
         minimum = service["desiredCount"] if known_minimum is None else known_minimum
-        if settled(service):
+        if is_settled(service):
             primary = primary_deployment(service)
             return Observed(service, primary["runningCount"] if primary else 0, minimum, (), now)
         ready = serving(service, self._healthy_targets(service))
@@ -293,37 +281,6 @@ class _Reader:
                     for full_name in [group["TargetGroupArn"].rpartition(":")[2]]
                 )
         return weights
-
-
-def _judge_splitter(variants: Sequence[Variant], apis: Mapping[str, ApiStatus]) -> Verdict:
-    """The status of a splitter: the worst of those members that get requests."""
-    none = Replicas(0, 0, 0, 0)
-    if not variants:
-        return Verdict(UNKNOWN, none, "its listener rule is missing")
-    members = {variant.name: apis.get(variant.name) for variant in variants if variant.weight}
-    statuses = {name: api.status if api else UNKNOWN for name, api in members.items()}
-    for status in WORST_FIRST:
-        concerned = [name for name, its in statuses.items() if its == status]
-        if concerned:
-            return Verdict(status, none, "; ".join(f"{name}: {status}" for name in concerned))
-    return Verdict(LIVE, none)
-
-
-def _with_stack(stack: StackState, verdict: Verdict) -> tuple[str, str | None]:
-    """Status and reason, given the state of the stack too."""
-    if stack.never_worked:
-        return ERROR, stack.reason or "its first deployment failed"
-    if stack.status == "DELETE_FAILED":
-        return ERROR, f"it could not be deleted: {stack.reason}"
-    if stack.status.startswith("DELETE_"):
-        return DELETING, None
-    if verdict.status == UNKNOWN and stack.in_progress:
-        return UPDATING, None
-    undone = {
-        "UPDATE_ROLLBACK_COMPLETE": "the last update failed and was undone; the revision before it is deployed",
-        "UPDATE_ROLLBACK_FAILED": f"the last update failed and could not be undone: {stack.reason}",
-    }
-    return verdict.status, verdict.reason or undone.get(stack.status)
 
 
 def _batches(values: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -188,9 +188,11 @@ class Reporter:
 
     def _explained(self, api: ApiStatus) -> ApiStatus:
         """The status with the replica's own last words as reason, where it had any."""
-        if api.status != ERROR or api.culprit is None:
+        if api.status != ERROR or api.failed_replica is None:
             return api
-        record = fatal_record(self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.culprit)
+        record = fatal_record(
+            self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.failed_replica
+        )
         return replace(api, reason=record.message) if record else api
 
     def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:

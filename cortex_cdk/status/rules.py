@@ -1,19 +1,27 @@
-"""Decides the status of an API from what ECS and ELB say of its replicas. Pure: it reads nothing.
+"""Decides the status of an API or traffic splitter: ``live``, ``updating``, ``error`` and the others. Pure: reads nothing.
 
-The statuses and their order are those of the original Cortex (cortex.md 4.3). Where Kubernetes tells the state of
-each pod, ECS keeps a list of the tasks that stopped; a stopped one counts as failed until a replica that was
-started later is ready.
+    replicas (``status_of_replicas``) -> the state of the stack too (``with_stack``)
+    statuses of its members (``status_of_splitter``)
+
+An API is ``live`` when as many replicas of the newest deployment serve as are wanted; while it is scaled out or in,
+when at least ``min_replicas`` do. Else it is ``updating``, unless replicas failed (``error``) or have waited for an
+instance for ten minutes (``compute unavailable``).
+
+The statuses and their order are those of the original Cortex (cortex.md 4.3). Where Kubernetes tells the state of each
+pod, ECS keeps a list of the tasks that stopped; a task that failed counts until a replica that was started later is
+ready.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from cortex_cdk.replicas.pending import refusal
-from cortex_cdk.replicas.rollout import stopped_reason
+from cortex_cdk.replicas.pending import placement_refusal
+from cortex_cdk.replicas.stopped import StopCause, stop_cause, stopped_reason
+from cortex_cdk.stack_operations.stack import StackState
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceTypeDef, TaskTypeDef
@@ -27,6 +35,9 @@ NO_COMPUTE = "compute unavailable"
 DELETING = "deleting"
 UNKNOWN = "unknown"
 
+# Of a splitter's members, the status that comes first here is the splitter's.
+WORST_FIRST = (DELETING, UNKNOWN, ERROR_IMAGE_PULL, ERROR, OUT_OF_MEMORY, NO_COMPUTE, UPDATING)
+
 # A replica that waits this long for a place will not get one soon (Cortex's "stalled").
 STALLED_AFTER = timedelta(minutes=10)
 # An instance that starts takes minutes; only a wait beyond this is worth a word.
@@ -34,7 +45,6 @@ WAITING_AFTER = timedelta(seconds=30)
 
 # Newest event of a service whose tasks are all healthy; of an update both come, in either order.
 AT_REST = ("has reached a steady state", "deployment completed")
-BY_ITSELF = frozenset({"TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"})
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -80,15 +90,23 @@ class Verdict:
 
     Attributes:
         reason: Why they are not all there, in one line, where that is known.
-        culprit: The task that failed last, where one did.
-        waits: Whether they wait for room on an instance.
+        failed_task: The task that failed last, where one did.
+        waits_for_capacity: Whether they wait for room on an instance.
     """
 
     status: str
     replicas: Replicas
     reason: str | None = None
-    culprit: TaskTypeDef | None = None
-    waits: bool = False
+    failed_task: TaskTypeDef | None = None
+    waits_for_capacity: bool = False
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An API inside a splitter; ``weight`` is its share of the requests in percent."""
+
+    name: str
+    weight: int
 
 
 def primary_deployment(service: ServiceTypeDef) -> DeploymentTypeDef | None:
@@ -96,7 +114,7 @@ def primary_deployment(service: ServiceTypeDef) -> DeploymentTypeDef | None:
     return next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
 
 
-def settled(service: ServiceTypeDef) -> bool:
+def is_settled(service: ServiceTypeDef) -> bool:
     """Whether ECS has finished the rollout, runs as many tasks as are wanted, and found all of them healthy since.
 
     That all run says little: a replica that was added or made up for runs while it loads its model. ECS writes the
@@ -126,13 +144,13 @@ def serving(service: ServiceTypeDef, healthy_targets: int) -> int:
     return max(0, min(primary["runningCount"], healthy_targets - older))
 
 
-def judge(observed: Observed) -> Verdict:
+def status_of_replicas(observed: Observed) -> Verdict:
     """Decide the status of an API from its replicas."""
     service, requested = observed.service, observed.service["desiredCount"]
     primary = primary_deployment(service)
     current = [task for task in observed.tasks if primary and task.get("startedBy") == primary["id"]]
     enough = observed.ready >= requested
-    failures = [] if enough else unmended(current, observed.ready)
+    failures = [] if enough else unreplaced_failures(current, observed.ready)
     replicas = Replicas(
         requested=requested,
         up_to_date=observed.ready,
@@ -142,21 +160,16 @@ def judge(observed: Observed) -> Verdict:
     if enough:
         return Verdict(LIVE, replicas)
     if failures:
-        return Verdict(_failure_status(failures), replicas, stopped_reason(failures[0]), failures[0])
-    waited, obstacle = _waiting(observed, current)
+        return Verdict(_status_of_failures(failures), replicas, stopped_reason(failures[0]), failures[0])
+    waited, obstacle = _wait_for_capacity(observed, current)
     reason = f"waiting for capacity: {obstacle}" if obstacle else None
     status = LIVE if observed.ready >= observed.minimum else UPDATING
-    return Verdict(NO_COMPUTE if waited > STALLED_AFTER else status, replicas, reason, waits=obstacle is not None)
-
-
-def has_failed(task: TaskTypeDef) -> bool:
-    """Whether a stopped task failed, rather than being stopped because it was not wanted any more."""
-    return task["lastStatus"] == "STOPPED" and (
-        task.get("stopCode") in BY_ITSELF or "failed" in task.get("stoppedReason", "")
+    return Verdict(
+        NO_COMPUTE if waited > STALLED_AFTER else status, replicas, reason, waits_for_capacity=obstacle is not None
     )
 
 
-def unmended(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:
+def unreplaced_failures(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:
     """The tasks that failed after the start of every one that serves, newest first.
 
     Args:
@@ -164,23 +177,64 @@ def unmended(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:
         ready: How many of them serve: the oldest, as those had the most time.
     """
     started = sorted(task["startedAt"] for task in tasks if task["lastStatus"] == "RUNNING" and "startedAt" in task)
-    mended = started[min(ready, len(started)) - 1] if ready and started else _BEFORE_ALL
-    failures = [task for task in tasks if has_failed(task) and task.get("stoppedAt", mended) >= mended]
+    replaced = started[min(ready, len(started)) - 1] if ready and started else _BEFORE_ALL
+    failures = [
+        task for task in tasks if stop_cause(task) is StopCause.FAILED and task.get("stoppedAt", replaced) >= replaced
+    ]
     return sorted(failures, key=lambda task: task.get("stoppedAt", _BEFORE_ALL), reverse=True)
 
 
-def _failure_status(failures: Sequence[TaskTypeDef]) -> str:
+def _status_of_failures(failures: Sequence[TaskTypeDef]) -> str:
     reasons = [f"{task.get('stoppedReason', '')} {stopped_reason(task)}" for task in failures]
     if any("CannotPull" in reason for reason in reasons):
         return ERROR_IMAGE_PULL
     return OUT_OF_MEMORY if all("OutOfMemory" in reason for reason in reasons) else ERROR
 
 
-def _waiting(observed: Observed, tasks: Sequence[TaskTypeDef]) -> tuple[timedelta, str | None]:
+def _wait_for_capacity(observed: Observed, tasks: Sequence[TaskTypeDef]) -> tuple[timedelta, str | None]:
     """For how long a replica has waited for a place, and for what."""
-    refused = refusal(observed.service.get("events", []))
+    refused = placement_refusal(observed.service.get("events", []))
     provisioning = [task["createdAt"] for task in tasks if task["lastStatus"] == "PROVISIONING"]
     if refused:
         return observed.now - min([refused.since, *provisioning]), refused.reason
     waited = observed.now - min(provisioning, default=observed.now)
     return waited, "no instance has room for it yet" if waited > WAITING_AFTER else None
+
+
+def status_of_splitter(variants: Sequence[Variant], members: Mapping[str, str]) -> Verdict:
+    """Decide the status of a traffic splitter: the worst of those members that get requests.
+
+    Args:
+        variants: The splitter's members with their weights, as its listener rule has them; empty where there is no rule.
+        members: The statuses of APIs by name; a member that is not among them is ``unknown``.
+    """
+    none = Replicas(0, 0, 0, 0)
+    if not variants:
+        return Verdict(UNKNOWN, none, "its listener rule is missing")
+    statuses = {variant.name: members.get(variant.name, UNKNOWN) for variant in variants if variant.weight}
+    for status in WORST_FIRST:
+        concerned = [name for name, member in statuses.items() if member == status]
+        if concerned:
+            return Verdict(status, none, "; ".join(f"{name}: {status}" for name in concerned))
+    return Verdict(LIVE, none)
+
+
+def with_stack(stack: StackState, verdict: Verdict) -> tuple[str, str | None]:
+    """Decide the status of an API or splitter from that of its replicas or members, and from its stack.
+
+    Returns:
+        The status, and its reason in one line, or None where there is nothing to explain.
+    """
+    if stack.never_worked:
+        return ERROR, stack.reason or "its first deployment failed"
+    if stack.status == "DELETE_FAILED":
+        return ERROR, f"it could not be deleted: {stack.reason}"
+    if stack.status.startswith("DELETE_"):
+        return DELETING, None
+    if verdict.status == UNKNOWN and stack.in_progress:
+        return UPDATING, None
+    undone = {
+        "UPDATE_ROLLBACK_COMPLETE": "the last update failed and was undone; the revision before it is deployed",
+        "UPDATE_ROLLBACK_FAILED": f"the last update failed and could not be undone: {stack.reason}",
+    }
+    return verdict.status, verdict.reason or undone.get(stack.status)
