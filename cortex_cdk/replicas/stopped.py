@@ -43,8 +43,8 @@ def stop_cause(task: TaskTypeDef) -> StopCause | None:
         None while the task runs. A stop code that is not known counts as ``LOST``: nobody asked for the end, and
         nothing says that the program failed.
 
-    Source: the stop codes of the API reference (``Task.stopCode``), the reasons of "Stopped tasks error messages" in the
-    Amazon ECS Developer Guide.
+    Source: the stop codes of the API reference (``Task.stopCode``), the reasons of "Stopped tasks error messages" in
+    the Amazon ECS Developer Guide.
     """
     if task["lastStatus"] != "STOPPED":
         return None

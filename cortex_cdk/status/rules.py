@@ -1,4 +1,6 @@
-"""Decides the status of an API or traffic splitter: ``live``, ``updating``, ``error`` and the others. Pure: reads nothing.
+"""Decides the status of an API or traffic splitter: ``live``, ``updating``, ``error`` and the others.
+
+Pure: nothing is read here.
 
     replicas (``status_of_replicas``) -> the state of the stack too (``with_stack``)
     statuses of its members (``status_of_splitter``)
@@ -205,7 +207,7 @@ def status_of_splitter(variants: Sequence[Variant], members: Mapping[str, str]) 
     """Decide the status of a traffic splitter: the worst of those members that get requests.
 
     Args:
-        variants: The splitter's members with their weights, as its listener rule has them; empty where there is no rule.
+        variants: The splitter's members with their weights, as its listener rule has them; empty without a rule.
         members: The statuses of APIs by name; a member that is not among them is ``unknown``.
     """
     none = Replicas(0, 0, 0, 0)

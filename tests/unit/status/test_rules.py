@@ -61,6 +61,7 @@ OOM = stopped(reason="OutOfMemoryError: Container killed due to memory usage", e
 EXIT = stopped(exitCode=1)
 SCALED_IN = stopped(code="ServiceSchedulerInitiated", why="Scaling activity initiated by (deployment new)")
 UNHEALTHY = stopped(code="ServiceSchedulerInitiated", why="Task failed ELB health checks in (target-group x)")
+LOST = stopped(code="SpotInterruption", why="Your Spot Task was interrupted.")
 UNPLACED = "(service iris) was unable to place a task because no container instance met all of its requirements. "
 NO_GPU = UNPLACED + "Reason: No instance has a GPU left."
 
@@ -78,6 +79,7 @@ NO_GPU = UNPLACED + "Reason: No instance has a GPU left."
         ("error (out of memory)", seen(2, OOM)),
         ("updating", seen(0, new=1)),
         ("updating", seen(0, SCALED_IN, new=1)),
+        ("updating", seen(0, LOST, new=1)),
         ("updating", seen(0, stopped(by="old"), new=1)),
         ("updating", seen(1, minimum=2, new=1)),
         ("live", seen(2, minimum=2, new=2)),
