@@ -33,7 +33,7 @@ from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.refresh import refresh
-from cortex_cdk.deploy.wait_for_replicas import gather
+from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError
 from cortex_cdk.logs import LogRecord, follow, read
@@ -50,6 +50,14 @@ SETTLING_POLL_SECONDS = 0.25
 log = logging.getLogger(__name__)
 
 
+class _KnownCluster:
+    """A cluster as it was read, and everything that is made from it: forgotten together."""
+
+    def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
+        self.cluster = cluster
+        self.reporter = Reporter(cloud, cluster)
+
+
 class Client:
     """Talks to one environment.
 
@@ -64,24 +72,27 @@ class Client:
     def __init__(self, environment: str | None = None, progress: Progress | None = None) -> None:
         self.environment = load_environments().get(environment)
         self._progress = progress or Silent()
+        self._read: _KnownCluster | None = None
 
     @cached_property
     def cloud(self) -> Cloud:
         """The environment's cloud; the local one is started."""
         return self.environment.connect()
 
-    @cached_property
+    @property
     def cluster(self) -> RunningCluster:
-        """The environment's cluster.
+        """The environment's cluster. It is read once, and anew after this client has changed it.
 
         Raises:
             ClusterError: It does not exist.
         """
-        return read_cluster(self.cloud, self.environment)
+        return self._known.cluster
 
-    @cached_property
-    def _reporter(self) -> Reporter:
-        return Reporter(self.cloud, self.cluster)
+    @property
+    def _known(self) -> _KnownCluster:
+        if self._read is None:
+            self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
+        return self._read
 
     def deploy(self, config: Config | Path | str, *, force: bool = False) -> list[Applied]:
         """Deploy a configuration.
@@ -101,12 +112,12 @@ class Client:
         for warning in dependencies.warnings:
             log.warning("%s", warning)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
-        self.__dict__["cluster"] = cluster
+        self._read = _KnownCluster(self.cloud, cluster)
         deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force))
         results = deployer.deploy(loaded, project, dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
         minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}
-        gather(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+        wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
@@ -134,8 +145,8 @@ class Client:
         Raises:
             ClusterError: It failed; the message names the first cause.
         """
+        self._read = None
         apply_plan(self.cloud, plan, self._progress)
-        self.__dict__.pop("cluster", None)
 
     def discard_cluster(self, plan: ClusterPlan) -> None:
         """Forget a plan."""
@@ -166,9 +177,8 @@ class Client:
         Raises:
             CortexError: Something cannot be removed; the message names it.
         """
-        kept = ClusterRemover(self.cloud, self.environment, self._progress).remove()
-        self.__dict__.pop("cluster", None)
-        return kept
+        self._read = None
+        return ClusterRemover(self.cloud, self.environment, self._progress).remove()
 
     def get(self, name: str) -> ApiStatus:
         """The status of one API or splitter.
@@ -203,11 +213,11 @@ class Client:
         Raises:
             NotDeployedError: There is none of that name.
         """
-        return self._reporter.one(name)
+        return self._known.reporter.one(name)
 
     def reports(self) -> Sequence[Report]:
         """Status and traffic of everything that is deployed."""
-        return self._reporter.all()
+        return self._known.reporter.all()
 
     def logs(
         self,

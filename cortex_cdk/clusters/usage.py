@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, ServiceTypeDef
 
 
-def residents(cloud: Cloud, cluster: Cluster) -> dict[str, dict[str, Compute]]:
-    """What a replica asks for, by instance group and API.
+def computes_by_group(cloud: Cloud, cluster: Cluster) -> dict[str, dict[str, Compute]]:
+    """Read what a replica of each API asks for, by instance group and API.
 
     An API that moves to another group runs on both until its last old replica is gone.
     """

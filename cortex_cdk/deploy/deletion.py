@@ -37,10 +37,9 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
             f"{name} is used by the traffic splitter {', '.join(users)}",
             hint=f"delete the splitter first (cortex delete {users[0]}), or deploy it without {name}",
         )
-    # An update may wait for capacity for hours.
-    settled = recovery.settled(cloud, stack, force=True)
-    if settled:
-        recovery.remove(cloud, settled)
+    deletable = recovery.make_deletable(cloud, stack)
+    if deletable:
+        recovery.remove(cloud, deletable)
 
 
 def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:

@@ -12,14 +12,12 @@ the same time and do not see each other's rules choose different numbers, unless
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.errors import DeployError
-from cortex_cdk.stack_operations.stack import list_stacks
 
 # An ALB accepts 1 to 50000. An endpoint of at most 127 characters has at most 63 segments.
 HIGHEST, MAX_DEPTH = 50_000, 63
@@ -35,13 +33,43 @@ class Rule:
 
 
 class EndpointTakenError(DeployError):
-    """Another rule has the endpoint."""
+    """Another rule has the endpoint.
 
-    def __init__(self, rule: Rule, holder: str = "another API or traffic splitter of this cluster") -> None:
+    Attributes:
+        rule: That rule.
+    """
+
+    def __init__(self, rule: Rule, holder: str | None = None) -> None:
+        holder = holder or "another API or traffic splitter of this cluster"
         super().__init__(
             f"the endpoint {rule.endpoint} is taken by {holder}", hint="choose another networking.endpoint"
         )
         self.rule = rule
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The priorities of the rules that are deployed together.
+
+    Attributes:
+        priorities: By endpoint.
+        refused: Why an endpoint gets none, by endpoint.
+        rules: The rules of the listener as they will be.
+    """
+
+    priorities: Mapping[str, int]
+    refused: Mapping[str, DeployError]
+    rules: tuple[Rule, ...]
+
+    def priority(self, endpoint: str) -> int:
+        """The priority of the rule for an endpoint.
+
+        Raises:
+            DeployError: It gets none.
+        """
+        if endpoint in self.refused:
+            raise self.refused[endpoint]
+        return self.priorities[endpoint]
 
 
 def band(endpoint: str) -> range:
@@ -83,6 +111,29 @@ def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int
     )
 
 
+def allocate(wanted: Mapping[str, int | None], rules: Iterable[Rule], own: Collection[int]) -> Allocation:
+    """Choose the priorities of rules that are deployed together.
+
+    Args:
+        wanted: The priority that each endpoint's rule has now, or None where it is new; by endpoint.
+        rules: Every rule of the listener.
+        own: The priorities of those rules that the deployment changes. Their endpoints are free, so that what is
+            deployed together may exchange endpoints; their numbers stay taken.
+    """
+    rules = [Rule("", rule.priority) if rule.priority in own else rule for rule in rules]
+    priorities: dict[str, int] = {}
+    refused: dict[str, DeployError] = {}
+    for endpoint, kept in wanted.items():
+        others = [rule for rule in rules if rule.priority != kept]
+        try:
+            priorities[endpoint] = priority_for(endpoint, kept, others)
+        except DeployError as error:
+            refused[endpoint] = error
+        else:
+            rules = [*others, Rule(endpoint, priorities[endpoint])]
+    return Allocation(priorities, refused, tuple(rules))
+
+
 def read_rules(cloud: Cloud, listener_arn: str) -> list[Rule]:
     """The rules of a listener that lead to APIs and splitters."""
     pages = cloud.elbv2.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
@@ -96,13 +147,3 @@ def read_rules(cloud: Cloud, listener_arn: str) -> list[Rule]:
         if paths:
             rules.append(Rule(min(paths, key=len), int(rule["Priority"])))
     return rules
-
-
-def holder_of(cloud: Cloud, cluster: str, rule: Rule) -> str | None:
-    """The API or splitter whose stack has a rule, in words; None where no stack of the cluster has it."""
-    kinds = {names.api_stack(cluster, ""): "the API", names.splitter_stack(cluster, ""): "the traffic splitter"}
-    for prefix, kind in kinds.items():
-        for stack in list_stacks(cloud, prefix):
-            if stack.outputs.get("ListenerRulePriority") == str(rule.priority):
-                return f"{kind} {stack.name.removeprefix(prefix)}"
-    return None

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # A stack in one of these never held a working resource: it can only be deleted.
 NEVER_WORKED = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS"})
-# A stack whose last operation could not be undone, or whose deletion did not end.
-STUCK = frozenset({"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"})
 
 
 @dataclass(frozen=True)
@@ -83,10 +81,10 @@ def read_stack(cloud: Cloud, name: str) -> StackState | None:
     return _state(stacks[0]) if stacks else None
 
 
-def list_stacks(cloud: Cloud, prefix: str) -> Iterator[StackState]:
-    """Every living stack whose name begins with ``prefix``, by name."""
+def list_stacks(cloud: Cloud, *prefixes: str) -> Iterator[StackState]:
+    """List the stacks whose names begin with one of the prefixes, by name; those that are deleted are left out."""
     pages = cloud.cloudformation.get_paginator("describe_stacks").paginate()
-    stacks = [stack for page in pages for stack in page["Stacks"] if stack["StackName"].startswith(prefix)]
+    stacks = [stack for page in pages for stack in page["Stacks"] if stack["StackName"].startswith(prefixes)]
     for stack in sorted(stacks, key=lambda stack: stack["StackName"]):
         if stack["StackStatus"] != "DELETE_COMPLETE":
             yield _state(stack)

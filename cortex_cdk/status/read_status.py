@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
+from cortex_cdk.aws.ecs_services import describe_services
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
@@ -138,7 +138,7 @@ def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:
     """The status of everything that is deployed: APIs, then splitters, each by name."""
     stacks = [
         stack
-        for stack in list_stacks(cloud, f"cortex-{cluster.name}-")
+        for stack in list_stacks(cloud, names.api_stack(cluster.name, ""), names.splitter_stack(cluster.name, ""))
         if stack.status != "REVIEW_IN_PROGRESS" and stack.belongs_to(cluster.name)
     ]
     reader = _Reader(cloud, cluster)
@@ -160,7 +160,8 @@ class _Reader:
         """The APIs of these stacks."""
         prefix = names.api_stack(self._cluster.name, "")
         name_of = {stack.name: stack.name.removeprefix(prefix) for stack in stacks}
-        services = self._services(name_of[stack.name] for stack in stacks if not stack.never_worked)
+        deployed = [name_of[stack.name] for stack in stacks if not stack.never_worked]
+        services = describe_services(self._cloud, self._cluster.name, deployed)
         verdicts = self._verdicts(services)
         return [self._api(stack, name_of[stack.name], verdicts.get(name_of[stack.name])) for stack in stacks]
 
@@ -202,16 +203,9 @@ class _Reader:
             failed_replica=verdict.failed_task["taskArn"].rpartition("/")[2] if verdict.failed_task else None,
         )
 
-    def _services(self, apis: Iterable[str]) -> dict[str, ServiceTypeDef]:
-        found: dict[str, ServiceTypeDef] = {}
-        for batch in _batches([names.service(api) for api in apis], SERVICES_A_CALL):
-            answer = self._cloud.ecs.describe_services(cluster=self._ecs_cluster, services=batch)
-            found.update({s["serviceName"]: s for s in answer["services"] if s["status"] != "INACTIVE"})
-        return found
-
     def _verdicts(self, services: Mapping[str, ServiceTypeDef]) -> dict[str, Verdict]:
-        restless = {name: service for name, service in services.items() if not is_settled(service)}
-        minimums = self._minimums(list(restless))
+        restless = [name for name, service in services.items() if not is_settled(service)]
+        minimums = self._minimums(restless)
         with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
             observed = pool.map(lambda name: self._observe(services[name], minimums.get(name)), services)
             judged = pool.map(self._decide, observed)
@@ -224,15 +218,16 @@ class _Reader:
         sizes = group_sizes(self._cloud, self._cluster.name, observed.service)
         return replace(verdict, reason=with_outlook(verdict.reason, sizes))
 
-    def _minimums(self, services: Sequence[str]) -> dict[str, int]:
-        """``min_replicas`` of services, as Application Auto Scaling has it."""
+    def _minimums(self, apis: Iterable[str]) -> dict[str, int]:
+        """``min_replicas`` of APIs, as Application Auto Scaling has it."""
+        api_of = {f"service/{self._ecs_cluster}/{names.service(api)}": api for api in apis}
         minimums = {}
-        for batch in _batches([f"service/{self._ecs_cluster}/{service}" for service in services], TARGETS_A_CALL):
+        for batch in _batches(list(api_of), TARGETS_A_CALL):
             answer = self._cloud.application_autoscaling.describe_scalable_targets(
                 ServiceNamespace="ecs", ResourceIds=batch, ScalableDimension="ecs:service:DesiredCount"
             )
             for target in answer["ScalableTargets"]:
-                minimums[target["ResourceId"].rpartition("/")[2]] = target["MinCapacity"]
+                minimums[api_of[target["ResourceId"]]] = target["MinCapacity"]
         return minimums
 
     def _observe(self, service: ServiceTypeDef, known_minimum: int | None) -> Observed:

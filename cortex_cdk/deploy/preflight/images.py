@@ -1,15 +1,15 @@
-"""Whether the user's own images exist: asked before anything is created, as far as ECR tells."""
+"""Whether the user's own images exist, as far as ECR tells."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
-from cortex_cdk.config import RealtimeApi
-from cortex_cdk.errors import DeployError
+from cortex_cdk.deploy.deployment import Deployment
+from cortex_cdk.errors import Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
@@ -21,17 +21,16 @@ _REFERENCE = re.compile(
 _MISSING = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
 
 
-def check_own_images(cloud: Cloud, apis: Iterable[RealtimeApi]) -> None:
-    """Look for each ``predictor.image`` that is in ECR. Others, and those that may not be asked for, are left to ECS.
-
-    Raises:
-        DeployError: At least one does not exist.
-    """
-    missing = [api for api in apis if api.predictor.image and _is_missing(cloud, api.predictor.image)]
-    if missing:
-        texts = [f"{api.name}: predictor.image {api.predictor.image} does not exist" for api in missing]
-        hint = "push it, correct its name, or leave predictor.image out: an image is built from requirements.txt then"
-        raise DeployError(texts[0], hint=hint, details=texts[1:])
+def check_images(deployment: Deployment) -> Iterator[Finding]:
+    """Look for each ``predictor.image`` that is in ECR. Images of other registries are left to ECS."""
+    for api in deployment.wanted.config.apis:
+        image = api.predictor.image
+        if image and _is_missing(deployment.cloud, image):
+            yield Finding(
+                api.name,
+                f"predictor.image {image} does not exist",
+                "push it, correct its name, or leave predictor.image out: an image is built from requirements.txt then",
+            )
 
 
 def _is_missing(cloud: Cloud, image: str) -> bool:
@@ -46,5 +45,7 @@ def _is_missing(cloud: Cloud, image: str) -> bool:
     try:
         cloud.ecr.describe_images(registryId=match["account"], repositoryName=match["repository"], imageIds=[which])
     except ClientError as error:
-        return error_code(error) in _MISSING
+        if error_code(error) in _MISSING:
+            return True
+        raise
     return False
