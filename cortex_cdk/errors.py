@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+HINT_LINE = "  hint: "
+"""How a line of ``details`` begins that is the hint of the line above it."""
+
 
 class CortexError(Exception):
     """Something went wrong that the user can act on.
@@ -109,7 +112,7 @@ class PreflightError(CortexError):
         for finding in findings:
             details.append(str(finding))
             if finding.hint and not common:
-                details.append(f"  hint: {finding.hint}")
+                details.append(f"{HINT_LINE}{finding.hint}")
         super().__init__(f"{outcome}: {len(findings)} problems were found", hint=common, details=details)
 
     def as_json(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from cortex_cdk.errors import CortexError
+from cortex_cdk.errors import HINT_LINE, CortexError
 
 # Name and one line of help: shown by `cortex --help` without loading any command.
 COMMANDS = {
@@ -183,14 +183,15 @@ def used_environment() -> str:
 
 def show(error: CortexError) -> None:
     """Write an error to stderr: what happened first, then details, then what to do."""
+    from cortex_cli.options import for_environment
+
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(error.message, err=True)
     for line in error.details:
-        click.echo(f"  {line}", err=True)
+        # Of several findings each has its own hint, on a line of its own.
+        click.echo(f"  {for_environment(line) if line.startswith(HINT_LINE) else line}", err=True)
     if error.hint:
         click.secho("hint: ", fg="cyan", nl=False, err=True)
-        from cortex_cli.options import for_environment
-
         click.echo(for_environment(error.hint), err=True)
 
 

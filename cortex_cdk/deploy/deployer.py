@@ -29,7 +29,7 @@ from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
-from cortex_cdk.deploy.preflight.endpoints import in_words
+from cortex_cdk.deploy.preflight.endpoints import name_holder
 from cortex_cdk.deploy.splitters import splitter_spec
 from cortex_cdk.errors import DeployError, Finding
 from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
@@ -165,7 +165,7 @@ class Deployer:
             try:
                 plans.append(self._plan_splitter(deployment, target, endpoints.priority(target.endpoint)))
             except DeployError as error:
-                refused.append(Applied.refused(self._cluster, target.resource, in_words(deployment, error)))
+                refused.append(Applied.refused(self._cluster, target.resource, name_holder(deployment, error)))
         return self._execute(wanted, plans, self._applier(plans)) + refused
 
     def _plan_splitter(self, deployment: Deployment, target: Target, priority: int) -> StackPlan:
@@ -194,7 +194,7 @@ class Deployer:
                 try:
                     again[index] = self._with_another_priority(deployment, plans[index])
                 except DeployError as error:
-                    done[index] = replace(done[index], error=in_words(deployment, error))
+                    done[index] = replace(done[index], error=name_holder(deployment, error))
             second = self._applier(list(again.values()))
             for index, applied in zip(again, _in_parallel(second, list(again.values())), strict=True):
                 done[index] = applied

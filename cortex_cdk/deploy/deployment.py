@@ -125,8 +125,8 @@ class Deployment:
         """Choose the priorities of the splitters' rules, as they can be once the APIs' rules are what is wanted."""
         return _allocate(self.splitters, self.api_endpoints().rules)
 
-    def holder_of(self, rule: Rule) -> str | None:
-        """The API or splitter that has a rule, in words; None where no stack of the cluster has it."""
+    def holder_of(self, rule: Rule) -> tuple[str, str] | None:
+        """Who has a rule: "the API" or "the traffic splitter", and its name; None if no stack of the cluster has it."""
         kinds = {
             "the API": names.api_stack(self.cluster.name, ""),
             "the traffic splitter": names.splitter_stack(self.cluster.name, ""),
@@ -134,7 +134,7 @@ class Deployment:
         for kind, prefix in kinds.items():
             for stack in self.stacks.values():
                 if stack.name.startswith(prefix) and stack.outputs.get(PRIORITY) == str(rule.priority):
-                    return f"{kind} {stack.name.removeprefix(prefix)}"
+                    return kind, stack.name.removeprefix(prefix)
         return None
 
     def target_groups(self) -> dict[str, str]:

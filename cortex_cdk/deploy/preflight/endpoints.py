@@ -13,13 +13,20 @@ def check_endpoints(deployment: Deployment) -> Iterator[Finding]:
     """Look whether every endpoint can get a rule in the cluster's listener."""
     refused = {**deployment.api_endpoints().refused, **deployment.splitter_endpoints().refused}
     for target in deployment.targets:
-        if target.endpoint in refused:
-            error = in_words(deployment, refused[target.endpoint])
+        error = refused.get(target.endpoint)
+        # Where an API and a splitter have one name, the endpoint follows from it: ``check_names`` says that.
+        if error and _holder(deployment, error)[1] != target.name:
+            error = name_holder(deployment, error)
             yield Finding(target.name, error.message, error.hint)
 
 
-def in_words(deployment: Deployment, error: DeployError) -> DeployError:
+def name_holder(deployment: Deployment, error: DeployError) -> DeployError:
     """The refusal of an endpoint, with the name of who has it where that is known."""
-    if isinstance(error, EndpointTakenError):
-        return EndpointTakenError(error.rule, deployment.holder_of(error.rule))
-    return error
+    kind, name = _holder(deployment, error)
+    return EndpointTakenError(error.rule, f"{kind} {name}") if name and isinstance(error, EndpointTakenError) else error
+
+
+def _holder(deployment: Deployment, error: DeployError) -> tuple[str, str]:
+    """Kind and name of who has the endpoint that is refused; empty where that is unknown."""
+    found = deployment.holder_of(error.rule) if isinstance(error, EndpointTakenError) else None
+    return found or ("", "")
