@@ -76,7 +76,7 @@ class Client:
 
     @cached_property
     def cloud(self) -> Cloud:
-        """The environment's cloud; the local one is started."""
+        """The session of the environment. The local cloud is started."""
         return self.environment.connect()
 
     @property
@@ -142,29 +142,33 @@ class Client:
     def apply_cluster(self, plan: ClusterPlan) -> None:
         """Make or change the cluster as planned.
 
+        Args:
+            plan: What ``plan_cluster`` returned.
+
         Raises:
             ClusterError: It failed; the message names the first cause.
+            DeployError: Another operation was quicker, or the stack cannot be recovered.
         """
         self._read = None
         apply_plan(self.cloud, plan, self._progress)
 
     def discard_cluster(self, plan: ClusterPlan) -> None:
-        """Forget a plan."""
+        """Forget a plan that ``plan_cluster`` returned."""
         discard_plan(self.cloud, plan)
 
     def cluster_info(self) -> ClusterInfo:
-        """The environment's cluster, what it costs and what runs on it.
+        """Read everything about the environment's cluster: what it is, what it costs, and what runs on it.
 
         Raises:
-            ClusterError: It does not exist.
+            ClusterError: There is none.
         """
         return cluster_info(self.cloud, self.environment, self.cluster)
 
     def plan_cluster_removal(self) -> Removal:
-        """What removing the environment's cluster would remove, and what would stay.
+        """Find out what removing the environment's cluster would remove, and what would stay.
 
         Raises:
-            ClusterError: It does not exist.
+            ClusterError: There is none.
         """
         return ClusterRemover(self.cloud, self.environment, self._progress).plan()
 
@@ -181,7 +185,7 @@ class Client:
         return ClusterRemover(self.cloud, self.environment, self._progress).remove()
 
     def get(self, name: str) -> ApiStatus:
-        """The status of one API or splitter.
+        """Read the status of one API or splitter.
 
         Raises:
             NotDeployedError: There is none of that name.
@@ -189,13 +193,17 @@ class Client:
         return get_api(self.cloud, self.cluster, name)
 
     def list(self) -> list[ApiStatus]:
-        """The status of everything that is deployed."""
+        """Read the status of everything that is deployed."""
         return list_apis(self.cloud, self.cluster)
 
     def wait_until_settled(self, seconds: float) -> Sequence[ApiStatus]:
-        """Wait until no API is being updated, for at most so many seconds; the status of all of them then.
+        """Wait until no API is being updated.
 
-        Nothing is deployed where there is no cluster.
+        Args:
+            seconds: How long at most.
+
+        Returns:
+            The status of everything then; nothing where there is no cluster.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -208,7 +216,7 @@ class Client:
             time.sleep(SETTLING_POLL_SECONDS)
 
     def report(self, name: str) -> Report:
-        """All about one API or splitter: status, traffic, predictions, scaling.
+        """Report everything about one API or splitter: status, traffic, predictions, scaling.
 
         Raises:
             NotDeployedError: There is none of that name.
@@ -216,7 +224,7 @@ class Client:
         return self._known.reporter.one(name)
 
     def reports(self) -> Sequence[Report]:
-        """Status and traffic of everything that is deployed."""
+        """Report status and traffic of everything that is deployed."""
         return self._known.reporter.all()
 
     def logs(
@@ -228,12 +236,14 @@ class Client:
         tail: int | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
-        """The log records of an API, oldest first; with ``following``, until it is deleted.
+        """Read the log records of an API, oldest first.
 
         Args:
+            name: The API.
+            following: Go on with new records as they come, until the API is deleted.
             since: Only records from then on.
             tail: Of those that are there, only that many of the newest.
-            pause: Waits between two looks, a number of seconds; what it raises ends the iteration.
+            pause: Waits between two looks, a number of seconds; an exception that it raises ends the iteration.
 
         Raises:
             NotDeployedError: There is no API of that name.
@@ -257,9 +267,11 @@ class Client:
         headers: Mapping[str, str] = MappingProxyType({}),
         query: Sequence[tuple[str, str]] = (),
     ) -> Prediction:
-        """Send a request to an API.
+        """Send a request to an API and read the whole answer.
 
         Args:
+            name: The API or splitter.
+            body: The request's body.
             content_type: Of the body, unless the headers name one.
             headers: Further headers of the request.
             query: Query parameters, as names and values; a name may come more than once.
@@ -274,6 +286,10 @@ class Client:
     @contextmanager
     def send(self, name: str, call: Call) -> Iterator[Answer]:
         """Send a request to an API, and read the answer while it comes.
+
+        Args:
+            name: The API or splitter.
+            call: What to send.
 
         Raises:
             NotDeployedError: There is none of that name.
@@ -306,6 +322,6 @@ class Client:
 
         Raises:
             NotDeployedError: There is none of that name.
-            DeployError: A splitter uses it, or it cannot be deleted.
+            DeployError: A splitter forwards to it, or it cannot be deleted.
         """
         deletion.delete(self.cloud, self.cluster, name)

@@ -18,15 +18,15 @@ _MISSING = frozenset({"ServiceNotFoundException", "ClusterNotFoundException"})
 
 
 def describe_services(cloud: Cloud, cluster: str, apis: Iterable[str]) -> dict[str, ServiceTypeDef]:
-    """Describe the services of APIs, ten with a call.
+    """Describe the ECS services of APIs, ten with a call.
 
     Args:
-        cloud: Where to ask.
+        cloud: A session of the environment.
         cluster: The environment's cluster (not the ECS cluster's name).
         apis: Names of APIs.
 
     Returns:
-        By API; those that have no service, or only a deleted one, are left out.
+        Services by API; an API whose service does not exist, or was deleted, is left out.
     """
     from botocore.exceptions import ClientError
 

@@ -79,10 +79,14 @@ class ClusterPlan:
 
 
 def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
-    """The configuration that a cluster's stack was made from: it is in the template, its tags on the stack.
+    """Read the configuration that a cluster was made from: from the template of its stack, and from the stack's tags.
+
+    Args:
+        cloud: A session of the environment.
+        stack: The cluster's stack.
 
     Raises:
-        ClusterError: It is not there, or of another version.
+        ClusterError: The template has none, or one of another version.
     """
     template = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
     try:
@@ -96,7 +100,7 @@ def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
 
 
 def user_tags(stack: StackState) -> dict[str, str]:
-    """The ``tags`` of a cluster's configuration: those of its stack that are not ours."""
+    """Pick the ``tags`` of a cluster's configuration from its stack's tags: those that are not ours."""
     return {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
 
 
@@ -193,7 +197,7 @@ def _changeable(cloud: Cloud, environment: Environment) -> StackState | None:
 
 
 def missing(environment: Environment) -> ClusterError:
-    """The error that there is no cluster."""
+    """Say that there is no cluster, and how to make one."""
     return ClusterError(
         f"there is no cluster {environment.cluster!r} in environment {environment.name!r} ({environment.region})",
         hint=f"make it with: cortex cluster up --env {environment.name}",
@@ -253,7 +257,12 @@ def _change_set(cloud: Cloud, cluster: Cluster, template: Mapping[str, Any], *, 
 
 
 def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
-    """Carry out a plan and wait until the cluster is what it says.
+    """Carry out a plan and wait until the cluster is as planned.
+
+    Args:
+        cloud: A session of the environment.
+        plan: What ``plan_cluster`` returned.
+        progress: Hears of each step.
 
     Raises:
         ClusterError: The stack could not be made or changed, or an API could not follow it.
@@ -313,6 +322,6 @@ def _follow(cloud: Cloud, cluster: str, listeners: tuple[str | None, str | None]
 
 
 def discard_plan(cloud: Cloud, plan: ClusterPlan) -> None:
-    """Forget a plan: what it would have changed stays as it is."""
+    """Forget a plan. The cluster stays as it is."""
     if plan.change_set:
         discard(cloud, plan.change_set)

@@ -49,7 +49,7 @@ class WantedCluster:
     is_new: bool
 
     def finding(self, message: str, hint: str | None = None, *, fatal: bool = True) -> Finding:
-        """Something about this cluster."""
+        """Make a finding about this cluster."""
         return Finding(f"cluster {self.cluster.name}", message, hint, fatal)
 
 
@@ -111,7 +111,7 @@ def check_vcpus(wanted: WantedCluster) -> Iterator[Finding]:
 
 
 def quota_code(group: InstanceGroup) -> str | None:
-    """The quota that limits the vCPUs of a group; None where it is not known."""
+    """Name the quota that limits the vCPUs of a group; None where it is not known."""
     letters = re.match("[a-z]+", group.instance_types[0])
     codes = VCPU_QUOTAS.get(letters[0]) if letters else None
     if codes is None:

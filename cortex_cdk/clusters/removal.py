@@ -65,6 +65,11 @@ class Kept:
 class ClusterRemover:
     """Removes the environment's cluster.
 
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+        progress: Hears of each step.
+
     Raises:
         ClusterError: There is none.
     """
@@ -79,7 +84,7 @@ class ClusterRemover:
         self._stack = stack
 
     def plan(self) -> Removal:
-        """What would be removed, and what would stay."""
+        """Find out what would be removed, and what would stay."""
         return Removal(
             self._name,
             apis=tuple(self._names_of(names.api_stack(self._name, ""))),
@@ -89,6 +94,9 @@ class ClusterRemover:
 
     def remove(self) -> Kept:
         """Remove everything and wait until it is gone.
+
+        Returns:
+            What is still there.
 
         Raises:
             ClusterError: An API or splitter cannot be removed. The cluster stays.

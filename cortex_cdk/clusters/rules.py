@@ -1,4 +1,4 @@
-"""What of a cluster's configuration may be changed while it runs. Pure: it reads nothing and changes nothing."""
+"""Decides what of a cluster's configuration may be changed while it runs. Pure: reads nothing and changes nothing."""
 
 from __future__ import annotations
 
@@ -38,14 +38,19 @@ class Difference:
 
 
 def in_words(value: Any) -> str:
-    """A value as a line of text."""
+    """Write a value as a line of text."""
     if value is None or value in ([], {}):
         return "none"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def differences(before: Cluster, after: Cluster) -> tuple[Difference, ...]:
-    """The fields in which two configurations of a cluster differ. A group that is new or gone is one field."""
+    """List the fields in which two configurations of a cluster differ. A group that is new or gone is one field.
+
+    Args:
+        before: What the cluster is.
+        after: What it should be.
+    """
     old, new = dict(_fields(before)), dict(_fields(after))
     whole = _groups_in_words(before), _groups_in_words(after)
     found = []
@@ -84,12 +89,15 @@ def _flat(prefix: str, document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Mapping[str, Compute]]) -> tuple[str, ...]:
-    """Why a running cluster cannot be changed so; empty where it can.
+    """Say why a running cluster cannot be changed so.
 
     Args:
         before: What the cluster is.
         after: What it should be.
         in_use: What a replica of each deployed API asks for, by the instance group that it runs on and the API.
+
+    Returns:
+        One line for each reason; empty where the cluster can be changed.
     """
     fixed = (_refusal(difference) for difference in differences(before, after))
     return (*(reason for reason in fixed if reason), *_group_refusals(before, after, in_use))

@@ -34,7 +34,7 @@ LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
 class PriorityTakenError(DeployError):
-    """A deployment that ran at the same time has the priority of the listener rule."""
+    """Another deployment, which ran at the same time, has the priority of the listener rule."""
 
     def __init__(self, name: str, aftermath: str) -> None:
         super().__init__(
@@ -67,7 +67,7 @@ class Applied:
 
     @classmethod
     def refused(cls, cluster: RunningCluster, resource: RealtimeApi | TrafficSplitter, error: CortexError) -> Applied:
-        """An API or splitter that was left as it was."""
+        """Say that an API or splitter was left as it was."""
         return cls(
             name=resource.name,
             kind=resource.kind,
@@ -106,7 +106,10 @@ class Applier:
         self._force = force
 
     def apply(self, plan: StackPlan) -> Applied:
-        """Carry out a plan. A failure is returned, not raised: others go on."""
+        """Carry out a plan.
+
+        A failure is returned, not raised: what one API meets must not stop, or hide, what becomes of the others.
+        """
         resource = plan.release.resource
         title = f"{resource.name} ({resource.kind})"
         error: CortexError | None = None
@@ -200,12 +203,17 @@ def _in_words(error: Exception, environment: str) -> CortexError:
 
 
 def interrupts(change: Change) -> bool:
-    """Whether a change takes away what carries the traffic."""
+    """Whether a change takes away the service or the target group, which carry the traffic."""
     return change.resource_type in CARRY_TRAFFIC and (change.replacement or change.action == "Remove")
 
 
 def failure(name: str, outcome: Outcome) -> DeployError:
-    """Name the first cause of an operation that failed."""
+    """Name the first cause of an operation that failed.
+
+    Args:
+        name: The API or splitter.
+        outcome: How the operation ended.
+    """
     aftermath = "the previous revision keeps serving" if outcome.stack else "nothing of it was kept"
     if outcome.replica:
         remedy = "raise compute.mem" if "OutOfMemory" in outcome.replica.reason else "correct the cause"

@@ -74,7 +74,7 @@ class Builder:
 
     @classmethod
     def of(cls, cluster: ClusterResources) -> Builder:
-        """That of a cluster."""
+        """Return a cluster's builder."""
         return cls(cluster.bucket, cluster.image_builder, cluster.repository, cluster.repository_uri)
 
 
@@ -102,7 +102,15 @@ def find(cloud: Cloud, builder: Builder, wanted: Mapping[bool, BuildContext]) ->
 
 
 def of_apis(apis: Iterable[RealtimeApi], references: Mapping[bool, str | None]) -> dict[str, str | None]:
-    """The reference of each API's image, by name: its own one, or that of the project."""
+    """Name the image of each API: its own one, or that of the project.
+
+    Args:
+        apis: The APIs of one project.
+        references: The project's images, by whether they carry CUDA.
+
+    Returns:
+        References by API; None where the image has to be built.
+    """
     return {api.name: api.predictor.image or references[api.compute.gpu > 0] for api in apis}
 
 
@@ -140,7 +148,11 @@ def image_tag(files: Mapping[str, DependencyFile]) -> str:
 
 
 def find_image(cloud: Cloud, builder: Builder, tag: str) -> str | None:
-    """The reference (by digest) of the image of that tag, or None where the repository has none."""
+    """Look up an image by its tag.
+
+    Returns:
+        The reference (by digest), or None where the repository has none of that tag.
+    """
     from botocore.exceptions import ClientError
 
     try:
@@ -156,6 +168,9 @@ def build(cloud: Cloud, builder: Builder, context: BuildContext, say: Callable[[
     """Build an image, or wait for a build of it that somebody else has started.
 
     Args:
+        cloud: A session of the environment.
+        builder: Where to build.
+        context: What to build from.
         say: Takes the lines of the build's log as they come.
 
     Returns:

@@ -1,12 +1,12 @@
-"""Which priority a listener rule gets.
+"""Chooses the priorities of listener rules.
 
-A rule matches its endpoint and everything below it, and the load balancer takes the first match by
-priority. So where one endpoint lies below another, the longer one must have the lower number. Every depth
-(the number of segments of an endpoint) has a band of numbers of its own, the deeper the lower: whatever
-nests is in order, whenever it is deployed, and a rule that lives keeps its number.
+A rule matches its endpoint and everything below, and the load balancer takes the first match by priority. So where one
+endpoint lies below another, the longer one must have the lower number. Every depth (the number of segments of an
+endpoint) has a band of numbers of its own, the deeper the lower: whatever nests is in order, whenever it is deployed,
+and a rule that lives keeps its number.
 
-Within its band an endpoint begins to look for a free number at a place of its own: two deployments that run at
-the same time and do not see each other's rules choose different numbers, unless they want the same endpoint.
+Within its band an endpoint begins to look for a free number at a place of its own: two deployments that run at the same
+time and do not see each other's rules choose different numbers, unless they want the same endpoint (decision 0003).
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ BAND = HIGHEST // MAX_DEPTH
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of the listener: where it leads from, and its priority."""
+    """A rule of the listener.
+
+    Attributes:
+        endpoint: The path that it matches, with everything below; empty where the endpoint is free, and only the
+            number is taken.
+        priority: 1 to 50000; the lowest one that matches counts.
+    """
 
     endpoint: str
     priority: int
@@ -62,10 +68,10 @@ class Allocation:
     rules: tuple[Rule, ...]
 
     def priority(self, endpoint: str) -> int:
-        """The priority of the rule for an endpoint.
+        """Return the priority of the rule for an endpoint.
 
         Raises:
-            DeployError: It gets none.
+            DeployError: The endpoint gets none.
         """
         if endpoint in self.refused:
             raise self.refused[endpoint]
@@ -73,13 +79,13 @@ class Allocation:
 
 
 def band(endpoint: str) -> range:
-    """The numbers that rules for endpoints of that depth may have."""
+    """Return the numbers that rules for endpoints of that depth may have."""
     depth = endpoint.count("/")
     return range(HIGHEST - depth * BAND + 1, HIGHEST - (depth - 1) * BAND + 1)
 
 
 def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int:
-    """The priority of the rule for an endpoint.
+    """Choose the priority of the rule for an endpoint.
 
     Args:
         endpoint: Such as ``/iris``.
@@ -87,11 +93,11 @@ def priority_for(endpoint: str, kept: int | None, others: Iterable[Rule]) -> int
         others: Every other rule of the listener.
 
     Returns:
-        ``kept`` if it still does, else a free one.
+        ``kept`` if that is still right, else a free number.
 
     Raises:
         EndpointTakenError: Another rule has the endpoint.
-        DeployError: No number of its band is left.
+        DeployError: No number of the band is left.
     """
     others = list(others)
     for rule in others:
@@ -135,7 +141,12 @@ def allocate(wanted: Mapping[str, int | None], rules: Iterable[Rule], own: Colle
 
 
 def read_rules(cloud: Cloud, listener_arn: str) -> list[Rule]:
-    """The rules of a listener that lead to APIs and splitters."""
+    """Read the rules of a listener that lead to APIs and splitters.
+
+    Args:
+        cloud: A session of the environment.
+        listener_arn: The cluster's listener.
+    """
     pages = cloud.elbv2.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
     rules = []
     for rule in (rule for page in pages for rule in page["Rules"] if not rule.get("IsDefault")):

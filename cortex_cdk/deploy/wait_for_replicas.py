@@ -1,7 +1,7 @@
-"""After a deployment: waits until as many replicas serve as the configuration wants at least.
+"""After a deployment: waits until as many replicas serve as ``min_replicas`` asks for.
 
-What was deployed serves by then. But where only ``min_replicas`` was raised, Application Auto Scaling adds replicas
-once the stack is done, and "updated" would be said before there are any.
+The new revision serves by then. But where only ``min_replicas`` was raised, Application Auto Scaling adds replicas once
+the stack is done, and "updated" would be said before there are any.
 """
 
 from __future__ import annotations

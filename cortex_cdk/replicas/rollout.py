@@ -1,7 +1,7 @@
 """Watches the replicas of an API while its stack is updated, and finds out why they fail.
 
-CloudFormation only says that a service did not become stable. Why is in the stopped tasks, in the
-service's events and, for a predictor that raised, in the replica's last log record.
+CloudFormation only says that a service did not become stable. Why is in the stopped tasks, in the service's events and,
+for a predictor that raised, in the replica's last log record.
 """
 
 from __future__ import annotations
@@ -43,16 +43,21 @@ class ReplicaFailure:
 
 
 class RolloutWatcher:
-    """Looks at the service of one API again and again. To be made before the rollout begins.
+    """Looks at the service of one API again and again. Make it before the rollout begins.
 
     A rollout may have failed, and ECS gone back to the revision before, between two looks; and a service that never
-    worked is gone with its stack. So failed replicas are not looked for by what the service runs now: they are those
-    of the API that stopped since then, and are of no task definition that ran before.
+    worked is gone with its stack. So the watcher does not look at what the service runs now: failed replicas are
+    tasks of the API that stopped since the rollout began, and whose task definition did not run before.
 
     Args:
+        cloud: A session of the environment.
         cluster: The environment's cluster.
-        api: The API.
+        api: The API's name.
         revision: The revision that is being rolled out.
+
+    Attributes:
+        failure: Why the first replica failed; None while none has.
+        capacity_problem: Why replicas have no place; None where they have one, or never lacked one.
     """
 
     def __init__(self, cloud: Cloud, cluster: str, api: str, revision: str) -> None:
@@ -72,7 +77,7 @@ class RolloutWatcher:
         self._waiting = 0
 
     def look(self) -> list[str]:
-        """What is new, in words: replicas that failed, and why one cannot be placed."""
+        """Look once. Returns what is new, in words: replicas that failed, and why one cannot be placed."""
         service = describe_service(self._cloud, self._cluster, self._api)
         return (self._placement_news(service) if service else []) + self._failure_news()
 

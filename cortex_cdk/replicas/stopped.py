@@ -1,7 +1,7 @@
 """Why a replica ended, and whether anybody had asked for that: what ``kubectl get pods`` counts as restarts.
 
-ECS replaces such a replica at once, so that neither the status nor the logs of those that run show it. It answers about
-a stopped task for about an hour (API reference of DescribeTasks).
+ECS replaces a replica that ended at once, so that neither the status nor the logs of the others show it. ECS answers
+about a stopped task for about an hour (API reference of DescribeTasks).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def stop_cause(task: TaskTypeDef) -> StopCause | None:
 
 
 def stopped_reason(task: TaskTypeDef) -> str:
-    """Why a task stopped, in one line, from what ECS says of the task and its container."""
+    """Say in one line why a task stopped, from what ECS says of the task and its container."""
     container = (task.get("containers") or [{}])[0]
     reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
     code = container.get("exitCode")

@@ -1,8 +1,8 @@
 """Reads the status of APIs and traffic splitters.
 
-    stacks -> services (ten at a time) -> for APIs that are not settled: target health and tasks -> ``replicas``
+    stacks -> services (ten with a call) -> for APIs that are not settled: target health and tasks -> ``rules``
 
-What is settled costs no call of its own, so that a list of many APIs is as fast as that of one.
+An API that is settled costs no call of its own, so that a list of many is as fast as a list of one.
 """
 
 from __future__ import annotations
@@ -60,15 +60,20 @@ PARALLEL_CALLS = 8
 
 @dataclass(frozen=True)
 class ApiStatus:
-    """One API or splitter, as it is now.
+    """One API or traffic splitter, as it is now.
 
     Attributes:
+        name: Its name.
+        kind: ``RealtimeAPI`` or ``TrafficSplitter``.
+        status: Such as ``live``.
         endpoint: Its URL.
+        revision: The revision that is deployed, or being deployed (empty for a splitter).
+        replicas: How many an API has.
         last_update: When its stack was last changed.
         reason: Why it is not live, or what became of its last update, where that is known.
         target_group: The ``TargetGroup`` dimension of an API's metrics.
-        variants: What a splitter shares its requests out to.
-        failed_replica: Id of the replica that failed last, where that is why the API is not live.
+        variants: The APIs of a splitter.
+        failed_replica: Id of the replica that failed last, where failures are why the API is not live.
     """
 
     name: str
@@ -103,7 +108,7 @@ class ApiStatus:
 
 
 def get_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus:
-    """The status of one API or splitter.
+    """Read the status of one API or splitter.
 
     Raises:
         NotDeployedError: There is none of that name.
@@ -112,18 +117,22 @@ def get_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus:
 
 
 def read_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus | None:
-    """The status of one API, without a look at others; None where there is none of that name."""
+    """Read the status of one API, and look at no other; None where there is none of that name."""
     return next(iter(read_apis(cloud, cluster, [name])), None)
 
 
 def read_apis(cloud: Cloud, cluster: RunningCluster, api_names: Iterable[str]) -> list[ApiStatus]:
-    """The status of some APIs, without a look at others; those that are not deployed are left out."""
+    """Read the status of some APIs, and look at no others; those that are not deployed are left out."""
     stacks = [read_stack(cloud, names.api_stack(cluster.name, name)) for name in api_names]
     return _Reader(cloud, cluster).apis([stack for stack in stacks if stack and stack.status != "REVIEW_IN_PROGRESS"])
 
 
 def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
-    """The splitter of that name, given everything that is deployed.
+    """Pick the splitter of that name.
+
+    Args:
+        apis: The status of everything that is deployed.
+        name: The splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
@@ -135,7 +144,7 @@ def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
 
 
 def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:
-    """The status of everything that is deployed: APIs, then splitters, each by name."""
+    """Read the status of everything that is deployed: APIs, then splitters, each by name."""
     stacks = [
         stack
         for stack in list_stacks(cloud, names.api_stack(cluster.name, ""), names.splitter_stack(cluster.name, ""))

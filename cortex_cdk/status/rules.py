@@ -52,13 +52,13 @@ _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class Replicas:
-    """How many replicas there are.
+    """How many replicas an API has.
 
     Attributes:
         requested: How many are wanted.
         up_to_date: How many of the newest revision can serve.
         stale: How many of earlier revisions run.
-        failed: How many of the newest revision stopped by themselves and are not made up for.
+        failed: How many of the newest revision failed and have not been replaced.
     """
 
     requested: int
@@ -69,14 +69,14 @@ class Replicas:
 
 @dataclass(frozen=True)
 class Observed:
-    """What is known of the replicas of one API.
+    """What was read of the replicas of one API.
 
     Attributes:
-        service: The ECS service.
+        service: As ECS describes it.
         ready: How many tasks of the newest deployment serve.
         minimum: ``min_replicas``.
         tasks: Tasks of the service, of any state; may be empty where as many serve as are wanted.
-        now: When this was seen.
+        now: When all of this was read.
     """
 
     service: ServiceTypeDef
@@ -91,9 +91,11 @@ class Verdict:
     """The status of an API's replicas.
 
     Attributes:
-        reason: Why they are not all there, in one line, where that is known.
-        failed_task: The task that failed last, where one did.
-        waits_for_capacity: Whether they wait for room on an instance.
+        status: Such as ``LIVE``.
+        replicas: How many there are.
+        reason: Why some are missing, in one line, where that is known.
+        failed_task: The task that failed last, where failures are the reason.
+        waits_for_capacity: Whether replicas wait for room on an instance.
     """
 
     status: str
@@ -105,14 +107,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Variant:
-    """An API inside a splitter; ``weight`` is its share of the requests in percent."""
+    """An API inside a splitter.
+
+    Attributes:
+        name: The API.
+        weight: Its share of the requests, in percent.
+    """
 
     name: str
     weight: int
 
 
 def primary_deployment(service: ServiceTypeDef) -> DeploymentTypeDef | None:
-    """The deployment that is being rolled out, or that has been."""
+    """Return the deployment that is being rolled out, or that has been; None where there is none."""
     return next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
 
 
@@ -134,10 +141,14 @@ def is_settled(service: ServiceTypeDef) -> bool:
 
 
 def serving(service: ServiceTypeDef, healthy_targets: int) -> int:
-    """How many replicas of the newest deployment serve.
+    """Count the replicas of the newest deployment that serve.
 
-    The target group does not say which deployment a target is of. Older replicas pass for healthy, so that this
+    The target group does not say which deployment a target is of. Older replicas pass for healthy, so that the number
     is too low rather than too high where one of them is not.
+
+    Args:
+        service: As ECS describes it.
+        healthy_targets: How many targets of its target group are healthy.
     """
     primary = primary_deployment(service)
     if primary is None:
@@ -147,7 +158,7 @@ def serving(service: ServiceTypeDef, healthy_targets: int) -> int:
 
 
 def status_of_replicas(observed: Observed) -> Verdict:
-    """Decide the status of an API from its replicas."""
+    """Decide the status of an API's replicas: live, failing, waiting for an instance, or updating."""
     service, requested = observed.service, observed.service["desiredCount"]
     primary = primary_deployment(service)
     current = [task for task in observed.tasks if primary and task.get("startedBy") == primary["id"]]
@@ -172,11 +183,14 @@ def status_of_replicas(observed: Observed) -> Verdict:
 
 
 def unreplaced_failures(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:
-    """The tasks that failed after the start of every one that serves, newest first.
+    """Pick the tasks that failed after the start of every task that serves.
 
     Args:
         tasks: Those of one deployment.
         ready: How many of them serve: the oldest, as those had the most time.
+
+    Returns:
+        The newest first.
     """
     started = sorted(task["startedAt"] for task in tasks if task["lastStatus"] == "RUNNING" and "startedAt" in task)
     replaced = started[min(ready, len(started)) - 1] if ready and started else _BEFORE_ALL
