@@ -11,15 +11,16 @@ difference (``makes_its_cluster``, ``is_billed``). No other module asks which of
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -275,20 +276,52 @@ def load_environments(path: Path | None = None) -> Environments:
     path = path or environments_file()
     local = LocalEnvironment()
     try:
-        document: Any = yaml.safe_load(path.read_text())
-        stored = tuple(Environment(**entry) for entry in document["environments"])
-        default = str(document["default"])
+        default, stored = _parsed(path.read_text())
     except FileNotFoundError:
         return Environments(LOCAL, (local,))
     except OSError as error:
         raise CloudError(f"{path} cannot be read: {error.strerror}", hint="check CORTEX_HOME") from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise CloudError(
             f"{path} is not a file of environments as cortex writes it",
             hint="mend the file, or delete it and define the environments again with: cortex env configure NAME",
-            details=[str(error).splitlines()[0].removeprefix("Environment.__init__() ")],
+            details=[str(error)],
         ) from error
     return Environments(default, (local, *(entry for entry in stored if entry.name != LOCAL)))
+
+
+def _parsed(text: str) -> tuple[str, tuple[Environment, ...]]:
+    """The default and the environments that a file defines.
+
+    Raises:
+        ValueError: The file is not what this program writes; the message says where it differs.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{line}{error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ValueError("a character is not allowed in YAML") from error
+    if not isinstance(document, dict) or document.keys() != {"default", "environments"}:
+        raise ValueError("a map with the fields default and environments is expected")
+    default, entries = document["default"], document["environments"]
+    if not isinstance(default, str) or not isinstance(entries, list):
+        raise ValueError("default must be a name, and environments a list")
+    return default, tuple(_environment(entry) for entry in entries)
+
+
+def _environment(entry: object) -> Environment:
+    known = [field.name for field in fields(Environment)]
+    if not isinstance(entry, dict) or "name" not in entry:
+        raise ValueError("each environment must be a map with a name")
+    for name, value in entry.items():
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            raise ValueError(f"unknown field {name}" + (f" (did you mean {close[0]}?)" if close else ""))
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be text, not {value!r}")
+    return Environment(**entry)
 
 
 def save_environments(environments: Environments, path: Path | None = None) -> None:

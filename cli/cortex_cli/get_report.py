@@ -1,4 +1,4 @@
-"""What ``cortex get`` prints: reports as text. Pure, so that its golden files need nothing deployed."""
+"""Turns reports into the text of ``cortex get``. Pure, so that its golden files need nothing deployed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from cortex_serving.contract import METRIC_NAMESPACE, PREDICTION_METRIC, TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.metrics import Predictions, Traffic
-from cortex_cdk.status.read_status import TRAFFIC_SPLITTER, ApiStatus
+from cortex_cdk.status.read_status import ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
 from cortex_cli.output import age, latency, table
-from cortex_cli.sample_request import command_line
+from cortex_cli.suggestions import sample_request
 
 NOTHING = "-"
 # Longer lists of variants are cut, as Cortex does.
@@ -24,12 +26,12 @@ NO_APIS = "no apis are deployed"
 
 
 def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int | None = None) -> str:
-    """Everything in some environments: a table of APIs, and one of splitters.
+    """Return a table of APIs and one of splitters.
 
     Args:
-        reports: By environment.
-        now: Ages are told from here.
-        width: Of the terminal, in characters; None where there is none.
+        reports: Reports by environment.
+        now: The moment that ages are counted to.
+        width: Characters in a line of the terminal; None where there is none.
     """
     apis, splitters = [], []
     for env, found in reports.items():
@@ -42,7 +44,13 @@ def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int 
 
 
 def detail(report: Report, now: datetime, width: int | None = None) -> str:
-    """One API or splitter, in the order of Cortex: numbers, predictions, where to look further, endpoint."""
+    """Return everything about one API or splitter, in the order of Cortex: numbers, predictions, pages, endpoint.
+
+    Args:
+        report: The report.
+        now: The moment that ages are counted to.
+        width: Characters in a line of the terminal; None where there is none.
+    """
     if report.api.kind == TRAFFIC_SPLITTER:
         parts = [_members_table(report, now, width), _shared_counts(report)]
     else:
@@ -108,7 +116,7 @@ def _members_table(report: Report, now: datetime, width: int | None) -> str:
 
 
 def _shared_counts(report: Report) -> str:
-    """What "served" counts, where it is not what it seems."""
+    """Return notes on members whose column "served" counts the requests of several splitters."""
     notes = [
         f"{member.name} is also in {', '.join(member.also_in)}: what it served counts both"
         for member in report.members
@@ -132,8 +140,9 @@ def _predictions(predictions: Predictions | None) -> str:
         numbers = {"min": predictions.minimum, "max": predictions.maximum, "avg": predictions.average}
         return table([{name: f"{number:.6g}" for name, number in numbers.items() if number is not None}])
     shown = table([{"class": name, "count": str(count)} for name, count in predictions.classes.items()])
-    more = "\nmore classes are in CloudWatch: namespace Cortex, metric Prediction" if predictions.more_classes else ""
-    return shown + more
+    if not predictions.more_classes:
+        return shown
+    return f"{shown}\nmore classes are in CloudWatch: namespace {METRIC_NAMESPACE}, metric {PREDICTION_METRIC}"
 
 
 def _pages(report: Report) -> str:
@@ -143,7 +152,7 @@ def _pages(report: Report) -> str:
         pages = {"dashboard": report.links.dashboard, "logs": report.links.logs, "service": report.links.service}
         lines += [f"{name}: {url}" for name, url in pages.items() if url]
     lines.append(f"endpoint: {api.endpoint}")
-    lines.append(f"try it: {command_line(api.name, api.endpoint, 'FILE')}")
+    lines.append(f"try it: {sample_request(api.name, api.endpoint, 'FILE')}")
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)
@@ -171,7 +180,7 @@ def _stopped(replicas: Sequence[StoppedReplica], now: datetime, width: int | Non
 
 
 def _cause(cause: str) -> str:
-    """Why replicas were added or removed: what Application Auto Scaling says, without its names of 200 characters."""
+    """Say why replicas were added or removed, without Application Auto Scaling's names of 200 characters."""
     found = TRACKING.search(cause)
     tracked = found and next((words for policy, words in TRACKED.items() if policy in found[2]), None)
     if not found or not tracked:

@@ -12,6 +12,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
+from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
 from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
@@ -147,6 +148,8 @@ class Applier:
 
     def _change(self, plan: StackPlan) -> bool:
         name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
+        if plan.action == UPDATE and plan.knows_initial_replicas:
+            forget_initial_replicas(self._cloud, stack_name)
         change_set = create_change_set(
             self._cloud,
             stack_name,
@@ -165,7 +168,16 @@ class Applier:
             raise DeployError(f"{name} was deleted while it was updated", hint="deploy it again if it should be there")
         if not outcome.succeeded:
             raise failure(name, outcome)
+        if plan.action == CREATE and isinstance(plan.release.spec, ApiStackSpec):
+            self._forget_initial_replicas(name, stack_name)
         return True
+
+    def _forget_initial_replicas(self, name: str, stack_name: str) -> None:
+        """The API is there: what fails now is told, and tried again before its next change."""
+        try:
+            forget_initial_replicas(self._cloud, stack_name)
+        except DeployError as error:
+            self._progress.step(name, f"warning: {error.message}")
 
     def _join(self, plan: StackPlan) -> bool:
         """Wait for a deployment of the same that runs already: of a terminal that was closed, or of somebody else."""

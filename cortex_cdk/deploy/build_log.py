@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cortex_serving.contract import DEPENDENCIES_SCRIPT
+
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 
@@ -23,7 +25,7 @@ _NOISE = re.compile(
 )
 _SUMMARY = "------"
 _OVER = re.compile(r"\[Container\] .*Phase context status code: COMMAND_EXECUTION_ERROR")
-PYTHON, SCRIPT = "Python", "dependencies.sh"
+PYTHON, SCRIPT = "Python", DEPENDENCIES_SCRIPT
 _STEP = re.compile(rf"==> ({PYTHON}|\.python-version|{re.escape(SCRIPT)}|conda-packages\.txt|requirements\.txt)\b")
 # BuildKit repeats an error at its end with the Dockerfile's lines around it: all of that was said before.
 _FAILED_TO_SOLVE = "ERROR: failed to solve: "

@@ -27,6 +27,7 @@ from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy import assets, images
 from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
+from cortex_cdk.deploy.own_images import own_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
 from cortex_cdk.deploy.preflight.endpoints import name_holder
@@ -110,7 +111,8 @@ class Deployer:
         builder = images.Builder.of(self._cluster.resources)
         contexts = images.contexts(config.apis, dependencies)
         references = images.find(self._cloud, builder, contexts)
-        wanted = Wanted(config, project.digest, images.of_apis(config.apis, references), self._options.force)
+        own = own_images(self._cloud, config.apis)
+        wanted = Wanted(config, project.digest, images.of_apis(config.apis, own, references), self._options.force)
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         warnings = check(deployment)
         self._ask_about(project)
@@ -121,7 +123,7 @@ class Deployer:
             self._progress.step(IMAGE, "preparing (once for these dependencies)")
             references[gpu] = images.build(self._cloud, builder, context, partial(self._progress.log, IMAGE))
             self._progress.step(IMAGE, "ready")
-        wanted = replace(wanted, images=images.of_apis(config.apis, references))
+        wanted = replace(wanted, images=images.of_apis(config.apis, own, references))
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         return deployment, check(deployment)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cortex_serving.contract import REALTIME_API
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_services
@@ -18,9 +20,6 @@ from cortex_cdk.deploy.splitters import target_groups
 from cortex_cdk.stack_operations.recovery import with_planned_outputs
 from cortex_cdk.stack_operations.stack import StackState, list_stacks
 
-PRIORITY = "ListenerRulePriority"
-"""The output of an API's or splitter's stack that has the priority of its listener rule."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -29,7 +28,8 @@ class Wanted:
     Attributes:
         config: The configuration.
         project_digest: SHA-256 of the project archive.
-        images: Reference of each API's image, by name; None where it has to be built first.
+        images: Reference of each API's image, by name; None where it has to be built first, or, if it is the user's
+            own one, does not exist.
         force: Whether operations that run on the stacks are given up.
     """
 
@@ -78,16 +78,19 @@ class Target:
     @property
     def priority(self) -> int | None:
         """The priority of its listener rule; None where it has none."""
-        found = [
-            stack.outputs[PRIORITY] for stack in (self.deployed, self.planned) if stack and PRIORITY in stack.outputs
-        ]
-        return int(found[0]) if found else None
+        found = [priority for stack in (self.deployed, self.planned) for priority in _priorities(stack)]
+        return found[0] if found else None
 
     @property
     def priorities(self) -> set[int]:
         """Every priority that a rule of its stack may have: while an operation runs there may be two rules."""
-        found = (stack.outputs.get(PRIORITY) for stack in (self.stack, self.planned) if stack)
-        return {int(priority) for priority in found if priority}
+        return {priority for stack in (self.stack, self.planned) for priority in _priorities(stack)}
+
+
+def _priorities(stack: StackState | None) -> list[int]:
+    """The priority that a stack's outputs name, if they do."""
+    priority = stack.outputs.get(names.Output.LISTENER_RULE_PRIORITY) if stack else None
+    return [int(priority)] if priority else []
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,10 @@ class Deployment:
 
     def holder_of(self, rule: Rule) -> tuple[str, str] | None:
         """Who has a rule: "the API" or "the traffic splitter", and its name; None if no stack of the cluster has it."""
-        kinds = {
-            "the API": names.api_stack(self.cluster.name, ""),
-            "the traffic splitter": names.splitter_stack(self.cluster.name, ""),
-        }
-        for kind, prefix in kinds.items():
-            for stack in self.stacks.values():
-                if stack.name.startswith(prefix) and stack.outputs.get(PRIORITY) == str(rule.priority):
-                    return kind, stack.name.removeprefix(prefix)
+        for stack in self.stacks.values():
+            holder = names.resource_of(self.cluster.name, stack.name)
+            if holder and stack.outputs.get(names.Output.LISTENER_RULE_PRIORITY) == str(rule.priority):
+                return "the API" if holder.kind == REALTIME_API else "the traffic splitter", holder.name
         return None
 
     def target_groups(self) -> dict[str, str]:

@@ -8,7 +8,6 @@ build only adds an image to the repository: nothing that runs sees it.
 from __future__ import annotations
 
 import hashlib
-import stat
 import tempfile
 import time
 import zipfile
@@ -17,6 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cortex_serving.contract import (
+    CONTEXT_PROJECT,
+    CONTEXT_PYTHON_VERSION,
+    CONTEXT_SERVING,
+    IMAGE_REPOSITORY_VARIABLE,
+    IMAGE_TAG_VARIABLE,
+)
 from cortex_serving.image_context import context_files
 
 from cortex_cdk import names
@@ -28,19 +34,16 @@ from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.build_log import BuildLog, failure
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project.dependencies import Dependencies, DependencyFile
+from cortex_cdk.project.zip_entry import zip_entry
 from cortex_cdk.synthesis.specs import ClusterResources
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
 
 DOCKERFILES = {False: "Dockerfile", True: "Dockerfile.gpu"}
-PYTHON_VERSION = "python-version"
 IN_PROGRESS = "IN_PROGRESS"
-TAG_VARIABLE = "IMAGE_TAG"
 BUILDS_LOOKED_AT = 20
 LOG_LINES_SHOWN = 10
-# The oldest moment that a zip entry can have: the context's bytes must not depend on when it was made.
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -101,17 +104,20 @@ def find(cloud: Cloud, builder: Builder, wanted: Mapping[bool, BuildContext]) ->
     return {gpu: find_image(cloud, builder, context.tag) for gpu, context in wanted.items()}
 
 
-def of_apis(apis: Iterable[RealtimeApi], references: Mapping[bool, str | None]) -> dict[str, str | None]:
+def of_apis(
+    apis: Iterable[RealtimeApi], own: Mapping[str, str | None], references: Mapping[bool, str | None]
+) -> dict[str, str | None]:
     """Name the image of each API: its own one, or that of the project.
 
     Args:
         apis: The APIs of one project.
-        references: The project's images, by whether they carry CUDA.
+        own: The references of their own images, by API; None for one that does not exist.
+        references: The project's images, by whether they carry CUDA; None for one that has to be built.
 
     Returns:
-        References by API; None where the image has to be built.
+        References by API; None where there is no image yet.
     """
-    return {api.name: api.predictor.image or references[api.compute.gpu > 0] for api in apis}
+    return {api.name: own[api.name] if api.name in own else references[api.compute.gpu > 0] for api in apis}
 
 
 def build_context(dependencies: Dependencies, *, gpu: bool) -> BuildContext:
@@ -121,12 +127,12 @@ def build_context(dependencies: Dependencies, *, gpu: bool) -> BuildContext:
         dependencies: What the project installs.
         gpu: Whether the image carries CUDA.
     """
-    paths = {f"serving_image/{name}": path for name, path in context_files().items()}
+    paths = {f"{CONTEXT_SERVING}/{name}": path for name, path in context_files().items()}
     files = {name: DependencyFile(path.read_bytes(), executable=False) for name, path in paths.items()}
-    files["Dockerfile"] = files[f"serving_image/{DOCKERFILES[gpu]}"]
-    files |= {f"project/{name}": file for name, file in dependencies.files.items()}
+    files["Dockerfile"] = files[f"{CONTEXT_SERVING}/{DOCKERFILES[gpu]}"]
+    files |= {f"{CONTEXT_PROJECT}/{name}": file for name, file in dependencies.files.items()}
     if dependencies.python:
-        files[PYTHON_VERSION] = DependencyFile(f"{dependencies.python}\n".encode(), executable=False)
+        files[CONTEXT_PYTHON_VERSION] = DependencyFile(f"{dependencies.python}\n".encode(), executable=False)
     return BuildContext(files, image_tag(files))
 
 
@@ -207,8 +213,8 @@ def _start(cloud: Cloud, builder: Builder, context: BuildContext) -> BuildTypeDe
         sourceTypeOverride="S3",
         sourceLocationOverride=f"{builder.bucket}/{key}",
         environmentVariablesOverride=[
-            {"name": TAG_VARIABLE, "value": context.tag, "type": "PLAINTEXT"},
-            {"name": "IMAGE_REPOSITORY", "value": builder.repository_uri, "type": "PLAINTEXT"},
+            {"name": IMAGE_TAG_VARIABLE, "value": context.tag, "type": "PLAINTEXT"},
+            {"name": IMAGE_REPOSITORY_VARIABLE, "value": builder.repository_uri, "type": "PLAINTEXT"},
         ],
     )["build"]
 
@@ -221,7 +227,7 @@ def _running_build(cloud: Cloud, project: str, tag: str) -> BuildTypeDef | None:
         variables = build.get("environment", {}).get("environmentVariables", [])
         if (
             build["buildStatus"] == IN_PROGRESS
-            and {TAG_VARIABLE: tag}.items() <= {v["name"]: v["value"] for v in variables}.items()
+            and {IMAGE_TAG_VARIABLE: tag}.items() <= {v["name"]: v["value"] for v in variables}.items()
         ):
             return build
     return None
@@ -230,10 +236,7 @@ def _running_build(cloud: Cloud, project: str, tag: str) -> BuildTypeDef | None:
 def _write(context: BuildContext, path: Path) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in sorted(context.files.items()):
-            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
-            entry.create_system = 3  # Unix, on whatever system this runs: permissions are kept then.
-            entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
-            archive.writestr(entry, file.content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zip_entry(name, executable=file.executable), file.content)
     return path
 
 

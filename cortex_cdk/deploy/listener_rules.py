@@ -12,12 +12,16 @@ time and do not see each other's rules choose different numbers, unless they wan
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.errors import DeployError
+
+if TYPE_CHECKING:
+    from mypy_boto3_elbv2.type_defs import RuleTypeDef
 
 # An ALB accepts 1 to 50000. An endpoint of at most 127 characters has at most 63 segments.
 HIGHEST, MAX_DEPTH = 50_000, 63
@@ -32,10 +36,12 @@ class Rule:
         endpoint: The path that it matches, with everything below; empty where the endpoint is free, and only the
             number is taken.
         priority: 1 to 50000; the lowest one that matches counts.
+        target_groups: ARNs of the target groups that it forwards to.
     """
 
     endpoint: str
     priority: int
+    target_groups: tuple[str, ...] = ()
 
 
 class EndpointTakenError(DeployError):
@@ -141,20 +147,30 @@ def allocate(wanted: Mapping[str, int | None], rules: Iterable[Rule], own: Colle
 
 
 def read_rules(cloud: Cloud, listener_arn: str) -> list[Rule]:
-    """Read the rules of a listener that lead to APIs and splitters.
+    """Read the rules of a listener, without the default one.
 
     Args:
         cloud: A session of the environment.
         listener_arn: The cluster's listener.
     """
     pages = cloud.elbv2.get_paginator("describe_rules").paginate(ListenerArn=listener_arn)
-    rules = []
-    for rule in (rule for page in pages for rule in page["Rules"] if not rule.get("IsDefault")):
-        paths = [
-            value
-            for condition in rule.get("Conditions", [])
-            for value in condition.get("PathPatternConfig", {}).get("Values", condition.get("Values", []))
-        ]
-        if paths:
-            rules.append(Rule(min(paths, key=len), int(rule["Priority"])))
-    return rules
+    rules = (rule for page in pages for rule in page["Rules"] if not rule.get("IsDefault"))
+    return [Rule(_endpoint(rule), int(rule["Priority"]), tuple(_target_groups(rule))) for rule in rules]
+
+
+def _endpoint(rule: RuleTypeDef) -> str:
+    """The endpoint that a rule matches with everything below; empty for a rule without paths, which is none of ours."""
+    paths = [
+        value
+        for condition in rule.get("Conditions", [])
+        for value in condition.get("PathPatternConfig", {}).get("Values", condition.get("Values", []))
+    ]
+    return min(paths, key=len, default="")
+
+
+def _target_groups(rule: RuleTypeDef) -> Iterator[str]:
+    for action in rule.get("Actions", []):
+        if "TargetGroupArn" in action:
+            yield action["TargetGroupArn"]
+        for group in action.get("ForwardConfig", {}).get("TargetGroups", []):
+            yield group.get("TargetGroupArn", "")

@@ -14,6 +14,7 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
+from cortex_cdk.deploy.initial_replicas import initial_replicas
 from cortex_cdk.stack_operations.recovery import Recovery, busy, recovery_for
 from cortex_cdk.stack_operations.stack import StackState
 from cortex_cdk.synthesis.specs import ApiStackSpec, SplitterStackSpec
@@ -49,11 +50,11 @@ class Release:
 
     def has_template_of(self, stack: StackState) -> bool:
         """Whether a stack's template is what ``spec`` gives."""
-        return stack.outputs.get("SpecDigest") == self.spec.digest
+        return stack.outputs.get(names.Output.SPEC_DIGEST) == self.spec.digest
 
     def is_deployed_as(self, stack: StackState) -> bool:
         """Whether a stack is what is wanted."""
-        return self.has_template_of(stack) and stack.parameters.get("Revision", "") == self.revision
+        return self.has_template_of(stack) and stack.parameters.get(names.Parameter.REVISION, "") == self.revision
 
     def with_priority(self, priority: int) -> Release:
         """The same with another priority of the listener rule."""
@@ -80,6 +81,11 @@ class StackPlan:
     parameters: Mapping[str, str] = field(default_factory=dict)
     stack: StackState | None = None
     recovery: Recovery | None = None
+
+    @property
+    def knows_initial_replicas(self) -> bool:
+        """Whether the stack still has the number of its first replicas, which an update that fails would bring back."""
+        return bool(self.stack and self.stack.parameters.get(names.Parameter.INITIAL_REPLICAS))
 
     @property
     def changes(self) -> bool:
@@ -133,18 +139,19 @@ def _parameters(release: Release, api: RealtimeApi, deployed: StackState | None,
     # CloudFormation changes the service before its scaling: replicas are replaced while there are as many as now.
     percentages = api.update_strategy.percentages(replica_count(api, desired) if desired is None else desired)
     known = deployed.parameters if deployed else {}
-    endpoint, same_replicas = api.networking.endpoint, known.get("Revision") == release.revision
+    endpoint, same_replicas = api.networking.endpoint, known.get(names.Parameter.REVISION) == release.revision
+    parameter = names.Parameter
     return {
-        "ProjectKey": names.project_key(release.project_digest),
-        "Image": release.image,
-        "Revision": release.revision,
+        parameter.PROJECT_KEY: names.project_key(release.project_digest),
+        parameter.IMAGE: release.image,
+        parameter.REVISION: release.revision,
         # Replicas describe their API by it, and tell requests of splitters from others. A new one restarts none:
         # they know it from the next revision on.
-        "ReplicaEndpoint": known.get("ReplicaEndpoint", endpoint) if same_replicas else endpoint,
+        parameter.REPLICA_ENDPOINT: known.get(parameter.REPLICA_ENDPOINT, endpoint) if same_replicas else endpoint,
         # An update leaves the number of replicas to the autoscaler.
-        "InitialReplicas": "" if deployed else str(api.autoscaling.init_replicas),
-        "MinimumHealthyPercent": str(percentages.minimum_healthy),
-        "MaximumPercent": str(percentages.maximum),
+        parameter.INITIAL_REPLICAS: "" if deployed else initial_replicas(api.autoscaling.init_replicas),
+        parameter.MINIMUM_HEALTHY_PERCENT: str(percentages.minimum_healthy),
+        parameter.MAXIMUM_PERCENT: str(percentages.maximum),
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from cortex_serving.contract import REALTIME_API
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.config import TrafficSplitter
@@ -18,12 +20,12 @@ def target_groups(cluster: str, stacks: Iterable[StackState]) -> dict[str, str]:
     Returns:
         ARNs by the API's name. A first deployment that runs, or that failed, has none yet.
     """
-    prefix = names.api_stack(cluster, "")
-    return {
-        stack.name.removeprefix(prefix): stack.outputs["TargetGroupArn"]
-        for stack in stacks
-        if stack.name.startswith(prefix) and "TargetGroupArn" in stack.outputs
-    }
+    found = {}
+    for stack in stacks:
+        resource = names.resource_of(cluster, stack.name)
+        if resource and resource.kind == REALTIME_API and names.Output.TARGET_GROUP_ARN in stack.outputs:
+            found[resource.name] = stack.outputs[names.Output.TARGET_GROUP_ARN]
+    return found
 
 
 def splitter_spec(

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_services
@@ -51,8 +53,6 @@ __all__ = [
     "read_apis",
     "splitter_of",
 ]
-
-REALTIME_API, TRAFFIC_SPLITTER = "RealtimeAPI", "TrafficSplitter"
 
 TARGETS_A_CALL, TASKS_A_CALL = 50, 100
 PARALLEL_CALLS = 8

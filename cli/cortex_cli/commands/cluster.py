@@ -1,4 +1,4 @@
-"""``cortex cluster``"""
+"""Make, show, change and remove clusters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from cortex_cdk.errors import CortexError
 from cortex_cli import options
+from cortex_cli.messages import warn
 from cortex_cli.output import interactive, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from cortex_cdk.environment import Environment
     from cortex_cdk.status.cluster_info import ClusterInfo
 
+SECTION = "Clusters"
+
 
 @click.group("cluster")
 def command() -> None:
-    """Make, show and remove clusters."""
+    """Make, show, change and remove clusters."""
 
 
 @command.command("up")
@@ -56,7 +59,6 @@ def configure(config: Path | None, env: str | None, yes: bool) -> None:
 def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> None:
     from cortex_cdk.client import Client
     from cortex_cdk.config.load_cluster import DEFAULT_FILE
-    from cortex_cli.main import warn
     from cortex_cli.progress import TerminalProgress
 
     if config is None and Path(DEFAULT_FILE).exists():
@@ -81,7 +83,7 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
 
 
 def _is_address(url: str) -> bool:
-    """Whether a URL has an IP address where others have a name, to which no DNS record could lead."""
+    """Return whether a URL's host is an IP address, to which no DNS record could lead."""
     try:
         ip_address(urlsplit(url).hostname or "")
     except ValueError:
@@ -90,7 +92,7 @@ def _is_address(url: str) -> bool:
 
 
 def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
-    """Ask, unless the answer was given; on a no, or on Ctrl-C, forget the plan."""
+    """Ask unless ``--yes`` was given; on a no, or on Ctrl-C, discard the plan."""
     if yes:
         return
     if not interactive():

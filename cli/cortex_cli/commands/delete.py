@@ -1,4 +1,4 @@
-"""``cortex delete``"""
+"""Delete an API or traffic splitter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from cortex_cdk.errors import CortexError
 from cortex_cli import options
 from cortex_cli.output import interactive, print_json
 
-# As Cortex does: few replicas are soon made again, many are a service that somebody uses.
+SECTION = "APIs"
+
+# As Cortex does: few replicas are soon made again, while many serve somebody.
 ASK_ABOVE_REPLICAS = 2
 
 

@@ -1,4 +1,4 @@
-"""``cortex env``"""
+"""List, choose and define environments."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from cortex_cdk.environment import (
     load_environments,
     save_environments,
 )
-from cortex_cli import options
-from cortex_cli import shell_completion as completing
+from cortex_cli import options, shell_completion
 from cortex_cli.output import interactive, print_json, print_table
+
+SECTION = "Clusters"
 
 
 @click.group("env")
@@ -46,7 +47,7 @@ def list_environments(output: str) -> None:
 
 
 @command.command("default")
-@click.argument("name", required=False, shell_complete=completing.environments)
+@click.argument("name", required=False, shell_complete=shell_completion.environments)
 def default(name: str | None) -> None:
     """Show the default environment, or make NAME the default."""
     environments = load_environments()
@@ -59,7 +60,7 @@ def default(name: str | None) -> None:
 
 
 @command.command("configure")
-@click.argument("name", shell_complete=completing.environments)
+@click.argument("name", shell_complete=shell_completion.environments)
 @click.option("--cluster", help="Name of the cluster (default: cortex).")
 @click.option("--region", help=f"AWS region (default: {DEFAULT_REGION}).")
 @click.option("--profile", help="Profile of the AWS configuration files (default: the usual credential chain).")
@@ -87,7 +88,7 @@ def configure(
 
 
 @command.command("delete")
-@click.argument("name", shell_complete=completing.environments)
+@click.argument("name", shell_complete=shell_completion.environments)
 def delete(name: str) -> None:
     """Forget the environment NAME. Nothing in the account is touched."""
     save_environments(load_environments().without(name))

@@ -7,6 +7,7 @@ yields ``Finding`` objects:
 * ``capacity``: the cluster's instances can hold the replicas.
 * ``images``: the user's own images exist.
 * ``endpoints``: nothing else answers there.
+* ``load_balancer``: its quotas allow one more.
 * ``members``: the APIs of a traffic splitter exist.
 * ``operations``: no other operation changes the stacks.
 

@@ -7,6 +7,7 @@ from cortex_cdk.deploy.deployment import Deployment
 from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_rollout
 from cortex_cdk.deploy.preflight.endpoints import check_endpoints
 from cortex_cdk.deploy.preflight.images import check_images
+from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
 from cortex_cdk.deploy.preflight.members import check_members
 from cortex_cdk.deploy.preflight.names import check_names
 from cortex_cdk.deploy.preflight.operations import check_operations
@@ -19,6 +20,7 @@ CHECKS: tuple[Check[Deployment], ...] = (
     Check("the GPUs of the instances", check_gpus),
     Check("whether predictor.image exists", check_images),
     Check("endpoints", check_endpoints),
+    Check("the quotas of the load balancer", check_load_balancer),
     Check("members of traffic splitters", check_members),
     Check("operations that run", check_operations),
     Check("the room for updates", check_rollout),

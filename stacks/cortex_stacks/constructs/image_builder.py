@@ -1,4 +1,4 @@
-"""Where images are kept and built, so that nobody needs Docker: an ECR repository and a CodeBuild project."""
+"""Builds and keeps images, so that nobody needs Docker: a CodeBuild project and an ECR repository."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+from cortex_serving import contract
 
 from cortex_cdk import names
 from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
@@ -16,8 +17,10 @@ from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildca
 IMAGES_KEPT = 100
 BUILD_TIMEOUT_MIN = 60
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
-# The build context (a zip with a Dockerfile), the tag and the repository come with the request to build.
-# Pushing belongs to the same phase: CodeBuild runs a later phase even where this one failed.
+_REPOSITORY, _TAG = contract.IMAGE_REPOSITORY_VARIABLE, contract.IMAGE_TAG_VARIABLE
+_IMAGE = f"${_REPOSITORY}:${_TAG}"
+# The request to build brings the build context (a zip with a Dockerfile), the tag and the repository.
+# The push belongs to the same phase: CodeBuild runs a later phase even if this one failed.
 BUILD_SPEC = {
     "version": "0.2",
     "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}},
@@ -25,9 +28,9 @@ BUILD_SPEC = {
         "build": {
             "on-failure": "ABORT",
             "commands": [
-                'aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE_REPOSITORY%%/*}"',
-                'docker build --tag "$IMAGE_REPOSITORY:$IMAGE_TAG" .',
-                'docker push "$IMAGE_REPOSITORY:$IMAGE_TAG"',
+                f'aws ecr get-login-password | docker login --username AWS --password-stdin "${{{_REPOSITORY}%%/*}}"',
+                f'docker build --tag "{_IMAGE}" .',
+                f'docker push "{_IMAGE}"',
             ],
         }
     },
@@ -37,9 +40,13 @@ BUILD_SPEC = {
 class ImageBuilder(Construct):
     """Image repository and builder of a cluster.
 
+    Args:
+        cluster: The cluster's name.
+        bucket: The bucket that build contexts are uploaded to.
+
     Attributes:
-        repository: Tags are hashes of what is in the image, so they never change.
-        project: The CodeBuild project; the source is named when a build starts.
+        repository: The repository. Tags are hashes of the image's content, so a tag never moves.
+        project: The CodeBuild project. A build's source is named when the build starts.
     """
 
     def __init__(self, scope: Construct, id: str, *, cluster: str, bucket: s3.Bucket) -> None:
@@ -50,9 +57,18 @@ class ImageBuilder(Construct):
         contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
         allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
         self.repository.grant_push(role)
+        # Docker looks for layers that are there; grant_push leaves this out ("Pushing an image", ECR user guide).
+        self.repository.grant(role, "ecr:BatchGetImage")
         acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
-        streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws/codebuild/{self.project.project_name}:*"
-        acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
+        # Not CreateLogGroup: a build that outlives its cluster would make the group again, which would then stand in
+        # the way of the next cluster of that name.
+        group = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{names.image_builder_log_group(cluster)}"
+        allow(
+            role,
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            [f"arn:{cdk.Aws.PARTITION}:logs:{group}:*"],
+            because="the streams of its own log group",
+        )
 
     def _repository(self, cluster: str) -> ecr.Repository:
         return ecr.Repository(
@@ -64,7 +80,7 @@ class ImageBuilder(Construct):
             lifecycle_rules=[
                 ecr.LifecycleRule(description=f"keep the newest {IMAGES_KEPT}", max_image_count=IMAGES_KEPT)
             ],
-            # Everything in it can be built again from the projects.
+            # Every image can be built again from its project.
             empty_on_delete=True,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
@@ -82,12 +98,13 @@ class ImageBuilder(Construct):
             "Project",
             project_name=names.image_builder(cluster),
             description=f"Builds the images of Cortex cluster {cluster}",
-            role=role,
+            # The construct would let the role make log groups.
+            role=role.without_policy_updates(),
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPEC),
             environment=codebuild.BuildEnvironment(
                 build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
                 compute_type=codebuild.ComputeType.MEDIUM,
-                # Docker inside of the build's container.
+                # Docker runs inside the build's container.
                 privileged=True,
             ),
             logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),

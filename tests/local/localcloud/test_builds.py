@@ -139,6 +139,21 @@ def test_a_build_that_fails_says_why(running: Cloud) -> None:
         images.resolve(f"{URI}:bad")
 
 
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "project/../../../outside", "a\\..\\outside"])
+def test_a_name_that_leaves_its_folder_fails_the_build(running: Cloud, name: str) -> None:
+    done = build(running, "names", {name: "text", REQUIREMENTS: "toolz==1.0.0\n"})
+    assert done["buildStatus"] == "FAILED"
+    assert "leaves its folder" in log_of(running, done)[-1]
+    assert list(running.settings.state.rglob("outside")) == []
+
+
+def test_a_tag_that_leaves_its_folder_fails_the_build(running: Cloud) -> None:
+    done = build(running, "../../outside", {REQUIREMENTS: "toolz==1.0.0\n"})
+    assert done["buildStatus"] == "FAILED"
+    assert "invalid tag '../../outside'" in log_of(running, done)[-1]
+    assert not (running.settings.state.parent / "outside").exists()
+
+
 def test_a_script_runs_first_in_the_environment_and_may_configure_pip(
     running: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,7 +297,7 @@ def is_of(process: psutil.Process, place: str) -> bool:
 
 def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: Cloud, tmp_path: Path) -> None:
     images.put(REGION, REPOSITORY, "gone", tmp_path / "nowhere", ["true"])
-    images.put(REGION, REPOSITORY, "there", tmp_path, ["true"])
+    images.put(REGION, REPOSITORY, "there", Path(sys.executable).parent, ["true"])
     with pytest.raises(CannotStartError, match="was removed"):
         images.resolve(f"{URI}:gone")
 
@@ -290,3 +305,29 @@ def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: C
     tags = [image.get("imageTag") for image in running.client("ecr").list_images(repositoryName=REPOSITORY)["imageIds"]]
     assert "there" in tags
     assert "gone" not in tags
+
+
+def test_an_image_whose_python_is_gone_is_built_again_while_its_tasks_wait(running: Cloud, tmp_path: Path) -> None:
+    """As after an upgrade of Python: the environment is there, and its Python is a link to nowhere."""
+    gate = tmp_path / "gate"
+    gate.touch()
+    waiting = f"until [ -e {gate} ]; do sleep 0.1; done\n"
+    done = build(running, "upgraded", {**PACKAGE, "project/dependencies.sh": waiting})
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+    before = images.resolve(f"{URI}:upgraded")
+    running.group("upgraded")
+    running.rule(1, "/upgraded", weights={"upgraded": 1})
+    running.service("upgraded", running.definition("upgraded", image=f"{URI}@{before.digest}"))
+    until(lambda: running.get("/upgraded")[0] == 200)
+
+    gate.unlink()
+    (before.binaries / "python").unlink()
+    running.restart()
+
+    until(lambda: any("is being built again" in event["message"] for event in running.describe("upgraded")["events"]))
+    assert running.describe("upgraded")["runningCount"] == 0
+    assert [task["stopCode"] for task in running.tasks("upgraded", "STOPPED")] == ["TerminationNotice"]
+    gate.touch()
+    until(lambda: running.get("/upgraded")[0] == 200)
+    assert images.resolve(f"{URI}@{before.digest}") == before
+    assert len(running.tasks("upgraded", "STOPPED")) == 1, "no task was tried without its image"

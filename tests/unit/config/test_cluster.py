@@ -56,7 +56,12 @@ def test_defaults(load: Load) -> None:
     assert cluster == Cluster.default("cortex", "us-east-1")
     assert Cluster.model_validate(cluster.model_dump(mode="json")) == cluster
     cpu, gpu = cluster.instance_groups
-    assert (cpu.instance_types, cpu.min_instances, cpu.max_instances, cpu.accelerator) == (("m6i.large",), 1, 5, "none")
+    assert (cpu.instance_types, cpu.min_instances, cpu.max_instances, cpu.accelerator) == (
+        ("m7i-flex.large",),
+        1,
+        5,
+        "none",
+    )
     assert (gpu.instance_types, gpu.min_instances, gpu.max_instances, gpu.gpu) == (("g4dn.xlarge",), 0, 5, True)
     assert (cluster.nat_gateway, cluster.subnet_visibility, cluster.log_retention) == ("none", "public", 30)
     assert cluster.load_balancer.allowed_cidrs == ("0.0.0.0/0",)
@@ -120,9 +125,9 @@ ACCEPTED: list[dict[str, Any]] = [
     {"tags": {"k" * 128: "v" * 256}},
     *({"log_retention": days} for days in LOG_RETENTIONS),
     group(min_instances=5, max_instances=5),
-    group(volume={"size": 20}),
+    group(volume={"size": 30}),
     group(volume={"size": 16384}),
-    group(volume={"size": 20, "type": "io1", "iops": 1000}),
+    group(volume={"size": 30, "type": "io1", "iops": 1500}),
     group(volume={"size": 60, "type": "io1"}),
     group(volume={"type": "gp2"}),
     group(instance_types=["u7i-6tb.112xlarge", "m7i-flex.large", "c5.metal"]),
@@ -164,7 +169,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"vpc": {"id": VPC["id"], "public_subnets": SUBNETS[:1] * 2}},
         "vpc.public_subnets: must name two or more different subnets",
     ),
-    ({"vpc": {"public_subnets": SUBNETS}}, "vpc.public_subnets: needs id: a new VPC makes its own subnets"),
+    ({"vpc": {"public_subnets": SUBNETS}}, "vpc.public_subnets: needs id: a new VPC gets new subnets"),
     (
         {"vpc": {"id": VPC["id"], "public_subnets": ["x", SUBNETS[0]]}},
         "vpc.public_subnets[0]: must be the id of a subnet",
@@ -227,17 +232,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (group(min_instances=-1), "instance_groups[0].min_instances: must be a whole number of at least 0"),
     (group(max_instances=0), "instance_groups[0].max_instances: must be a whole number of at least 1"),
     (group(min_instances=6), "instance_groups[0].min_instances: 6 is more than max_instances, which is 5"),
-    (group(volume={"size": 19}), "instance_groups[0].volume.size: must be a whole number from 20 to 16384"),
+    (group(volume={"size": 29}), "instance_groups[0].volume.size: must be a whole number from 30 to 16384"),
     (group(volume={"size": 16385}), "instance_groups[0].volume.size: must be"),
     (group(volume={"type": "st1"}), "instance_groups[0].volume.type: must be gp3, gp2, io1 or io2"),
     (group(volume={"type": "gp2", "iops": 3000}), "instance_groups[0].volume.iops: cannot be chosen for gp2 volumes"),
     (group(volume={"iops": 99}), "instance_groups[0].volume.iops: must be a whole number from 100 to 64000"),
     (group(volume={"iops": 2999}), "instance_groups[0].volume.iops: IOPS must be from 3000 to 25000 for 50 GiB of gp3"),
     (
-        group(volume={"size": 20, "type": "io1", "iops": 1001}),
-        "instance_groups[0].volume.iops: IOPS must be from 100 to 1000",
+        group(volume={"size": 30, "type": "io1", "iops": 1501}),
+        "instance_groups[0].volume.iops: IOPS must be from 100 to 1500",
     ),
-    (group(volume={"size": 20, "type": "io1"}), "instance_groups[0].volume.size: IOPS must be from 100 to 1000"),
+    (group(volume={"size": 30, "type": "io1"}), "instance_groups[0].volume.size: IOPS must be from 100 to 1500"),
     (group(spot="yes"), 'instance_groups[0].spot: must be true, false, or a map, not "yes"'),
     (
         group(spot={"on_demand_base": 6}),

@@ -16,12 +16,19 @@ import moto.autoscaling.urls
 from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.models import AutoScalingBackend as MotoBackend
 
+from cortex_cdk.localcloud.services.autoscaling.launch_template import check
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 PENDING, IN_SERVICE, LEAVING = "Pending", "InService", "Terminating:Wait"
 RUNNING = ("running", 16)
 NOT_YET = ("pending", 0)
+MANAGED_TAG = "AmazonECSManaged"
+"""The tag that ECS gives the group of a capacity provider, which reaches the instances that are launched from then on.
+
+Those that were launched before it register without the provider's name ("Auto Scaling group capacity providers", ECS
+developer guide).
+"""
 ENDED_KEPT = 20
 """How many ended instances DescribeInstances still knows (EC2 forgets them after about an hour)."""
 
@@ -42,6 +49,11 @@ class GroupInstance(InstanceState):
     def id(self) -> str:
         """The EC2 instance's id."""
         return str(self.instance.id)
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether ECS knows of which capacity provider it is."""
+        return any(tag["key"] == MANAGED_TAG for tag in self.instance.get_tags())
 
     @property
     def is_leaving(self) -> bool:
@@ -93,10 +105,24 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         types = [override["InstanceType"] for override in overrides if override.get("InstanceType")]
         return str(types[0] if types else super().instance_type)
 
+    def _set_launch_configuration(self, *arguments: Any, **named: Any) -> None:
+        super()._set_launch_configuration(*arguments, **named)
+        if self.ec2_launch_template is not None:
+            check(self.ec2_launch_template.get_version(self.launch_template_version).data)
+
     def set_desired_capacity(self, new_capacity: int | None) -> None:
         """Note how many instances it shall have, and launch those that it lacks. Which ones go is up to the fleet."""
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         self.launch_missing()
+
+    def get_propagated_tags(self) -> dict[str, str]:
+        """The tags that its new instances get. moto takes the text "false" for a yes."""
+        return {tag["Key"]: tag["Value"] for tag in self.tags if str(tag.get("PropagateAtLaunch")).lower() == "true"}
+
+    def be_managed(self) -> None:
+        """Take the tag by which ECS knows instances that are launched from now on as a capacity provider's."""
+        if not any(tag["Key"] == MANAGED_TAG for tag in self.tags):
+            self.tags = [*self.tags, {"Key": MANAGED_TAG, "Value": "", "PropagateAtLaunch": "true"}]
 
     def launch_missing(self) -> None:
         """Launch what it has too few of."""

@@ -14,11 +14,12 @@ from cortex_stacks.toolkit import placeholder_resources
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster, Config, RealtimeApi, TrafficSplitter
-from cortex_cdk.deploy.deployment import PRIORITY, Deployment, Target, Wanted
+from cortex_cdk.deploy.deployment import Deployment, Target, Wanted
 from cortex_cdk.deploy.listener_rules import Rule
 from cortex_cdk.deploy.plan import Release
 from cortex_cdk.deploy.preflight.checks import CHECKS, check
 from cortex_cdk.errors import PreflightError
+from cortex_cdk.names import Output
 from cortex_cdk.stack_operations.stack import StackState
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
@@ -42,9 +43,9 @@ def splitter(name: str, *members: str, endpoint: str = "") -> TrafficSplitter:
 
 
 def stack(name: str, status: str = "UPDATE_COMPLETE", priority: int | None = None, cluster: str = "demo") -> StackState:
-    outputs = {PRIORITY: str(priority)} if priority else {}
+    outputs = {Output.LISTENER_RULE_PRIORITY: str(priority)} if priority else {}
     if name.startswith("api-") and priority:
-        outputs["TargetGroupArn"] = f"arn:{name}"
+        outputs[Output.TARGET_GROUP_ARN] = f"arn:{name}"
     tags = {"cortex:cluster": cluster}
     return StackState(f"cortex-demo-{name}", f"id-{name}", status, "", {}, outputs, tags, datetime.now(timezone.utc))
 
