@@ -45,7 +45,7 @@ class BuildLog:
     """Reads the log of one build.
 
     Args:
-        cloud: Where it is.
+        cloud: A session of the environment.
         group: The log group.
         stream: The log stream; it may not exist yet.
 
@@ -62,13 +62,13 @@ class BuildLog:
         self.lines: list[str] = []
 
     def new(self) -> list[str]:
-        """The lines that came since the last call."""
+        """Return the lines that came since the last call."""
         fresh = [line for message in self._messages() if (line := self._readable(message)) is not None]
         self.lines += fresh
         return fresh
 
     def settle(self) -> list[str]:
-        """The lines that a build that has failed wrote last, which CloudWatch may show a little later."""
+        """Return the last lines of a build that has failed, which CloudWatch may show a little later."""
         fresh: list[str] = []
         for pause in SETTLING_SECONDS:
             time.sleep(pause)
@@ -129,7 +129,11 @@ class Failure:
 
 
 def failure(lines: Sequence[str]) -> Failure:
-    """Find out from the log of a build why it failed."""
+    """Find out from the log of a build why it failed.
+
+    Args:
+        lines: The log, as ``BuildLog`` reads it.
+    """
     steps = [(index, match[1]) for index, line in enumerate(lines) if (match := _STEP.match(line))]
     start, step = steps[-1] if steps else (-1, None)
     said = [line for line in lines[start + 1 :] if not _HINT.match(line)]
@@ -151,7 +155,7 @@ def _repeats(line: str, reason: str) -> bool:
 
 
 def is_step(line: str) -> bool:
-    """Whether a line says that another file is at work from here on."""
+    """Whether a line says that the next file of the project is at work from here on."""
     return _STEP.match(line) is not None
 
 

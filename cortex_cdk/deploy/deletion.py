@@ -1,4 +1,4 @@
-"""Removes APIs and splitters."""
+"""Deletes APIs and traffic splitters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stac
 
 
 def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
-    """The stack of an API or splitter.
+    """Find the stack of an API or splitter.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster.
+        name: The API's or splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
@@ -24,11 +29,16 @@ def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
 
 
 def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
-    """Delete an API or splitter and wait until it is gone.
+    """Delete an API or splitter and wait until its stack is gone. An operation that runs on the stack is given up.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster.
+        name: The API's or splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
-        DeployError: A splitter uses it, or it cannot be deleted.
+        DeployError: A splitter forwards to the API, or the stack cannot be deleted.
     """
     stack = find(cloud, cluster, name)
     users = _splitters_of(cloud, cluster, stack)
@@ -37,10 +47,9 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
             f"{name} is used by the traffic splitter {', '.join(users)}",
             hint=f"delete the splitter first (cortex delete {users[0]}), or deploy it without {name}",
         )
-    # An update may wait for capacity for hours.
-    settled = recovery.settled(cloud, stack, force=True)
-    if settled:
-        recovery.remove(cloud, settled)
+    deletable = recovery.make_deletable(cloud, stack)
+    if deletable:
+        recovery.remove(cloud, deletable)
 
 
 def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:

@@ -1,7 +1,8 @@
-"""The image that a project's replicas run in: made once for each set of dependencies, and reused.
+"""The images that a project's replicas run in: each is made once for each set of dependencies, and reused.
 
-An image holds dependencies, never the project's code. Its tag is a hash of all that goes into it, so a tag
-that the repository has needs no build. Builds run in CodeBuild, so nobody needs Docker.
+An image holds dependencies, never the project's code. Its tag is a hash of everything that goes into it
+(``image_tag``), so that a tag that the repository has needs no build. Builds run in CodeBuild: nobody needs Docker. A
+build only adds an image to the repository: nothing that runs sees it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +29,13 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.aws.polling import pauses
+from cortex_cdk.config import RealtimeApi
 from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.build_log import BuildLog, failure
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project.dependencies import Dependencies, DependencyFile
 from cortex_cdk.project.zip_entry import zip_entry
+from cortex_cdk.synthesis.specs import ClusterResources
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
@@ -72,6 +75,50 @@ class Builder:
     repository: str
     repository_uri: str
 
+    @classmethod
+    def of(cls, cluster: ClusterResources) -> Builder:
+        """Return a cluster's builder."""
+        return cls(cluster.bucket, cluster.image_builder, cluster.repository, cluster.repository_uri)
+
+
+def contexts(apis: Iterable[RealtimeApi], dependencies: Dependencies) -> dict[bool, BuildContext]:
+    """Collect what the images of APIs are built from.
+
+    Args:
+        apis: APIs of one project. Those with a ``predictor.image`` need none of these images.
+        dependencies: What the project installs.
+
+    Returns:
+        The context of each image that is needed, by whether it carries CUDA.
+    """
+    needed = {api.compute.gpu > 0 for api in apis if api.predictor.image is None}
+    return {gpu: build_context(dependencies, gpu=gpu) for gpu in sorted(needed)}
+
+
+def find(cloud: Cloud, builder: Builder, wanted: Mapping[bool, BuildContext]) -> dict[bool, str | None]:
+    """Look up which images the repository has.
+
+    Returns:
+        The reference of each image that is wanted; None where it has to be built.
+    """
+    return {gpu: find_image(cloud, builder, context.tag) for gpu, context in wanted.items()}
+
+
+def of_apis(
+    apis: Iterable[RealtimeApi], own: Mapping[str, str | None], references: Mapping[bool, str | None]
+) -> dict[str, str | None]:
+    """Name the image of each API: its own one, or that of the project.
+
+    Args:
+        apis: The APIs of one project.
+        own: The references of their own images, by API; None for one that does not exist.
+        references: The project's images, by whether they carry CUDA; None for one that has to be built.
+
+    Returns:
+        References by API; None where there is no image yet.
+    """
+    return {api.name: own[api.name] if api.name in own else references[api.compute.gpu > 0] for api in apis}
+
 
 def build_context(dependencies: Dependencies, *, gpu: bool) -> BuildContext:
     """Collect what the image of a project is built from.
@@ -86,15 +133,32 @@ def build_context(dependencies: Dependencies, *, gpu: bool) -> BuildContext:
     files |= {f"{CONTEXT_PROJECT}/{name}": file for name, file in dependencies.files.items()}
     if dependencies.python:
         files[CONTEXT_PYTHON_VERSION] = DependencyFile(f"{dependencies.python}\n".encode(), executable=False)
+    return BuildContext(files, image_tag(files))
+
+
+def image_tag(files: Mapping[str, DependencyFile]) -> str:
+    """Make the tag of an image from everything that goes into it.
+
+    Args:
+        files: The build context, by path.
+
+    Returns:
+        32 hexadecimal digits of a SHA-256 of paths, permissions and contents. Lengths are part of it, so that no two
+        contexts are written alike.
+    """
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
         digest.update(f"{len(name)}:{name}:{file.executable}:{len(file.content)}:".encode())
         digest.update(file.content)
-    return BuildContext(files, digest.hexdigest()[:32])
+    return digest.hexdigest()[:32]
 
 
 def find_image(cloud: Cloud, builder: Builder, tag: str) -> str | None:
-    """The reference (by digest) of the image of that tag, or None where the repository has none."""
+    """Look up an image by its tag.
+
+    Returns:
+        The reference (by digest), or None where the repository has none of that tag.
+    """
     from botocore.exceptions import ClientError
 
     try:
@@ -106,10 +170,13 @@ def find_image(cloud: Cloud, builder: Builder, tag: str) -> str | None:
     return f"{builder.repository_uri}@{answer['imageDetails'][0]['imageDigest']}"
 
 
-def build_image(cloud: Cloud, builder: Builder, context: BuildContext, say: Callable[[str], None]) -> str:
+def build(cloud: Cloud, builder: Builder, context: BuildContext, say: Callable[[str], None]) -> str:
     """Build an image, or wait for a build of it that somebody else has started.
 
     Args:
+        cloud: A session of the environment.
+        builder: Where to build.
+        context: What to build from.
         say: Takes the lines of the build's log as they come.
 
     Returns:
