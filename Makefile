@@ -86,6 +86,8 @@ lock: $(BIN)/uv
 	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
 		--extra tensorflow-cpu --extra zstd --group serving_image/pyproject.toml:test-tensorflow serving_image/pyproject.toml \
 		--output-file serving_image/constraints-tensorflow.txt
+	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
+		--constraint constraints.txt serving_image/pyproject.toml --output-file serving_image/constraints.txt
 
 clean:
 	rm -rf $(VENV) $(TENSORFLOW) $(FUZZ) .mypy_cache .ruff_cache .pytest_cache cdk.out

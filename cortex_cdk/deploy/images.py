@@ -7,6 +7,7 @@ that the repository has needs no build. Builds run in CodeBuild, so nobody needs
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 import tempfile
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cortex_serving.image_context import context_files
+from cortex_serving.image_context import context_files, program_requirements
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud, error_code
@@ -24,13 +25,16 @@ from cortex_cdk.aws.polling import pauses
 from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.build_log import BuildLog, failure
 from cortex_cdk.errors import DeployError
+from cortex_cdk.project import conda_packages
 from cortex_cdk.project.dependencies import Dependencies, DependencyFile
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
 
 DOCKERFILES = {False: "Dockerfile", True: "Dockerfile.gpu"}
-PYTHON_VERSION = "python-version"
+PYTHON_VERSION = "project/.python-version"
+PROGRAM_REQUIREMENTS = "serving_image/requirements.txt"
+MICROMAMBA, GIT = "micromamba", "git"
 IN_PROGRESS = "IN_PROGRESS"
 TAG_VARIABLE = "IMAGE_TAG"
 BUILDS_LOOKED_AT = 20
@@ -69,24 +73,50 @@ class Builder:
     repository_uri: str
 
 
-def build_context(dependencies: Dependencies, *, gpu: bool) -> BuildContext:
+def build_context(dependencies: Dependencies, *, gpu: bool, base_image: str | None = None) -> BuildContext:
     """Collect what the image of a project is built from.
 
     Args:
         dependencies: What the project installs.
-        gpu: Whether the image carries CUDA.
+        gpu: Whether what is installed is made for CUDA.
+        base_image: What the image is built on; None takes the Dockerfile's.
     """
     paths = {f"serving_image/{name}": path for name, path in context_files().items()}
-    files = {name: DependencyFile(path.read_bytes(), executable=False) for name, path in paths.items()}
-    files["Dockerfile"] = files[f"serving_image/{DOCKERFILES[gpu]}"]
+    files = {name: _text(path.read_bytes()) for name, path in paths.items()}
+    files[PROGRAM_REQUIREMENTS] = _text("".join(f"{line}\n" for line in program_requirements()).encode())
+    dockerfile = files[f"serving_image/{DOCKERFILES[gpu]}"].content.decode()
+    files["Dockerfile"] = _text(_with_arguments(dockerfile, _arguments(dependencies, base_image)).encode())
     files |= {f"project/{name}": file for name, file in dependencies.files.items()}
     if dependencies.python:
-        files[PYTHON_VERSION] = DependencyFile(f"{dependencies.python}\n".encode(), executable=False)
+        files[PYTHON_VERSION] = _text(f"{dependencies.python}\n".encode())
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
         digest.update(f"{len(name)}:{name}:{file.executable}:{len(file.content)}:".encode())
         digest.update(file.content)
     return BuildContext(files, digest.hexdigest()[:32])
+
+
+def _text(content: bytes) -> DependencyFile:
+    return DependencyFile(content, executable=False)
+
+
+def _arguments(dependencies: Dependencies, base_image: str | None) -> dict[str, str]:
+    """What the Dockerfile is told about a project: a layer that saw the files would change whenever they do."""
+    texts = [file.content for name, file in dependencies.files.items() if name.endswith(".txt")]
+    return {
+        **({"BASE_IMAGE": base_image} if base_image else {}),
+        **({"CONDA": MICROMAMBA} if conda_packages.FILE in dependencies.files else {}),
+        **({"SYSTEM_PACKAGES": GIT} if any(b"git+" in text for text in texts) else {}),
+    }
+
+
+def _with_arguments(dockerfile: str, arguments: Mapping[str, str]) -> str:
+    """The Dockerfile with other defaults of arguments: whoever builds it needs to know nothing more."""
+    for name, value in arguments.items():
+        dockerfile, count = re.subn(rf"^ARG {name}=.*$", f"ARG {name}={value}", dockerfile, flags=re.MULTILINE)
+        if count != 1:
+            raise LookupError(f"the Dockerfile has {count} lines ARG {name}=")
+    return dockerfile
 
 
 def find_image(cloud: Cloud, builder: Builder, tag: str) -> str | None:
@@ -181,11 +211,12 @@ def _log(cloud: Cloud, build: BuildTypeDef) -> BuildLog | None:
 
 def _failed(build: BuildTypeDef, lines: list[str]) -> DeployError:
     found = failure(lines)
-    of = f" from {found.file}" if found.file else ""
     where = build.get("logs", {})
     whole = f"the whole log is in CloudWatch: {where.get('groupName', '')}, stream {where.get('streamName', '')}"
+    what = "all was installed, but the image could not be stored" if found.installed else "the image could not be built"
+    of = f" from {found.file}" if found.file else ""
     return DeployError(
-        f"the image could not be built{of}: {found.reason or _status(build)}",
+        f"{what}{of}: {found.reason or _status(build)}",
         hint=found.hint or (f"correct {found.file} and deploy again" if found.file else whole),
         details=found.details[-LOG_LINES_SHOWN:],
     )

@@ -23,7 +23,7 @@ from cortex_cdk.localcloud.python_environments import satisfied as requirements
 PROJECT = "project"
 REQUIREMENTS = f"{PROJECT}/requirements.txt"
 SCRIPT = f"{PROJECT}/dependencies.sh"
-PYTHON_VERSION = "python-version"
+PYTHON_VERSION = f"{PROJECT}/.python-version"
 INSTALL = "serving_image/install.sh"
 SERVING_PACKAGE = "cortex_serving"
 COMPLETE = ".complete"
@@ -60,7 +60,7 @@ class ContextFile:
 
 
 Context = Mapping[str, ContextFile]
-"""The files of a build context by path: ``project/``, ``serving_image/``, perhaps ``python-version``."""
+"""The files of a build context by path: ``project/`` (perhaps with ``.python-version``) and ``serving_image/``."""
 
 
 def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
@@ -97,7 +97,7 @@ def end_all() -> None:
 
 def _needs_nothing(context: Context) -> bool:
     """Whether the Python that runs the local cloud is such an environment already."""
-    others = {name for name in context if name.startswith(f"{PROJECT}/")} - {REQUIREMENTS}
+    others = {name for name in context if name.startswith(f"{PROJECT}/")} - {REQUIREMENTS, PYTHON_VERSION}
     if others or not find_spec(SERVING_PACKAGE):
         return False
     wanted = context[PYTHON_VERSION].content.decode().split(".") if PYTHON_VERSION in context else []

@@ -68,7 +68,15 @@ def test_what_a_project_installs_is_there_and_its_log_is_shown(cortex: Cortex, p
     assert shown[0] == "preparing (once for these dependencies)"
     assert shown[1].startswith("==> dependencies.sh will run on this machine, as you, ")
     steps = [line for line in shown[2:] if line.startswith("==> ") or line == "copying"]
-    assert steps == ["==> Python", "==> dependencies.sh", "copying", "==> requirements.txt"]
+    assert steps == [
+        "==> Python",
+        "==> dependencies.sh",
+        "copying",
+        "==> requirements.txt",
+        "==> dependencies of the serving program",
+        "==> the serving program",
+        "==> installed",
+    ]
     assert shown[-1] == "ready"
     assert ask(cortex, "text") == ["some words", "oxen"]
     assert "@sha256:" in image_of(cortex, "text")
