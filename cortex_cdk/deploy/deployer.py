@@ -8,19 +8,20 @@ splitters that use them.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.cloud import Cloud, error_message
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy import assets, images
 from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError, resource_of
+from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.listener_rules import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.plan import StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.preflight.capacity import check_gpus, check_room, room_warning
@@ -50,9 +51,11 @@ class Options:
 
     Attributes:
         force: Cancel an update that runs, rather than refuse.
+        rebuild: Build images anew, though there are some for the same dependencies: for updates of what is not pinned.
     """
 
     force: bool = False
+    rebuild: bool = False
 
 
 class Deployer:
@@ -106,8 +109,12 @@ class Deployer:
     def _plan_apis(self, config: Config, project: ProjectArchive, dependencies: Dependencies) -> list[StackPlan]:
         stack_of = {api.networking.endpoint: names.api_stack(self._cluster.name, api.name) for api in config.apis}
         stacks = {endpoint: self._usable(stack) for endpoint, stack in stack_of.items()}
-        image_for = cache(lambda gpu: self._built_image(dependencies, gpu))
-        image_of = {api.name: api.predictor.image or image_for(api.compute.gpu > 0) for api in config.apis}
+        deployed = {stack.parameters.get("Image", "") for stack in stacks.values() if stack}
+        image_for = cache(lambda gpu, base: self._built_image(dependencies, gpu, base, deployed))
+        image_of = {
+            api.name: api.predictor.image or image_for(api.compute.gpu > 0, api.predictor.base_image)
+            for api in config.apis
+        }
         # Only now: an image takes minutes, in which somebody else may take a priority.
         priorities = self._priorities(stacks)
         plans = []
@@ -181,7 +188,8 @@ class Deployer:
             rules = [*others, Rule(endpoint, chosen[endpoint])]
         return chosen
 
-    def _built_image(self, dependencies: Dependencies, gpu: bool) -> str:
+    def _built_image(self, dependencies: Dependencies, gpu: bool, base: str | None, deployed: Iterable[str]) -> str:
+        """The image of these dependencies; ``deployed`` are images that are likely to share layers with it."""
         resources = self._cluster.resources
         builder = images.Builder(
             bucket=resources.bucket,
@@ -189,13 +197,30 @@ class Deployer:
             repository=resources.repository,
             repository_uri=resources.repository_uri,
         )
-        context = images.build_context(dependencies, gpu=gpu)
-        image = images.find_image(self._cloud, builder, context.tag)
+        context = images.build_context(dependencies, gpu=gpu, base_image=base)
+        rebuild = self._options.rebuild
+        image = None if rebuild else images.find_image(self._cloud, builder, context.tag)
         if image is None:
             self._progress.step(IMAGE, "preparing (once for these dependencies)")
-            image = images.build_image(self._cloud, builder, context, partial(self._progress.log, IMAGE))
+            similar = {image for image in deployed if image.startswith(f"{builder.repository_uri}@")}
+            similar |= {image for image in [images.newest_image(self._cloud, builder)] if image}
+            say = partial(self._progress.log, IMAGE)
+            image = images.build_image(self._cloud, builder, context, say, cache=sorted(similar), rebuild=rebuild)
             self._progress.step(IMAGE, "ready")
+            self._remove_old_images(builder.repository)
         return image
+
+    def _remove_old_images(self, repository: str) -> None:
+        """Make room where a new image came. That this may fail is no reason not to deploy."""
+        from botocore.exceptions import ClientError
+
+        try:
+            removed = remove_old_images(self._cloud, self._cluster.name, repository)
+        except ClientError as error:
+            self._progress.step(IMAGE, f"warning: old images could not be removed: {error_message(error)}")
+            return
+        if removed:
+            self._progress.step(IMAGE, f"{removed} old ones that nothing uses were removed")
 
     def _apply(self, plans: Sequence[StackPlan]) -> list[Applied]:
         """Carry out plans; one whose priority another deployment took meanwhile, with another priority."""

@@ -12,15 +12,16 @@ import stat
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cortex_serving.image_context import context_files, program_requirements
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.build_log import BuildLog, failure
@@ -37,7 +38,10 @@ PROGRAM_REQUIREMENTS = "serving_image/requirements.txt"
 MICROMAMBA, GIT = "micromamba", "git"
 IN_PROGRESS = "IN_PROGRESS"
 TAG_VARIABLE = "IMAGE_TAG"
+FROM_THE_GROUND_UP = ("--no-cache", "--pull")
 BUILDS_LOOKED_AT = 20
+# Between the tag and when it was rebuilt. Tags never move, so what was rebuilt has another.
+_REBUILT = "-"
 LOG_LINES_SHOWN = 10
 # The oldest moment that a zip entry can have: the context's bytes must not depend on when it was made.
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -120,23 +124,48 @@ def _with_arguments(dockerfile: str, arguments: Mapping[str, str]) -> str:
 
 
 def find_image(cloud: Cloud, builder: Builder, tag: str) -> str | None:
-    """The reference (by digest) of the image of that tag, or None where the repository has none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        answer = cloud.ecr.describe_images(repositoryName=builder.repository, imageIds=[{"imageTag": tag}])
-    except ClientError as error:
-        if error_code(error) == "ImageNotFoundException":
-            return None
-        raise
-    return f"{builder.repository_uri}@{answer['imageDetails'][0]['imageDigest']}"
+    """The reference (by digest) of the image of that tag, the newest where it was rebuilt; None where there is none."""
+    found = _tagged(cloud, builder, tag)
+    # "<tag>" comes before "<tag>-<when>", and those in the order of time.
+    return f"{builder.repository_uri}@{found[max(found)]}" if found else None
 
 
-def build_image(cloud: Cloud, builder: Builder, context: BuildContext, say: Callable[[str], None]) -> str:
+def newest_image(cloud: Cloud, builder: Builder) -> str | None:
+    """The reference (by digest) of the image that was stored last, or None where there is none."""
+    pages = cloud.ecr.get_paginator("describe_images").paginate(repositoryName=builder.repository)
+    images = [image for page in pages for image in page["imageDetails"]]
+    newest = max(images, key=lambda image: image["imagePushedAt"], default=None)
+    return f"{builder.repository_uri}@{newest['imageDigest']}" if newest else None
+
+
+def _tagged(cloud: Cloud, builder: Builder, tag: str) -> dict[str, str]:
+    """The digests of the images of that tag, and of those rebuilt from the same, by their tags."""
+    pages = cloud.ecr.get_paginator("list_images").paginate(
+        repositoryName=builder.repository, filter={"tagStatus": "TAGGED"}
+    )
+    images = [image for page in pages for image in page["imageIds"]]
+    return {image["imageTag"]: image["imageDigest"] for image in images if _is_of(image["imageTag"], tag)}
+
+
+def _is_of(image_tag: str, tag: str) -> bool:
+    return image_tag.partition(_REBUILT)[0] == tag
+
+
+def build_image(
+    cloud: Cloud,
+    builder: Builder,
+    context: BuildContext,
+    say: Callable[[str], None],
+    *,
+    cache: Sequence[str] = (),
+    rebuild: bool = False,
+) -> str:
     """Build an image, or wait for a build of it that somebody else has started.
 
     Args:
         say: Takes the lines of the build's log as they come.
+        cache: References of images whose layers may be used again, where they would become the same.
+        rebuild: Build it from the ground up, with the newest of all that is not pinned, though there may be one.
 
     Returns:
         The reference of the image.
@@ -144,7 +173,10 @@ def build_image(cloud: Cloud, builder: Builder, context: BuildContext, say: Call
     Raises:
         DeployError: The build failed; the message has the first useful line of its log.
     """
-    build = _running_build(cloud, builder.project, context.tag) or _start(cloud, builder, context)
+    build = _running_build(cloud, builder.project, context.tag, rebuild=rebuild)
+    if build is None:
+        options = FROM_THE_GROUND_UP if rebuild else [f"--cache-from {image}" for image in cache]
+        build = _start(cloud, builder, _updated(context) if rebuild else context, " ".join(options))
     log: BuildLog | None = None
     for pause in pauses():
         build = cloud.codebuild.batch_get_builds(ids=[build["id"]])["builds"][0]
@@ -155,41 +187,51 @@ def build_image(cloud: Cloud, builder: Builder, context: BuildContext, say: Call
             break
         time.sleep(pause)
     # Whatever became of this build: where two ran at once, the second could not push what the first had pushed.
-    image = find_image(cloud, builder, context.tag)
-    if image:
-        return image
+    digest = _tagged(cloud, builder, context.tag).get(_tag_of(build))
+    if digest:
+        return f"{builder.repository_uri}@{digest}"
     for line in log.settle() if log else ():
         say(line)
     raise _failed(build, log.lines if log else [])
 
 
-def _start(cloud: Cloud, builder: Builder, context: BuildContext) -> BuildTypeDef:
+def _updated(context: BuildContext) -> BuildContext:
+    """The context of an image with the system's updates of today, which the base, pinned as it is, does not have."""
+    now = f"{datetime.now(timezone.utc):%Y%m%d%H%M%S}"
+    dockerfile = _with_arguments(context.files["Dockerfile"].content.decode(), {"SYSTEM_UPDATES": now})
+    return BuildContext({**context.files, "Dockerfile": _text(dockerfile.encode())}, f"{context.tag}{_REBUILT}{now}")
+
+
+def _start(cloud: Cloud, builder: Builder, context: BuildContext, options: str) -> BuildTypeDef:
     key = names.build_context_key(context.tag)
     with tempfile.TemporaryDirectory() as folder:
         assets.upload(cloud, _write(context, Path(folder) / "context.zip"), builder.bucket, key)
+    variables = {TAG_VARIABLE: context.tag, "IMAGE_REPOSITORY": builder.repository_uri, "BUILD_OPTIONS": options}
     return cloud.codebuild.start_build(
         projectName=builder.project,
         sourceTypeOverride="S3",
         sourceLocationOverride=f"{builder.bucket}/{key}",
         environmentVariablesOverride=[
-            {"name": TAG_VARIABLE, "value": context.tag, "type": "PLAINTEXT"},
-            {"name": "IMAGE_REPOSITORY", "value": builder.repository_uri, "type": "PLAINTEXT"},
+            {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
         ],
     )["build"]
 
 
-def _running_build(cloud: Cloud, project: str, tag: str) -> BuildTypeDef | None:
+def _running_build(cloud: Cloud, project: str, tag: str, *, rebuild: bool) -> BuildTypeDef | None:
     ids = cloud.codebuild.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"]
     if not ids:
         return None
     for build in cloud.codebuild.batch_get_builds(ids=ids[:BUILDS_LOOKED_AT])["builds"]:
-        variables = build.get("environment", {}).get("environmentVariables", [])
-        if (
-            build["buildStatus"] == IN_PROGRESS
-            and {TAG_VARIABLE: tag}.items() <= {v["name"]: v["value"] for v in variables}.items()
-        ):
+        found = _tag_of(build)
+        if build["buildStatus"] == IN_PROGRESS and _is_of(found, tag) and rebuild == (_REBUILT in found):
             return build
     return None
+
+
+def _tag_of(build: BuildTypeDef) -> str:
+    """The tag of the image that a build makes."""
+    variables = build.get("environment", {}).get("environmentVariables", [])
+    return next((variable["value"] for variable in variables if variable["name"] == TAG_VARIABLE), "")
 
 
 def _write(context: BuildContext, path: Path) -> Path:

@@ -241,6 +241,8 @@ def test_spot_instances_come_from_the_cheapest_pools_with_capacity(synthesized: 
     assert [override["InstanceType"] for override in overrides] == ["g5.xlarge", "g6.xlarge"]
     [device] = properties(synthesized("types"), TEMPLATE, "Groupspot")["LaunchTemplateData"]["BlockDeviceMappings"]
     assert (device["Ebs"]["VolumeSize"], device["Ebs"]["Iops"]) == (200, 6000)
+    # The default of EBS is 125 MiB/s: more than a minute for an image with PyTorch and CUDA.
+    assert device["Ebs"]["Throughput"] == 250
 
 
 def test_several_types_without_spot_are_on_demand_in_order(synthesized: Synthesized) -> None:
@@ -279,8 +281,11 @@ def test_projects_never_expire_and_build_contexts_do(synthesized: Synthesized) -
     assert [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule] == ["builds/"]
 
 
-def test_images_are_immutable_and_scanned(synthesized: Synthesized) -> None:
+def test_images_are_immutable_and_scanned_and_removed_by_nobody_who_does_not_know_their_use(
+    synthesized: Synthesized,
+) -> None:
     repository = properties(synthesized("plain"), "AWS::ECR::Repository")
+    assert "LifecyclePolicy" not in repository
     assert repository["RepositoryName"] == "cortex-plain"
     assert repository["ImageTagMutability"] == "IMMUTABLE"
     assert repository["ImageScanningConfiguration"] == {"ScanOnPush": True}
@@ -293,9 +298,15 @@ def test_the_builder_builds_and_pushes_what_it_is_told(synthesized: Synthesized)
     assert project["Name"] == "cortex-plain-image-builder"
     assert project["Environment"]["PrivilegedMode"] is True
     assert project["Source"]["Type"] == "NO_SOURCE"
-    commands = json.loads(project["Source"]["BuildSpec"])["phases"]["build"]["commands"]
-    assert [command.split()[:2] for command in commands[1:]] == [["docker", "build"], ["docker", "push"]]
-    assert all('"$IMAGE_REPOSITORY:$IMAGE_TAG"' in command for command in commands[1:])
+    spec = json.loads(project["Source"]["BuildSpec"])
+    *logins, build, push = spec["phases"]["build"]["commands"]
+    assert build.startswith("docker build --build-arg BUILDKIT_INLINE_CACHE=1 $BUILD_OPTIONS --tag ")
+    assert push.startswith("docker push ")
+    assert all('"$IMAGE_REPOSITORY:$IMAGE_TAG"' in command for command in (build, push))
+    assert spec["env"]["variables"]["BUILD_OPTIONS"] == ""
+    assert ["docker login" in command for command in logins] == [True, True]
+    # Pulls from ECR Public are more often allowed with a login, but possible without.
+    assert "public.ecr.aws || echo" in logins[1]
 
 
 def test_the_builder_reads_contexts_and_pushes_to_its_repository(synthesized: Synthesized) -> None:
@@ -304,6 +315,12 @@ def test_the_builder_reads_contexts_and_pushes_to_its_repository(synthesized: Sy
     assert reads["Resource"]["Fn::Join"][1][-1] == "/builds/*"
     [push] = [statement for statement in policy if "ecr:PutImage" in statement["Action"]]
     assert "ImagesRepository" in push["Resource"]["Fn::GetAtt"][0]
+    # A push asks for the first (ECR's user guide), a cache for both.
+    assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"} <= {
+        action for one in policy if one["Resource"] == push["Resource"] for action in one["Action"]
+    }
+    [public] = [statement for statement in policy if "ecr-public:GetAuthorizationToken" in statement["Action"]]
+    assert "sts:GetServiceBearerToken" in public["Action"]
 
 
 def test_an_alarm_on_what_no_replica_answered(synthesized: Synthesized) -> None:

@@ -13,20 +13,28 @@ from constructs import Construct
 from cortex_cdk import names
 from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
 
-IMAGES_KEPT = 100
 BUILD_TIMEOUT_MIN = 60
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
-# The build context (a zip with a Dockerfile), the tag and the repository come with the request to build.
+# Base images come from ECR Public, which lets those who are logged in pull ten times as often (its service quotas). It
+# knows one region, and no account of another partition (China): then without.
+# https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html
+PUBLIC_LOGIN = (
+    "aws ecr-public get-login-password --region us-east-1 | docker login --username AWS --password-stdin public.ecr.aws"
+)
+# The build context (a zip with a Dockerfile), the tag, the repository and options (which images may serve as a cache)
+# come with the request to build. An image describes its layers (inline cache), so that it can be such a cache.
 # Pushing belongs to the same phase: CodeBuild runs a later phase even where this one failed.
 BUILD_SPEC = {
     "version": "0.2",
-    "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}},
+    "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", "BUILD_OPTIONS": ""}},
     "phases": {
         "build": {
             "on-failure": "ABORT",
             "commands": [
                 'aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE_REPOSITORY%%/*}"',
-                'docker build --tag "$IMAGE_REPOSITORY:$IMAGE_TAG" .',
+                f'{PUBLIC_LOGIN} || echo "base images are pulled without a login"',
+                "docker build --build-arg BUILDKIT_INLINE_CACHE=1 $BUILD_OPTIONS "
+                '--tag "$IMAGE_REPOSITORY:$IMAGE_TAG" .',
                 'docker push "$IMAGE_REPOSITORY:$IMAGE_TAG"',
             ],
         }
@@ -49,8 +57,10 @@ class ImageBuilder(Construct):
         self.project = self._project(cluster, role)
         contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
         allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
-        self.repository.grant_push(role)
+        # Pulled are the images that serve as a cache.
+        self.repository.grant_pull_push(role)
         acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
+        allow(role, ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"], ["*"])
         streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws/codebuild/{self.project.project_name}:*"
         acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
 
@@ -60,10 +70,8 @@ class ImageBuilder(Construct):
             "Repository",
             repository_name=names.repository(cluster),
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            # No lifecycle rules: ECR does not know which images are deployed. cortex_cdk.deploy.image_cleanup does.
             image_scan_on_push=True,
-            lifecycle_rules=[
-                ecr.LifecycleRule(description=f"keep the newest {IMAGES_KEPT}", max_image_count=IMAGES_KEPT)
-            ],
             # Everything in it can be built again from the projects.
             empty_on_delete=True,
             removal_policy=cdk.RemovalPolicy.DESTROY,
