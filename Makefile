@@ -6,6 +6,8 @@
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
 # make lock       choose the newest versions that fit together
+# make pin-images   name the base images and tools of the Dockerfiles by what their tags mean today
+# make test-image   build both Dockerfiles with a real Docker engine, run the image, and measure; as root, minutes
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +20,7 @@ RUNS ?= 100000
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
-.PHONY: setup demo test test-fast test-tensorflow test-gpu fuzz lint format lock clean
+.PHONY: setup demo test test-fast test-tensorflow test-gpu test-image fuzz lint format lock pin-images clean
 
 setup: $(INSTALLED)
 
@@ -58,6 +60,10 @@ test-tensorflow: $(TENSORFLOW)/.installed
 test-gpu:
 	$(PYTHON) -m pytest -s --timeout 600 tests/gpu/check_gpu.py
 
+# With the Docker engine of this machine, or (as root on Debian) with Debian's, which is fetched into .engine for it.
+test-image: setup
+	$(BIN)/python -m pytest -s --timeout 900 tests/image/check_image.py
+
 $(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
 	@echo "installing into $(FUZZ)"
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ)
@@ -89,5 +95,9 @@ lock: $(BIN)/uv
 	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
 		--constraint constraints.txt serving_image/pyproject.toml --output-file serving_image/constraints.txt
 
+# Where the registries can be reached.
+pin-images: setup
+	$(BIN)/python serving_image/pin_images.py serving_image/Dockerfile serving_image/Dockerfile.gpu
+
 clean:
-	rm -rf $(VENV) $(TENSORFLOW) $(FUZZ) .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf $(VENV) $(TENSORFLOW) $(FUZZ) .engine .mypy_cache .ruff_cache .pytest_cache cdk.out

@@ -124,6 +124,7 @@ def test_old_images_are_removed_but_those_that_are_deployed(cortex: Cortex, proj
             imageManifest=manifest,
             imageManifestMediaType="application/vnd.oci.image.manifest.v1+json",
             imageTag=f"old-{number:03}",
+            imageDigest=f"sha256:{number:064x}",
         )
     write_files(tmp_path, {"cortex.yaml": CONFIG.replace("text", "more"), "predictor.py": PLAIN})
     done = cortex.run("deploy", cwd=tmp_path)
