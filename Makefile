@@ -1,6 +1,7 @@
 # make setup      install everything into .venv
 # make demo       deploy the iris example on this machine and use it
 # make test       everything that must hold; test-fast: the unit tests only
+# make test-pythons   the tests that depend on the interpreter, with each Python from 3.10 on that is found here
 # make test-tensorflow   the tests of TensorFlowPredictor, in an environment of their own
 # make test-gpu   the GPU example in the local cloud, on a machine with an NVIDIA GPU, PyTorch and transformers
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
@@ -20,13 +21,23 @@ RUNS ?= 100000
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
-.PHONY: setup demo test test-fast test-tensorflow test-gpu test-image fuzz lint format lock pin-images clean
+# The tests of what an interpreter may do differently: everything but the local cloud and the templates.
+PORTABLE := tests/unit tests/local/cli/test_mistakes.py tests/local/cli/test_mistakes_deployed.py
+# A PYTHON that was asked for, and is not the one of the environment that is there, makes the environment anew.
+ifneq ($(origin PYTHON),file)
+WHICH := import sys; print(sys.version, sys.base_prefix)
+ifneq ($(shell $(PYTHON) -c '$(WHICH)'),$(shell $(BIN)/python -c '$(WHICH)' 2>/dev/null))
+ANOTHER := another-python
+endif
+endif
+
+.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-gpu test-image fuzz lint format lock pin-images clean
 
 setup: $(INSTALLED)
 
-$(BIN)/uv: constraints.txt
+$(BIN)/uv: constraints.txt $(ANOTHER)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "cortex needs Python 3.10 or newer: make PYTHON=python3.12 setup"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(if $(ANOTHER),--clear) $(VENV) || { echo "Python's venv module is missing: on Debian and Ubuntu, apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
@@ -44,6 +55,14 @@ test: setup
 
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
+
+test-python: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PORTABLE)
+	cd serving_image && ../$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# ENDS=--ends: only the oldest and the newest.
+test-pythons: setup
+	@$(BIN)/python .ci/pythons.py $(UV) $(ENDS)
 
 $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/constraints-tensorflow.txt
 	@echo "installing into $(TENSORFLOW)"
@@ -100,4 +119,4 @@ pin-images: setup
 	$(BIN)/python serving_image/pin_images.py serving_image/Dockerfile serving_image/Dockerfile.gpu
 
 clean:
-	rm -rf $(VENV) $(TENSORFLOW) $(FUZZ) .engine .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(FUZZ) .engine .mypy_cache .ruff_cache .pytest_cache cdk.out

@@ -42,8 +42,8 @@ from cortex_cdk.project.archive import collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
+from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report, Reporter
-from cortex_cdk.status.status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 
 SETTLING_POLL_SECONDS = 0.25
 

@@ -1,27 +1,36 @@
 """Named environments: which account, region and cluster a command talks to.
 
-An environment is a boto3 session (profile or the default credential chain, region, optional endpoint
-URL) and a cluster name. They are kept in ``$CORTEX_HOME/environments.yaml``. ``local`` always exists: its
-endpoint is the embedded cloud of this machine, which is started on first use.
+An environment is a boto3 session (profile or the default credential chain, region, optional endpoint URL) and the name
+of a cluster. Environments are kept in ``$CORTEX_HOME/environments.yaml``. ``local`` is built in: the embedded cloud of
+this machine answers there.
+
+Where the local cloud and AWS differ for the rest of the library, an environment says so by a property that names the
+difference (``makes_its_cluster``, ``is_billed``). No other module asks which of the two answers:
+``tests/unit/test_architecture.py`` looks.
 """
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
+from cortex_cdk.aws import errors as aws_errors
 from cortex_cdk.aws.cloud import Cloud, check_endpoint_url
-from cortex_cdk.errors import CloudError
+from cortex_cdk.errors import CloudError, CortexError
 from cortex_cdk.home import cortex_home, environments_file
+
+if TYPE_CHECKING:
+    from cortex_cdk.config import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +41,7 @@ ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,63}")
 
 @dataclass(frozen=True)
 class Environment:
-    """Where commands go.
+    """Where commands go: an account of AWS, or an emulator of it.
 
     Attributes:
         name: What the user calls it.
@@ -49,18 +58,90 @@ class Environment:
     endpoint_url: str | None = None
 
     @property
-    def on_this_machine(self) -> bool:
-        """Whether the embedded cloud answers (it and its cluster are made on first use)."""
-        return self.name == LOCAL
+    def makes_its_cluster(self) -> bool:
+        """Whether the first deployment makes the cluster unasked. Where a cluster costs money, the user makes it."""
+        return False
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether somebody is billed for what runs there."""
+        return True
+
+    @property
+    def is_configurable(self) -> bool:
+        """Whether the user chooses cluster, region and credentials."""
+        return True
+
+    @property
+    def location(self) -> str:
+        """Where its replicas run, in a word or two: the region."""
+        return self.region
+
+    def default_cluster(self) -> Cluster:
+        """The configuration of a cluster that is made without a ``cluster.yaml``."""
+        from cortex_cdk.config import Cluster
+
+        return Cluster.default(self.cluster, self.region)
 
     def connect(self) -> Cloud:
-        """Open the door to the environment's cloud.
+        """Make a session.
 
         Raises:
+            CloudError: The endpoint URL cannot be one.
             LocalCloudError: The embedded cloud cannot start.
         """
-        if not self.on_this_machine:
-            return Cloud.with_profile(self.region, self.profile, self.endpoint_url)
+        return Cloud.with_profile(self.region, self.profile, self.endpoint_url)
+
+    def connect_unless_stopped(self) -> Cloud | None:
+        """Make a session that starts nothing, asks once and gives up within seconds.
+
+        Returns:
+            None where nobody would answer.
+        """
+        return Cloud.with_profile(self.region, self.profile, self.endpoint_url, fail_fast=True)
+
+    @contextmanager
+    def first_use(self) -> Iterator[None]:
+        """Keep other processes from making the cluster, too: waits until none of them does, then holds a lock."""
+        from cortex_cdk.localcloud.endpoint import waiting_lock
+
+        with waiting_lock(cortex_home() / f"{self.name}.first-use"):
+            yield
+
+
+@dataclass(frozen=True)
+class LocalEnvironment(Environment):
+    """The embedded cloud of this machine, which is started on first use."""
+
+    name: str = LOCAL
+    cluster: str = LOCAL
+
+    @property
+    def makes_its_cluster(self) -> bool:
+        """Its cluster costs nothing, and is gone with its folder."""
+        return True
+
+    @property
+    def is_billed(self) -> bool:
+        """Nobody is."""
+        return False
+
+    @property
+    def is_configurable(self) -> bool:
+        """Ports and folder are set by variables, and there is no account."""
+        return False
+
+    @property
+    def location(self) -> str:
+        """Replicas are processes of this machine."""
+        return "this machine"
+
+    def connect(self) -> Cloud:
+        """Start the embedded cloud unless it runs, and make a session.
+
+        Raises:
+            LocalCloudError: It cannot start.
+        """
         from cortex_cdk.localcloud import launcher
         from cortex_cdk.localcloud.settings import Settings
 
@@ -69,23 +150,42 @@ class Environment:
             log.warning("%s", endpoint.notice)
         return Cloud.without_account(self.region, endpoint.control_url)
 
-    def connect_in_haste(self) -> Cloud | None:
-        """A door that asks once and gives up soon; None where there is nothing to ask yet. Nothing is started."""
-        if not self.on_this_machine:
-            return Cloud.with_profile(self.region, self.profile, self.endpoint_url, hasty=True)
+    def connect_unless_stopped(self) -> Cloud | None:
+        """Make a session if the embedded cloud runs."""
         from cortex_cdk.localcloud import launcher
         from cortex_cdk.localcloud.settings import Settings
 
         endpoint = launcher.status(Settings.from_environ())
-        return Cloud.without_account(self.region, endpoint.control_url, hasty=True) if endpoint else None
+        return Cloud.without_account(self.region, endpoint.control_url, fail_fast=True) if endpoint else None
 
-    @contextmanager
-    def first_use(self) -> Iterator[None]:
-        """Held while what this machine's environment lacks is made: waits for any other process that does so."""
-        from cortex_cdk.localcloud.endpoint import waiting_lock
 
-        with waiting_lock(cortex_home() / f"{self.name}.first-use"):
-            yield
+def explain(error: Exception, environment: str) -> CortexError | None:
+    """Put one of botocore's errors into words.
+
+    Args:
+        error: Anything that was raised.
+        environment: Name of the environment that was talked to.
+
+    Returns:
+        The error to show, or None where botocore did not raise it.
+    """
+    url = aws_errors.silent_endpoint(error)
+    return (why_unreachable(url, environment) if url else None) or aws_errors.explain(error, environment)
+
+
+def why_unreachable(url: str, environment: str) -> CortexError | None:
+    """Say why nobody answers at an endpoint, where this machine knows: its local cloud was stopped, or moved.
+
+    Args:
+        url: The endpoint that did not answer.
+        environment: Name of the environment whose endpoint that is.
+
+    Returns:
+        None where nothing is known, such as for an endpoint of AWS.
+    """
+    from cortex_cdk.localcloud.unreachable import explain_silence
+
+    return explain_silence(url, environment)
 
 
 def check_environment(environment: Environment) -> None:
@@ -134,6 +234,20 @@ class Environments:
             hint=f"make it with: cortex env configure {wanted}",
         )
 
+    def to_configure(self, name: str) -> Environment:
+        """The environment of that name, to be changed; a new one where there is none.
+
+        Raises:
+            CloudError: It is built in, and takes no configuration.
+        """
+        found = next((known for known in self.all if known.name == name), Environment(name))
+        if not found.is_configurable:
+            raise CloudError(
+                f"the {name} environment needs no configuration",
+                hint="its ports and folder are set by CORTEX_LOCAL_PORT, CORTEX_LOCAL_HTTP_PORT and CORTEX_HOME",
+            )
+        return found
+
     def with_environment(self, environment: Environment) -> Environments:
         """A copy in which that environment is added or replaced."""
         others = tuple(known for known in self.all if known.name != environment.name)
@@ -145,10 +259,9 @@ class Environments:
         Raises:
             CloudError: There is none of that name, or it is ``local``.
         """
-        self.get(name)
-        if name == LOCAL:
+        if not self.get(name).is_configurable:
             raise CloudError(
-                "the local environment cannot be deleted", hint="stop the local cloud with: cortex local down"
+                f"the {name} environment cannot be deleted", hint="stop the local cloud with: cortex local down"
             )
         default = LOCAL if self.default == name else self.default
         return Environments(default, tuple(known for known in self.all if known.name != name))
@@ -161,22 +274,54 @@ def load_environments(path: Path | None = None) -> Environments:
         CloudError: The file is not what this program writes.
     """
     path = path or environments_file()
-    local = Environment(LOCAL, cluster=LOCAL)
+    local = LocalEnvironment()
     try:
-        document: Any = yaml.safe_load(path.read_text())
-        stored = tuple(Environment(**entry) for entry in document["environments"])
-        default = str(document["default"])
+        default, stored = _parsed(path.read_text())
     except FileNotFoundError:
         return Environments(LOCAL, (local,))
     except OSError as error:
         raise CloudError(f"{path} cannot be read: {error.strerror}", hint="check CORTEX_HOME") from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise CloudError(
             f"{path} is not a file of environments as cortex writes it",
             hint="mend the file, or delete it and define the environments again with: cortex env configure NAME",
-            details=[str(error).splitlines()[0].removeprefix("Environment.__init__() ")],
+            details=[str(error)],
         ) from error
     return Environments(default, (local, *(entry for entry in stored if entry.name != LOCAL)))
+
+
+def _parsed(text: str) -> tuple[str, tuple[Environment, ...]]:
+    """The default and the environments that a file defines.
+
+    Raises:
+        ValueError: The file is not what this program writes; the message says where it differs.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{line}{error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ValueError("a character is not allowed in YAML") from error
+    if not isinstance(document, dict) or document.keys() != {"default", "environments"}:
+        raise ValueError("a map with the fields default and environments is expected")
+    default, entries = document["default"], document["environments"]
+    if not isinstance(default, str) or not isinstance(entries, list):
+        raise ValueError("default must be a name, and environments a list")
+    return default, tuple(_environment(entry) for entry in entries)
+
+
+def _environment(entry: object) -> Environment:
+    known = [field.name for field in fields(Environment)]
+    if not isinstance(entry, dict) or "name" not in entry:
+        raise ValueError("each environment must be a map with a name")
+    for name, value in entry.items():
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            raise ValueError(f"unknown field {name}" + (f" (did you mean {close[0]}?)" if close else ""))
+        if not isinstance(value, str):
+            raise ValueError(f"{name} must be text, not {value!r}")
+    return Environment(**entry)
 
 
 def save_environments(environments: Environments, path: Path | None = None) -> None:
@@ -197,7 +342,7 @@ def _write(environments: Environments, path: Path) -> None:
     stored = [
         {key: value for key, value in asdict(environment).items() if value is not None}
         for environment in environments.all
-        if environment.name != LOCAL
+        if environment.is_configurable
     ]
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:

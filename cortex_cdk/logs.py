@@ -16,7 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_serving.contract import FATAL_EVENT, METRICS_FIELD, TRACEBACK_EVENT, log_stream, split_log_stream
+
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
@@ -121,7 +124,7 @@ def parse(event: FilteredLogEventTypeDef) -> LogRecord:
     if not isinstance(fields, dict):
         fields = {}
     traceback = str(fields.get("traceback") or "")
-    revision, _, replica = event.get("logStreamName", "").rpartition("/")
+    revision, replica = split_log_stream(event.get("logStreamName", ""))
     return LogRecord(
         time=datetime.fromtimestamp(event.get("timestamp", 0) / 1000, timezone.utc),
         replica=replica,
@@ -135,7 +138,7 @@ def parse(event: FilteredLogEventTypeDef) -> LogRecord:
 
 def is_metrics(record: LogRecord) -> bool:
     """Whether the record carries metrics (embedded metric format) rather than words for people."""
-    return "_aws" in record.fields
+    return METRICS_FIELD in record.fields
 
 
 class _NoGroupError(Exception):
@@ -234,12 +237,12 @@ def _for_people(events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord
 def fatal_record(cloud: Cloud, group: str, revision: str, task_id: str) -> LogRecord | None:
     """The record with which a replica said why it could not go on, if it did, and the traceback before it."""
     traceback: tuple[str, ...] = ()
-    for page in _pages(cloud, group, logStreamNames=[f"{revision}/{task_id}"]):
+    for page in _pages(cloud, group, logStreamNames=[log_stream(revision, task_id)]):
         for record in map(parse, page):
             event = record.fields.get("event")
-            if event == "traceback":
+            if event == TRACEBACK_EVENT:
                 traceback = tuple(record.message.splitlines())
-            elif event == "fatal":
+            elif event == FATAL_EVENT:
                 return replace(record, traceback=record.traceback or traceback)
     return None
 

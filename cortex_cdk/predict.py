@@ -13,10 +13,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from ipaddress import ip_address
 
 from cortex_cdk.errors import PredictionError
-from cortex_cdk.status.status import LIVE, ApiStatus
+from cortex_cdk.status.read_status import LIVE, ApiStatus
 
 # Cortex waits as long; slow models are what this command is often tried on.
 TIMEOUT_SECONDS = 600
@@ -196,5 +196,10 @@ def _tls(certificate: str | None) -> urllib.request.HTTPSHandler:
     return urllib.request.HTTPSHandler(context=context)
 
 
-def _proxy_handlers(url: str) -> list[Any]:
-    return [urllib.request.ProxyHandler({})] if "://127.0.0.1" in url else []
+def _proxy_handlers(url: str) -> list[urllib.request.ProxyHandler]:
+    """None for the user's proxies; for an address of this machine one that stands in for them and goes past them."""
+    try:
+        is_here = ip_address(urllib.parse.urlsplit(url).hostname or "").is_loopback
+    except ValueError:
+        is_here = False  # a name, as load balancers of AWS have
+    return [urllib.request.ProxyHandler({})] if is_here else []

@@ -26,10 +26,16 @@ CORTEX = Path(sys.executable).parent / "cortex"
 
 
 class Cortex:
-    """Runs ``cortex`` as a user would, with its own ``CORTEX_HOME`` and free ports."""
+    """Runs ``cortex`` as a user would, with its own ``CORTEX_HOME`` and free ports.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: ``CORTEX_HOME``.
+        program: The executable; by default that of the environment that runs the tests.
+    """
+
+    def __init__(self, home: Path, program: Path = CORTEX) -> None:
         self.home = home
+        self.program = program
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SSL_CERT_FILE") if name in os.environ}
         self.environ = {
             **kept,
@@ -46,7 +52,7 @@ class Cortex:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command and return what it printed and its exit code. An empty variable is unset."""
         return subprocess.run(
-            [CORTEX, *arguments],
+            [self.program, *arguments],
             cwd=cwd,
             env={name: value for name, value in {**self.environ, **environ}.items() if value},
             input=stdin,

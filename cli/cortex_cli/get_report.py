@@ -6,14 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from cortex_serving.contract import METRIC_NAMESPACE, PREDICTION_METRIC, TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.metrics import Predictions, Traffic
+from cortex_cdk.status.read_status import ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
-from cortex_cdk.status.status import TRAFFIC_SPLITTER, ApiStatus
 from cortex_cli.output import age, latency, table
-from cortex_cli.sample_request import command_line
+from cortex_cli.suggestions import sample_request
 
 NOTHING = "-"
 # Longer lists of variants are cut, as Cortex does.
@@ -132,8 +134,9 @@ def _predictions(predictions: Predictions | None) -> str:
         numbers = {"min": predictions.minimum, "max": predictions.maximum, "avg": predictions.average}
         return table([{name: f"{number:.6g}" for name, number in numbers.items() if number is not None}])
     shown = table([{"class": name, "count": str(count)} for name, count in predictions.classes.items()])
-    more = "\nmore classes are in CloudWatch: namespace Cortex, metric Prediction" if predictions.more_classes else ""
-    return shown + more
+    if not predictions.more_classes:
+        return shown
+    return f"{shown}\nmore classes are in CloudWatch: namespace {METRIC_NAMESPACE}, metric {PREDICTION_METRIC}"
 
 
 def _pages(report: Report) -> str:
@@ -143,7 +146,7 @@ def _pages(report: Report) -> str:
         pages = {"dashboard": report.links.dashboard, "logs": report.links.logs, "service": report.links.service}
         lines += [f"{name}: {url}" for name, url in pages.items() if url]
     lines.append(f"endpoint: {api.endpoint}")
-    lines.append(f"try it: {command_line(api.name, api.endpoint, 'FILE')}")
+    lines.append(f"try it: {sample_request(api.name, api.endpoint, 'FILE')}")
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)

@@ -5,48 +5,30 @@ Exit codes: 0 success, 1 the command failed, 2 it was called wrongly, 130 interr
 
 from __future__ import annotations
 
-import errno
-import json
+import itertools
 import logging
 import os
 import sys
-from importlib import import_module
-from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
-from cortex_cdk.errors import CortexError
-
-# Name and one line of help: shown by `cortex --help` without loading any command.
-COMMANDS = {
-    "deploy": "Deploy the APIs of a configuration.",
-    "get": "Show what is deployed.",
-    "logs": "Show or follow an API's logs.",
-    "predict": "Send a request to an API.",
-    "refresh": "Replace an API's replicas, one by one.",
-    "delete": "Delete an API or traffic splitter.",
-    "cluster": "Make, show and remove clusters.",
-    "local": "Start, stop and show the local cloud.",
-    "env": "List, choose and define environments.",
-    "completion": "Print a completion script for your shell.",
-    "version": "Print the version.",
-}
+from cortex_cli.command_list import command_names, listed_commands, load_command
+from cortex_cli.invocation import Invocation
+from cortex_cli.messages import Warnings, in_words, show_last
 
 
 class Commands(click.Group):
-    """Loads a command when it is called; a unique beginning of its name is enough."""
+    """Imports the module of a command when the command is called; a unique beginning of its name is enough."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the help."""
-        return list(COMMANDS)
+        """Return the names of all commands."""
+        return list(command_names())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or None."""
-        matches = [name for name in COMMANDS if name == cmd_name] or [n for n in COMMANDS if n.startswith(cmd_name)]
-        if len(matches) != 1:
-            return None
-        command: click.Command = import_module(f"cortex_cli.commands.{matches[0]}").command
-        return command
+        """Return the command of that name, or the only one whose name begins so; else None."""
+        beginning_so = [name for name in command_names() if name.startswith(cmd_name)]
+        return load_command(beginning_so[0] if len(beginning_so) == 1 else cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -55,18 +37,26 @@ class Commands(click.Group):
         try:
             _, command, rest = super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
+            raise click.NoSuchCommand(error.command_name, possibilities=command_names(), ctx=ctx) from None
         return command.name if command else None, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without loading them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Write the list of commands, without importing them."""
+        for section, commands in itertools.groupby(listed_commands(), key=lambda command: command.section):
+            with formatter.section(section):
+                formatter.write_dl([(command.name, command.summary) for command in commands])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands, without importing them, and this group's own options."""
+        offered = [command for command in listed_commands() if command.name.startswith(incomplete)]
+        items = [CompletionItem(command.name, help=command.summary) for command in offered]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        import_module("cortex_cli.commands.version").command.callback()
+    command = load_command("version") if wanted else None
+    if command:
+        context.invoke(command)
         context.exit()
 
 
@@ -78,42 +68,22 @@ def cli() -> None:
     """Put machine-learning models into production on AWS, or on this machine."""
 
 
-class Warnings(logging.Handler):
-    """Shows what the library has to tell beside its results."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._told: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a warning to stderr, unless it has been told."""
-        text = record.getMessage()
-        if text not in self._told:
-            self._told.add(text)
-            warn(text)
-
-
-def warn(text: str) -> None:
-    """Write a warning to stderr."""
-    click.secho("warning: ", fg="yellow", nl=False, err=True)
-    click.echo(text, err=True)
-
-
 def main() -> None:
     """Run the command line."""
     _open_closed_streams()
     logging.getLogger("cortex_cdk").addHandler(Warnings())
+    invocation = Invocation()
     try:
-        cli.main(standalone_mode=False, prog_name="cortex")
+        cli.main(standalone_mode=False, prog_name="cortex", obj=invocation)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted (an operation that has begun goes on by itself: see cortex get)", err=True)
-        # Not sys.exit, which would wait for the threads that watch operations.
+        # sys.exit would wait for the threads that watch operations.
         os._exit(130)
     except BrokenPipeError:
-        # The reader of our output (such as `head`) has left: that is its right.
+        # The reader of our output (such as `head`) has left, as it may.
         _leave_stdout()
         sys.exit(0)
     except Exception as error:
@@ -122,76 +92,21 @@ def main() -> None:
         try:
             sys.stdout.flush()
         except OSError:
-            _leave_stdout()  # it is the full disk: Python would meet the error again at its end
-        _fail(in_words(error))
+            _leave_stdout()  # stdout is the full disk: Python would meet the error again at its end
+        show_last(in_words(error, invocation.environment), invocation)
+        sys.exit(1)
 
 
 def _open_closed_streams() -> None:
-    """Let what nobody wants to read be written all the same: Python has None where the caller closed (``>&-``)."""
+    """Open the streams that the caller closed (``>&-``), for which Python has None, so that they can be written."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
 
 
 def _leave_stdout() -> None:
-    """Let nothing be written there any more, not even what waits in its buffer."""
+    """Discard everything that is written to stdout from now on, with the rest of its buffer."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(error: CortexError) -> NoReturn:
-    """Show why the command failed; to a script that reads JSON from stdout, there, too."""
-    from cortex_cli.options import wants_json
-
-    show(error)
-    if wants_json():
-        # One line, as each record of `cortex logs` is one.
-        click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
-    sys.exit(1)
-
-
-def in_words(error: Exception, environment: str | None = None) -> CortexError:
-    """Any error as one that a user can read.
-
-    Args:
-        environment: Where it happened; None stands for the environment that the command was called for.
-    """
-    if isinstance(error, CortexError):
-        return error
-    explained = None
-    if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
-        from cortex_cdk.aws.cloud import explain
-
-        explained = explain(error, environment or used_environment())
-    if explained:
-        return explained
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return CortexError(f"the disk is full: {error}", hint="make room, then run the command again")
-    text = str(error).splitlines()
-    return CortexError(
-        f"unexpected {type(error).__name__}: {text[0] if text else 'no message'}",
-        hint="this is a bug of cortex: run the command again with CORTEX_DEBUG=1 and report what it prints",
-    )
-
-
-def used_environment() -> str:
-    """Name of the environment that the command was called for."""
-    from cortex_cdk.environment import load_environments
-    from cortex_cli.options import chosen_environment
-
-    return chosen_environment() or load_environments().default
-
-
-def show(error: CortexError) -> None:
-    """Write an error to stderr: what happened first, then details, then what to do."""
-    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(error.message, err=True)
-    for line in error.details:
-        click.echo(f"  {line}", err=True)
-    if error.hint:
-        click.secho("hint: ", fg="cyan", nl=False, err=True)
-        from cortex_cli.options import for_environment
-
-        click.echo(for_environment(error.hint), err=True)
 
 
 if __name__ == "__main__":

@@ -1,55 +1,30 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from cortex_cli import shell_completion as completing
+from cortex_cli import shell_completion
+from cortex_cli.invocation import Invocation
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_chosen: list[str] = []
-_formats: list[str] = []
-# A command that talks to an environment, with the one name or file that may end it.
-_SUGGESTED = re.compile(
-    r"\bcortex (?:deploy|get|logs|predict(?: (?!-)[\w-]+)?|refresh|delete|cluster (?:up|info|configure|down))\b"
-    r"(?: (?!-)[\w./-]+(?=[,)]|$))?(?! --env)"
-)
 
-
-def chosen_environment() -> str | None:
-    """The environment that was named on the command line, or None."""
-    return _chosen[-1] if _chosen else None
-
-
-def wants_json() -> bool:
-    """Whether the command line asked for JSON on stdout."""
-    return _formats[-1:] == ["json"]
-
-
-def _remember_format(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    _formats.append(value)
+def _remember_environment(context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    invocation = context.find_object(Invocation)
+    if invocation and value:
+        invocation.environment = value
     return value
 
 
-def for_environment(text: str) -> str:
-    """What is suggested to a user, with each command going to the environment that the command line named.
-
-    Args:
-        text: Words in which command lines stand at the end, before a comma or in parentheses.
-    """
-    chosen = chosen_environment()
-    return _SUGGESTED.sub(rf"\g<0> --env {chosen}", text) if chosen else text
-
-
-def _remember(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value:
-        _chosen.append(value)
+def _remember_output(context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    invocation = context.find_object(Invocation)
+    if invocation:
+        invocation.wants_json = value == "json"
     return value
 
 
@@ -60,43 +35,47 @@ class ConfigPath(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse an empty text, which would mean the current folder."""
+        """Refuse an empty text, which would stand for the current folder."""
         if value == "":
             self.fail("it is empty: is a variable of your script not set?", param, ctx)
         return super().convert(value, param, ctx)
 
 
 def environment(command: Command) -> Command:
-    """``--env NAME``."""
+    """Add ``--env NAME``, which the command gets as ``env``."""
     return click.option(
         "-e",
         "--env",
         metavar="ENV",
-        callback=_remember,
-        shell_complete=completing.environments,
-        # Read before NAME, which is completed from what this environment has.
+        callback=_remember_environment,
+        shell_complete=shell_completion.environments,
+        # Read before NAME, which is completed with names from this environment.
         is_eager=True,
         help="Environment to use (default: see `cortex env list`).",
     )(command)
 
 
 def name(*, required: bool = True) -> Callable[[Command], Command]:
-    """``NAME``, of an API or traffic splitter that is deployed."""
-    return click.argument("name", required=required, shell_complete=completing.deployed)
+    """Add ``NAME``, of an API or traffic splitter that is deployed.
+
+    Args:
+        required: Whether the name must be given.
+    """
+    return click.argument("name", required=required, shell_complete=shell_completion.deployed)
 
 
 def output(command: Command) -> Command:
-    """``-o pretty|json``."""
+    """Add ``-o pretty|json``, which the command gets as ``output``."""
     return click.option(
         "-o",
         "--output",
         type=click.Choice(["pretty", "json"]),
         default="pretty",
-        callback=_remember_format,
+        callback=_remember_output,
         help="What to write to stdout.",
     )(command)
 
 
 def yes(command: Command) -> Command:
-    """``--yes``."""
+    """Add ``--yes``."""
     return click.option("-y", "--yes", is_flag=True, help="Answer every question with yes.")(command)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cortex_cdk.aws.cloud import DENIED, Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import DENIED, error_code
 
 
 def certificate_of(cloud: Cloud, listener_arn: str) -> str | None:

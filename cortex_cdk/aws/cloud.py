@@ -1,4 +1,4 @@
-"""The one door to AWS: clients are made here, and botocore's errors are put into words here.
+"""The one door to AWS: sessions and clients are made here.
 
 boto3 is imported when a client is first asked for, so that commands which need none start at once.
 """
@@ -9,11 +9,10 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from cortex_cdk.errors import CloudError, CortexError
+from cortex_cdk.errors import CloudError
 
 if TYPE_CHECKING:
     import boto3
-    from botocore.exceptions import ClientError
     from mypy_boto3_acm import ACMClient
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -28,18 +27,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_sts import STSClient
-
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
-INVALID = frozenset(
-    {
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "InvalidAccessKeyId",
-        "SignatureDoesNotMatch",
-        "AuthFailure",
-    }
-)
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
 def check_endpoint_url(url: str | None) -> None:
@@ -58,20 +45,22 @@ def check_endpoint_url(url: str | None) -> None:
 class Cloud:
     """A session and its clients, each made on first use."""
 
-    def __init__(self, session: boto3.Session, endpoint_url: str | None, *, hasty: bool = False) -> None:
+    def __init__(self, session: boto3.Session, endpoint_url: str | None, *, fail_fast: bool = False) -> None:
         self._session = session
-        self._hasty = hasty
+        self._fail_fast = fail_fast
         # Clients may be used by several threads, but a session must not make two at once.
         self._making = threading.Lock()
         self.endpoint_url = endpoint_url
         self.region: str = session.region_name
 
     @classmethod
-    def with_profile(cls, region: str, profile: str | None, endpoint_url: str | None, *, hasty: bool = False) -> Cloud:
+    def with_profile(
+        cls, region: str, profile: str | None, endpoint_url: str | None, *, fail_fast: bool = False
+    ) -> Cloud:
         """A door to AWS with a profile, or with the default credential chain where it is None.
 
         Args:
-            hasty: Ask once and give up soon.
+            fail_fast: Ask once, and give up within seconds.
 
         Raises:
             CloudError: The endpoint URL is none.
@@ -79,10 +68,10 @@ class Cloud:
         import boto3
 
         check_endpoint_url(endpoint_url)
-        return cls(boto3.Session(profile_name=profile, region_name=region), endpoint_url, hasty=hasty)
+        return cls(boto3.Session(profile_name=profile, region_name=region), endpoint_url, fail_fast=fail_fast)
 
     @classmethod
-    def without_account(cls, region: str, endpoint_url: str, *, hasty: bool = False) -> Cloud:
+    def without_account(cls, region: str, endpoint_url: str, *, fail_fast: bool = False) -> Cloud:
         """A door to an emulator. The user's own credentials are neither needed nor sent."""
         import boto3
         import botocore.session
@@ -90,13 +79,18 @@ class Cloud:
         # An AWS_PROFILE that names no profile would otherwise fail a command that needs none.
         unnamed = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
         unnamed.set_credentials("local", "local")
-        return cls(boto3.Session(botocore_session=unnamed, region_name=region), endpoint_url, hasty=hasty)
+        return cls(boto3.Session(botocore_session=unnamed, region_name=region), endpoint_url, fail_fast=fail_fast)
+
+    @property
+    def has_console(self) -> bool:
+        """Whether the AWS console shows what is there: not what another endpoint than AWS's own has."""
+        return self.endpoint_url is None
 
     def _client(self, service: str) -> Any:
         from botocore.config import Config
 
-        retries: Any = {"mode": "standard", "total_max_attempts": 1 if self._hasty else 7}
-        connect, read = (1, 2) if self._hasty else (5, 60)
+        retries: Any = {"mode": "standard", "total_max_attempts": 1 if self._fail_fast else 7}
+        connect, read = (1, 2) if self._fail_fast else (5, 60)
         config = Config(retries=retries, connect_timeout=connect, read_timeout=read, s3={"addressing_style": "path"})
         # boto3's overloads want the service's name as a literal.
         session: Any = self._session
@@ -193,87 +187,3 @@ class Cloud:
         """CloudWatch."""
         client: CloudWatchClient = self._client("cloudwatch")
         return client
-
-
-def error_code(error: ClientError) -> str:
-    """The service's code of an error, such as ``ValidationError``."""
-    return error.response.get("Error", {}).get("Code", "")
-
-
-def error_message(error: ClientError) -> str:
-    """The service's text of an error."""
-    return error.response.get("Error", {}).get("Message", "") or str(error)
-
-
-def explain(error: Exception, environment: str) -> CortexError | None:
-    """Put one of botocore's errors into words.
-
-    Args:
-        error: Anything that was raised.
-        environment: The environment's name, for the message.
-
-    Returns:
-        The error to show, or None where it is not one of botocore's.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.parsers import ResponseParserError
-
-    if isinstance(error, ClientError):
-        return _explain_answer(error, environment)
-    if isinstance(error, BotoCoreError):
-        return _explain_client(error, environment)
-    if isinstance(error, ResponseParserError):
-        return CloudError(
-            f"an answer of environment {environment!r} broke off, or is not one of AWS",
-            hint="run the command again; if that does not help, check the endpoint URL (cortex env list) and proxies",
-            details=[str(error).partition(" Further")[0]],
-        )
-    return None
-
-
-def _explain_answer(error: ClientError, environment: str) -> CortexError:
-    code, operation = error_code(error), error.operation_name
-    sign_in = "sign in again (aws sso login, or new keys), or choose another environment with --env"
-    if code in EXPIRED:
-        return CloudError(f"the credentials of environment {environment!r} have expired", hint=sign_in)
-    if code in INVALID:
-        return CloudError(f"AWS does not accept the credentials of environment {environment!r} ({code})", hint=sign_in)
-    if code in DENIED:
-        return CloudError(
-            f"the credentials of environment {environment!r} may not call {operation}",
-            hint="ask for that permission, or choose another environment with --env",
-            details=[error_message(error)],
-        )
-    return CloudError(f"{operation} failed: {error_message(error)}", details=[f"code: {code}"])
-
-
-def _explain_client(error: Exception, environment: str) -> CortexError:
-    from botocore import exceptions as botocore
-
-    configure = f"cortex env configure {environment}"
-    if isinstance(error, botocore.PartialCredentialsError):
-        return CloudError(
-            f"environment {environment!r} has half of its AWS credentials: {error}",
-            hint=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with: {configure} --profile NAME",
-        )
-    if isinstance(error, botocore.NoCredentialsError):
-        return CloudError(
-            f"environment {environment!r} has no AWS credentials",
-            hint=f"run aws configure, set AWS_PROFILE, or name a profile with: {configure} --profile NAME",
-        )
-    if isinstance(error, botocore.ProfileNotFound):
-        return CloudError(f"environment {environment!r}: {error}", hint=f"choose one with: {configure} --profile NAME")
-    if isinstance(
-        error, botocore.EndpointConnectionError | botocore.ConnectTimeoutError | botocore.ConnectionClosedError
-    ):
-        from cortex_cdk.localcloud.unreachable import explain_silence
-
-        return explain_silence(error.kwargs["endpoint_url"], environment) or CloudError(
-            f"environment {environment!r} cannot be reached: {error}",
-            hint="check the network, the region and the endpoint URL (cortex env list)",
-        )
-    if isinstance(
-        error, botocore.TokenRetrievalError | botocore.SSOTokenLoadError | botocore.UnauthorizedSSOTokenError
-    ):
-        return CloudError(f"the sign-in of environment {environment!r} has ended", hint="run aws sso login")
-    return CloudError(f"environment {environment!r}: {error}")

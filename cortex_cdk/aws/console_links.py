@@ -24,9 +24,9 @@ def links(cloud: Cloud, cluster: str, api: str | None) -> Links | None:
     """The pages about an API, or about the cluster where ``api`` is None.
 
     Returns:
-        None where another endpoint than AWS's own answers: what it has is in no console.
+        None where the AWS console does not show what the cloud has.
     """
-    if cloud.endpoint_url is not None:
+    if not cloud.has_console:
         return None
     base = f"https://{cloud.region}.{_domain(cloud.region)}"
     watch = f"{base}/cloudwatch/home?region={cloud.region}#"

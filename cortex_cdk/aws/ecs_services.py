@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef

@@ -1,7 +1,7 @@
-"""What EC2 instances have and cost, and where a replica fits.
+"""CPUs, memory and prices of EC2 instances, and how many replicas an instance can hold.
 
-``instance_types`` and ``pricing`` read the dated tables beside them; ``fit`` (read it first) compares a replica's needs
-with the instances of a group. Pure: no network.
+Read ``fit`` first: it compares a replica's needs with the instances of a group. ``instance_types`` and ``pricing`` read
+the dated tables beside them. Nothing here calls AWS.
 
 May import: ``config``, ``names``, ``errors``.
 """

@@ -1,4 +1,4 @@
-"""Where a replica has room: what it asks for, against what the instances of a cluster's groups have."""
+"""Compares the needs of a replica with the resources of instances."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ from cortex_cdk.config.sections.compute import Compute
 
 
 def fits(compute: Compute, instance: InstanceType) -> bool:
-    """Whether an empty instance of that type has room for a replica."""
+    """Return whether an empty instance has room for a replica."""
     return per_instance(compute, instance) > 0
 
 
 def per_instance(compute: Compute, instance: InstanceType) -> int:
-    """How many replicas an empty instance of that type has room for."""
+    """Return how many replicas an empty instance has room for.
+
+    Args:
+        compute: What each replica asks for.
+        instance: The type of the instance.
+    """
     counts = [instance.cpu_units // compute.cpu_units, instance.room_mib // compute.reserved_mib]
     if compute.gpu:
         counts.append(instance.gpus // compute.gpu)
     if compute.inf:
-        # ECS does not count chips, so the service puts one replica on an instance.
+        # ECS cannot count chips, so the service places one replica on an instance.
         counts.append(min(1, instance.chips))
     return min(counts)
 
 
 def group_rank(compute: Compute, types: Iterable[str]) -> int:
-    """How well a group of these instance types suits a replica.
+    """Rank a group of instances for a replica.
 
-    EC2 may start any type of a group, so a group all of whose types have room is better than one with some. Types
-    that the table does not know are taken to have room: AWS will say if they have not.
+    EC2 may start any type of a group, so a group is best if all of its types have room. Types that the table does not
+    know count as large enough: AWS says if they are not.
+
+    Args:
+        compute: What the replica asks for.
+        types: Names of the group's instance types.
 
     Returns:
-        2 where every type has room, 1 where some have, 0 where none has.
+        2 if every type has room, 1 if some have, 0 if none has.
     """
     known = instance_types()
     room = [name not in known or fits(compute, known[name]) for name in types]
@@ -39,9 +48,11 @@ def group_rank(compute: Compute, types: Iterable[str]) -> int:
 
 
 def largest(compute: Compute, types: Iterable[str]) -> InstanceType:
-    """The largest of these types for such a replica; at least one must be known.
+    """Return the largest instance type for a replica: by accelerators if it asks for one, then memory, then CPUs.
 
-    Its accelerator counts most, where it asks for one, then memory, then CPUs.
+    Args:
+        compute: What the replica asks for.
+        types: Names of instance types, of which the table knows at least one.
     """
     known = instance_types()
     return max(
@@ -55,7 +66,7 @@ def largest(compute: Compute, types: Iterable[str]) -> InstanceType:
 
 
 def request_in_words(compute: Compute) -> str:
-    """What a replica asks for, such as ``1536 CPU units (1.5 vCPU), 3072 MiB, 1 GPU``."""
+    """Word what a replica asks for, such as ``1536 CPU units (1.5 vCPU), 3072 MiB, 1 GPU``."""
     memory = f"{compute.memory_mib} MiB" if compute.memory_mib else f"{compute.reserved_mib} MiB (by default)"
     parts = [f"{compute.cpu_units} CPU units ({compute.cpu:g} vCPU)", memory]
     parts += [f"{compute.gpu} GPU{'s' if compute.gpu > 1 else ''}"] if compute.gpu else []
@@ -64,7 +75,7 @@ def request_in_words(compute: Compute) -> str:
 
 
 def room_in_words(instance: InstanceType) -> str:
-    """What replicas can have on an instance, such as ``m6i.large: 2048 CPU units, 7444 MiB, no GPU``."""
+    """Word what an instance offers to replicas, such as ``m6i.large: 2048 CPU units, 7444 MiB, no GPU``."""
     gpus = f"{instance.gpus} GPU{'s' if instance.gpus > 1 else ''}" if instance.gpus else "no GPU"
     chips = f", {instance.chips} chip{'s' if instance.chips > 1 else ''}" if instance.chips else ""
     return f"{instance.name}: {instance.cpu_units} CPU units, {instance.room_mib} MiB, {gpus}{chips}"

@@ -1,7 +1,7 @@
-"""What EC2 instances have: a table as data, ``instance_types.csv``.
+"""CPUs, memory, GPUs and chips of EC2 instance types, from the table ``instance_types.csv``.
 
-It is what EC2 answered to DescribeInstanceTypes in November 2026 (without bare metal, and without the sizes nano and
-micro, which no instance group takes). Types that came later are not in it: nothing is assumed of them.
+Source: EC2's answer to DescribeInstanceTypes in November 2026, without bare metal and without the sizes nano and micro,
+which no instance group takes. Newer types are not in the table, and nothing is assumed of them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 
 TABLE = Path(__file__).with_suffix(".csv")
 
-# The ECS agent keeps this for itself (ECS_RESERVED_MEMORY in the instance's user data).
+# Reserved for the ECS agent (ECS_RESERVED_MEMORY in the instance's user data).
 AGENT_MEMORY_MIB = 256
-# What a booted instance offers of its nominal memory, on the safe side (reference aws.md 1.5).
+# Share of its nominal memory that a booted instance offers, on the safe side (reference aws.md 1.5).
 USABLE_MEMORY_PERCENT = 94
 
 
@@ -25,11 +25,11 @@ class InstanceType:
     """One EC2 instance type.
 
     Attributes:
-        name: Such as ``g4dn.xlarge``.
+        name: Name of the type, such as ``g4dn.xlarge``.
         architecture: ``x86_64`` or ``arm64``.
         vcpus: Virtual CPUs.
         memory_mib: Nominal memory in MiB.
-        gpus: Whole GPUs; 0 where an instance has but a part of one.
+        gpus: Whole GPUs; 0 for instances that have a part of a GPU.
         gpu_memory_mib: Memory of each GPU in MiB.
         chips: Inferentia or Trainium chips.
     """
@@ -49,13 +49,13 @@ class InstanceType:
 
     @property
     def room_mib(self) -> int:
-        """Memory that replicas can have, in MiB."""
+        """Memory for replicas, in MiB."""
         return self.memory_mib * USABLE_MEMORY_PERCENT // 100 - AGENT_MEMORY_MIB
 
 
 @cache
 def instance_types() -> Mapping[str, InstanceType]:
-    """Every instance type that is known, by name."""
+    """Return all instance types of the table, by name."""
     with TABLE.open(newline="") as file:
         return {row["type"]: _instance_type(row) for row in csv.DictReader(file)}
 

@@ -1,6 +1,7 @@
-"""What a cluster costs: an estimate from a dated table of list prices, ``prices.json``.
+"""Estimates what a cluster costs, from a dated table of list prices, ``prices.json``.
 
-The table holds what is known for certain, for one region. What is not in it is named, and never guessed.
+The table holds prices that are known for certain, for one region. An estimate names what has no price there, and never
+guesses.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from cortex_cdk.config.sections.instance_group import FREE_GP3_THROUGHPUT
 
 TABLE = Path(__file__).with_name("prices.json")
 HOURS_A_MONTH = 730
-# The load balancer needs two zones; the cluster's stack takes the first two of the region.
+# A load balancer needs two zones; the cluster's stack takes the first two of the region.
 DEFAULT_ZONES = 2
 FREE_GP3_IOPS = 3000
 
@@ -29,8 +30,8 @@ class Prices:
     """List prices of one region, in USD.
 
     Attributes:
-        as_of: The month in which they were read, such as ``2026-11``.
-        region: The region that they are for.
+        as_of: The month in which the prices were read, such as ``2026-11``.
+        region: The region of the prices.
         instance_hour: On-demand Linux instances, by type.
         volume_gib_month: Storage of EBS volumes, by type.
         gp3_throughput_month: A MiB/s of a gp3 volume above those in its price.
@@ -53,7 +54,7 @@ class Prices:
 
 @cache
 def prices() -> Prices:
-    """The table."""
+    """Return the table of prices."""
     table = json.loads(TABLE.read_text())
     return Prices(**{name: table[name] for name in Prices.__dataclass_fields__})
 
@@ -63,9 +64,9 @@ class Item:
     """One line of an estimate.
 
     Attributes:
-        name: What is paid, such as ``cpu: m6i.large``.
-        fewest: How many there are at least.
-        most: How many there are at most.
+        name: What is paid for, such as ``cpu: m6i.large``.
+        fewest: Smallest number of pieces.
+        most: Largest number of pieces.
         least: USD for an hour, at least.
         highest: USD for an hour, at most.
     """
@@ -84,12 +85,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a cluster costs.
+    """The cost of a cluster.
 
     Attributes:
         items: The lines.
-        unknown: What has no price in the table, and is not counted.
-        notes: What else a reader must know, one sentence each.
+        unknown: Things that have no price in the table, and are not counted.
+        notes: Conditions of the estimate, one sentence each.
     """
 
     items: tuple[Item, ...]
@@ -108,7 +109,7 @@ class Estimate:
         return least * HOURS_A_MONTH, highest * HOURS_A_MONTH
 
     def as_json(self) -> dict[str, Any]:
-        """The object that ``cortex cluster info -o json`` prints."""
+        """Return the object that ``cortex cluster info -o json`` prints."""
         return {
             "currency": "USD",
             "hourly": {"min": round(self.hourly[0], 4), "max": round(self.hourly[1], 4)},
@@ -127,7 +128,7 @@ class Estimate:
 
 
 def estimate(cluster: Cluster) -> Estimate:
-    """What a cluster costs with the fewest and with the most instances."""
+    """Estimate what a cluster costs with the fewest and with the most instances."""
     table = prices()
     items: list[Item] = []
     unknown: list[str] = []
@@ -140,7 +141,7 @@ def estimate(cluster: Cluster) -> Estimate:
 
 
 def _instances(group: InstanceGroup, table: Prices) -> tuple[Item | None, list[str]]:
-    """Any of the group's types may run: the cheapest counts for the least, the dearest for the most."""
+    """Price a group's instances: EC2 may start any type, so the bounds are the cheapest and the dearest type."""
     missing = [name for name in group.instance_types if name not in table.instance_hour]
     known = [table.instance_hour[name] for name in group.instance_types if name in table.instance_hour]
     if not known:
@@ -189,12 +190,12 @@ def _fixed(name: str, count: int, hour: float) -> Item:
 
 
 def zones(cluster: Cluster) -> int:
-    """In how many availability zones a cluster's load balancer is."""
+    """Return the number of availability zones of a cluster's load balancer."""
     return len(cluster.availability_zones or cluster.vpc.public_subnets or cluster.vpc.private_subnets) or DEFAULT_ZONES
 
 
 def nat_gateways(cluster: Cluster) -> int:
-    """How many NAT gateways the stack of a cluster makes."""
+    """Return the number of NAT gateways that a cluster's stack makes."""
     return {"none": 0, "single": 1, "highly_available": zones(cluster)}[cluster.nat_gateway]
 
 

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, error_message
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.checks import Finding, check, check_account
 from cortex_cdk.clusters.listener_move import move_rules
@@ -79,7 +80,7 @@ def check_identity(cluster: Cluster, environment: Environment) -> None:
     ):
         if ours != theirs:
             to_do = f"remove {field} from the file"
-            if not environment.on_this_machine:
+            if environment.is_configurable:
                 to_do += f", or run: cortex env configure NAME --cluster {cluster.name} --region {cluster.region}"
             raise ClusterError(
                 f"the file says {field}: {ours}, and environment {environment.name!r} has {theirs}", hint=to_do
@@ -108,7 +109,7 @@ def plan_cluster(
         check_account(cloud, wanted)
     stack = _settled(cloud, environment, creates=creates)
     deployed = _deployed(cloud, stack, needed=wanted is None) if stack else None
-    cluster = wanted or deployed or Cluster.default(environment.cluster, environment.region)
+    cluster = wanted or deployed or environment.default_cluster()
     if deployed:
         _refuse(cloud, deployed, cluster)
     spec = ClusterStackSpec(cluster=cluster)

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 from cortex_cdk.capacity.instance_types import instance_types
 from cortex_cdk.capacity.pricing import DEFAULT_ZONES, nat_gateways
 from cortex_cdk.config import Cluster, InstanceGroup, Vpc

@@ -13,12 +13,17 @@ from cortex_cdk.stack_operations.stack import read_stack
 
 
 def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -> RunningCluster:
-    """The environment's cluster; on this machine it is made on first use.
+    """The environment's cluster, made now if this is its first use and the environment makes it by itself.
+
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+        progress: Hears that the cluster is being made.
 
     Raises:
-        ClusterError: It does not exist (elsewhere), or could not be made.
+        ClusterError: The cluster does not exist and has to be made by the user, or it could not be made.
     """
-    if environment.on_this_machine and not _is_made(cloud, environment):
+    if environment.makes_its_cluster and not _is_made(cloud, environment):
         # Of several commands that find no cluster, one makes it and the others wait.
         with environment.first_use():
             if not _is_made(cloud, environment):

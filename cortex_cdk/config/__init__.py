@@ -1,12 +1,14 @@
-"""Configuration: what a user writes, as typed, immutable models.
+"""The configuration files ``cortex.yaml`` and ``cluster.yaml`` as typed, immutable models.
 
-    cortex.yaml -> document    YAML to plain data that remembers lines and columns
-                -> diagnosis   data to models (one module for each section); all problems at once, each at its place
-                -> named_files, predictor_source   the files that it names exist, the predictor class fits
-                -> load        Config: apis, splitters, warnings
+    cortex.yaml -> document    parses YAML into data that remembers lines and columns
+                -> diagnosis   builds models from the data (one module a section); finds all problems, each at its place
+                -> checks      looks at the files that the configuration names, and at the predictor class
+                -> load        puts all of these together: Config(apis, splitters, warnings)
 
-Models check themselves when they are built from data, so that one that exists is right, and round trip through
-``model_dump(mode="json")`` and ``model_validate``.
+Read ``load`` first. A model validates itself when it is built, so every instance is valid; ``model_dump(mode="json")``
+and ``model_validate`` round trip.
+
+May import: ``project``, ``errors``.
 """
 
 from cortex_cdk.config.cluster import Cluster, LoadBalancer, Vpc

@@ -1,4 +1,4 @@
-"""``cluster.yaml``: what all APIs of a cluster share."""
+"""``cluster.yaml``: the network, load balancer and instances that all APIs of a cluster share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cortex_cdk.config.sections.instance_group import InstanceGroup, Volume
 
 DEFAULT_NAME = "cortex"
 DEFAULT_REGION = "us-east-1"
-# Retention periods that CloudWatch Logs takes, in days (PutRetentionPolicy).
+# Days for which CloudWatch Logs can keep logs (PutRetentionPolicy).
 LOG_RETENTIONS = (
     1,
     3,
@@ -42,17 +42,21 @@ LOG_RETENTIONS = (
     3653,
 )
 
-# "cortex-<name>" is the name of the load balancer, which has at most 32 characters.
-NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
-NAME_IN_WORDS = "1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -"
+# "cortex-<name>" is the name of the load balancer, which has at most 32 characters. "-api-" and "-split-" separate the
+# cluster's name from that of an API or splitter in the names of stacks, which have no other characters than these.
+NAME = re.compile(r"(?!.*-(api|split)(-|$))[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
+NAME_IN_WORDS = (
+    "1 to 24 characters from a-z 0-9 -, starting with a letter and not ending with -, "
+    "without -api or -split before another - or at the end"
+)
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
-# No FIFO topic: CloudWatch cannot tell those (PutMetricAlarm, AlarmActions).
+# CloudWatch cannot send to FIFO topics (PutMetricAlarm, AlarmActions).
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
-_MOST_TAGS = 40  # AWS has 50 for a resource; CloudFormation and the product add their own.
+_MOST_TAGS = 40  # AWS allows 50 on a resource; CloudFormation and this program add their own.
 
 
 def _matching(pattern: re.Pattern[str]) -> BeforeValidator:
@@ -108,50 +112,50 @@ Subnets = tuple[
 
 
 class Vpc(Section):
-    """The network: a new one, or an existing one by its ids.
+    """The network: a new VPC, or an existing one.
 
     An existing VPC needs ``public_subnets`` (unless ``subnet_visibility`` is private and the load balancer internal),
-    and ``private_subnets`` with private ``subnet_visibility``; ``availability_zones`` and ``nat_gateway`` are for new
-    ones.
+    and ``private_subnets`` if ``subnet_visibility`` is private. ``availability_zones`` and ``nat_gateway`` are for new
+    VPCs.
     """
 
     cidr: Annotated[
         str, BeforeValidator(_vpc_network), Allowed("an IPv4 network from /16 to /24, such as 10.0.0.0/16")
     ] = Field("192.168.0.0/16", description="Addresses of a new VPC.")
     id: Annotated[str, _matching(_VPC), Allowed("the id of a VPC, such as vpc-0123456789abcdef0")] | None = Field(
-        None, description="Existing VPC to use; its subnets must be named too."
+        None, description="Existing VPC to use. Its subnets must be named too."
     )
     public_subnets: Subnets = Field(
         (), description="Public subnets of the existing VPC, in two or more availability zones."
     )
-    private_subnets: Subnets = Field((), description="Private subnets of the existing VPC, with a way out (NAT).")
+    private_subnets: Subnets = Field((), description="Private subnets of the existing VPC, with a route out (NAT).")
 
     def rules(self) -> Iterator[Conflict]:
         for name in ("public_subnets", "private_subnets"):
             subnets = getattr(self, name)
             if subnets and self.id is None:
-                yield Conflict(((name,), ("id",)), "needs id: a new VPC makes its own subnets")
+                yield Conflict(((name,), ("id",)), "needs id: a new VPC gets new subnets")
             elif subnets and (len(subnets) < 2 or len(set(subnets)) < len(subnets)):
                 yield Conflict(((name,),), "must name two or more different subnets, each in another availability zone")
         if self.id is not None and "cidr" in self.model_fields_set and self.cidr != _DEFAULT_CIDR:
-            yield Conflict((("cidr",), ("id",)), "is for a new VPC; the existing one has its addresses", "remove it")
+            yield Conflict((("cidr",), ("id",)), "is for a new VPC; an existing VPC has its addresses", "remove cidr")
 
 
 _DEFAULT_CIDR: str = Vpc.model_fields["cidr"].default
 
 
 class LoadBalancer(Section):
-    """The one door to all APIs of the cluster."""
+    """The load balancer in front of all APIs of the cluster."""
 
     scheme: Literal["internet-facing", "internal"] = Field(
-        "internet-facing", description="Reachable from the internet, or from inside the VPC alone."
+        "internet-facing", description="Reachable from the internet, or only from inside the VPC."
     )
     certificate_arn: Annotated[
         Annotated[str, _matching(_CERTIFICATE), Allowed("the ARN of a certificate in ACM")] | None, Shown("HTTP only")
-    ] = Field(None, description="Certificate for HTTPS; plain HTTP is then redirected.")
+    ] = Field(None, description="Certificate for HTTPS. Plain HTTP is then redirected to HTTPS.")
     allowed_cidrs: tuple[
         Annotated[str, BeforeValidator(_network), Allowed("a network such as 203.0.113.0/24 or 2001:db8::/32")], ...
-    ] = Field(("0.0.0.0/0",), description="Networks from which requests are let in.")
+    ] = Field(("0.0.0.0/0",), description="Networks whose requests are let in.")
 
     def rules(self) -> Iterator[Conflict]:
         if not self.allowed_cidrs:
@@ -167,7 +171,7 @@ def _default_nat(data: dict[str, Any]) -> Literal["none", "single", "highly_avai
 def _default_groups() -> tuple[InstanceGroup, ...]:
     return (
         InstanceGroup(name="cpu", instance_types=("m6i.large",), min_instances=1, max_instances=5),
-        # CUDA images are large.
+        # Images with CUDA are large.
         InstanceGroup(
             name="gpu", instance_types=("g4dn.xlarge",), min_instances=0, max_instances=5, volume=Volume(size=100)
         ),
@@ -186,7 +190,7 @@ class Cluster(Section):
         DEFAULT_REGION, description="AWS region."
     )
     account: Annotated[str, BeforeValidator(_account), Allowed("an account number: 12 digits in quotes")] | None = (
-        Field(None, description="Guard: commands refuse to work with credentials of any other account.")
+        Field(None, description="Account of the cluster. Commands refuse credentials of any other account.")
     )
     vpc: Vpc = Field(default_factory=Vpc, description="The network.")
     availability_zones: Annotated[
@@ -194,12 +198,15 @@ class Cluster(Section):
         Shown("the first two of the region"),
     ] = Field((), description="Availability zones of a new VPC, two or more.")
     subnet_visibility: Literal["public", "private"] = Field(
-        "public", description="Whether instances have public addresses; private ones reach out through NAT."
+        "public",
+        description="Subnets of the instances. Private instances have no public address and reach out through NAT.",
     )
     nat_gateway: Annotated[
         Literal["none", "single", "highly_available"], Shown("none; single with private subnets of a new VPC")
     ] = Field(default_factory=_default_nat, description="NAT gateways: none, one, or one in each zone.")
-    load_balancer: LoadBalancer = Field(default_factory=LoadBalancer, description="The one door to all APIs.")
+    load_balancer: LoadBalancer = Field(
+        default_factory=LoadBalancer, description="The load balancer in front of all APIs."
+    )
     tags: Annotated[
         dict[Annotated[str, BeforeValidator(_tag_name)], Annotated[str, BeforeValidator(_tag_value)]],
         Allowed("text of at most 256 characters, under a name of at most 128 that does not start with aws: or cortex:"),
@@ -209,14 +216,14 @@ class Cluster(Section):
     ] = Field(30, description="Days for which logs are kept.")
     alarm_topic: Annotated[
         Annotated[str, _matching(_TOPIC), Allowed("the ARN of a standard SNS topic")] | None, Shown("none")
-    ] = Field(None, description="SNS topic that is told when an alarm goes off, and when it is over.")
+    ] = Field(None, description="SNS topic that is told when an alarm goes off and when the alarm ends.")
     instance_groups: Annotated[tuple[InstanceGroup, ...], Shown("one CPU and one GPU group")] = Field(
         default_factory=_default_groups, description="Instances that replicas run on."
     )
 
     @classmethod
     def default(cls, name: str = DEFAULT_NAME, region: str = DEFAULT_REGION) -> Cluster:
-        """A cluster with one CPU group and one GPU group, which has no instance until a replica needs it."""
+        """Return a cluster with a CPU group and a GPU group; the GPU group is empty until a replica needs a GPU."""
         return cls(name=name, region=region)
 
     def rules(self) -> Iterator[Conflict]:
@@ -224,7 +231,7 @@ class Cluster(Section):
         zones = self.availability_zones
         if zones and (len(zones) < 2 or len(set(zones)) < len(zones)):
             yield Conflict(
-                (("availability_zones",),), "must name two or more different zones: the load balancer needs two"
+                (("availability_zones",),), "must name two or more different zones: a load balancer needs two"
             )
         for index, zone in enumerate(zones):
             if zone[:-1] != self.region:
@@ -241,7 +248,7 @@ class Cluster(Section):
                 yield Conflict((("instance_groups", index, "name"),), f"there is another group named {group.name}")
 
     def _region_rules(self) -> Iterator[Conflict]:
-        """What the cluster only refers to must be in its region."""
+        """Refuse a certificate or topic of another region: AWS cannot use one across regions."""
         certificate = _CERTIFICATE.fullmatch(self.load_balancer.certificate_arn or "")
         topic = _TOPIC.fullmatch(self.alarm_topic or "")
         elsewhere: tuple[tuple[str, FieldPath, re.Match[str] | None], ...] = (
@@ -264,17 +271,21 @@ class Cluster(Section):
             elif self.nat_gateway != "none" and not private:
                 yield Conflict(
                     (("nat_gateway",), ("subnet_visibility",)),
-                    "is for private subnets: instances in public ones would pay for it and not use it",
-                    "remove it, or use subnet_visibility: private",
+                    "is for private subnets: instances in public subnets would not use the gateway that you pay for",
+                    "remove nat_gateway, or use subnet_visibility: private",
                 )
             return
         if self.nat_gateway != "none":
             yield Conflict(
-                (("nat_gateway",), ("vpc", "id")), "is for a new VPC; the existing one has its own way out", "remove it"
+                (("nat_gateway",), ("vpc", "id")),
+                "is for a new VPC; an existing VPC has its own route out",
+                "remove nat_gateway",
             )
         if self.availability_zones:
             yield Conflict(
-                (("availability_zones",), ("vpc", "id")), "are for a new VPC; subnets have theirs", "remove them"
+                (("availability_zones",), ("vpc", "id")),
+                "are for a new VPC; the subnets of an existing VPC have their zones",
+                "remove availability_zones",
             )
         fields: tuple[FieldPath, ...] = (
             ("vpc", "id"),

@@ -1,8 +1,8 @@
-"""Data to models, with every problem at once and each at its place.
+"""Builds models from the data of a document, and reports all problems together, each at its place.
 
-Pydantic finds the fields that are wrong; the words are ours. So that rules between fields are checked even when some
-field is wrong, what is wrong is taken out (a field that is required gets a stand-in) and the rest is validated
-again; rules that concern a field with a problem of its own are left out.
+Pydantic finds the wrong fields; this module words the messages. Rules between fields are checked even if some field is
+wrong: wrong fields are taken out (required ones get a stand-in), and the rest is validated again. Rules about a field
+that has a problem of its own are skipped, because their message would only follow from the first one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cortex_cdk.errors import Problem
 
 SectionT = TypeVar("SectionT", bound=Section)
 
-# What stands for a field that is required and wrong. List positions are left out of the paths.
+# Values that replace required fields that are wrong. Paths are without list positions.
 _STAND_INS: Mapping[FieldPath, Any] = {
     ("name",): "stand-in",
     ("predictor",): {"type": "python", "path": "predictor.py"},
@@ -37,14 +37,20 @@ _STAND_INS: Mapping[FieldPath, Any] = {
     ("instance_groups", "name"): "stand-in",
     ("instance_groups", "instance_types"): ["m6i.large"],
 }
-# A section that lacks a required field without a stand-in goes, then what cannot be without that section.
+# Taking out a field can make the section around it invalid, then the section around that.
 _MOST_ROUNDS = 5
-# Pydantic does not compute a default from a field that is wrong; that field's own problem is enough.
+# Pydantic reports this for a default that depends on a wrong field. The wrong field's own problem is enough.
 _CONSEQUENCES = ("default_factory_not_called",)
 
 
 class Diagnosis:
-    """Problems of one map of a document (one API, one cluster), named by ``label`` in their paths."""
+    """The problems of one map of a document: one API, one splitter, or one cluster.
+
+    Args:
+        document: The document.
+        at: Path of the map in the document.
+        label: Name of the map in the paths of problems, such as the API's name; empty for a whole document.
+    """
 
     def __init__(self, document: Document, at: FieldPath, label: str) -> None:
         self._document = document
@@ -54,11 +60,14 @@ class Diagnosis:
         self.problems: list[Problem] = []
 
     def validate(self, model: type[SectionT], *, assuming: Mapping[str, Any] | None = None) -> SectionT | None:
-        """The model of the map, or of what is right of it where ``problems`` has any; None if that is too little.
+        """Build a model from the map, and add what is wrong with the map to ``problems``.
 
         Args:
-            model: What the map should be.
-            assuming: Values to take for fields that are wrong and reported already.
+            model: The class to build.
+            assuming: Values for fields that are wrong and reported already.
+
+        Returns:
+            The model of the map's valid part, for further checks; None if too little is valid.
         """
         self._wrong.update((name,) for name in assuming or ())
         data = {**self._document.at(self._at), **(assuming or {})}
@@ -75,30 +84,37 @@ class Diagnosis:
         return found
 
     def sound(self, *paths: FieldPath) -> bool:
-        """Whether none of these fields, nor what is around or below them, has the wrong value."""
+        """Return whether these fields, and all sections around and below them, are valid."""
         return not any(_overlap(path, wrong) for path in paths for wrong in self._wrong)
 
     def add(self, path: FieldPath, message: str, hint: str | None = None, *, at_key: bool = False) -> None:
-        """Note a problem of the field at ``path`` (relative to the map)."""
+        """Add a problem of the field at ``path`` (relative to the map); arguments as in ``problem``."""
         self.problems.append(self.problem(path, message, hint, at_key=at_key))
 
     def problem(self, path: FieldPath, message: str, hint: str | None = None, *, at_key: bool = False) -> Problem:
-        """A problem (or warning) at the place of the field at ``path``."""
+        """Return a problem (or warning) with the place of a field.
+
+        Args:
+            path: The field, relative to the map.
+            message: What is wrong, completing "<field> ...".
+            hint: What to do.
+            at_key: Point at the field's key rather than at its value.
+        """
         path = _as_written(path, self._document.at(self._at))
         full_path = (*self._at, *path)
-        # A map or list is named by its key: it may begin lines below.
+        # Point at the key of a map or list: its value may begin some lines below.
         at_key = at_key or (self._document.has(full_path) and isinstance(self._document.at(full_path), dict | list))
         place: Place = (self._document.key_place if at_key else self._document.value_place)(full_path)
         full = written_path((self._label, *path)) if self._label else written_path(path)
         return Problem(self._document.file, place.line, place.column, full, message, hint)
 
     def wrote(self, path: FieldPath) -> bool:
-        """Whether the user gave the field at ``path`` a value."""
+        """Return whether the user gave the field at ``path`` a value other than ``null``."""
         own = (*self._at, *_as_written(path, self._document.at(self._at)))
         return self._document.has(own) and self._document.at(own) is not None
 
     def wrote_null(self, path: FieldPath) -> bool:
-        """Whether the user set the field at ``path`` to ``null``."""
+        """Return whether the user set the field at ``path`` to ``null``."""
         return self._document.has((*self._at, *path)) and not self.wrote(path)
 
     def _explain(self, model: type[Section], detail: ErrorDetails) -> None:
@@ -126,19 +142,19 @@ class Diagnosis:
 
 
 def _distinct(error: ValidationError) -> list[ErrorDetails]:
-    """One error for each place: in a free-form map, a name and its value can both be wrong."""
+    """Return the first error of each place: in a free-form map, both a key and its value can be wrong."""
     found: dict[FieldPath, ErrorDetails] = {}
     for detail in error.errors(include_url=False, include_context=False):
         if detail["type"] not in _CONSEQUENCES:
             loc = detail["loc"]
             if detail["type"] != "extra_forbidden" and loc[-1:] == ("[key]",):
-                loc = loc[:-1]  # The key of a free-form map, rather than its value, is wrong.
+                loc = loc[:-1]  # The key of a free-form map is wrong, not its value.
             found.setdefault(loc, {**detail, "loc": loc})
     return list(found.values())
 
 
 def _survivor(model: type[SectionT], data: Any, details: list[ErrorDetails]) -> SectionT | None:
-    """The model of what is left when everything wrong is taken out, or None if too little is left."""
+    """Take everything wrong out of the data and build the model; None if too little is left."""
     rest = copy.deepcopy(data)
     for _ in range(_MOST_ROUNDS):
         for detail in details:
@@ -156,7 +172,7 @@ def _take_out(data: Any, detail: ErrorDetails) -> None:
     stand_in = _STAND_INS.get(tuple(part for part in loc if isinstance(part, str)))
     if stand_in is None and detail["type"] == "missing":
         path = path[:-1]
-    while path and isinstance(path[-1], int):  # Without one of its items, a list means something else.
+    while path and isinstance(path[-1], int):  # Take out the whole list: without one item it means something else.
         path = path[:-1]
     if path:
         _replace(data, path, copy.deepcopy(stand_in))
@@ -165,7 +181,7 @@ def _take_out(data: Any, detail: ErrorDetails) -> None:
 def _replace(data: Any, path: FieldPath, stand_in: Any) -> None:
     for part in path[:-1]:
         data = data.get(part) if isinstance(data, dict) else data[part]
-        if data is None:  # What is around it is gone already, because that was wrong too.
+        if data is None:  # The section around the field is gone already, because it was wrong too.
             return
     if isinstance(data, dict):
         data.pop(path[-1], None)
@@ -174,7 +190,7 @@ def _replace(data: Any, path: FieldPath, stand_in: Any) -> None:
 
 
 def _as_written(path: FieldPath, data: Any) -> FieldPath:
-    """A path of the models as the user wrote it: a list of models (Cortex 0.21) stands for ``paths``."""
+    """Turn a path in the models into the path that the user wrote: a list of models (Cortex 0.21) means ``paths``."""
     written: list[str | int] = []
     for part in path:
         if isinstance(data, list) and isinstance(part, str):
@@ -188,14 +204,14 @@ def _as_written(path: FieldPath, data: Any) -> FieldPath:
 
 
 def _resolve(model: type[Section], loc: FieldPath) -> tuple[type[Section], FieldInfo | None]:
-    """The section that a place belongs to, and its field there if it has one."""
+    """Return the section that a place belongs to, and its field there if there is one."""
     section, field = model, None
     for index, part in enumerate(loc):
         if isinstance(part, int):
             continue
         known = section.model_fields.get(part)
         if known is None:
-            # Inside a free-form map the map's own field explains; an unknown key has none.
+            # Inside a free-form map, the words of the map's own field explain; an unknown key has no field.
             return section, field if field and not section_type(field.annotation) else None
         field = known
         inner = section_type(field.annotation)
@@ -233,7 +249,7 @@ def _nearest_choice(field: FieldInfo | None, value: Any) -> str | None:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message shows it: as JSON, cut short."""
+    """Word a value for a message: as JSON, cut after 60 characters."""
     if isinstance(value, Mapping):
         return "a map"
     if isinstance(value, list):

@@ -1,8 +1,8 @@
-"""YAML text to plain data that remembers where every key and value was written.
+"""Reads YAML into data that remembers the line and column of every key and value.
 
-PyYAML's ``compose`` gives nodes with marks; one walk turns them into dictionaries, lists and scalars and notes the
-place of each. What a configuration can never mean (duplicate keys, keys that are not text, tags, values that JSON
-cannot carry) is collected as problems here, so that the models see nothing but JSON-like data.
+PyYAML's ``compose`` returns nodes with marks; one walk turns the nodes into dictionaries, lists and scalars and notes
+their places. The walk also reports everything that no configuration can mean (duplicate keys, keys that are not text,
+tags, values that JSON cannot carry), so that the models see nothing but data as in JSON.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import yaml
 from cortex_cdk.errors import ConfigError, Problem
 
 FieldPath = tuple[str | int, ...]
-"""Where a value is in a document: keys and list positions from the top."""
+"""The path of a value in a document: keys and list positions, from the top."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
-# Aliases can name each other so that a few lines stand for millions of values ("billion laughs").
+# A few lines whose aliases name each other can stand for millions of values ("billion laughs").
 _MOST_VALUES = 50_000
-# Far above any configuration, far below what would slow a parser down noticeably.
+# No configuration is as large, and a parser still takes no noticeable time.
 _MOST_BYTES = 4 * 2**20
 
-# What PyYAML says, and what its reader has most often done.
+# Parts of PyYAML's messages, with the mistake that causes them most often.
 _YAML_HINTS = {
     "\\t": "indent with spaces",
     "mapping values are not allowed": "put text that has ': ' in it in quotes, and each field on a line of its own",
@@ -37,7 +37,7 @@ _YAML_HINTS = {
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a text, both counted from 1."""
+    """A line and column of a text, both counted from 1."""
 
     line: int
     column: int
@@ -48,9 +48,9 @@ class Document:
     """A parsed YAML file.
 
     Attributes:
-        file: The file that was read.
-        data: Dictionaries, lists and scalars as JSON has them.
-        problems: What no configuration may contain, found while reading.
+        file: The file.
+        data: Dictionaries, lists and scalars as in JSON.
+        problems: Everything in the file that no configuration may contain.
     """
 
     file: Path
@@ -60,22 +60,22 @@ class Document:
     _values: dict[FieldPath, Place] = field(default_factory=dict)
 
     def at(self, path: FieldPath) -> Any:
-        """The value at a path that exists."""
+        """Return the value at a path, which must exist."""
         value = self.data
         for part in path:
             value = value[part]
         return value
 
     def has(self, path: FieldPath) -> bool:
-        """Whether the user wrote something at this path (even ``null``)."""
+        """Return whether the user wrote a value at this path (``null`` counts)."""
         return path in self._values
 
     def key_place(self, path: FieldPath) -> Place:
-        """Where the key of a value stands (the value itself for list items and the whole file)."""
+        """Return the place of a value's key (of the value itself, for list items and the whole file)."""
         return self._keys.get(path) or self.value_place(path)
 
     def value_place(self, path: FieldPath) -> Place:
-        """Where a value starts; for a value that was not written, where the nearest one around it does."""
+        """Return the place where a value starts; for a missing value, the place of the nearest one around it."""
         for length in range(len(path), -1, -1):
             if path[:length] in self._values:
                 missing = length < len(path)
@@ -87,7 +87,7 @@ class Document:
         return Place(1, 1)
 
     def copy(self, old: FieldPath, new: FieldPath) -> None:
-        """Copy a value, with the places of all that it holds, to a path whose parent exists."""
+        """Copy a value and all places in it to a path whose parent exists."""
         self.at(new[:-1])[new[-1]] = self.at(old)
         for places in (self._keys, self._values):
             for path in [path for path in places if path[: len(old)] == old]:
@@ -95,7 +95,7 @@ class Document:
                 places[copied] = places[path]
 
     def move(self, old: FieldPath, new: FieldPath) -> None:
-        """Copy a value and take the original away."""
+        """Move a value and all places in it to a path whose parent exists."""
         self.copy(old, new)
         del self.at(old[:-1])[old[-1]]
 
@@ -103,8 +103,14 @@ class Document:
 def read_document(file: Path) -> Document:
     """Read a YAML file.
 
+    Args:
+        file: The file.
+
+    Returns:
+        The document; ``problems`` says what is wrong inside.
+
     Raises:
-        ConfigError: The file cannot be read, is not UTF-8, is empty, or is not YAML; with the place of the first fault.
+        ConfigError: The file cannot be read, is not UTF-8, is empty, or is not YAML, with the place of the first fault.
     """
     text = _read(file)
     try:
@@ -149,7 +155,7 @@ def _syntax_problem(file: Path, error: yaml.MarkedYAMLError) -> Problem:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with dates left as the text that the user wrote (as Cortex's Go parser did)."""
+    """PyYAML's safe loader, except that dates stay the text that the user wrote, as in Cortex's Go parser."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the shape that PyYAML defines
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
@@ -158,7 +164,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Builder:
-    """Turns nodes into data and notes their places in the document."""
+    """Turns YAML nodes into data, and notes their places in the document."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -205,7 +211,7 @@ class _Builder:
             self._forget(own)
             self._document._keys[own] = _place(key)
             result[name] = self.build(value, own)
-        self._document._values[path] = _place(node)  # Rather than that of a merged map.
+        self._document._values[path] = _place(node)  # A merged map has left its own place here.
         return result
 
     def _merged(self, node: yaml.Node, path: FieldPath) -> dict[str, Any]:
@@ -228,7 +234,7 @@ class _Builder:
         return None
 
     def _forget(self, path: FieldPath) -> None:
-        """An explicit value replaces a merged one: places below the merged one no longer exist."""
+        """Drop the places below a merged value that an explicit value replaces."""
         if path in self._document._values:
             for places in (self._document._values, self._document._keys):
                 for known in [known for known in places if known[: len(path)] == path]:
@@ -266,7 +272,7 @@ def _has_surrogates(text: str) -> bool:
 
 
 def written_path(path: FieldPath) -> str:
-    """A path as a user reads it: ``predictor.models.paths[0].name``."""
+    """Word a path for people: ``predictor.models.paths[0].name``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

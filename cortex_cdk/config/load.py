@@ -1,10 +1,12 @@
-"""From a file to a ``Config``: read, validate every entry, check them together, check the files that they name."""
+"""Loads ``cortex.yaml``: reads the file, validates each entry, the entries together, and the files that they name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
 from cortex_cdk.config.checks.referenced_files import check_files
 from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
@@ -15,22 +17,22 @@ from cortex_cdk.errors import ConfigError, Problem
 
 DEFAULT_FILE = "cortex.yaml"
 _KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
-    "RealtimeAPI": RealtimeApi,
-    "TrafficSplitter": TrafficSplitter,
+    REALTIME_API: RealtimeApi,
+    TRAFFIC_SPLITTER: TrafficSplitter,
 }
-_KIND_WORDS = "RealtimeAPI or TrafficSplitter"
+_KIND_WORDS = f"{REALTIME_API} or {TRAFFIC_SPLITTER}"
 
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration file that is right.
+    """A valid configuration file.
 
     Attributes:
-        path: The file.
-        project_root: Its folder, which is the project.
-        apis: The Realtime APIs in the order of the file.
-        splitters: The traffic splitters in the order of the file.
-        warnings: What is accepted but has no effect.
+        path: The file, absolute.
+        project_root: The file's folder, which is the project.
+        apis: The Realtime APIs, in the order of the file.
+        splitters: The traffic splitters, in the order of the file.
+        warnings: Fields that are accepted but have no effect, or another one than some readers expect.
     """
 
     path: Path
@@ -47,12 +49,17 @@ class _Entry:
 
 
 def load_config(path: Path) -> Config:
-    """Load a configuration file, or the ``cortex.yaml`` of a folder.
+    """Load and check a configuration file and the files that it names. Runs no code of the project.
 
-    Nothing of the project is imported or run: predictors are checked by parsing.
+    Args:
+        path: The file, or a folder that holds ``cortex.yaml``.
+
+    Returns:
+        The configuration.
 
     Raises:
-        ConfigError: Everything that is wrong, in the order of the file.
+        ConfigError: All problems, in the order of the file.
+        ProjectError: ``.cortexignore`` cannot be read.
     """
     file = path / DEFAULT_FILE if path.is_dir() else path
     document = read_document(file)
@@ -76,7 +83,7 @@ def load_config(path: Path) -> Config:
 
 
 def _order(problem: Problem, file: Path) -> tuple[bool, str, int, int]:
-    """The configuration file first, then others; each from top to bottom."""
+    """Sort key: the configuration file before other files, each from top to bottom."""
     return problem.file != file, str(problem.file), problem.line or 0, problem.column or 0
 
 
@@ -102,7 +109,7 @@ def _label(index: int, data: object) -> str:
 
 
 def _named(problem: Problem, document: Document) -> Problem:
-    """The same problem, its path starting with the entry's name rather than its position."""
+    """Return the problem with the entry's name in its path instead of the entry's position."""
     for index, data in enumerate(document.data if isinstance(document.data, list) else ()):
         if problem.path.startswith(f"[{index}]"):
             return replace(problem, path=_label(index, data) + problem.path[len(f"[{index}]") :])
@@ -127,8 +134,8 @@ def _resource(diagnosis: Diagnosis, data: object) -> RealtimeApi | TrafficSplitt
         close = next((known for known in _KINDS if str(kind).lower() == known.lower()), None)
         diagnosis.add(("kind",), f"must be {_KIND_WORDS}, not {kind!r}", f"did you mean {close}?" if close else None)
     if "apis" in data:
-        return diagnosis.validate(TrafficSplitter, assuming={"kind": "TrafficSplitter"})
-    return diagnosis.validate(RealtimeApi, assuming={"kind": "RealtimeAPI"})
+        return diagnosis.validate(TrafficSplitter, assuming={"kind": TRAFFIC_SPLITTER})
+    return diagnosis.validate(RealtimeApi, assuming={"kind": REALTIME_API})
 
 
 def _shared_names(entries: list[_Entry]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""From a ``cluster.yaml`` to a ``Cluster``."""
+"""Loads ``cluster.yaml``, also one of the original Cortex."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ DEFAULT_FILE = "cluster.yaml"
 
 
 def load_cluster(path: Path, *, name: str | None = None, region: str | None = None) -> Cluster:
-    """Load a cluster's configuration file, or the ``cluster.yaml`` of a folder; files of the original Cortex too.
+    """Load and check a cluster's configuration file; files of the original Cortex too.
 
     Args:
-        path: The file or folder.
-        name: The cluster's name, where the file gives none.
-        region: Its region, where the file gives none.
+        path: The file, or a folder that holds ``cluster.yaml``.
+        name: The cluster's name if the file gives none.
+        region: The AWS region if the file gives none.
+
+    Returns:
+        The cluster.
 
     Raises:
-        ConfigError: Everything that is wrong, in the order of the file.
+        ConfigError: All problems, in the order of the file.
     """
     document = read_document(path / DEFAULT_FILE if path.is_dir() else path)
     diagnosis = Diagnosis(document, (), "")

@@ -1,7 +1,7 @@
-"""What all parts of the configuration share: a frozen base model, rules between fields, and words for what is allowed.
+"""The base class of all sections, rules between fields, and the words that say which values a field accepts.
 
-The text "what is allowed" of a field is made once, from its type and bounds (or from an ``Allowed`` marker beside it),
-and read by both the error messages and the configuration reference.
+Both error messages and the configuration reference take a field's words from here. They come from the field's type and
+bounds, or from an ``Allowed`` marker beside the type.
 """
 
 from __future__ import annotations
@@ -19,35 +19,34 @@ from typing_extensions import Self
 from cortex_cdk.config.document import FieldPath
 
 COLLECT = {"collect": True}
-"""Validation context of the loader: rules between fields are reported all at once by it, not raised one by one."""
+"""Validation context of the loader, which collects conflicts between fields. Without it, the first one is raised."""
 
 Text = Annotated[str, Strict(), MinLen(1)]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
-Flag = Annotated[bool, Strict()]
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """What a field accepts, in words that complete the sentence "must be ..."."""
+    """Says which values a field accepts, in words that complete the sentence "must be ..."."""
 
     words: str
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The default of a field as the reference shows it, where it depends on other fields or reads badly as data."""
+    """Words a field's default for the reference, if the default depends on other fields or reads badly as data."""
 
     default: str
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Fields that are each fine but not together.
+    """Fields that are valid each, but not together.
 
     Attributes:
-        fields: The paths concerned, relative to the section; the first one is where the user should look.
-        message: What is wrong and what is allowed.
+        fields: Their paths, relative to the section. Problems are shown at the first one that the user wrote.
+        message: What is wrong and what is allowed, completing "<field> ...".
         hint: What to do.
     """
 
@@ -56,12 +55,12 @@ class Conflict:
     hint: str | None = None
 
     def below(self, *parent: str | int) -> Conflict:
-        """The same conflict seen from the section around this one."""
+        """Return the same conflict, its paths relative to the section around this one."""
         return replace(self, fields=tuple((*parent, *path) for path in self.fields))
 
 
 class Section(BaseModel):
-    """A map of the configuration. Unknown keys are refused; ``null`` means "not set"."""
+    """A map of the configuration. Refuses unknown keys; ``null`` means "not set"."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -80,11 +79,11 @@ class Section(BaseModel):
         return self
 
     def rules(self) -> Iterator[Conflict]:
-        """The conflicts between the fields of this section itself."""
+        """Yield the conflicts between this section's own fields."""
         yield from ()
 
     def conflicts(self) -> Iterator[Conflict]:
-        """The conflicts of this section and of all below it."""
+        """Yield the conflicts of this section and of all sections in it."""
         yield from self.rules()
         for name in type(self).model_fields:
             value = getattr(self, name)
@@ -96,7 +95,7 @@ class Section(BaseModel):
 
 
 def allowed(field: FieldInfo) -> str:
-    """What a field accepts, completing "must be ..."."""
+    """Return which values a field accepts, completing "must be ..."."""
     for item in field.metadata:
         if isinstance(item, Allowed):
             return item.words
@@ -104,7 +103,7 @@ def allowed(field: FieldInfo) -> str:
 
 
 def allowed_item(field: FieldInfo) -> str:
-    """What an item of a list accepts, completing "must be ..."."""
+    """Return which values an item of a list field accepts, completing "must be ..."."""
     for part in (field.annotation, *_optional_parts(field.annotation)):
         if get_origin(part) is tuple:
             return _words(get_args(part)[0], [])
@@ -112,14 +111,14 @@ def allowed_item(field: FieldInfo) -> str:
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
-    """The values of a ``Literal`` (possibly optional); empty for other types."""
+    """Return the values of a ``Literal`` (possibly optional); empty for other types."""
     if get_origin(annotation) is Literal:
         return tuple(str(value) for value in get_args(annotation))
     return tuple(choice for part in _optional_parts(annotation) for choice in choices(part))
 
 
 def section_type(annotation: Any) -> type[Section] | None:
-    """The section that a field holds, alone or as a list or optional; None for other fields."""
+    """Return the class of the section that a field holds (alone, in a list, or optional); None for other fields."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     for part in get_args(annotation):
@@ -130,7 +129,7 @@ def section_type(annotation: Any) -> type[Section] | None:
 
 
 def is_list(annotation: Any) -> bool:
-    """Whether a field is a list in YAML."""
+    """Return whether a field is a list in YAML."""
     return get_origin(annotation) is tuple or any(is_list(part) for part in _optional_parts(annotation))
 
 

@@ -1,6 +1,6 @@
-"""Durations, CPU, memory and shares, written as Kubernetes and Go write them, as plain numbers.
+"""Parses durations, CPUs, sizes and shares, which are written as in Go and Kubernetes, into numbers.
 
-Every parser takes what ``model_dump`` gives back (a number), so that models round trip.
+Each parser also takes its own result, so that models round trip.
 """
 
 from __future__ import annotations
@@ -22,16 +22,24 @@ _MEMORY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(k|K|M|G|T|Ki|Mi|Gi|Ti)?")
 _PERCENT = re.compile(r"([0-9]{1,3})%")
 _BYTES = {None: 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_LONGEST = 64  # No sensible quantity is longer; keeps the arithmetic below small.
+_LONGEST = 64  # Characters. No sensible quantity is longer, and the arithmetic below stays cheap.
 
 SMALLEST_CPU = 0.02
 
 
 def parse_duration(value: Any) -> float:
-    """Seconds of a Go duration such as ``1h30m`` or ``250ms``; a number is taken as seconds.
+    """Parse a duration.
+
+    Source: Go's ``time.ParseDuration``, https://pkg.go.dev/time#ParseDuration.
+
+    Args:
+        value: Text such as ``1h30m`` or ``250ms``, or a number of seconds.
+
+    Returns:
+        Seconds.
 
     Raises:
-        ValueError: The value is neither.
+        ValueError: The value is no duration.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
@@ -46,10 +54,19 @@ def parse_duration(value: Any) -> float:
 
 
 def parse_cpu(value: Any) -> float:
-    """Virtual CPUs of ``200m``, ``"0.2"`` or ``0.2``; at least 20m (Cortex's bound).
+    """Parse a number of virtual CPUs.
+
+    Source: Kubernetes' CPU quantities, https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/;
+    the smallest is Cortex's (reference ``cortex.md`` 2.1).
+
+    Args:
+        value: ``200m`` (thousandths), ``"0.2"`` or a number.
+
+    Returns:
+        Virtual CPUs, at least 0.02.
 
     Raises:
-        ValueError: The value is neither, or too small.
+        ValueError: The value is no number of CPUs, or too small.
     """
     cpu = _number(value)
     if cpu is None and isinstance(value, str) and len(value) <= _LONGEST:
@@ -61,10 +78,16 @@ def parse_cpu(value: Any) -> float:
 
 
 def parse_size(value: Any) -> int:
-    """Bytes of ``512Mi``, ``2G`` or a whole number.
+    """Parse a size.
+
+    Args:
+        value: ``512Mi``, ``2G`` or a whole number of bytes.
+
+    Returns:
+        Bytes, at least 1.
 
     Raises:
-        ValueError: The value is neither, or nothing.
+        ValueError: The value is no size, or zero.
     """
     size: int | None = value if isinstance(value, int) and not isinstance(value, bool) else None
     if isinstance(value, str) and len(value) <= _LONGEST:
@@ -77,10 +100,16 @@ def parse_size(value: Any) -> int:
 
 
 def parse_share(value: Any) -> int | str:
-    """A number of replicas (``2``, ``"2"``) as int, or a share of them (``25%``) as normalized text.
+    """Parse a number or share of replicas.
+
+    Args:
+        value: A number (``2``, ``"2"``), or a share (``25%``).
+
+    Returns:
+        The number, or the share as text without leading zeros (``25%``).
 
     Raises:
-        ValueError: The value is neither, negative, or above 100 %.
+        ValueError: The value is neither, negative, or above 100%.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
@@ -101,7 +130,7 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 Cpu = Annotated[float, BeforeValidator(parse_cpu), Allowed("a number of CPUs such as 0.5, 2 or 200m, at least 20m")]
 _SIZES = "a size such as 512Mi, 2Gi or 1G (K, M, G, T, Ki, Mi, Gi, Ti)"
 Size = Annotated[int, BeforeValidator(parse_size), Allowed(_SIZES)]
-# Twenty MiB is Cortex's bound.
+# The bound of 20 MiB is Cortex's (reference ``cortex.md`` 2.1).
 Memory = Annotated[int, BeforeValidator(parse_size), Ge(20 * 2**20), Allowed(f"{_SIZES}, at least 20Mi")]
 Share = Annotated[
     int | str, BeforeValidator(parse_share), Allowed("a number of replicas of at least 0, or a share from 0% to 100%")

@@ -1,4 +1,4 @@
-"""``kind: RealtimeAPI`` and ``kind: TrafficSplitter``."""
+"""The two kinds of entries of ``cortex.yaml``: ``RealtimeAPI`` and ``TrafficSplitter``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ _NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
 
 
 def parse_name(value: Any) -> str:
-    """The name of an API or splitter (a DNS-1035 label of at most 42 characters).
+    """Check the name of an API or splitter: a DNS-1035 label of at most 42 characters (reference ``cortex.md`` 2.1).
+
+    Args:
+        value: The name.
+
+    Returns:
+        The name.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The value is no such label.
     """
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError("not a name")
@@ -45,15 +51,13 @@ class RealtimeApi(Section):
     name: Name = Field(description="Name of the API, unique in the cluster.")
     kind: Literal["RealtimeAPI"] = Field(description="`RealtimeAPI`.")
     predictor: Predictor = Field(description="The user's code and its models.")
-    networking: Networking = Field(
-        default_factory=Networking, validate_default=True, description="Where the API answers."
-    )
-    compute: Compute = Field(default_factory=Compute, description="What each replica is given.")
+    networking: Networking = Field(default_factory=Networking, validate_default=True, description="Path of the API.")
+    compute: Compute = Field(default_factory=Compute, description="CPU, memory and accelerators of each replica.")
     monitoring: Monitoring | None = Field(None, description="Prediction monitoring.")
     autoscaling: Autoscaling = Field(
-        default_factory=Autoscaling, validate_default=True, description="How many replicas run."
+        default_factory=Autoscaling, validate_default=True, description="Number of replicas."
     )
-    update_strategy: UpdateStrategy = Field(default_factory=UpdateStrategy, description="How replicas are replaced.")
+    update_strategy: UpdateStrategy = Field(default_factory=UpdateStrategy, description="Replacement of replicas.")
 
     @field_validator("networking")
     @classmethod
@@ -91,8 +95,11 @@ class RealtimeApi(Section):
     def _inferentia_rules(self) -> Iterator[Conflict]:
         if not self.compute.inf:
             return
-        if self.predictor.type == "onnx":
-            yield Conflict((("compute", "inf"), ("predictor", "type")), "ONNX predictors do not run on Inferentia")
+        kind = self.predictor.kind
+        if not kind.on_inferentia:
+            yield Conflict(
+                (("compute", "inf"), ("predictor", "type")), f"{kind.title} predictors do not run on Inferentia"
+            )
         processes = self.predictor.processes_per_replica
         if NEURON_CORES_PER_CHIP % processes:
             yield Conflict(
@@ -104,21 +111,23 @@ class RealtimeApi(Section):
 class Variant(Section):
     """A member of a traffic splitter."""
 
-    name: Name = Field(description="Name of a Realtime API: deployed in the cluster, or in the same file.")
-    weight: Annotated[Whole, Field(ge=0, le=100)] = Field(description="Share of the requests in percent.")
+    name: Name = Field(
+        description="Name of a Realtime API that is deployed in the cluster, or stands in the same file."
+    )
+    weight: Annotated[Whole, Field(ge=0, le=100)] = Field(description="Share of the requests, in percent.")
 
 
 class TrafficSplitter(Section):
-    """One endpoint whose requests are shared out to several APIs by weight.
+    """One endpoint that shares its requests out to two to five different Realtime APIs.
 
-    Two to five different Realtime APIs, whose weights sum to 100. Each request is sent to one of them at random; each
-    API keeps its own endpoint, metrics and autoscaling.
+    Each request goes to one of the APIs at random, by their weights, which sum to 100. Each API keeps its own endpoint,
+    metrics and autoscaling.
     """
 
     name: Name = Field(description="Name of the splitter, unique in the cluster.")
     kind: Literal["TrafficSplitter"] = Field(description="`TrafficSplitter`.")
     networking: Networking = Field(
-        default_factory=Networking, validate_default=True, description="Where the splitter answers."
+        default_factory=Networking, validate_default=True, description="Path of the splitter."
     )
     apis: tuple[Variant, ...] = Field(description="Two to five APIs; their weights sum to 100.")
 
@@ -128,7 +137,7 @@ class TrafficSplitter(Section):
         return value.for_name(info.data["name"]) if "name" in info.data else value
 
     def rules(self) -> Iterator[Conflict]:
-        # A forward action of a listener rule takes at most five target groups.
+        # A forward action of a listener rule takes at most five target groups (ELBv2 quotas).
         if not 2 <= len(self.apis) <= 5:
             yield Conflict((("apis",),), f"must have two to five members, not {len(self.apis)}")
         counts: Counter[str] = Counter()
@@ -136,7 +145,9 @@ class TrafficSplitter(Section):
             counts[variant.name] += 1
             if counts[variant.name] == 2:
                 yield Conflict(
-                    (("apis", index, "name"),), f"{variant.name} is already a member", "add its weights up in one entry"
+                    (("apis", index, "name"),),
+                    f"{variant.name} is already a member",
+                    "give one entry the sum of the weights",
                 )
             if variant.name == self.name:
                 yield Conflict((("apis", index, "name"), ("name",)), "a splitter cannot be a member of itself")

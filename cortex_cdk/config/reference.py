@@ -1,8 +1,8 @@
-"""The configuration reference, ``docs/configuration.md``, written from the models.
+"""Writes the configuration reference, ``docs/configuration.md``, from the models.
 
     python -m cortex_cdk.config.reference docs/configuration.md
 
-Everything about a field (what is allowed, its default, what it does) stands beside it; this module only arranges that.
+The models hold everything about their fields (allowed values, defaults, meaning); this module only arranges the tables.
 """
 
 from __future__ import annotations
@@ -13,25 +13,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.predictors.types import predictor_types
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.model import Section, Shown, allowed, section_type
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.config.sections.predictor import Predictor
 
 _INTRODUCTION = """\
 # Configuration reference
 
 <!-- Written by `python -m cortex_cdk.config.reference docs/configuration.md` from the models. Do not edit. -->
 
-`cortex deploy` reads a YAML file (`cortex.yaml` unless another one is named): a list of one or more Realtime APIs and
-traffic splitters. Its folder is the project. Files written for Cortex 0.20 to 0.23 load unchanged; fields that ECS
-cannot honour are accepted with a warning. Everything that is wrong is reported at once, with its place, before anything
+`cortex deploy` reads a YAML file (`cortex.yaml` unless you name another one): a list of one or more Realtime APIs and
+traffic splitters. The file's folder is the project. Files written for Cortex 0.20 to 0.23 load unchanged; fields that
+ECS cannot honour are accepted with a warning. All problems are reported together, each with its place, before anything
 is created.
 
-* *Durations* are written as in Go: `250ms`, `30s`, `5m`, `1h30m`. A bare number is seconds.
-* *CPU* is a number of virtual CPUs, `0.5`, or thousandths of one, `500m`. *Sizes* are `512Mi`, `2Gi`, `1G` or bytes.
+* Write *durations* as in Go: `250ms`, `30s`, `5m`, `1h30m`. A bare number means seconds.
+* Write *CPUs* as a number, `0.5`, or in thousandths, `500m`. Write *sizes* as `512Mi`, `2Gi`, `1G`, or in bytes.
 * A field that is `null` counts as not set. Unknown fields are errors.
 * Paths are relative to the configuration file and never leave its folder. Models may also be on S3 (`s3://...`).
 
@@ -51,19 +53,19 @@ is created.
 
 ## What is uploaded
 
-The project is the folder of the configuration file, without that file, hidden files and folders (`.env` is always
-included), `*.pyc`, `*.pyo`, `*.pyd`, `__pycache__`, `cortex-debug-*`, virtual environments, empty folders, sockets
-and pipes, and what `.cortexignore` (in the syntax of `.gitignore`) names. Links are followed while they stay in the
-project, and refused where they lead out of it. No file, and no project, may be larger than 512 MiB; a file or archive
-of 10 MiB, or a thousand files, are asked about (`--yes` says yes). Only names, contents and execute permissions decide
-whether a project has changed.
+The project is the folder of the configuration file. Left out are the configuration file itself, hidden files and
+folders (but `.env` is always included), `*.pyc`, `*.pyo`, `*.pyd`, `__pycache__`, `cortex-debug-*`, virtual
+environments, empty folders, sockets and pipes, and everything that `.cortexignore` names (in the syntax of
+`.gitignore`). Links inside the project are followed; a link that leads out of the project is an error. The limit is
+512 MiB, for one file and for all together. `cortex deploy` asks before it uploads a file or an archive of 10 MiB, or a
+thousand files (`--yes` answers yes). A project has changed if names, contents or execute permissions have.
 """
 
 _CLUSTER_INTRODUCTION = """\
 ## Cluster
 
-`cortex cluster up` reads `cluster.yaml`: one map. Every field has a default. Files of the original Cortex are read too,
-where their fields have a counterpart: their instances become one instance group called `workers`.
+`cortex cluster up` reads `cluster.yaml`: one map. Every field has a default. Files of the original Cortex load too if
+their fields have counterparts here: their instances become one instance group called `workers`.
 """
 
 _DOCUMENTED: tuple[tuple[str, type[Section], str], ...] = (
@@ -74,7 +76,7 @@ _DOCUMENTED: tuple[tuple[str, type[Section], str], ...] = (
 
 
 def reference() -> str:
-    """The page, as Markdown."""
+    """Return the page as Markdown."""
     parts = [_INTRODUCTION]
     for title, model, introduction in _DOCUMENTED:
         parts.append(introduction or f"## {title}\n\n{_about(model)}\n")
@@ -86,15 +88,27 @@ def reference() -> str:
 def _sections(model: type[Section], path: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         inner = section_type(field.annotation)
-        # The networking of a splitter is that of an API.
+        # A splitter has the same networking section as an API: one table is enough.
         if inner and not (model is TrafficSplitter and name == "networking"):
             full = f"{path}{name}"
             yield f"### `{full}`\n\n{_about(inner)}\n\n{_table(inner)}"
+            if inner is Predictor:
+                yield _predictor_types()
             yield from _sections(inner, f"{full}.")
 
 
+def _predictor_types() -> str:
+    """Return the predictor types as a table."""
+    rows = ["| Type | Class | Argument for the client | Models | Fields of this type only |", "| --- " * 5 + "|"]
+    for kind in predictor_types().values():
+        models = "needed" if kind.needs_models else "optional"
+        fields = ", ".join(f"`{field}`" for field in sorted(kind.own_fields)) or "none"
+        rows.append(f"| `{kind.name}` | `{kind.class_name}` | `{kind.client_argument}` | {models} | {fields} |")
+    return "\n".join(rows) + "\n"
+
+
 def _about(model: type[Section]) -> str:
-    """The model's docstring, as Markdown."""
+    """Return a model's docstring as Markdown."""
     return inspect.cleandoc(model.__doc__ or "").replace("``", "`")
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, explain
+from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
+from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed
+from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
 from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard
@@ -102,6 +104,8 @@ class Applier:
         )
 
     def _change(self, plan: StackPlan, name: str) -> bool:
+        if plan.action == UPDATE and plan.knows_initial_replicas:
+            forget_initial_replicas(self._cloud, plan.spec.stack_name)
         change_set = create_change_set(
             self._cloud,
             plan.spec.stack_name,
@@ -120,7 +124,16 @@ class Applier:
             raise DeployError(f"{name} was deleted while it was updated", hint="deploy it again if it should be there")
         if not outcome.succeeded:
             raise failure(name, outcome)
+        if plan.action == CREATE and isinstance(plan.spec, ApiStackSpec):
+            self._forget_initial_replicas(plan, name)
         return True
+
+    def _forget_initial_replicas(self, plan: StackPlan, name: str) -> None:
+        """The API is there: what fails now is told, and tried again before its next change."""
+        try:
+            forget_initial_replicas(self._cloud, plan.spec.stack_name)
+        except DeployError as error:
+            self._progress.step(name, f"warning: {error.message}")
 
     def _join(self, plan: StackPlan, name: str) -> bool:
         """Wait for a deployment of the same that runs already: of a terminal that was closed, or of somebody else."""

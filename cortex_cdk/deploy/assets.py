@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 

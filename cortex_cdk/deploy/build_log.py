@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cortex_cdk.aws.cloud import Cloud, error_code
+from cortex_serving.contract import DEPENDENCIES_SCRIPT
+
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code
 
 _STEP_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*)")
 _BUILDKIT_ERROR = re.compile(r"#\d+ ERROR: (?!process )(.*)")
@@ -23,7 +26,7 @@ _NOISE = re.compile(
 )
 _SUMMARY = "------"
 _OVER = re.compile(r"\[Container\] .*Phase context status code: COMMAND_EXECUTION_ERROR")
-SCRIPT, INSTALLED = "dependencies.sh", "installed"
+SCRIPT, INSTALLED = DEPENDENCIES_SCRIPT, "installed"
 _FILES = (".python-version", SCRIPT, "conda-packages.txt", "requirements.txt")
 # Of these no file of the project is the cause.
 _OURS = ("Python", "dependencies of the serving program", "the serving program", INSTALLED)

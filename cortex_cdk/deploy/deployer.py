@@ -15,8 +15,9 @@ from functools import cache, partial
 from pathlib import Path
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, error_message
+from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
+from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy import assets, images
@@ -25,7 +26,8 @@ from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.listener_rules import EndpointTakenError, Rule, holder_of, priority_for, read_rules
 from cortex_cdk.deploy.plan import StackPlan, plan_api, plan_splitter
 from cortex_cdk.deploy.preflight.capacity import check_gpus, check_room, room_warning
-from cortex_cdk.deploy.preflight.images import check_own_images
+from cortex_cdk.deploy.preflight.images import own_images
+from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
 from cortex_cdk.deploy.preflight.names import check_kinds
 from cortex_cdk.deploy.splitters import check_members, refusal, splitter_spec
 from cortex_cdk.errors import DeployError
@@ -81,18 +83,19 @@ class Deployer:
             dependencies: What it installs.
 
         Raises:
-            CortexError: Nothing was changed: the cluster has no room for a replica, or the project, an image, an
-                endpoint, what has the name or a stack's state is in the way.
+            CortexError: Nothing was changed: the cluster has no room for a replica, its load balancer has none for an
+                API, or the project, an image, an endpoint, what has the name or a stack's state is in the way.
         """
         check_room(self._cluster.resources, config.apis)
         check_gpus(self._cloud, self._cluster.resources, config.apis)
         check_kinds(self._cloud, self._cluster.name, config)
-        check_own_images(self._cloud, config.apis)
+        check_load_balancer(self._cloud, self._cluster.resources, config)
+        own = own_images(self._cloud, config.apis)
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
             self._ask_about(project)
             check_members(self._cloud, self._cluster, config)
-            plans = self._plan_apis(config, project, dependencies)
+            plans = self._plan_apis(config, project, dependencies, own)
             if any(plan.changes for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
@@ -106,13 +109,15 @@ class Deployer:
                     f"not deployed: {warning}", hint="list what is not needed in .cortexignore, or accept with --yes"
                 )
 
-    def _plan_apis(self, config: Config, project: ProjectArchive, dependencies: Dependencies) -> list[StackPlan]:
+    def _plan_apis(
+        self, config: Config, project: ProjectArchive, dependencies: Dependencies, own: Mapping[str, str]
+    ) -> list[StackPlan]:
         stack_of = {api.networking.endpoint: names.api_stack(self._cluster.name, api.name) for api in config.apis}
         stacks = {endpoint: self._usable(stack) for endpoint, stack in stack_of.items()}
         deployed = {stack.parameters.get("Image", "") for stack in stacks.values() if stack}
         image_for = cache(lambda gpu, base: self._built_image(dependencies, gpu, base, deployed))
         image_of = {
-            api.name: api.predictor.image or image_for(api.compute.gpu > 0, api.predictor.base_image)
+            api.name: own.get(api.name) or image_for(api.compute.gpu > 0, api.predictor.base_image)
             for api in config.apis
         }
         # Only now: an image takes minutes, in which somebody else may take a priority.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import stat
 import tempfile
 import time
 import zipfile
@@ -18,6 +17,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cortex_serving.contract import (
+    CONTEXT_PROJECT,
+    CONTEXT_PYTHON_VERSION,
+    CONTEXT_SERVING,
+    IMAGE_REPOSITORY_VARIABLE,
+    IMAGE_TAG_VARIABLE,
+)
 from cortex_serving.image_context import context_files, program_requirements
 
 from cortex_cdk import names
@@ -28,23 +34,20 @@ from cortex_cdk.deploy.build_log import BuildLog, failure
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project import conda_packages
 from cortex_cdk.project.dependencies import Dependencies, DependencyFile
+from cortex_cdk.project.zip_entry import zip_entry
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild.type_defs import BuildTypeDef
 
 DOCKERFILES = {False: "Dockerfile", True: "Dockerfile.gpu"}
-PYTHON_VERSION = "project/.python-version"
-PROGRAM_REQUIREMENTS = "serving_image/requirements.txt"
+PROGRAM_REQUIREMENTS = f"{CONTEXT_SERVING}/requirements.txt"
 MICROMAMBA, GIT = "micromamba", "git"
 IN_PROGRESS = "IN_PROGRESS"
-TAG_VARIABLE = "IMAGE_TAG"
 FROM_THE_GROUND_UP = ("--no-cache", "--pull")
 BUILDS_LOOKED_AT = 20
 # Between the tag and when it was rebuilt. Tags never move, so what was rebuilt has another.
 _REBUILT = "-"
 LOG_LINES_SHOWN = 10
-# The oldest moment that a zip entry can have: the context's bytes must not depend on when it was made.
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,14 @@ def build_context(dependencies: Dependencies, *, gpu: bool, base_image: str | No
         gpu: Whether what is installed is made for CUDA.
         base_image: What the image is built on; None takes the Dockerfile's.
     """
-    paths = {f"serving_image/{name}": path for name, path in context_files().items()}
+    paths = {f"{CONTEXT_SERVING}/{name}": path for name, path in context_files().items()}
     files = {name: _text(path.read_bytes()) for name, path in paths.items()}
     files[PROGRAM_REQUIREMENTS] = _text("".join(f"{line}\n" for line in program_requirements()).encode())
-    dockerfile = files[f"serving_image/{DOCKERFILES[gpu]}"].content.decode()
+    dockerfile = files[f"{CONTEXT_SERVING}/{DOCKERFILES[gpu]}"].content.decode()
     files["Dockerfile"] = _text(_with_arguments(dockerfile, _arguments(dependencies, base_image)).encode())
-    files |= {f"project/{name}": file for name, file in dependencies.files.items()}
+    files |= {f"{CONTEXT_PROJECT}/{name}": file for name, file in dependencies.files.items()}
     if dependencies.python:
-        files[PYTHON_VERSION] = _text(f"{dependencies.python}\n".encode())
+        files[CONTEXT_PYTHON_VERSION] = _text(f"{dependencies.python}\n".encode())
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
         digest.update(f"{len(name)}:{name}:{file.executable}:{len(file.content)}:".encode())
@@ -206,7 +209,11 @@ def _start(cloud: Cloud, builder: Builder, context: BuildContext, options: str) 
     key = names.build_context_key(context.tag)
     with tempfile.TemporaryDirectory() as folder:
         assets.upload(cloud, _write(context, Path(folder) / "context.zip"), builder.bucket, key)
-    variables = {TAG_VARIABLE: context.tag, "IMAGE_REPOSITORY": builder.repository_uri, "BUILD_OPTIONS": options}
+    variables = {
+        IMAGE_TAG_VARIABLE: context.tag,
+        IMAGE_REPOSITORY_VARIABLE: builder.repository_uri,
+        "BUILD_OPTIONS": options,
+    }
     return cloud.codebuild.start_build(
         projectName=builder.project,
         sourceTypeOverride="S3",
@@ -231,16 +238,13 @@ def _running_build(cloud: Cloud, project: str, tag: str, *, rebuild: bool) -> Bu
 def _tag_of(build: BuildTypeDef) -> str:
     """The tag of the image that a build makes."""
     variables = build.get("environment", {}).get("environmentVariables", [])
-    return next((variable["value"] for variable in variables if variable["name"] == TAG_VARIABLE), "")
+    return next((variable["value"] for variable in variables if variable["name"] == IMAGE_TAG_VARIABLE), "")
 
 
 def _write(context: BuildContext, path: Path) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, file in sorted(context.files.items()):
-            entry = zipfile.ZipInfo(name, ZIP_EPOCH)
-            entry.create_system = 3  # Unix, on whatever system this runs: permissions are kept then.
-            entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
-            archive.writestr(entry, file.content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zip_entry(name, executable=file.executable), file.content)
     return path
 
 

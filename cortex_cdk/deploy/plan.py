@@ -14,6 +14,8 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.config import RealtimeApi
+from cortex_cdk.deploy.initial_replicas import PARAMETER as INITIAL_REPLICAS
+from cortex_cdk.deploy.initial_replicas import initial_replicas
 from cortex_cdk.stack_operations.recovery import busy
 from cortex_cdk.stack_operations.stack import StackState
 from cortex_cdk.synthesis.specs import ApiStackSpec, SplitterStackSpec
@@ -32,6 +34,8 @@ class StackPlan:
         revision: The revision that would serve afterwards (empty for a splitter).
         parameters: The template's parameters.
         replicas: How many replicas the API has when the plan is carried out (0 for a splitter).
+        knows_initial_replicas: Whether the deployed stack still has the number of its first replicas, which an update
+            that fails would bring back.
     """
 
     spec: ApiStackSpec | SplitterStackSpec
@@ -40,6 +44,7 @@ class StackPlan:
     revision: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 0
+    knows_initial_replicas: bool = False
 
     @property
     def changes(self) -> bool:
@@ -100,7 +105,7 @@ def plan_api(
         # they know it from the next revision on.
         "ReplicaEndpoint": known.get("ReplicaEndpoint", endpoint) if same_replicas else endpoint,
         # An update leaves the number of replicas to the autoscaler.
-        "InitialReplicas": "" if deployed else str(scaling.init_replicas),
+        INITIAL_REPLICAS: "" if deployed else initial_replicas(scaling.init_replicas),
         "MinimumHealthyPercent": str(percentages.minimum_healthy),
         "MaximumPercent": str(percentages.maximum),
     }
@@ -111,6 +116,7 @@ def plan_api(
         revision=revision,
         parameters=parameters,
         replicas=count,
+        knows_initial_replicas=bool(known.get(INITIAL_REPLICAS)),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.stack_operations.progress import Progress
-from cortex_cdk.status.status import LIVE, UPDATING, ApiStatus
+from cortex_cdk.status.read_status import LIVE, UPDATING, ApiStatus
 
 LONGEST_WAIT = 120.0
 """Seconds. Not longer: the deployment is done, and a model may take its time."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud.settings import DEFAULT_HTTPS_PORT, HOST, PORT_VARIABLES, Settings
+from cortex_cdk.localcloud.endpoint import DaemonInfo, ask, read_info
+from cortex_cdk.localcloud.settings import BALANCER_FOLDER, DEFAULT_HTTPS_PORT, HOST, PORT_VARIABLES, Settings
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,20 @@ def require_free(port: int, variable: str) -> None:
     Raises:
         LocalCloudError: The port is in use.
     """
-    if port and not is_free(port):
+    if not port or is_free(port):
+        return
+    move = f"choose another port: {variable}=<port> (0 picks a free one)."
+    holder = _local_cloud_at(port)
+    if holder is None:
         raise LocalCloudError(
             f"Port {port} on {HOST} is in use by another program, so the local cloud cannot start.",
-            hint=f"Stop that program, or choose another port: {variable}=<port> (0 picks a free one).",
+            hint=f"Stop that program, or {move}",
         )
+    raise LocalCloudError(
+        f"Port {port} on {HOST} is in use by the local cloud of {holder.state} (process {holder.pid}), "
+        "so this one cannot start.",
+        hint=f"Stop the other one with: CORTEX_HOME={Path(holder.state).parent} cortex local down. Or {move}",
+    )
 
 
 def is_free(port: int) -> bool:
@@ -78,6 +90,24 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _local_cloud_at(port: int) -> DaemonInfo | None:
+    """The local cloud of this user that listens on a port, be it with its AWS API or with its load balancer."""
+    return ask(port) or _of_load_balancer(port)
+
+
+def _of_load_balancer(port: int) -> DaemonInfo | None:
+    """The local cloud whose Envoy listens on a port. Envoy itself does not say whose it is; its command line does."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for listener in psutil.net_connections("tcp4"):
+            if listener.status == psutil.CONN_LISTEN and listener.laddr == (HOST, port) and listener.pid:
+                files = [Path(word) for word in psutil.Process(listener.pid).cmdline()]
+                states = [file.parent.parent for file in files if file.parent.name == BALANCER_FOLDER]
+                return read_info(states[0]) if states else None
+    return None
 
 
 def _pick(wanted: int, previous: int, variable: str, taken: set[int]) -> int:

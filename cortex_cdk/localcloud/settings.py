@@ -19,6 +19,8 @@ ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 HOST = "127.0.0.1"
 DEFAULT_SPEED = 6.0
+BALANCER_FOLDER = "balancer"
+"""Folder of the load balancer's files, inside the state folder."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
-"""What a project installs: ``requirements.txt``, ``conda-packages.txt``, ``dependencies.sh``, the version of Python.
+"""The user's project: which files are uploaded (``archive``), and what they install (``dependencies``, read it first).
 
-    folder -> read_dependencies   the files that an image is built from, and everything that is wrong with them
+    folder -> archive        the project's files, packed as a zip
+           -> dependencies   ``requirements.txt``, ``conda-packages.txt``, ``dependencies.sh``, ``.python-version``
 
-The names are Cortex's, and so is the order in the image: the script, then conda, then pip. Files that these name (other
-requirements, wheels, a ``pip.conf``) belong to them; nothing else of the project gets into an image.
+The names of the dependency files are Cortex's, and so is their order in the image: the script, conda, pip. Files that
+they name (further requirements, wheels, a ``pip.conf``) go into the image too; no other file of the project does.
+
+May import: ``errors``.
 """
 
 from cortex_cdk.project.dependencies import (

@@ -1,10 +1,10 @@
-"""The project: the folder of the configuration file, packed for the cluster.
+"""Packs the project, which is the folder of the configuration file.
 
-    folder -> collect   ignore rules, limits: which files belong to the project
-           -> archive   a zip with the same bytes for the same content, and the digest that names it
+    folder -> collect   finds the project's files: ignore rules, limits
+           -> archive   writes a zip that has the same bytes for the same content, and computes its digest
 
-The digest covers names, contents and execute permissions, nothing else: modification times, other permissions, the
-order of the file system and the machine do not matter, so an unchanged project is never uploaded twice.
+The digest covers names, contents and execute permissions. Modification times, other permissions and the machine do not
+matter, so an unchanged project is never uploaded twice.
 """
 
 from __future__ import annotations
@@ -21,21 +21,18 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import pathspec
+from cortex_serving.contract import MAX_PROJECT_BYTES, MAX_PROJECT_FILES
 
 from cortex_cdk.errors import ProjectError
+from cortex_cdk.project.zip_entry import zip_entry
 
 IGNORE_FILE = ".cortexignore"
 MIB = 2**20
-# Hard limits of Cortex, for one file and for all together.
-MOST_BYTES = 512 * MIB
-# Ours: links inside a project can multiply its files without end.
-MOST_FILES = 100_000
-# From here on Cortex asked before it uploaded.
+# Cortex asked before it uploaded as much (reference ``cortex.md`` 1.5).
 MANY_BYTES = 10 * MIB
 MANY_FILES = 1000
 
 _COMPILED = (".pyc", ".pyo", ".pyd")
-_OLDEST_TIME = (1980, 1, 1, 0, 0, 0)  # The first that a zip can hold.
 _CHUNK = MIB
 _ASIDE = f"put it into {IGNORE_FILE} if replicas do not need it"
 _CHANGING = f"deploy again; a file that is being written all the time, such as a log, belongs into {IGNORE_FILE}"
@@ -47,8 +44,8 @@ class ProjectFile:
 
     Attributes:
         name: Path in the project, with ``/`` between its parts.
-        source: Where its content is read (the target, for a link).
-        size: Bytes when it was found.
+        source: File with the content (the target, for a link).
+        size: Bytes, when the file was found.
         executable: Whether its owner may execute it.
     """
 
@@ -72,7 +69,7 @@ class ProjectFiles:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What makes every deployment of this project slow."""
+        """What makes every deployment of this project slow, one sentence each."""
         found = [f"{file.name} has {_mib(file.size)}; {_ASIDE}" for file in self.files if file.size >= MANY_BYTES]
         if len(self.files) >= MANY_FILES:
             found.append(f"the project has {len(self.files)} files; put what replicas do not need into {IGNORE_FILE}")
@@ -85,10 +82,10 @@ class ProjectArchive:
 
     Attributes:
         path: The zip.
-        digest: SHA-256 of the content, in hexadecimal; the same for the same content everywhere.
+        digest: SHA-256 of the content, in hexadecimal; the same for the same content on every machine.
         size: Bytes of the zip.
-        file_count: Files in it.
-        warnings: What makes every deployment of this project slow.
+        file_count: Number of files in the zip.
+        warnings: What makes every deployment of this project slow, one sentence each.
     """
 
     path: Path
@@ -99,14 +96,14 @@ class ProjectArchive:
 
 
 class Exclusions:
-    """Which files of a folder do not belong to the project (rules of Cortex; reference ``cortex.md`` 1.5).
+    """Decides which files of a folder do not belong to the project (Cortex's rules, reference ``cortex.md`` 1.5).
 
     Args:
         root: The project's folder.
-        config_path: The configuration file that is deployed; it is no part of the project.
+        config_path: The configuration file, which does not belong to the project.
 
     Raises:
-        ProjectError: ``.cortexignore`` cannot be read or has a pattern that means nothing.
+        ProjectError: ``.cortexignore`` cannot be read or has an invalid pattern.
     """
 
     def __init__(self, root: Path, config_path: Path) -> None:
@@ -115,65 +112,77 @@ class Exclusions:
         self._ignored = _read_ignore_file(root / IGNORE_FILE)
 
     def file(self, name: str) -> bool:
-        """Whether a file is left out, given its path in the project; the folders around it are not looked at."""
+        """Return whether a file is left out, by its own path in the project and not by the folders around it."""
         base = PurePosixPath(name).name
         if base == ".env":
             return False
         if base.startswith((".", "cortex-debug-")) or base.endswith(_COMPILED):
             return True
-        # realpath rather than resolve: the latter fails for links that name themselves.
+        # os.path.realpath, because Path.resolve fails for links that name themselves.
         return self._ignored.match_file(name) or os.path.realpath(self._root / name) == self._config
 
     def folder(self, name: str) -> bool:
-        """Whether a folder is left out with all that it holds."""
+        """Return whether a folder is left out with all of its content, by its path in the project."""
         base = PurePosixPath(name).name
         if base.startswith((".", "cortex-debug-")) or base == "__pycache__" or self._ignored.match_file(f"{name}/"):
             return True
-        # A virtual environment works on the machine that made it alone.
+        # A virtual environment works only on the machine where it was made.
         return (self._root / name / "pyvenv.cfg").is_file()
 
     def path(self, name: str) -> bool:
-        """Whether a file or folder, or one of the folders around it, is left out."""
+        """Return whether a file or folder is left out, by its own path or by a folder around it."""
         own = self.folder(name) if (self._root / name).is_dir() else self.file(name)
         folders = [str(parent) for parent in PurePosixPath(name).parents if str(parent) != "."]
         return own or any(self.folder(folder) for folder in folders)
 
 
 def collect(root: Path, config_path: Path) -> ProjectFiles:
-    """Find the files of a project. Reads no content.
+    """Find the files of a project, without reading their content.
 
-    Links are followed while they stay in the project. Sockets, pipes, devices and empty folders are left out.
+    Links inside the project are followed. Sockets, pipes, devices and empty folders are left out.
 
     Args:
         root: The project's folder.
-        config_path: The configuration file that is deployed.
+        config_path: The configuration file, which does not belong to the project.
+
+    Returns:
+        The files.
 
     Raises:
-        ProjectError: The folder is never a project (home, /), a link leads out of it, something cannot be read or
-            named, or it is larger than ``MOST_BYTES``.
+        ProjectError: The folder cannot be a project (home, /), a link leads out of the project, a file cannot be read
+            or has a name that replicas cannot use, or the project is larger than ``MAX_PROJECT_BYTES``.
     """
     root = root.resolve()
     _refuse_top_level(root)
     exclusions = Exclusions(root, config_path)
     try:
-        found = list(itertools.islice(_walk(root, "", exclusions, (root,)), MOST_FILES + 1))
+        found = list(itertools.islice(_walk(root, "", exclusions, (root,)), MAX_PROJECT_FILES + 1))
     except OSError as error:
         raise ProjectError(f"{error.filename} cannot be read: {error.strerror}", hint=_ASIDE) from error
-    if len(found) > MOST_FILES:
-        raise ProjectError(f"the project {root} has more than {MOST_FILES} files", hint=_ASIDE)
+    if len(found) > MAX_PROJECT_FILES:
+        raise ProjectError(f"the project {root} has more than {MAX_PROJECT_FILES} files", hint=_ASIDE)
     files = tuple(sorted(found, key=lambda file: file.name))
     project = ProjectFiles(root, files)
     for file in files:
-        if file.size > MOST_BYTES:
-            raise ProjectError(f"{file.name} has {_mib(file.size)}, more than {_mib(MOST_BYTES)}", hint=_TOO_LARGE)
-    if project.size > MOST_BYTES:
-        message = f"the project {root} has {_mib(project.size)}, more than {_mib(MOST_BYTES)}"
+        if file.size > MAX_PROJECT_BYTES:
+            raise ProjectError(
+                f"{file.name} has {_mib(file.size)}, more than {_mib(MAX_PROJECT_BYTES)}", hint=_TOO_LARGE
+            )
+    if project.size > MAX_PROJECT_BYTES:
+        message = f"the project {root} has {_mib(project.size)}, more than {_mib(MAX_PROJECT_BYTES)}"
         raise ProjectError(message, hint=_TOO_LARGE, details=_largest(files))
     return project
 
 
 def archive(project: ProjectFiles, destination: Path) -> ProjectArchive:
-    """Pack a project into ``destination``; at most a chunk of it is in memory at a time.
+    """Pack a project into a zip, with 1 MiB of content in memory at a time.
+
+    Args:
+        project: The files.
+        destination: Path of the zip.
+
+    Returns:
+        The archive and its digest.
 
     Raises:
         ProjectError: A file vanished, changed or cannot be read, or the zip cannot be written.
@@ -210,7 +219,7 @@ def _read_ignore_file(file: Path) -> pathspec.GitIgnoreSpec:
         raise ProjectError(f"{file} cannot be read: {error}", hint="save it as UTF-8 text") from error
     except (ValueError, re.error) as error:
         hint = "correct it; the syntax is that of .gitignore"
-        raise ProjectError(f"{file} has a pattern that means nothing: {error}", hint=hint) from error
+        raise ProjectError(f"{file} has an invalid pattern: {error}", hint=hint) from error
 
 
 def _refuse_top_level(root: Path) -> None:
@@ -226,7 +235,7 @@ def _refuse_top_level(root: Path) -> None:
 
 
 def _walk(root: Path, folder: str, exclusions: Exclusions, around: tuple[Path, ...]) -> Iterator[ProjectFile]:
-    """The files below a folder; ``around`` are the real folders on the way to it, in which no link may end."""
+    """Yield the files below a folder; ``around`` are the real folders around it, which no link inside may name."""
     for entry in os.scandir(around[-1]):
         name = f"{folder}/{entry.name}" if folder else entry.name
         if exclusions.folder(name) if entry.is_dir() else exclusions.file(name):
@@ -266,11 +275,8 @@ def _largest(files: tuple[ProjectFile, ...]) -> list[str]:
 
 
 def _add(packed: zipfile.ZipFile, file: ProjectFile) -> bytes:
-    """Copy one file into the zip; returns what it adds to the project's digest."""
-    entry = zipfile.ZipInfo(file.name, _OLDEST_TIME)
-    entry.create_system = 3  # Unix, on whatever system this runs: permissions are kept then.
-    entry.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    """Copy one file into the zip; return the bytes that the file adds to the project's digest."""
+    entry = zip_entry(file.name, executable=file.executable)
     content = hashlib.sha256()
     size = 0
     with _open(file.source) as source, packed.open(entry, "w") as target:
@@ -280,12 +286,12 @@ def _add(packed: zipfile.ZipFile, file: ProjectFile) -> bytes:
             target.write(chunk)
     if size != file.size:
         raise ProjectError(f"{file.name} changed while it was packed", hint=_CHANGING)
-    # Fixed-size fields after the name, and no name has a zero byte: nothing can be read in two ways.
+    # Unambiguous: no name has a zero byte, and the fields after it have fixed sizes.
     return file.name.encode() + b"\0" + (b"x" if file.executable else b"-") + content.digest()
 
 
 def _open(source: Path) -> BinaryIO:
-    """Open a file that was seen before, and refuse what took its place since (a link, a pipe)."""
+    """Open a file that was found before; refuse a link or pipe that has taken its place since."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     stream = os.fdopen(os.open(source, flags), "rb")
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):

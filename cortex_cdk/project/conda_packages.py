@@ -1,22 +1,24 @@
-"""``conda-packages.txt``: the format of ``conda list --export``, ``[channel::]package[=version[=build]]``."""
+"""Checks ``conda-packages.txt``, in the format of ``conda list --export``: ``[channel::]name[=version[=build]]``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from cortex_serving.contract import CONDA_FILE
+
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.python_version import too_old
 from cortex_cdk.project.source import SourceFile
 
-FILE = "conda-packages.txt"
+FILE = CONDA_FILE
 _PACKAGE = re.compile(r"(?:[\w./:-]+::)?(?P<name>[\w.-]+)\s*(?P<version>[=<>!~\[ ].*)?")
 _EXACT = re.compile(r"={1,2}\s*(\d+)\.(\d+)")
 _FORM = "write one [channel::]package[=version[=build]] a line"
 
 
 def problems(file: SourceFile) -> Iterator[Problem]:
-    """What is wrong with the file."""
+    """Yield what is wrong with the file."""
     for number, text in _packages(file):
         match = _PACKAGE.fullmatch(text)
         if match is None or text.startswith("-"):
@@ -35,7 +37,7 @@ def problems(file: SourceFile) -> Iterator[Problem]:
 
 
 def names_python(file: SourceFile) -> bool:
-    """Whether a line says which Python to install."""
+    """Return whether the file says which Python to install."""
     matches = (_PACKAGE.fullmatch(text) for _, text in _packages(file))
     return any(match is not None and match["name"] == "python" for match in matches)
 

@@ -1,4 +1,4 @@
-"""From a project to the files that its image is built from."""
+"""Collects the files of a project that its image is built from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cortex_cdk.project.requirements_file import Requirements
 from cortex_cdk.project.source import Named, SourceFile, read_source
 
 INSTALLED = (requirements_file.FILE, conda_packages.FILE, shell_script.FILE)
-"""The files that say what to install."""
+"""Names of the files that say what to install."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class DependencyFile:
     """A file that an image is built from.
 
     Attributes:
-        content: Its bytes.
-        executable: Whether its owner may execute it.
+        content: The file's bytes.
+        executable: Whether the file's owner may execute it.
     """
 
     content: bytes
@@ -31,13 +31,13 @@ class DependencyFile:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """All that a project installs.
+    """Everything that a project installs.
 
     Attributes:
-        files: Content by path in the project, ``requirements.txt`` always among them.
-        python: The version of Python that ``.python-version`` asks for. Where conda installs Python, that decides, and
-            this is None.
-        warnings: What has no effect, or a cost.
+        files: Files by their paths in the project; ``requirements.txt`` is always there.
+        python: The version of Python that ``.python-version`` asks for, such as ``3.12``; None without such a file, or
+            if conda installs Python.
+        warnings: Lines that have no effect, or a cost.
     """
 
     files: Mapping[str, DependencyFile]
@@ -46,14 +46,20 @@ class Dependencies:
 
 
 NO_DEPENDENCIES = Dependencies({}, None, ())
-"""Of a project whose images are all its user's own."""
+"""The dependencies of a project whose images are all made by the user."""
 
 
 def read_dependencies(project: ProjectFiles) -> Dependencies:
-    """Collect what a project's image is built from.
+    """Collect and check the files that a project's image is built from. Runs none of them.
+
+    Args:
+        project: The project's files.
+
+    Returns:
+        The dependencies.
 
     Raises:
-        ConfigError: Something in these files is wrong, with file and line. Nothing was run.
+        ConfigError: All problems of these files, with file and line.
     """
     return _Reader(project).read()
 
@@ -83,7 +89,7 @@ class _Reader:
         return Dependencies({**named, **own}, python, tuple(self._warnings))
 
     def _follow(self, file: SourceFile) -> None:
-        """Carry what a file of requirements names, and what those files name in turn."""
+        """Carry the files that a requirements file names, and the files that these name in turn."""
         requirements = Requirements(file)
         self._problems += requirements.problems
         folder = PurePosixPath(file.name).parent
@@ -97,11 +103,12 @@ class _Reader:
             names = set(self._files_at(file, named, PurePosixPath()))
             self._carried |= names
             if any(name.endswith(".py") for name in names):
-                message = f"{named.path} makes a new image necessary whenever a file in it changes"
-                self._warnings.append(file.problem(named.line, message, "predictor.python_path needs none"))
+                message = f"{named.path} is installed into the image: each change of its files needs a new image"
+                hint = "predictor.python_path imports a folder without installing it"
+                self._warnings.append(file.problem(named.line, message, hint))
 
     def _files_at(self, file: SourceFile, named: Named, folder: PurePosixPath) -> Iterator[str]:
-        """The file at a path, or those in the folder there."""
+        """Yield the name of the file at a path, or the names of all files in the folder there."""
         path = _normal(folder / named.path)
         if path is None:
             problem = file.problem(named.line, f"{named.path} leads out of the project", "copy it into the project")
@@ -134,7 +141,7 @@ class _Reader:
 
 
 def _plain(file: SourceFile) -> bytes:
-    """The content with line ends that do not depend on how a repository was checked out."""
+    """Return the content with Unix line ends, so that Git's settings do not change an image."""
     return file.text.replace("\r\n", "\n").encode()
 
 
@@ -143,7 +150,7 @@ def _content(file: ProjectFile) -> DependencyFile:
 
 
 def _normal(path: PurePosixPath) -> str | None:
-    """A path without ``.`` and ``..``; None if it leads out of the project."""
+    """Return a path without ``.`` and ``..``; None for a path that leads out of the project."""
     parts: list[str] = []
     for part in path.parts:
         if part == "..":

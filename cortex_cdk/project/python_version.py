@@ -1,4 +1,4 @@
-"""The version of Python that a project asks for."""
+"""Reads ``.python-version``, the file of pyenv and uv that says which Python a project needs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from cortex_cdk.project.source import SourceFile
 
 FILE = ".python-version"
 OLDEST = (3, 10)
-"""What the serving program needs (``requires-python`` of ``serving_image``)."""
+"""The oldest Python that can run the serving program (``requires-python`` of ``serving_image``)."""
 _VERSION = re.compile(r"(?:c?python-?)?(\d+)\.(\d+)(\.\d+)?")
 
 
 def wanted_version(file: SourceFile) -> tuple[str | None, list[Problem], list[Problem]]:
-    """What ``.python-version``, the file of pyenv and uv, asks for.
+    """Read the version that ``.python-version`` asks for.
+
+    Args:
+        file: The file; its first line with a version counts.
 
     Returns:
-        The version (``3.12`` or ``3.12.4``), what is wrong, and what has no effect: other tools write names there that
-        mean nothing here (virtual environments of pyenv).
+        The version (``3.12`` or ``3.12.4``) or None, problems, and warnings: pyenv also writes names of virtual
+        environments there, which mean nothing here.
     """
     for number, line in file.lines:
         text = line.partition("#")[0].strip()
@@ -33,7 +36,7 @@ def wanted_version(file: SourceFile) -> tuple[str | None, list[Problem], list[Pr
 
 
 def too_old(file: SourceFile, line: int, major: str, minor: str) -> Problem | None:
-    """The problem of a version that the serving program cannot run on."""
+    """Return the problem of a version that is too old for the serving program; None for other versions."""
     if (int(major), int(minor)) >= OLDEST:
         return None
     oldest = ".".join(map(str, OLDEST))

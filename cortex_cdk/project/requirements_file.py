@@ -1,14 +1,20 @@
-"""``requirements.txt`` and the files that it includes: pip's format, as far as it concerns the project's own files."""
+"""Reads ``requirements.txt`` and files that it includes: finds the project's files that they name, and mistakes.
+
+The format is pip's: https://pip.pypa.io/en/stable/reference/requirements-file-format/. pip has no public parser; this
+module reads no more than the names of files, and leaves requirements to ``packaging``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from cortex_serving.contract import REQUIREMENTS_FILE
+
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.source import Named, SourceFile
 
-FILE = "requirements.txt"
+FILE = REQUIREMENTS_FILE
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _INCLUDE = re.compile(r"(?:-r|-c|--requirement|--constraint)(?:\s+|=|(?<=-\w))(.+)")
 _LOCAL = re.compile(r"(?:-e|-f|--editable|--find-links)(?:\s+|=|(?<=-\w))(.+)")
@@ -16,16 +22,19 @@ _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _URL = re.compile(r"(?:[a-z0-9]+\+)?[a-z][a-z0-9]*:.*|git\+.*", re.IGNORECASE)
 _NAMED_URL = re.compile(r"[\w.-]+\s*(?:\[[^]]*\])?\s*@")
 _ARCHIVES = (".whl", ".tar.gz", ".tar.bz2", ".zip")
-_MACHINE_ONLY = "copy it into the project, and name it relative to that"
+_MACHINE_ONLY = "copy it into the project, and write a path relative to the project"
 
 
 class Requirements:
     """One file of requirements.
 
+    Args:
+        file: The file.
+
     Attributes:
-        included: Other files of requirements or constraints that it names.
-        local: Packages, and folders of them, that it names in the project.
-        problems: What is wrong with it.
+        included: Files of requirements or constraints that the file names.
+        local: Packages in the project, and folders of packages, that the file names.
+        problems: What is wrong with the file.
     """
 
     def __init__(self, file: SourceFile) -> None:
@@ -75,7 +84,7 @@ class Requirements:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines with their continuations and without comments, each with the number of the first."""
+    """Yield the lines, joined with their continuations and without comments, each with its first line's number."""
     joined, start = "", 0
     for number, line in enumerate([*text.splitlines(), ""], start=1):
         start = start if joined else number
@@ -89,7 +98,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _without_options(text: str) -> str:
-    """A requirement without what only concerns how it is installed (``--hash``, ``--config-settings``)."""
+    """Return a requirement without the options of its installation (``--hash``, ``--config-settings``)."""
     return re.split(r"\s+--", text)[0].strip()
 
 

@@ -1,4 +1,4 @@
-"""``dependencies.sh``: what is wrong with it, and which files of the project it names."""
+"""Checks ``dependencies.sh``, and finds the files of the project that it names."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from cortex_serving.contract import DEPENDENCIES_SCRIPT
+
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.source import SourceFile
 
-FILE = "dependencies.sh"
+FILE = DEPENDENCIES_SCRIPT
 _WORD = re.compile(r"[\w.,/@%+~*?\[\]-]+")
-# The ways of a script to say "here"; words are relative to the project anyway.
+# Prefixes by which scripts name their own folder. The script runs in the project's folder, so they can go.
 _HERE = re.compile(r"\$\{?PWD\}?/|\$\((?:dirname|pwd)[^)]*\)/")
 _PROJECT_FOLDER = "/mnt/project"
 _SYNTAX_ERROR = re.compile(r".*?: line (\d+): (.*)")
 
 
 def problems(file: SourceFile) -> Iterator[Problem]:
-    """What is wrong with a script. It is read, not run."""
+    """Yield what is wrong with a script, without running it."""
     if "\r" in file.text:
         first = file.text[: file.text.index("\r")].count("\n") + 1
         yield file.problem(
-            first, "has Windows line ends (CRLF), which bash takes for a part of the commands", "save it with LF"
+            first, "has Windows line ends (CRLF), which bash reads as parts of commands", "save the file with LF"
         )
         return
     for number, line in file.lines:
@@ -36,10 +38,14 @@ def problems(file: SourceFile) -> Iterator[Problem]:
 
 
 def named_files(file: SourceFile, names: set[str]) -> set[str]:
-    """The files of the project that a script names, word by word: as paths, folders or patterns.
+    """Find the files of the project that a script names: as paths, folders or patterns.
 
     Args:
-        names: The files of the project.
+        file: The script.
+        names: Paths of the project's files.
+
+    Returns:
+        The paths that some word of the script names.
     """
     words: set[str] = set()
     for _, line in file.lines:

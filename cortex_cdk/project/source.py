@@ -1,4 +1,4 @@
-"""A text file of the project that an image is built from, and the problems of its lines."""
+"""Reads text files of the project, and words the problems of their lines."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class Named:
-    """Something of the project that a line names.
+    """A path in the project that a line names.
 
     Attributes:
-        line: The 1-based line.
-        path: As it is written, relative to the project.
+        line: Number of the line, from 1.
+        path: The path as the line has it.
     """
 
     line: int
@@ -26,12 +26,12 @@ class Named:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file.
+    """One text file of the project.
 
     Attributes:
         name: Path in the project.
-        shown: The file, as the user would name it.
-        text: Its content.
+        shown: Path for messages, relative to the working folder if possible.
+        text: The content.
     """
 
     name: str
@@ -40,19 +40,23 @@ class SourceFile:
 
     @property
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Each line with its 1-based number."""
+        """Each line with its number, from 1."""
         return enumerate(self.text.splitlines(), start=1)
 
     def problem(self, line: int | None, message: str, hint: str | None = None) -> Problem:
-        """Something that is wrong with a line (with the whole file, where that is None)."""
+        """Return a problem of a line; of the whole file if ``line`` is None."""
         return Problem(self.shown, line, None, "", message, hint)
 
 
 def read_source(root: Path, name: str) -> SourceFile:
     """Read a text file of the project.
 
+    Args:
+        root: The project's folder.
+        name: The file's path in the project.
+
     Raises:
-        ConfigError: It cannot be read, or is not UTF-8.
+        ConfigError: The file cannot be read, or is not UTF-8 text.
     """
     shown = _shown(root / name)
     try:

@@ -1,8 +1,7 @@
-"""What ECS and ELB say of an API's replicas.
+"""What ECS says of an API's replicas.
 
-``status_rules`` decides ``live``, ``updating`` and ``error`` (pure); read it first. ``rollout`` watches replicas
-while a stack is updated and finds out why they fail, ``pending`` says why replicas wait for an instance, ``stopped``
-counts those that ended without being asked to.
+``stopped`` says why a replica ended, and whether anybody had asked for that; read it first. ``rollout`` watches
+replicas while a stack is updated and finds out why they fail, ``pending`` says why replicas wait for an instance.
 
 May import: ``aws``, ``logs``, ``names``.
 """

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cortex_cdk.aws.cloud import Cloud, error_message
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.validation import refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import ChangeTypeDef, DescribeChangeSetOutputTypeDef
@@ -89,11 +91,13 @@ def create_change_set(
         )
     described = _wait_until_made(cloud, answer["Id"])
     if described["Status"] == "FAILED":
-        cloud.cloudformation.delete_change_set(ChangeSetName=answer["Id"])
         reason = described.get("StatusReason", "no reason given")
-        if any(text in reason for text in NO_CHANGES):
-            return None
-        raise DeployError(f"{stack}: CloudFormation refuses the change: {reason}")
+        unchanged = any(text in reason for text in NO_CHANGES)
+        error = None if unchanged else refusal(cloud, stack, answer["Id"], reason)
+        discard(cloud, ChangeSet(answer["Id"], answer["StackId"], (), creates))
+        if error:
+            raise error
+        return None
     changes = tuple(_change(change) for change in described["Changes"])
     return ChangeSet(answer["Id"], answer["StackId"], changes, creates)
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, error_message
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.stack import STUCK, StackState, read_stack

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud, error_code, error_message
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_code, error_message
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef

@@ -14,7 +14,7 @@ from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster, InstanceGroup
 from cortex_cdk.environment import Environment
 from cortex_cdk.stack_operations.stack import read_stack
-from cortex_cdk.status.status import ApiStatus, list_apis
+from cortex_cdk.status.read_status import ApiStatus, list_apis
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def deployed_names(environment: str | None) -> list[str]:
         CloudError: There is no environment of that name.
     """
     where = load_environments().get(environment)
-    cloud = where.connect_in_haste()
+    cloud = where.connect_unless_stopped()
     if cloud is None:
         return []
     prefixes = names.api_stack(where.cluster, ""), names.splitter_stack(where.cluster, "")

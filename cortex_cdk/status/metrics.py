@@ -2,7 +2,7 @@
 
 Counts and latencies are the load balancer's own (``AWS/ApplicationELB``): they include answers that a replica
 never saw, and outlive replicas. Predictions, and the requests that came by way of a splitter, are counted by the
-replicas (``Cortex``). Days are UTC days, because CloudWatch keeps sums of whole days ready.
+replicas (``contract.METRIC_NAMESPACE``). Days are UTC days, because CloudWatch keeps sums of whole days ready.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from cortex_cdk import names
+from cortex_serving import contract
+
 from cortex_cdk.aws.cloud import Cloud
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 WINDOW = timedelta(days=14)
 DAY_SECONDS = 86_400
 QUERIES_A_CALL = 500
-# Replicas report what they counted in the ten seconds before, and a load balancer needs a moment to learn new weights.
-REPORTED_WITHIN = timedelta(seconds=15)
+# A load balancer needs a moment to learn new weights.
+REPORTED_WITHIN = timedelta(seconds=contract.REPORT_SECONDS + 5)
 # More classes are counted (serving keeps them apart up to a hundred), but not asked for.
 MAX_CLASSES = 20
 
@@ -138,7 +139,11 @@ def read_predictions(cloud: Cloud, cluster: str, api: str) -> Predictions | None
     wanted = [_prediction(classified, "Sum") for classified in dimensions[1 : MAX_CLASSES + 1]]
     numbers = {name: _prediction(dimensions[0], name) for name in ("Sum", "SampleCount", "Minimum", "Maximum")}
     values = _read(cloud, [*wanted, *numbers.values()], _first_day(), _soon())
-    classes = {dict(series.dimensions)["Class"]: round(sum(values[series])) for series in wanted if values[series]}
+    classes = {
+        dict(series.dimensions)[contract.CLASS_DIMENSION]: round(sum(values[series]))
+        for series in wanted
+        if values[series]
+    }
     if classes:
         return Predictions(dict(sorted(classes.items())), more_classes=more)
     count = sum(values[numbers["SampleCount"]])
@@ -153,31 +158,35 @@ def read_predictions(cloud: Cloud, cluster: str, api: str) -> Predictions | None
 
 
 def _of_api(cluster: str, api: str) -> Dimensions:
-    return ("Cluster", cluster), ("Api", api)
+    return tuple(contract.dimensions(cluster, api).items())
 
 
 def _prediction(dimensions: Dimensions, statistic: str) -> Series:
-    return Series(names.METRIC_NAMESPACE, "Prediction", dimensions, statistic)
+    return Series(contract.METRIC_NAMESPACE, contract.PREDICTION_METRIC, dimensions, statistic)
 
 
 def _class_dimensions(cloud: Cloud, own: Dimensions) -> list[Dimensions]:
     """The dimensions of the class counts of an API. CloudWatch lists a new class up to 15 minutes late."""
     pages = cloud.cloudwatch.get_paginator("list_metrics").paginate(
-        Namespace=names.METRIC_NAMESPACE,
-        MetricName="Prediction",
+        Namespace=contract.METRIC_NAMESPACE,
+        MetricName=contract.PREDICTION_METRIC,
         Dimensions=[{"Name": name, "Value": value} for name, value in own],
     )
     found = [
         tuple((d["Name"], d["Value"]) for d in metric["Dimensions"]) for page in pages for metric in page["Metrics"]
     ]
     return sorted(
-        (dimensions for dimensions in found if "Class" in dict(dimensions)), key=lambda pairs: dict(pairs)["Class"]
+        (dimensions for dimensions in found if contract.CLASS_DIMENSION in dict(dimensions)),
+        key=lambda pairs: dict(pairs)[contract.CLASS_DIMENSION],
     )
 
 
 def read_forwarded(cloud: Cloud, cluster: str, apis: Sequence[str], since: datetime) -> dict[str, int]:
     """How many requests each API got by way of splitters since a moment, from a full minute on that has no others."""
-    series = {api: Series(names.METRIC_NAMESPACE, "Forwarded", _of_api(cluster, api), "Sum", 60) for api in apis}
+    series = {
+        api: Series(contract.METRIC_NAMESPACE, contract.FORWARDED_METRIC, _of_api(cluster, api), "Sum", 60)
+        for api in apis
+    }
     counted = (since + REPORTED_WITHIN).replace(second=0, microsecond=0) + timedelta(minutes=1)
     start = max(counted, _first_day())
     if start >= _soon():

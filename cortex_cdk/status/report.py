@@ -9,24 +9,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.logs import fatal_record
-from cortex_cdk.replicas.status_rules import ERROR
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.status.alarms import Alarm, read_alarms
 from cortex_cdk.status.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
-from cortex_cdk.status.status import (
-    REALTIME_API,
-    TRAFFIC_SPLITTER,
+from cortex_cdk.status.read_status import (
     ApiStatus,
     Variant,
     list_apis,
     read_api,
     splitter_of,
 )
+from cortex_cdk.status.rules import ERROR
 
 Measured = TypeVar("Measured")
 ACTIVITIES_SHOWN = 5

@@ -1,7 +1,7 @@
-"""Typed specifications to CloudFormation templates.
+"""Turns typed specifications into CloudFormation templates.
 
-``specs`` says what a template is made from; read it first. ``synthesize`` runs the CDK app in a child process, as the
-CDK needs a second to load.
+``specs`` has the specifications; read it first. ``synthesize`` runs the CDK app in a child process, as the CDK takes a
+second to load.
 
 May import: ``capacity``, ``config``, ``names``, ``errors``.
 """

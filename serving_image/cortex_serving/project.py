@@ -14,12 +14,10 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from cortex_serving.contract import MAX_ARCHIVE_BYTES, MAX_PROJECT_FILES, Variable
 from cortex_serving.errors import ProjectError
 
-# Cortex refused projects above 512 MiB (cortex.md 1.5); unpacked sizes get room for compressed text.
-MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
-MAX_FILES = 100_000
 _READ_BYTES = 1024 * 1024
 
 
@@ -35,7 +33,7 @@ def fetch(url: str, directory: Path) -> None:
     """
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not url.startswith("s3://") or not key:
-        raise ProjectError(f"CORTEX_PROJECT is {url!r}: it must be s3://bucket/key")
+        raise ProjectError(f"{Variable.PROJECT} is {url!r}: it must be s3://bucket/key")
     unpack(_download(bucket, key), directory)
 
 
@@ -63,29 +61,38 @@ def unpack(archive: bytes, directory: Path) -> None:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
-            members = zipped.infolist()
-            _check_sizes(members)
-            for member in members:
-                _unpack_member(zipped, member, directory)
+            for member, path in checked_members(zipped):
+                _unpack_member(zipped, member, directory.joinpath(*path.parts))
     except (zipfile.BadZipFile, OSError, RuntimeError) as error:
         raise ProjectError(f"cannot unpack the project: {error}") from error
 
 
-def _check_sizes(members: list[zipfile.ZipInfo]) -> None:
-    if len(members) > MAX_FILES:
-        raise ProjectError(f"the project archive holds {len(members)} files; at most {MAX_FILES} are unpacked")
+def checked_members(zipped: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, PurePosixPath]]:
+    """The members of an archive, each with the path that it has inside the folder that it is unpacked to.
+
+    Raises:
+        ProjectError: There are too many, they are too large together, or one would leave the folder, is a link or a
+            special file.
+    """
+    members = zipped.infolist()
+    if len(members) > MAX_PROJECT_FILES:
+        raise ProjectError(f"the project archive holds {len(members)} files; at most {MAX_PROJECT_FILES} are unpacked")
     if sum(member.file_size for member in members) > MAX_UNPACKED_BYTES:
         raise ProjectError(f"the project archive unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+    return [(member, _checked_path(member)) for member in members]
 
 
-def _unpack_member(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, directory: Path) -> None:
+def _checked_path(member: zipfile.ZipInfo) -> PurePosixPath:
     name = PurePosixPath(member.filename)
     kind = stat.S_IFMT(member.external_attr >> 16)
     if name.is_absolute() or ".." in name.parts or "\\" in member.filename or "\0" in member.filename:
         raise ProjectError(f"the project archive holds a name that leaves its folder: {member.filename!r}")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ProjectError(f"the project archive holds a link or special file: {member.filename!r}")
-    target = directory.joinpath(*name.parts)
+    return name
+
+
+def _unpack_member(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     if member.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         return

@@ -44,6 +44,7 @@ class Exchange:
         deadline: When its client gives up, or None.
         verdict: What became of it then.
         environ: Its WSGI environment, if that had to be made before its turn to be answered; until then.
+        begun: Its response, or what was raised instead, from when the application has begun it until waitress sends it.
         outcome: With server-side batching, what came of it, from when that is known until it is answered.
         refusal: What is answered instead, if its form was not understood or something unexpected happened.
         request_id: The request's id; empty until somebody needs it.
@@ -57,6 +58,7 @@ class Exchange:
     """
 
     environ: dict[str, Any] | None = None
+    begun: Any = None
     outcome: Outcome | None = None
     refusal: Exception | None = None
     request_id = ""

@@ -1,15 +1,27 @@
-"""How this replica runs: the container's contract (``CORTEX_*``), or the command line of a standalone run."""
+"""How this replica runs: the container's environment variables, or the command line of a standalone run."""
 
 from __future__ import annotations
 
+import enum
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import COMMAND, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.spec import ApiSpec, parse_spec, read_config
+
+DEFAULT_STOP_TIMEOUT = 30.0  # seconds; that of ECS
+
+
+class Http(enum.Enum):
+    """How HTTP is served (``CORTEX_HTTP``): by waitress with fast paths, or, to compare, by waitress as it is."""
+
+    FAST = "fast"
+    STOCK = "stock"
 
 
 @dataclass(frozen=True)
@@ -21,8 +33,12 @@ class Settings:
         project: ``s3://bucket/key`` of the project archive, or a folder.
         project_dir: Where an archive is unpacked; None takes a temporary folder.
         log_group: CloudWatch log group; None logs to standard output only.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
         stop_timeout: Seconds between SIGTERM and SIGKILL (the task definition's stop timeout).
         termination_log: File that receives the reason of a fatal end (as Kubernetes' termination message).
+        metadata_url: Where ECS tells a task about itself; None outside a task.
+        http: How HTTP is served.
     """
 
     cluster: str
@@ -37,50 +53,92 @@ class Settings:
     stop_timeout: float
     termination_log: Path | None
     metadata_url: str | None
+    http: Http
 
 
 def _listen(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise SpecError(f"cannot listen on {text!r}: write HOST:PORT, such as 0.0.0.0:8888")
+    if not host or not (port.isascii() and port.isdecimal() and len(port) <= 5) or int(port) > 65535:
+        raise SpecError(f"cannot listen on {text!r}: write HOST:PORT, such as {LISTEN}")
     return host, int(port)
+
+
+def _stop_timeout(text: str | None) -> float:
+    if not text:
+        return DEFAULT_STOP_TIMEOUT
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:  # nan is not, either
+        raise SpecError(f"{Variable.STOP_TIMEOUT} is {text!r}: give seconds, such as 30")
+    return value
+
+
+def _http(environ: Mapping[str, str]) -> Http:
+    text = environ.get(Variable.HTTP) or Http.FAST.value
+    try:
+        return Http(text)
+    except ValueError:
+        known = " or ".join(mode.value for mode in Http)
+        raise SpecError(f"{Variable.HTTP} is {text!r}: write {known}") from None
+
+
+def _specification(text: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"{Variable.SPEC} is not JSON: {error}") from error
+    if not isinstance(raw, dict):
+        raise SpecError(f"{Variable.SPEC} is a JSON {type(raw).__name__}: give an object, one API of cortex.yaml")
+    return raw
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """Settings of a replica in a task, from the container's environment.
 
+    Args:
+        environ: The environment (``CORTEX_*``, as the stacks set them in the task definition).
+
     Raises:
         SpecError: A variable is missing or cannot be read.
     """
-    for name in ("CORTEX_SPEC", "CORTEX_PROJECT"):
+    for name in (Variable.SPEC, Variable.PROJECT):
         if not environ.get(name):
             raise SpecError(
-                f"{name} is not set: give a project folder (cortex-serve FOLDER), or start this in a task of a cluster"
+                f"{name} is not set: give a project folder ({COMMAND} FOLDER), or start this in a task of a cluster"
             )
-    try:
-        raw = json.loads(environ["CORTEX_SPEC"])
-    except ValueError as error:
-        raise SpecError(f"CORTEX_SPEC is not JSON: {error}") from error
-    host, port = _listen(environ.get("CORTEX_LISTEN") or "0.0.0.0:8888")
-    directory, log = environ.get("CORTEX_PROJECT_DIR"), environ.get("CORTEX_TERMINATION_LOG")
+    raw = _specification(environ[Variable.SPEC])
+    host, port = _listen(environ.get(Variable.LISTEN) or LISTEN)
+    directory, log = environ.get(Variable.PROJECT_DIR), environ.get(Variable.TERMINATION_LOG)
     return Settings(
-        cluster=environ.get("CORTEX_CLUSTER", ""),
-        revision=environ.get("CORTEX_REVISION", ""),
+        cluster=environ.get(Variable.CLUSTER, ""),
+        revision=environ.get(Variable.REVISION, ""),
         spec=parse_spec(raw),
         raw_spec=raw,
-        project=environ["CORTEX_PROJECT"],
+        project=environ[Variable.PROJECT],
         project_dir=Path(directory) if directory else None,
-        log_group=environ.get("CORTEX_LOG_GROUP") or None,
+        log_group=environ.get(Variable.LOG_GROUP) or None,
         host=host,
         port=port,
-        stop_timeout=float(environ.get("CORTEX_STOP_TIMEOUT") or 30),
+        stop_timeout=_stop_timeout(environ.get(Variable.STOP_TIMEOUT)),
         termination_log=Path(log) if log else None,
         metadata_url=environ.get("ECS_CONTAINER_METADATA_URI_V4"),
+        http=_http(environ),
     )
 
 
-def from_project(project: Path, config: Path | None, name: str | None, listen: str) -> Settings:
+def from_project(
+    project: Path, config: Path | None, name: str | None, listen: str, environ: Mapping[str, str]
+) -> Settings:
     """Settings of a standalone run of a project folder, with standard output as its only log.
+
+    Args:
+        project: The folder.
+        config: The configuration file; None takes ``cortex.yaml`` in the folder.
+        name: The API to serve; None takes the first Realtime API of the file.
+        listen: ``HOST:PORT``.
+        environ: The environment, of which only ``CORTEX_HTTP`` matters.
 
     Raises:
         SpecError: The folder or its configuration cannot be used.
@@ -99,7 +157,8 @@ def from_project(project: Path, config: Path | None, name: str | None, listen: s
         log_group=None,
         host=host,
         port=port,
-        stop_timeout=30.0,
+        stop_timeout=DEFAULT_STOP_TIMEOUT,
         termination_log=None,
         metadata_url=None,
+        http=_http(environ),
     )

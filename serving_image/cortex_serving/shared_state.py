@@ -176,6 +176,10 @@ class Slot:
         """Requests ever received by this worker (wraps at 2**32)."""
         return int(self._words[_SLOT_REQUESTS])
 
+    def detach(self) -> None:
+        """Go on with a copy that nobody shares: a forked child of the worker must not count for it."""
+        self._words = memoryview(bytearray(self._words)).cast("I")
+
     def clear(self) -> None:
         """Forget a worker that has died (its count of requests stays: it only ever grows)."""
         self.state = State.STARTING

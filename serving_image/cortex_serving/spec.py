@@ -1,7 +1,7 @@
-"""What to serve: the API's specification, as typed values with their defaults.
+"""The API's specification, as typed values with their defaults.
 
-Field names and defaults are those of ``cortex.yaml`` (cortex.md section 2.1). The deployer has already checked
-bounds; here only what the serving program needs is read, so that an older image serves a newer specification.
+Field names and defaults are those of ``cortex.yaml`` (cortex.md 2.1). The deployer has checked bounds already. Only the
+fields that the serving program needs are read, so that an older image serves a newer specification.
 """
 
 from __future__ import annotations
@@ -12,17 +12,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import (
+    DEFAULT_MAX_BODY_BYTES,
+    DEFAULT_MAX_CONCURRENCY,
+    ONLY_MODEL,
+    REALTIME_API,
+    SAMPLE_FILE,
+)
 from cortex_serving.errors import SpecError
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 
-PREDICTOR_CLASSES = {"python": "PythonPredictor", "onnx": "ONNXPredictor", "tensorflow": "TensorFlowPredictor"}
-
 
 @dataclass(frozen=True)
 class Batching:
-    """Server-side batching: at most ``max_batch_size`` items, collected for at most ``batch_interval`` seconds."""
+    """Server-side batching.
+
+    Attributes:
+        max_batch_size: Most requests in a batch.
+        batch_interval: Seconds for which the first request of a batch waits for others.
+    """
 
     max_batch_size: int
     batch_interval: float
@@ -30,7 +40,13 @@ class Batching:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of ``predictor.models.paths``."""
+    """One model of ``predictor.models.paths``.
+
+    Attributes:
+        name: Name of the model.
+        model_path: ``s3://bucket/prefix``, or a path in the project.
+        signature_key: Signature to call, for SavedModels.
+    """
 
     name: str
     model_path: str
@@ -39,7 +55,15 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Models:
-    """Where models come from: ``paths`` or ``dir``, and how many versions stay in memory and on disk."""
+    """The configured models: either ``paths`` or ``dir``.
+
+    Attributes:
+        paths: The models, one by one.
+        dir: Folder of which every subfolder is a model: ``s3://bucket/prefix``, or a path in the project.
+        signature_key: Signature of models that name none.
+        cache_size: Most models in memory; None keeps all.
+        disk_cache_size: Most fetched models on disk; None keeps all.
+    """
 
     paths: tuple[ModelEntry, ...] = ()
     dir: str | None = None
@@ -50,7 +74,21 @@ class Models:
 
 @dataclass(frozen=True)
 class PredictorSpec:
-    """The ``predictor`` section. ``access_log`` is the share of requests that get an access line (0 to 1)."""
+    """The ``predictor`` section.
+
+    Attributes:
+        type: Name of a predictor type (``predictors.types``), not checked yet.
+        path: The predictor's file, in the project.
+        config: Passed to the predictor's ``__init__``.
+        python_path: Folder in the project that imports start from; None takes the project's.
+        processes: Worker processes.
+        threads: Predictions at a time in each of them.
+        batching: Server-side batching, if it is on.
+        models: The configured models, if there are any.
+        access_log: Share of requests that get an access line, 0 to 1.
+        max_body_bytes: Bytes of the largest request body.
+        warmup: File in the project with the warm-up request; None for no warm-up.
+    """
 
     type: str
     path: str
@@ -61,18 +99,18 @@ class PredictorSpec:
     batching: Batching | None = None
     models: Models | None = None
     access_log: float = 1.0
-    max_body_bytes: int = 256 * 1024 * 1024
-    warmup: str | None = "sample.json"
-
-    @property
-    def class_name(self) -> str:
-        """The exact name that the predictor's class must have."""
-        return PREDICTOR_CLASSES[self.type]
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    warmup: str | None = SAMPLE_FILE
 
 
 @dataclass(frozen=True)
 class Monitoring:
-    """Prediction monitoring: ``classification`` or ``regression``, of the response or of one of its keys."""
+    """Prediction monitoring.
+
+    Attributes:
+        model_type: ``classification`` or ``regression``.
+        key: Key of the response that holds the prediction; None for the response itself.
+    """
 
     model_type: str
     key: str | None = None
@@ -80,17 +118,28 @@ class Monitoring:
 
 @dataclass(frozen=True)
 class ApiSpec:
-    """One API as the serving program sees it."""
+    """One API as the serving program sees it.
+
+    Attributes:
+        name: Its name.
+        endpoint: Path with a leading and without a trailing slash.
+        predictor: The ``predictor`` section.
+        monitoring: Prediction monitoring, if it is on.
+        max_replica_concurrency: Most requests that the replica admits at once.
+    """
 
     name: str
     endpoint: str
     predictor: PredictorSpec
     monitoring: Monitoring | None = None
-    max_replica_concurrency: int = 1024
+    max_replica_concurrency: int = DEFAULT_MAX_CONCURRENCY
 
 
 def seconds(value: float | int | str) -> float:
-    """A duration in seconds: a number, or text such as ``10ms``, ``1.5s``, ``1m30s`` (Go's notation).
+    """Return a duration in seconds.
+
+    Args:
+        value: Seconds, or text such as ``10ms``, ``1.5s``, ``1m30s`` (Go's notation).
 
     Raises:
         SpecError: The text is not a duration.
@@ -104,10 +153,13 @@ def seconds(value: float | int | str) -> float:
 
 
 def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
-    """Read a specification from the mapping of ``CORTEX_SPEC`` or of one entry of ``cortex.yaml``.
+    """Read a specification. The predictor's type is not looked up yet.
+
+    Args:
+        data: The mapping in ``Variable.SPEC``, or one entry of ``cortex.yaml``.
 
     Raises:
-        SpecError: A required field is missing or of no known value.
+        SpecError: A required field is missing, or a value makes no sense.
     """
     try:
         return _parse(data)
@@ -124,19 +176,17 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
     for missing in ("type", "path"):
         if not predictor.get(missing):
             raise SpecError(f"predictor.{missing} is missing from the specification of the API")
-    if predictor["type"] not in PREDICTOR_CLASSES:
-        raise SpecError(f"predictor.type is {predictor['type']!r}; known are {', '.join(PREDICTOR_CLASSES)}")
     name = str(data.get("name") or "api")
     autoscaling = data.get("autoscaling") or {}
     networking = data.get("networking") or {}
     monitoring = data.get("monitoring")
-    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency") or 1024
+    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency")
     return ApiSpec(
         name=name,
         endpoint="/" + str(data.get("endpoint") or networking.get("endpoint") or name).strip("/"),
         predictor=_parse_predictor(predictor),
         monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
-        max_replica_concurrency=int(limit),
+        max_replica_concurrency=int(limit or DEFAULT_MAX_CONCURRENCY),
     )
 
 
@@ -144,7 +194,7 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
     batching = data.get("server_side_batching")
     access_log = data.get("access_log")
     return PredictorSpec(
-        type=data["type"],
+        type=str(data["type"]),
         path=data["path"],
         config=data.get("config") or {},
         python_path=data.get("python_path"),
@@ -159,14 +209,14 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
 
 
 def _parse_warmup(value: bool | str) -> str | None:
-    """File with the warm-up request: ``true`` means ``sample.json``, ``false`` none."""
+    """Return the file with the warm-up request: ``true`` means ``SAMPLE_FILE``, ``false`` none."""
     if isinstance(value, str):
         return value
     return PredictorSpec.warmup if value else None
 
 
 def _size(value: int | str | None) -> int:
-    """Bytes, from a number or text such as ``64Mi``; None is the default."""
+    """Return bytes, from a number or text such as ``64Mi``; None is the default."""
     if value is None:
         return PredictorSpec.max_body_bytes
     match = re.fullmatch(r"(\d+)([KMGT]?)(i?)", str(value))
@@ -178,12 +228,12 @@ def _size(value: int | str | None) -> int:
 
 
 def _parse_models(data: Mapping[str, Any]) -> Models | None:
-    """Both generations of ``models`` (cortex.md 2.1), a list or a mapping, and the single ``model_path``."""
+    """Read both generations of ``models`` (cortex.md 2.1), a list or a mapping, and the single ``model_path``."""
     models = data.get("models")
     if isinstance(models, list):
         models = {"paths": models}
     if models is None and data.get("model_path"):
-        only = {"name": "_cortex_default", "model_path": data["model_path"], "signature_key": data.get("signature_key")}
+        only = {"name": ONLY_MODEL, "model_path": data["model_path"], "signature_key": data.get("signature_key")}
         models = {"paths": [only]}
     if not models:
         return None
@@ -200,16 +250,16 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
 
 
 def read_config(path: Path, name: str | None) -> dict[str, Any]:
-    """The entry of one API in a ``cortex.yaml``, for running a project without a deployment.
+    """Read the entry of one API from a ``cortex.yaml``, to run a project without a deployment.
 
     Args:
         path: The configuration file.
-        name: The API's name; None takes the only (or first) Realtime API.
+        name: The API's name; None takes the first Realtime API.
 
     Raises:
         SpecError: The file cannot be read, or holds no such API.
     """
-    import yaml  # only standalone runs read YAML: workers and tasks get JSON
+    import yaml  # standalone runs only: tasks and workers get JSON
 
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -217,7 +267,7 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         raise SpecError(f"cannot read {path}: {error}") from error
     if not isinstance(entries, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
-    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", "RealtimeAPI") == "RealtimeAPI"]
+    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", REALTIME_API) == REALTIME_API]
     for api in apis:
         if name is None or api.get("name") == name:
             return api

@@ -1,7 +1,7 @@
-"""Entry point of the CDK app: for ``cortex_cdk.synthesis``, and for the stock toolkit (``cdk.json``).
+"""Entry point of the CDK app, for ``cortex_cdk.synthesis`` and for the stock toolkit (``cdk.json``).
 
-With a synthesis request in the environment exactly its stacks are made; without one, what ``cortex_stacks.toolkit``
-says.
+With a synthesis request in the environment, the app makes the stacks of the request. Without one, it makes the stacks
+that the toolkit's context asks for (``toolkit``).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from cortex_stacks.traffic_splitter import TrafficSplitterStack
 
 
 def make_app(outdir: str | None = None) -> cdk.App:
-    """An app with our feature flags that reports nothing to AWS.
+    """Make an app with our feature flags that reports nothing to AWS.
 
     Args:
-        outdir: Where the cloud assembly goes; by default where ``CDK_OUTDIR`` says.
+        outdir: Folder of the cloud assembly; None takes the one in ``CDK_OUTDIR``.
     """
     return cdk.App(analytics_reporting=False, context=FEATURE_FLAGS, outdir=outdir)
 
 
 def add_stack(app: cdk.App, spec: StackSpec) -> cdk.Stack:
-    """Add the stack that a specification describes."""
+    """Add the stack that a specification describes, and return it."""
     if isinstance(spec, ClusterStackSpec):
         return ClusterStack(app, spec)
     if isinstance(spec, ApiStackSpec):
@@ -41,7 +41,7 @@ def add_stack(app: cdk.App, spec: StackSpec) -> cdk.Stack:
 
 
 def main() -> None:
-    """Synthesize what is asked for."""
+    """Synthesize the stacks of the request, or of the context."""
     app = make_app()
     request_file = os.environ.get(REQUEST_VARIABLE)
     try:

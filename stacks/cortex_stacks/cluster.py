@@ -1,4 +1,4 @@
-"""The stack of a cluster: what all of its APIs share. Its outputs are all that anything else needs to know of it."""
+"""The stack of a cluster: everything that its APIs share. Other stacks need only its outputs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from constructs import Construct
 from cortex_cdk import names
 from cortex_cdk.config import Cluster
 from cortex_cdk.synthesis.specs import ClusterStackSpec, provider_resources
-from cortex_stacks.constructs.alarm_topic import tell
+from cortex_stacks.constructs.alarm_topic import notify
 from cortex_stacks.constructs.balancer_alarm import BalancerAlarm
 from cortex_stacks.constructs.cluster_dashboard import ClusterDashboard
 from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
 from cortex_stacks.constructs.image_builder import ImageBuilder
 from cortex_stacks.constructs.instance_group import InstanceGroup
-from cortex_stacks.constructs.load_balancer import Door
+from cortex_stacks.constructs.load_balancer import ClusterLoadBalancer
 from cortex_stacks.constructs.network import Network
 from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
 from cortex_stacks.constructs.storage import cluster_bucket
@@ -27,7 +27,11 @@ SESSION_MANAGER = "AmazonSSMManagedInstanceCore"
 
 
 class ClusterStack(CortexStack):
-    """Network, load balancer, ECS cluster, instance groups, bucket, image repository and builder, dashboard."""
+    """Network, load balancer, ECS cluster, instance groups, bucket, image repository and builder, dashboard.
+
+    Args:
+        spec: The configuration that the template is made from.
+    """
 
     def __init__(self, scope: Construct, spec: ClusterStackSpec) -> None:
         cluster = spec.cluster
@@ -35,32 +39,32 @@ class ClusterStack(CortexStack):
             scope,
             spec.stack_name,
             description=f"Cortex cluster {cluster.name}",
-            tags=tags_of(cluster.name, "Cluster"),
+            tags=tags_of(cluster.name, names.CLUSTER_KIND),
             user_tags=cluster.tags,
         )
         self.termination_protection = True  # for the CDK's own toolkit; cortex_cdk.deploy sets it by itself
-        # For the next change of the cluster. The tags are on the stack; as text, because templates take no nulls.
+        # The next change of the cluster reads it. Tags are on the stack. JSON as text, because templates take no nulls.
         self.template_options.metadata = {
             names.CLUSTER_METADATA: cluster.model_dump_json(exclude={"tags"}, exclude_none=True),
         }
         network = Network(self, "Network", cluster)
-        door = Door(self, "Door", network=network, settings=cluster.load_balancer)
+        balancer = ClusterLoadBalancer(self, "Door", network=network, settings=cluster.load_balancer)
         ecs_cluster = self._ecs_cluster(cluster, network)
-        self._instance_groups(cluster, network, door, ecs_cluster)
+        self._instance_groups(cluster, network, balancer, ecs_cluster)
         bucket = cluster_bucket(self)
         images = ImageBuilder(self, "Images", cluster=cluster.name, bucket=bucket)
         dashboard = ClusterDashboard(
             self,
             "Dashboard",
             cluster=cluster.name,
-            load_balancer=door.load_balancer.load_balancer_full_name,
+            load_balancer=balancer.load_balancer.load_balancer_full_name,
         )
-        alarm = BalancerAlarm(self, "BalancerAlarm", cluster=cluster.name, load_balancer=door.load_balancer)
+        alarm = BalancerAlarm(self, "BalancerAlarm", cluster=cluster.name, load_balancer=balancer.load_balancer)
         if cluster.alarm_topic:
-            tell(cluster.alarm_topic, alarm.errors)
+            notify(cluster.alarm_topic, alarm.errors)
         self.output("VpcId", network.vpc.vpc_id, "VPC")
         self.output("EcsCluster", ecs_cluster.cluster_name, "ECS cluster")
-        self._door_outputs(door)
+        self._load_balancer_outputs(balancer)
         self.output("Bucket", bucket.bucket_name, "Bucket of project archives and build contexts")
         self.output("Repository", images.repository.repository_name, "ECR repository of the images")
         self.output("RepositoryArn", images.repository.repository_arn, "ECR repository of the images")
@@ -78,11 +82,13 @@ class ClusterStack(CortexStack):
             container_insights_v2=ecs.ContainerInsights.DISABLED,
         )
         acknowledge(
-            ecs_cluster, "AwsSolutions-ECS4", "paid by metric; the load balancer and the replicas publish theirs"
+            ecs_cluster, "AwsSolutions-ECS4", "billed by metric; the load balancer and the replicas publish their own"
         )
         return ecs_cluster
 
-    def _instance_groups(self, cluster: Cluster, network: Network, door: Door, ecs_cluster: ecs.Cluster) -> None:
+    def _instance_groups(
+        self, cluster: Cluster, network: Network, balancer: ClusterLoadBalancer, ecs_cluster: ecs.Cluster
+    ) -> None:
         role = iam.Role(
             self,
             "InstanceRole",
@@ -94,7 +100,7 @@ class ClusterStack(CortexStack):
         acknowledge(role, "AwsSolutions-IAM5[Action::ecs:Submit*]", "the CDK's permissions of the ECS agent")
         acknowledge_wildcard(role, "*", "these actions of the ECS agent take no resource, or are bound by a condition")
         if any(group.spot for group in cluster.instance_groups):
-            # The agent drains an instance that is taken back in its own name (ECS_ENABLE_SPOT_INSTANCE_DRAINING).
+            # The agent drains an interrupted instance with the instance's role (ECS_ENABLE_SPOT_INSTANCE_DRAINING).
             own_cluster = {"ArnEquals": {"ecs:cluster": ecs_cluster.cluster_arn}}
             allow(role, ["ecs:UpdateContainerInstancesState"], ["*"], conditions=own_cluster)
         security_group = ec2.SecurityGroup(
@@ -103,7 +109,7 @@ class ClusterStack(CortexStack):
             vpc=network.vpc,
             description="Cortex instances",
         )
-        door.admit_to(security_group)
+        balancer.admit_to(security_group)
         for group in cluster.instance_groups:
             instances = InstanceGroup(
                 self,
@@ -117,12 +123,12 @@ class ClusterStack(CortexStack):
             )
             ecs_cluster.add_asg_capacity_provider(instances.provider)
 
-    def _door_outputs(self, door: Door) -> None:
-        balancer = door.load_balancer
-        self.output("LoadBalancerArn", balancer.load_balancer_arn, "Load balancer")
-        self.output("LoadBalancerFullName", balancer.load_balancer_full_name, "LoadBalancer dimension of its metrics")
-        self.output("ListenerArn", door.listener.listener_arn, "Listener that carries the rules")
-        self.output("BaseUrl", door.base_url, "Where the APIs answer")
+    def _load_balancer_outputs(self, balancer: ClusterLoadBalancer) -> None:
+        itself = balancer.load_balancer
+        self.output("LoadBalancerArn", itself.load_balancer_arn, "Load balancer")
+        self.output("LoadBalancerFullName", itself.load_balancer_full_name, "LoadBalancer dimension of its metrics")
+        self.output("ListenerArn", balancer.listener.listener_arn, "Listener that carries the rules")
+        self.output("BaseUrl", balancer.base_url, "Scheme and host of the APIs")
 
     def _settings_outputs(self, spec: ClusterStackSpec) -> None:
         cluster = spec.cluster
@@ -132,4 +138,4 @@ class ClusterStack(CortexStack):
         if cluster.alarm_topic:
             self.output("AlarmTopic", cluster.alarm_topic, "SNS topic that alarms tell")
         self.output("Providers", json.dumps(providers), "Instance groups, in order")
-        self.output("SpecDigest", spec.digest, "Digest of all that this template was made from")
+        self.output(names.Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")

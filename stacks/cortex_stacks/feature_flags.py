@@ -1,7 +1,7 @@
 """The CDK feature flags that shape our templates.
 
-``python -m cortex_stacks.app`` does not read cdk.json, so they are passed in code; cdk.json repeats them for the stock
-toolkit (a test keeps the two equal). Flags that concern other resources are left out.
+``python -m cortex_stacks.app`` does not read cdk.json, so the flags are passed in code. cdk.json repeats them for the
+stock toolkit (a test keeps both equal). Flags for resources that we do not use are left out.
 """
 
 from __future__ import annotations

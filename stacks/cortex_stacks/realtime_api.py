@@ -1,7 +1,7 @@
-"""The stack of one Realtime API: everything that belongs to it alone.
+"""The stack of one Realtime API: everything that belongs to this API alone.
 
-The parameters carry what changes with every deployment (project, image, revision, counts), so that new code needs a
-change set but no new template. Construct ids never contain the API's name: the stack's name already does.
+Parameters carry the values that change with every deployment (project, image, revision, counts), so that new code needs
+a change set but no new template. Construct ids never contain the API's name, which the stack's name has already.
 """
 
 from __future__ import annotations
@@ -12,25 +12,30 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_logs as logs
 from constructs import Construct
+from cortex_serving.contract import PORT, READY_PATH
 
 from cortex_cdk import names
+from cortex_cdk.names import Output, Parameter
 from cortex_cdk.synthesis.specs import ApiStackSpec
-from cortex_stacks.constructs.alarm_topic import tell
+from cortex_stacks.constructs.alarm_topic import notify
 from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
 from cortex_stacks.constructs.replica_alarms import ReplicaAlarms
 from cortex_stacks.constructs.replica_scaling import scale_with_load
-from cortex_stacks.constructs.replica_task import CONTAINER, PORT, ReplicaTask
+from cortex_stacks.constructs.replica_task import CONTAINER, ReplicaTask
 from cortex_stacks.constructs.routing import endpoint_rule
 
-READY_PATH = "/readyz"
 HEALTH_CHECK_INTERVAL_S = 5
 DEREGISTRATION_DELAY_S = 60
-# Loading a model may take minutes; until then a failing health check says nothing.
+# A replica may load its model for minutes. Failing health checks mean nothing until then.
 HEALTH_CHECK_GRACE_S = 600
 
 
 class RealtimeApiStack(CortexStack):
-    """Task definition, service, target group, listener rule, scaling, log group and alarms of one API."""
+    """Task definition, service, target group, listener rule, scaling, log group and alarms of one API.
+
+    Args:
+        spec: The API and the cluster's resources that the template is made from.
+    """
 
     def __init__(self, scope: Construct, spec: ApiStackSpec) -> None:
         cluster, api = spec.cluster, spec.api
@@ -47,10 +52,10 @@ class RealtimeApiStack(CortexStack):
             self,
             "Task",
             spec,
-            image=self._text("Image", "Reference of the image that replicas run"),
-            project_key=self._text("ProjectKey", "Key of the project archive in the cluster's bucket"),
-            revision=self._text("Revision", "The version of the API"),
-            endpoint=self._text("ReplicaEndpoint", "The API's path when its replicas were last replaced"),
+            image=self._text(Parameter.IMAGE, "Reference of the image that replicas run"),
+            project_key=self._text(Parameter.PROJECT_KEY, "Key of the project archive in the cluster's bucket"),
+            revision=self._text(Parameter.REVISION, "The version of the API"),
+            endpoint=self._text(Parameter.REPLICA_ENDPOINT, "The API's path when its replicas were last replaced"),
         )
         target_group = self._target_group(vpc)
         rule = endpoint_rule(
@@ -62,9 +67,9 @@ class RealtimeApiStack(CortexStack):
         )
         alarms = ReplicaAlarms(self, "Alarms", cluster=cluster.cluster, api=api.name, target_group=target_group)
         if cluster.alarm_topic:
-            tell(cluster.alarm_topic, alarms.errors, alarms.unhealthy)
+            notify(cluster.alarm_topic, alarms.errors, alarms.unhealthy)
         service = self._service(spec, vpc, task, target_group)
-        # ECS refuses a target group that no rule leads to; a replica needs its image and its log from its first second.
+        # ECS refuses a target group without a rule; a replica needs its image and its log group from its first second.
         service.node.add_dependency(rule, task.execution_role, log_group, alarms)
         scale_with_load(service, cluster.cluster, api, target_group)
         self._outputs(spec, service, target_group)
@@ -79,7 +84,7 @@ class RealtimeApiStack(CortexStack):
             log_group_name=names.log_group(spec.cluster.cluster, spec.api.name),
             retention_in_days=spec.cluster.log_retention_days,
         )
-        # Its name is fixed: kept after a deletion, it would stand in the way of the next deployment of the API.
+        # The group's name is fixed: a kept group would block the next deployment of the API.
         group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         return group
 
@@ -132,7 +137,7 @@ class RealtimeApiStack(CortexStack):
                 behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
             ),
             health_check_grace_period=cdk.Duration.seconds(HEALTH_CHECK_GRACE_S),
-            # ECS does not accept rebalancing together with a maximum of 100 percent (max_surge: 0).
+            # ECS refuses rebalancing with a maximum of 100 percent (max_surge: 0).
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.DISABLED,
             min_healthy_percent=0,
             max_healthy_percent=200,
@@ -144,11 +149,11 @@ class RealtimeApiStack(CortexStack):
         return service
 
     def _counts_from_parameters(self, service: ecs.Ec2Service) -> None:
-        """Take the deployment percentages and the first count from parameters; the construct takes only numbers."""
-        minimum = cdk.CfnParameter(self, "MinimumHealthyPercent", type="Number", min_value=0, max_value=100)
-        maximum = cdk.CfnParameter(self, "MaximumPercent", type="Number", min_value=100)
+        """Take the deployment percentages and the first count from parameters; the construct takes numbers only."""
+        minimum = cdk.CfnParameter(self, Parameter.MINIMUM_HEALTHY_PERCENT, type="Number", min_value=0, max_value=100)
+        maximum = cdk.CfnParameter(self, Parameter.MAXIMUM_PERCENT, type="Number", min_value=100)
         initial = cdk.CfnParameter(
-            self, "InitialReplicas", description="Replicas to start with; empty leaves the count alone"
+            self, Parameter.INITIAL_REPLICAS, description="Replicas to start with; empty leaves the count alone"
         )
         given = cdk.CfnCondition(
             self,
@@ -165,10 +170,13 @@ class RealtimeApiStack(CortexStack):
         )
 
     def _outputs(self, spec: ApiStackSpec, service: ecs.Ec2Service, target_group: elb.ApplicationTargetGroup) -> None:
-        self.output("TargetGroupArn", target_group.target_group_arn, "Target group of the replicas")
-        self.output("TargetGroupFullName", target_group.target_group_full_name, "TargetGroup dimension of its metrics")
-        self.output("ServiceName", service.service_name, "ECS service")
-        self.output("Endpoint", spec.api.networking.endpoint, "Path on the cluster's load balancer")
-        self.output("ListenerRulePriority", str(spec.priority), "Priority of the listener rule")
-        self.output("UpdateStrategy", spec.api.update_strategy.model_dump_json(), "For replacing replicas later")
-        self.output("SpecDigest", spec.digest, "Digest of all that this template was made from")
+        self.output(Output.TARGET_GROUP_ARN, target_group.target_group_arn, "Target group of the replicas")
+        self.output(
+            Output.TARGET_GROUP_FULL_NAME, target_group.target_group_full_name, "TargetGroup dimension of its metrics"
+        )
+        self.output(Output.SERVICE_NAME, service.service_name, "ECS service")
+        self.output(Output.ENDPOINT, spec.api.networking.endpoint, "Path on the cluster's load balancer")
+        self.output(Output.LISTENER_RULE_PRIORITY, str(spec.priority), "Priority of the listener rule")
+        strategy = spec.api.update_strategy.model_dump_json()
+        self.output(Output.UPDATE_STRATEGY, strategy, "How to replace replicas later")
+        self.output(Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")

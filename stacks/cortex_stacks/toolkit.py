@@ -1,9 +1,9 @@
-"""What the stock CDK toolkit synthesizes: the context of its command line becomes specifications.
+"""Turns the context of the stock CDK toolkit's command line into specifications.
 
     cdk synth -c config=examples/iris-classifier/cortex.yaml -c cluster=demo
     cdk diff -c config=... -c environment=production
 
-Without an environment the ids of the cluster are placeholders, so nothing outside this machine is asked.
+Without an environment, the ids of the cluster are placeholders, so that no account is asked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cortex_cdk.config import Cluster, Config, RealtimeApi, TrafficSplitter, loa
 from cortex_cdk.deploy.listener_rules import Rule, priority_for, read_rules
 from cortex_cdk.deploy.splitters import splitter_spec
 from cortex_cdk.environment import load_environments
+from cortex_cdk.image_reference import repository_uri
 from cortex_cdk.synthesis.specs import (
     ApiStackSpec,
     ClusterResources,
@@ -31,11 +32,11 @@ PLACEHOLDER_ACCOUNT = "111111111111"
 
 
 def specifications(context: Callable[[str], str | None]) -> tuple[StackSpec, ...]:
-    """The stacks that the context asks for.
+    """Return the specifications of the stacks that the context asks for.
 
     Args:
-        context: Looks up ``config`` (path of a cortex.yaml), ``cluster`` (a name, or the path of a cluster.yaml) and
-            ``environment`` (the name of an environment whose cluster is deployed).
+        context: Looks up a value: ``config`` (path of a cortex.yaml), ``cluster`` (a name, or the path of a
+            cluster.yaml), ``environment`` (name of an environment whose cluster is deployed).
 
     Raises:
         CortexError: A file or the environment cannot be used.
@@ -90,7 +91,7 @@ def _with_environment(config: Config, name: str) -> Sequence[StackSpec]:
 
 
 def _priorities(config: Config, rules: Iterable[Rule]) -> dict[str, int]:
-    """The priority of each endpoint: that of the rule it has, else a free one."""
+    """Return a priority for each endpoint: the one that its rule has already, else a free one."""
     known = list(rules)
     chosen: dict[str, int] = {}
     resources: tuple[RealtimeApi | TrafficSplitter, ...] = (*config.apis, *config.splitters)
@@ -103,7 +104,7 @@ def _priorities(config: Config, rules: Iterable[Rule]) -> dict[str, int]:
 
 
 def placeholder_resources(cluster: Cluster) -> ClusterResources:
-    """The resources of a cluster that need not exist: ids of the right form, always the same."""
+    """Return resources of a cluster that need not exist: ids of the right form, always the same."""
     id, region, account = _hexadecimal(cluster.name), cluster.region, PLACEHOLDER_ACCOUNT
     balancer = f"app/{names.ecs_cluster(cluster.name)}/{id[:16]}"
     repository = names.repository(cluster.name)
@@ -118,7 +119,7 @@ def placeholder_resources(cluster: Cluster) -> ClusterResources:
         bucket=f"{names.ecs_cluster(cluster.name)}-{id[:16]}",
         repository=repository,
         repository_arn=f"arn:aws:ecr:{region}:{account}:repository/{repository}",
-        repository_uri=f"{account}.dkr.ecr.{region}.amazonaws.com/{repository}",
+        repository_uri=repository_uri(account, region, repository),
         image_builder=names.image_builder(cluster.name),
         dashboard=names.dashboard(cluster.name),
         log_retention_days=cluster.log_retention,
@@ -129,7 +130,7 @@ def placeholder_resources(cluster: Cluster) -> ClusterResources:
 
 
 def placeholder_target_groups(cluster: Cluster, splitter: TrafficSplitter) -> dict[str, str]:
-    """ARNs of the right form for the members of a splitter."""
+    """Return ARNs of the right form for the target groups of a splitter's members, by member."""
     prefix = f"arn:aws:elasticloadbalancing:{cluster.region}:{PLACEHOLDER_ACCOUNT}:targetgroup"
     return {
         variant.name: f"{prefix}/{_hexadecimal(variant.name)[:32]}/{_hexadecimal(variant.name)[:16]}"

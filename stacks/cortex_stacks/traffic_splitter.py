@@ -1,4 +1,4 @@
-"""The stack of one traffic splitter: a listener rule that shares requests out to the APIs' own target groups."""
+"""The stack of one traffic splitter: a listener rule that shares requests out to the target groups of APIs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import aws_cdk as cdk
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
+from cortex_cdk.names import Output
 from cortex_cdk.synthesis.specs import SplitterStackSpec
 from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
 from cortex_stacks.constructs.routing import endpoint_rule
 
 
 class TrafficSplitterStack(CortexStack):
-    """One weighted listener rule. Changing weights changes this rule and nothing else."""
+    """One weighted listener rule. A change of weights changes this rule and nothing else.
+
+    Args:
+        spec: The splitter, and the resources that the template is made from.
+    """
 
     def __init__(self, scope: Construct, spec: SplitterStackSpec) -> None:
         cluster, splitter = spec.cluster, spec.splitter
@@ -37,13 +42,13 @@ class TrafficSplitterStack(CortexStack):
                 ]
             ),
         )
-        self.output("Endpoint", splitter.networking.endpoint, "Path on the cluster's load balancer")
-        self.output("ListenerRulePriority", str(spec.priority), "Priority of the listener rule")
-        self.output("SpecDigest", spec.digest, "Digest of all that this template was made from")
+        self.output(Output.ENDPOINT, splitter.networking.endpoint, "Path on the cluster's load balancer")
+        self.output(Output.LISTENER_RULE_PRIORITY, str(spec.priority), "Priority of the listener rule")
+        self.output(Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")
 
     def _imported(self, index: int, arn: str) -> elb.IApplicationTargetGroup:
-        """A target group by its ARN: handing over the construct of another stack would make a cycle of dependencies."""
+        """Import a target group by its ARN: a construct of another stack would make the stacks depend on each other."""
         group = elb.ApplicationTargetGroup.from_target_group_attributes(self, f"Variant{index}", target_group_arn=arn)
-        # No listener of this app carries it, and none has to.
+        # The CDK wants a listener for the group; the API's own stack has it.
         cdk.Annotations.of(group).acknowledge_warning("@aws-cdk/aws-elbv2:albTargetGroupCannotRegisterListener")
         return group

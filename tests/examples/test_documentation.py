@@ -13,6 +13,10 @@ from cortex_cdk.config import load_cluster, load_config
 from tests.conftest import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("README.md")])
+CODE_PAGES = sorted([ROOT / "CONTRIBUTING.md", *(ROOT / "docs/decisions").glob("*.md")])
+# Where a path of such a page may start.
+STARTS = [ROOT, *(ROOT / name for name in ("cortex_cdk", "cortex_cdk/localcloud", "serving_image/cortex_serving"))]
+STARTS += [ROOT / name for name in ("serving_image", "cli/cortex_cli", "stacks/cortex_stacks")]
 PREDICTOR = "class PythonPredictor:\n    def __init__(self, config): ...\n    def predict(self, payload): ...\n"
 
 
@@ -34,6 +38,28 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / file if file else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", CODE_PAGES, ids=lambda page: page.name)
+def test_code_that_is_named_exists(page: Path) -> None:
+    """Paths such as ``deploy/plan.py`` and ``localcloud/services/``."""
+    named = re.findall(r"`([\w.-]+/(?:[\w./-]*\.(?:py|sh|toml|csv|json|txt)|[\w./-]*/|))`", page.read_text())
+    missing = [path for path in named if not any((start / path).exists() for start in STARTS)]
+    assert [path for path in missing if not path.endswith("/predictor.py")] == []
+
+
+def test_the_map_of_the_tree_is_right() -> None:
+    """A line has one or more names, two spaces, and a description; the indentation tells the folder that it is in."""
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are")[2].partition("\nEach package")[0]
+    lines = re.findall(r"^    ( *)(\S.*?)(?:  .*)?$", section, re.MULTILINE)
+    assert len(lines) > 30
+    folders: list[tuple[int, Path]] = []
+    for indent, names in lines:
+        folders = [(depth, folder) for depth, folder in folders if depth < len(indent)]
+        parent = folders[-1][1] if folders else ROOT
+        paths = [parent / name for name in names.split()]
+        assert [path for path in paths if not path.exists()] == []
+        folders.append((len(indent), paths[0]))
 
 
 def calls(page: Path) -> list[list[str]]:

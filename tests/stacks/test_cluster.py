@@ -188,7 +188,7 @@ def test_the_agent_joins_the_cluster_with_our_options(synthesized: Synthesized) 
         data = properties(synthesized("types"), TEMPLATE, f"Group{group}")["LaunchTemplateData"]["UserData"]
         return json.dumps(data)
 
-    for option in ("ECS_CLUSTER=", "ECS_RESERVED_MEMORY=256", "ECS_IMAGE_PULL_BEHAVIOR=prefer-cached"):
+    for option in ("ECS_CLUSTER=", "ECS_RESERVED_MEMORY=256"):
         assert option in user_data("gpu")
     assert "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" in user_data("spot")
     assert "SPOT" not in user_data("gpu")
@@ -209,7 +209,7 @@ def test_the_agent_may_drain_spot_instances_of_its_cluster(synthesized: Synthesi
 def test_capacity_providers_scale_drain_and_can_be_deleted(synthesized: Synthesized) -> None:
     template = synthesized("plain")
     providers = all_properties(template, "AWS::ECS::CapacityProvider").values()
-    assert {provider["Name"] for provider in providers} == {"cortex-plain-cpu", "cortex-plain-gpu"}
+    assert {provider["Name"] for provider in providers} == {"cortex-plain_cpu", "cortex-plain_gpu"}
     for provider in providers:
         group = provider["AutoScalingGroupProvider"]
         assert group["ManagedDraining"] == "ENABLED"
@@ -315,17 +315,35 @@ def test_the_builder_reads_contexts_and_pushes_to_its_repository(synthesized: Sy
     assert reads["Resource"]["Fn::Join"][1][-1] == "/builds/*"
     [push] = [statement for statement in policy if "ecr:PutImage" in statement["Action"]]
     assert "ImagesRepository" in push["Resource"]["Fn::GetAtt"][0]
-    # A push asks for the first (ECR's user guide), a cache for both.
-    assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"} <= {
-        action for one in policy if one["Resource"] == push["Resource"] for action in one["Action"]
-    }
+    assert {
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    } == set(push["Action"]), "what the ECR user guide wants for docker push, and docker build --cache-from"
     [public] = [statement for statement in policy if "ecr-public:GetAuthorizationToken" in statement["Action"]]
     assert "sts:GetServiceBearerToken" in public["Action"]
 
 
+def test_the_builder_makes_no_log_group(synthesized: Synthesized) -> None:
+    """A build that outlives its cluster would make it again, and the next cluster of that name could not be made."""
+    policies = all_properties(synthesized("plain"), "AWS::IAM::Policy")
+    actions = [
+        action
+        for name, policy in policies.items()
+        if name.startswith("Images")
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in statement["Action"]
+    ]
+    assert [action for action in actions if action.startswith("logs:")] == ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+
 def test_an_alarm_on_what_no_replica_answered(synthesized: Synthesized) -> None:
     alarm = properties(synthesized("plain"), "AWS::CloudWatch::Alarm")
-    assert alarm["AlarmName"] == "cortex-plain-load-balancer"
+    assert alarm["AlarmName"] == "cortex/plain/load-balancer"
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count")
     assert [dimension["Name"] for dimension in alarm["Dimensions"]] == ["LoadBalancer"]
     assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"], alarm["Period"]) == (5, 3, 60)
@@ -364,10 +382,10 @@ def test_the_outputs_are_the_cluster_resources(synthesized: Synthesized) -> None
     assert read.cluster == "types"
     assert read.log_retention_days == 30
     assert [(p.group, p.capacity_provider, p.accelerator, p.instance_types) for p in read.providers] == [
-        ("cpu", "cortex-types-cpu", "none", ("m6i.large", "m5.large")),
-        ("gpu", "cortex-types-gpu", "gpu", ("g4dn.xlarge",)),
-        ("inf", "cortex-types-inf", "inf", ("inf1.xlarge",)),
-        ("spot", "cortex-types-spot", "gpu", ("g5.xlarge", "g6.xlarge")),
+        ("cpu", "cortex-types_cpu", "none", ("m6i.large", "m5.large")),
+        ("gpu", "cortex-types_gpu", "gpu", ("g4dn.xlarge",)),
+        ("inf", "cortex-types_inf", "inf", ("inf1.xlarge",)),
+        ("spot", "cortex-types_spot", "gpu", ("g5.xlarge", "g6.xlarge")),
     ]
     assert literal["SpecDigest"] == cluster_spec("types").digest
 

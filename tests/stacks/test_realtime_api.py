@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Match, Template
+from aws_cdk.assertions import Template
 from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import APIS, PRIORITY, TOPIC, api_spec, cluster_spec
@@ -228,7 +228,7 @@ def test_the_service_waits_for_what_it_needs(synthesized: Synthesized) -> None:
 @pytest.mark.parametrize(("api", "group"), [("plain", "cpu"), ("gpu", "gpu"), ("inf", "inf")])
 def test_the_service_uses_the_capacity_provider_of_its_kind(synthesized: Synthesized, api: str, group: str) -> None:
     service = properties(synthesized(api), "AWS::ECS::Service")
-    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": f"cortex-types-{group}", "Weight": 1}]
+    assert service["CapacityProviderStrategy"] == [{"CapacityProvider": f"cortex-types_{group}", "Weight": 1}]
     assert "LaunchType" not in service
     # UpdateService starts no deployment for another strategy, but for another task definition.
     assert container(synthesized(api))["DockerLabels"] == {"cortex.instance-group": group}
@@ -237,7 +237,7 @@ def test_the_service_uses_the_capacity_provider_of_its_kind(synthesized: Synthes
 def test_deployments_take_their_bounds_from_parameters_and_roll_back(synthesized: Synthesized) -> None:
     service = properties(synthesized("plain"), "AWS::ECS::Service")
     assert service["DeploymentConfiguration"] == {
-        "Alarms": {"AlarmNames": ["cortex-types-plain-errors"], "Enable": True, "Rollback": True},
+        "Alarms": {"AlarmNames": ["cortex/types/plain/errors"], "Enable": True, "Rollback": True},
         "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
         "MaximumPercent": {"Ref": "MaximumPercent"},
         "MinimumHealthyPercent": {"Ref": "MinimumHealthyPercent"},
@@ -270,71 +270,12 @@ def test_the_parameters_are_those_of_the_deployer(synthesized: Synthesized) -> N
     }
 
 
-# Scaling
-
-
-def test_the_bounds_of_scaling(synthesized: Synthesized) -> None:
-    target = properties(synthesized("scaled"), "AWS::ApplicationAutoScaling::ScalableTarget")
-    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 8)
-    assert (target["ServiceNamespace"], target["ScalableDimension"]) == ("ecs", "ecs:service:DesiredCount")
-
-
-def test_scaling_follows_requests_per_second_and_requests_in_flight(synthesized: Synthesized) -> None:
-    template = synthesized("scaled")
-    cooldowns = {"ScaleInCooldown": 600, "ScaleOutCooldown": 30}
-    template.resource_count_is("AWS::ApplicationAutoScaling::ScalingPolicy", 2)
-    template.has_resource_properties(
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
-        {
-            "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingScalingPolicyConfiguration": {
-                # The metric counts requests per minute.
-                "TargetValue": 2.5 * 60,
-                "PredefinedMetricSpecification": {
-                    "PredefinedMetricType": "ALBRequestCountPerTarget",
-                    "ResourceLabel": {
-                        "Fn::Join": [
-                            "",
-                            [
-                                f"{api_spec('scaled').cluster.load_balancer_full_name}/",
-                                {"Fn::GetAtt": [Match.any_value(), "TargetGroupFullName"]},
-                            ],
-                        ]
-                    },
-                },
-                **cooldowns,
-            },
-        },
-    )
-    template.has_resource_properties(
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
-        {
-            "PolicyType": "TargetTrackingScaling",
-            "TargetTrackingScalingPolicyConfiguration": {
-                "TargetValue": 6.5,
-                "CustomizedMetricSpecification": {
-                    "Namespace": "Cortex",
-                    "MetricName": "InFlight",
-                    # With the cluster: an account may hold another one with an API of this name.
-                    "Dimensions": [
-                        {"Name": "Api", "Value": "scaled"},
-                        {"Name": "Cluster", "Value": api_spec("scaled").cluster.cluster},
-                    ],
-                    # Average: requests in flight per replica, since each publishes its own.
-                    "Statistic": "Average",
-                },
-                **cooldowns,
-            },
-        },
-    )
-
-
 # Alarms and outputs
 
 
 def test_alarms_have_fixed_names_and_are_quiet_without_requests(synthesized: Synthesized) -> None:
     alarms = [alarm["Properties"] for alarm in synthesized("plain").find_resources("AWS::CloudWatch::Alarm").values()]
-    assert {alarm["AlarmName"] for alarm in alarms} == {"cortex-types-plain-errors", "cortex-types-plain-unhealthy"}
+    assert {alarm["AlarmName"] for alarm in alarms} == {"cortex/types/plain/errors", "cortex/types/plain/unhealthy"}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
 
 

@@ -18,7 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_local_is_there_without_a_file_and_is_the_default() -> None:
     environments = load_environments()
     assert environments.default == "local"
-    assert environments.get(None).on_this_machine
+    assert environments.get(None).makes_its_cluster
 
 
 def test_what_is_saved_comes_back(home: Path) -> None:
@@ -47,12 +47,27 @@ def test_local_cannot_be_deleted() -> None:
         load_environments().without("local")
 
 
-@pytest.mark.parametrize("text", ["default: [", "environments: 3", "[]", "default: local\nenvironments: [{nme: x}]"])
-def test_a_broken_file_is_told_with_its_path(home: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("default: [", "line 1: expected the node content, but found '<stream end>'"),
+        ("default: \0", "a character is not allowed in YAML"),
+        ("[]", "a map with the fields default and environments is expected"),
+        ("default: local", "a map with the fields default and environments is expected"),
+        ("default: local\nenvironments: 3", "default must be a name, and environments a list"),
+        ("default: local\nenvironments: [prod]", "each environment must be a map with a name"),
+        ("default: local\nenvironments: [{nme: x}]", "each environment must be a map with a name"),
+        ("default: local\nenvironments: [{name: x, reigon: y}]", "unknown field reigon (did you mean region?)"),
+        ("default: local\nenvironments: [{name: x, 3: y}]", "unknown field 3"),
+        ("default: local\nenvironments: [{name: 7}]", "name must be text, not 7"),
+    ],
+)
+def test_a_broken_file_is_told_with_its_path_and_the_reason(home: Path, text: str, reason: str) -> None:
     home.mkdir()
     (home / "environments.yaml").write_text(text)
-    with pytest.raises(CloudError, match=r"environments\.yaml is not a file of environments"):
+    with pytest.raises(CloudError, match=r"environments\.yaml is not a file of environments") as error:
         load_environments()
+    assert error.value.details == (reason,)
 
 
 def test_a_profile_of_the_user_that_does_not_exist_does_not_matter_on_this_machine(

@@ -1,4 +1,4 @@
-"""``cortex cluster``"""
+"""Make, show, change and remove clusters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from cortex_cdk.errors import CortexError
 from cortex_cli import options
+from cortex_cli.messages import warn
 from cortex_cli.output import interactive, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from cortex_cdk.environment import Environment
     from cortex_cdk.status.cluster_info import ClusterInfo
 
+SECTION = "Clusters"
+
 
 @click.group("cluster")
 def command() -> None:
-    """Make, show and remove clusters."""
+    """Make, show, change and remove clusters."""
 
 
 @command.command("up")
@@ -56,7 +59,6 @@ def configure(config: Path | None, env: str | None, yes: bool) -> None:
 def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> None:
     from cortex_cdk.client import Client
     from cortex_cdk.config.load_cluster import DEFAULT_FILE
-    from cortex_cli.main import warn
     from cortex_cli.progress import TerminalProgress
 
     if config is None and Path(DEFAULT_FILE).exists():
@@ -122,8 +124,8 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
 
 
 def _print_cost(cost: Estimate, environment: Environment) -> None:
-    if environment.on_this_machine:
-        click.echo("This machine costs nothing. On AWS such a cluster would cost:")
+    if not environment.is_billed:
+        click.echo(f"{environment.location.capitalize()} costs nothing. On AWS such a cluster would cost:")
     rows = [_cost_row(item) for item in cost.items]
     total = {
         "at least": "",

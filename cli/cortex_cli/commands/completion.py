@@ -1,8 +1,10 @@
-"""``cortex completion``"""
+"""Print a completion script for your shell."""
 
 from __future__ import annotations
 
 import click
+
+SECTION = "Other commands"
 
 
 @click.command("completion")
@@ -11,9 +13,7 @@ def command(shell: str) -> None:
     """Print a completion script. For bash: eval "$(cortex completion bash)" """
     from click.shell_completion import get_completion_class
 
-    from cortex_cli.main import cli
-
     completion = get_completion_class(shell)
     if completion is None:
         raise click.UsageError(f"there is no completion for {shell}")
-    click.echo(completion(cli, {}, "cortex", "_CORTEX_COMPLETE").source())
+    click.echo(completion(click.get_current_context().find_root().command, {}, "cortex", "_CORTEX_COMPLETE").source())

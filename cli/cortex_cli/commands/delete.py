@@ -1,4 +1,4 @@
-"""``cortex delete``"""
+"""Delete an API or traffic splitter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import click
 from cortex_cdk.errors import CortexError
 from cortex_cli import options
 from cortex_cli.output import interactive, print_json
+
+SECTION = "APIs"
 
 # As Cortex does: few replicas are soon made again, many are a service that somebody uses.
 ASK_ABOVE_REPLICAS = 2

@@ -1,4 +1,4 @@
-"""``cortex deploy``"""
+"""Deploy the APIs of a configuration."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from cortex_serving.contract import SAMPLE_FILE, TRAFFIC_SPLITTER
 
-from cortex_cdk.status.status import TRAFFIC_SPLITTER
 from cortex_cli import options
-from cortex_cli.options import for_environment
+from cortex_cli.messages import show, warn
 from cortex_cli.output import print_json
-from cortex_cli.sample_request import command_line
+from cortex_cli.suggestions import for_environment, sample_request
 
 if TYPE_CHECKING:
     from cortex_cdk.config import Config
     from cortex_cdk.deploy.apply import Applied
 
-SAMPLE = "sample.json"
+SECTION = "APIs"
+
 MOST_TRIALS = 5
 
 
@@ -37,7 +38,6 @@ def command(config: Path, env: str | None, yes: bool, force: bool, rebuild: bool
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
     from cortex_cdk.client import Client
     from cortex_cdk.config import load_config
-    from cortex_cli.main import warn
     from cortex_cli.progress import TerminalProgress
 
     loaded = load_config(config)
@@ -81,7 +81,7 @@ def _print(config: Config, results: list[Applied]) -> None:
     api = next((result for result in serving if result.kind != TRAFFIC_SPLITTER), None)
     if api:
         click.echo(for_environment(f"logs:     cortex logs {api.name}"))
-    sample = config.project_root / SAMPLE
+    sample = config.project_root / SAMPLE_FILE
     if sample.is_file():
         _print_trials(serving, _seen_from_here(sample))
 
@@ -90,7 +90,7 @@ def _print_trials(serving: list[Applied], sample: str) -> None:
     """A line for each, or where they would fill the screen one for the first."""
     shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
     for result in shown:
-        click.echo(f"try it:   {command_line(result.name, result.endpoint, sample)}")
+        click.echo(f"try it:   {sample_request(result.name, result.endpoint, sample)}")
     if len(shown) < len(serving):
         click.echo(f"          and likewise the other {len(serving) - len(shown)}")
 
@@ -101,8 +101,6 @@ def _seen_from_here(file: Path) -> str:
 
 
 def _show_errors(results: list[Applied]) -> None:
-    from cortex_cli.main import show
-
     errors = [result.error for result in results if result.error]
     for error in errors:
         show(error)

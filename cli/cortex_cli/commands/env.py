@@ -1,4 +1,4 @@
-"""``cortex env``"""
+"""List, choose and define environments."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import click
 
 from cortex_cdk.environment import (
     DEFAULT_REGION,
-    LOCAL,
     Environment,
     check_environment,
     load_environments,
     save_environments,
 )
-from cortex_cdk.errors import CloudError
-from cortex_cli import options
-from cortex_cli import shell_completion as completing
+from cortex_cli import options, shell_completion
 from cortex_cli.output import interactive, print_json, print_table
+
+SECTION = "Clusters"
 
 
 @click.group("env")
@@ -38,7 +37,7 @@ def list_environments(output: str) -> None:
             {
                 "env": environment.name + (" (default)" if environment.name == environments.default else ""),
                 "cluster": environment.cluster,
-                "region": "this machine" if environment.name == LOCAL else environment.region,
+                "region": environment.location,
                 "profile": environment.profile or "-",
                 "endpoint": environment.endpoint_url or "-",
             }
@@ -48,7 +47,7 @@ def list_environments(output: str) -> None:
 
 
 @command.command("default")
-@click.argument("name", required=False, shell_complete=completing.environments)
+@click.argument("name", required=False, shell_complete=shell_completion.environments)
 def default(name: str | None) -> None:
     """Show the default environment, or make NAME the default."""
     environments = load_environments()
@@ -61,7 +60,7 @@ def default(name: str | None) -> None:
 
 
 @command.command("configure")
-@click.argument("name", shell_complete=completing.environments)
+@click.argument("name", shell_complete=shell_completion.environments)
 @click.option("--cluster", help="Name of the cluster (default: cortex).")
 @click.option("--region", help=f"AWS region (default: {DEFAULT_REGION}).")
 @click.option("--profile", help="Profile of the AWS configuration files (default: the usual credential chain).")
@@ -70,13 +69,8 @@ def configure(
     name: str, cluster: str | None, region: str | None, profile: str | None, endpoint_url: str | None
 ) -> None:
     """Define the environment NAME, or change it. Credentials stay where AWS tools keep them."""
-    if name == LOCAL:
-        raise CloudError(
-            "the local environment needs no configuration",
-            hint="its ports and folder are set by CORTEX_LOCAL_PORT, CORTEX_LOCAL_HTTP_PORT and CORTEX_HOME",
-        )
     environments = load_environments()
-    known = next((e for e in environments.all if e.name == name), Environment(name))
+    known = environments.to_configure(name)
     if interactive() and not (cluster or region or profile or endpoint_url):
         cluster = click.prompt("cluster", default=known.cluster, err=True)
         region = click.prompt("region", default=known.region, err=True)
@@ -94,7 +88,7 @@ def configure(
 
 
 @command.command("delete")
-@click.argument("name", shell_complete=completing.environments)
+@click.argument("name", shell_complete=shell_completion.environments)
 def delete(name: str) -> None:
     """Forget the environment NAME. Nothing in the account is touched."""
     save_environments(load_environments().without(name))

@@ -1,4 +1,4 @@
-"""``cortex get``"""
+"""Show what is deployed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from cortex_cli import options
+from cortex_cli.messages import in_words, show
 from cortex_cli.output import as_json, terminal_width, until_left
 
 if TYPE_CHECKING:
     from cortex_cdk.client import Client
     from cortex_cdk.status.report import Report
+
+SECTION = "APIs"
 
 WATCH_SECONDS = 2.0
 
@@ -67,7 +70,6 @@ def _all(clients: list[Client], output: str) -> str:
 def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
     """What each environment has. One that cannot be reached is reported, and does not hide the others."""
     from cortex_cdk.errors import ClusterError
-    from cortex_cli.main import in_words, show
 
     found: dict[str, Sequence[Report]] = {}
     for client in clients:

@@ -1,4 +1,4 @@
-"""``cortex local``"""
+"""Start, stop and show the local cloud."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import click
 
 from cortex_cdk.localcloud.settings import Settings
 from cortex_cli import options
+from cortex_cli.messages import warn
 from cortex_cli.output import print_json
 
 if TYPE_CHECKING:
     from cortex_cdk.localcloud.endpoint import Endpoint
+
+SECTION = "Clusters"
 
 # How long `up` waits for the APIs that were deployed before; models that load longer come back later.
 RETURN_SECONDS = 60.0
@@ -73,7 +76,6 @@ def down(output: str) -> None:
 def status(output: str) -> None:
     """Show whether the local cloud runs, and where."""
     from cortex_cdk.localcloud import launcher
-    from cortex_cli.main import warn
 
     settings = Settings.from_environ()
     endpoint = launcher.status(settings)

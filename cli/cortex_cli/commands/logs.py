@@ -1,4 +1,4 @@
-"""``cortex logs``"""
+"""Show or follow an API's logs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ import click
 
 from cortex_cli import options
 from cortex_cli.output import until_left
+from cortex_cli.suggestions import for_environment
 
 if TYPE_CHECKING:
     from cortex_cdk.logs import LogRecord
+
+SECTION = "APIs"
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 COLORS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
@@ -77,9 +80,7 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
     if follow:
         click.echo(f"{name} was deleted", err=True)
     elif not shown and tail != 0:
-        click.echo(
-            options.for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True
-        )
+        click.echo(for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True)
 
 
 def _pause(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""``cortex predict``"""
+"""Send a request to an API."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from cortex_cli.output import until_left
 
 if TYPE_CHECKING:
     from cortex_cdk.predict import Answer
+
+
+SECTION = "APIs"
 
 
 class Pair(click.ParamType[tuple[str, str]]):

@@ -1,4 +1,4 @@
-"""``cortex refresh``"""
+"""Replace an API's replicas, one by one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import click
 
 from cortex_cli import options
 from cortex_cli.output import print_json
+from cortex_cli.suggestions import for_environment
+
+SECTION = "APIs"
 
 
 @click.command("refresh")
@@ -24,4 +27,4 @@ def command(name: str, env: str | None, output: str) -> None:
         print_json({"name": name, "message": f"updating {name}"})
         return
     click.echo(f"updating {name}")
-    click.echo(options.for_environment(f"status:   cortex get --watch {name}"))
+    click.echo(for_environment(f"status:   cortex get --watch {name}"))

@@ -1,4 +1,4 @@
-"""``cortex version``"""
+"""Print the version."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import click
 
 from cortex_cli import options
 from cortex_cli.output import print_json
+
+SECTION = "Other commands"
 
 
 @click.command("version")

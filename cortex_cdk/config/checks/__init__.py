@@ -1,7 +1,7 @@
-"""Checks that look beyond one section: at files that are named, at the predictor's source, at fields of older versions.
+"""Checks beyond one section: files that a configuration names, the predictor's source, fields of the original Cortex.
 
-``referenced_files`` comes first; it calls ``predictor_source`` (which parses, and never runs, the user's code with the
-help of ``python_bindings``). ``unsupported_fields`` and ``legacy_cluster`` know the original Cortex's files.
+Read ``referenced_files`` first. It calls ``predictor_source``, which parses the user's code with the help of
+``python_bindings`` and never runs it. ``unsupported_fields`` and ``legacy_cluster`` know the files of the original.
 
 May import: everything in ``config`` but ``load`` and ``load_cluster``.
 """

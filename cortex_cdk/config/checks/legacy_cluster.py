@@ -1,7 +1,7 @@
-"""Cluster files of the original Cortex: their fields moved to where they are now.
+"""Reads cluster files of the original Cortex: moves their fields to the fields of today.
 
-Cortex had one kind of instances for each cluster and a flat file (reference ``cortex.md`` 6); here it becomes a cluster
-with one instance group. Fields that have no counterpart are problems that say so.
+A cluster of the original had one kind of instances and a flat file (reference ``cortex.md`` 6). Here it becomes a
+cluster with one instance group. Fields without a counterpart become problems that say so.
 """
 
 from __future__ import annotations
@@ -45,7 +45,12 @@ _GONE: dict[str, str] = {
 
 
 def modernize(document: Document, diagnosis: Diagnosis) -> None:
-    """Move the fields of a Cortex cluster file, in place; a file with none of them stays as it is."""
+    """Move the fields of the original's cluster file, in place.
+
+    Args:
+        document: The file; a file with no such field stays as it is.
+        diagnosis: Collects the fields that have no counterpart.
+    """
     data: dict[str, Any] = document.data
     for old in [name for name in data if name in _GONE or name.startswith("image_")]:
         _refuse(document, diagnosis, (old,))
@@ -59,7 +64,7 @@ def modernize(document: Document, diagnosis: Diagnosis) -> None:
 
 def _make_group(document: Document, diagnosis: Diagnosis) -> None:
     data: dict[str, Any] = document.data
-    # A name that Cortex had no field for, and its defaults for what the file leaves out.
+    # The original had no name for its instances; the other values are its defaults.
     group: dict[str, Any] = {"name": "workers", "instance_types": [_INSTANCE_TYPE]}
     data["instance_groups"] = [group]
     if "instance_type" in data:
@@ -102,7 +107,7 @@ def _list(config: dict[str, Any], name: str) -> list[Any]:
 
 
 def _move(document: Document, old: FieldPath, new: FieldPath) -> None:
-    """Move a field, unless the new one is there too: then the old one is an unknown field."""
+    """Move a field, unless the file has the new field too: then the old one stays, and is an unknown field."""
     parent = document.data
     for part in new[:-1]:
         parent = parent.setdefault(part, {}) if isinstance(parent, dict) else parent[part]

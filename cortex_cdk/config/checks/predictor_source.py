@@ -13,30 +13,18 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from cortex_serving.predictors.predictor_type import Method
+from cortex_serving.predictors.types import predictor_types
 
 from cortex_cdk.config.checks.python_bindings import Bindings, Function, Value, bindings, yields
 from cortex_cdk.config.sections.predictor import Predictor
 from cortex_cdk.errors import Problem
 
-CLASS_NAMES = {"python": "PythonPredictor", "tensorflow": "TensorFlowPredictor", "onnx": "ONNXPredictor"}
-_CLIENTS = {"python": "python_client", "tensorflow": "tensorflow_client", "onnx": "onnx_client"}
-_PREDICT = ("payload", "query_params", "headers", "batch_id")
-_POST_PREDICT = ("response", "payload", "query_params", "headers")
 # Decorators that leave the signature as it is.
 _TRANSPARENT = ("no_grad", "inference_mode", "override", "final")
 _NO_METHODS = ("staticmethod", "classmethod", "property", "cached_property")
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """What a method may take beside ``self``, must take, and whether it must be there."""
-
-    method: str
-    allowed: tuple[str, ...]
-    needed: tuple[str, ...] = ()
-    required: bool = True
 
 
 def check_source(file: Path, predictor: Predictor) -> list[Problem]:
@@ -75,9 +63,9 @@ class _Check:
         self._file = file
         self._lines = lines
         self._module = module
-        self._type = predictor.type
-        self._name = CLASS_NAMES[predictor.type]
-        self._with_models = bool(predictor.models or predictor.model_path)
+        self._kind = predictor.kind
+        self._name = predictor.kind.class_name
+        self._with_models = predictor.has_models
 
     def problems(self) -> Iterator[Problem]:
         found = self._module.last(self._name)
@@ -90,33 +78,24 @@ class _Check:
         first, *more = self._module.plain(self._name)
         if more:
             yield self._problem(more[-1], self._name, f"is defined twice; the first one is in line {first.lineno}")
-        for rule in self._rules():
+        for rule in self._kind.methods(with_models=self._with_models):
             yield from self._method(found, rule)
 
-    def _rules(self) -> Iterator[_Rule]:
-        client = _CLIENTS[self._type]
-        needs_client = self._type != "python" or self._with_models
-        yield _Rule("__init__", ("config", "job_spec", client), ("config", client) if needs_client else ("config",))
-        yield _Rule("predict", _PREDICT)
-        yield _Rule("post_predict", _POST_PREDICT, required=False)
-        if self._type == "python" and self._with_models:
-            yield _Rule("load_model", ("model_path",), ("model_path",))
-
     def _no_class(self) -> Problem:
-        message = f"defines no class {self._name}, which predictor.type {self._type} needs"
-        for kind, name in CLASS_NAMES.items():
-            if isinstance(self._module.last(name), ast.ClassDef):
-                return Problem(self._file, None, None, "", message, f"there is {name}: did you mean type {kind}?")
+        message = f"defines no class {self._name}, which predictor.type {self._kind.name} needs"
+        for kind in predictor_types().values():
+            if isinstance(self._module.last(kind.class_name), ast.ClassDef):
+                hint = f"there is {kind.class_name}: did you mean type {kind.name}?"
+                return Problem(self._file, None, None, "", message, hint)
         close = difflib.get_close_matches(self._name, self._module.classes(), n=1)
         return Problem(self._file, None, None, "", message, f"rename {close[0]} to {self._name}" if close else None)
 
-    def _method(self, cls: ast.ClassDef, rule: _Rule) -> Iterator[Problem]:
-        label = f"{self._name}.{rule.method}"
-        found = self._look_up(cls, rule.method, ())
+    def _method(self, cls: ast.ClassDef, rule: Method) -> Iterator[Problem]:
+        label = f"{self._name}.{rule.name}"
+        found = self._look_up(cls, rule.name, ())
         if found is None:
             if rule.required:
-                takes = ", ".join(("self", *(rule.needed or ("payload",))))
-                yield self._problem(cls, self._name, f"has no method {rule.method}", f"define {rule.method}({takes})")
+                yield self._problem(cls, self._name, f"has no method {rule.name}", f"define {rule.example}")
         elif isinstance(found, ast.Constant | ast.List | ast.Dict | ast.Tuple | ast.Set):
             yield self._problem(found, label, "must be a method; define it with def")
         elif isinstance(found, Function):
@@ -141,7 +120,7 @@ class _Check:
                 return inherited
         return None
 
-    def _signature(self, function: Function, label: str, rule: _Rule) -> Iterator[Problem]:
+    def _signature(self, function: Function, label: str, rule: Method) -> Iterator[Problem]:
         decorators = [_last_name(node) for node in getattr(function, "decorator_list", [])]
         wrong = next((name for name in decorators if name in _NO_METHODS), None)
         if wrong:
@@ -150,7 +129,7 @@ class _Check:
         if any(name not in _TRANSPARENT for name in decorators):
             return
         streams = yields(function)
-        if streams and rule.method != "predict":
+        if streams and not rule.may_yield:
             yield self._problem(function, label, "has a yield, and would never run: only predict may be a generator")
             return
         if isinstance(function, ast.AsyncFunctionDef) and not streams:
@@ -159,7 +138,7 @@ class _Check:
             return
         yield from self._arguments(function, label, rule)
 
-    def _arguments(self, function: Function, label: str, rule: _Rule) -> Iterator[Problem]:
+    def _arguments(self, function: Function, label: str, rule: Method) -> Iterator[Problem]:
         arguments = function.args
         positional = [*arguments.posonlyargs, *arguments.args]
         if not positional or positional[0].arg != "self":
@@ -170,19 +149,21 @@ class _Check:
                 argument, label, f"takes {argument.arg} by position only, but it is passed by name", "remove /"
             )
         defaults = _with_default(arguments)
+        # The client of a type that needs models is always passed.
+        client = None if self._kind.needs_models else self._kind.client_argument
         named = [*positional[1:], *arguments.kwonlyargs]
         for argument in named:
             if argument.arg not in rule.allowed and argument.arg not in defaults:
                 yield self._unknown(argument, label, rule)
-            elif argument.arg == "python_client" and not self._with_models and argument.arg not in defaults:
-                message = "takes python_client, which is passed only when models are configured"
+            elif argument.arg == client and not self._with_models and argument.arg not in defaults:
+                message = f"takes {client}, which is passed only when models are configured"
                 yield self._problem(argument, label, message, "set predictor.models, or remove the argument")
         for name in rule.needed:
             if name not in [argument.arg for argument in named]:
-                why = " (models are configured)" if name == "python_client" else ""
+                why = " (models are configured)" if name == client else ""
                 yield self._problem(function, label, f"must take {name}{why}")
 
-    def _unknown(self, argument: ast.arg, label: str, rule: _Rule) -> Problem:
+    def _unknown(self, argument: ast.arg, label: str, rule: Method) -> Problem:
         close = difflib.get_close_matches(argument.arg, rule.allowed, n=1)
         message = f"takes {argument.arg}, which is never passed; allowed are {', '.join(rule.allowed)}"
         return self._problem(argument, label, message, f"did you mean {close[0]}?" if close else None)

@@ -1,4 +1,4 @@
-"""Which names the statements of a module or class bind, and to what, as far as it can be seen without running them."""
+"""Finds the names that the statements of a module or class bind, as far as they show without running the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import EllipsisType
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Value = ast.ClassDef | Function | ast.expr | EllipsisType
-"""What a name is bound to; ``...`` for something that cannot be seen."""
+"""The value of a name; ``...`` for a value that the source does not show."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class _Binding:
 
 @dataclass(frozen=True)
 class Bindings:
-    """The names that a sequence of statements binds, in order.
+    """The names that a sequence of statements binds.
 
     Attributes:
-        found: Each binding.
-        star: Whether a star import or a change of the namespace could bind any other name.
+        found: Each binding, in order.
+        star: Whether a star import could bind any other name.
         patched: Attributes set on named objects, as in ``PythonPredictor.predict = predict``.
     """
 
@@ -34,30 +34,34 @@ class Bindings:
     patched: frozenset[tuple[str, str]]
 
     def last(self, name: str) -> Value | None:
-        """What the name is bound to in the end; None where it is not bound."""
+        """Return the last value of a name; None for a name that is not bound."""
         return next((binding.value for binding in reversed(self.found) if binding.name == name), None)
 
     def plain(self, name: str) -> list[ast.ClassDef]:
-        """The classes of that name that are always defined, under no condition; at least the last one."""
+        """Return the classes of a name that are defined under no condition; if there is none, the last class."""
         classes = [item for item in self.found if item.name == name and isinstance(item.value, ast.ClassDef)]
         always = [item.value for item in classes if not item.conditional and isinstance(item.value, ast.ClassDef)]
         return always or [item.value for item in classes[-1:] if isinstance(item.value, ast.ClassDef)]
 
     def classes(self) -> list[str]:
-        """The names of all classes."""
+        """Return the names of all classes."""
         return [binding.name for binding in self.found if isinstance(binding.value, ast.ClassDef)]
 
     def opaque(self, name: str) -> bool:
-        """Whether a name that is not seen here may be bound all the same."""
+        """Return whether a name that does not show here may be bound all the same."""
         return self.star and not name.startswith("_")
 
     def patches(self, owner: str, attribute: str) -> bool:
-        """Whether an attribute of that object is set from outside."""
+        """Return whether a statement sets this attribute of this object."""
         return (owner, attribute) in self.patched
 
 
 def bindings(statements: Sequence[ast.stmt]) -> Bindings:
-    """The names bound by statements and the blocks in them (``if``, ``try`` ...), not in functions or classes."""
+    """Find the names that statements bind.
+
+    Args:
+        statements: The statements. Blocks in them (``if``, ``try`` ...) count, functions and classes do not.
+    """
     nodes = list(_flat(statements, conditional=False))
     found = tuple(binding for node, conditional in nodes for binding in _bound(node, conditional))
     patched = frozenset(pair for node, _ in nodes for pair in _patches(node))
@@ -98,7 +102,7 @@ def _seen(value: ast.expr) -> Value:
 
 
 def _names(node: ast.AST) -> Iterator[str]:
-    """Names stored in a target, or in the header of a compound statement."""
+    """Yield the names that a target stores, or the header of a compound statement."""
     header = (
         [node]
         if isinstance(node, ast.expr)
@@ -118,7 +122,7 @@ def _patches(node: ast.stmt) -> Iterator[tuple[str, str]]:
 
 
 def yields(function: Function) -> bool:
-    """Whether a function is a generator: there is a ``yield`` in it, not only in one that it defines."""
+    """Return whether a function is a generator: it has a ``yield`` of its own, not only in an inner function."""
     todo: list[ast.AST] = list(function.body) if isinstance(function.body, list) else [function.body]
     while todo:
         node = todo.pop()

@@ -1,4 +1,4 @@
-"""The files and folders that an API names: they must exist, and be in the project."""
+"""Checks the files and folders that an API names: they must exist, and belong to the project."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cortex_cdk.config.sections.predictor import Predictor
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.archive import IGNORE_FILE, Exclusions
 
-# The fields that decide what the predictor class must look like.
+# The fields that decide which methods and arguments the predictor class must have.
 _DECISIVE: tuple[FieldPath, ...] = (
     ("predictor", "type"),
     ("predictor", "path"),
@@ -25,7 +25,12 @@ _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
 def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[Problem]:
-    """The problems of the files that ``api`` names, relative to the folder of the configuration ``file``.
+    """Yield the problems of the files that an API names.
+
+    Args:
+        api: The API.
+        diagnosis: Knows which of the API's fields are wrong: these are not checked again.
+        file: The configuration file; paths are relative to its folder.
 
     Raises:
         ProjectError: ``.cortexignore`` cannot be read.
@@ -43,12 +48,12 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[
 
 
 def is_pickle(path: str) -> bool:
-    """Whether a predictor is a pickled class, as Cortex's Python client made them."""
+    """Return whether a predictor's path names a pickled class, as the original's Python client wrote them."""
     return path.endswith(".pickle")
 
 
 class _Folder:
-    """The project's folder; each check gives the reason why a name cannot be used, or None."""
+    """The project's folder. Each check returns why a name cannot be used, or None."""
 
     def __init__(self, config_path: Path) -> None:
         self._root = config_path.parent
@@ -99,7 +104,7 @@ def _named(predictor: Predictor, folder: _Folder) -> Iterator[_Named]:
 
 
 def _outside(root: Path, name: str) -> str | None:
-    """Why a path that the configuration names is not in the project; None if it is."""
+    """Return why a path is not in the project; None for a path that is."""
     if "://" in name or "\0" in name:
         return f"{name!r} is neither a path in the project nor on S3 (s3://bucket/path)"
     if name.startswith(("/", "~")) or "\\" in name:

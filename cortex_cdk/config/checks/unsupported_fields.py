@@ -1,4 +1,4 @@
-"""Fields of Cortex that ECS cannot honour: accepted, with one warning each that says what happens instead."""
+"""Warns about fields of the original Cortex that ECS cannot honour, and says what happens instead."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.dependencies import INSTALLED
 
-_PERIODS = "is ignored: Application Auto Scaling has periods of its own; the stabilization periods are honoured"
+_PERIODS = "is ignored: Application Auto Scaling has its own periods; the stabilization periods are honoured"
 _FACTORS = "is ignored: Application Auto Scaling computes the step; min_replicas and max_replicas bound it"
 _TOLERANCES = "is ignored: target tracking scales out above the target and in when well below it"
 
 _FIELDS: dict[FieldPath, str] = {
-    ("networking", "local_port"): "is ignored: the load balancer answers for every API, in the local cloud too",
+    ("networking", "local_port"): "is ignored: APIs share the load balancer's port in the local cloud too",
     ("networking", "api_gateway"): "is ignored: there is no API Gateway; requests go straight to the load balancer",
     ("predictor", "tensorflow_serving_image"): "is ignored: models are served in the replica's own process",
     ("autoscaling", "window"): _PERIODS,
@@ -26,19 +26,19 @@ _FIELDS: dict[FieldPath, str] = {
     ("autoscaling", "downscale_tolerance"): _TOLERANCES,
     ("autoscaling", "upscale_tolerance"): _TOLERANCES,
 }
-# Cortex's published images start Cortex's own web server.
+# The published images of the original start its own web server.
 _CORTEX_IMAGES = ("cortexlabs/", "quay.io/cortexlabs/", "docker.io/cortexlabs/")
 
 
 def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> Iterator[Problem]:
-    """One warning for each field that the user set and that has no effect."""
+    """Yield a warning for each field that the user set and that has no effect."""
     for path, message in _FIELDS.items():
         if diagnosis.wrote(path):
             yield diagnosis.problem(path, message, at_key=True)
     if isinstance(resource, RealtimeApi):
         if diagnosis.wrote_null(("compute", "cpu")):
             yield diagnosis.problem(
-                ("compute", "cpu"), "ECS places replicas by their CPU share; the default of 200m is used", at_key=True
+                ("compute", "cpu"), "ECS needs a CPU share to place replicas; the default of 200m is used", at_key=True
             )
         if is_pickle(resource.predictor.path):
             message = (
@@ -48,7 +48,7 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
         if _is_cortex_image(resource.predictor.image):
             yield diagnosis.problem(
                 ("predictor", "image"),
-                "is ignored: images of the original Cortex cannot serve here; one is built instead",
+                "is ignored: images of the original Cortex cannot serve here; an image is built instead",
                 at_key=True,
             )
         elif resource.predictor.image:
@@ -59,11 +59,11 @@ def _without_dependencies(diagnosis: Diagnosis) -> Iterator[Problem]:
     problem = diagnosis.problem(("predictor", "image"), "", at_key=True)
     found = [name for name in INSTALLED if (problem.file.parent / name).is_file()]
     if found:
-        yield replace(problem, message=f"is used as it is, without what {' and '.join(found)} would install")
+        yield replace(problem, message=f"is used as it is: {' and '.join(found)} will not be installed")
 
 
 def without_cortex_image(api: RealtimeApi) -> RealtimeApi:
-    """The API without an image that the original Cortex published."""
+    """Return the API without its image if the image is one that the original Cortex published."""
     if not _is_cortex_image(api.predictor.image):
         return api
     return api.model_copy(update={"predictor": api.predictor.model_copy(update={"image": None})})

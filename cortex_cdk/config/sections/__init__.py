@@ -1,4 +1,4 @@
-"""The sections of ``cortex.yaml`` and ``cluster.yaml``: one frozen model a module, named as the section.
+"""The sections of ``cortex.yaml`` and ``cluster.yaml``: one frozen model a module, which is named as the section.
 
-``predictor`` is the largest; read ``autoscaling`` first. May import: ``config.model``, ``config.quantities``.
+Read ``autoscaling`` first; ``predictor`` is the largest. May import: ``config.model``, ``config.quantities``.
 """

@@ -1,17 +1,18 @@
-"""The ``autoscaling`` section."""
+"""The ``autoscaling`` section: how many replicas run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Annotated
 
+from cortex_serving.contract import DEFAULT_MAX_CONCURRENCY
 from pydantic import AfterValidator, Field
 
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Whole
 from cortex_cdk.config.quantities import Duration
 
 REQUESTS_PER_SECOND_PER_SLOT = 10.0
-"""Default requests each second for one thread of one process: 100 ms for one prediction."""
+"""Default target for one thread of one process, in requests per second: one prediction in 100 ms."""
 
 
 def _window(seconds: float) -> float:
@@ -21,10 +22,10 @@ def _window(seconds: float) -> float:
 
 
 class Autoscaling(Section):
-    """How many replicas run, and when there are more or fewer.
+    """The number of replicas, and when replicas are added and removed.
 
-    Both targets are policies of Application Auto Scaling: the one that asks for more replicas wins, and replicas are
-    removed when both agree. ``min_replicas`` <= ``init_replicas`` <= ``max_replicas``, and
+    Each of the two targets becomes a target-tracking policy of Application Auto Scaling. The policy that asks for more
+    replicas wins; replicas are removed when both agree. ``min_replicas`` <= ``init_replicas`` <= ``max_replicas``, and
     ``target_replica_concurrency`` <= ``max_replica_concurrency``.
     """
 
@@ -36,29 +37,30 @@ class Autoscaling(Section):
     )
     init_replicas: Annotated[Whole, Field(ge=1), Shown("min_replicas")] = Field(
         default_factory=lambda data: data["min_replicas"],
-        description="Replicas of the first deployment. Later deployments keep the count that is running.",
+        description="Replicas of the first deployment. Later deployments keep the running count.",
     )
-    # The defaults of both targets are those of one process with one thread; the API multiplies them (for_slots).
+    # Both defaults are for one process with one thread; for_slots multiplies them.
     target_replica_concurrency: Annotated[Number, Field(gt=0), Shown("processes_per_replica * threads_per_process")] = (
         Field(
             1.0,
-            description="Requests in flight (running and waiting) for each replica that scaling aims at: target "
-            "tracking on the metric that replicas publish.",
+            description="Target of scaling: requests in flight (running and waiting) in each replica, by the metric "
+            "that replicas publish.",
         )
     )
     target_replica_requests_per_second: Annotated[
         Number, Field(gt=0), Shown("10 * processes_per_replica * threads_per_process")
     ] = Field(
         REQUESTS_PER_SECOND_PER_SLOT,
-        description="Requests each second for each replica that scaling aims at: target tracking on the load "
-        "balancer's request count for each target. An addition to Cortex's fields.",
+        description="Target of scaling: requests per second to each replica, by the load balancer's request count per "
+        "target. An addition to Cortex's fields.",
     )
     max_replica_concurrency: Annotated[Whole, Field(ge=1, le=65535)] = Field(
-        1024, description="Requests that a replica admits at once (running and waiting); more are answered with 503."
+        DEFAULT_MAX_CONCURRENCY,
+        description="Requests that a replica admits at once (running and waiting). Further ones are answered with 503.",
     )
     window: Annotated[
         Duration, AfterValidator(_window), Allowed("a duration of at least 10s that is a multiple of 10s"), Shown("60s")
-    ] = Field(60.0, description="Accepted, not used: target tracking evaluates metrics in its own periods.")
+    ] = Field(60.0, description="Accepted, not used: target tracking has its own evaluation periods.")
     downscale_stabilization_period: Annotated[
         Duration, Field(ge=0), Allowed("a duration such as 5m, at least 0s"), Shown("5m")
     ] = Field(300.0, description="Scale-in cooldown of the scaling policies.")
@@ -72,7 +74,7 @@ class Autoscaling(Section):
         1.5, description="Accepted, not used: Application Auto Scaling decides how far to scale out."
     )
     downscale_tolerance: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        0.05, description="Accepted, not used: target tracking scales in only when well below the target."
+        0.05, description="Accepted, not used: target tracking scales in only well below the target."
     )
     upscale_tolerance: Annotated[Number, Field(ge=0)] = Field(
         0.05, description="Accepted, not used: target tracking scales out as soon as the target is exceeded."
@@ -89,11 +91,15 @@ class Autoscaling(Section):
             yield Conflict((first, least, most), f"must be from {bounds}, not {self.init_replicas}")
 
     def for_slots(self, slots: int) -> Autoscaling:
-        """The same section with the defaults of a replica that runs ``slots`` predictions at a time."""
+        """Return the section with the default targets of a replica that runs several predictions at a time.
+
+        Args:
+            slots: Predictions that the replica can run at a time: processes * threads.
+        """
         defaults = {
             "target_replica_concurrency": float(slots),
             "target_replica_requests_per_second": REQUESTS_PER_SECOND_PER_SLOT * slots,
         }
         missing = {name: value for name, value in defaults.items() if name not in self.model_fields_set}
-        # A copy would remember them as set by the user.
+        # model_copy would record the defaults as fields that the user has set.
         return self.model_construct(_fields_set=self.model_fields_set, **{**dict(self), **missing})

@@ -1,4 +1,4 @@
-"""The ``compute`` section: what one replica is given."""
+"""The ``compute`` section: CPU, memory and accelerators of one replica."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cortex_cdk.config.model import Conflict, Section, Shown, Whole
 from cortex_cdk.config.quantities import Cpu, Memory
 from cortex_cdk.config.sections.instance_group import Accelerator
 
-# Reserved where mem is not set: enough to place replicas sensibly, and no limit.
+# Reservation of replicas without mem: enough to spread replicas over instances, and no limit.
 DEFAULT_RESERVATION_MIB = 512
-NEURON_CORES_PER_CHIP = 4  # Inferentia 1 (inf1): four NeuronCores each.
+NEURON_CORES_PER_CHIP = 4  # Of Inferentia 1 (inf1), https://aws.amazon.com/ec2/instance-types/inf1/
 
 
 class Compute(Section):
@@ -29,15 +29,15 @@ class Compute(Section):
     )
     mem: Annotated[Memory | None, Shown("no limit")] = Field(
         None,
-        description="Memory limit of a replica; more ends it. Without one, a soft reservation is made and the instance "
-        "is the limit.",
+        description="Memory limit of a replica, which ends when it needs more. Without a limit, "
+        f"{DEFAULT_RESERVATION_MIB} MiB are reserved, and the instance's memory is the limit.",
     )
-    gpu: Annotated[Whole, Field(ge=0)] = Field(0, description="GPUs of a replica, each used by it alone.")
+    gpu: Annotated[Whole, Field(ge=0)] = Field(0, description="GPUs of a replica, shared with no other replica.")
     inf: Annotated[Whole, Field(ge=0, le=1)] = Field(0, description="AWS Inferentia chips of a replica.")
 
     @property
     def accelerator(self) -> Accelerator:
-        """What instances must have besides CPUs."""
+        """The accelerator that the replica's instance must have."""
         return "gpu" if self.gpu else "inf" if self.inf else "none"
 
     @property
@@ -56,7 +56,7 @@ class Compute(Section):
 
     @property
     def reserved_mib(self) -> int:
-        """Memory in MiB that ECS sets aside for a replica: its limit, or a soft reservation without one."""
+        """Memory in MiB that ECS sets aside for a replica: the limit, or a soft reservation if there is no limit."""
         return self.memory_mib or DEFAULT_RESERVATION_MIB
 
     def rules(self) -> Iterator[Conflict]:

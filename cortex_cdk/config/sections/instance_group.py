@@ -1,4 +1,4 @@
-"""The ``instance_groups`` of a cluster: EC2 instances that replicas run on."""
+"""The ``instance_groups`` of a cluster: the EC2 instances that replicas run on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Accelerator = Literal["none", "gpu", "inf"]
 
 _GROUP_NAME = re.compile(r"[a-z]([-a-z0-9]{0,22}[a-z0-9])?")
 _TYPE = re.compile(r"([a-z]+[a-z0-9]*?)([0-9]+)([a-z][a-z0-9-]*|-[a-z0-9]+)?\.([a-z0-9-]+)")
-# Too small for the ECS agent beside a replica (Cortex refuses them too).
+# Too small for the ECS agent and a replica (Cortex refuses them too).
 _TOO_SMALL = ("nano", "micro")
-# Largest IOPS for each GiB of a volume (EBS documentation).
+# Bounds of a volume's IOPS: https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html
 _MOST_IOPS_PER_GIB = {"gp3": 500, "io1": 50, "io2": 500}
 _FEWEST_IOPS = {"gp3": 3000, "io1": 100, "io2": 100}
 _PROVISIONED = ("io1", "io2")
@@ -28,6 +28,9 @@ _DEFAULT_GP3_THROUGHPUT = 250
 _MOST_GP3_THROUGHPUT = 2000
 _GP3_IOPS_PER_MIB = 4
 _DEFAULT_PROVISIONED_IOPS = 3000
+# The root snapshot of the ECS-optimized AMIs (amazon-ecs-ami, variables.pkr.hcl, block_device_size_gb). EC2 launches no
+# instance with a smaller volume: "InvalidBlockDeviceMapping: Volume of size 20GB is smaller than snapshot".
+SMALLEST_ROOT_VOLUME_GIB = 30
 
 
 def _parts(instance_type: str) -> re.Match[str] | None:
@@ -35,7 +38,7 @@ def _parts(instance_type: str) -> re.Match[str] | None:
 
 
 def accelerator_of(instance_type: str) -> Accelerator:
-    """What accelerates instances of a type: NVIDIA GPUs (families g and p), Inferentia chips (inf), or nothing."""
+    """Return the accelerator of an instance type: NVIDIA GPUs (families g, gr, p), AWS chips (inf, trn), or none."""
     parts = _parts(instance_type)
     family = parts[1] if parts else ""
     if family in ("g", "gr", "p"):
@@ -44,7 +47,7 @@ def accelerator_of(instance_type: str) -> Accelerator:
 
 
 def is_arm(instance_type: str) -> bool:
-    """Whether instances of a type have AWS's ARM processors (a ``g`` after the generation, such as m7g; and a1)."""
+    """Return whether an instance type has ARM processors (a ``g`` after the generation, such as m7g; and a1)."""
     parts = _parts(instance_type)
     return parts is not None and (parts[1] + parts[2] == "a1" or "g" in (parts[3] or ""))
 
@@ -71,12 +74,14 @@ InstanceType = Annotated[
 
 
 class Volume(Section):
-    """The root volume of each instance; it holds the images and the models on disk."""
+    """The root volume of each instance, which holds images and the models on disk."""
 
-    size: Annotated[Whole, Field(ge=20, le=16384)] = Field(50, description="Size in GiB.")
+    size: Annotated[Whole, Field(ge=SMALLEST_ROOT_VOLUME_GIB, le=16384)] = Field(
+        50, description="Size in GiB; the images of the instances need 30."
+    )
     type: Literal["gp3", "gp2", "io1", "io2"] = Field("gp3", description="EBS volume type.")
     iops: Annotated[Annotated[Whole, Field(ge=100, le=64000)] | None, Shown("3000 for io1, io2 and gp3")] = Field(
-        None, description="Provisioned operations each second."
+        None, description="Provisioned input and output operations per second."
     )
 
     throughput: Annotated[
@@ -92,13 +97,14 @@ class Volume(Section):
 
     @property
     def provisioned_iops(self) -> int | None:
-        """IOPS to ask for; None where the type has its own."""
+        """IOPS to ask EBS for; None for volume types that have fixed ones."""
         return self.iops or (_DEFAULT_PROVISIONED_IOPS if self.type in _PROVISIONED else None)
 
     def rules(self) -> Iterator[Conflict]:
         yield from self._throughput_rules()
         if self.iops is not None and self.type not in _MOST_IOPS_PER_GIB:
-            yield Conflict((("iops",), ("type",)), f"cannot be chosen for {self.type} volumes", "remove it, or use gp3")
+            message = f"cannot be chosen for {self.type} volumes"
+            yield Conflict((("iops",), ("type",)), message, "remove iops, or use gp3")
             return
         iops = self.provisioned_iops
         if iops is not None and not _FEWEST_IOPS[self.type] <= iops <= _MOST_IOPS_PER_GIB[self.type] * self.size:
@@ -120,19 +126,19 @@ class Volume(Section):
 
 
 class Spot(Section):
-    """Spare capacity at a lower price, which AWS takes back with two minutes' notice."""
+    """Spare capacity of AWS at a lower price, which AWS can take back with two minutes' notice."""
 
-    on_demand_base: Annotated[Whole, Field(ge=0)] = Field(0, description="Instances that are on-demand in any case.")
+    on_demand_base: Annotated[Whole, Field(ge=0)] = Field(0, description="Instances that are always on-demand.")
     on_demand_percentage: Annotated[Whole, Field(ge=0, le=100)] = Field(
-        0, description="Share of the instances above the base that are on-demand, in percent."
+        0, description="Share of on-demand instances above the base, in percent."
     )
     max_price: Annotated[Annotated[Number, Field(gt=0)] | None, Shown("the on-demand price")] = Field(
-        None, description="Highest price in USD for an instance hour."
+        None, description="Highest price of an instance hour, in USD."
     )
 
 
 class InstanceGroup(Section):
-    """Instances of one kind, added and removed as replicas need them: an Auto Scaling group and capacity provider."""
+    """Instances of one kind: an Auto Scaling group and its capacity provider, which adds and removes them on demand."""
 
     name: Annotated[
         str,
@@ -143,12 +149,12 @@ class InstanceGroup(Section):
         description="Instance types in order of preference, with the same kind of accelerator."
     )
     min_instances: Annotated[Whole, Field(ge=0)] = Field(
-        0, description="Fewest instances; 0 costs nothing while unused."
+        0, description="Fewest instances. With 0, an unused group costs nothing."
     )
     max_instances: Annotated[Whole, Field(ge=1)] = Field(5, description="Most instances.")
     volume: Volume = Field(default_factory=Volume, description="Root volume of each instance.")
     spot: Annotated[Spot | None, Allowed("true, false, or a map")] = Field(
-        None, description="Use spot instances; `true` for spot alone."
+        None, description="Use spot instances. `true` means only spot instances."
     )
 
     @field_validator("spot", mode="before")
@@ -160,12 +166,12 @@ class InstanceGroup(Section):
 
     @property
     def accelerator(self) -> Accelerator:
-        """What accelerates the instances of the group."""
+        """The accelerator of the group's instances."""
         return accelerator_of(self.instance_types[0])
 
     @property
     def gpu(self) -> bool:
-        """Whether the instances of the group have GPUs."""
+        """Whether the group's instances have GPUs."""
         return self.accelerator == "gpu"
 
     def rules(self) -> Iterator[Conflict]:
@@ -180,7 +186,7 @@ class InstanceGroup(Section):
                 yield Conflict(
                     (("instance_types", index),),
                     f"{name} and {self.instance_types[0]} do not have the same kind of accelerator",
-                    "put it into a group of its own",
+                    "make another group for it",
                 )
         if self.min_instances > self.max_instances:
             fields = (("min_instances",), ("max_instances",))

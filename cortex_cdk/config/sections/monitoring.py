@@ -1,4 +1,4 @@
-"""The ``monitoring`` section: which part of the answers is watched."""
+"""The ``monitoring`` section: which part of the answers is counted."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ class Monitoring(Section):
     model_type: Literal["classification", "regression"] = Field(
         description="`classification` counts answers by class; `regression` keeps their minimum, maximum and mean."
     )
-    key: Text | None = Field(None, description="Field of the answer to watch, when answers are JSON objects.")
+    key: Text | None = Field(None, description="Field of the answer to count, if answers are JSON objects.")

@@ -5,20 +5,27 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_FILE, Variable
+from cortex_serving.predictors.predictor_type import PredictorType
+from cortex_serving.predictors.types import predictor_types
 from pydantic import BeforeValidator, Field, field_validator
 
+from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole
 from cortex_cdk.config.quantities import Size, parse_duration
 
-PredictorType = Literal["python", "tensorflow", "onnx"]
-RESERVED_MODEL_NAME = "_cortex_default"
+if TYPE_CHECKING:
+    TypeName = str
+else:
+    # Known when the program runs: each type is a module (docs/decisions/0022).
+    TypeName = Literal[tuple(predictor_types())]
 _MODEL_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def _model_name(value: Any) -> str:
-    if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value) or value == RESERVED_MODEL_NAME:
+    if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value) or value == ONLY_MODEL:
         raise ValueError("not a model name")
     return value
 
@@ -42,7 +49,7 @@ def _inside(path: str) -> bool:
 
 
 def _variable_name(value: Any) -> str:
-    if not isinstance(value, str) or not value or value.startswith("CORTEX_") or "=" in value or "\0" in value:
+    if not isinstance(value, str) or not value or value.startswith(Variable.PREFIX) or "=" in value or "\0" in value:
         raise ValueError("not the name of a variable")
     return value
 
@@ -62,11 +69,11 @@ def _warmup(value: Any) -> bool | str:
 class Model(Section):
     """One of several models."""
 
-    name: Annotated[
-        str, BeforeValidator(_model_name), Allowed(f"letters, digits, _ or -, and not {RESERVED_MODEL_NAME}")
-    ] = Field(description="Name by which the predictor asks for the model.")
+    name: Annotated[str, BeforeValidator(_model_name), Allowed(f"letters, digits, _ or -, and not {ONLY_MODEL}")] = (
+        Field(description="Name by which the predictor asks for the model.")
+    )
     model_path: Text = Field(description="Folder or file of the model: an S3 path, or a path in the project.")
-    signature_key: Text | None = Field(None, description="SavedModel signature to call (TensorFlow only).")
+    signature_key: Text | None = Field(None, description="SavedModel signature to call.")
 
 
 class Models(Section):
@@ -80,9 +87,7 @@ class Models(Section):
     dir: Text | None = Field(
         None, description="Folder of which every direct subfolder is a model: an S3 path, or a path in the project."
     )
-    signature_key: Text | None = Field(
-        None, description="SavedModel signature of models that do not name one (TensorFlow only)."
-    )
+    signature_key: Text | None = Field(None, description="SavedModel signature of models that do not name one.")
     cache_size: Annotated[Whole, Field(ge=1)] | None = Field(
         None, description="Models kept in memory; the least recently used one goes."
     )
@@ -131,18 +136,15 @@ class ServerSideBatching(Section):
 class Predictor(Section):
     """The predictor class, how many run in each replica, and what they are given.
 
-    TensorFlow and ONNX predictors need ``model_path`` or ``models``. The class and its methods are checked without
-    running them.
+    The class and its methods are checked without running them.
     """
 
-    type: PredictorType = Field(
-        description="`python`: `PythonPredictor`; `tensorflow`: `TensorFlowPredictor`; `onnx`: `ONNXPredictor`."
-    )
+    type: TypeName = Field(description="Type of the predictor, which decides its class and its client: see below.")
     path: Text = Field(description="Python file with the predictor class, relative to the configuration file.")
     model_path: Text | None = Field(
         None, description="Folder or file of the only model: an S3 path, or a path in the project."
     )
-    signature_key: Text | None = Field(None, description="SavedModel signature to call (TensorFlow only).")
+    signature_key: Text | None = Field(None, description="SavedModel signature to call.")
     models: Annotated[Models | None, Allowed("a map with paths or dir, or a list of models")] = Field(
         None, description="Several models; instead of `model_path`."
     )
@@ -179,25 +181,37 @@ class Predictor(Section):
     )
     env: Annotated[
         dict[Annotated[str, BeforeValidator(_variable_name)], Annotated[str, BeforeValidator(_variable_value)]],
-        Allowed("text, under a name that does not start with CORTEX_ (put numbers and true, false in quotes)"),
+        Allowed(
+            f"text, under a name that does not start with {Variable.PREFIX} (put numbers and true, false in quotes)"
+        ),
     ] = Field({}, description="Environment variables of the replica.")
     warmup: Annotated[bool | str, BeforeValidator(_warmup), Allowed("true, false, or a file in the project")] = Field(
         True,
-        description="Sample request sent before a replica reports ready: a file, `true` for `sample.json` where the "
+        description=f"Sample request sent before a replica reports ready: a file, `true` for `{SAMPLE_FILE}` where the "
         "project has one, or `false`. An addition to Cortex's fields.",
     )
-
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
     )
     max_body_bytes: Annotated[Size, Shown("256Mi")] = Field(
-        256 * 2**20, description="Largest request body; more is answered with 413. An addition to Cortex's fields."
+        DEFAULT_MAX_BODY_BYTES,
+        description="Largest request body; more is answered with 413. An addition to Cortex's fields.",
     )
 
     @field_validator("models", mode="before")
     @classmethod
     def _list_is_paths(cls, value: Any) -> Any:
         return {"paths": value} if isinstance(value, list) else value
+
+    @property
+    def kind(self) -> PredictorType:
+        """The rules of the predictor's type."""
+        return predictor_types()[self.type]
+
+    @property
+    def has_models(self) -> bool:
+        """Whether models are configured, so that the predictor gets a client."""
+        return bool(self.model_path or self.models)
 
     @property
     def slots(self) -> int:
@@ -211,14 +225,16 @@ class Predictor(Section):
             yield Conflict(
                 (("models",), ("model_path",)), "cannot be used together with model_path", "remove one of them"
             )
-        if self.type != "python" and not self.model_path and not self.models:
+        if self.kind.needs_models and not self.has_models:
             yield Conflict(
                 (("model_path",), ("models",), ("type",)), f"{self.type} predictors need model_path or models"
             )
-        if self.type != "tensorflow":
-            for path in self._tensorflow_only():
+        for path in set_fields(self):
+            owners = owners_of(path[-1])
+            if owners and self.kind not in owners:
+                titles = " and ".join(owner.title for owner in owners)
                 yield Conflict(
-                    (path, ("type",)), f"is for TensorFlow predictors only, and this one is {self.type}", "remove it"
+                    (path, ("type",)), f"is for {titles} predictors only, and this one is {self.type}", "remove it"
                 )
         if self.models and self.models.cache_size and self.processes_per_replica > 1:
             yield Conflict(
@@ -226,13 +242,21 @@ class Predictor(Section):
                 f"needs processes_per_replica to be 1, not {self.processes_per_replica}: each has its own cache",
             )
 
-    def _tensorflow_only(self) -> Iterator[tuple[str | int, ...]]:
-        if self.signature_key:
-            yield ("signature_key",)
-        if self.tensorflow_serving_image:
-            yield ("tensorflow_serving_image",)
-        if self.models and self.models.signature_key:
-            yield ("models", "signature_key")
-        for index, model in enumerate((self.models and self.models.paths) or ()):
-            if model.signature_key:
-                yield ("models", "paths", index, "signature_key")
+
+def owners_of(field: str | int) -> tuple[PredictorType, ...]:
+    """The predictor types that a field of the ``predictor`` section is for; none where it is for every type."""
+    return tuple(kind for kind in predictor_types().values() if field in kind.own_fields)
+
+
+def set_fields(section: Section) -> Iterator[FieldPath]:
+    """The paths of all fields of a section that hold something, with those of the sections below."""
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if not value:
+            continue
+        yield (name,)
+        items = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for index, item in items:
+            if isinstance(item, Section):
+                parent: FieldPath = (name,) if index is None else (name, index)
+                yield from ((*parent, *path) for path in set_fields(item))

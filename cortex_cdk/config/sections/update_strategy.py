@@ -1,4 +1,4 @@
-"""The ``update_strategy`` section, and how it becomes the two percentages that ECS knows."""
+"""The ``update_strategy`` section, and the two percentages of an ECS service that it becomes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class RollingPercentages:
 class UpdateStrategy(Section):
     """How replicas are replaced when an API is updated.
 
-    The two cannot both be 0. Where both round to no replica at all, one may be missing: an API with one replica and
-    ``max_surge: 0`` is not reachable while it is updated.
+    ``max_surge`` and ``max_unavailable`` cannot both be 0. If both round to no replica at all, one replica may be
+    missing: an API with one replica and ``max_surge: 0`` does not answer during an update.
     """
 
     max_surge: Share = Field(
         "25%",
-        description="Replicas that may run above the desired count during an update (shares are rounded up). 0 updates "
-        "in place: for instance when there is no spare GPU.",
+        description="Replicas that may run above the desired count during an update (shares are rounded up). 0 stops a "
+        "replica before its successor starts: use it if there is no spare GPU.",
     )
     max_unavailable: Share = Field(
         "25%", description="Replicas that may be missing during an update (shares are rounded down)."
@@ -44,14 +44,17 @@ class UpdateStrategy(Section):
             )
 
     def percentages(self, desired: int) -> RollingPercentages:
-        """The percentages that make ECS keep exactly these bounds for a service of ``desired`` replicas.
+        """Compute the percentages that make ECS keep these bounds.
 
-        ECS rounds the maximum down and the minimum up, Kubernetes the other way round, so the percentages are computed
-        from counts (reference ``aws.md`` 2.1; exact for up to 100 replicas). Where both bounds round to nothing, one
-        replica may be missing, as Kubernetes has it: otherwise the update could never begin.
+        ECS rounds the maximum down and the minimum up; Kubernetes rounds the other way. So the bounds are computed as
+        counts first, then turned into percentages (reference ``aws.md`` 2.1; exact for up to 100 replicas). If both
+        bounds round to nothing, one replica may be missing, as in Kubernetes: otherwise no update could begin.
 
         Args:
-            desired: The service's desired count; 0 is treated as 1.
+            desired: The service's desired count; 0 counts as 1.
+
+        Returns:
+            The percentages of the service.
         """
         count = max(desired, 1)
         surge = _rounded_up(self.max_surge, count)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cortex_cdk.localcloud.cloudformation.stack import ChangeSet, ResourceChange, Stack, StackResource
+from cortex_cdk.localcloud.cloudformation.name_conflicts import VALIDATION
+from cortex_cdk.localcloud.cloudformation.stack import ChangeSet, NameConflict, ResourceChange, Stack, StackResource
 from cortex_cdk.localcloud.cloudformation.template import parse
 
 HIDDEN = "****"
@@ -116,6 +117,29 @@ def change_set(
             "NextToken": token,
         }
     )
+
+
+def name_conflict(stack: Stack, change_set: ChangeSet, conflict: NameConflict) -> dict[str, Any]:
+    """An ``OperationEvent`` of DescribeEvents that says which resource early validation refused."""
+    return {
+        "EventId": f"{change_set.id}/{conflict.logical_id}",
+        "StackId": stack.id,
+        "OperationType": "CREATE_CHANGESET",
+        "EventType": "VALIDATION_ERROR",
+        "LogicalResourceId": conflict.logical_id,
+        "ResourceType": conflict.type,
+        "Timestamp": change_set.created,
+        "ValidationFailureMode": "FAIL",
+        "ValidationName": VALIDATION,
+        "ValidationStatus": "FAILED",
+        "ValidationStatusReason": conflict.reason,
+        "ValidationPath": f"/Resources/{conflict.logical_id}",
+    }
+
+
+def operation_event(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event of a stack as an ``OperationEvent`` of DescribeEvents."""
+    return {"EventType": "STACK_EVENT", **{key: value for key, value in event.items() if key != "StackName"}}
 
 
 def template_summary(body: str) -> dict[str, Any]:

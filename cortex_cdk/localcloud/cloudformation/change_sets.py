@@ -8,7 +8,9 @@ from typing import Any
 from moto.cloudformation.exceptions import CloudFormationError
 from moto.cloudformation.utils import generate_changeset_id, validate_create_change_set
 
+from cortex_cdk.localcloud.cloudformation import name_conflicts
 from cortex_cdk.localcloud.cloudformation.changes import compute
+from cortex_cdk.localcloud.cloudformation.resource import Place
 from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack
 from cortex_cdk.localcloud.cloudformation.template import parse
@@ -49,7 +51,7 @@ def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapp
         exports: Exported values of all stacks by name.
 
     Returns:
-        The change set; its status is ``FAILED`` if nothing would change.
+        The change set; its status is ``FAILED`` if nothing would change, or if a name is taken.
 
     Raises:
         ValidationError: The name, the template or a parameter is wrong.
@@ -64,6 +66,10 @@ def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapp
         blueprint=blueprint,
         changes=compute(stack, template, scope),
     )
+    change_set.conflicts = name_conflicts.conflicts(change_set.changes, Place(stack.account, stack.region))
+    if change_set.conflicts:
+        change_set.status, change_set.execution_status = "FAILED", "UNAVAILABLE"
+        change_set.reason = name_conflicts.FAILED_VALIDATION
     if kind == "UPDATE" and not change_set.changes and not _differs_otherwise(stack, template, scope, blueprint):
         change_set.status, change_set.reason, change_set.execution_status = "FAILED", NO_CHANGES, "UNAVAILABLE"
     return change_set

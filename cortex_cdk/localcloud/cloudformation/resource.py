@@ -73,6 +73,11 @@ class Resource(CloudFormationModel):
             place: Account and region.
         """
 
+    @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether something of this type is called so, made by whomever."""
+        return False
+
     @abstractmethod
     def update(self, properties: Properties, place: Place) -> None:
         """Change the resource in place; properties that cannot change in place are the same as before."""

@@ -134,6 +134,18 @@ class StackResponse(CloudFormationResponse):
         page, token = self._page(self._stack().events[::-1], EVENTS_PAGE)
         return ActionResult({"StackEvents": page, "NextToken": token})
 
+    def describe_events(self) -> ActionResult:
+        """DescribeEvents: of a change set what early validation found, of a stack its events, newest first."""
+        failed_only = str(self._get_param("Filters.FailedEvents") or "").lower() == "true"
+        if self._get_param("ChangeSetName"):
+            stack, change_set = self._change_set()
+            found = [answers.name_conflict(stack, change_set, conflict) for conflict in change_set.conflicts]
+        else:
+            found = [answers.operation_event(event) for event in self._stack().events[::-1]]
+            found = [event for event in found if not failed_only or event["ResourceStatus"].endswith("_FAILED")]
+        page, token = self._page(found, EVENTS_PAGE)
+        return ActionResult({"OperationEvents": page, "NextToken": token})
+
     def describe_stack_resource(self) -> ActionResult:
         """DescribeStackResource."""
         stack, logical_id = self._stack(), self._get_param("LogicalResourceId")

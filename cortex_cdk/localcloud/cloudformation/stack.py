@@ -90,9 +90,28 @@ class ResourceChange:
     after: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class NameConflict:
+    """A resource that a change set would make, and whose name is taken.
+
+    Attributes:
+        logical_id: Its name in the template.
+        type: Its type.
+        reason: Why it cannot be made.
+    """
+
+    logical_id: str
+    type: str
+    reason: str
+
+
 @dataclass
 class ChangeSet:
-    """A change set of a stack."""
+    """A change set of a stack.
+
+    Attributes:
+        conflicts: What early validation found: resources whose names are taken.
+    """
 
     id: str
     name: str
@@ -107,6 +126,7 @@ class ChangeSet:
     status: str = "CREATE_COMPLETE"
     reason: str | None = None
     execution_status: str = "AVAILABLE"
+    conflicts: tuple[NameConflict, ...] = ()
     created: datetime = field(default_factory=utcnow)
 
 

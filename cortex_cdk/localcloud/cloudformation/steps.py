@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cortex_cdk.localcloud.cloudformation import schema, types
+from cortex_cdk.localcloud.cloudformation import name_conflicts, schema, types
 from cortex_cdk.localcloud.cloudformation.changes import difference
 from cortex_cdk.localcloud.cloudformation.resource import Place
 from cortex_cdk.localcloud.cloudformation.scope import Scope
@@ -64,13 +64,39 @@ class Steps:
                 raise CancelledError
             current = self._stack.existing(logical_id)
             resource = self._start(logical_id, definition, current, scope)
-            resource.needs = list(needs)
-            resource.deletion_policy = definition.get("DeletionPolicy", "Delete")
-            resource.replace_policy = definition.get("UpdateReplacePolicy", "Delete")
+            _describe(resource, definition, needs)
             scope.put(logical_id, resource.model)
         if resource.status.endswith("_IN_PROGRESS"):
             self._moved()
             self._wait_until_stable(resource)
+
+    def recreate(
+        self, logical_id: str, name: str, definition: Mapping[str, Any], needs: Sequence[str], scope: Scope
+    ) -> None:
+        """Make a resource again that the account has lost, without waiting until it is stable.
+
+        Args:
+            name: The name that it had, given or generated.
+
+        Raises:
+            StepFailedError: It could not be made.
+        """
+        with STATE_LOCK:
+            resource = StackResource(logical_id, definition["Type"], name)
+            with self._failing(resource, "CREATE"):
+                self._create(resource, scope.properties(definition), "CREATE", None)
+            _describe(resource, definition, needs)
+            scope.put(logical_id, resource.model)
+            self._stack.note(resource, "CREATE_COMPLETE")
+
+    def discard(self, resource: StackResource) -> None:
+        """Remove what ``recreate`` has made, as far as that is possible, without waiting until it is gone."""
+        with STATE_LOCK:
+            try:
+                if resource.model is not None:
+                    types.delete(resource.model, self._order(resource, resource.properties or {}))
+            except Exception as error:
+                log.warning("%s of %s stays: %s", resource.logical_id, self._stack.name, reason_of(error))
 
     def remove(self, resource: StackResource, *, retain: bool) -> bool:
         """Remove one resource and wait until it is gone.
@@ -135,7 +161,8 @@ class Steps:
             wrong = schema.problem(resource.type, properties)
             if wrong:
                 raise ValueError(wrong)
-            resource.name = types.name_for(resource.type, properties, stack.name, resource.logical_id)
+            name_conflicts.refuse_taken(resource.type, properties, self._place)
+            resource.name = resource.name or types.name_for(resource.type, properties, stack.name, resource.logical_id)
             resource.model = types.create(self._order(resource, properties))
         resource.properties = properties
         stack.note(resource, f"{verb}_IN_PROGRESS", "Resource creation Initiated")
@@ -230,6 +257,13 @@ class Steps:
             stack_id=self._stack.id,
             place=replace(self._place, tags=self._tags(resource)),
         )
+
+
+def _describe(resource: StackResource, definition: Mapping[str, Any], needs: Sequence[str]) -> None:
+    """Keep of a template's definition what deleting the resource will need."""
+    resource.needs = list(needs)
+    resource.deletion_policy = definition.get("DeletionPolicy", "Delete")
+    resource.replace_policy = definition.get("UpdateReplacePolicy", "Delete")
 
 
 def _says_missing(error: Exception) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import Variable
+
 from cortex_cdk.localcloud.containers.launch import DEFAULT_STOP_TIMEOUT, CannotStartError, Launch, OutputLimits
 from cortex_cdk.localcloud.settings import HOST
 
@@ -72,7 +74,7 @@ def plan(
             **_platform(task_id, binaries, control_port, gpus),
             **_pairs(container.get("environment")),
             **_pairs(changed.get("environment")),
-            **({"CORTEX_LISTEN": f"{HOST}:{port}"} if port is not None else {}),
+            **({Variable.LISTEN: f"{HOST}:{port}"} if port is not None else {}),
         },
         memory_limit=int(memory) * MIB if memory else None,
         stop_timeout=float(container.get("stopTimeout") or DEFAULT_STOP_TIMEOUT),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import queue
+import contextlib
+import logging
 import shutil
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from cortex_cdk.localcloud.containers.launch import Exit, Launch
 from cortex_cdk.localcloud.containers.process import ContainerProcess
+
+logger = logging.getLogger(__name__)
 
 WATCH_INTERVAL = 0.5
 """Seconds between two looks at memory and output."""
@@ -30,7 +33,7 @@ class TaskDriver:
         self._root = state / "tasks"
         self._on_exit = on_exit
         self._running: dict[str, ContainerProcess] = {}
-        self._exits: queue.SimpleQueue[Exit] = queue.SimpleQueue()
+        self._exits: dict[str, Exit] = {}
         self._closed = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="task-watcher", daemon=True)
 
@@ -70,7 +73,7 @@ class TaskDriver:
             process.stop()
 
     def is_running(self, task_id: str) -> bool:
-        """Whether the container of that task runs (or its end has not been fetched yet)."""
+        """Whether the container of that task runs (or its end has not been acknowledged yet)."""
         return task_id in self._running
 
     def pid(self, task_id: str) -> int | None:
@@ -87,30 +90,42 @@ class TaskDriver:
         return process is None or process.is_within_memory()
 
     def exits(self) -> list[Exit]:
-        """The containers that have ended since the last call."""
-        ended = []
-        while not self._exits.empty():
-            ended.append(self._exits.get())
-        for exit_ in ended:
-            self._running.pop(exit_.task_id, None)
-        if ended:
-            self._remove_old_folders()
-        return ended
+        """The containers that have ended and whose end nobody has acknowledged yet."""
+        return list(self._exits.values())
+
+    def acknowledge(self, task_id: str) -> None:
+        """Forget the end of a task's container: it has been written down.
+
+        Until then ``exits`` tells the end again, so that an error on the way loses none.
+        """
+        del self._exits[task_id]
+        self._running.pop(task_id, None)
+        self._remove_old_folders()
 
     def _ended(self, exit_: Exit) -> None:
-        self._exits.put(exit_)
+        self._exits[exit_.task_id] = exit_
         self._on_exit()
 
     def _watch(self) -> None:
         while not self._closed.wait(WATCH_INTERVAL):
-            for process in list(self._running.values()):
-                process.enforce_memory_limit()
-                process.rotate_output()
+            for task_id, process in list(self._running.items()):
+                try:
+                    process.enforce_memory_limit()
+                    process.rotate_output()
+                except Exception:
+                    # A disk that is full for one task's output must not end the memory limits of all.
+                    logger.exception("The container of task %s could not be looked at.", task_id)
 
     def _remove_old_folders(self) -> None:
         if not self._root.is_dir():
             return
         ended = [folder for folder in self._root.iterdir() if folder.is_dir() and folder.name not in self._running]
-        ended.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+        ended.sort(key=_changed_at, reverse=True)
         for folder in ended[FOLDERS_KEPT:]:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changed_at(folder: Path) -> float:
+    with contextlib.suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from cortex_serving.contract import Variable
 
 from cortex_cdk.localcloud.containers import orphans, output
 from cortex_cdk.localcloud.containers.launch import OUT_OF_MEMORY, CannotStartError, Exit, Launch
@@ -142,7 +143,7 @@ class ContainerProcess:
 
 
 def _folder_variables(folder: Path) -> dict[str, str]:
-    return {"HOME": str(folder), "TMPDIR": str(folder), "CORTEX_TERMINATION_LOG": str(folder / TERMINATION_FILE)}
+    return {"HOME": str(folder), "TMPDIR": str(folder), Variable.TERMINATION_LOG: str(folder / TERMINATION_FILE)}
 
 
 def _last_words(path: Path) -> str | None:

@@ -30,6 +30,7 @@ METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
 OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?$", re.IGNORECASE)
 # Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from it.
 SIGNED_REGION = re.compile(r"(Credential=[^/]*/\d{8}/)[^/]+/")
+SIGNATURE = "AWS4-HMAC-SHA256"
 READING = re.compile(r"^(Describe|List|Get|BatchGet|Filter|Lookup|Head|Validate|Estimate|Test|Query|Select)")
 STEADY = ("PutLogEvents", "PutMetricData")
 """Actions of replicas that come all the time: stored with the next regular snapshot, and nobody is woken."""
@@ -82,6 +83,10 @@ class ControlPlane:
 
     def _aws(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         action = action_of(environ)
+        if not is_signed(environ):
+            # moto takes other ways to say who one is, and evaluates more of them than any AWS tool sends.
+            said = f"Only requests signed with {SIGNATURE} are answered: use an AWS SDK or tool, with any credentials."
+            return _failure(environ, start_response, "403 Forbidden", "MissingAuthenticationToken", said)
         if "HTTP_AUTHORIZATION" in environ:
             # There is one region, whatever the user's AWS tools are configured for.
             environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])
@@ -121,6 +126,17 @@ def refuse(environ: WSGIEnvironment) -> str | None:
     if "HTTP_ORIGIN" in environ or environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin"):
         return "The local cloud does not answer web pages."
     return None
+
+
+def is_signed(environ: WSGIEnvironment) -> bool:
+    """Whether a request says, in a header or in its URL, that it is signed with Signature Version 4.
+
+    Source: "Authenticating Requests (AWS Signature Version 4)", Amazon S3 API reference.
+    """
+    header = environ.get("HTTP_AUTHORIZATION")
+    if header is not None:
+        return bool(header.startswith(f"{SIGNATURE} "))
+    return parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Algorithm") == [SIGNATURE]
 
 
 def action_of(environ: WSGIEnvironment) -> str:

@@ -70,14 +70,17 @@ def _serve(settings: Settings) -> None:
     from cortex_cdk.localcloud import cloudformation, services
     from cortex_cdk.localcloud.daemon.api_server import ControlPlane
     from cortex_cdk.localcloud.daemon.durability import Durability
+    from cortex_cdk.localcloud.daemon.peer import take_own_users_connections
     from cortex_cdk.localcloud.daemon.reconciler import DataPlane
     from cortex_cdk.localcloud.services.ec2 import instance_types as types
+    from cortex_cdk.localcloud.services.elbv2 import limits
     from cortex_cdk.localcloud.services.elbv2.resources import answer_at
     from cortex_cdk.localcloud.services.service_quotas import backend as quotas
 
     services.register_resource_types()
     quotas.install()
     types.install()
+    limits.install()
     data_plane, durability = DataPlane(settings), Durability(settings.state)
 
     def changed() -> None:
@@ -89,6 +92,7 @@ def _serve(settings: Settings) -> None:
     info = _info(settings, notice=durability.restore())
     control_plane = ControlPlane(info, data_plane, changed)
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
+    take_own_users_connections(server)
     gc.freeze()
     gc.enable()
     data_plane.start()

@@ -1,23 +1,29 @@
-"""Keeps the state over restarts: when a snapshot is written, and how it is brought back.
+"""Keeps the account over restarts and upgrades: when it is stored, and how it is brought back.
 
-A snapshot is written shortly after something has changed, and at once when a stack operation ends, before
-anybody can see that it has ended. So ``kill -9`` loses at most the last fraction of a second of single
-requests, never the outcome of a deployment.
+The snapshot is a cache: fast, complete, and readable by the version that wrote it only. The records are the truth.
+Both are written shortly after something has changed, and at once when a stack operation ends, before anybody can see
+that it has ended. So ``kill -9`` loses at most the last fraction of a second of single requests, never the outcome of a
+deployment. Where the snapshot cannot be read, the account is made again from the records.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import threading
 import time
 from pathlib import Path
 
+from cortex_cdk.localcloud.daemon.records.account import AccountRecords, Rebuilt
 from cortex_cdk.localcloud.daemon.storage import snapshot
 from cortex_cdk.localcloud.daemon.storage.bodies import Bodies, write_durably
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 SNAPSHOT_FILE = "state.snapshot"
+RECORDS_FOLDER = "records"
 BODIES_FOLDER = "objects"
+ASIDE_FOLDER = "aside"
 DEBOUNCE = 0.5
 """Seconds from a change to the snapshot; changes meanwhile share it."""
 INTERVAL = 5.0
@@ -34,8 +40,10 @@ class Durability:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._path = folder / SNAPSHOT_FILE
         self._bodies = Bodies(folder / BODIES_FOLDER)
+        self._records = AccountRecords(folder / RECORDS_FOLDER, self._bodies)
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._written = b""
@@ -45,48 +53,59 @@ class Durability:
         """Bring the last state back, to be called before anything is used.
 
         Returns:
-            None, or what the user must know: the stored state cannot be read and was moved aside.
+            None, or what the user must know: what was brought back from records, and what was not.
         """
-        try:
-            content = self._path.read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
-            with STATE_LOCK:
+        with STATE_LOCK:
+            try:
+                content = self._path.read_bytes()
                 snapshot.restore(content, self._bodies)
-        except snapshot.UnreadableError as error:
-            return self._move_aside(str(error))
-        self._written = content
-        return None
+            except FileNotFoundError:
+                reason = "it is gone"
+                if not (self._folder / RECORDS_FOLDER).is_dir():
+                    return None
+            except snapshot.UnreadableError as error:
+                reason = str(error)
+            else:
+                # An earlier version may have kept no records, or not all.
+                self.save_if_possible()
+                return None
+            aside = self._set_aside()
+            rebuilt = self._records.rebuild()
+            self.save_if_possible()
+        return _notice(reason, rebuilt, aside)
 
     def start(self) -> None:
-        """Begin to write snapshots."""
+        """Begin to store what changes."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write the last snapshot."""
+        """Store everything for the last time."""
         self._stopping.set()
         self._changed.set()
         self._thread.join()
         self.save()
+        with STATE_LOCK:
+            self._records.write(log_events=True)
 
     def touch(self) -> None:
         """Note that something may have changed."""
         self._changed.set()
 
     def save(self) -> None:
-        """Write a snapshot now, unless nothing has changed."""
+        """Store everything now, unless nothing has changed."""
         with STATE_LOCK:
             taken = snapshot.take(self._bodies)
             if taken.content == self._written:
                 return
-            # Written with the lock held: a later snapshot must not be overtaken by an earlier one.
+            # Written with the lock held: a later snapshot must not be overtaken by an earlier one. The records come
+            # second: a snapshot that can be read is believed, and they are brought in line with it at the next start.
             write_durably(self._path, taken.content)
+            recorded = self._records.write()
             self._written = taken.content
-            self._bodies.keep_only(taken.bodies)
+            self._bodies.keep_only(taken.bodies | recorded)
 
     def save_if_possible(self) -> None:
-        """Write a snapshot now; a failure is logged, and tried again with the next regular one."""
+        """Store everything now; a failure is logged, and tried again with the next regular one."""
         try:
             self.save()
         except Exception:
@@ -100,12 +119,42 @@ class Durability:
                 self._changed.clear()
             self.save_if_possible()
 
-    def _move_aside(self, reason: str) -> str:
-        aside = self._path.with_name(f"{self._path.name}.{time.strftime('%Y%m%d-%H%M%S')}.unreadable")
-        self._path.replace(aside)
-        bodies = self._path.parent / BODIES_FOLDER
-        if bodies.is_dir():
-            bodies.replace(aside.with_name(f"{aside.name}.objects"))
-        message = f"The stored state cannot be read: {reason}. It was moved to {aside}; the local cloud starts empty."
-        log.error("%s", message)
-        return message
+    def _set_aside(self) -> Path:
+        """Keep everything that is stored in a folder of its own, for the version that wrote it, and for people.
+
+        Returns:
+            The folder.
+        """
+        aside = self._folder / ASIDE_FOLDER / time.strftime("%Y%m%d-%H%M%S")
+        aside.mkdir(parents=True, mode=0o700)
+        if self._path.exists():
+            self._path.replace(aside / SNAPSHOT_FILE)
+        for name in (RECORDS_FOLDER, BODIES_FOLDER):
+            if (self._folder / name).is_dir():
+                # Bodies never change, and records are replaced by other files: links cost no room and stay as they are.
+                shutil.copytree(self._folder / name, aside / name, copy_function=_link)
+        return aside
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        # Not every file system has hard links.
+        shutil.copyfile(source, target)
+
+
+def _notice(reason: str, rebuilt: Rebuilt, aside: Path) -> str:
+    """What the user is told of an account that was made again."""
+    stacks = ", ".join(rebuilt.stacks)
+    told = [f"The snapshot of the stored state cannot be read: {reason}."]
+    if rebuilt.stacks:
+        told.append(f"Brought back from records, with their objects and images: {stacks}.")
+    elif not rebuilt.problems:
+        told.append("There are no records either, as an earlier version kept none: deploy your APIs again.")
+    if rebuilt.problems:
+        told.append(f"Not brought back: {'; '.join(rebuilt.problems)}.")
+    told.append(f"All that was stored is kept in {aside}.")
+    for line in told:
+        log.error("%s", line)
+    return " ".join(told)

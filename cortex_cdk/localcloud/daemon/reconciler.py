@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from cortex_cdk.localcloud.containers import gpus, orphans
@@ -122,12 +123,7 @@ class DataPlane:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            is_draining = False
-            try:
-                is_draining = self._tick()
-            except Exception:
-                # The loop must outlive whatever it cannot make sense of: the next round may.
-                logger.exception("The data plane could not finish a round.")
+            is_draining = self._tick()
             # Requests of replicas that ship logs wake it too: a burst of them shall not keep a core busy.
             self._closing.wait(SHORTEST_TICK)
             self._woken.wait(DRAINING_TICK if is_draining else TICK)
@@ -135,11 +131,30 @@ class DataPlane:
 
     def _tick(self) -> bool:
         """Look at everything once. Returns whether targets are draining."""
-        self._autoscaler.keep_bounds()
-        self._scheduler.tick()
-        self._envoy.keep_alive()
+        for step in (
+            self._autoscaler.keep_bounds,
+            self._scheduler.tick,
+            self._envoy.keep_alive,
+            self._apply_routes,
+        ):
+            _attempt(step)
+        return bool(_attempt(self._drain))
+
+    def _apply_routes(self) -> None:
         self._envoy.apply(self._table())
+
+    def _drain(self) -> bool:
+        """Remove the targets that have been drained. Returns whether any was draining."""
         if not draining.is_anything_draining():
             return False
         draining.remove_drained(self._envoy)
         return True
+
+
+def _attempt(step: Callable[[], object]) -> object:
+    """Do one step of a round. A failure of one must not keep the others from being done: it is logged."""
+    try:
+        return step()
+    except Exception:
+        logger.exception("The data plane could not finish a step of a round: %s.", step.__qualname__)
+        return None

@@ -15,16 +15,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+from cortex_serving.contract import (
+    CONTEXT_PROJECT,
+    CONTEXT_PYTHON_VERSION,
+    CONTEXT_SERVING,
+    DEPENDENCIES_SCRIPT,
+    REQUIREMENTS_FILE,
+)
 
 from cortex_cdk.localcloud.containers import orphans
 from cortex_cdk.localcloud.containers.sessions import end_session
 from cortex_cdk.localcloud.python_environments import satisfied as requirements
 
-PROJECT = "project"
-REQUIREMENTS = f"{PROJECT}/requirements.txt"
-SCRIPT = f"{PROJECT}/dependencies.sh"
-PYTHON_VERSION = f"{PROJECT}/.python-version"
-INSTALL = "serving_image/install.sh"
+REQUIREMENTS = f"{CONTEXT_PROJECT}/{REQUIREMENTS_FILE}"
+SCRIPT = f"{CONTEXT_PROJECT}/{DEPENDENCIES_SCRIPT}"
+INSTALL = f"{CONTEXT_SERVING}/install.sh"
 SERVING_PACKAGE = "cortex_serving"
 COMPLETE = ".complete"
 """Written last: an environment without it was interrupted and is made anew."""
@@ -82,11 +87,16 @@ def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
         say(f"{met}: nothing to build, replicas run in {sys.prefix}.")
         return Path(sys.executable).parent
     with _locks[place]:
-        if (place / COMPLETE).exists():
+        if (place / COMPLETE).exists() and has_programs(_binaries(place)):
             say(f"The environment {place} exists already.")
         else:
             _make(context, place, say)
     return _binaries(place)
+
+
+def has_programs(binaries: Path) -> bool:
+    """Whether an environment's folder of programs is there. Its Python may be a link to one that was removed."""
+    return (binaries / "python").exists()
 
 
 def end_all() -> None:
@@ -97,10 +107,11 @@ def end_all() -> None:
 
 def _needs_nothing(context: Context) -> bool:
     """Whether the Python that runs the local cloud is such an environment already."""
-    others = {name for name in context if name.startswith(f"{PROJECT}/")} - {REQUIREMENTS, PYTHON_VERSION}
+    others = {name for name in context if name.startswith(f"{CONTEXT_PROJECT}/")}
+    others -= {REQUIREMENTS, CONTEXT_PYTHON_VERSION}
     if others or not find_spec(SERVING_PACKAGE):
         return False
-    wanted = context[PYTHON_VERSION].content.decode().split(".") if PYTHON_VERSION in context else []
+    wanted = context[CONTEXT_PYTHON_VERSION].content.decode().split(".") if CONTEXT_PYTHON_VERSION in context else []
     ours = [str(number) for number in sys.version_info[: len(wanted)]]
     return [part.strip() for part in wanted] == ours and requirements.are_satisfied(_text(context, REQUIREMENTS))
 

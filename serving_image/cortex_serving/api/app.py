@@ -16,6 +16,17 @@ import falcon
 
 from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, unavailable, write_error
 from cortex_serving.api.openapi import Description
+from cortex_serving.contract import (
+    API_HEADER,
+    FORWARDED_METRIC,
+    LIVE_PATH,
+    PROBE_PATHS,
+    READY_PATH,
+    REQUEST_ID_HEADER,
+    REVISION_HEADER,
+    TIMEOUT_HEADER,
+)
+from cortex_serving.errors import UnsupportedResult
 from cortex_serving.logs.capture import LineWriter, current
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.payloads import request_data
@@ -25,14 +36,14 @@ from cortex_serving.predictors.invoke import Batched, Invoke
 from cortex_serving.predictors.predictor import Predictor, user_traceback
 from cortex_serving.request_context import KEY, Exchange, Verdict
 from cortex_serving.results.render import dump_json, render
-from cortex_serving.scheduling.admission import Admitted, Job
+from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import BatchFailed, Expired
+from cortex_serving.scheduling.thread_pool import Job
 from cortex_serving.shared_state import Board, State
 from cortex_serving.spec import ApiSpec
 
-_EXPIRED = "the request waited longer than its X-Cortex-Timeout-Ms"
+_EXPIRED = f"the request waited longer than its {TIMEOUT_HEADER}"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:=;-]{1,200}")
-_PROBES = frozenset({"/healthz", "/readyz"})
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
     "Access-Control-Max-Age": "600",
@@ -41,15 +52,17 @@ _PREFLIGHT = {
 
 @dataclass(frozen=True)
 class Serving:
-    """A predictor in service: what the application needs once it is built.
+    """A predictor in service, and everything around it that requests need.
 
     Attributes:
+        predictor: The predictor.
         invoke: Calls ``predict`` for one request.
-        batched: Calls it for many at once instead, if server-side batching is on.
-        expected: Type that payloads must have, if the predictor says so.
-        observe: Told every predicted value (prediction monitoring), if there is any.
-        after: Queues work for the predictor's own threads.
-        project: The project folder, whose frames matter in tracebacks.
+        batched: Calls ``predict`` for many requests at once; None without server-side batching.
+        expected: Type of payloads; None if the predictor has no type hint that is enforced.
+        observe: Gets every predicted value; None without prediction monitoring.
+        after: Queues work for the predictor's threads, behind the response.
+        project: The project folder. Tracebacks show frames of this folder only.
+        description: Answers GET.
     """
 
     predictor: Predictor
@@ -63,18 +76,18 @@ class Serving:
 
 
 class StreamCut(OSError):
-    """A streamed response that cannot go on: waitress closes the connection quietly, as after errors of sockets."""
+    """A streamed response cannot go on. waitress then closes the connection quietly, as after errors of sockets."""
 
 
 class RequestIds:
-    """Ids for requests: the client's own, the load balancer's, or a new one that is unique to this process."""
+    """Chooses the id of a request: the client's, the load balancer's, or a new one."""
 
     def __init__(self) -> None:
         self._prefix = os.urandom(6).hex()
         self._next = itertools.count().__next__
 
     def of(self, environ: Mapping[str, Any]) -> str:
-        """The id of a request."""
+        """Return the id of a request, given its WSGI environment."""
         given = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_AMZN_TRACE_ID")
         if given is not None and _REQUEST_ID.fullmatch(given):
             return str(given)
@@ -82,10 +95,17 @@ class RequestIds:
 
 
 class Application:
-    """Answers every path: health, a description on GET, a prediction on POST.
+    """Answers every path: health probes, a description on GET, a prediction on POST.
+
+    Args:
+        spec: The API.
+        revision: The deployed version of the API.
+        board: State of the replica, shared by its processes.
+        writer: Writes log lines.
+        telemetry: Counts requests.
 
     Attributes:
-        serving: The predictor once it is built; requests are admitted only then.
+        serving: The predictor; None until it is built. Requests are admitted only after that.
     """
 
     def __init__(self, spec: ApiSpec, revision: str, board: Board, writer: LineWriter, telemetry: Telemetry) -> None:
@@ -94,13 +114,13 @@ class Application:
         self._writer = writer
         self._telemetry = telemetry
         self._ids = RequestIds()
-        self._headers = (("X-Cortex-Api", spec.name), ("X-Cortex-Revision", revision))
+        self._headers = ((API_HEADER, spec.name), (REVISION_HEADER, revision))
         self._wsgi = _falcon_app(self)
         self._falcon_request = partial(falcon.Request, options=self._wsgi.req_options)
         self.serving: Serving | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer a WSGI request."""
+        """Answer a request (WSGI, PEP 3333)."""
         exchange: Exchange = environ[KEY]
         if exchange.outcome is None:
             exchange.queue = time.perf_counter() - exchange.arrived
@@ -109,7 +129,7 @@ class Application:
 
         def begin(line: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
             exchange.status = int(line[:3])
-            own = (("X-Request-Id", exchange.request_id), ("Server-Timing", exchange.server_timing()))
+            own = ((REQUEST_ID_HEADER, exchange.request_id), ("Server-Timing", exchange.server_timing()))
             headers += self._headers + own
             return start_response(line, headers, *failure)
 
@@ -119,12 +139,16 @@ class Application:
             current.request_id = None
         if exchange.streaming:
             return self._streamed(body, exchange)
-        if exchange.path not in _PROBES:
+        if exchange.path not in PROBE_PATHS:
             self._finished(exchange)
         return body
 
     def enlist(self, admitted: Admitted) -> None:
-        """Read the payload of a request that is to be predicted in a batch (its environment is made already)."""
+        """Read the payload of a request, and put it into a batch.
+
+        Args:
+            admitted: The request, with its WSGI environment.
+        """
         environ, serving = admitted.environ, self.serving
         assert environ is not None and serving is not None and serving.batched is not None
         current.request_id = self._identify(admitted, environ)  # a payload's own validators may log
@@ -139,17 +163,17 @@ class Application:
         return exchange.request_id
 
     def _finished(self, exchange: Exchange) -> None:
-        exchange.outcome = None  # the payload in it need not wait for the request to be counted
+        exchange.outcome = None  # frees the payload now: the request may be counted later
         if exchange.answered:
             return
         self._telemetry.finished(exchange)
         own = self._spec.endpoint
         if exchange.path != own and not exchange.path.startswith(f"{own}/") and exchange.refusal is None:
-            # Another rule of the load balancer sent it here: that of a traffic splitter.
-            self._telemetry.counters.count("Forwarded")
+            # The listener rule of a traffic splitter sent the request here: it has the splitter's path.
+            self._telemetry.counters.count(FORWARDED_METRIC)
 
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
-        """A streamed body; an error in the middle can only be logged, and cuts the connection."""
+        """Pass on a streamed body. An exception in the middle is logged, and cuts the connection."""
         current.request_id = exchange.request_id
         try:
             yield from chunks
@@ -175,7 +199,7 @@ class Application:
                 self._predict(req, resp, exchange)
             except Exception:
                 raise
-            except BaseException as error:  # sys.exit, a cancelled task of asyncio: it ends the request, not its thread
+            except BaseException as error:  # sys.exit, a cancelled task of asyncio: end the request, not the thread
                 self.failed(req, resp, error, None)
         elif req.method in ("GET", "HEAD"):
             self._get(req, resp)
@@ -193,9 +217,9 @@ class Application:
 
     def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.content_type = "application/json"
-        if req.path == "/healthz":
+        if req.path == LIVE_PATH:
             self._health(resp, good=self._board.state is not State.FAILED)
-        elif req.path == "/readyz":
+        elif req.path == READY_PATH:
             self._health(resp, good=self._board.state is State.READY)
         elif self.serving is None:
             raise unavailable(self._not_ready())
@@ -261,7 +285,7 @@ class Application:
         return arguments
 
     def _post_predict(self, serving: Serving, environ: dict[str, Any], value: Any, given: dict[str, Any]) -> None:
-        """Call ``post_predict``; its errors are only logged (cortex.md 1.1)."""
+        """Call ``post_predict``; log its exceptions (cortex.md 1.1)."""
         wants = serving.predictor.post_wants or frozenset()
         arguments = {name: given[name] for name in wants if name in given}
         if "response" in wants:
@@ -277,11 +301,11 @@ class Application:
             current.request_id = None
 
     def failed(self, req: falcon.Request, resp: falcon.Response, error: BaseException, _: Any) -> None:
-        """Answer an exception (Falcon's error handler)."""
+        """Answer a request whose handling raised an exception (Falcon's error handler)."""
         log = _ignore if isinstance(error, BatchFailed) else self._log_error
         outcome = req.env[KEY].outcome
         if outcome is not None and error is outcome.error:
-            error.__traceback__ = outcome.traceback  # without our way from there to here
+            error.__traceback__ = outcome.traceback  # without this program's frames since the batch
         if isinstance(error, Expired):
             error = self._refusal(Verdict.EXPIRED)
         write_error(resp, error, log, self._trace)
@@ -289,8 +313,16 @@ class Application:
             resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
 
     def batch_failed(self, error: BaseException, size: int) -> None:
-        """Log a batch that failed as a whole."""
-        self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
+        """Log a batch that failed as a whole.
+
+        Args:
+            error: The exception that ``predict`` raised.
+            size: Number of requests in the batch.
+        """
+        if isinstance(error, UnsupportedResult):
+            self._log_error(f"a batch of {size} failed: {error}")
+        else:
+            self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
 
     def _log_error(self, message: str) -> None:
         self._writer.log("ERROR", message)
@@ -300,13 +332,13 @@ class Application:
 
 
 def _ignore(message: str) -> None:
-    """For errors that were logged where they happened."""
+    """Log nothing: the error was logged where it happened."""
 
 
 def _falcon_app(application: Application) -> falcon.App[falcon.Request, falcon.Response]:
     app = falcon.App()
-    app.resp_options.default_media_type = None  # type: ignore[assignment]  # what has no type must not be called JSON
-    app.add_sink(application.serve, re.compile(""))  # not "/": there is OPTIONS *, too
-    for kind in (Exception, falcon.HTTPError, falcon.HTTPStatus):  # Falcon has handlers of its own for the latter two
+    app.resp_options.default_media_type = None  # type: ignore[assignment]  # a response without a type is not JSON
+    app.add_sink(application.serve, re.compile(""))  # not "/", because of OPTIONS *
+    for kind in (Exception, falcon.HTTPError, falcon.HTTPStatus):  # replaces Falcon's handlers of the latter two
         app.add_error_handler(kind, application.failed)
     return app

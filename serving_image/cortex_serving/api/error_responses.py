@@ -1,4 +1,4 @@
-"""Exceptions to HTTP responses: ours, Falcon's, starlette's, and whatever a predictor raises."""
+"""Turns exceptions into HTTP responses: those of this program, of Falcon, of starlette, and of predictors."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Describe = Callable[[BaseException], str]
 
 
 def unavailable(reason: str) -> falcon.HTTPServiceUnavailable:
-    """A 503 that says why, and when to come again."""
+    """Return a 503 that tells the client why, and when to try again."""
     return falcon.HTTPServiceUnavailable(description=reason, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
 def write_error(
     response: falcon.Response, error: BaseException, log: Callable[[str], None], describe: Describe
 ) -> None:
-    """Answer an exception (cortex.md 1.3).
+    """Turn an exception into a response (cortex.md 1.3).
 
     Args:
-        response: Where the answer goes.
-        error: What was raised.
-        log: Logs what only the API's owner should see.
-        describe: The error with its traceback, as text.
+        response: The response to write.
+        error: The exception.
+        log: Logs details, which only the API's owner should see.
+        describe: Words the exception with its traceback.
     """
     try:
         if _written(response, error):
@@ -43,10 +43,10 @@ def write_error(
 
 
 def _written(response: falcon.Response, error: BaseException) -> bool:
-    """Write an error that says itself what the client is answered; False for any other.
+    """Write an exception that defines its response, and return True; return False for any other exception.
 
     Raises:
-        UnsupportedResult: It says what cannot be sent.
+        UnsupportedResult: The exception's status or headers cannot be sent.
     """
     if isinstance(error, falcon.HTTPError):
         _begin(response, error.status, error.headers)
@@ -73,7 +73,7 @@ def _begin(response: falcon.Response, status: Any, headers: Any) -> None:
 
 
 def _is_starlette_http(error: BaseException) -> bool:
-    """starlette's and FastAPI's HTTPException, without importing either."""
+    """Return whether an exception is the HTTPException of starlette or FastAPI, without importing either."""
     return any(base.__name__ == "HTTPException" and hasattr(error, "detail") for base in type(error).__mro__)
 
 

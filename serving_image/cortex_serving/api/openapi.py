@@ -1,4 +1,4 @@
-"""What the API says about itself: the answer to GET, and its OpenAPI document."""
+"""Describes the API: the answer to GET, and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import REQUEST_ID_HEADER, SAMPLE_FILE, TIMEOUT_HEADER
 from cortex_serving.payloads.validation import PayloadType
 from cortex_serving.spec import ApiSpec
 
-SAMPLE_FILE = "sample.json"
 _ERRORS: dict[str, Any] = {
     "CortexError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
     "CortexProblems": {
@@ -36,31 +36,39 @@ def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[
     return {"description": description, "content": content | {media_type: {} for media_type in also}}
 
 
-# openapi-python-client (0.29) writes a module that cannot be imported where a request has several content types and no
-# optional parameter. Not beside an optional body: openapi-generator would make it the first argument.
+# A required body comes with this optional parameter: without one, openapi-python-client (0.29) writes a module that
+# cannot be imported if the request has several content types. An optional body comes without the parameter:
+# openapi-generator would make the parameter the first argument.
 _REQUEST_ID: dict[str, Any] = {
-    "name": "X-Request-Id",
+    "name": REQUEST_ID_HEADER,
     "in": "header",
-    "description": "What logs and the answer shall call the request",
+    "description": "Id of the request, for logs and the response",
     "schema": {"type": "string"},
 }
 _FAILURES = {
-    "400": _failure("The body is not what its content type says", "CortexError", "text/plain"),
+    "400": _failure("The body does not match its content type", "CortexError", "text/plain"),
     "413": _failure("The body is too large"),
-    "415": _failure("The body's content type or encoding is not taken"),
+    "415": _failure("The body's content type or encoding is not supported"),
     "422": _failure("The payload does not have the expected form", "CortexProblems"),
     "500": {"description": "The predictor failed", "content": {"text/plain": {}}},
-    "503": _failure("Too many requests at once, or not ready"),
-    "504": _failure("It waited longer than X-Cortex-Timeout-Ms"),
+    "503": _failure("Too many requests at once, or the API is not ready"),
+    "504": _failure(f"The request waited longer than {TIMEOUT_HEADER}"),
 }
 
 
 def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
-    """The project's sample request, a JSON file; None where a project does without ``sample.json``.
+    """Read the project's sample request.
+
+    Args:
+        project: The project folder.
+        name: Path of a JSON file in the project.
+
+    Returns:
+        The payload; None for a project without ``SAMPLE_FILE``.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is not JSON.
+        ValueError: The file is not JSON.
     """
     path = project / name
     if name == SAMPLE_FILE and not path.is_file():
@@ -73,12 +81,12 @@ class Description:
 
     Args:
         spec: The API.
-        revision: Its deployed version.
-        expected: Type that payloads must have, if the predictor says so.
+        revision: The deployed version of the API.
+        expected: Type of payloads, or None.
         sample: A sample payload, or None.
-        result: Gives the schema of what is returned, if the predictor says so, with its definitions under ``$defs``.
-            Called when it is asked for: a schema costs time and memory.
-        metadata: More to tell on GET, such as the models' signatures.
+        result: Returns the JSON schema of results, with definitions under ``$defs``, or None. Called on request only,
+            because a schema costs time and memory.
+        metadata: Returns further fields for the answer to GET, such as the models' signatures.
     """
 
     def __init__(
@@ -99,7 +107,7 @@ class Description:
         self._metadata = metadata
 
     def summary(self) -> dict[str, Any]:
-        """The answer to GET on the endpoint."""
+        """Return the answer to GET on the endpoint."""
         answer: dict[str, Any] = {
             "message": f"make a prediction by sending a POST request to {self._spec.endpoint}",
             "api": self._spec.name,
@@ -110,7 +118,7 @@ class Description:
         return {**answer, **self._metadata()}
 
     def openapi(self) -> dict[str, Any]:
-        """An OpenAPI 3.1 document, from type hints and the sample request."""
+        """Return an OpenAPI 3.1 document, made from type hints and the sample request."""
         schema, definitions = self._payload_schema()
         result = dict(self._result() or {})
         definitions = {**definitions, **result.pop("$defs", {})}
@@ -141,7 +149,7 @@ class Description:
         }
 
     def _contents(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """The payload by content type."""
+        """Return schema and example of the payload, by content type."""
         example = {} if self._sample is None else {"example": self._sample}
         if self._expected is None:
             return {"application/json": {"schema": schema, **example}}
@@ -159,7 +167,7 @@ class Description:
 
 
 def _schema_of(sample: Any) -> dict[str, Any]:
-    """A schema that the sample fits, for APIs without type hints."""
+    """Return a schema that the sample fits, for APIs without type hints."""
     if isinstance(sample, dict):
         return {"type": "object", "properties": {name: _schema_of(value) for name, value in sample.items()}}
     if isinstance(sample, list):

@@ -1,5 +1,7 @@
-"""One pipeline for everything that anybody logs.
+"""The log pipeline of a replica, for everything that any of its code logs.
 
-``lines`` makes JSON lines; in workers, ``capture`` turns ``logging`` and ``print`` into lines and writes them up a
-pipe; in the supervisor, ``pipeline`` writes them to standard output and ``cloudwatch`` ships them.
+``lines`` writes JSON lines; read it first. In workers, ``capture`` turns ``logging`` and ``print`` into lines on a
+pipe. In the supervisor, ``pipeline`` passes lines on to standard output, and ``cloudwatch`` sends them to CloudWatch.
+
+May import: ``results.json_values``.
 """

@@ -1,6 +1,6 @@
-"""A worker's end of the log pipeline: ``logging`` and ``print`` become JSON lines on a pipe to the supervisor.
+"""The worker's end of the log pipeline: turns ``logging`` and ``print`` into JSON lines on a pipe to the supervisor.
 
-What bypasses Python (C libraries, faulthandler) goes to file descriptors 1 and 2, which are pipes as well.
+C libraries and faulthandler write to file descriptors 1 and 2, which are pipes to the supervisor as well.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from cortex_serving.contract import METRICS_FIELD
 from cortex_serving.logs.lines import last_state, lines
 
-PROGRESS_SECONDS = 5.0  # a progress bar writes over itself: its state is logged that often, and at the end
-_LONGEST_PENDING = 64 * 1024  # characters of an unfinished line that wait for its end
+PROGRESS_SECONDS = 5.0  # how often the state of a progress bar is logged, besides its end
+_LONGEST_PENDING = 64 * 1024  # characters of an unfinished line; a longer one is logged at once
 _OF_RECORDS = vars(logging.makeLogRecord({})).keys() | {"message", "asctime", "taskName"}  # the last since Python 3.12
+# Names of fields that readers of lines, or the functions that write lines, give a meaning.
 _TAKEN = {"time", "level", "source", "logger", "created", "worker", "request_id", "part", "event", "traceback"}
-_TAKEN |= {"replica", "revision", "_aws", "self"}  # by who reads lines, and by the functions that make them
+_TAKEN |= {"replica", "revision", METRICS_FIELD, "self"}
 
 
 class _Current(threading.local):
@@ -33,15 +35,15 @@ class _Current(threading.local):
 
 
 current = _Current()
-"""The request that this thread works on."""
+"""The id of the request that this thread works on."""
 
 
 class LineWriter:
     """Writes whole lines to the supervisor.
 
     Args:
-        descriptor: The pipe.
-        worker: Number of this worker, for the lines.
+        descriptor: File descriptor of the pipe.
+        worker: Number of this worker, which each line names.
     """
 
     def __init__(self, descriptor: int, worker: int) -> None:
@@ -52,7 +54,7 @@ class LineWriter:
         os.register_at_fork(after_in_parent=self._after_fork, after_in_child=self._after_fork_in_child)
 
     def write(self, content: bytes) -> None:
-        """Write a line, or several joined by newlines, whole."""
+        """Write one line, or several joined by newlines, without lines of others in between."""
         view = memoryview(content + b"\n")
         with self._lock:
             if self._forked:
@@ -65,32 +67,32 @@ class LineWriter:
                     self._share(fcntl.LOCK_UN)
 
     def log(self, level: str, message: str, **fields: Any) -> None:
-        """Log something, with the number of this worker and the request that this thread works on."""
+        """Log a message, with the number of this worker and the request that this thread works on."""
         for content in lines(level, message, worker=self._worker, request_id=current.request_id, **fields):
             self.write(content)
 
     def _share(self, operation: int) -> None:
-        """Lock or unlock the pipe for this process, where the system locks pipes."""
+        """Lock or unlock the pipe against other processes, if the system can lock pipes."""
         with contextlib.suppress(OSError):
             fcntl.lockf(self._descriptor, operation)
 
     def _after_fork(self) -> None:
-        self._forked = True  # from here on the pipe has several writers
+        self._forked = True  # several processes write to the pipe from here on
 
     def _after_fork_in_child(self) -> None:
-        self._lock = threading.Lock()  # another thread, which is not here, may have held it
+        self._lock = threading.Lock()  # a thread that does not exist in the child may have held the old one
         self._forked = True
 
 
 class LineHandler(logging.Handler):
-    """``logging`` records as lines."""
+    """Writes ``logging`` records as lines."""
 
     def __init__(self, writer: LineWriter) -> None:
         super().__init__()
         self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; of one that cannot be formatted, where it came from and why."""
+        """Write a record. If the record cannot be formatted, write the place of the call and the reason."""
         level, message = record.levelname, ""
         try:
             message = record.getMessage()
@@ -108,7 +110,7 @@ class LineHandler(logging.Handler):
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    """What the caller has given beside the message (``extra``)."""
+    """Return the fields that the caller gave besides the message (``extra``)."""
     given = {str(name): value for name, value in vars(record).items() if name not in _OF_RECORDS}
     return {f"extra_{name}" if name in _TAKEN else name: value for name, value in given.items()}
 
@@ -117,12 +119,12 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> str:
     place = f'File "{record.pathname}", line {record.lineno}, in {record.funcName}'
     try:
         return f"{place}: cannot log {record.msg!r} with {record.args!r}: {type(error).__name__}: {error}"
-    except Exception:  # what was to be logged has no form at all
+    except Exception:  # the arguments have no repr either
         return f"{place}: cannot log: {type(error).__name__}"
 
 
 class _Unfinished:
-    """The line that a thread has begun. It is logged when the thread ends, for nobody else goes on with it."""
+    """The unfinished line of a thread. The line is logged when the thread ends, because no other thread goes on."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self.text = ""
@@ -130,9 +132,9 @@ class _Unfinished:
         self._shown = float("-inf")
 
     def overwrite(self, text: str) -> str:
-        """What stays of a line that has returned to its start: what was written last, which is logged now and then."""
+        """Return the last state of a progress bar, and log the bar now and then."""
         now = time.monotonic()
-        if not self.text:  # the bar is new, and may be done at once
+        if not self.text:  # the bar is new, and may end soon
             self._shown = now
         elif now - self._shown > PROGRESS_SECONDS:
             self._shown = now
@@ -140,7 +142,7 @@ class _Unfinished:
         return text[text.rstrip("\r").rfind("\r") + 1 :]
 
     def finish(self) -> None:
-        """Log it as it is."""
+        """Log the line as it is."""
         text, self.text = self.text, ""
         self._log(text)
 
@@ -148,7 +150,13 @@ class _Unfinished:
 
 
 class PrintStream(io.TextIOBase):
-    """Stands in for ``sys.stdout`` and ``sys.stderr``: a line per line, a thread's pieces kept together."""
+    """Replaces ``sys.stdout`` and ``sys.stderr``: logs each line, and keeps the pieces of a thread's line together.
+
+    Args:
+        writer: Writes log lines.
+        source: ``stdout`` or ``stderr``.
+        descriptor: The stream's real file descriptor.
+    """
 
     encoding = "utf-8"
     errors = "backslashreplace"
@@ -164,7 +172,7 @@ class PrintStream(io.TextIOBase):
         self._unfinished: weakref.WeakSet[_Unfinished] = weakref.WeakSet()
 
     def write(self, text: str) -> int:
-        """Collect text; every finished line is written."""
+        """Collect text, and log every finished line."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         pending = self._own()
@@ -179,26 +187,26 @@ class PrintStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Nothing waits but an unfinished line, which stays with its thread."""
+        """Do nothing: only an unfinished line waits, for its end."""
 
     def finish(self) -> None:
-        """Log unfinished lines: this process ends."""
+        """Log unfinished lines, because this process ends."""
         for pending in list(self._unfinished):
             pending.finish()
 
     def reconfigure(self, **options: Any) -> None:
-        """As of other text streams; there is nothing to choose."""
+        """Accept the options of other text streams, and ignore them."""
 
     def fileno(self) -> int:
-        """The real descriptor, for faulthandler and child processes."""
+        """Return the real descriptor, for faulthandler and child processes."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Never a terminal."""
+        """Return False: the stream is no terminal."""
         return False
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def _own(self) -> _Unfinished:
@@ -214,13 +222,13 @@ class PrintStream(io.TextIOBase):
 
 
 def _report_crash(kind: type[BaseException], error: BaseException | None, frames: TracebackType | None) -> None:
-    """An exception that nobody caught, whole and on the real standard error: it may be this process's last word."""
+    """Write an exception that nobody caught to the real standard error: the process may end before a line is sent."""
     text = "".join(traceback.format_exception(kind, error, frames))
     os.write(2, text.encode("utf-8", "backslashreplace"))
 
 
 def _report_ignored(writer: LineWriter, given: sys.UnraisableHookArgs) -> None:
-    """An exception that Python goes on after (in ``__del__``, at the end), as one record instead of a line a frame."""
+    """Log an exception that Python ignores (in ``__del__``, at exit) as one record, not one line for each frame."""
     text = "".join(traceback.format_exception(given.exc_type, given.exc_value, given.exc_traceback)).rstrip()
     writer.log("ERROR", f"{given.err_msg or 'Exception ignored in'}: {given.object!r}\n{text}", source="stderr")
 
@@ -228,8 +236,11 @@ def _report_ignored(writer: LineWriter, given: sys.UnraisableHookArgs) -> None:
 def install(writer: LineWriter) -> Callable[[], None]:
     """Send this process's ``logging``, ``print`` and standard error through the writer.
 
+    Args:
+        writer: Writes log lines.
+
     Returns:
-        What to call at the end, for lines that were begun only.
+        A function to call when the process ends: it logs unfinished lines.
     """
     out, error = PrintStream(writer, "stdout", 1), PrintStream(writer, "stderr", 2)
     sys.stdout, sys.stderr = out, error
@@ -239,7 +250,7 @@ def install(writer: LineWriter) -> Callable[[], None]:
     root = logging.getLogger()
     root.handlers[:] = [LineHandler(writer)]
     root.setLevel(logging.INFO)
-    logging.captureWarnings(True)  # a record each, instead of lines of standard error
+    logging.captureWarnings(True)  # one record for each warning, not several lines of standard error
     for chatty in ("botocore", "boto3", "urllib3", "waitress.queue"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 

@@ -1,9 +1,9 @@
-"""Log lines to CloudWatch through watchtower, without ever blocking whoever logs.
+"""Sends log lines to CloudWatch through watchtower. Logging never blocks.
 
-Lines wait in a bounded queue; a thread of its own feeds watchtower, which batches and sends. What does not fit is
-dropped and counted, and the count is reported as a line once there is room again. watchtower itself would give up on
-a batch after five quick tries and keeps an unbounded queue (aws.md 5.1), so its client is wrapped to wait
-out an outage, and its queue is kept short.
+Lines wait in a bounded queue. A thread feeds them to watchtower, which batches and sends. Lines that do not fit are
+dropped and counted, and a later line reports the count. watchtower by itself gives up on a batch after five quick
+tries, and has a queue without bound (aws.md 5.1): so its client is wrapped to wait out an outage, and its queue is kept
+short.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from cortex_serving.logs.lines import LONGEST, line
+from cortex_serving.contract import MAX_LOG_LINE_BYTES, log_stream
+from cortex_serving.logs.lines import line
 
-SEND_INTERVAL = 1  # seconds; a line is visible after this plus CloudWatch's own delay
+SEND_INTERVAL = 1  # seconds; a line shows after this and CloudWatch's own delay
 MAX_LINES = 20_000
 MAX_BYTES = 16 * 1024 * 1024
-MAX_MESSAGE_BYTES = LONGEST + 1024  # nothing is cut here: lines are at most that long
+MAX_MESSAGE_BYTES = MAX_LOG_LINE_BYTES + 1024  # watchtower cuts no line, because none is longer
 _HANDED_OVER = 2_000  # lines that may wait inside watchtower
 _LONGEST_PAUSE = 15.0
 
 
 class BoundedLines:
-    """A queue of lines with a bound on count and bytes; full means drop and count."""
+    """A queue of lines with bounds on count and bytes. A full queue drops lines and counts them."""
 
     def __init__(self) -> None:
         self._lines: deque[tuple[float, bytes]] = deque()
@@ -41,7 +42,12 @@ class BoundedLines:
         self._changed = threading.Condition()
 
     def offer(self, created: float, content: bytes) -> None:
-        """Add a line, or count it as dropped. Never blocks."""
+        """Add a line, or drop and count it. Never blocks.
+
+        Args:
+            created: Time of the line, in seconds since the epoch.
+            content: The line.
+        """
         with self._changed:
             if self._closed or len(self._lines) >= MAX_LINES or self._bytes + len(content) > MAX_BYTES:
                 self._dropped += 1
@@ -51,7 +57,7 @@ class BoundedLines:
             self._changed.notify()
 
     def take(self) -> list[tuple[float, bytes]] | None:
-        """Wait for lines and take them all; None once closed and empty."""
+        """Wait for lines, and take all of them; return None if the queue is closed and empty."""
         with self._changed:
             while not self._lines and not self._closed:
                 self._changed.wait()
@@ -61,7 +67,7 @@ class BoundedLines:
             return taken or None
 
     def take_dropped(self) -> int:
-        """How many lines were dropped since the last call."""
+        """Return the number of lines that were dropped since the last call."""
         with self._changed:
             dropped, self._dropped = self._dropped, 0
             return dropped
@@ -74,7 +80,12 @@ class BoundedLines:
 
 
 class PatientClient:
-    """A Logs client that waits out outages and throttling instead of failing, until it is told to close."""
+    """A Logs client that waits out outages and throttling until it is told to close.
+
+    Args:
+        client: boto3's client.
+        closing: Set when no more time is left for waiting.
+    """
 
     def __init__(self, client: Any, closing: threading.Event) -> None:
         self._client = client
@@ -84,11 +95,11 @@ class PatientClient:
         return getattr(self._client, name)
 
     def put_log_events(self, **arguments: Any) -> Any:
-        """As of boto3; errors that time can heal are tried again with growing pauses."""
+        """Call boto3's method; try again after transient errors, with growing pauses."""
         return self._patiently(self._client.put_log_events, arguments)
 
     def create_log_stream(self, **arguments: Any) -> Any:
-        """As of boto3; errors that time can heal are tried again with growing pauses."""
+        """Call boto3's method; try again after transient errors, with growing pauses."""
         return self._patiently(self._client.create_log_stream, arguments)
 
     def _patiently(self, call: Callable[..., Any], arguments: dict[str, Any]) -> Any:
@@ -120,24 +131,29 @@ def _heals(response: Any) -> bool:
 
 
 def stream_name(revision: str, metadata_url: str | None) -> str:
-    """``<revision>/<task id>``; outside a task, the host and process stand for the task id."""
+    """Name the log stream ``<revision>/<task id>``; outside a task, use the host and process instead of the task id.
+
+    Args:
+        revision: The deployed version of the API.
+        metadata_url: ECS's metadata endpoint, or None.
+    """
     task = f"{socket.gethostname()}-{os.getpid()}"
     if metadata_url:
         try:
             with urllib.request.urlopen(f"{metadata_url}/task", timeout=3) as answer:  # noqa: S310 - set by ECS
                 task = json.load(answer)["TaskARN"].rsplit("/", 1)[-1]
         except (OSError, ValueError, KeyError):
-            pass  # the stream then has the host's name: better than no logs
-    return f"{revision or 'none'}/{task}".replace(":", "-").replace("*", "-")
+            pass  # name the stream by the host: better than no logs
+    return log_stream(revision, task)
 
 
 class Shipper:
-    """Ships lines to one stream of one log group, from a thread of its own.
+    """Sends lines to one stream of one log group, from a thread of its own.
 
     Args:
-        group: Log group; it must exist.
+        group: The log group, which must exist.
         revision: First part of the stream's name.
-        metadata_url: ECS metadata endpoint that knows the task id, or None.
+        metadata_url: ECS's metadata endpoint, which knows the task id, or None.
     """
 
     def __init__(self, group: str, revision: str, metadata_url: str | None) -> None:
@@ -151,11 +167,11 @@ class Shipper:
         self._thread.start()
 
     def offer(self, created: float, content: bytes) -> None:
-        """Hand over a line. Never blocks; what does not fit is counted."""
+        """Queue a line; see ``BoundedLines.offer``."""
         self._queue.offer(created, content)
 
     def close(self, timeout: float) -> None:
-        """Send what is waiting, for at most ``timeout`` seconds."""
+        """Send the waiting lines, for at most ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         self._closing.set()
         self._queue.close()
@@ -173,7 +189,7 @@ class Shipper:
         options = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 1})
         client: Any = PatientClient(boto3.client("logs", config=options), self._closing)
         stream = stream_name(self._revision, self._metadata_url)
-        # watchtower makes a missing stream too, but throws away every line that comes in the meantime.
+        # watchtower would create the stream too, but throws away the lines that come in the meantime.
         with contextlib.suppress(ClientError, BotoCoreError):
             client.create_log_stream(logGroupName=self._group, logStreamName=stream)
         return watchtower.CloudWatchLogHandler(

@@ -1,4 +1,4 @@
-"""One log line: JSON with ``time``, ``level`` and ``message`` first, then whatever else is known."""
+"""Writes log lines: JSON objects with ``time``, ``level`` and ``message`` first, then further fields."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 import orjson
 
-from cortex_serving.results.json_values import plain
+from cortex_serving.contract import MAX_LOG_LINE_BYTES
+from cortex_serving.results.json_values import OPTIONS, for_orjson
 
-LONGEST = 250_000
-"""Bytes of the longest line. CloudWatch takes 1 MiB an event, and took 256 KiB until 2025; other readers take less."""
 LONGEST_MESSAGE = 4_000_000
-"""Characters of a message that are logged, in as many lines as they need; of the rest, only its length."""
+"""Most characters of a message that are logged, in as many lines as they need. A longer message is cut."""
 _LONGEST_FIELD = 1000
 _LONGEST_NAME = 50
 _MOST_FIELDS = 20
@@ -22,33 +21,36 @@ _STARTS = methodcaller("startswith", _START)
 
 
 def iso(seconds: float) -> str:
-    """Seconds since the epoch as UTC text with milliseconds, as in ``2026-11-23T13:50:00.123Z``."""
+    """Word a time, given in seconds since the epoch, in UTC with milliseconds: ``2026-11-23T13:50:00.123Z``."""
     whole = int(seconds)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((seconds - whole) * 1000):03d}Z"
 
 
 def line(level: str, message: str, *, created: float | None = None, **fields: Any) -> bytes:
-    """A log line without its newline.
+    """Write a log line. Never raises.
 
     Args:
         level: Name of the level, such as ``INFO``.
         message: What happened, for people.
         created: Seconds since the epoch; None means now.
-        fields: Further fields; None values are left out.
+        fields: Further fields; fields that are None are left out.
+
+    Returns:
+        JSON text without a newline at its end.
     """
     record: dict[str, Any] = {"time": iso(time.time() if created is None else created), "level": level}
     record["message"] = message
     record.update((name, value) for name, value in fields.items() if value is not None)
     try:
-        return orjson.dumps(record, default=_known)
-    except (TypeError, ValueError):  # lone surrogates, integers beyond 64 bits: a log line must not fail
+        return orjson.dumps(record, _known, OPTIONS)
+    except (TypeError, ValueError):  # lone surrogates, integers beyond 64 bits
         return orjson.dumps({name: _plain(value) for name, value in record.items()})
 
 
 def lines(level: str, message: str, **fields: Any) -> list[bytes]:
-    """As ``line``, in several lines if it would be too long for one; they are numbered (``part``)."""
+    """Write a log line as ``line``, or several numbered ones (``part``) if it is longer than ``MAX_LOG_LINE_BYTES``."""
     whole = line(level, message, **fields)
-    if len(whole) <= LONGEST:
+    if len(whole) <= MAX_LOG_LINE_BYTES:
         return [whole]
     if (over := len(message) - LONGEST_MESSAGE) > 0:
         message = f"{message[:LONGEST_MESSAGE]} [{over} more characters]"
@@ -58,9 +60,9 @@ def lines(level: str, message: str, **fields: Any) -> list[bytes]:
 
 
 def are_simple(found: list[bytes]) -> bool:
-    """Whether all are whole lines without objects or braces in them, as access lines are.
+    """Return whether all lines are whole and have no braces inside, as access lines have none.
 
-    Looked at together, as there are thousands a second of them: that costs half of what ``mended`` does.
+    There are thousands of access lines a second. Checking them together costs half as much as ``repair_line``.
     """
     if not all(map(_STARTS, found)):
         return False
@@ -68,11 +70,15 @@ def are_simple(found: list[bytes]) -> bool:
     return together.count(b"{") == together.count(b"}") == len(found)
 
 
-def mended(content: bytes, **fields: Any) -> list[bytes]:
-    """Lines for what should be one line as written here, but may be pieces of some.
+def repair_line(content: bytes, **fields: Any) -> list[bytes]:
+    """Turn content that should be one line of this module, but may be broken, into valid lines.
 
-    A process that is killed while it writes leaves a piece, to which the next writer's line is joined. Quotes within
-    a line are escaped, so that the start of one is found nowhere else.
+    A process that is killed while it writes leaves a piece of a line, and the next writer's line follows at once. The
+    beginning of a line cannot occur inside one, because quotes are escaped there.
+
+    Args:
+        content: The content, without a newline at its end.
+        fields: Further fields for the warning that holds broken content.
     """
     if content.startswith(_START) and content.endswith(b"}") and content.find(_START, 1) < 0:
         return [content]
@@ -80,14 +86,14 @@ def mended(content: bytes, **fields: Any) -> list[bytes]:
 
 
 def last_state(text: str) -> str:
-    """What a terminal shows of a line: a progress bar returns to its start and writes over it."""
+    """Return the part of a line that a terminal still shows: progress bars return to the start and write over it."""
     return text.rstrip("\r").rpartition("\r")[2]
 
 
 def _known(value: Any) -> Any:
     try:
-        return plain(value)
-    except Exception:  # whatever it is, and whatever its own methods raise
+        return for_orjson(value)
+    except Exception:  # the methods of the user's objects may raise anything
         return repr(value)
 
 
@@ -105,9 +111,9 @@ def _plain(value: Any) -> Any:
 
 
 def _pieces(message: str) -> list[str]:
-    """A message cut in pieces that fit into a line each."""
-    # A character may take six bytes, and every field be full of such.
-    if len(orjson.dumps(_plain(message))) <= LONGEST - 7 * _MOST_FIELDS * (_LONGEST_FIELD + _LONGEST_NAME):
+    """Cut a message into pieces that fit into a line each."""
+    # A character may take six bytes in JSON, and all fields may be full of such characters.
+    if len(orjson.dumps(_plain(message))) <= MAX_LOG_LINE_BYTES - 7 * _MOST_FIELDS * (_LONGEST_FIELD + _LONGEST_NAME):
         return [message]
     middle = len(message) // 2
     return _pieces(message[:middle]) + _pieces(message[middle:])

@@ -1,4 +1,4 @@
-"""The supervisor's end of the log pipeline: every line goes to standard output and, if there is one, to the shipper."""
+"""The supervisor's end of the log pipeline: passes every line on to standard output, and to CloudWatch if asked."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MAX_BYTES = 64 * 1024 * 1024
 
 
 class Pipeline:
-    """Takes lines from anywhere in the supervisor; never blocks.
+    """Passes lines on, without ever blocking the supervisor.
 
     Args:
-        shipper: Where lines go besides standard output.
+        shipper: Sends lines to CloudWatch, or None.
         output: File descriptor of standard output.
     """
 
@@ -34,11 +34,11 @@ class Pipeline:
         self._thread.start()
 
     def log(self, level: str, message: str, **fields: Any) -> None:
-        """Log something of the supervisor's own."""
+        """Log a message of the supervisor."""
         self.lines(lines(level, message, source="replica", **fields))
 
     def lines(self, lines: list[bytes]) -> None:
-        """Pass on complete JSON lines (without newlines)."""
+        """Pass on JSON lines, given without newlines."""
         if self._shipper is not None:
             now = time.time()
             for content in lines:
@@ -49,11 +49,11 @@ class Pipeline:
                 raise queue.Full
             self._chunks.put_nowait(chunk)
             self._count(len(chunk))
-        except queue.Full:  # whoever reads our output has stopped reading
+        except queue.Full:  # the reader of standard output has stopped reading
             self._dropped += len(lines)
 
     def close(self, timeout: float) -> None:
-        """Write and send what is waiting, for at most ``timeout`` seconds."""
+        """Write and send the waiting lines, for at most ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         if self._shipper is not None:
             self._shipper.close(timeout)
@@ -77,7 +77,7 @@ class Pipeline:
             try:
                 _write_all(self._output, chunk)
             except OSError:
-                continue  # nobody reads any more: keep serving
+                continue  # standard output was closed: keep serving
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -1,4 +1,7 @@
-"""Embedded metric format: a log line that CloudWatch turns into metrics (aws.md 5.2)."""
+"""Writes the embedded metric format: log lines that CloudWatch turns into metrics (aws.md 5.2).
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,20 @@ from typing import Any
 
 import orjson
 
+from cortex_serving.contract import METRIC_NAMESPACE, METRICS_FIELD
 from cortex_serving.logs.lines import iso
-
-NAMESPACE = "Cortex"
-REPORT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: a number, or a distribution (``Histogram.report``). Resolution in seconds: 1 or 60."""
+    """One metric.
+
+    Attributes:
+        name: The metric's name.
+        value: A number, or a distribution (``Histogram.report``).
+        unit: A unit of CloudWatch, such as ``Count`` or ``Milliseconds``.
+        resolution: Seconds for which CloudWatch stores a value: 1 or 60.
+    """
 
     name: str
     value: float | Mapping[str, Any]
@@ -25,23 +33,18 @@ class Metric:
     resolution: int = 60
 
 
-def dimensions_of(cluster: str, api: str) -> dict[str, str]:
-    """The dimensions of an API's metrics. An account may hold several clusters that have an API of this name."""
-    return {**({"Cluster": cluster} if cluster else {}), "Api": api}
-
-
 def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
-    """A log line that carries these metrics with these dimensions."""
+    """Return a log line (JSON, without newline) that carries metrics with the same dimensions."""
     now = time.time()
     definitions = [
         {"Name": metric.name, "Unit": metric.unit, "StorageResolution": metric.resolution} for metric in metrics
     ]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": definitions}
+    directive = {"Namespace": METRIC_NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": definitions}
     record: dict[str, Any] = {
         "time": iso(now),
         "level": "INFO",
         "event": "metrics",
-        "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]},
+        METRICS_FIELD: {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]},
     }
     record.update(dimensions)
     record.update((metric.name, metric.value) for metric in metrics)

@@ -1,24 +1,24 @@
-"""A distribution in bounded memory: exact count, sum, minimum and maximum, values within five percent."""
+"""Keeps a distribution in bounded memory: count, sum, minimum and maximum are exact, values are within five percent."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-_GROWTH = 1.1  # neighbouring buckets differ by this factor: a value is off by at most half of it
+_GROWTH = 1.1  # factor between neighbouring buckets: a value is off by at most five percent
 _PER_LOG = 1 / math.log(_GROWTH)
-_SHIFT = 10_000.5  # makes bucket numbers positive, so that cutting off the fraction rounds to the nearest
-MAX_VALUES = 100  # that EMF takes for a metric
+_SHIFT = 10_000.5  # makes bucket numbers positive, so that int() rounds to the nearest
+MAX_VALUES = 100  # of a metric in the embedded metric format
 
 
 class Histogram:
-    """Values of one metric since the last report. Not synchronized: its owner holds a lock."""
+    """The values of one metric since the last report. Not synchronized: the owner must hold a lock."""
 
     __slots__ = ("_buckets", "_others", "_zeros", "count", "maximum", "minimum", "total")
 
     def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}  # logarithm -> how many positive values
-        self._others: dict[int, int] = {}  # the same for negative values
+        self._buckets: dict[int, int] = {}  # bucket number -> count of positive values
+        self._others: dict[int, int] = {}  # the same, of negative values
         self._zeros = 0
         self.count = 0
         self.total = 0.0
@@ -26,7 +26,7 @@ class Histogram:
         self.maximum = -math.inf
 
     def add(self, *values: float) -> None:
-        """Count values; NaN and infinities are ignored."""
+        """Add values; NaN and infinities are ignored."""
         counted = [value for value in values if math.isfinite(value)]
         if not counted:
             return
@@ -45,7 +45,7 @@ class Histogram:
             buckets[bucket] = buckets.get(bucket, 0) + 1
 
     def report(self) -> dict[str, Any]:
-        """The distribution as EMF takes it: values with counts, and exact totals."""
+        """Return the distribution as the embedded metric format has it: values with counts, and exact totals."""
         pairs = [(_middle(bucket), count) for bucket, count in self._buckets.items()]
         pairs += [(-_middle(bucket), count) for bucket, count in self._others.items()]
         if self._zeros:
@@ -68,7 +68,7 @@ def _middle(bucket: int) -> float:
 
 
 def _merged(pairs: list[tuple[float, int]]) -> list[tuple[float, int]]:
-    """Neighbours joined two by two, at their mean."""
+    """Join neighbours two by two, at their mean."""
     merged = []
     for start in range(0, len(pairs), 2):
         group = pairs[start : start + 2]

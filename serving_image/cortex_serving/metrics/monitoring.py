@@ -1,4 +1,4 @@
-"""Prediction monitoring (``monitoring:``): how often each class was predicted, or the distribution of a number."""
+"""Prediction monitoring (``monitoring:``): counts predictions by class, or keeps the distribution of a number."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from cortex_serving.contract import CLASS_DIMENSION, PREDICTION_METRIC
 from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
+from cortex_serving.results.arrays import to_numpy
+from cortex_serving.results.json_values import for_orjson
 from cortex_serving.results.render import Response
+from cortex_serving.results.tables import cells, is_column
 from cortex_serving.spec import Monitoring
 
 logger = logging.getLogger(__name__)
 
-MAX_CLASSES = 100  # each class is a metric that costs money; later ones are counted together
+MAX_CLASSES = 100  # each class is a metric that costs money; further classes are counted together
 OTHER = "(other)"
 EMPTY = "(empty)"
 _PLAIN = frozenset({str, int, float})
@@ -27,8 +31,8 @@ class PredictionMonitor:
     """Counts predictions of one process.
 
     Args:
-        dimensions: Those of the API's metrics.
-        monitoring: What to count, and where it is in the response.
+        dimensions: Dimensions of the API's metrics.
+        monitoring: Kind of the predicted values, and their key in the response.
     """
 
     def __init__(self, dimensions: Mapping[str, str], monitoring: Monitoring) -> None:
@@ -41,7 +45,11 @@ class PredictionMonitor:
         self._complained: set[str] = set()
 
     def observe(self, response: Any) -> None:
-        """Count a prediction; one that does not fit is only warned about, once for each reason."""
+        """Count a prediction. Warn about a response that is none, once for each reason; never raise.
+
+        Args:
+            response: The value that ``predict`` returned.
+        """
         try:
             value = self._value(response)
         except Exception as error:  # reading an attribute may run the predictor's code
@@ -63,20 +71,20 @@ class PredictionMonitor:
         logger.warning("prediction monitoring: %s", reason)
 
     def lines(self) -> list[bytes]:
-        """Metric lines of what was counted since the last call."""
+        """Return log lines with the metrics since the last call."""
         with self._lock:
             classes, self._classes = self._classes, {}
             values, self._values = self._values, Histogram()
         lines = [
-            emf_line({**self._dimensions, "Class": name}, [Metric("Prediction", count)])
+            emf_line({**self._dimensions, CLASS_DIMENSION: name}, [Metric(PREDICTION_METRIC, count)])
             for name, count in classes.items()
         ]
         if values.count:
-            lines.append(emf_line(self._dimensions, [Metric("Prediction", values.report(), "None")]))
+            lines.append(emf_line(self._dimensions, [Metric(PREDICTION_METRIC, values.report(), "None")]))
         return lines
 
     def _value(self, response: Any) -> str | float | None:
-        """What is counted; None for a response that is no prediction, but an error that the predictor chose."""
+        """Return the predicted class or number; None for a response with an error status."""
         if isinstance(response, Response):
             if response.status_code >= 400:
                 return None
@@ -105,29 +113,37 @@ class PredictionMonitor:
 def _said(error: Exception) -> str:
     try:
         return str(error) or type(error).__name__
-    except Exception:  # a predictor's own exceptions may be broken, too
+    except Exception:  # the exception may be of the predictor, and its class broken
         return type(error).__name__
 
 
 def _bare(value: Any) -> Any:
-    """The value of an enum; the number in a number or array of numpy or torch."""
+    """Return the value of an enum, or the only number of an array or column; any other value as it is."""
     if isinstance(value, Enum):
         value = value.value
-    return value.item() if hasattr(value, "item") else value
+    found = cells(value) if is_column(value) else to_numpy(value)
+    if found is None:
+        return value
+    size = len(found) if isinstance(found, list) else found.size
+    if size != 1:
+        raise TypeError(f"a prediction must be one value, not a {type(value).__name__} of {size}")
+    return found[0] if isinstance(found, list) else found.item()
 
 
 def _part(response: Any, key: str) -> Any:
-    """A key of a dict, or a field of a dataclass or pydantic model."""
+    """Return the value of a key of the answer, which is a dict or a model, as clients see the answer."""
     if isinstance(response, Mapping):
         if key in response:
             return response[key]
-    elif (dataclasses.is_dataclass(response) or hasattr(response, "model_dump")) and hasattr(response, key):
-        return getattr(response, key)
+    elif dataclasses.is_dataclass(response) or hasattr(response, "model_dump"):
+        fields = for_orjson(response)
+        if isinstance(fields, dict) and key in fields:
+            return fields[key]
     raise ValueError(f"the response ({type(response).__name__}) has no key {key!r}")
 
 
 def _class_name(name: str) -> str:
-    """The class as CloudWatch takes dimensions: not empty, not endless, of printable ASCII."""
+    """Word a class as a value of a CloudWatch dimension: 1 to 200 characters of printable ASCII."""
     if not (name.isascii() and name.isprintable()):
         name = name.encode("unicode_escape").decode("ascii")
     return name.strip()[:200] or EMPTY

@@ -1,8 +1,8 @@
-"""What a worker process measures about its requests: metrics every ten seconds, and the access log.
+"""Measures the requests of a worker process: metrics every ten seconds, and the access log.
 
-A request that was answered is only noted; notes are worked off some dozens at a time, which costs a fraction of what
-it would cost one by one. The thread whose note fills the measure does that rather than one in the background, which
-would hold up requests for as long as it has work: these pieces are short.
+An answered request is only noted. Notes are processed some dozens at a time, which costs a fraction of processing them
+one by one. The thread that adds the last note of a batch processes the batch: a background thread would compete with
+requests for the interpreter for as long as it has work.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from cortex_serving.contract import REPORT_SECONDS
 from cortex_serving.logs.capture import LineWriter
 from cortex_serving.logs.lines import iso
-from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, emf_line
+from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
 from cortex_serving.request_context import Exchange
 
-FLUSH_SECONDS = 0.25  # access lines are written together: one write for many requests
-_NOTES = 64  # answered requests that are worked off together
-_LINES = 256  # access lines that are written together: about as many as fit into a pipe, so that writing does not block
+FLUSH_SECONDS = 0.25  # access lines wait so long, so that one write serves many requests
+_NOTES = 64  # answered requests that are processed together
+_LINES = 256  # access lines that are written together: about as many as a pipe holds, so that a write does not block
 
 _STATUS_CLASSES = tuple(f"Responses{hundreds}XX" for hundreds in range(10))
 _MAX_PREFIXES = 512
@@ -47,7 +48,7 @@ class Counters:
             self._histogram(name, unit).add(value)
 
     def requests(self, exchanges: Sequence[Exchange]) -> None:
-        """Finished requests: their statuses, latencies and the parts of those spent waiting."""
+        """Count finished requests: statuses, latencies and times in the queue."""
         latencies = [(exchange.answered - exchange.arrived) * 1000 for exchange in exchanges]
         queued = [exchange.queue * 1000 for exchange in exchanges]
         with self._lock:
@@ -58,7 +59,7 @@ class Counters:
             self._histogram("QueueTime", "Milliseconds").add(*queued)
 
     def take(self) -> list[Metric]:
-        """Everything since the last call."""
+        """Return the metrics since the last call."""
         with self._lock:
             counts, self._counts = self._counts, {}
             histograms, self._histograms = self._histograms, {}
@@ -77,10 +78,14 @@ class Telemetry:
     """Measures one worker process.
 
     Args:
-        dimensions: Those of the API's metrics.
-        writer: Where lines go.
+        dimensions: Dimensions of the API's metrics.
+        writer: Writes log lines.
         worker: Number of this worker.
         access_log: Share of requests that get an access line, 0 to 1.
+
+    Attributes:
+        counters: Sums and distributions of this process.
+        sources: Functions that return further log lines for each report.
     """
 
     def __init__(self, dimensions: Mapping[str, str], writer: LineWriter, worker: int, access_log: float) -> None:
@@ -93,16 +98,16 @@ class Telemetry:
         self._lines: list[str] = []
         self._working_off = threading.Lock()
         self._second = (0, "")
-        self._prefixes: dict[tuple[int, str, str], str] = {}  # what lines about the same path have in common
+        self._prefixes: dict[tuple[int, str, str], str] = {}  # beginnings of messages by status, method and path
         self.counters = Counters()
         self.sources: list[Callable[[], list[bytes]]] = []
 
     def start(self) -> None:
-        """Begin to report."""
+        """Start the thread that reports."""
         threading.Thread(target=self._run, name="telemetry", daemon=True).start()
 
     def finished(self, exchange: Exchange) -> None:
-        """A request has been answered."""
+        """Note a request that has been answered."""
         exchange.answered = time.perf_counter()
         self._notes.append(exchange)
         if len(self._notes) >= _NOTES:
@@ -139,7 +144,7 @@ class Telemetry:
                 self._writer.write("\n".join(lines).encode())
 
     def _is_due(self) -> bool:
-        """Whether the next request gets an access line."""
+        """Return whether the next request gets an access line."""
         self._due += self._share
         if self._due < 1:
             return False
@@ -147,11 +152,11 @@ class Telemetry:
         return True
 
     def _access_line(self, exchange: Exchange, offset: float) -> str:
-        """The line, written by hand: it is the only one whose cost is felt.
+        """Write an access line, by hand because these are the only lines whose cost matters.
 
         Args:
             exchange: The request.
-            offset: ``time.time`` less ``time.perf_counter``.
+            offset: ``time.time()`` minus ``time.perf_counter()``, in seconds.
         """
         now = exchange.answered + offset
         whole = int(now)

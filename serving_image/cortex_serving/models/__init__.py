@@ -1,6 +1,9 @@
 """Many models in one process (``predictor.model_path`` and ``predictor.models``, cortex.md 2.3).
 
-``stores`` list and fetch files (project, S3); ``catalog`` tells which models and versions exist; ``cache`` keeps the
-loaded ones, with LRU eviction; ``library`` puts them together and follows changes; ``python``, ``onnx`` and
-``tensorflow`` are the clients that predictors are handed.
+``library`` finds models, loads them and follows their changes; read it first. It stands on ``stores``, which list and
+fetch files (project, S3), on ``catalog``, which tells models and versions from files, and on ``cache``, which keeps
+loaded models and evicts the least recently used. ``python``, ``onnx`` and ``tensorflow`` have the clients that
+predictors get from their types.
+
+May import: ``metrics``, ``spec``, ``contract``, ``errors``.
 """

@@ -1,4 +1,4 @@
-"""Loaded models, least recently used out first."""
+"""Keeps loaded models, and evicts the least recently used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Load = Callable[[Path, ModelFiles], Any]
 """Makes a model from its folder or file."""
 
 Key = tuple[str, str]
-KEPT_STATES = 2  # of a changed model's files on disk: the one that is served and the one before
+KEPT_STATES = 2  # states of a changed model's files that stay on disk: the served one and the one before
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,25 @@ class Loaded:
 
 
 class _Turn:
-    """The lock of a model that is being loaded, how many hold it or wait for it, and how the last load failed.
+    """The lock of a model that is being loaded, its holders and waiters, and the failure of the last load.
 
-    It may be taken again by its holder: a ``load_model`` that asks for its own model then fails instead of waiting for
+    The holder may take the lock again: a ``load_model`` that asks for its own model fails, and does not wait for
     itself.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.wanted = 0
-        self.loads = 0  # that have ended
-        self.failure: tuple[str, BaseException] | None = None  # state of the files, and the error
+        self.loads = 0  # ended loads
+        self.failure: tuple[str, BaseException] | None = None  # fingerprint of the files, and the error
 
     def load(self, state: str, load: Callable[[], Loaded]) -> Loaded:
-        """Load, and remember a failure for those who wait."""
+        """Load a model, and remember a failure for the threads that wait.
+
+        Args:
+            state: Fingerprint of the model's files.
+            load: Loads it.
+        """
         self.failure = None
         try:
             return load()
@@ -56,23 +61,23 @@ class _Turn:
             self.loads += 1
 
     def failed_since(self, loads: int, state: str) -> BaseException | None:
-        """The error of the last load, if it was of these files, and ended after so many others."""
+        """Return the error of the last load of these files; None without one since so many loads had ended."""
         return self.failure[1] if self.failure and self.loads > loads and self.failure[0] == state else None
 
 
 class ModelCache:
-    """Models in memory and, if they came from elsewhere, on disk.
+    """Keeps models in memory, and the files of fetched models on disk.
 
-    A model is loaded by one thread at a time, while others that want it wait and those that want another one do not.
-    Something is evicted only after a load has succeeded; so a failing load costs nothing, and memory may for a moment
-    hold as many models more than ``size`` as there are threads that load. A request keeps the model that it holds.
+    One thread at a time loads a model. Threads that want the same model wait, other threads do not. Models are evicted
+    only after a load has succeeded, so that a failing load costs nothing; for a moment, memory may hold one model above
+    ``size`` for each thread that loads. A request keeps the model that it holds.
 
     Args:
         load: Makes a model from its files.
-        folder: Where fetched files are kept.
-        size: Models in memory; None keeps all.
-        disk_size: Fetched models on disk; None keeps all.
-        counters: Where loads and evictions are counted.
+        folder: Folder for fetched files.
+        size: Most models in memory; None keeps all.
+        disk_size: Most fetched models on disk; None keeps all.
+        counters: Counts loads and evictions.
     """
 
     def __init__(
@@ -87,13 +92,20 @@ class ModelCache:
         self._loaded: OrderedDict[Key, Loaded] = OrderedDict()
         self._on_disk: OrderedDict[tuple[Key, str], Path] = OrderedDict()
         self._gone: set[Key] = set()
-        self._loading: dict[Key, _Turn] = {}  # of models that somebody loads or waits for
+        self._loading: dict[Key, _Turn] = {}  # for models that a thread loads or waits for
 
     def get(self, files: ModelFiles) -> Any:
-        """The model; loaded if it is not in memory. Raises what loading raises.
+        """Return a model, and load it first if it is not in memory.
 
-        Those who wait while a load fails share its failure: where loads take long to fail, as without a network, they
-        would otherwise wait for one after the other.
+        Threads that wait while a load fails share its failure. Otherwise they would wait for one load after the other,
+        and without a network each takes long to fail.
+
+        Args:
+            files: The model's files, in their present state.
+
+        Raises:
+            StoreError: The files cannot be fetched.
+            Exception: Whatever ``load`` raises.
         """
         found = self._find(files.key)
         if found is None:
@@ -107,19 +119,27 @@ class ModelCache:
         return found.value
 
     def replace(self, files: ModelFiles) -> None:
-        """Load a model whose files have changed; until that has succeeded the old one stays in service."""
+        """Load a model whose files have changed. The old one stays in service until the load has succeeded.
+
+        Args:
+            files: The model's files, in their new state.
+
+        Raises:
+            StoreError: The files cannot be fetched.
+            Exception: Whatever ``load`` raises.
+        """
         with self._turn(files.key) as (turn, _):
-            if self.fingerprint(files.key) != files.fingerprint:  # a request may have loaded it meanwhile
+            if self.fingerprint(files.key) != files.fingerprint:  # a request may have loaded the model meanwhile
                 turn.load(files.fingerprint, partial(self._load_now, files))
 
     def fingerprint(self, key: Key) -> str | None:
-        """State of the files that a model in memory was loaded from; None if it is not in memory."""
+        """Return the fingerprint of the files that a model in memory was loaded from; None if it is not in memory."""
         with self._lock:
             loaded = self._loaded.get(key)
         return None if loaded is None else loaded.fingerprint
 
     def drop(self, key: Key) -> None:
-        """Forget a model that no longer exists. Its files go with the next load: a request may still read them."""
+        """Forget a model that no longer exists. The next load deletes its files: a request may still read them."""
         with self._lock:
             self._loaded.pop(key, None)
             self._gone.add(key)
@@ -133,9 +153,10 @@ class ModelCache:
 
     @contextmanager
     def _turn(self, key: Key) -> Iterator[tuple[_Turn, int]]:
-        """Be the only one that loads this model, and hear how many loads had ended when the waiting began.
+        """Wait until no other thread loads this model. The model's files stay on disk for as long as a thread waits.
 
-        While anybody waits for it, its files stay on disk.
+        Yields:
+            The model's turn, and how many of its loads had ended when the wait began.
         """
         with self._lock:
             turn = self._loading.setdefault(key, _Turn())
@@ -160,7 +181,7 @@ class ModelCache:
             while self._size is not None and len(self._loaded) > self._size:
                 key, evicted = self._loaded.popitem(last=False)
                 self._counters.count("ModelEvictions")
-                if (key, evicted.fingerprint) in self._on_disk:  # it was in use until now
+                if (key, evicted.fingerprint) in self._on_disk:  # in use until now
                     self._on_disk.move_to_end((key, evicted.fingerprint))
             doomed = self._disk_evictions(files, path)
         for folder in doomed:
@@ -168,10 +189,10 @@ class ModelCache:
         return loaded
 
     def _disk_evictions(self, files: ModelFiles, path: Path) -> list[Path]:
-        """Fetched folders that are too many, moved out of the way at once: nobody may find half of one.
+        """Move surplus folders of fetched models out of the way, so that no process finds half of one; return them.
 
-        Those of models in memory or being loaded stay, as some are read lazily. Of a model that has changed the state
-        before stays, too: a request or another process may still read it.
+        The folders of models in memory or being loaded stay, as some are read lazily. So does the state of a changed
+        model before its present one: a request or another process may still read it.
         """
         if self._folder not in path.parents:
             return []
@@ -189,7 +210,7 @@ class ModelCache:
 
 
 def _moved_away(folder: Path) -> Path | None:
-    """The folder under a name that nobody looks for; None if it is gone already (another process was faster)."""
+    """Rename a folder to a name that no process looks for; None if another process has moved the folder."""
     away = folder.with_name(f".old-{os.urandom(8).hex()}")
     try:
         return folder.rename(away)

@@ -1,4 +1,4 @@
-"""Which models and versions exist right now."""
+"""Tells models and versions from files."""
 
 from __future__ import annotations
 
@@ -11,37 +11,46 @@ import falcon
 from cortex_serving.models.stores import S3, Store, StoredFile, fingerprint, open_store
 from cortex_serving.spec import Models
 
-DEFAULT = "_cortex_default"  # name of the only model, given by model_path
 LATEST = "latest"
-ONLY_VERSION = "1"  # of models without version folders
+ONLY_VERSION = "1"  # version of models without version folders
 
 
 class UnknownModel(falcon.HTTPNotFound):
-    """A request asked for a model or version that does not exist; its client sees a 404."""
+    """The request asked for a model or version that does not exist. Its client gets a 404."""
 
     def __init__(self, description: str) -> None:
         super().__init__(description=description)
 
     def __str__(self) -> str:
-        """The reason, for the log: it may also be raised while the predictor is built."""
+        """Return the reason, for the log: a predictor's ``__init__`` may raise this, too."""
         return self.description or ""
 
 
 class AmbiguousModel(falcon.HTTPBadRequest):
-    """No model was named, and there are several; the client sees a 400."""
+    """The request named no model, and there are several. Its client gets a 400."""
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(description="there are several models: say which one by its name")
         self._names = names
 
     def __str__(self) -> str:
-        """The reason, with names, for the log."""
+        """Return the reason, with the models' names, for the log."""
         return f"{self.description}: {', '.join(sorted(self._names))}"
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one version of one model."""
+    """The files of one version of one model.
+
+    Attributes:
+        name: The model.
+        version: A whole number, as text.
+        store: Lists and fetches the files.
+        prefix: Path of the version below the store's root; empty for the root.
+        files: The files.
+        fingerprint: Changes when any of the files does.
+        signature_key: Signature to call, for SavedModels.
+    """
 
     name: str
     version: str
@@ -57,7 +66,11 @@ class ModelFiles:
         return self.name, self.version
 
     def local(self, folder: Path) -> Path:
-        """The files on disk; fetched below ``folder`` if they are elsewhere."""
+        """Return the folder or file of the model on this disk; fetch it below ``folder`` if it lies elsewhere.
+
+        Raises:
+            StoreError: The files cannot be fetched.
+        """
         return self.store.local(self.prefix, self.files, folder / self.name / f"{self.version}-{self.fingerprint}")
 
 
@@ -67,11 +80,13 @@ Catalog = Mapping[str, Mapping[str, ModelFiles]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where one model lies, or any number of them.
+    """A place of one model, or of any number of models.
 
     Attributes:
-        location: What the specification says.
-        name: The model; None where each folder is one (``models.dir``).
+        location: The place as the specification names it.
+        name: The model; None where each folder is a model (``models.dir``).
+        store: Lists and fetches the files below it.
+        signature_key: Signature to call, for SavedModels.
     """
 
     location: str
@@ -80,7 +95,10 @@ class Place:
     signature_key: str | None
 
     def models(self) -> dict[str, dict[str, ModelFiles]]:
-        """What is there right now, by name and version; nothing if there is none.
+        """List the models that lie there now.
+
+        Returns:
+            Files by name and version; empty if there are none.
 
         Raises:
             StoreError: The place cannot be listed.
@@ -97,7 +115,7 @@ class Place:
 
 
 def places(models: Models, project: Path) -> tuple[Place, ...]:
-    """Every place that the specification names."""
+    """Return every place that a specification names; ``project`` is the project folder."""
     s3 = S3()
     if models.dir is not None:
         return (Place(models.dir, None, open_store(models.dir, project, s3), models.signature_key),)
@@ -115,9 +133,9 @@ def places(models: Models, project: Path) -> tuple[Place, ...]:
 def _versions(
     name: str, store: Store, prefix: str, files: Sequence[StoredFile], signature_key: str | None
 ) -> dict[str, ModelFiles]:
-    """Group a model's files by version folder: whole numbers, for all of the files or for none.
+    """Group a model's files by version folder: folders named by whole numbers, which hold all of the files or none.
 
-    Hidden files beside such folders do not count: computers leave theirs (``.DS_Store``) everywhere.
+    Hidden files beside such folders do not count: systems leave theirs (``.DS_Store``) everywhere.
     """
     below = len(prefix) + 1 if prefix else 0
     grouped: dict[str, list[StoredFile]] = {}
@@ -138,15 +156,15 @@ def _versions(
 
 
 def resolve(catalog: Catalog, name: str | None, version: str | int | None) -> ModelFiles:
-    """The model that a request means.
+    """Find the model that a request names.
 
     Args:
-        catalog: What exists.
+        catalog: The models that exist.
         name: Model; None means the only one.
         version: A number; None and ``latest`` mean the highest.
 
     Raises:
-        UnknownModel: There is none of that name or version.
+        UnknownModel: There is no model of that name or version.
         AmbiguousModel: No name was given, and there are several models.
     """
     if name is None:
@@ -155,14 +173,14 @@ def resolve(catalog: Catalog, name: str | None, version: str | int | None) -> Mo
         if len(catalog) > 1:
             raise AmbiguousModel(catalog)
         name = next(iter(catalog))
-    versions = catalog.get(name) if isinstance(name, str) else None  # names come from payloads: it may be a list
+    versions = catalog.get(name) if isinstance(name, str) else None  # a name comes from a payload, and may be a list
     if not versions:
         raise UnknownModel(f"there is no model named {name!r}")
     if version is None or version == LATEST:
         return versions[max(versions, key=int)]
     wanted = str(version)
     if wanted.isascii() and wanted.isdigit():
-        wanted = str(int(wanted))  # as folders are read: 007 is 7
+        wanted = str(int(wanted))  # as for folders: 007 is 7
     if wanted not in versions:
         there = ", ".join(sorted(versions, key=int))
         raise UnknownModel(f"model {name!r} has no version {version!r}; there are {there}")

@@ -1,14 +1,17 @@
-"""The models of one process: found, loaded, and followed as they change."""
+"""Finds and loads the models of one process, and follows their changes."""
 
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import Variable
 from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
@@ -18,23 +21,23 @@ from cortex_serving.spec import Models
 
 logger = logging.getLogger(__name__)
 
-RELOAD_SECONDS = 10.0  # how often Cortex looked for changed models (cortex.md 2.3)
+RELOAD_SECONDS = 10.0  # between two looks for changed models, as in Cortex (cortex.md 2.3)
 
 
 class Library:
-    """Finds and loads models.
+    """The models that a specification names.
 
-    Without ``cache_size`` every model is loaded at the start, and a changed one as soon as it is seen. With it, models
-    are loaded when they are first asked for; a changed one that is not in memory counts once two looks have found it
-    the same, as it may come file by file. Where the latest version is one that has come since the start and cannot be
-    loaded, or is gone, the one before is served.
+    Without ``cache_size``, every model is loaded at the start, and a changed model as soon as the change is seen. With
+    ``cache_size``, a model is loaded when it is first asked for. A changed model that is not in memory counts once two
+    looks have found it the same, as its files may arrive one by one. If the latest version has arrived since the start
+    and cannot be loaded, or is gone, the version before is served.
 
     Args:
-        models: What the specification says.
+        models: The section of the specification.
         project: The project folder.
-        folder: Where fetched models are kept.
+        folder: Folder for fetched models.
         load: Makes a model from its files.
-        counters: Where loads and evictions are counted.
+        counters: Counts loads and evictions.
     """
 
     def __init__(self, models: Models, project: Path, folder: Path, load: Load, counters: Counters) -> None:
@@ -44,14 +47,14 @@ class Library:
         self._cache = ModelCache(
             self._load, folder, size=models.cache_size, disk_size=models.disk_cache_size, counters=counters
         )
-        self._catalog: Catalog = {}  # replaced as a whole: requests read it while it changes
+        self._catalog: Catalog = {}  # replaced as a whole, because requests read it meanwhile
         self._publishing = threading.Lock()
-        self._untried: set[tuple[str, str]] = set()  # versions that came since the start and have not been loaded yet
-        self._seen: dict[tuple[str, str], str] = {}  # fingerprints of models that are loaded on demand and have changed
-        self._told: dict[Hashable, str] = {}  # what is wrong with a place or a model, so that it is said once
+        self._untried: set[tuple[str, str]] = set()  # versions that arrived since the start and were never loaded
+        self._seen: dict[tuple[str, str], str] = {}  # fingerprints of changed models that are loaded on demand
+        self._told: dict[Hashable, str] = {}  # the last complaint about a place or model, so that each is logged once
 
     def find(self) -> None:
-        """Find the models, so that they can be asked for.
+        """Find the models. From here on, ``get`` may be called.
 
         Raises:
             StoreError: A place cannot be listed, or there is no model where the specification names one.
@@ -67,7 +70,10 @@ class Library:
         self._catalog = catalog
 
     def start(self, reload_seconds: float = RELOAD_SECONDS) -> None:
-        """Load what was found, unless models are loaded on demand, and begin to follow changes.
+        """Load the models that were found, unless models are loaded on demand, and begin to follow changes.
+
+        Args:
+            reload_seconds: Seconds between two looks for changes.
 
         Raises:
             StoreError: Models cannot be fetched.
@@ -81,12 +87,17 @@ class Library:
         follow.start()
 
     def get(self, name: str | None, version: str | int | None = LATEST) -> Any:
-        """A model.
+        """Return a model, and load it first if need be.
+
+        Args:
+            name: Model; None means the only one.
+            version: A number; None and ``latest`` mean the highest.
 
         Raises:
-            UnknownModel: There is none of that name or version.
-            AmbiguousModel: No name was given, and there are several.
-            Exception: Whatever loading it raises.
+            UnknownModel: There is no model of that name or version.
+            AmbiguousModel: No name was given, and there are several models.
+            StoreError: The model cannot be fetched.
+            Exception: Whatever loading the model raises.
         """
         while True:
             files = resolve(self._catalog, name, version)
@@ -98,7 +109,7 @@ class Library:
                 self._withdraw(files, error)
 
     def _has_a_better(self, files: ModelFiles, error: BaseException) -> bool:
-        """Whether another version shall be served, as this one was never loaded, or is gone."""
+        """Return whether to serve another version, as this one was never loaded, or is gone."""
         others = self._catalog.get(files.name, {}).keys() - {files.version}
         return bool(others) and (files.key in self._untried or isinstance(error, FilesGone))
 
@@ -108,7 +119,7 @@ class Library:
         return model
 
     def _withdraw(self, files: ModelFiles, error: BaseException) -> None:
-        """Serve a version no longer, until a look finds that it can be loaded."""
+        """Stop serving a version, until a look finds that it can be loaded."""
         self._cannot_load(files, error)
         with self._publishing:
             versions = self._catalog.get(files.name, {})
@@ -116,14 +127,14 @@ class Library:
                 self._replace(files.name, {version: of for version, of in versions.items() if of is not files})
 
     def names(self) -> dict[str, list[str]]:
-        """Versions by model."""
+        """Return the versions of each model, in order."""
         return {name: sorted(versions, key=int) for name, versions in self._catalog.items()}
 
     def refresh(self) -> None:
-        """Look for changes once.
+        """Look for changes once, one place after the other.
 
-        Places are looked at one by one: what cannot be listed or loaded stays as it was, while the rest is followed.
-        A model that is gone is dropped.
+        A place that cannot be listed stays as it was, and so does a model that cannot be loaded. Models that are gone
+        are dropped.
         """
         for place in self._places:
             known = {name: of for name, of in self._catalog.items() if place.name in (None, name)}
@@ -142,7 +153,7 @@ class Library:
                 self._publish(name, {})
 
     def _usable(self, found: Mapping[str, ModelFiles], known: Mapping[str, ModelFiles]) -> dict[str, ModelFiles]:
-        """The versions that can be served: of one that cannot, the state before, if there was any."""
+        """Return the versions to serve: one that cannot be loaded in its state before, if there was one."""
         usable = {}
         for version, files in found.items():
             before = known.get(version)
@@ -168,14 +179,14 @@ class Library:
         return True
 
     def _settled(self, files: ModelFiles) -> bool:
-        """Whether a model looks as it did the last time: it may be on its way, and nobody has tried to load it."""
+        """Return whether a model looks as it did at the last look. Until then it may still be arriving."""
         same = self._seen.pop(files.key, None) == files.fingerprint
         if not same:
             self._seen[files.key] = files.fingerprint
         return same
 
     def _publish(self, name: str, versions: Mapping[str, ModelFiles]) -> None:
-        """Serve these versions of a model from now on, and forget its others."""
+        """Serve exactly these versions of a model from now on."""
         with self._publishing:
             before = self._catalog.get(name, {})
             self._replace(name, versions)
@@ -189,7 +200,7 @@ class Library:
         self._catalog = {**others, name: versions} if versions else others
 
     def _reloaded(self, files: ModelFiles) -> bool:
-        """Whether a changed model could be loaded: it is tried again every time, as the reason may pass."""
+        """Load a changed model; return whether that succeeded. Tried at every look, as the reason may pass."""
         try:
             self._cache.replace(files)
         except (Exception, SystemExit) as error:
@@ -205,7 +216,7 @@ class Library:
         self._complain(files.key, reason, files.fingerprint)
 
     def _complain(self, about: Hashable, reason: str, state: str = "") -> None:
-        """Say what is wrong, unless it was the last thing said about it, in the same state."""
+        """Log a reason, unless it was the last one logged about the same thing in the same state."""
         if self._told.get(about) != state + reason:
             self._told[about] = state + reason
             logger.warning("%s", reason)
@@ -215,46 +226,22 @@ class Library:
             time.sleep(seconds)
             try:
                 self.refresh()
-            except Exception as error:  # whatever it is, it must not be the last look
+            except Exception as error:  # this must not be the last look
                 self._complain(self, f"cannot look for changed models: {type(error).__name__}: {error}")
 
 
-class PythonClient:
-    """What a ``PythonPredictor`` with models is handed as ``python_client``; its ``__init__`` may use it already.
+OpenLibrary = Callable[[Load], Library]
+"""Makes the library of the configured models, given how one is loaded from its files."""
+
+
+def open_library(models: Models, project: Path, counters: Counters, load: Load) -> Library:
+    """Make a library whose fetched models lie where all workers of the replica find them.
 
     Args:
-        open_library: Makes the library from the predictor's own ``load_model``.
+        models: The specification's.
+        project: The project folder.
+        counters: Where loads and evictions are counted.
+        load: Makes a model from its files.
     """
-
-    def __init__(self, open_library: Callable[[Load], Library]) -> None:
-        self._open_library = open_library
-        self._library: Library | None = None
-
-    def bind(self, load_model: Callable[[str], Any]) -> None:
-        """Take the predictor's ``load_model``; models can be loaded from here on."""
-        self._library = self._open_library(lambda path, files: load_model(str(path)))
-
-    def find(self) -> None:
-        """Find the models."""
-        self._bound().find()
-
-    def start(self) -> None:
-        """Load what is loaded at the start."""
-        self._bound().start()
-
-    def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> Any:
-        """The value that ``load_model`` made of a model.
-
-        Raises:
-            UnknownModel: There is none of that name or version; the client of the API sees a 404.
-        """
-        return self._bound().get(model_name, model_version)
-
-    def metadata(self) -> dict[str, Any]:
-        """Models and their versions."""
-        return {"model_metadata": self._bound().names()}
-
-    def _bound(self) -> Library:
-        if self._library is None:
-            raise RuntimeError("python_client can be used once __init__ has been called")
-        return self._library
+    folder = os.environ.get(Variable.MODEL_DIR) or tempfile.mkdtemp(prefix="cortex-models-")
+    return Library(models, project, Path(folder), load, counters)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cortex_serving.errors import PredictorError
-from cortex_serving.models.cache import Load
 from cortex_serving.models.catalog import LATEST, ModelFiles
 from cortex_serving.models.library import Library
 
@@ -24,7 +23,12 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A session and what it wants to be given: name -> (shape, numpy type)."""
+    """A model that is ready to run.
+
+    Attributes:
+        session: onnxruntime's session.
+        inputs: Shape and numpy type of each input, by name.
+    """
 
     session: Any
     inputs: Mapping[str, tuple[tuple[Any, ...], str]]
@@ -32,6 +36,10 @@ class OnnxModel:
 
 def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
     """Open the one ``*.onnx`` file of a model.
+
+    Args:
+        path: The model's folder, or the file.
+        files: The model, for messages.
 
     Raises:
         PredictorError: onnxruntime is not installed, or there is not exactly one such file.
@@ -51,17 +59,21 @@ def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
 
 
 class OnnxClient:
-    """What an ``ONNXPredictor`` is handed."""
+    """The client of an ``ONNXPredictor``.
 
-    def __init__(self, open_library: Callable[[Load], Library]) -> None:
-        self._library = open_library(load_onnx)
+    Args:
+        library: Loads models with ``load_onnx``.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
 
     def find(self) -> None:
         """Find the models."""
         self._library.find()
 
     def start(self) -> None:
-        """Load what is loaded at the start."""
+        """Load the models that are loaded at the start, and begin to follow changes."""
         self._library.start()
 
     def predict(
@@ -88,7 +100,15 @@ class OnnxClient:
         return outputs
 
     def get_model(self, model_name: str | None = None, model_version: str | int | None = LATEST) -> dict[str, Any]:
-        """The session and its signatures, as Cortex 0.22 gave them."""
+        """Return a model's session and signatures, as Cortex 0.22 did.
+
+        Args:
+            model_name: Model; None means the only one.
+            model_version: A number, or ``latest``.
+
+        Raises:
+            UnknownModel: There is no such model.
+        """
         model: OnnxModel = self._library.get(model_name, model_version)
         return {
             "session": model.session,
@@ -97,7 +117,7 @@ class OnnxClient:
         }
 
     def metadata(self) -> dict[str, Any]:
-        """Models and their versions."""
+        """Return the models and their versions."""
         return {"model_metadata": self._library.names()}
 
 
@@ -120,7 +140,7 @@ def _feed(model: OnnxModel, given: Any) -> dict[str, Any]:
 
 
 def _described(model: OnnxModel) -> str:
-    """What the model takes, on one line."""
+    """Say on one line which inputs a model takes."""
     inputs = [" ".join([name, *dtype.split(), _text(shape)]) for name, (shape, dtype) in model.inputs.items()]
     return f"the model takes {', '.join(inputs)}"
 
@@ -130,7 +150,7 @@ def _text(shape: tuple[Any, ...]) -> str:
 
 
 def _fitted(name: str, value: Any, shape: tuple[Any, ...], dtype: str) -> Any:
-    """A value cast to an input's type, and in its shape where at most one dimension is open (cortex.md 1.6)."""
+    """Cast a value to an input's type. Reshape it if at most one of the input's dimensions is open (cortex.md 1.6)."""
     import numpy
 
     if not dtype:  # sequences, maps, and types that numpy has not

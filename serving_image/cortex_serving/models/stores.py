@@ -1,4 +1,4 @@
-"""Where models lie: a folder of the project, or a prefix in S3."""
+"""Lists and fetches the files of models: from a folder of the project, or from a prefix in S3."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ from cortex_serving.errors import ServingError
 
 
 class StoreError(ServingError):
-    """Models cannot be listed or fetched. Raised without its cause, whose frames are none of the reader's."""
+    """Models cannot be listed or fetched. Raised without its cause, as the cause's frames say nothing to users."""
 
 
 class FilesGone(StoreError):
-    """Files that were listed are not there any more."""
+    """Listed files have been removed."""
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on one line."""
+    """Return the text of an error on one line."""
     return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file below a store's root; the stamp changes with its content."""
+    """A file below a store's root.
+
+    Attributes:
+        path: Path below the root; empty if the root itself is the file.
+        size: Bytes.
+        stamp: Text that changes when the content does.
+    """
 
     path: str
     size: int
@@ -37,7 +43,7 @@ class StoredFile:
 
 
 def fingerprint(files: Sequence[StoredFile]) -> str:
-    """A short text that changes when any of the files does."""
+    """Return 16 hexadecimal digits that change when any of the files does."""
     listing = "\n".join(sorted(f"{file.path}\0{file.size}\0{file.stamp}" for file in files))
     return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
@@ -46,10 +52,10 @@ class Store(Protocol):
     """Files below a root."""
 
     def files(self) -> list[StoredFile]:
-        """Every file below the root; a root that is a file itself is one file with an empty path.
+        """List every file below the root; a root that is a file itself is one file with an empty path.
 
         Raises:
-            StoreError: They cannot be listed.
+            StoreError: The files cannot be listed.
         """
 
     def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
@@ -57,23 +63,23 @@ class Store(Protocol):
 
         Args:
             prefix: Path below the root; empty for the root itself.
-            files: What to fetch.
-            target: Folder to fetch into, if fetching is needed; it appears whole or not at all.
+            files: Files to fetch.
+            target: Folder to fetch into, if need be. The folder appears whole or not at all.
 
         Raises:
-            FilesGone: They have been removed meanwhile.
-            StoreError: They cannot be fetched.
+            FilesGone: The files have been removed meanwhile.
+            StoreError: The files cannot be fetched.
         """
 
 
 class LocalStore:
-    """A folder or file of the project; used where it lies."""
+    """A folder or file of the project, used in place."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def files(self) -> list[StoredFile]:
-        """Every file below the root."""
+        """List every file below the root."""
         try:
             if self._root.is_file():
                 return [self._stored(self._root, "")]
@@ -83,7 +89,7 @@ class LocalStore:
             raise StoreError(f"cannot list {self._root}: {error}") from None
 
     def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
-        """The files where they lie."""
+        """Return the folder or file in the project."""
         return self._root / prefix if prefix else self._root
 
     @staticmethod
@@ -93,21 +99,21 @@ class LocalStore:
 
 
 class S3:
-    """The client that all stores in S3 share: one takes a third of a second and megabytes to make."""
+    """Holds the client that all stores in S3 share: a client costs a third of a second and megabytes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._client: Any = None
 
     def client(self) -> Any:
-        """The client; made when it is first asked for.
+        """Return the client, and make it first if need be.
 
         Raises:
-            BotoCoreError: The environment has no usable configuration.
+            BotoCoreError: The process's environment has no usable AWS configuration.
         """
         with self._lock:
             if self._client is None:
-                import boto3  # only where models come from S3: it costs memory and start-up time
+                import boto3  # costs memory and start-up time, and is needed for models in S3 only
                 from botocore.config import Config
 
                 options = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 5, "mode": "standard"})
@@ -124,7 +130,7 @@ class S3Store:
         self._prefix = prefix.strip("/")
 
     def files(self) -> list[StoredFile]:
-        """Every object below the prefix, or the one of that name."""
+        """List every object below the prefix, or the object of that name."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         below = f"{self._prefix}/" if self._prefix else ""
@@ -139,7 +145,7 @@ class S3Store:
         return [StoredFile(item["Key"][len(below) :], item["Size"], item["ETag"]) for item in objects]
 
     def local(self, prefix: str, files: Sequence[StoredFile], target: Path) -> Path:
-        """Download the objects, unless an earlier or parallel download is there already."""
+        """Download the objects, unless an earlier or parallel download has finished."""
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(prefix=".fetching-", dir=target.parent))
@@ -174,7 +180,13 @@ class S3Store:
 
 
 def open_store(location: str, project: Path, s3: S3) -> Store:
-    """The store for a ``model_path`` or ``dir``: ``s3://bucket/prefix``, or a path in the project."""
+    """Return the store of a place.
+
+    Args:
+        location: ``s3://bucket/prefix``, or a path in the project.
+        project: The project folder.
+        s3: The client for stores in S3.
+    """
     if location.startswith("s3://"):
         bucket, _, prefix = location.removeprefix("s3://").partition("/")
         return S3Store(s3, bucket, prefix)

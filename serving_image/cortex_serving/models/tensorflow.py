@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cortex_serving.errors import PredictorError
-from cortex_serving.models.cache import Load
 from cortex_serving.models.catalog import LATEST, ModelFiles
 from cortex_serving.models.library import Library
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A loaded SavedModel and the signature that is called. The module must stay referenced: it owns the variables."""
+    """A SavedModel that is ready to run.
+
+    Attributes:
+        module: The loaded module, which owns the variables: it must stay referenced.
+        signature: The signature to call.
+        inputs: TensorFlow's specification of each input, by name.
+    """
 
     module: Any
     signature: Any
@@ -27,6 +32,10 @@ class SavedModel:
 
 def load_saved_model(path: Path, files: ModelFiles) -> SavedModel:
     """Load a SavedModel.
+
+    Args:
+        path: The model's folder, or a zip archive of one.
+        files: The model, for messages and for its signature.
 
     Raises:
         PredictorError: TensorFlow is not installed, the folder holds no SavedModel, or its signature is not clear.
@@ -46,7 +55,7 @@ def load_saved_model(path: Path, files: ModelFiles) -> SavedModel:
 
 @contextmanager
 def _unpacked(path: Path, files: ModelFiles) -> Iterator[Path]:
-    """The folder of a SavedModel; of a zip archive, as Cortex 0.20 took them, the newest one inside (cortex.md 2.3)."""
+    """Yield the folder of a SavedModel; of a zip archive, as Cortex 0.20 took, the newest one in it (cortex.md 2.3)."""
     archive = path if path.is_file() else next(iter(path.glob("*.zip")), None)
     if archive is None or (path / "saved_model.pb").is_file():
         yield path
@@ -75,17 +84,21 @@ def _signature_key(files: ModelFiles, keys: list[str]) -> str:
 
 
 class TensorFlowClient:
-    """What a ``TensorFlowPredictor`` is handed."""
+    """The client of a ``TensorFlowPredictor``.
 
-    def __init__(self, open_library: Callable[[Load], Library]) -> None:
-        self._library = open_library(load_saved_model)
+    Args:
+        library: Loads models with ``load_saved_model``.
+    """
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
 
     def find(self) -> None:
         """Find the models."""
         self._library.find()
 
     def start(self) -> None:
-        """Load what is loaded at the start."""
+        """Load the models that are loaded at the start, and begin to follow changes."""
         self._library.start()
 
     def predict(
@@ -111,7 +124,7 @@ class TensorFlowClient:
         return {name: _listed(value.numpy()) for name, value in results.items()}
 
     def metadata(self) -> dict[str, Any]:
-        """Models and their versions."""
+        """Return the models and their versions."""
         return {"model_metadata": self._library.names()}
 
 
@@ -136,7 +149,7 @@ def _tensors(model: SavedModel, given: Any) -> dict[str, Any]:
 
 
 def _described(model: SavedModel) -> str:
-    """What the model takes, on one line."""
+    """Say on one line which inputs a model takes."""
     inputs = [f"{name} {spec.dtype.name} {spec.shape}" for name, spec in model.inputs.items()]
     return f"the model takes {', '.join(inputs)}"
 

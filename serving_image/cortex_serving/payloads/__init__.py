@@ -1,8 +1,8 @@
-"""A request's body, as the ``payload`` that ``predict`` gets.
+"""Turns a request's body into the ``payload`` that ``predict`` gets.
 
-``read`` chooses by content type; read it first. ``content_encoding`` unpacks compressed bodies, ``forms`` reads form
-fields and files, ``validation`` and ``typed_forms`` serve payloads with a type hint, ``request_data`` is what
-``predict`` sees besides: query parameters and headers.
+``read`` chooses by content type; read it first. ``content_encoding`` decompresses bodies, ``forms`` reads form fields
+and files, ``validation`` and ``typed_forms`` check payloads that have a type hint. ``request_data`` holds the other two
+arguments of ``predict``: query parameters and headers.
 
 May import: ``errors``.
 """

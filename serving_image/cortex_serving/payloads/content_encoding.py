@@ -1,4 +1,4 @@
-"""Compressed request bodies (``Content-Encoding``): unpacked within the same limit as plain ones."""
+"""Decompresses request bodies (``Content-Encoding``), within the same limit as plain bodies."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import falcon
 
 SUPPORTED = "gzip, zstd"
-_PIECE = 1024  # bytes; what one piece becomes is not limited by the decompressors, so pieces are small
-_MAX_PARTS = 10_000  # of a body; each costs memory and time, however little is in it
-_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; a frame may ask for memory as it likes, over HTTP for this (RFC 9659)
+_PIECE = 1024  # bytes given to a decompressor at once: small, because the size of its output has no limit
+_MAX_PARTS = 10_000  # of a body; even empty parts cost memory and time
+_ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; the most memory that a frame may ask for over HTTP (RFC 9659)
 
 
 def decode_body(environ: dict[str, Any], limit: int) -> None:
-    """Replace a compressed body in the WSGI environment by the plain one; plain bodies stay as they are.
+    """Replace a compressed body in the WSGI environment by the decompressed one; plain bodies stay as they are.
 
     Args:
-        environ: The request.
-        limit: Most bytes that the plain body may have.
+        environ: The request's WSGI environment.
+        limit: Largest size of the decompressed body, in bytes.
 
     Raises:
         falcon.HTTPError: The encoding is unknown (415), the body is damaged (400) or too large (413).
@@ -62,7 +62,7 @@ def _unzstd(data: bytes, limit: int) -> bytes:
 
 
 def _unpack(data: bytes, limit: int, name: str, new: Callable[[], Any]) -> bytes:
-    """Unpack members of gzip or frames of zstd, one after the other; stops when it is more than ``limit`` bytes."""
+    """Decompress all members of gzip or frames of zstd; stop after more than ``limit`` bytes."""
     plain = bytearray()
     parts, part = 0, None
     for start in range(0, len(data), _PIECE):

@@ -1,4 +1,4 @@
-"""Form bodies: fields and uploaded files, as ``payload`` (cortex.md 1.2)."""
+"""Reads form bodies: fields and uploaded files (cortex.md 1.2)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from falcon.media import MultipartFormHandler
 from cortex_serving.payloads.request_data import MultiMapping
 
 MAX_PARTS = 1000
-_SPOOL_BYTES = 1024 * 1024  # larger files wait on disk, not in memory
+_SPOOL_BYTES = 1024 * 1024  # larger files are kept on disk
 _COPY_BYTES = 256 * 1024
 
 
 class FormError(Exception):
-    """The body is not the form that its content type promises; answered as plain text."""
+    """The body is not the form that its content type promises. The client gets a 400 with the reason as plain text."""
 
 
 class FormData(MultiMapping):
-    """Fields of a form: text, or ``UploadFile`` for files."""
+    """The fields of a form: text, or ``UploadFile`` for files."""
 
 
 class UploadFile:
-    """A file of a multipart form; also a type for fields of payloads with a type.
+    """A file of a multipart form. Payload models may use this class as a field's type.
 
     Attributes:
-        file: The content, as an open file at its start.
-        filename: Name that the client gave.
-        content_type: Content type that the client gave.
+        file: An open file with the content, at its start.
+        filename: The file's name, from the client.
+        content_type: The file's content type, from the client.
     """
 
     def __init__(self, file: IO[bytes], filename: str, content_type: str) -> None:
@@ -39,12 +39,12 @@ class UploadFile:
         self.content_type = content_type
 
     def read(self, size: int = -1) -> bytes:
-        """Read from the file."""
+        """Read up to ``size`` bytes; all that is left if ``size`` is negative."""
         return self.file.read(size)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Validation by pydantic: it must be one."""
+        """Tell pydantic to accept instances of this class only."""
         from pydantic_core import core_schema  # only where pydantic asks, and so is there
 
         return core_schema.custom_error_schema(
@@ -55,15 +55,18 @@ class UploadFile:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, str]:
-        """What OpenAPI says of files."""
+        """Describe a file for OpenAPI."""
         return {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 
 
 def parse_urlencoded(body: bytes) -> FormData:
-    """Fields of an ``application/x-www-form-urlencoded`` body.
+    """Read an ``application/x-www-form-urlencoded`` body.
+
+    Args:
+        body: The body.
 
     Raises:
-        FormError: It is not valid.
+        FormError: The body is not such a form.
     """
     try:
         return FormData(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_PARTS))
@@ -82,10 +85,13 @@ _MULTIPART = _handler()
 
 
 def parse_multipart(request: falcon.Request) -> FormData:
-    """Fields and files of a multipart body, read as it comes: files are never whole in memory.
+    """Read a multipart body piece by piece: large files are never whole in memory.
+
+    Args:
+        request: The request, its body not yet read.
 
     Raises:
-        FormError: It is not valid.
+        FormError: The body is not such a form.
     """
     pairs: list[tuple[str, str | UploadFile]] = []
     try:
@@ -99,13 +105,13 @@ def parse_multipart(request: falcon.Request) -> FormData:
 
 
 def _text(part: falcon.media.multipart.BodyPart) -> str:
-    """A field's text, of whatever content type: JSON beside a file, say."""
-    text = part.get_text()  # only that of text/plain
+    """Return a field's text, whatever the part's content type: clients send JSON beside a file, for example."""
+    text = part.get_text()  # None for any content type but text/plain
     return part.get_data().decode("utf-8") if text is None else text
 
 
 def _file(part: falcon.media.multipart.BodyPart) -> UploadFile:
-    file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - it is the predictor's from here
+    file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - the predictor owns the file from here
     while chunk := part.stream.read(_COPY_BYTES):
         file.write(chunk)
     file.seek(0)

@@ -1,4 +1,4 @@
-"""A request's body to the ``payload`` that ``predict`` gets, by content type (cortex.md 1.2)."""
+"""Reads the ``payload`` of ``predict`` from a request's body, by content type (cortex.md 1.2)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from cortex_serving.payloads.validation import PayloadType
 
 
 def read_payload(request: falcon.Request, limit: int, expected: PayloadType | None) -> Any:
-    """The payload of a request.
+    """Read the payload of a request.
 
     Args:
         request: The request.
-        limit: Most bytes of a body, after decompression.
-        expected: Type that the payload must have, if the predictor says so.
+        limit: Largest size of the body, in bytes after decompression.
+        expected: Type of the payload if ``predict`` has a type hint that is enforced.
+
+    Returns:
+        The value of a JSON body, ``FormData``, or bytes; a value of the expected type if there is one.
 
     Raises:
-        falcon.HTTPError: The body is not what its headers say.
-        FormError: The same, for forms.
-        InvalidPayload: It does not have the expected type.
+        falcon.HTTPError: The body does not match its headers.
+        FormError: The body is not the form that its headers announce.
+        InvalidPayload: The payload does not have the expected type.
     """
     environ = request.env
     if "HTTP_CONTENT_ENCODING" in environ:
@@ -44,10 +47,13 @@ def read_payload(request: falcon.Request, limit: int, expected: PayloadType | No
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON text to a value. NaN and Infinity are not JSON.
+    """Parse JSON text. NaN and Infinity are not JSON (RFC 8259).
+
+    Args:
+        body: The text, in UTF-8.
 
     Raises:
-        falcon.HTTPBadRequest: It is not JSON.
+        falcon.HTTPBadRequest: The text is not JSON.
     """
     try:
         return orjson.loads(body)

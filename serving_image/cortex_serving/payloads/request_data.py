@@ -1,4 +1,4 @@
-"""What ``predict`` sees of a request besides its payload: query parameters and headers, as Cortex gave them."""
+"""The arguments ``query_params`` and ``headers`` of ``predict``, which behave as in Cortex (cortex.md 1.2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 
 class MultiMapping(Mapping[str, Any]):
-    """A mapping that may hold several values for a name; plain access gives the last one.
+    """A mapping that may hold several values of a name; ``mapping[name]`` is the last one.
 
     Args:
         pairs: Names and values in their order.
@@ -28,11 +28,11 @@ class MultiMapping(Mapping[str, Any]):
         return len(self._last)
 
     def getlist(self, name: str) -> list[Any]:
-        """Every value of a name, in order."""
+        """Return all values of a name, in order; an empty list for an unknown name."""
         return [value for key, value in self._pairs if key == name]
 
     def multi_items(self) -> list[tuple[str, Any]]:
-        """Every pair, in order."""
+        """Return all pairs of names and values, in order."""
         return list(self._pairs)
 
     def __repr__(self) -> str:
@@ -40,11 +40,11 @@ class MultiMapping(Mapping[str, Any]):
 
 
 class QueryParams(MultiMapping):
-    """Query parameters of a request."""
+    """The query parameters of a request."""
 
 
 class Headers(MultiMapping):
-    """Headers of a request; names are compared without regard to case."""
+    """The headers of a request; the case of names does not matter."""
 
     def __getitem__(self, name: str) -> Any:
         return self._last[name.lower()]
@@ -53,17 +53,17 @@ class Headers(MultiMapping):
         return isinstance(name, str) and name.lower() in self._last
 
     def getlist(self, name: str) -> list[Any]:
-        """Every value of a header, in order."""
+        """Return all values of a header, in order; an empty list for an unknown name."""
         return super().getlist(name.lower())
 
 
 def query_params(environ: Mapping[str, Any]) -> QueryParams:
-    """The query parameters of a WSGI request."""
+    """Read the query parameters from a WSGI environment."""
     return QueryParams(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
 
 
 def headers(environ: Mapping[str, Any]) -> Headers:
-    """The headers of a WSGI request."""
+    """Read the headers from a WSGI environment."""
     pairs = [(key[5:].lower().replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_")]
     for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
         if environ.get(key):

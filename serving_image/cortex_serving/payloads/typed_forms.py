@@ -1,8 +1,8 @@
-"""Forms as payloads with a type: fields, which are text, become what the type's JSON schema asks for.
+"""Converts forms, whose fields are text, into values that a payload's type can check.
 
-Text is left for pydantic to convert where it can (numbers, dates, booleans). Here is what it cannot know: that fields
-may be repeated, that an empty input of a page means none, that objects come as JSON (as OpenAPI says of forms), and as
-what files are wanted.
+pydantic converts text into numbers, dates and booleans. This module does the rest, by the type's JSON schema: fields
+may be repeated, an empty input of a web page means no value, objects come as JSON (as OpenAPI has them in forms), and
+files may be wanted as bytes, text or ``UploadFile``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NESTED = frozenset({"object", "array"})
 
 @dataclass(frozen=True)
 class _Kinds:
-    """What a field may hold: the JSON schemas of its alternatives, without null."""
+    """The values that a field accepts: the JSON schemas of its alternatives, without null."""
 
     schemas: tuple[Mapping[str, Any], ...]
 
@@ -40,7 +40,7 @@ class _Kinds:
         return any(schema.get("format") == "binary" for schema in self.schemas)
 
     def read(self, value: str | UploadFile) -> Any:
-        """A part of the form as a value."""
+        """Convert one part of the form."""
         if isinstance(value, UploadFile):
             if self.takes_files:
                 return value
@@ -55,7 +55,13 @@ class _Kinds:
 
 @dataclass(frozen=True)
 class _Field:
-    """A field of the form: what it holds alone, and repeated."""
+    """A field of the form.
+
+    Attributes:
+        alone: Values that the field accepts once.
+        repeated: Values that each repetition accepts, if the field is a list; else None.
+        required: Whether the field must be there.
+    """
 
     alone: _Kinds
     repeated: _Kinds | None
@@ -63,12 +69,12 @@ class _Field:
 
     @property
     def only_files(self) -> bool:
-        """Whether nothing but files fits."""
+        """Whether the field accepts nothing but files."""
         schemas = [schema for kinds in (self.alone, self.repeated) if kinds for schema in kinds.schemas]
         return bool(schemas) and all("contentMediaType" in schema for schema in schemas)
 
     def read(self, values: list[str | UploadFile]) -> Any:
-        """The field's parts as a value."""
+        """Convert all parts of the field."""
         if self.repeated is None or (self.alone.schemas and len(values) == 1):
             return self.alone.read(values[-1])
         if len(values) == 1 and isinstance(values[0], str) and "string" not in self.repeated.types:
@@ -79,10 +85,10 @@ class _Field:
 
 
 class FormFields:
-    """Reads forms for a JSON schema.
+    """Converts forms by a JSON schema.
 
     Args:
-        schema: That of the payload, its definitions under ``$defs``.
+        schema: The payload's schema, with definitions under ``$defs``.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -96,11 +102,11 @@ class FormFields:
         self._other = self._field({"anyOf": more or [{}]}, required=True)
 
     def has(self, name: str) -> bool:
-        """Whether there is a field of that name."""
+        """Return whether the schema has a field of that name."""
         return name in self._fields
 
     def value(self, form: FormData) -> dict[str, Any]:
-        """The form as a dict that the payload's type can check."""
+        """Convert a form into a dict that the payload's type can check."""
         value: dict[str, Any] = {}
         for name, parts in _by_name(form).items():
             field = self._fields.get(name)
@@ -110,13 +116,14 @@ class FormFields:
                 value[name] = field.read(parts)
         for name, field in self._fields.items():
             if name not in value and field.required and field.repeated and not field.alone.schemas:
-                value[name] = []  # of a list with nothing in it, a form holds nothing
+                value[name] = []  # a form cannot say an empty list: it leaves the field out
         return value
 
     def described(self) -> tuple[tuple[str, ...], dict[str, Any]]:
-        """Content types and the JSON schema of forms, for descriptions.
+        """Return the content types of forms and their JSON schema, for OpenAPI.
 
-        There are none where a field holds objects: they are taken as JSON, but few clients know how to send them.
+        Returns:
+            No content types if a field holds objects: they would be read as JSON, but few clients can send them so.
         """
         kinds = [kind for field in self._fields.values() for kind in (field.alone, field.repeated) if kind]
         if len(self._objects) != 1 or not kinds or any(kind.types & {*_NESTED, "any"} for kind in kinds):
@@ -129,7 +136,7 @@ class FormFields:
         return ((MULTIPART,) if files else (URLENCODED, MULTIPART)), schema
 
     def as_json(self, schema: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The payload's schema for JSON, which has no files; None if one must be there."""
+        """Return the payload's schema for JSON bodies, which have no files; None if a file is required."""
         files = {name: field.required for name, field in self._fields.items() if field.only_files}
         if any(files.values()):
             return None
@@ -140,7 +147,7 @@ class FormFields:
     def _add(self, name: str, schema: Mapping[str, Any], *, required: bool) -> None:
         known = self._fields.get(name)
         field = self._field(schema, required=required)
-        if known is not None:  # in another alternative of a union
+        if known is not None:  # another alternative of a union has the field too
             repeated = [kind.schemas for kind in (known.repeated, field.repeated) if kind]
             field = _Field(
                 _Kinds(known.alone.schemas + field.alone.schemas),
@@ -160,7 +167,7 @@ class FormFields:
         )
 
     def _variants(self, schema: Any, seen: frozenset[str] = frozenset()) -> Iterator[Mapping[str, Any]]:
-        """The alternatives of a schema: references and unions resolved."""
+        """Yield the alternatives of a schema, with references and unions resolved."""
         if not isinstance(schema, Mapping):
             return
         reference = schema.get("$ref")
@@ -177,11 +184,11 @@ def _json(text: str | bytes, otherwise: Any) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return otherwise  # pydantic says what it should have been
+        return otherwise  # pydantic then reports the text as a wrong value
 
 
 def _by_name(form: FormData) -> dict[str, list[str | UploadFile]]:
-    """Every part of the form that is there, by its name."""
+    """Return all parts of the form by name, without files that were not chosen."""
     parts: dict[str, list[str | UploadFile]] = {}
     for name, part in form.multi_items():
         if not _is_no_file(part):
@@ -190,7 +197,7 @@ def _by_name(form: FormData) -> dict[str, list[str | UploadFile]]:
 
 
 def _is_no_file(part: str | UploadFile) -> bool:
-    """Whether it is what a page sends for a file that was not chosen."""
+    """Return whether a part is an empty file without a name: browsers send that for an input without a file."""
     if isinstance(part, str) or part.filename:
         return False
     empty = not part.read(1)
@@ -199,7 +206,7 @@ def _is_no_file(part: str | UploadFile) -> bool:
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A field's schema without null, which forms cannot say."""
+    """Return a field's schema without null, which forms cannot say."""
     made = {name: of for name, of in schema.items() if not (name == "default" and of is None)}
     for name in ("anyOf", "oneOf"):
         left = [part for part in made.get(name, ()) if part.get("type") != "null"]

@@ -1,7 +1,7 @@
-"""Payloads with a type hint: ``predict(self, payload: Model)`` gets a validated ``Model``, or the client gets a 422.
+"""Validates payloads by their type hint: ``predict(self, payload: Model)`` gets a ``Model``, or the client gets a 422.
 
-Only hints that describe a structure (pydantic models, dataclasses, typed dicts, named tuples, also in lists and unions)
-are enforced: a plain ``dict`` or ``bytes`` was always just a note to the reader in Cortex, and stays that.
+Only hints that describe a structure are enforced: pydantic models, dataclasses, typed dicts, named tuples, also in
+lists and unions. A plain ``dict`` or ``bytes`` is not enforced, because in Cortex hints were notes for readers only.
 """
 
 from __future__ import annotations
@@ -33,14 +33,18 @@ _STREAMED = (collections.abc.Iterator, collections.abc.Generator, collections.ab
 
 
 class InvalidPayload(Exception):
-    """The payload does not fit its type hint; ``problems`` names each wrong field."""
+    """The payload does not fit its type hint.
+
+    Attributes:
+        problems: One dict for each wrong field: ``field`` and ``problem``.
+    """
 
     def __init__(self, problems: list[dict[str, Any]]) -> None:
         super().__init__("the payload does not have the form that the API expects")
         self.problems = problems
 
     def __str__(self) -> str:
-        """What is wrong, for the log: the sample request may not fit."""
+        """Word the problems for the log: the project's own sample request may not fit."""
         wrong = "; ".join(f"{problem['field']}: {problem['problem']}" for problem in self.problems)
         return f"{self.args[0]}: {wrong}"
 
@@ -48,8 +52,14 @@ class InvalidPayload(Exception):
 class PayloadType:
     """A payload's type hint that is enforced.
 
+    Args:
+        hint: The type hint.
+
     Attributes:
-        schema: Its JSON schema, for descriptions.
+        schema: The type's JSON schema, for OpenAPI.
+
+    Raises:
+        PredictorError: pydantic cannot validate such a type.
     """
 
     def __init__(self, hint: Any) -> None:
@@ -66,14 +76,14 @@ class PayloadType:
 
     @functools.cached_property
     def form(self) -> FormFields:
-        """How it is read from forms."""
+        """Converts forms into values of this type."""
         return FormFields(self.schema)
 
     def validate_form(self, form: FormData) -> Any:
-        """A form as the hinted type: text is converted where it can be.
+        """Validate a form; text is converted to numbers, dates and booleans.
 
         Raises:
-            InvalidPayload: It does not fit.
+            InvalidPayload: The form does not fit the type.
         """
         first = next(iter(form), "")
         if first.startswith(("{", "[")) and not self.form.has(first):  # what curl -d sends without a header
@@ -84,10 +94,10 @@ class PayloadType:
             raise InvalidPayload(_problems(error)) from error
 
     def validate(self, value: Any) -> Any:
-        """A value of JSON as the hinted type.
+        """Validate the value of a JSON body.
 
         Raises:
-            InvalidPayload: It does not fit.
+            InvalidPayload: The value does not fit the type.
         """
         try:
             return self._adapter.validate_python(value)
@@ -95,8 +105,8 @@ class PayloadType:
             return self._as_json(value, error)
 
     def _as_json(self, value: Any, error: Exception) -> Any:
-        """Strict types take dates, enums or tuples only if they are told that it was JSON, which has none of them."""
-        with contextlib.suppress(orjson.JSONEncodeError):  # it is nested too deeply, as it may be for pydantic
+        """Validate as JSON text: strict types accept dates, enums and tuples, which JSON does not have, only then."""
+        with contextlib.suppress(orjson.JSONEncodeError):  # the value is nested too deeply
             try:
                 return self._adapter.validate_json(orjson.dumps(value))
             except self._error as again:
@@ -108,10 +118,8 @@ def _schema_generator() -> type:
     from pydantic.json_schema import GenerateJsonSchema
 
     class Generator(GenerateJsonSchema):
-        """Says that integers have 64 bits: larger ones in JSON are read as floats. What has no schema is left open.
-
-        Text for a decimal is not any text, which is all that pydantic says.
-        """
+        """Adds what pydantic leaves out: integers have 64 bits (larger ones in JSON are read as floats), and the text
+        of a decimal has a pattern. Types without a schema accept any value."""
 
         def int_schema(self, schema: Any) -> dict[str, Any]:
             return {**super().int_schema(schema), "format": "int64"}
@@ -137,11 +145,11 @@ def _problems(error: Any) -> list[dict[str, Any]]:
 
 
 def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType | None:
-    """The enforced type of one payload; None where the hint is missing or a plain type.
+    """Return the type of one payload that is enforced; None if the hint is missing or a plain type.
 
     Args:
         predict: The predictor's method.
-        batched: Whether the method takes a list of payloads: then the hint of its items counts.
+        batched: Whether the method takes a list of payloads: then the hint of the list's items counts.
 
     Raises:
         PredictorError: The hint names something that does not exist.
@@ -156,14 +164,15 @@ def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType |
 
 
 def result_schema(predict: Callable[..., Any], *, batched: bool, taken: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The JSON schema of one returned value; None where the hint is missing, plain, or cannot be described.
+    """Return the JSON schema of one returned value; None if the hint is missing, plain, or has no schema.
 
-    Results are not checked against their hint: it only goes into descriptions.
+    The hint is not enforced on results: it only goes into OpenAPI.
 
     Args:
         predict: The predictor's method.
-        batched: Whether the method returns a list of values: then the hint of its items counts.
-        taken: Names of definitions that exist already; if the result's differ, all of the result's get other names.
+        batched: Whether the method returns a list of values: then the hint of the list's items counts.
+        taken: Definitions that exist already, by name. If one differs from the result's definition of that name, all of
+            the result's definitions get other names.
     """
     try:
         hint = _without_errors(_hint(predict, "return", batched=batched))
@@ -176,7 +185,7 @@ def result_schema(predict: Callable[..., Any], *, batched: bool, taken: Mapping[
     def schema(template: str) -> dict[str, Any]:
         adapter = pydantic.TypeAdapter(hint)
         made: dict[str, Any] = adapter.json_schema(
-            by_alias=False, mode="serialization", ref_template=template, schema_generator=_schema_generator()
+            by_alias=True, mode="serialization", ref_template=template, schema_generator=_schema_generator()
         )
         return made
 
@@ -191,9 +200,9 @@ def result_schema(predict: Callable[..., Any], *, batched: bool, taken: Mapping[
 
 
 def _hint(method: Callable[..., Any], name: str, *, batched: bool) -> Any:
-    """One hint, whatever the others are: a name that only type checkers import is no mistake elsewhere.
+    """Evaluate one hint of a method and no others: they may use names that only type checkers import.
 
-    With batches it is that of an item.
+    With batches, return the hint of the list's items.
     """
     hints = getattr(method, "__annotations__", {})
     if name not in hints:
@@ -201,7 +210,7 @@ def _hint(method: Callable[..., Any], name: str, *, batched: bool) -> Any:
     alone = types.SimpleNamespace(__annotations__={name: hints[name]})
     names = getattr(inspect.unwrap(method), "__globals__", {})
     hint = typing.get_type_hints(alone, globalns=names, include_extras=True)[name]
-    if batched and typing.get_origin(hint) is typing.Annotated:  # of the list, whose length is not the client's matter
+    if batched and typing.get_origin(hint) is typing.Annotated:  # constraints of the list do not concern the client
         hint = typing.get_args(hint)[0]
     if batched and typing.get_origin(hint) is not None:
         return next(iter(typing.get_args(hint)), None)
@@ -209,7 +218,7 @@ def _hint(method: Callable[..., Any], name: str, *, batched: bool) -> Any:
 
 
 def _without_errors(hint: Any) -> Any:
-    """A union without the exceptions that an item of a batch may be."""
+    """Return a union without its exceptions: ``predict`` may return them for items of a batch."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
         return hint
     parts = [part for part in typing.get_args(hint) if not (isinstance(part, type) and issubclass(part, BaseException))]
@@ -223,8 +232,8 @@ def _structured(hint: Any, aliases: frozenset[str] = frozenset()) -> bool:
         return _structured(hint.__value__, aliases | {hint.__name__})
     if hasattr(hint, "__supertype__"):  # a typing.NewType
         return _structured(hint.__supertype__, aliases)
-    hint = typing.get_origin(hint) or hint  # of what is generic: Page[int] is no class, but Page is
-    # typing.is_typeddict knows only those of typing, and pydantic wants those of typing_extensions before Python 3.12.
+    hint = typing.get_origin(hint) or hint  # Page[int] is no class, but Page is
+    # typing.is_typeddict does not know typing_extensions.TypedDict, which pydantic needs before Python 3.12.
     return isinstance(hint, type) and (
         dataclasses.is_dataclass(hint)
         or any(hasattr(hint, mark) for mark in ("__total__", "model_validate"))

@@ -9,6 +9,7 @@ from typing import Any
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.predictors.predictor import Predictor
 from cortex_serving.request_context import Exchange
+from cortex_serving.results.tables import split_batch
 from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import Batcher, Item
 from cortex_serving.spec import Batching
@@ -48,7 +49,7 @@ class Batched:
         put: Has requests answered whose outcomes are known.
 
     Attributes:
-        batcher: Its ``run`` belongs on the predictor's thread.
+        batcher: Its ``run_batch`` belongs on the predictor's thread.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Batched:
                 admitted.outcome.settle(error=error)
                 self._put(admitted)
             return
+        admitted.when_expired(self.batcher.withdraw, part)
         self.batcher.submit(part)
 
     def _settled(self, parts: Sequence[_Part]) -> None:
@@ -95,7 +97,4 @@ class Batched:
             name: None if name == "batch_id" else [part.arguments[name] for part in parts]
             for name in self._predictor.wants
         }
-        values: Any = self._predictor.predict(**arguments)
-        if isinstance(values, (str, bytes, dict)) or not hasattr(values, "__len__"):
-            raise TypeError(f"predict must return a list with one value per payload, not {type(values).__name__}")
-        return list(values)
+        return split_batch(self._predictor.predict(**arguments), len(parts))

@@ -1,7 +1,7 @@
-"""The predictor's class, out of its file.
+"""Gets the predictor's class out of its file.
 
-The file is imported as a module of the project, under the name that any other module, and any other process, knows it
-by: what ``multiprocessing`` starts afresh (spawn, forkserver) looks the predictor's functions up by that name.
+The file is imported as a module of the project, under the name by which other modules and processes know it: a process
+that ``multiprocessing`` starts afresh (spawn, forkserver) looks the predictor's functions up by that name.
 """
 
 from __future__ import annotations
@@ -16,44 +16,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+from cortex_serving.contract import Variable
 from cortex_serving.errors import PredictorError
+from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
 
-FILE_VARIABLE = "CORTEX_PREDICTOR_FILE"
-"""Environment variable that tells ``unnamed`` the file, here and in child processes."""
-_UNNAMED = "cortex_serving.predictors.unnamed"
+_LOADED_BY_PATH = "cortex_serving.predictors.loaded_by_path"
 
 
 def load_class(spec: PredictorSpec, project: Path) -> type:
-    """Load the predictor's class from the project, which this process lives in already (``project.enter``).
+    """Load the predictor's class from the project. This process has entered the project already (``project.enter``).
+
+    Args:
+        spec: The predictor's section.
+        project: The project folder.
 
     Raises:
         PredictorError: There is no such file or class.
         Exception: Whatever the file itself raises.
     """
     path = project / spec.path
+    class_name = predictor_type(spec.type).class_name
     if path.suffix == ".pickle":
-        return _load_pickle(path, spec.class_name)
+        return _load_pickle(path, class_name)
     if path.suffix != ".py" or not path.is_file():
         raise PredictorError(f"predictor.path names {path.name}, which is not a Python file of the project")
-    _check_once(path, spec)
-    found = getattr(_import(path, project / (spec.python_path or "")), spec.class_name, None)
+    _check_once(path, spec.path, class_name)
+    found = getattr(_import(path, project / (spec.python_path or "")), class_name, None)
     if not inspect.isclass(found):
-        raise PredictorError(f"{spec.path} defines no class {spec.class_name} (predictor.type is {spec.type})")
+        raise PredictorError(f"{spec.path} defines no class {class_name} (predictor.type is {spec.type})")
     return found
 
 
-def _check_once(path: Path, spec: PredictorSpec) -> None:
-    """Refuse a class that stands there twice (as Cortex did): the second would silently win."""
+def _check_once(path: Path, shown: str, class_name: str) -> None:
+    """Refuse a class that stands in a file twice (as Cortex did): the second would silently win.
+
+    Args:
+        path: The file.
+        shown: The file as messages name it.
+        class_name: The class.
+    """
     tree = compile(path.read_bytes(), path, "exec", ast.PyCF_ONLY_AST)
     lines = [
-        node.lineno
-        for node in ast.iter_child_nodes(tree)
-        if isinstance(node, ast.ClassDef) and node.name == spec.class_name
+        node.lineno for node in ast.iter_child_nodes(tree) if isinstance(node, ast.ClassDef) and node.name == class_name
     ]
     if len(lines) > 1:
         places = " and ".join(map(str, lines))
-        raise PredictorError(f"{spec.path} defines {spec.class_name} more than once, in lines {places}: keep one")
+        raise PredictorError(f"{shown} defines {class_name} more than once, in lines {places}: keep one")
 
 
 def _import(path: Path, root: Path) -> ModuleType:
@@ -66,12 +75,12 @@ def _import(path: Path, root: Path) -> ModuleType:
     name = _module_name(path, root)
     if name is not None:
         return importlib.import_module(name)
-    os.environ[FILE_VARIABLE] = str(path)
-    return importlib.import_module(_UNNAMED)
+    os.environ[Variable.PREDICTOR_FILE] = str(path)  # for child processes, too
+    return importlib.import_module(_LOADED_BY_PATH)
 
 
 def _module_name(path: Path, root: Path) -> str | None:
-    """The name by which Python finds a file; None if it lies elsewhere, or is found after another module."""
+    """Return the name by which Python finds a file; None if no name does, or the name finds another module first."""
     try:
         parts = path.relative_to(root).with_suffix("").parts
     except ValueError:
@@ -80,7 +89,7 @@ def _module_name(path: Path, root: Path) -> str | None:
         return None
     try:
         found = importlib.util.find_spec(".".join(parts))
-    except Exception:  # a folder on the way is another module, or its __init__.py fails: nobody may need it
+    except Exception:  # a folder on the way is another module, or its __init__.py fails
         return None
     if found is None or found.origin is None or not path.samefile(found.origin):
         return None

@@ -1,4 +1,4 @@
-"""The user's predictor: its class checked and built, its methods called with what they name."""
+"""The user's predictor: its class checked and built, its methods called with the arguments that they name."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ import os
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_serving.errors import PredictorError, ServingError
-from cortex_serving.models.clients import Client
-from cortex_serving.models.library import PythonClient
+from cortex_serving.predictors.predictor_type import POST_PREDICT, PREDICT, Client, Method
+from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
 
-PREDICT_ARGUMENTS = frozenset({"payload", "query_params", "headers", "batch_id"})
-POST_PREDICT_ARGUMENTS = frozenset({"response", "payload", "query_params", "headers"})
-_LONGEST_SUMMARY = 1000  # characters: it goes into one line, and onto the board
+if TYPE_CHECKING:
+    from cortex_serving.models.library import OpenLibrary
+
+_LONGEST_SUMMARY = 1000  # characters: the summary goes into one line, and into the replica's shared state
 _OWN = str(Path(__file__).parents[1]) + os.sep
-_CLIENT_ARGUMENT = {"python": "python_client", "onnx": "onnx_client", "tensorflow": "tensorflow_client"}
 
 
-def _arguments(cls: type, name: str, allowed: frozenset[str], required: frozenset[str]) -> frozenset[str]:
-    """Names that a method takes, checked as Cortex did at replica start (cortex.md 1.1), and for what cannot work."""
-    label = f"{cls.__name__}.{name}"
-    method: Any = getattr(cls, name)
+def _arguments(cls: type, rule: Method) -> frozenset[str]:
+    """Names of arguments that a method takes, checked as Cortex did at replica start (cortex.md 1.1), and more.
+
+    Raises:
+        PredictorError: The class lacks the method, or a call of it would fail or not run it.
+    """
+    label = f"{cls.__name__}.{rule.name}"
+    method: Any = getattr(cls, rule.name, None)
+    if method is None:
+        raise PredictorError(f"{cls.__name__} has no method {rule.name}: define {rule.example}")
     if not callable(method):
         raise PredictorError(f"{label} is not a method: define it with def")
-    _check_kind(cls, name, method, label)
+    _check_kind(cls, rule, method, label)
     parameters = list(inspect.signature(method).parameters.values())
     if not parameters or parameters[0].name != "self":
         hidden = parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
@@ -39,75 +45,76 @@ def _arguments(cls: type, name: str, allowed: frozenset[str], required: frozense
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     named = [parameter for parameter in parameters[1:] if parameter.kind not in kinds]
     names = frozenset(parameter.name for parameter in named)
-    unknown = {parameter.name for parameter in named if parameter.default is parameter.empty} - allowed
+    unknown = {parameter.name for parameter in named if parameter.default is parameter.empty} - set(rule.allowed)
     if unknown:
-        raise PredictorError(f"{label} takes {', '.join(sorted(unknown))}; possible are {', '.join(sorted(allowed))}")
-    if required - names:
-        raise PredictorError(f"{label} must take {', '.join(sorted(required - names))}")
-    return names & allowed
+        allowed = ", ".join(sorted(rule.allowed))
+        raise PredictorError(f"{label} takes {', '.join(sorted(unknown))}; possible are {allowed}")
+    missing = set(rule.needed) - names
+    if missing:
+        raise PredictorError(f"{label} must take {', '.join(sorted(missing))}")
+    return names & set(rule.allowed)
 
 
-def _check_kind(cls: type, name: str, method: Any, label: str) -> None:
+def _check_kind(cls: type, rule: Method, method: Any, label: str) -> None:
     """Refuse a method whose call would not run it."""
-    defined = inspect.getattr_static(cls, name)
+    defined = inspect.getattr_static(cls, rule.name)
     if isinstance(defined, (staticmethod, classmethod)):
         raise PredictorError(f"{label} is a {type(defined).__name__}: make it an ordinary method, which takes self")
     if inspect.iscoroutinefunction(method):
         raise PredictorError(
             f"{label} is async, and would never run: define it with def (asyncio.run can await inside)"
         )
-    if name != "predict" and (inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)):
+    if not rule.may_yield and (inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)):
         raise PredictorError(f"{label} has a yield, and would never run: only predict may be a generator")
 
 
 class Predictor:
-    """A predictor that was built, and what its methods want to be given.
+    """A predictor that was built, and the arguments that its methods want.
+
+    Args:
+        cls: The class, out of the user's file.
+        spec: The predictor's section.
+        open_library: Opens the library of the configured models; None where none are configured.
 
     Attributes:
+        instance: The built predictor.
         wants: Arguments that ``predict`` names.
         post_wants: Arguments that ``post_predict`` names; None without that method.
+        metadata: Tells about the models, for the answer to GET.
+
+    Raises:
+        PredictorError: The class breaks a rule of its type, or its type needs models and none are configured.
+        Exception: Whatever the user's code, or loading a model, raises.
     """
 
-    def __init__(self, cls: Any, spec: PredictorSpec, client: Client | None) -> None:
-        """Check the class and build the predictor; raises PredictorError, or whatever the user's code raises."""
-        client_name = _CLIENT_ARGUMENT[spec.type]
-        allowed = frozenset({"config", "job_spec", client_name})
-        needs_client = client is not None or spec.type != "python"
-        required = frozenset({"config", client_name} if needs_client else {"config"})
-        names = _arguments(cls, "__init__", allowed, required)
-        if getattr(cls, "predict", None) is None:
-            raise PredictorError(f"{cls.__name__} has no method predict")
-        self.wants = _arguments(cls, "predict", PREDICT_ARGUMENTS, frozenset())
-        self.post_wants = None
-        if getattr(cls, "post_predict", None) is not None:
-            self.post_wants = _arguments(cls, "post_predict", POST_PREDICT_ARGUMENTS, frozenset())
-        values: dict[str, object] = {"config": _plain(spec.config), "job_spec": None}
-        if client is not None:
-            values[client_name] = client
+    def __init__(self, cls: Any, spec: PredictorSpec, open_library: OpenLibrary | None) -> None:
+        kind = predictor_type(spec.type)
+        if kind.needs_models and open_library is None:
+            raise PredictorError(f"{kind.class_name} needs predictor.model_path or predictor.models")
+        wanted = {
+            method: _arguments(cls, method)
+            for method in kind.methods(with_models=open_library is not None)
+            if method.required or getattr(cls, method.name, None) is not None
+        }
+        self.wants = wanted[PREDICT]
+        self.post_wants = wanted.get(POST_PREDICT)
         self.instance: Any = cls.__new__(cls)
-        if isinstance(client, PythonClient):
-            client.bind(_load_model(self.instance))
-        if client is not None:  # before __init__, which may want a model already
-            client.find()
-        self.instance.__init__(**{key: value for key, value in values.items() if key in names})
+        values: dict[str, object] = {"config": _plain(spec.config), "job_spec": None}
+        client: Client | None = None
+        if open_library is not None:
+            values[kind.client_argument] = client = kind.make_client(open_library, self.instance)
+            client.find()  # before __init__, which may want a model already
+        init = next(method for method in wanted if method.name == "__init__")
+        self.instance.__init__(**{name: value for name, value in values.items() if name in wanted[init]})
         if client is not None:
             client.start()
+        self.metadata: Callable[[], dict[str, Any]] = dict if client is None else client.metadata
         self.predict: Callable[..., Any] = self.instance.predict
         self.post_predict: Callable[..., Any] | None = getattr(self.instance, "post_predict", None)
 
 
-def _load_model(instance: Any) -> Callable[[str], Any]:
-    """The predictor's ``load_model``, mandatory where models are configured (cortex.md 1.1)."""
-    cls = type(instance)
-    if getattr(cls, "load_model", None) is None:
-        raise PredictorError(f"{cls.__name__} has no method load_model, which it needs for predictor.models")
-    _arguments(cls, "load_model", frozenset({"model_path"}), frozenset({"model_path"}))
-    bound: Callable[[str], Any] = instance.load_model
-    return bound
-
-
 def _plain(value: Any) -> Any:
-    """A deep copy of configuration, as ordinary dicts and lists."""
+    """Copy configuration deeply, as ordinary dicts and lists."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -116,9 +123,13 @@ def _plain(value: Any) -> Any:
 
 
 def user_traceback(error: BaseException, project: Path) -> str:
-    """The error's traceback from the user's code on, without frames of the serving program (a call of ``get_model``).
+    """Return an error's traceback from the user's code on, without frames of this program (a call of ``get_model``).
 
     Frames of libraries that the user's code called stay: they tell what went wrong.
+
+    Args:
+        error: The error.
+        project: The project folder.
     """
     described = traceback.TracebackException.from_exception(error)
     pending: list[traceback.TracebackException | None] = [described]
@@ -139,7 +150,7 @@ def user_traceback(error: BaseException, project: Path) -> str:
 
 
 def summary(error: BaseException) -> str:
-    """The error in one line: its type and message."""
+    """Return an error in one line of at most 1000 characters: its type and the first line of its message."""
     try:
         text = str(error).strip().splitlines()
     except Exception:  # a predictor's own exceptions may be broken, too

@@ -95,6 +95,44 @@ def give_up_at_fork(descriptors: Callable[[], Iterable[int]]) -> None:
     os.register_at_fork(after_in_child=give_up)
 
 
+class ForkedChild:
+    """Ends a forked child of this process when the predictor's code returns to us, by whatever way.
+
+    The child shares the worker's memory and would go on as a second worker: it would answer requests, count them, and
+    take events from the worker's event loop.
+
+    Args:
+        detach: Called in the child at once; lets go of what it shares with the worker.
+        finish: Called in the child before it ends; writes its last lines.
+    """
+
+    def __init__(self, detach: Callable[[], None], finish: Callable[[], None]) -> None:
+        self._is_this_process = False
+        self._detach = detach
+        self._finish = finish
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        self._is_this_process = True
+        self._detach()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End this process if it is a forked child; do nothing if it is the worker.
+
+        Called wherever the predictor's code has returned to us.
+
+        Args:
+            error: What the predictor's code raised, which gives the exit code.
+        """
+        if not self._is_this_process:
+            return
+        if error is not None and not isinstance(error, SystemExit):
+            sys.excepthook(type(error), error, error.__traceback__)
+        self._finish()
+        code = error.code if isinstance(error, SystemExit) else error and 1
+        os._exit(code if isinstance(code, int) else code is not None)
+
+
 class _Named(Protocol):
     name: str
 

@@ -17,12 +17,13 @@ from cortex_serving.api.app import Serving
 from cortex_serving.api.openapi import Description, read_sample
 from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
-from cortex_serving.models.clients import make_client
+from cortex_serving.models.library import open_library
 from cortex_serving.payloads.validation import payload_type, result_schema
 from cortex_serving.predictors.invoke import Batched, direct
 from cortex_serving.predictors.loading import load_class
 from cortex_serving.predictors.predictor import Predictor
 from cortex_serving.results.render import render
+from cortex_serving.results.tables import split_batch
 from cortex_serving.scheduling.batching import Batcher
 from cortex_serving.spec import ApiSpec, PredictorSpec
 
@@ -66,8 +67,9 @@ def build(
     sample = None
     with suppress(OSError, ValueError):  # the warm-up tells
         sample = read_sample(project)
-    client = make_client(spec.predictor, project, counters)
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, client)
+    models = spec.predictor.models
+    libraries = partial(open_library, models, project, counters) if models else None
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -90,7 +92,7 @@ def build(
             expected,
             sample,
             result=result,
-            metadata=client.metadata if client else dict,
+            metadata=predictor.metadata,
         ),
     )
     return Built(serving, batched.batcher if batched else None, (monitor.lines,) if monitor else ())
@@ -113,7 +115,7 @@ def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
     try:
         for size in _sizes(predictor):
             value = serving.predictor.predict(**_warm_arguments(serving, sample, size))
-            for one in [value] if size is None else value:
+            for one in [value] if size is None else split_batch(value, size):
                 _begin_answer(one)
     except Exception as error:
         logger.warning("the warm-up request failed, serving anyway: %s: %s", type(error).__name__, error)

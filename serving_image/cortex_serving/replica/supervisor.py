@@ -18,15 +18,16 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from cortex_serving.contract import COMMAND, FATAL_EVENT, IN_FLIGHT_METRIC, REPORT_SECONDS, Variable, dimensions
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
-from cortex_serving.logs.lines import are_simple, last_state, lines, mended
+from cortex_serving.logs.lines import are_simple, last_state, lines, repair_line
 from cortex_serving.logs.pipeline import Pipeline
-from cortex_serving.metrics.emf import REPORT_SECONDS, Metric, dimensions_of, emf_line
+from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.project import fetch
 from cortex_serving.replica.child_processes import bury_adopted
 from cortex_serving.replica.worker_process import Inboxes, WorkerProcess
-from cortex_serving.settings import Settings
+from cortex_serving.settings import Http, Settings
 from cortex_serving.shared_state import Board, State
 
 STOP_RESERVE = 5.0  # seconds of the stop timeout that are kept for logs
@@ -102,7 +103,7 @@ class Supervisor:
 
     def _start_worker(self, index: int) -> None:
         spec = json.dumps(self._settings.raw_spec)
-        environ = {**os.environ, "CORTEX_SPEC": spec, "CORTEX_MODEL_DIR": str(self._temporary / "models")}
+        environ = {**os.environ, Variable.SPEC: spec, Variable.MODEL_DIR: str(self._temporary / "models")}
         try:
             worker = WorkerProcess(
                 index,
@@ -110,6 +111,7 @@ class Supervisor:
                 listener=self._listener,
                 inboxes=self._inboxes,
                 revision=self._settings.revision,
+                fast=self._settings.http is Http.FAST,
                 environ=environ,
             )
         except OSError as error:  # no process or descriptor is left
@@ -175,7 +177,7 @@ class Supervisor:
         if source is None:
             passed = found
             if not are_simple(found):
-                passed = [whole for content in found for whole in mended(content, worker=worker.index)]
+                passed = [whole for content in found for whole in repair_line(content, worker=worker.index)]
         else:
             text = b"\n".join(found).decode("utf-8", "replace")
             text = "\n".join(map(last_state, text.split("\n"))).strip()
@@ -273,14 +275,14 @@ class Supervisor:
     def _measure(self) -> None:
         """Publish the requests in flight, zero too: without it an idle API would never scale in (aws.md 4)."""
         settings = self._settings
-        dimensions = dimensions_of(settings.cluster, settings.spec.name)
+        own = dimensions(settings.cluster, settings.spec.name)
         samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
         while True:
             time.sleep(1.0)
             samples.append(self._board.in_flight)
             if len(samples) >= REPORT_SECONDS and self._board.state is State.READY:
                 average = sum(samples) / len(samples)
-                self._pipeline.lines([emf_line(dimensions, [Metric("InFlight", average, "Count", 1)])])
+                self._pipeline.lines([emf_line(own, [Metric(IN_FLIGHT_METRIC, average, "Count", 1)])])
                 samples.clear()
 
     def _end_workers(self) -> None:
@@ -316,7 +318,7 @@ class Supervisor:
         if self._exit_code == 0:
             self._pipeline.log("INFO", "stopped", event="stopped")
             return
-        self._pipeline.log("CRITICAL", self._fatal, event="fatal")
+        self._pipeline.log("CRITICAL", self._fatal, event=FATAL_EVENT)
         if self._settings.termination_log is not None:
             try:
                 self._settings.termination_log.write_bytes(f"{self._fatal}\n".encode("utf-8", "backslashreplace"))
@@ -340,6 +342,6 @@ def run(settings: Settings) -> int:
         supervisor = Supervisor(settings)
     except OSError as error:
         reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        os.write(2, f"cortex-serve: {reason}\n".encode())
+        os.write(2, f"{COMMAND}: {reason}\n".encode())
         return 1
     return supervisor.run()

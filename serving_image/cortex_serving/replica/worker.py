@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from cortex_serving.api.app import Application
+from cortex_serving.contract import TRACEBACK_EVENT, Variable, dimensions
 from cortex_serving.logs.capture import LineWriter, install
-from cortex_serving.metrics.emf import dimensions_of
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictors.predictor import summary, user_traceback
 from cortex_serving.project import enter
-from cortex_serving.replica.birth import Birth
 from cortex_serving.replica.child_processes import (
+    ForkedChild,
     end_group,
     give_up_at_fork,
     keep_at_exec,
@@ -36,51 +36,69 @@ from cortex_serving.replica.child_processes import (
     waited_for,
 )
 from cortex_serving.replica.startup import build, warm_up
-from cortex_serving.scheduling.admission import Dispatcher, Job, Lane
-from cortex_serving.server import chosen
+from cortex_serving.replica.worker_process import WorkerArguments
+from cortex_serving.scheduling.admission import Admission
+from cortex_serving.scheduling.batching import Batcher
+from cortex_serving.scheduling.thread_pool import Job, ThreadPool
 from cortex_serving.server.connection_passing import Neighbours
+from cortex_serving.server.event_loop import make_loop
+from cortex_serving.server.leader_follower import make_runner
 from cortex_serving.server.server import ServingServer
-from cortex_serving.shared_state import Board, Slot, State
+from cortex_serving.shared_state import Board, State
 from cortex_serving.spec import ApiSpec, parse_spec
 
 PATIENCE_AT_END = 2.0  # seconds for what a predictor has started to end by itself
 
 
 class Worker:
-    """One worker process."""
+    """One worker process: puts its parts together, and obeys the supervisor.
 
-    def __init__(self, birth: Birth, spec: ApiSpec) -> None:
+    Args:
+        arguments: From the supervisor.
+        spec: The API.
+    """
+
+    def __init__(self, arguments: WorkerArguments, spec: ApiSpec) -> None:
         self._spec = spec
-        self._revision = birth.revision
-        self._control = socket.socket(fileno=birth.control)
-        self._writer = LineWriter(birth.lines, birth.index)
+        self._revision = arguments.revision
+        self._control = socket.socket(fileno=arguments.control)
+        self._writer = LineWriter(arguments.lines, arguments.index)
         self._finish_lines = install(self._writer)
-        board = Board(birth.board, birth.workers)
-        self._slot: Slot = board.slot(birth.index)
-        self._dimensions = dimensions_of(os.environ.get("CORTEX_CLUSTER", ""), spec.name)
-        self._telemetry = Telemetry(self._dimensions, self._writer, birth.index, spec.predictor.access_log)
-        self._application = Application(spec, birth.revision, board, self._writer, self._telemetry)
-        self._dispatcher = Dispatcher(board, self._slot, spec.max_replica_concurrency, spec.predictor.threads)
-        self._batch_lane = Lane("batch", 1) if spec.predictor.batching else None
+        board = Board(arguments.board, arguments.workers)
+        self._slot = board.slot(arguments.index)
+        self._forked_child = ForkedChild(self._slot.detach, self._finish_lines)
+        self._dimensions = dimensions(os.environ.get(Variable.CLUSTER, ""), spec.name)
+        self._telemetry = Telemetry(self._dimensions, self._writer, arguments.index, spec.predictor.access_log)
+        self._application = Application(spec, arguments.revision, board, self._writer, self._telemetry)
+        batching = spec.predictor.batching is not None
+        self._predict = ThreadPool("predict", spec.predictor.threads, self._forked_child.end)
+        self._batch = ThreadPool("batch", 1, self._forked_child.end) if batching else None
+        loop = make_loop(fast=arguments.fast)
+        self._runner = make_runner(loop, self._predict, self._forked_child.end)
         self._server = ServingServer(
             self._application,
-            socket.socket(fileno=birth.listener),
-            self._dispatcher,
+            socket.socket(fileno=arguments.listener),
+            Admission(
+                board,
+                self._slot,
+                spec.max_replica_concurrency,
+                runner=self._runner,
+                control=ThreadPool("control", 1, self._forked_child.end),
+                enlist=self._application.enlist if batching else None,
+            ),
+            loop=loop,
+            runner=self._runner,
             board=board,
-            worker=birth.index,
+            slot=self._slot,
             max_body_bytes=spec.predictor.max_body_bytes,
-            changes=chosen(os.environ.get("CORTEX_HTTP")),
+            fast=arguments.fast,
+            neighbours=_neighbours(arguments, board, spec.predictor.threads),
+            inbox=socket.socket(fileno=arguments.inbox) if arguments.workers > 1 else None,
         )
-        if birth.workers > 1:
-            outboxes = [socket.socket(fileno=descriptor) for descriptor in birth.outboxes]
-            neighbours = Neighbours(board, birth.index, spec.predictor.threads, outboxes)
-            self._server.join(neighbours, socket.socket(fileno=birth.inbox))
         self._deadline = float("inf")
-        keep_at_exec(birth.descriptors)
-        own = (birth.listener, birth.control, birth.inbox, *birth.outboxes)
+        keep_at_exec(arguments.descriptors)
+        own = (arguments.listener, arguments.control, arguments.inbox, *arguments.outboxes)
         give_up_at_fork(lambda: (*own, *self._server.active_channels))
-        self._is_child = False
-        os.register_at_fork(after_in_child=self._become_child)
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -90,7 +108,7 @@ class Worker:
         if cut_off := self._server.finish(self._deadline):
             message = f"the time to stop is over: the answers on {cut_off} connections are cut off"
             self._writer.log("WARNING", message, event="cut_off")
-        self._dispatcher.predict.finish(max(0.0, self._deadline - time.monotonic()))
+        self._predict.finish(max(0.0, self._deadline - time.monotonic()))
         self._telemetry.report()
         self._finish_lines()
         threading.Thread(target=self._tell_what_is_waited_for, name="end", daemon=True).start()
@@ -113,28 +131,14 @@ class Worker:
             for text in orders:
                 order = json.loads(text)
                 if order["do"] == "load":
-                    lane = self._batch_lane or self._dispatcher.predict
-                    lane.put(Job(partial(self._load, Path(order["project"]))))
+                    pool = self._batch or self._predict
+                    pool.put(Job(partial(self._load, Path(order["project"]))))
                 elif order["do"] == "drain":
-                    self._server.draining = True
+                    self._server.drain()
                 elif order["do"] == "stop":
                     self._deadline = time.monotonic() + order["timeout"]
                     self._server.stop()
         end_group(os.getpid())  # the supervisor is gone: nobody would stop this process, or read its logs
-
-    def _become_child(self) -> None:
-        """A forked child is no worker: when the predictor's code returns, by whatever way, it ends."""
-        self._is_child = True
-        self._dispatcher.leave = lambda seconds: self._end_if_child()  # type: ignore[method-assign]
-
-    def _end_if_child(self, error: BaseException | None = None) -> None:
-        if not self._is_child:
-            return
-        if error is not None and not isinstance(error, SystemExit):
-            sys.excepthook(type(error), error, error.__traceback__)
-        self._finish_lines()
-        code = error.code if isinstance(error, SystemExit) else error and 1
-        os._exit(code if isinstance(code, int) else code is not None)
 
     def _load(self, project: Path) -> None:
         """Build the predictor and warm it up; on the thread that will run it."""
@@ -146,18 +150,18 @@ class Worker:
                 project,
                 dimensions=self._dimensions,
                 counters=self._telemetry.counters,
-                put=self._dispatcher.put,
+                put=self._runner.put,
                 batch_failed=self._application.batch_failed,
             )
-            self._end_if_child()
+            self._forked_child.end()
             self._slot.state = State.WARMING
             self._tell(event="warming")
             warm_up(self._spec.predictor, built.serving, project)
-            self._end_if_child()
+            self._forked_child.end()
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
-            self._end_if_child(error)
+            self._forked_child.end(error)
             self._slot.state = State.FAILED
-            self._writer.log("ERROR", user_traceback(error, project), source="replica", event="traceback")
+            self._writer.log("ERROR", user_traceback(error, project), source="replica", event=TRACEBACK_EVENT)
             self._tell(event="failed", reason=summary(error))
             return
         # What was built stays for good: the garbage collector need not walk through it again and again.
@@ -165,21 +169,33 @@ class Worker:
         gc.freeze()
         self._telemetry.sources += built.metric_sources
         self._application.serving = built.serving
-        if built.batcher is not None and self._batch_lane is not None:
-            self._dispatcher.enlist = self._application.enlist
-            self._batch_lane.put(Job(built.batcher.run))
+        if built.batcher is not None and self._batch is not None:
+            self._batch.put(Job(partial(self._run_batches, built.batcher)))
         self._slot.state = State.READY
         self._tell(event="ready")
         self._server.now_ready()
 
+    def _run_batches(self, batcher: Batcher[Any]) -> None:
+        while True:
+            batcher.run_batch()
+            self._forked_child.end()
+
+
+def _neighbours(arguments: WorkerArguments, board: Board, capacity: int) -> Neighbours | None:
+    """The other workers of the replica; None if there are none."""
+    if arguments.workers == 1:
+        return None
+    outboxes = [socket.socket(fileno=descriptor) for descriptor in arguments.outboxes]
+    return Neighbours(board, arguments.index, capacity, outboxes)
+
 
 def main() -> None:
-    """Entry point of a worker's interpreter (``workers``)."""
+    """Run a worker: the entry point of its interpreter (``worker_process``)."""
     lead_group()
     outlive_signals()
     faulthandler.enable(file=2)
-    birth = Birth(**json.loads(os.environ.pop("CORTEX_WORKER")))
-    spec = parse_spec(json.loads(os.environ["CORTEX_SPEC"]))
-    Worker(birth, spec).run()
+    arguments = WorkerArguments(**json.loads(os.environ.pop(Variable.WORKER)))
+    spec = parse_spec(json.loads(os.environ[Variable.SPEC]))
+    Worker(arguments, spec).run()
     with contextlib.suppress(Exception):  # whatever stream a predictor has put there
         sys.stdout.flush()

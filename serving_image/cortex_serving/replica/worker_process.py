@@ -10,10 +10,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from cortex_serving.logs.lines import LONGEST
-from cortex_serving.replica.birth import Birth
+from cortex_serving.contract import MAX_LOG_LINE_BYTES, Variable
 from cortex_serving.replica.child_processes import end_group
 from cortex_serving.shared_state import Board
 
@@ -25,8 +25,46 @@ _MOST_LAST_READS = 64  # a child of a worker may hold its pipes, and go on writi
 _START = "import sys; sys.path[:] = filter(None, sys.path); from cortex_serving.replica.worker import main; main()"
 
 
+@dataclass(frozen=True)
+class WorkerArguments:
+    """Descriptors and settings for a worker, handed over as JSON in the environment variable ``CORTEX_WORKER``.
+
+    Attributes:
+        index: Number of the worker, from 0.
+        workers: How many workers the replica has.
+        listener: Descriptor of the listening socket.
+        board: Descriptor of the shared memory.
+        control: Descriptor of the socket for orders and answers.
+        lines: Descriptor of the pipe for log lines.
+        inbox: Descriptor of the socket on which connections are passed on to the worker.
+        outboxes: Descriptors of the sending ends of all inboxes, by the workers' numbers.
+        revision: The API's deployed version.
+        fast: Whether HTTP is served with fast paths.
+    """
+
+    index: int
+    workers: int
+    listener: int
+    board: int
+    control: int
+    lines: int
+    inbox: int
+    outboxes: tuple[int, ...]
+    revision: str
+    fast: bool
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Everything that is handed over open."""
+        return (self.listener, self.board, self.control, self.lines, self.inbox, *self.outboxes)
+
+
 class Inboxes:
-    """A pair of sockets per worker through which workers pass connections on (see ``handover``)."""
+    """A pair of sockets per worker through which workers pass connections on (``server.connection_passing``).
+
+    Args:
+        workers: How many workers the replica has.
+    """
 
     def __init__(self, workers: int) -> None:
         self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers)]
@@ -46,8 +84,16 @@ class Inboxes:
 class WorkerProcess:
     """A running worker.
 
-    Attributes:
+    Args:
         index: Its number, from 0.
+        board: The replica's shared memory.
+        listener: The listening socket.
+        inboxes: Of all workers.
+        revision: The API's deployed version.
+        fast: Whether HTTP is served with fast paths.
+        environ: The worker's environment.
+
+    Attributes:
         process: The process.
         control: Socket for orders and answers.
         lines: Pipe with its log lines.
@@ -65,12 +111,13 @@ class WorkerProcess:
         listener: socket.socket,
         inboxes: Inboxes,
         revision: str,
+        fast: bool,
         environ: Mapping[str, str],
     ) -> None:
         self.index = index
         self.control, theirs = socket.socketpair()
         (self.lines, lines), (out_read, out_write), (error_read, error_write) = os.pipe(), os.pipe(), os.pipe()
-        birth = Birth(
+        arguments = WorkerArguments(
             index=index,
             workers=board.workers,
             listener=listener.fileno(),
@@ -80,11 +127,12 @@ class WorkerProcess:
             inbox=inboxes.receiver(index),
             outboxes=inboxes.senders(),
             revision=revision,
+            fast=fast,
         )
         self.process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-c", _START],
-            env={**environ, "CORTEX_WORKER": json.dumps(dataclasses.asdict(birth)), "PYTHONUNBUFFERED": "1"},
-            pass_fds=birth.descriptors,
+            env={**environ, Variable.WORKER: json.dumps(dataclasses.asdict(arguments)), "PYTHONUNBUFFERED": "1"},
+            pass_fds=arguments.descriptors,
             stdin=subprocess.DEVNULL,
             stdout=out_write,
             stderr=error_write,
@@ -118,7 +166,7 @@ class WorkerProcess:
         *lines, rest = (self._partial.get(descriptor, b"") + data).split(b"\n")
         if b"\r" in rest:  # a progress bar: what it writes over is not kept
             rest = rest[rest.rstrip(b"\r").rfind(b"\r") + 1 :]
-        if len(rest) > LONGEST:  # what never ends a line must not fill the memory
+        if len(rest) > MAX_LOG_LINE_BYTES:  # what never ends a line must not fill the memory
             character = next((n for n in (1, 2, 3) if rest[-n] >= 0xC0), 0)  # which may have come in part
             lines, rest = [*lines, rest[: len(rest) - character]], rest[len(rest) - character :]
         self._partial[descriptor] = rest

@@ -1,8 +1,8 @@
-"""What ``predict`` returned, as an HTTP response.
+"""Turns the value that ``predict`` returned into an HTTP response.
 
-``render`` chooses by the value; read it first. ``json_values`` makes JSON of numbers, tables and models of other
-libraries, ``streams`` sends what a generator yields, ``starlette`` takes starlette's responses, ``headers`` checks what
-predictors choose.
+``render`` chooses by the value's type; read it first. ``json_values`` converts numbers, tables and models of other
+libraries for JSON, ``streams`` sends the items of a generator, ``starlette`` takes responses of starlette, ``headers``
+checks statuses and headers that predictors choose.
 
 May import: ``errors``.
 """

@@ -1,51 +1,57 @@
-"""What ``predict`` returned to an HTTP response (cortex.md 1.3)."""
+"""Turns the value that ``predict`` returned into an HTTP response (cortex.md 1.3)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import falcon
 import orjson
 
 from cortex_serving.errors import UnsupportedResult
-from cortex_serving.results.headers import Values, pairs_of, set_headers, set_status
-from cortex_serving.results.json_values import plain, rewritten
+from cortex_serving.results.headers import Values, by_name, pairs_of, set_headers, set_status
+from cortex_serving.results.json_values import OPTIONS, check_keys, convert_tree, for_json, for_orjson
 from cortex_serving.results.starlette import is_starlette, render_starlette
 from cortex_serving.results.streams import is_stream, open_stream
 
-_PLAIN_JSON = frozenset({dict, list})  # looked at first: it is what most predictors return
+_NAT_OF_ORJSON = b"1677-09-21T00:12:43.145224"  # how orjson writes numpy's NaT of nanoseconds
+_PLAIN_JSON = frozenset({dict, list})  # checked first, because most predictors return them
 ALLOWED = "bytes, str, a Response, a generator, or something that can be written as JSON"
 
 
 class Response:
-    """A response with a status, headers and media type of the predictor's choice.
+    """A response whose status, headers and media type the predictor chooses.
 
     Args:
-        content: bytes, str, a value that is written as JSON, or a generator, whose items are sent as they come.
+        content: bytes, str, a value that is written as JSON, or a generator, whose items are sent at once.
         status_code: HTTP status, 200 to 599.
-        headers: Further headers; a list for several of one name (``Set-Cookie``).
-        media_type: Content type; None takes the one that suits the content.
+        headers: Further headers, by name or as pairs; a list for several values of one name (``Set-Cookie``).
+        media_type: Content type; None chooses by the content.
     """
 
     def __init__(
         self,
         content: Any = b"",
         status_code: int = 200,
-        headers: Values | None = None,
+        headers: Values | Iterable[tuple[str, Any]] | None = None,
         media_type: str | None = None,
     ) -> None:
         self.content = content
         self.status_code = status_code
-        self.headers = dict(headers or {})
+        self.headers = by_name(headers)
         self.media_type = media_type
 
 
 def render(value: Any, response: falcon.Response) -> None:
-    """Write a returned value into the response.
+    """Write a returned value into Falcon's response.
+
+    Args:
+        value: The value that ``predict`` returned.
+        response: The response.
 
     Raises:
-        UnsupportedResult: The value is of no type that can be sent.
+        UnsupportedResult: The value cannot be sent.
     """
     if type(value) in _PLAIN_JSON:
         response.content_type = "application/json"
@@ -79,25 +85,43 @@ def _render_own(value: Response, response: falcon.Response) -> None:
 
 
 def dump_json(value: Any) -> bytes:
-    """A value as JSON; numpy arrays, dataclasses, pydantic models and what ``plain`` knows too, NaN as null.
+    """Write a value as JSON: also numpy arrays, dataclasses, pydantic models and all that ``for_orjson`` knows.
+
+    NaN and infinities become null. Four writers are tried, the fastest first: values that only a slow one can write are
+    rare, and only they pay for it.
+
+    Args:
+        value: The value.
+
+    Returns:
+        The JSON text, in UTF-8.
 
     Raises:
-        UnsupportedResult: It holds something that has no form in JSON.
+        UnsupportedResult: Something in the value has no form in JSON.
     """
     try:
-        return orjson.dumps(value, plain, orjson.OPT_SERIALIZE_NUMPY)
+        written = orjson.dumps(value, for_orjson, OPTIONS)
+        return written if _NAT_OF_ORJSON not in written else _dump_slowly(value)
     except TypeError:
-        pass  # keys that are not strings are written like json.dumps does, at a price that only they pay
+        pass  # the value has keys that are not strings, or something that orjson cannot write
     try:
-        return orjson.dumps(value, plain, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        pass  # integers beyond 64 bits, and more than 254 levels
+        check_keys(value)
+        written = orjson.dumps(value, for_orjson, OPTIONS | orjson.OPT_NON_STR_KEYS)
+        return written if _NAT_OF_ORJSON not in written else _dump_slowly(value)
+    except (TypeError, RecursionError):
+        pass  # the value has integers beyond 64 bits, or more than 254 levels
+    return _dump_slowly(value)
+
+
+def _dump_slowly(value: Any) -> bytes:
     try:
-        return json.dumps(value, default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        check_keys(value)
+        return json.dumps(value, default=for_json, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
-        pass  # these together with NaN or with keys of numpy, and half surrogates
+        pass  # the value also has NaN or keys of numpy's types, or half surrogates
     try:
-        return json.dumps(rewritten(value), allow_nan=False, separators=(",", ":")).encode()
+        check_keys(value)
+        return json.dumps(convert_tree(value), allow_nan=False, separators=(",", ":")).encode()
     except RecursionError:
         reason = "it contains itself, or is nested too deeply"
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""starlette's responses as results of ``predict``, without importing starlette: files and streams, too."""
+"""Accepts responses of starlette as results of ``predict``, files and streams included, without importing starlette."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import falcon
 
 from cortex_serving.results.headers import set_headers, set_status
-from cortex_serving.results.streams import begun, given
+from cortex_serving.results.streams import drive_coroutine, produce_first
 
-# What a response is called with (https://asgi.readthedocs.io/en/latest/specs/www.html); since 2.4 responses
-# need not listen for a client that goes: sending fails then.
+# The scope that an ASGI application gets (https://asgi.readthedocs.io/en/latest/specs/www.html). From spec 2.4 on a
+# response need not listen for the client's disconnection: sending fails.
 _SCOPE = {
     "type": "http",
     "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -25,24 +25,32 @@ Message = dict[str, Any]
 
 
 def is_starlette(value: Any) -> bool:
-    """Whether a returned value is a response of starlette's, or of FastAPI's."""
+    """Return whether a value is a response of starlette or FastAPI."""
     return any(base.__module__ == "starlette.responses" and base.__name__ == "Response" for base in type(value).__mro__)
 
 
 def render_starlette(value: Any, response: falcon.Response) -> None:
-    """Write a response of starlette's into ours."""
+    """Write a response of starlette into Falcon's response.
+
+    Args:
+        value: starlette's response.
+        response: Falcon's response.
+
+    Raises:
+        UnsupportedResult: The status or a header cannot be sent.
+    """
     body = getattr(value, "body", None)
     if isinstance(body, (bytes, memoryview)) and value.background is None:
         _begin(response, value.status_code, value.raw_headers)
         response.data = bytes(body)
         return
-    messages = given(lambda give: value(_SCOPE, _never, give))
+    messages = drive_coroutine(lambda give: value(_SCOPE, _never, give))
     start = next(messages)
     _begin(response, start["status"], start["headers"])
     length = dict(start["headers"]).get(b"content-length")
     if length is not None:
         response.content_length = int(length)
-    response.stream = begun(_bodies(messages))
+    response.stream = produce_first(_bodies(messages))
 
 
 def _begin(response: falcon.Response, status: Any, raw_headers: list[tuple[bytes, bytes]]) -> None:
@@ -59,6 +67,6 @@ def _bodies(messages: Iterator[Message]) -> Generator[bytes, None, None]:
 
 
 async def _never() -> Message:
-    """A client that sends nothing more."""
+    """Receive from a client that sends nothing more."""
     await asyncio.Event().wait()
     return {}

@@ -1,4 +1,4 @@
-"""Generators as responses: what ``predict`` yields is sent as it comes."""
+"""Streams responses: each item that ``predict`` yields is sent at once."""
 
 from __future__ import annotations
 
@@ -9,37 +9,47 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Gener
 from typing import Any
 
 EVENT_STREAM = "text/event-stream"
-_LINE_END = re.compile(r"\r\n|\r|\n")  # of event streams; str.splitlines knows more, and forgets the last one
+_LINE_END = re.compile(r"\r\n|\r|\n")  # of event streams; str.splitlines splits at more, and drops the last one
 _END: Any = object()
 
 Give = Callable[[Any], Awaitable[None]]
-"""Hands an item over, and returns when the next one is wanted."""
+"""Hands an item over; returns when the next item is wanted."""
 
 
 def is_stream(value: Any) -> bool:
-    """Whether a returned value is produced piece by piece (a generator or another iterator, asynchronous or not)."""
+    """Return whether a value is produced piece by piece: an iterator or generator, asynchronous or not."""
     return hasattr(value, "__next__") or hasattr(value, "__aiter__")
 
 
 def open_stream(items: Any, media_type: str | None, dump: Callable[[Any], bytes]) -> tuple[str, Iterator[bytes]]:
-    """Content type and chunks of a streamed response.
+    """Begin a streamed response.
 
     Args:
-        items: What ``predict`` yields.
-        media_type: The predictor's choice; ``text/event-stream`` makes every item an event. None goes by
-            the first item.
+        items: The iterator, asynchronous or not.
+        media_type: The predictor's choice; ``text/event-stream`` makes every item an event. None chooses by the first
+            item.
         dump: Writes a value as JSON.
+
+    Returns:
+        The content type, and the chunks of the body. The first chunk has been produced already.
     """
-    iterator: Iterator[Any] = in_turn(items) if hasattr(items, "__aiter__") else items
+    iterator: Iterator[Any] = drive_async(items) if hasattr(items, "__aiter__") else items
     first = next(iterator, _END)
     if media_type is None:
         media_type = _media_type(first)
     write = _event if media_type.lower().startswith(EVENT_STREAM) else _chunk
-    return media_type, begun(_written(first, iterator, lambda item: write(item, dump)))
+    return media_type, produce_first(_written(first, iterator, lambda item: write(item, dump)))
 
 
-def begun(chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
-    """A stream whose first bytes were produced already: an error before them still becomes a proper response."""
+def produce_first(chunks: Generator[bytes, None, None]) -> Iterator[bytes]:
+    """Produce a stream's first bytes now, so that an exception before them becomes a proper error response.
+
+    Args:
+        chunks: The stream.
+
+    Returns:
+        The same stream, the first bytes included.
+    """
     first = next(filter(None, chunks), b"")
     return _from(first, chunks)
 
@@ -52,8 +62,8 @@ def _from(first: bytes, rest: Generator[bytes, None, None]) -> Iterator[bytes]:
         rest.close()
 
 
-def in_turn(items: AsyncIterable[Any]) -> Iterator[Any]:
-    """What an asynchronous iterator yields."""
+def drive_async(items: AsyncIterable[Any]) -> Iterator[Any]:
+    """Iterate over an asynchronous iterator on the calling thread."""
 
     async def produce(give: Give) -> None:
         iterator = aiter(items)
@@ -64,17 +74,17 @@ def in_turn(items: AsyncIterable[Any]) -> Iterator[Any]:
             if hasattr(iterator, "aclose"):
                 await iterator.aclose()
 
-    return given(produce)
+    return drive_coroutine(produce)
 
 
-def given(produce: Callable[[Give], Coroutine[Any, Any, None]]) -> Iterator[Any]:
-    """What a coroutine gives, on an event loop that lives as long as the iteration.
+def drive_coroutine(produce: Callable[[Give], Coroutine[Any, Any, None]]) -> Iterator[Any]:
+    """Run a coroutine that hands items over, and iterate over the items.
 
-    All of it runs on the thread that iterates, and only while that waits for the next item; and in one task, as
-    timeouts, task groups and context variables need it.
+    The coroutine runs on the iterating thread, only while that thread waits for an item, and as one task of an event
+    loop that lives as long as the iteration: timeouts, task groups and context variables need one task.
 
     Args:
-        produce: The coroutine. What it gives is taken at once, and it goes on when the next item is wanted.
+        produce: The coroutine function. Its argument hands an item over, and returns when the next one is wanted.
     """
     loop = asyncio.new_event_loop()
     ready: deque[tuple[Any, asyncio.Future[None]]] = deque()
@@ -105,17 +115,17 @@ def given(produce: Callable[[Give], Coroutine[Any, Any, None]]) -> Iterator[Any]
         task.cancel()
         _close(loop)
         if not task.cancelled():
-            task.result()  # what a generator raises that is closed early
+            task.result()  # raises what a generator raises that is closed early
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """End what still runs on a loop, and the loop."""
+    """Cancel the tasks that still run on a loop, and close the loop."""
     try:
         for task in asyncio.all_tasks(loop):
             task.cancel()
         _wait(loop)
         loop.run_until_complete(loop.shutdown_asyncgens())
-        _wait(loop)  # for generators that were dropped meanwhile, which the loop closes in tasks
+        _wait(loop)  # the loop closes generators that were dropped meanwhile in tasks of their own
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
         loop.close()
@@ -133,8 +143,8 @@ def _written(first: Any, rest: Iterator[Any], write: Callable[[Any], bytes]) -> 
             yield write(first)
         for item in rest:
             yield write(item)
-    finally:  # a client that has gone ends the predictor's generator now, on this thread
-        if hasattr(rest, "close"):  # not every iterator can be closed
+    finally:  # if the client has gone, end the predictor's generator now, on this thread
+        if hasattr(rest, "close"):  # iterators that are not generators may have no close
             rest.close()
 
 
@@ -153,11 +163,11 @@ def _chunk(item: Any, dump: Callable[[Any], bytes]) -> bytes:
 
 
 def _event(item: Any, dump: Callable[[Any], bytes]) -> bytes:
-    """An event whose data is the item: clients join its lines again, so a line end in it is another line here.
+    """Write an item as an event. Each line of the item is a ``data`` line: clients join them again.
 
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
     """
     if isinstance(item, bytes):
-        return item  # already an event, as the predictor wrote it
+        return item  # the predictor has written the event itself
     text = item if isinstance(item, str) else dump(item).decode()
     return "".join(f"data: {line}\n" for line in _LINE_END.split(text)).encode() + b"\n"

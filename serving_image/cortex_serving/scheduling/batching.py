@@ -3,7 +3,10 @@
 One thread per process runs batches and does nothing else: items are handed over by other threads, and answered by other
 threads once they are settled. While a batch runs the next one is collected, so the model is never idle while requests
 wait, except that an idle model waits a moment for a batch to fill up: at most ``batch_interval`` after the first
-item, and less when the flow of items has visibly stopped.
+item, and less when the flow of items has visibly stopped, or an item's deadline comes near.
+
+An item whose deadline has passed when its batch begins is settled with ``Expired`` and costs the predictor nothing; one
+whose client was answered while it waited is taken out at once (``Batcher.withdraw``).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -40,14 +44,13 @@ class Why(enum.Enum):
     INTERVAL = "Interval"
     DEADLINE = "Deadline"
     QUIET = "Quiet"
-    CLOSING = "Closing"
 
 
 class Item:
     """One request's part of a batch.
 
     Args:
-        arguments: What ``predict`` wants to know of this request.
+        arguments: By name, what ``predict`` wants to know of this request.
         deadline: ``time.perf_counter`` when its client gives up, or None.
         claim: Asked when its batch is dispatched: False if nobody waits for its answer any more.
 
@@ -55,11 +58,23 @@ class Item:
         arrived: When it was made.
         dispatched: When its batch was dispatched; None while it waits.
         settled: When its answer was known.
-        error: What is raised for it, if that is its answer.
+        withdrawn: Whether it is not to be predicted any more.
+        error: The exception that is its answer, if it is one.
         traceback: Where that came from, before it was raised again.
     """
 
-    __slots__ = ("_value", "arguments", "arrived", "claim", "deadline", "dispatched", "error", "settled", "traceback")
+    __slots__ = (
+        "_value",
+        "arguments",
+        "arrived",
+        "claim",
+        "deadline",
+        "dispatched",
+        "error",
+        "settled",
+        "traceback",
+        "withdrawn",
+    )
 
     def __init__(self, arguments: dict[str, Any], deadline: float | None, claim: Callable[[], bool]) -> None:
         self.arguments = arguments
@@ -68,6 +83,7 @@ class Item:
         self.arrived = time.perf_counter()
         self.dispatched: float | None = None
         self.settled = 0.0
+        self.withdrawn = False
         self._value: Any = None
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
@@ -80,7 +96,11 @@ class Item:
         self.settled = time.perf_counter()
 
     def result(self) -> Any:
-        """The answer of a settled item: returned or raised."""
+        """The answer of a settled item.
+
+        Raises:
+            BaseException: The answer is an exception.
+        """
         if self.error is not None:
             raise self.error
         return self._value
@@ -108,7 +128,7 @@ class Batcher(Generic[AnyItem]):
         failed: Callable[[BaseException, int], None],
         settled: Callable[[Sequence[AnyItem]], None],
     ) -> None:
-        self._run_batch = run
+        self._run = run
         self._size = batching.max_batch_size
         self._interval = batching.batch_interval
         self._counters = counters
@@ -117,14 +137,15 @@ class Batcher(Generic[AnyItem]):
         self._waiting: deque[AnyItem] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._idle = False
-        self._closed = False
         self._gap = _FIRST_GAP
         self._last_arrival = 0.0
         self._typical_run = 0.0
 
     def submit(self, item: AnyItem) -> None:
-        """Hand an item over."""
+        """Hand an item over (from any thread)."""
         with self._changed:
+            if item.withdrawn:
+                return
             gap, self._last_arrival = item.arrived - self._last_arrival, item.arrived
             if self._waiting:  # a gap between items of one batch; pauses between batches say nothing about the flow
                 self._gap += (gap - self._gap) * _SMOOTHING
@@ -132,27 +153,23 @@ class Batcher(Generic[AnyItem]):
             if self._idle:
                 self._changed.notify()
 
-    def close(self) -> None:
-        """Run what waits, then end."""
+    def withdraw(self, item: AnyItem) -> None:
+        """Have an item not predicted, which was answered otherwise (from any thread)."""
         with self._changed:
-            self._closed = True
-            self._changed.notify()
+            item.withdrawn = True
+            with suppress(ValueError):
+                self._waiting.remove(item)
 
-    def run(self) -> None:
-        """Run batches until closed (on the predictor's own thread)."""
-        while (batch := self._collect()) is not None:
-            claimed = [item for item in batch if item.claim()]
-            if alive := self._in_time(claimed):
-                self._predict(alive)
-            self._settled(claimed)
+    def run_batch(self) -> None:
+        """Wait for a batch, and run it (on the predictor's own thread)."""
+        claimed = [item for item in self._collect() if item.claim()]
+        if alive := self._in_time(claimed):
+            self._predict(alive)
+        self._settled(claimed)
 
-    def _collect(self) -> list[AnyItem] | None:
+    def _collect(self) -> list[AnyItem]:
         with self._changed:
             self._idle = True
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            if not self._waiting:
-                return None
             while (why := self._why_now()) is None:
                 self._changed.wait(self._pause())
             self._idle = False
@@ -163,8 +180,8 @@ class Batcher(Generic[AnyItem]):
     def _why_now(self) -> Why | None:
         if len(self._waiting) >= self._size:
             return Why.FULL
-        if self._closed:
-            return Why.CLOSING
+        if not self._waiting:
+            return None
         now = time.perf_counter()
         if now >= self._waiting[0].arrived + self._interval:
             return Why.INTERVAL
@@ -172,8 +189,10 @@ class Batcher(Generic[AnyItem]):
             return Why.DEADLINE
         return Why.QUIET if now >= self._quiet_at() else None
 
-    def _pause(self) -> float:
-        """Seconds until there may be a reason to dispatch."""
+    def _pause(self) -> float | None:
+        """Seconds until there may be a reason to dispatch; None if there is none without another item."""
+        if not self._waiting:
+            return None
         until = min(self._waiting[0].arrived + self._interval, self._first_deadline(), self._quiet_at())
         return max(0.0, until - time.perf_counter())
 
@@ -201,7 +220,7 @@ class Batcher(Generic[AnyItem]):
         self._counters.observe("BatchSize", len(batch), "Count")
         start = time.perf_counter()
         try:
-            values = list(self._run_batch(batch))
+            values = list(self._run(batch))
             if len(values) != len(batch):
                 raise ValueError(f"predict returned {len(values)} values for a batch of {len(batch)}")
         except BaseException as error:

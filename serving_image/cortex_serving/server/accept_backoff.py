@@ -1,4 +1,8 @@
-"""A server that waits when it cannot accept connections, instead of trying again and again at full speed."""
+"""A pause when connections cannot be accepted, instead of one failing attempt after the other at full speed.
+
+What a predictor has used up, such as file descriptors, may come back. Connections wait in the kernel meanwhile, or go
+to another worker.
+"""
 
 from __future__ import annotations
 
@@ -6,43 +10,38 @@ import errno
 import logging
 import resource
 import time
-from typing import Any
 
 PAUSE = 0.5  # seconds, as nginx waits
-_SAY_AGAIN = 30.0
+_SAY_AGAIN = 30.0  # seconds between two lines in the log
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 logger = logging.getLogger(__name__)
 
 
-class PatientAccepts:
-    """Mixin for waitress's server: what a predictor has used up, such as file descriptors, may come back.
+class AcceptBackoff:
+    """Knows whether a server should accept connections now."""
 
-    Connections wait in the kernel meanwhile, or go to another worker.
-    """
+    def __init__(self) -> None:
+        self._paused_until = self._said = float("-inf")
 
-    loop: Any
-    _paused_until = _said = float("-inf")
+    @property
+    def is_over(self) -> bool:
+        """Whether connections may be accepted (again)."""
+        return time.monotonic() >= self._paused_until
 
-    def accept(self) -> Any:
-        """As of waitress's server."""
-        try:
-            return super().accept()  # type: ignore[misc]
-        except OSError as error:
-            if error.errno in _SCARCE:
-                self._pause(error)
-            raise
+    def failed(self, error: OSError) -> bool:
+        """Begin a pause if a resource was missing when a connection was to be accepted.
 
-    def readable(self) -> bool:
-        """Whether to accept connections."""
-        return time.monotonic() >= self._paused_until and bool(super().readable())  # type: ignore[misc]
-
-    def _pause(self, error: OSError) -> None:
+        Returns:
+            Whether a pause begins.
+        """
+        if error.errno not in _SCARCE:
+            return False
         now = time.monotonic()
         self._paused_until = now + PAUSE
-        self.loop.attend(self)
         if now - self._said > _SAY_AGAIN:
             self._said = now
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             advice = f": close files, this process may have {limit} open" if error.errno == errno.EMFILE else ""
             logger.error("connections wait, as none can be accepted: %s%s", error.strerror, advice)
+        return True

@@ -98,8 +98,12 @@ class Inbox(wasyncore.dispatcher):  # type: ignore[misc]
     def _adopt(self, descriptor: int, data: bytes) -> None:
         try:
             connection = socket.socket(fileno=descriptor)
+        except OSError:  # no socket
+            os.close(descriptor)
+            return
+        try:
             address = connection.getpeername()
         except OSError:  # the client is gone already
-            os.close(descriptor)
+            connection.close()  # from here on the descriptor is the socket's: closing its number may hit another file
             return
         self._server.adopt(connection, address, data[1:], data[0])

@@ -1,20 +1,43 @@
-"""A loop on epoll with registrations that persist.
+"""The event loop: waits for sockets, and calls their connections.
 
-waitress's loop asks every connection on every turn whether it wants to read or write, and hands all of them to the
-kernel anew; and every response wakes the loop through a pipe. Here a connection is registered once, for reading.
-Interest changes when something happens: a connection that cannot be read now (a request is being answered) is parked
-when the kernel reports it, and looked at again after its response; one with output left is registered for writing.
+waitress's loop (``PollLoop``) asks every connection on every turn whether it wants to read or write, and hands all of
+them to the kernel anew; and every response wakes the loop through a pipe. In ``EpollLoop`` a connection is registered
+once, for reading. Interest changes when something happens: a connection that cannot be read now (a request is being
+answered) is parked when the kernel reports it, and looked at again after its response; one with output left is
+registered for writing.
 """
 
 from __future__ import annotations
 
 import select
 import threading
-from typing import Any
+from typing import Any, Protocol
 
 from waitress import wasyncore
+from waitress.trigger import trigger
 
-available = hasattr(select, "epoll")  # Linux
+
+class Loop(Protocol):
+    """One thread at a time takes turns; everything else may be called by any thread."""
+
+    @property
+    def connections(self) -> dict[int, Any]:
+        """By descriptor: clients' connections, the listening socket, the inbox, and the loop's wake-up pipe."""
+
+    def turn(self, timeout: float) -> None:
+        """Wait for something to happen, for at most ``timeout`` seconds, and handle it."""
+
+    def wake(self) -> None:
+        """End a wait of the loop."""
+
+    def attend(self, connection: Any) -> None:
+        """Have the loop look soon at what a connection wants."""
+
+    def unsettled(self, connection: Any) -> bool:
+        """Whether a connection may want something else than the loop waits for, so that it must attend to it."""
+
+    def responded(self) -> None:
+        """A response was written (waitress tells after each)."""
 
 
 class EpollMap(dict[int, Any]):
@@ -30,9 +53,9 @@ class EpollMap(dict[int, Any]):
         self.interest: dict[int, int] = {}
 
     def __setitem__(self, descriptor: int, connection: Any) -> None:
-        super().__setitem__(descriptor, connection)
-        self.interest[descriptor] = select.EPOLLIN
         self.epoll.register(descriptor, select.EPOLLIN)
+        self.interest[descriptor] = select.EPOLLIN
+        super().__setitem__(descriptor, connection)
 
     def __delitem__(self, descriptor: int) -> None:
         super().__delitem__(descriptor)
@@ -41,54 +64,60 @@ class EpollMap(dict[int, Any]):
 
 
 class EpollLoop:
-    """Turns of the loop. One thread at a time takes turns; ``attend`` may be called by any.
+    """A loop on epoll (Linux) with registrations that persist."""
 
-    Args:
-        map: The connections, the listening socket and the wake-up pipe included.
-    """
-
-    def __init__(self, map: EpollMap) -> None:
-        self._map = map
+    def __init__(self) -> None:
+        self.connections = EpollMap()
+        self._trigger = trigger(self.connections)
         self._attention: list[Any] = []
         self._lock = threading.Lock()
-
-    def attend(self, connection: Any) -> None:
-        """Have the next turn look at what a connection wants."""
-        with self._lock:
-            self._attention.append(connection)
-
-    def unsettled(self, connection: Any) -> bool:
-        """Whether a connection may want something else than the kernel was told: then it needs attention."""
-        return bool(self._map.interest.get(connection._fileno) != select.EPOLLIN or connection.writable())
 
     def turn(self, timeout: float) -> None:
         """Wait for something to happen, for at most ``timeout`` seconds, and handle it."""
         if self._attention:
             self._look_again()
-        connections = self._map
+        connections = self.connections
         for descriptor, flags in connections.epoll.poll(timeout):
             connection = connections.get(descriptor)
             if connection is not None:
                 self._handle(descriptor, connection, flags)
+
+    def wake(self) -> None:
+        """End a wait of the loop."""
+        self._trigger.pull_trigger()
+
+    def attend(self, connection: Any) -> None:
+        """Have the next turn look at what a connection wants."""
+        with self._lock:
+            self._attention.append(connection)
+        self.wake()
+
+    def unsettled(self, connection: Any) -> bool:
+        """Whether a connection may want something else than the kernel was told."""
+        return bool(self.connections.interest.get(connection._fileno) != select.EPOLLIN or connection.writable())
+
+    def responded(self) -> None:
+        """Nothing: a connection that needs the loop tells it so."""
 
     def _handle(self, descriptor: int, connection: Any, flags: int) -> None:
         if flags & select.EPOLLIN and not connection.readable():
             flags &= ~select.EPOLLIN
         if flags:
             wasyncore.readwrite(connection, flags)  # poll's flags have the same values as epoll's
-        if self._map.interest.get(descriptor) != select.EPOLLIN or connection.writable() or not flags:
+        if self.connections.interest.get(descriptor) != select.EPOLLIN or connection.writable() or not flags:
             self._register(descriptor, connection)
 
     def _register(self, descriptor: int, connection: Any) -> None:
         """Tell the kernel what the connection wants. Again, if that changes meanwhile: then nobody else will."""
-        while descriptor in self._map and self._map[descriptor] is connection:
+        connections = self.connections
+        while descriptor in connections and connections[descriptor] is connection:
             wanted = select.EPOLLIN if connection.readable() else 0
             if connection.writable() and not connection.accepting:
                 wanted |= select.EPOLLOUT
-            if wanted == self._map.interest[descriptor]:
+            if wanted == connections.interest[descriptor]:
                 return
-            self._map.interest[descriptor] = wanted
-            self._map.epoll.modify(descriptor, wanted)
+            connections.interest[descriptor] = wanted
+            connections.epoll.modify(descriptor, wanted)
 
     def _look_again(self) -> None:
         with self._lock:
@@ -98,19 +127,34 @@ class EpollLoop:
                 self._register(connection._fileno, connection)
 
 
-class Poll2Loop:
-    """waitress's own loop, on poll, with the same face."""
+class PollLoop:
+    """waitress's own loop, on poll."""
 
-    def __init__(self, map: dict[int, Any]) -> None:
-        self._map = map
+    def __init__(self) -> None:
+        self.connections: dict[int, Any] = {}
+        self._trigger = trigger(self.connections)
+
+    def turn(self, timeout: float) -> None:
+        """Wait for something to happen, for at most ``timeout`` seconds, and handle it."""
+        wasyncore.poll2(timeout, self.connections)
+
+    def wake(self) -> None:
+        """End a wait of the loop."""
+        self._trigger.pull_trigger()
 
     def attend(self, connection: Any) -> None:
-        """Nothing: every turn looks at every connection."""
+        """Begin another turn: every turn looks at every connection."""
+        self.wake()
 
     def unsettled(self, connection: Any) -> bool:
         """Never: waitress wakes the loop itself."""
         return False
 
-    def turn(self, timeout: float) -> None:
-        """Wait for something to happen, for at most ``timeout`` seconds, and handle it."""
-        wasyncore.poll2(timeout, self._map)
+    def responded(self) -> None:
+        """Begin another turn: the connection may be read again, or closed."""
+        self.wake()
+
+
+def make_loop(*, fast: bool) -> Loop:
+    """The loop of a server: epoll where it is wanted and the system has it, else poll."""
+    return EpollLoop() if fast and hasattr(select, "epoll") else PollLoop()

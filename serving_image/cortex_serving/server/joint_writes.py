@@ -1,4 +1,4 @@
-"""Responses of one turn of the loop leave together.
+"""Responses of one turn of the event loop leave together.
 
 Sending wakes the client's side, which costs more than all the rest of sending, and more for each response than for many
 at once. So a response waits for those that follow in the same turn, for at most ``HOLD`` and one more answer, and only
@@ -24,7 +24,7 @@ CALM = 100  # so many answers in a row must have been quick before any response 
 Send = Callable[[bytes], object]
 
 
-class Together:
+class JointWrites:
     """Responses that wait, in their order."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Together:
         self._quick_ones = 0
 
     def measured(self, seconds: float) -> None:
-        """An answer took that long."""
+        """Note how long an answer took."""
         self._quick_ones = self._quick_ones + 1 if seconds < QUICK else 0
 
     def is_calm(self) -> bool:
@@ -41,7 +41,12 @@ class Together:
         return self._quick_ones >= CALM
 
     def keep(self, send: Send, data: bytes) -> None:
-        """Have a response wait."""
+        """Have a response wait.
+
+        Args:
+            send: Sends the response.
+            data: The response.
+        """
         if not self._waiting:
             self._since = time.perf_counter()
         self._waiting.append((send, data))

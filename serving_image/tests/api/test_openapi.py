@@ -164,7 +164,7 @@ def test_the_document_describes_results(serve: Serve) -> None:
     kept = answers["200"]["content"]["application/json"]["schema"]["properties"]["kept"]
     [name] = schemas.keys() - {"CortexError", "CortexProblems"}
     assert kept["items"] == {"$ref": f"#/components/schemas/{name}"}
-    assert list(schemas[name]["properties"]) == list(replica.post({"Name": "rose"}).json()["kept"][0]) == ["name"]
+    assert list(schemas[name]["properties"]) == list(replica.post({"Name": "rose"}).json()["kept"][0]) == ["Name"]
 
 
 @pytest.mark.parametrize(

@@ -129,9 +129,16 @@ class Data:
 
 class Model(pydantic.BaseModel, arbitrary_types_allowed=True):
     label: object
-    @property
     def broken(self):
-        raise RuntimeError("broken property") if self.label == 1 else Broken
+        pass
+
+class Aliased(pydantic.BaseModel):
+    inner: str = pydantic.Field(serialization_alias="label")
+    label_: str = "other"
+
+class Odd(dict):
+    def __contains__(self, key):
+        raise Broken
 
 class Broken(Exception):
     def __str__(self):
@@ -163,12 +170,13 @@ def test_classes_are_counted_in_whatever_is_returned(serve: Serve) -> None:
     for label in labels:
         for shape in ("{{'label': {}}}", "Data({})", "Model(label={})", "Response(Data({}), 201)"):
             assert replica.post(shape.format(label)).status_code < 500
+    assert replica.post("Aliased(inner='aliased')").json() == {"label": "aliased", "label_": "other"}
     assert replica.post("Response({'detail': 'no such flower'}, 404)").status_code == 404
     replica.stop()
     expected: dict[str, int] = {}
     for name in labels.values():
         expected[name] = expected.get(name, 0) + 4
-    assert _predictions(_metrics(replica)) == expected
+    assert _predictions(_metrics(replica)) == {**expected, "aliased": 1}
     assert not [text for text in replica.messages(level="WARNING") if "monitoring" in text]
 
 
@@ -178,17 +186,27 @@ def test_what_is_no_prediction_is_said_once(serve: Serve) -> None:
         "[1]",
         "{'broken': [1]}",
         "Model(label=1)",
-        "Model(label=2)",
         "{'broken': numpy.array([1, 2])}",
+        "{'broken': numpy.array([])}",
+        "{'broken': {1}}",
+        "{'broken': '1'}",
         "{'broken': True}",
     ):
         for _ in range(3):
             assert replica.post(source).status_code == 200
     replica.stop()
     said = [text for text in replica.messages(level="WARNING") if "monitoring" in text]
-    assert len(said) == 6
+    assert len(said) == 8
     assert any("the response (list) has no key 'broken'" in text for text in said)
-    assert any("broken property" in text for text in said)
+    assert any("the response (Model) has no key 'broken'" in text for text in said)
+    assert any("a prediction must be one value, not a ndarray of 2" in text for text in said)
+
+
+def test_an_answer_whose_methods_raise_is_sent_all_the_same(serve: Serve) -> None:
+    replica = serve(OF_EVERY_KIND, monitoring={"model_type": "regression", "key": "label"})
+    assert replica.post("Odd(label=1)").json() == {"label": 1}
+    replica.stop()
+    assert "prediction monitoring: Broken" in replica.messages(level="WARNING")
 
 
 def test_numbers_without_a_key(serve: Serve) -> None:

@@ -125,6 +125,16 @@ def note_all(items: Iterable[Any]) -> None:
         item.note()
 
 
+def run_batches(batcher: Batcher[Any]) -> None:
+    """As a worker does, for as long as the process lives."""
+
+    def run() -> None:
+        while True:
+            batcher.run_batch()
+
+    threading.Thread(target=run, daemon=True).start()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     size=st.integers(1, 9),
@@ -137,10 +147,9 @@ def note_all(items: Iterable[Any]) -> None:
         ),
         max_size=40,
     ),
-    close_after=st.integers(0, 40),
 )
 def test_no_answer_goes_to_the_wrong_item(
-    size: int, interval: float, items: list[tuple[str, float | None, float]], close_after: int
+    size: int, interval: float, items: list[tuple[str, float | None, float]]
 ) -> None:
     def run(batch: list[Item]) -> list[Any]:
         kinds = [item.arguments["kind"] for item in batch]
@@ -154,20 +163,16 @@ def test_no_answer_goes_to_the_wrong_item(
         return values[1:] if "short" in kinds else values
 
     batcher = Batcher(run, Batching(size, interval), Counters(), lambda error, count: None, note_all)
-    runner = threading.Thread(target=batcher.run)
-    runner.start()
+    run_batches(batcher)
     asked: list[tuple[Waiting, bool]] = []
     for n, (kind, timeout, pause) in enumerate(items):
         item = Waiting({"n": n, "kind": kind}, timeout)
         batcher.submit(item)
         time.sleep(pause)
         given_up = timeout == 0.005 and item.claim()
+        if given_up and n % 2:
+            batcher.withdraw(item)
         asked.append((item, given_up))
-        if n == close_after:
-            break
-    batcher.close()
-    runner.join(20)
-    assert not runner.is_alive()
     for n, ((item, given_up), (kind, timeout, _)) in enumerate(zip(asked, items, strict=False)):
         if given_up:
             assert item.settlements == 0, "nobody waits for this answer"
@@ -185,37 +190,15 @@ def test_no_answer_goes_to_the_wrong_item(
         assert item.settlements == 1
 
 
-def test_closing_answers_everything_that_waits() -> None:
-    gate = threading.Event()
-
-    def run(batch: list[Item]) -> list[Any]:
-        gate.wait(20)
-        return [item.arguments["n"] for item in batch]
-
-    batcher = Batcher(run, Batching(4, 5.0), Counters(), lambda error, count: None, note_all)
-    runner = threading.Thread(target=batcher.run)
-    runner.start()
-    items = [Waiting({"n": n}) for n in range(11)]
-    for item in items:
-        batcher.submit(item)
-    batcher.close()
-    gate.set()
-    assert [item.wait() for item in items] == list(range(11))
-    runner.join(20)
-
-
 def test_why_batches_were_dispatched_is_counted() -> None:
     counters = Counters()
     batcher = Batcher(lambda batch: batch, Batching(2, 0.01), counters, lambda error, count: None, note_all)
     items = [Waiting({}) for _ in range(4)]
     for item in items:
         batcher.submit(item)
-    runner = threading.Thread(target=batcher.run)
-    runner.start()
+    run_batches(batcher)
     for item in items:
         item.wait()
-    batcher.close()
-    runner.join(20)
     counts: dict[str, Any] = {metric.name: metric.value for metric in counters.take()}
     assert counts["BatchesFull"] == 2
     assert counts["BatchSize"]["Sum"] == 4

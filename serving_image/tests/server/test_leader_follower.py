@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import random
 import socket
+import sys
 import threading
 import time
+from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
-from cortex_serving.scheduling.admission import Job, Lane
-from cortex_serving.server.joint_writes import CALM, Together
-from cortex_serving.server.leader_follower import STEAL_AFTER, Leader
+import pytest
+
+from cortex_serving.scheduling.thread_pool import Job, ThreadPool
+from cortex_serving.server.event_loop import PollLoop
+from cortex_serving.server.joint_writes import CALM
+from cortex_serving.server.leader_follower import STEAL_AFTER, LeaderFollower
 from tests.conftest import Serve, eventually
 
 
@@ -27,11 +33,12 @@ class Answer:
         self._loop.answer(self._number)
 
 
-class Loop:
-    """Stands in for the server's loop: its turns must never overlap, and never begin while a response waits."""
+class Loop(PollLoop):
+    """A loop without sockets: its turns must never overlap, and never begin while a response waits."""
 
     def __init__(self, turns: float, tasks: int, slow_every: int) -> None:
-        self.leader: Leader
+        super().__init__()
+        self.leader: LeaderFollower
         self.threads: set[int] = set()
         self.overlaps = 0
         self.begun_too_early = 0
@@ -44,7 +51,7 @@ class Loop:
         self._next = 0
         self._inside = 0
 
-    def turn(self, seconds: float) -> None:
+    def turn(self, timeout: float) -> None:
         self._inside += 1
         self.overlaps += self._inside > 1
         self.threads.add(threading.get_ident())
@@ -69,15 +76,15 @@ class Loop:
 
 
 def _run(loop: Loop, threads: int) -> None:
-    lane = Lane("predict", threads)
-    loop.leader = Leader(loop.turn, lambda: None, lane, Together())
+    pool = ThreadPool("predict", threads, lambda: None)
+    loop.leader = LeaderFollower(loop, pool, lambda: None)
     stopping = threading.Event()
     main = threading.Thread(target=loop.leader.run, args=(stopping.is_set, lambda: True, lambda: None))
     main.start()
     eventually(lambda: len(loop.answered) >= loop._tasks)
     stopping.set()
     main.join(20)
-    lane.finish(20)
+    pool.finish(20)
     assert not main.is_alive()
 
 
@@ -105,37 +112,181 @@ def test_no_response_is_lost_when_the_loop_is_taken_from_its_leader() -> None:
     assert loop.overlaps == 0
 
 
+Tracer = Callable[[FrameType, str, Any], Any]
+
+
+class HeldUp:
+    """Holds a thread up in one line of one method of the leader, as a busy machine may.
+
+    Args:
+        method: The method's name.
+        line: Which of the lines that the thread runs in it, from 0.
+        until: Ends it; else it lasts for ten times as long as the main thread waits before it takes the loop.
+    """
+
+    def __init__(self, method: str, line: int, until: Callable[[], bool]) -> None:
+        self.happened = False
+        self._method = method
+        self._line = line
+        self._until = until
+        self._seen = 0
+
+    def trace(self, frame: FrameType, event: str, _: Any) -> Tracer | None:
+        """For ``sys.settrace``."""
+        code = frame.f_code
+        return self._trace_line if code.co_name == self._method and "leader_follower" in code.co_filename else None
+
+    def _trace_line(self, frame: FrameType, event: str, _: Any) -> Tracer:
+        if event == "line" and not self.happened:
+            self._seen += 1
+            if self._seen > self._line:
+                self.happened = True
+                deadline = time.monotonic() + 10 * STEAL_AFTER
+                while not self._until() and time.monotonic() < deadline:
+                    time.sleep(0.001)
+        return self._trace_line
+
+
+class Led(PollLoop):
+    """A loop without sockets, its leader with one predictor thread, and the main thread.
+
+    Args:
+        turn: What a turn of the loop is for the predictor thread.
+    """
+
+    def __init__(self, turn: Callable[[], object] = lambda: time.sleep(0.001)) -> None:
+        super().__init__()
+        self.pool = ThreadPool("predict", 1, lambda: None)
+        self.woken = threading.Event()
+        self.leader = LeaderFollower(self, self.pool, lambda: None)
+        self.main = threading.Thread(target=self._run, daemon=True)
+        self.trace_main: Tracer | None = None
+        self.failure: Exception | None = None
+        self._turn = turn
+        self._may_lead = True
+        self._stopping = False
+
+    def only_once(self) -> None:
+        """No thread is asked to lead any more."""
+        self._may_lead = False
+
+    def turn(self, timeout: float) -> None:
+        if threading.current_thread() is self.main:
+            time.sleep(0.001)
+        else:
+            self._turn()
+
+    def wake(self) -> None:
+        self.woken.set()
+
+    def _run(self) -> None:
+        sys.settrace(self.trace_main)
+        try:
+            self.leader.run(lambda: self._stopping, lambda: self._may_lead, lambda: None)
+        except Exception as error:
+            self.failure = error
+
+    def lead(self, first: Callable[[], None]) -> None:
+        """Start, and have a function called by the predictor thread while it leads."""
+        self.main.start()
+        eventually(lambda: self.leader._term is not None)
+        self.pool.put(Job(first))
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.woken.set()
+        self.main.join(20)
+        self.pool.finish(20)
+        assert self.failure is None
+        assert not self.main.is_alive()
+
+
 def test_responses_do_not_wait_for_what_comes_after_them() -> None:
     """post_predict is such a job: it may take its time."""
+    led = Led()
     sent: list[bytes] = []
     order: list[Any] = []
-    lane = Lane("predict", 1)
-    leader = Leader(lambda seconds: time.sleep(0.001), lambda: None, lane, Together())
-    stopping, done = threading.Event(), threading.Event()
-    main = threading.Thread(target=leader.run, args=(stopping.is_set, lambda: True, lambda: None))
-    main.start()
+    done = threading.Event()
 
     def answer() -> None:
         for _ in range(CALM):
-            leader.measured(0.0)
-        order.append(leader.hold(sent.append, b"response"))
-        leader.put(Job(after))
+            led.leader.measured(0.0)
+        order.append(led.leader.hold(sent.append, b"response"))
+        led.leader.put(Job(after))
 
     def after() -> None:
         order.append(list(sent))
         done.set()
 
-    def ask() -> None:
-        task = Job(answer)
-        lane.put(task)
-
-    eventually(lambda: leader._stint is not None)
-    ask()
+    led.lead(answer)
     assert done.wait(20)
-    stopping.set()
-    main.join(20)
-    lane.finish(20)
+    led.stop()
     assert order == [True, [b"response"]]
+
+
+@pytest.mark.parametrize("line", range(8))
+def test_a_task_is_not_forgotten_when_the_loop_is_taken_while_the_leader_puts_it(line: int) -> None:
+    """As ``post_predict`` and pipelined requests are put by whoever leads."""
+    led = Led()
+    held = HeldUp("put", line, until=lambda: led.leader._term is None)
+    done = threading.Event()
+
+    def answer() -> None:
+        led.only_once()
+        sys.settrace(held.trace)
+        led.leader.put(Job(done.set))
+        sys.settrace(None)
+
+    led.lead(answer)
+    assert done.wait(5), "the task is forgotten"
+    led.stop()
+
+
+@pytest.mark.parametrize("line", range(8))
+def test_a_task_does_not_wait_for_a_leader_that_began_while_it_was_put(line: int) -> None:
+    polling = threading.Event()
+
+    def turn() -> None:
+        led.woken.clear()
+        polling.set()
+        led.woken.wait(10)
+
+    led = Led(turn)
+    held = HeldUp("put", line, until=polling.is_set)
+    done = threading.Event()
+
+    def put() -> None:
+        sys.settrace(held.trace)
+        led.leader.put(Job(done.set))
+
+    putting = threading.Thread(target=put)
+    putting.start()
+    eventually(lambda: held.happened or not putting.is_alive())
+    led.main.start()
+    putting.join(20)
+    assert done.wait(5), "the task waits for the next connection"
+    led.stop()
+
+
+@pytest.mark.parametrize("line", range(3))
+@pytest.mark.parametrize("main_line", [("_end_term", 0), ("_end_term", 3), *(("_next_kept", n) for n in range(3))])
+def test_the_leader_may_go_on_while_the_loop_is_taken_from_it(line: int, main_line: tuple[str, int]) -> None:
+    """It has looked whether it still leads, and takes its next task while the main thread hands out what is left."""
+    led = Led()
+    main_held = HeldUp(*main_line, until=lambda: not led.leader._ready)
+    held = HeldUp("_next_kept", line, until=lambda: main_held.happened)
+    led.trace_main = main_held.trace
+    done = threading.Event()
+
+    def answer() -> None:
+        led.only_once()
+        led.leader.put(Job(done.set))
+        sys.settrace(held.trace)
+
+    led.lead(answer)
+    assert done.wait(5), "the task is forgotten"
+    eventually(lambda: led.leader._term is None)
+    led.stop()
 
 
 def test_answers_stay_in_the_order_of_pipelined_requests(serve: Serve) -> None:

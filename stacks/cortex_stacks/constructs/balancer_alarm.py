@@ -1,4 +1,4 @@
-"""The alarm on what no replica answered."""
+"""The alarm on requests that no replica answered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ MINUTE = cdk.Duration.minutes(1)
 class BalancerAlarm(Construct):
     """Alarm on server errors of the load balancer itself (502, 503, 504), of all APIs of a cluster together.
 
-    CloudWatch has ``HTTPCode_ELB_5XX_Count`` by load balancer and zone, not by target group (ALB user guide,
-    "CloudWatch metrics"), so no alarm of an API can see them. A replica that dies with its requests and
-    is replaced gives some in one minute; the alarm is for what lasts.
+    CloudWatch counts ``HTTPCode_ELB_5XX_Count`` by load balancer and zone, not by target group (ALB user guide,
+    "CloudWatch metrics"), so that no alarm of an API can see such errors. A replica that dies with its requests causes
+    some in one minute, which is no reason for an alarm.
+
+    Args:
+        cluster: The cluster's name.
+        load_balancer: Its load balancer.
 
     Attributes:
-        errors: There were some in three of five minutes.
+        errors: Goes off after such errors in three of five minutes.
     """
 
     def __init__(self, scope: Construct, id: str, *, cluster: str, load_balancer: elb.ApplicationLoadBalancer) -> None:

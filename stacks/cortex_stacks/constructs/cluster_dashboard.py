@@ -1,10 +1,11 @@
-"""One dashboard for a cluster. Its searches find new APIs by themselves, so deploying an API never touches it."""
+"""One dashboard for a cluster. Its searches find new APIs, so that deploying an API never changes the dashboard."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
+from cortex_serving import contract
 
 from cortex_cdk import names
 
@@ -14,6 +15,10 @@ WIDTH, HEIGHT = 8, 6
 
 class ClusterDashboard(Construct):
     """Requests, errors, latency and in-flight requests by API, and the capacity of the instance groups.
+
+    Args:
+        cluster: The cluster's name.
+        load_balancer: The ``LoadBalancer`` dimension of its load balancer's metrics.
 
     Attributes:
         name: The dashboard's name.
@@ -25,7 +30,11 @@ class ClusterDashboard(Construct):
         ecs_cluster = names.ecs_cluster(cluster)
         balancer = f'{{AWS/ApplicationELB,LoadBalancer,TargetGroup}} LoadBalancer="{load_balancer}"'
         itself = f'{{AWS/ApplicationELB,LoadBalancer}} LoadBalancer="{load_balancer}"'
-        in_flight = f'{{{names.METRIC_NAMESPACE},Api,Cluster}} MetricName="InFlight" Cluster="{cluster}"'
+        dimensions = ",".join(sorted(contract.dimensions(cluster, "any")))
+        in_flight = (
+            f'{{{contract.METRIC_NAMESPACE},{dimensions}}} MetricName="{contract.IN_FLIGHT_METRIC}" '
+            f'{contract.CLUSTER_DIMENSION}="{cluster}"'
+        )
         capacity = f'{{AWS/ECS/ManagedScaling,CapacityProviderName,ClusterName}} ClusterName="{ecs_cluster}"'
         dashboard = cloudwatch.Dashboard(self, "Dashboard", dashboard_name=self.name)
         dashboard.add_widgets(
@@ -47,7 +56,7 @@ class ClusterDashboard(Construct):
                 "Average",
             ),
         )
-        # What no replica answered, of all APIs together: CloudWatch does not count it for target groups.
+        # Requests that no replica answered, of all APIs together: CloudWatch does not count them by target group.
         dashboard.add_widgets(
             _graph("5XX answers of the load balancer itself", f'{itself} MetricName="HTTPCode_ELB_5XX_Count"', "Sum"),
         )

@@ -1,4 +1,4 @@
-"""What all our stacks have in common."""
+"""The base class of our stacks: tags, outputs, no bootstrap."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from cortex_cdk import names
 
 
 class CortexStack(cdk.Stack):
-    """A stack that any account can deploy as it is (no bootstrap, no assets), tagged so that it can be found again.
+    """A stack that any account can deploy without bootstrap and assets, with the tags that we find it by.
 
     Args:
-        tags: Ours; they are in the template, so they reach the resources whoever deploys it.
-        user_tags: The user's; they go with the stack, which hands them on to its resources, because forty of them on
-            every resource would not fit into a template.
+        stack_name: Name of the stack, and id of the construct.
+        description: The template's description.
+        tags: Our tags. They are in the template, so that they reach the resources whoever deploys it.
+        user_tags: The user's tags. They are on the stack, which passes them on to its resources: forty of them on every
+            resource would not fit into a template.
     """
 
     def __init__(
@@ -39,11 +41,17 @@ class CortexStack(cdk.Stack):
             cdk.Tags.of(self).add(key, value)
 
     def output(self, key: str, value: str, description: str) -> None:
-        """Publish a value under exactly that output key."""
+        """Add an output with exactly this key."""
         cdk.CfnOutput(self, f"Output{key}", value=value, description=description).override_logical_id(key)
 
 
 def tags_of(cluster: str, kind: str, name: str | None = None) -> dict[str, str]:
-    """The tags of a stack of this cluster; ``name`` is that of an API or splitter."""
+    """Return the tags of a stack.
+
+    Args:
+        cluster: The cluster's name.
+        kind: ``names.CLUSTER_KIND``, or the kind of the API or splitter.
+        name: The API's or splitter's name; None for the cluster's own stack.
+    """
     tags = {names.TAG_CLUSTER: cluster, names.TAG_KIND: kind}
     return {**tags, names.TAG_API: name} if name else tags

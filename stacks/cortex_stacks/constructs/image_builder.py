@@ -1,6 +1,8 @@
-"""Where images are kept and built, so that nobody needs Docker: an ECR repository and a CodeBuild project."""
+"""Builds and keeps images, so that nobody needs Docker: a CodeBuild project and an ECR repository."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
@@ -9,33 +11,35 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+from cortex_serving import contract
 
 from cortex_cdk import names
 from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
 
 BUILD_TIMEOUT_MIN = 60
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
+_REPOSITORY, _TAG = contract.IMAGE_REPOSITORY_VARIABLE, contract.IMAGE_TAG_VARIABLE
+_IMAGE, _OPTIONS = f"${_REPOSITORY}:${_TAG}", contract.IMAGE_OPTIONS_VARIABLE
 # Base images come from ECR Public, which lets those who are logged in pull ten times as often (its service quotas). It
 # knows one region, and no account of another partition (China): then without.
 # https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html
 PUBLIC_LOGIN = (
     "aws ecr-public get-login-password --region us-east-1 | docker login --username AWS --password-stdin public.ecr.aws"
 )
-# The build context (a zip with a Dockerfile), the tag, the repository and options (which images may serve as a cache)
-# come with the request to build. An image describes its layers (inline cache), so that it can be such a cache.
-# Pushing belongs to the same phase: CodeBuild runs a later phase even where this one failed.
-BUILD_SPEC = {
+# The request to build brings the build context (a zip with a Dockerfile), the tag, the repository and options (which
+# images may serve as a cache). An image describes its layers (inline cache), so that it can be such a cache.
+# The push belongs to the same phase: CodeBuild runs a later phase even if this one failed.
+BUILD_SPEC: dict[str, Any] = {
     "version": "0.2",
-    "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", "BUILD_OPTIONS": ""}},
+    "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", _OPTIONS: ""}},
     "phases": {
         "build": {
             "on-failure": "ABORT",
             "commands": [
-                'aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE_REPOSITORY%%/*}"',
+                f'aws ecr get-login-password | docker login --username AWS --password-stdin "${{{_REPOSITORY}%%/*}}"',
                 f'{PUBLIC_LOGIN} || echo "base images are pulled without a login"',
-                "docker build --build-arg BUILDKIT_INLINE_CACHE=1 $BUILD_OPTIONS "
-                '--tag "$IMAGE_REPOSITORY:$IMAGE_TAG" .',
-                'docker push "$IMAGE_REPOSITORY:$IMAGE_TAG"',
+                f'docker build --build-arg BUILDKIT_INLINE_CACHE=1 ${_OPTIONS} --tag "{_IMAGE}" .',
+                f'docker push "{_IMAGE}"',
             ],
         }
     },
@@ -45,9 +49,13 @@ BUILD_SPEC = {
 class ImageBuilder(Construct):
     """Image repository and builder of a cluster.
 
+    Args:
+        cluster: The cluster's name.
+        bucket: The bucket that build contexts are uploaded to.
+
     Attributes:
-        repository: Tags are hashes of what is in the image, so they never change.
-        project: The CodeBuild project; the source is named when a build starts.
+        repository: The repository. Tags are hashes of the image's content, so a tag never moves.
+        project: The CodeBuild project. A build's source is named when the build starts.
     """
 
     def __init__(self, scope: Construct, id: str, *, cluster: str, bucket: s3.Bucket) -> None:
@@ -57,12 +65,19 @@ class ImageBuilder(Construct):
         self.project = self._project(cluster, role)
         contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
         allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
-        # Pulled are the images that serve as a cache.
+        # A push looks for layers that are there, and builds take them from images ("Pushing an image", ECR user guide).
         self.repository.grant_pull_push(role)
         acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
         allow(role, ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"], ["*"])
-        streams = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:/aws/codebuild/{self.project.project_name}:*"
-        acknowledge_wildcard(role, f"arn:{cdk.Aws.PARTITION}:logs:{streams}", "the streams of its own log group")
+        # Not CreateLogGroup: a build that outlives its cluster would make the group again, which would then stand in
+        # the way of the next cluster of that name.
+        group = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{names.image_builder_log_group(cluster)}"
+        allow(
+            role,
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            [f"arn:{cdk.Aws.PARTITION}:logs:{group}:*"],
+            because="the streams of its own log group",
+        )
 
     def _repository(self, cluster: str) -> ecr.Repository:
         return ecr.Repository(
@@ -72,7 +87,7 @@ class ImageBuilder(Construct):
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
             # No lifecycle rules: ECR does not know which images are deployed. cortex_cdk.deploy.image_cleanup does.
             image_scan_on_push=True,
-            # Everything in it can be built again from the projects.
+            # Every image can be built again from its project.
             empty_on_delete=True,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
@@ -90,12 +105,13 @@ class ImageBuilder(Construct):
             "Project",
             project_name=names.image_builder(cluster),
             description=f"Builds the images of Cortex cluster {cluster}",
-            role=role,
+            # The construct would let the role make log groups.
+            role=role.without_policy_updates(),
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPEC),
             environment=codebuild.BuildEnvironment(
                 build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
                 compute_type=codebuild.ComputeType.MEDIUM,
-                # Docker inside of the build's container.
+                # Docker runs inside the build's container.
                 privileged=True,
             ),
             logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),

@@ -1,4 +1,4 @@
-"""EC2 instances that replicas run on: launch template, Auto Scaling group, capacity provider."""
+"""The EC2 instances of an instance group: launch template, Auto Scaling group, capacity provider."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ ROOT_DEVICE = "/dev/xvda"
 INSTANCE_WARMUP_S = 120
 # The AL2023 variant with Neuron; AmiHardwareType.NEURON of the CDK names one that does not exist.
 NEURON_AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/neuron/recommended/image_id"
+# ECS_IMAGE_PULL_BEHAVIOR stays as it is: layers that are on the disk are not pulled again anyway, and with
+# "prefer-cached" the agent removes no old images, until the disk is full (ECS developer guide, "Automated task and
+# image cleanup"; the agent's log: "Disabling cleanup").
 AGENT_OPTIONS = {
     "ECS_RESERVED_MEMORY": "256",
-    # Images are named by digest, so a cached one is the right one; those with CUDA take minutes to pull.
-    "ECS_IMAGE_PULL_BEHAVIOR": "prefer-cached",
     "ECS_CONTAINER_START_TIMEOUT": "10m",
 }
 VOLUME_TYPES = {
@@ -34,8 +35,16 @@ VOLUME_TYPES = {
 class InstanceGroup(Construct):
     """One instance group of a cluster.
 
-    Instances that run keep their AMI and launch template; new ones get the latest. (Replacing the Auto Scaling group
-    itself fails while tasks run, so every change goes through the template.)
+    Running instances keep their AMI and launch template; new instances get the latest. Every change goes through the
+    launch template, because the Auto Scaling group itself cannot be replaced while tasks run.
+
+    Args:
+        cluster: The cluster's name.
+        group: The group's configuration.
+        network: The cluster's network.
+        role: The instances' role.
+        security_group: The instances' security group.
+        public: Whether the instances get public addresses.
 
     Attributes:
         provider: Its capacity provider.
@@ -131,7 +140,7 @@ def _user_data(group: config.InstanceGroup) -> ec2.UserData:
 
 
 def _choice(group: config.InstanceGroup, template: ec2.LaunchTemplate) -> autoscaling.MixedInstancesPolicy | None:
-    """How instances are chosen, where there is a choice: between types, or between spot and on-demand."""
+    """Return how to choose between types, or between spot and on-demand; None where there is no choice."""
     spot = group.spot
     if not spot and len(group.instance_types) == 1:
         return None

@@ -1,4 +1,4 @@
-"""The one door to all APIs of a cluster."""
+"""The load balancer of a cluster: the only way to its APIs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
+from cortex_serving.contract import BALANCER_IDLE_TIMEOUT_S
 
 from cortex_cdk.config.cluster import LoadBalancer
 from cortex_stacks.constructs.network import Network
 from cortex_stacks.constructs.permissions import acknowledge
 
 HTTP_PORT, HTTPS_PORT = 80, 443
-# Predictions may take minutes. The serving program keeps idle connections for longer than this.
-IDLE_TIMEOUT_S = 300
 NOT_FOUND = '{"message":"no API has this endpoint"}'
 # Docker gives containers host ports from this range (ECS documentation, "dynamic host port mapping").
 DYNAMIC_PORTS = ec2.Port.tcp_range(32768, 65535)
 
 
-class Door(Construct):
+class ClusterLoadBalancer(Construct):
     """Load balancer, its security group, and the listener that carries the rules.
+
+    Args:
+        network: The cluster's network.
+        settings: The section ``load_balancer`` of the cluster's configuration.
 
     Attributes:
         load_balancer: The Application Load Balancer.
@@ -47,14 +50,14 @@ class Door(Construct):
             internet_facing=settings.scheme == "internet-facing",
             security_group=self._security_group,
             drop_invalid_header_fields=True,
-            idle_timeout=cdk.Duration.seconds(IDLE_TIMEOUT_S),
+            idle_timeout=cdk.Duration.seconds(BALANCER_IDLE_TIMEOUT_S),
         )
         scheme, self.listener = self._listen(settings)
         self.base_url = f"{scheme}://{self.load_balancer.load_balancer_dns_name}"
-        acknowledge(self.load_balancer, "AwsSolutions-ELB2", "access logs are paid by request; replicas log requests")
+        acknowledge(self.load_balancer, "AwsSolutions-ELB2", "access logs are billed by request; replicas log requests")
 
     def admit_to(self, instances: ec2.SecurityGroup) -> None:
-        """Open the ports of replicas on these instances to the load balancer, and to nothing else."""
+        """Open the ports of replicas on these instances to the load balancer only."""
         instances.add_ingress_rule(self._security_group, DYNAMIC_PORTS, "replicas, from the load balancer")
         self._security_group.add_egress_rule(instances, DYNAMIC_PORTS, "replicas")
 

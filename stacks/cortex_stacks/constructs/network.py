@@ -1,4 +1,4 @@
-"""The VPC of a cluster: a new one, or an existing one by its ids."""
+"""The VPC of a cluster: a new one, or an existing one, named by its ids."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from cortex_cdk.config.cluster import Cluster, Vpc
 from cortex_stacks.constructs.permissions import acknowledge
 
 NAT_GATEWAYS = {"none": 0, "single": 1, "highly_available": None}
-# The load balancer needs two zones; without named ones the template takes the first two of its region.
+# The load balancer needs two zones. Unless they are named, the template takes the first two of its region.
 DEFAULT_ZONES = 2
 
 
 class Network(Construct):
-    """VPC, and where in it the load balancer and the instances go.
+    """VPC, and the subnets of the load balancer and of the instances.
+
+    Args:
+        cluster: The cluster's configuration.
 
     Attributes:
         vpc: The VPC.
@@ -29,7 +32,7 @@ class Network(Construct):
         if cluster.vpc.id:
             public_subnets, private_subnets = self._existing_subnets(cluster.vpc)
             self.vpc = ec2.Vpc.from_vpc_attributes(
-                # The subnets are given where they are used, so nobody asks for the zones.
+                # Subnets are named where they are used, so that nothing asks for the zones.
                 self,
                 "Vpc",
                 vpc_id=cluster.vpc.id,
@@ -54,12 +57,12 @@ class Network(Construct):
             subnet_configuration=[
                 ec2.SubnetConfiguration(name=kind.name.split("_")[0].title(), subnet_type=kind) for kind in kinds
             ],
-            # Restricting it takes a Lambda asset, and so a bootstrapped account. Nothing uses the default group.
+            # A restriction needs a Lambda asset, and so a bootstrapped account. Nothing uses the default group.
             restrict_default_security_group=False,
         )
-        # Free, and keeps models and project archives off the NAT gateway.
+        # Costs nothing, and keeps the traffic of models and project archives away from the NAT gateway.
         vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        acknowledge(vpc, "AwsSolutions-VPC7", "flow logs are paid by traffic; users add them where they must be kept")
+        acknowledge(vpc, "AwsSolutions-VPC7", "flow logs are billed by traffic; users add them where they must be kept")
         return vpc
 
     def _existing_subnets(self, vpc: Vpc) -> tuple[ec2.SubnetSelection, ec2.SubnetSelection]:

@@ -1,4 +1,4 @@
-"""Permissions of roles, and the record of why one of them is as wide as it is."""
+"""Permissions of roles, and the reasons for wide ones (findings of cdk-nag that are accepted)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from constructs import Construct
 
 
 def acknowledge(construct: Construct, rule: str, reason: str) -> None:
-    """Record why a finding of cdk-nag on this construct (and below it) is accepted."""
+    """Accept a finding of cdk-nag on a construct and the constructs below it.
+
+    Args:
+        rule: Id of the finding.
+        reason: Why it is accepted.
+    """
     cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
 
 
@@ -23,11 +28,14 @@ def allow(
     because: str | None = None,
     conditions: Mapping[str, Any] | None = None,
 ) -> None:
-    """Let a role do something.
+    """Allow a role actions on resources.
 
     Args:
+        role: The role.
+        actions: Such as ``s3:GetObject``.
         resources: ARNs.
-        because: Why ARNs with a wildcard are no narrower; without it cdk-nag reports them.
+        because: Why ARNs with a wildcard are no narrower; cdk-nag reports those without a reason.
+        conditions: The statement's conditions, by operator.
     """
     role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions))
     for resource in resources:
@@ -36,13 +44,13 @@ def allow(
 
 
 def acknowledge_wildcard(role: iam.Role, resource: str, reason: str) -> None:
-    """Record why a role has permissions on an ARN with a wildcard."""
+    """Accept that a role has permissions on an ARN with a wildcard, for a reason."""
     shown = _as_text(cdk.Stack.of(role).resolve(resource))
     acknowledge(role, f"AwsSolutions-IAM5[Resource::{shown}]", reason)
 
 
 def _as_text(value: Any) -> str:
-    """An ARN as cdk-nag shows it: references in angle brackets."""
+    """Return an ARN as cdk-nag shows it: references in angle brackets."""
     match value:
         case {"Ref": name}:
             return f"<{name}>"

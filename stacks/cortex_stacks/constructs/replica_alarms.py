@@ -1,4 +1,4 @@
-"""The alarms of an API. Their names are fixed, so that the service can name them without a reference."""
+"""The alarms of an API. Their names are fixed, so that the service needs no reference to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ ERROR_PERCENT = 10
 class ReplicaAlarms(Construct):
     """Alarms on server errors and on replicas that fail their health check.
 
-    A metric of a load balancer has no data without requests, so missing data is not breaching.
+    Without requests, a load balancer's metrics have no data, so missing data is not breaching.
+
+    Args:
+        cluster: The cluster's name.
+        api: The API's name.
+        target_group: The API's target group.
 
     Attributes:
         errors: More than 10 % of the answers were 5XX in two of three minutes. Rolls a deployment back.

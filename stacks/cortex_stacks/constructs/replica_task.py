@@ -1,25 +1,24 @@
-"""The task definition of a replica: the container contract, and roles that can do no more than it needs."""
+"""The task definition of a replica: its container (``cortex_serving.contract``), and roles with least privilege."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
+from cortex_serving.contract import COMMAND, LISTEN, PORT, STOP_TIMEOUT_S, Variable
 
 from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.config.sections.predictor import Predictor
+from cortex_cdk.image_reference import parse_ecr
 from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.permissions import acknowledge, allow
 
 CONTAINER = "api"
-PORT = 8888
-STOP_TIMEOUT_S = 60
 # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
 SHARED_MEMORY_MIB = 1024
 OPEN_FILES = 65_536
@@ -32,22 +31,21 @@ _NOT_SERVED = {"env", "image", "base_image", "tensorflow_serving_image"}
 # https://docs.pytorch.org/docs/stable/threading_environment_variables.html
 _THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 GROUP_LABEL = "cortex.instance-group"
-_ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
 
 
 class ReplicaTask(Construct):
     """Task definition, execution role and task role of an API.
 
     Args:
-        spec: What the API's stack is made from.
+        spec: The API, and the cluster's resources.
         image: Reference of the image (a template parameter).
         project_key: Key of the project archive in the cluster's bucket (a template parameter).
         revision: The deployed version (a template parameter).
-        endpoint: Where the API answered when that version was deployed (a template parameter).
+        endpoint: The API's path when that version was deployed (a template parameter).
 
     Attributes:
         definition: The task definition.
-        execution_role: What the ECS agent uses to start it.
+        execution_role: The role that the ECS agent starts tasks with.
     """
 
     def __init__(
@@ -72,10 +70,10 @@ class ReplicaTask(Construct):
             execution_role=self.execution_role,
             task_role=_task_role(self, spec),
         )
-        acknowledge(self.definition, "AwsSolutions-ECS2", "the container's configuration is no secret")
+        acknowledge(self.definition, "AwsSolutions-ECS2", "the container's environment holds no secrets")
         project = f"s3://{cluster.bucket}/{project_key}"
-        # Another capacity provider alone moves no replica that runs (UpdateService, capacityProviderStrategy); they
-        # would end with the instances of a group that is removed. So another group is another task definition.
+        # A new capacity provider strategy moves no running replica (API reference of UpdateService): replicas would end
+        # with the instances of a removed group. The label makes another task definition for another group.
         labels = {GROUP_LABEL: spec.provider.group}
         self._add_container(api, image, _environment(spec, project, revision, endpoint), labels)
 
@@ -84,14 +82,14 @@ class ReplicaTask(Construct):
             "Container",
             container_name=CONTAINER,
             image=ecs.ContainerImage.from_registry(image),
-            command=["cortex-serve"],
+            command=[COMMAND],
             cpu=api.compute.cpu_units,
             memory_limit_mib=api.compute.memory_mib,
             memory_reservation_mib=None if api.compute.memory_mib else api.compute.reserved_mib,
             gpu_count=api.compute.gpu or None,
             environment=environment,
             docker_labels=labels,
-            # A host port of 0 lets many replicas share an instance.
+            # Host port 0 (a free port) lets many replicas share an instance.
             port_mappings=[ecs.PortMapping(container_port=PORT, host_port=0)],
             stop_timeout=cdk.Duration.seconds(STOP_TIMEOUT_S),
             linux_parameters=_linux_parameters(self, api),
@@ -110,20 +108,23 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
         # boto3 reads the second name only, other SDKs the first.
         "AWS_REGION": cdk.Aws.REGION,
         "AWS_DEFAULT_REGION": cdk.Aws.REGION,
-        "CORTEX_API": api.name,
-        "CORTEX_CLUSTER": cluster.cluster,
-        "CORTEX_LISTEN": f"0.0.0.0:{PORT}",
-        "CORTEX_LOG_GROUP": names.log_group(cluster.cluster, api.name),
-        "CORTEX_PROJECT": project,
-        "CORTEX_REVISION": revision,
-        "CORTEX_SPEC": _serving_spec(api, endpoint),
-        "CORTEX_STOP_TIMEOUT": str(STOP_TIMEOUT_S),
+        Variable.API: api.name,
+        Variable.CLUSTER: cluster.cluster,
+        Variable.LISTEN: LISTEN,
+        Variable.LOG_GROUP: names.log_group(cluster.cluster, api.name),
+        Variable.PROJECT: project,
+        Variable.REVISION: revision,
+        Variable.SPEC: _serving_spec(api, endpoint),
+        Variable.STOP_TIMEOUT: str(STOP_TIMEOUT_S),
     }
 
 
 def _serving_spec(api: RealtimeApi, endpoint: str) -> str:
-    """What the serving program reads. Image and environment are the container's; how it is scaled is none of its
-    business, so that changing that restarts no replica. Nor does changing where it answers: see ``plan_api``."""
+    """Return the specification for the serving program, as JSON.
+
+    The specification leaves out the image and the environment, which the container has already, and scaling, so that a
+    change of scaling restarts no replica. Nor does a change of the endpoint: see ``deploy.plan.plan_api``.
+    """
     spec = {
         "name": api.name,
         "endpoint": endpoint,
@@ -155,20 +156,19 @@ def _linux_parameters(scope: Construct, api: RealtimeApi) -> ecs.LinuxParameters
 
 
 def _execution_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
-    """What the ECS agent does for the container before it runs: pulling its image."""
+    """Return the role of the ECS agent, which pulls the image before the container runs."""
     role = iam.Role(scope, "ExecutionRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     repositories = [spec.cluster.repository_arn]
-    own_image = _ECR_IMAGE.match(spec.api.predictor.image or "")
-    if own_image:
-        account, region, repository = own_image.groups()
-        repositories.append(f"arn:{cdk.Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}")
+    own = parse_ecr(spec.api.predictor.image or "")
+    if own:
+        repositories.append(f"arn:{cdk.Aws.PARTITION}:ecr:{own.region}:{own.account}:repository/{own.repository}")
     allow(role, ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], repositories)
     allow(role, ["ecr:GetAuthorizationToken"], ["*"], because="the action takes no resource")
     return role
 
 
 def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
-    """What the container itself may do: fetch its project and models, write its log."""
+    """Return the container's own role, which may fetch project and models, and write the log."""
     role = iam.Role(scope, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     s3 = f"arn:{cdk.Aws.PARTITION}:s3:::"
     objects = [f"{s3}{spec.cluster.bucket}/{names.PROJECT_PREFIX}*"]
@@ -194,7 +194,7 @@ def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
 
 
 def _model_prefixes(predictor: Predictor) -> Iterator[tuple[str, str]]:
-    """Bucket and key prefix of every model in S3."""
+    """Yield bucket and key prefix of every model in S3."""
     models = predictor.models
     paths = [
         predictor.model_path,

@@ -12,19 +12,21 @@ from cortex_cdk.synthesis.specs import ClusterResources
 def endpoint_rule(
     scope: Construct, *, cluster: ClusterResources, endpoint: str, priority: int, action: elb.ListenerAction
 ) -> elb.ApplicationListenerRule:
-    """A rule on the cluster's listener for an endpoint and everything below it.
+    """Add a rule to the cluster's listener for an endpoint and everything below it.
 
-    Two conditions and one wildcard: a rule takes at most five of each.
+    The rule has two conditions and one wildcard. ELBv2 allows five of each.
 
     Args:
-        endpoint: With a leading and without a trailing slash.
+        cluster: The cluster's resources.
+        endpoint: Path with a leading and without a trailing slash.
         priority: 1 to 50000; of two rules that match, the lower number wins.
+        action: What the load balancer does with matching requests.
     """
     listener = elb.ApplicationListener.from_application_listener_attributes(
         scope,
         "Listener",
         listener_arn=cluster.listener_arn,
-        # Asked for by the construct, not used: the cluster's stack opens the ports between load balancer and instances.
+        # The construct wants one and does not use it: the cluster's stack opens the ports of the instances.
         security_group=ec2.SecurityGroup.from_security_group_id(scope, "None", "sg-none", mutable=False),
     )
     return elb.ApplicationListenerRule(

@@ -1,4 +1,4 @@
-"""The cluster's bucket: project archives and build contexts, both named by their content."""
+"""The cluster's bucket, for project archives and build contexts, both named by their content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OLD_VERSION_DAYS = 30
 
 
 def cluster_bucket(scope: Construct) -> s3.Bucket:
-    """The bucket. It outlives its stack: deleting data is the user's decision."""
+    """Make the bucket. It outlives its stack, as only the user may decide to delete data."""
     bucket = s3.Bucket(
         scope,
         "Bucket",
@@ -22,7 +22,7 @@ def cluster_bucket(scope: Construct) -> s3.Bucket:
         encryption=s3.BucketEncryption.S3_MANAGED,
         enforce_ssl=True,
         versioned=True,
-        # Kept when the cluster is removed, not when it could not be made.
+        # Kept when the cluster is removed, but not when the cluster could not be made.
         removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         lifecycle_rules=[
             s3.LifecycleRule(

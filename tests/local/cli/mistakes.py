@@ -131,10 +131,13 @@ def compare(name: str, command: tuple[str, ...], done: CompletedProcess[str], kn
 
 
 def normal(text: str, known: Mapping[str, str]) -> str:
-    """Text without what is different each time: folders, ports, ids, times."""
+    """Text without what is different each time: folders, ports, ids, times, and the Python that runs the tests."""
     for name, value in sorted(known.items(), key=lambda item: -len(item[1])):
         text = text.replace(value, f"<{name}>")
     text = text.replace(sys.executable, "<python>").replace(sys.version.split()[0], "<version>")
+    text = re.sub(rf"\bPython {sys.version_info[0]}\.{sys.version_info[1]}\b", "Python <version>", text)
+    # Below a line of a traceback, some versions of Python mark the part that failed.
+    text = re.sub(r"^ +[~^]+\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"/\S*/site-packages/", "<site-packages>/", text)
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b", "<id>", text)

@@ -55,6 +55,24 @@ def test_a_speed_that_has_no_effect_is_told(cortex: Cortex, project: Path) -> No
     assert (done.returncode, done.stderr[: len(told)]) == (0, told)
 
 
+@pytest.mark.parametrize(("variable", "line"), [("CORTEX_LOCAL_PORT", "AWS API:"), ("CORTEX_LOCAL_HTTP_PORT", "APIs:")])
+def test_whose_local_cloud_has_the_port_is_told(
+    cortex: Cortex, project: Path, tmp_path: Path, variable: str, line: str
+) -> None:
+    told = next(words for words in cortex.ok("local", "status").splitlines() if words.startswith(line))
+    port = told.rpartition(":")[2]
+    other = Cortex(tmp_path / "home")
+    done = other.run("local", "up", environ={variable: port})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: Port {port} on 127.0.0.1 is in use by the local cloud of {cortex.home}/local "
+        f"(process {cortex.daemon().pid}), so this one cannot start.\n"
+        f"hint: Stop the other one with: CORTEX_HOME={cortex.home} cortex local down. Or choose another port: "
+        f"{variable}=<port> (0 picks a free one).\n"
+    )
+    assert other.ok("local", "status").startswith("the local cloud is not running")
+
+
 def test_what_was_done_is_told_to_scripts(cortex: Cortex, project: Path) -> None:
     assert cortex.json("refresh", "text") == {"name": "text", "message": "updating text"}
     deleted = {"name": "text", "kind": "RealtimeAPI", "message": "deleted text"}

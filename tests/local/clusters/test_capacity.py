@@ -110,7 +110,7 @@ def test_the_instances_of_a_new_cluster_are_there_at_once(cortex: Cortex) -> Non
     (instance,) = seen.registered
     for kind in ("registeredResources", "remainingResources"):
         assert (amount(instance, kind, "CPU"), amount(instance, kind, "MEMORY")) == (2048, 1669)
-    assert (instance["status"], instance["capacityProviderName"]) == ("ACTIVE", "cortex-local-small")
+    assert (instance["status"], instance["capacityProviderName"]) == ("ACTIVE", "cortex-local_small")
     attributes = {item["name"]: item.get("value") for item in instance["attributes"]}
     assert attributes["ecs.instance-type"] == "t3.small"
 

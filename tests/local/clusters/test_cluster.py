@@ -101,7 +101,7 @@ def test_alarms_get_a_topic_and_lose_it_again(cortex: Cortex, tmp_path: Path) ->
     assert f"alarm_topic: none -> {topic}" in said
 
     def told() -> tuple[list[str], list[str]]:
-        found = cortex.aws("cloudwatch").describe_alarms(AlarmNames=["cortex-local-load-balancer"])
+        found = cortex.aws("cloudwatch").describe_alarms(AlarmNames=["cortex/local/load-balancer"])
         [alarm] = found["MetricAlarms"]
         return alarm["AlarmActions"], alarm["OKActions"]
 

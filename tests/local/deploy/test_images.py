@@ -145,10 +145,37 @@ def test_an_image_may_be_used_again_as_ones_own(cortex: Cortex, tmp_path: Path) 
     write_files(tmp_path, {"cortex.yaml": own, "predictor.py": PREDICTOR, "requirements.txt": "no-such-package==1\n"})
     done = cortex.run("deploy", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "own.predictor.image: is used as it is, without what requirements.txt would install" in done.stderr
+    assert "own.predictor.image: is used as it is: requirements.txt will not be installed" in done.stderr
     assert ask(cortex, "own") == ["other words", "oxen"]
     assert builds(cortex) == before
     assert image_of(cortex, "own") == image_of(cortex, "text")
+
+
+def test_the_tag_of_an_own_image_is_resolved_when_it_is_deployed(cortex: Cortex, tmp_path: Path) -> None:
+    """A tag that is moved later moves no replica, and is another revision for the next deployment."""
+    ecr = cortex.aws("ecr")
+    address, _, digest = image_of(cortex, "text").partition("@")
+    repository = address.partition("/")[2]
+    ecr.put_image_tag_mutability(repositoryName=repository, imageTagMutability="MUTABLE")
+    tag_of = {
+        (image["imageTags"] or ["?"])[0]: image["imageDigest"]
+        for image in ecr.describe_images(repositoryName=repository)["imageDetails"]
+    }
+    other = next(name for name in tag_of.values() if name != digest)
+
+    def move_tag(to: str) -> None:
+        (image,) = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": to}])["images"]
+        ecr.put_image(repositoryName=repository, imageManifest=image["imageManifest"], imageTag="moving")
+
+    own = with_image(f"{address}:moving")["cortex.yaml"].replace("name: text", "name: tagged")
+    write_files(tmp_path, {"cortex.yaml": own, "predictor.py": PREDICTOR})
+    move_tag(digest)
+    cortex.ok("deploy", cwd=tmp_path)
+    assert image_of(cortex, "tagged") == f"{address}@{digest}"
+    move_tag(other)
+    assert cortex.ok("deploy", cwd=tmp_path).startswith("updated tagged")
+    assert image_of(cortex, "tagged") == f"{address}@{other}"
+    cortex.ok("delete", "tagged", "--yes")
 
 
 def test_an_own_image_that_does_not_exist(cortex: Cortex, tmp_path: Path) -> None:

@@ -114,76 +114,105 @@ def splitter(tmp_path: Path, cortex: Cortex, project: Project) -> Project:
     return second
 
 
+class Steps:
+    """What operators do, one step after the other, and how many requests were answered and failed meanwhile."""
+
+    def __init__(self, cortex: Cortex, project: Project, traffic: Traffic) -> None:
+        self._cortex = cortex
+        self._project = project
+        self._traffic = traffic
+        self.rows: list[tuple[str, int, int]] = []
+
+    def done(self, title: str) -> None:
+        """Note a step, after requests were answered since."""
+        self._traffic.wait_for_any()
+        answers = sum(self._traffic.answers.kinds.values())
+        self.rows.append((title, answers - sum(row[1] for row in self.rows), len(self._traffic.answers.failures)))
+
+    def deploy_code(self) -> None:
+        self._project.code(2)
+        self._deploy()
+        self._traffic.wait_for("code 2")
+        self.done("code deploy")
+
+    def configure(self) -> None:
+        before = self._cortex.replicas("steady")
+        self._project.configure(minimum=3)
+        self._deploy()
+        until(lambda: up_to_date(self._cortex, "steady") == 3)
+        assert before <= self._cortex.replicas("steady"), "a change of configuration restarted a replica"
+        self.done("configuration-only deploy")
+
+    def scale_out_and_in(self) -> None:
+        self._project.configure(minimum=2, rps=1)
+        self._deploy()
+        until(lambda: requested(self._cortex, "steady") == 4)
+        self.done("scaled out by load")
+
+        self._project.configure(minimum=2)
+        self._deploy()
+        until(lambda: requested(self._cortex, "steady") == 2, seconds=240)
+        self.done("scaled in again")
+
+    def refresh(self) -> None:
+        before = self._cortex.replicas("steady")
+        self._cortex.ok("refresh", "steady")
+        until(lambda: not before & self._cortex.replicas("steady"))
+        until(lambda: self._cortex.json("get", "steady")["status"] == "live")
+        self.done("refresh")
+
+    def fail_to_deploy(self) -> None:
+        self._project.code(3, start="raise ValueError('no weights')")
+        done = self._cortex.run("deploy", str(self._project.folder))
+        assert done.returncode == 1
+        assert "ValueError: no weights" in done.stderr
+        self.done("deploy that never becomes healthy")
+
+    def shift_weights(self, splitter: Project) -> None:
+        before = self._cortex.replicas()
+        assert f"code {SECOND}" not in self._traffic.answers.kinds
+        for steady in (50, 0, 90):
+            splitter.split(steady=steady, second=100 - steady)
+            self._cortex.ok("deploy", str(splitter.folder))
+            self._traffic.wait_for(f"code {SECOND}")
+        assert self._cortex.replicas() == before, "a change of weights restarted a replica"
+        self.done("weights change")
+
+    def kill_a_replica(self) -> None:
+        os.killpg(self._cortex.replicas("steady").pop(), signal.SIGKILL)
+        until(lambda: up_to_date(self._cortex, "steady") == 2)
+        self.done("replica killed")
+
+    def _deploy(self) -> None:
+        self._cortex.ok("deploy", str(self._project.folder))
+
+
 @pytest.mark.timeout(900)
 def test_only_requests_in_flight_on_a_killed_replica_fail(
     cortex: Cortex, project: Project, splitter: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Half of the clients ask the API itself, half the splitter in front of it."""
     endpoints = [cortex.json("get", name)["endpoint"] for name in ("steady", "shared")]
-    rows: list[tuple[str, int, int]] = []
     with Traffic(endpoints, {"n": 7}, kind_of, clients=16, pause=0.05) as traffic:
-
-        def step(title: str) -> None:
-            traffic.wait_for_any()
-            done = sum(traffic.answers.kinds.values())
-            rows.append((title, done - sum(row[1] for row in rows), len(traffic.answers.failures)))
-
-        step("before")
-        project.code(2)
-        cortex.ok("deploy", str(project.folder))
-        traffic.wait_for("code 2")
-        step("code deploy")
-
-        before = cortex.replicas("steady")
-        project.configure(minimum=3)
-        cortex.ok("deploy", str(project.folder))
-        until(lambda: up_to_date(cortex, "steady") == 3)
-        assert before <= cortex.replicas("steady"), "a change of configuration restarted a replica"
-        step("configuration-only deploy")
-
-        project.configure(minimum=2, rps=1)
-        cortex.ok("deploy", str(project.folder))
-        until(lambda: requested(cortex, "steady") == 4)
-        step("scaled out by load")
-
-        project.configure(minimum=2)
-        cortex.ok("deploy", str(project.folder))
-        until(lambda: requested(cortex, "steady") == 2, seconds=240)
-        step("scaled in again")
-
-        before = cortex.replicas("steady")
-        cortex.ok("refresh", "steady")
-        until(lambda: not before & cortex.replicas("steady"))
-        until(lambda: cortex.json("get", "steady")["status"] == "live")
-        step("refresh")
-
-        project.code(3, start="raise ValueError('no weights')")
-        done = cortex.run("deploy", str(project.folder))
-        assert done.returncode == 1
-        assert "ValueError: no weights" in done.stderr
-        step("deploy that never becomes healthy")
-
-        before = cortex.replicas()
-        assert f"code {SECOND}" not in traffic.answers.kinds
-        for steady in (50, 0, 90):
-            splitter.split(steady=steady, second=100 - steady)
-            cortex.ok("deploy", str(splitter.folder))
-            traffic.wait_for(f"code {SECOND}")
-        assert cortex.replicas() == before, "a change of weights restarted a replica"
-        step("weights change")
+        steps = Steps(cortex, project, traffic)
+        steps.done("before")
+        steps.deploy_code()
+        steps.configure()
+        steps.scale_out_and_in()
+        steps.refresh()
+        steps.fail_to_deploy()
+        steps.shift_weights(splitter)
         assert traffic.answers.failures == []
 
-        os.killpg(cortex.replicas("steady").pop(), signal.SIGKILL)
-        until(lambda: up_to_date(cortex, "steady") == 2)
-        step("replica killed")
-        step("after")
+        steps.kill_a_replica()
+        steps.done("after")
     with capsys.disabled():
         print()
-        for title, answers, failures in rows:
+        for title, answers, failures in steps.rows:
             print(f"{title:36} {answers:7} answers, {failures:3} failed so far")
     in_flight = traffic.answers.failures
     assert len(in_flight) <= 16, traffic.answers
     assert all(failure.startswith("502") for failure in in_flight), "only what the killed replica had"
-    assert rows[-1][2] == rows[-2][2], "requests failed that the killed replica cannot have had"
+    assert steps.rows[-1][2] == steps.rows[-2][2], "requests failed that the killed replica cannot have had"
     assert "code 3" not in traffic.answers.kinds
     assert json.loads(cortex.ok("get", "steady", "-o", "json"))["status"] == "live"

@@ -142,3 +142,9 @@ def stuck_service(desired: int) -> dict[str, Any]:
             },
         },
     )
+
+
+def log_groups(endpoint: Endpoint) -> dict[str, Any]:
+    """Days of retention (None: for ever) by the name of the log group."""
+    found = client(endpoint, "logs").describe_log_groups()["logGroups"]
+    return {group["logGroupName"]: group.get("retentionInDays") for group in found}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +14,7 @@ import requests
 
 from tests.conftest import CORTEX, Cortex
 from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.localcloud.aws_cli import Aws
 from tests.local.traffic import Traffic
 
 PREDICTOR = """
@@ -34,65 +33,6 @@ class PythonPredictor:
         return {"share": 1 / payload["n"]}
 """
 STEADY_STATES = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
-
-
-class Aws:
-    """The ``aws`` executable, pointed at a local cloud."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def __call__(self, *arguments: str) -> Any:
-        """Run it; return the answer."""
-        done = self._run(*arguments)
-        assert done.returncode == 0, f"aws {' '.join(arguments)}\n{done.stderr}"
-        return json.loads(done.stdout)
-
-    def refused(self, *arguments: str) -> str:
-        """Run it; return what it says when it fails."""
-        done = self._run(*arguments)
-        assert done.returncode != 0, done.stdout
-        return done.stderr
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).parent / "aws", "--endpoint-url", self._url, "--output", "json", *arguments],
-            env={
-                "PATH": os.environ["PATH"],
-                "AWS_ACCESS_KEY_ID": "any",
-                "AWS_SECRET_ACCESS_KEY": "any",
-                "AWS_DEFAULT_REGION": "us-east-1",
-                "AWS_CONFIG_FILE": os.devnull,
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def service(self, name: str) -> Any:
-        """The ECS service of an API."""
-        (service,) = self("ecs", "describe-services", "--cluster", "cortex-local", "--services", name)["services"]
-        return service
-
-    def output(self, stack: str, key: str) -> str:
-        """An output of a stack."""
-        (described,) = self("cloudformation", "describe-stacks", "--stack-name", stack)["Stacks"]
-        return next(str(output["OutputValue"]) for output in described["Outputs"] if output["OutputKey"] == key)
-
-    def targets(self, group: str) -> list[dict[str, Any]]:
-        """The health of a target group's targets."""
-        answer = self("elbv2", "describe-target-health", "--target-group-arn", group)
-        return [target["TargetHealth"] for target in answer["TargetHealthDescriptions"]]
-
-    def events(self, stack: str) -> list[dict[str, Any]]:
-        """The events of a stack, oldest first."""
-        return list(reversed(self("cloudformation", "describe-stack-events", "--stack-name", stack)["StackEvents"]))
-
-    def alarm(self, name: str) -> Any:
-        """A CloudWatch alarm."""
-        (alarm,) = self("cloudwatch", "describe-alarms", "--alarm-names", name)["MetricAlarms"]
-        return alarm
 
 
 @pytest.fixture(scope="module")
@@ -264,17 +204,17 @@ def test_every_graph_of_the_dashboard_finds_its_metrics(aws: Aws) -> None:
 
 def test_alarms(cortex: Cortex, aws: Aws) -> None:
     """Server errors in two of three minutes (of the clock that runs 20 times faster), and back."""
-    wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "OK")
-    quiet = aws.alarm("cortex-local-two-errors")
+    wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
+    quiet = aws.alarm("cortex/local/two/errors")
     assert "no datapoints were received for 3 periods" in quiet["StateReason"]
     endpoint = cortex.json("get", "two")["endpoint"]
     with Traffic(endpoint, {"n": 0}, str, clients=1, pause=0.1):
-        wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "ALARM")
-        assert "was greater than the threshold (10)" in aws.alarm("cortex-local-two-errors")["StateReason"]
+        wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "ALARM")
+        assert "was greater than the threshold (10)" in aws.alarm("cortex/local/two/errors")["StateReason"]
         assert "alarm: More than 10 % of the answers of API two are server errors (since " in cortex.ok("get", "two")
         (off,) = cortex.json("get", "two")["alarms"]
-        assert off["name"] == "cortex-local-two-errors"
-    wait_until(lambda: aws.alarm("cortex-local-two-errors")["StateValue"] == "OK")
+        assert off["name"] == "cortex/local/two/errors"
+    wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
     assert cortex.json("get", "two")["alarms"] == []
 
 
@@ -368,10 +308,8 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         *("--resource-id", "service/cortex-local/one"),
     )["ScalingPolicies"]
     tracked = [policy["TargetTrackingScalingPolicyConfiguration"] for policy in policies]
-    assert [p["PredefinedMetricSpecification"]["PredefinedMetricType"] for p in tracked if p["TargetValue"] == 120] == [
-        "ALBRequestCountPerTarget"
-    ], "two requests a second"
     (counting,) = [p for p, configuration in zip(policies, tracked, strict=True) if configuration["TargetValue"] == 120]
+    assert counting["PolicyName"] == "RequestsPerTarget", "two requests a second"
     high = counting["Alarms"][0]["AlarmName"]
     prefix = ("--alarm-name-prefix", "TargetTracking-service/cortex-local/one-")
     alarms = {alarm["AlarmName"] for alarm in aws("cloudwatch", "describe-alarms", *prefix)["MetricAlarms"]}

@@ -143,6 +143,21 @@ def test_a_build_that_fails_says_why(running: Cloud) -> None:
         images.resolve(f"{URI}:bad")
 
 
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "project/../../../outside", "a\\..\\outside"])
+def test_a_name_that_leaves_its_folder_fails_the_build(running: Cloud, name: str) -> None:
+    done = build(running, "names", {name: "text", REQUIREMENTS: "toolz==1.0.0\n"})
+    assert done["buildStatus"] == "FAILED"
+    assert "leaves its folder" in log_of(running, done)[-1]
+    assert list(running.settings.state.rglob("outside")) == []
+
+
+def test_a_tag_that_leaves_its_folder_fails_the_build(running: Cloud) -> None:
+    done = build(running, "../../outside", {REQUIREMENTS: "toolz==1.0.0\n"})
+    assert done["buildStatus"] == "FAILED"
+    assert "invalid tag '../../outside'" in log_of(running, done)[-1]
+    assert not (running.settings.state.parent / "outside").exists()
+
+
 def test_a_script_runs_first_in_the_environment_and_may_configure_pip(
     running: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -333,7 +348,7 @@ def is_of(process: psutil.Process, place: str) -> bool:
 
 def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: Cloud, tmp_path: Path) -> None:
     images.put(REGION, REPOSITORY, "gone", tmp_path / "nowhere", ["true"])
-    images.put(REGION, REPOSITORY, "there", tmp_path, ["true"])
+    images.put(REGION, REPOSITORY, "there", Path(sys.executable).parent, ["true"])
     with pytest.raises(CannotStartError, match="was removed"):
         images.resolve(f"{URI}:gone")
 

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cortex_cdk.errors import LocalCloudError
@@ -22,6 +24,8 @@ from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint
 from cortex_cdk.localcloud.settings import Settings
 from tests.local.localcloud.stacks import client, running
+
+SIGNED = "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +188,8 @@ def test_answers_allow_no_origin(cloud: Endpoint) -> None:
     with urllib.request.urlopen(request) as response:
         assert "access-control-allow-origin" not in {name.lower() for name in response.headers}
     client(cloud, "s3").create_bucket(Bucket="no-cors")
-    with urllib.request.urlopen(cloud.control_url + "/no-cors") as response:
+    request = urllib.request.Request(cloud.control_url + "/no-cors", headers={"Authorization": SIGNED})
+    with urllib.request.urlopen(request) as response:
         assert "access-control-allow-origin" not in {name.lower() for name in response.headers}
 
 
@@ -234,3 +239,29 @@ def test_tools_can_read_that_an_action_is_unknown(
     response = refused.value.response
     assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("NotImplemented", 501)
     assert "The local cloud does not know the action" in response["Error"]["Message"]
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "Basic bG9jYWw6bG9jYWw=", "AWS local:abc", "Bearer x", "AWS4-HMAC-SHA256x y"]
+)
+def test_only_signed_requests_reach_moto(cloud: Endpoint, authorization: str | None) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    status, body = answer(cloud, "/?Action=ListUsers&Version=2010-05-08", **headers)
+    assert status == 403
+    assert b"MissingAuthenticationToken" in body
+
+
+def test_presigned_urls_are_answered(cloud: Endpoint) -> None:
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=cloud.control_url,
+        region_name="us-east-1",
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=Config(signature_version="s3v4"),
+    )
+    s3.create_bucket(Bucket="signed")
+    s3.put_object(Bucket="signed", Key="a", Body=b"content")
+    url = s3.generate_presigned_url("get_object", {"Bucket": "signed", "Key": "a"})
+    with urllib.request.urlopen(url) as response:
+        assert response.read() == b"content"

@@ -135,6 +135,40 @@ def test_alarms_are_evaluated(running: Cloud) -> None:
     until(lambda: state() == "OK")
 
 
+def tracked_requests(label: str, *, filled: bool) -> dict[str, Any]:
+    """A policy that keeps each replica at 60 requests a minute.
+
+    Args:
+        filled: Whether a minute without requests counts as one with none, and not as one without data.
+    """
+    if not filled:
+        metric = {"PredefinedMetricType": "ALBRequestCountPerTarget", "ResourceLabel": label}
+        return {"PredefinedMetricSpecification": metric, "TargetValue": 60.0}
+    balancer, _, group = label.partition("/targetgroup/")
+    dimensions = {"LoadBalancer": balancer, "TargetGroup": f"targetgroup/{group}"}
+    requests = {
+        "Namespace": "AWS/ApplicationELB",
+        "MetricName": "RequestCountPerTarget",
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+    }
+    queries = [
+        {"Id": "requests", "MetricStat": {"Metric": requests, "Stat": "Sum"}, "ReturnData": False},
+        {"Id": "filled", "Expression": "FILL(requests, 0)"},
+    ]
+    return {"CustomizedMetricSpecification": {"Metrics": queries}, "TargetValue": 60.0}
+
+
+def tracked_in_flight(api: str) -> dict[str, Any]:
+    """A policy that keeps each replica at one request in flight."""
+    metric = {
+        "Namespace": "Cortex",
+        "MetricName": "InFlight",
+        "Dimensions": [{"Name": "Api", "Value": api}],
+        "Statistic": "Average",
+    }
+    return {"CustomizedMetricSpecification": metric, "TargetValue": 1.0}
+
+
 def test_a_service_follows_the_load(running: Cloud) -> None:
     running.group("busy")
     running.rule(2, "/busy", weights={"busy": 1})
@@ -147,40 +181,18 @@ def test_a_service_follows_the_load(running: Cloud) -> None:
         "ScalableDimension": "ecs:service:DesiredCount",
     }
     scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=3)
-    for name, metric in (
-        (
-            "requests",
-            {
-                "PredefinedMetricSpecification": {
-                    "PredefinedMetricType": "ALBRequestCountPerTarget",
-                    "ResourceLabel": f"{suffix(running.balancer)}/{suffix(running.groups['busy'])}",
-                }
-            },
-        ),
-        (
-            "in-flight",
-            {
-                "CustomizedMetricSpecification": {
-                    "Namespace": "Cortex",
-                    "MetricName": "InFlight",
-                    "Dimensions": [{"Name": "Api", "Value": "busy"}],
-                    "Statistic": "Average",
-                }
-            },
-        ),
-    ):
+    label = f"{suffix(running.balancer)}/{suffix(running.groups['busy'])}"
+
+    def track(name: str, tracking: dict[str, Any]) -> None:
         scaling.put_scaling_policy(
             **target,
             PolicyName=name,
             PolicyType="TargetTrackingScaling",
-            TargetTrackingScalingPolicyConfiguration={
-                **metric,
-                "TargetValue": 60.0 if name == "requests" else 1.0,
-                "ScaleInCooldown": 60,
-                "ScaleOutCooldown": 60,
-            },
+            TargetTrackingScalingPolicyConfiguration={**tracking, "ScaleInCooldown": 60, "ScaleOutCooldown": 60},
         )
 
+    track("requests", tracked_requests(label, filled=False))
+    track("in-flight", tracked_in_flight("busy"))
     with Traffic(running, "/busy?sleep=0.05", clients=4):
         until(lambda: running.describe("busy")["runningCount"] == 3)
 
@@ -191,21 +203,28 @@ def test_a_service_follows_the_load(running: Cloud) -> None:
         )
         return bool(running.describe("busy")["runningCount"] == 1)
 
+    # The load balancer counts nothing without traffic: one policy has no data, and so nothing is scaled in, ever.
+    def states() -> list[str]:
+        idle()
+        alarms = running.client("cloudwatch").describe_alarms(AlarmNamePrefix="TargetTracking-service/main/busy")
+        return sorted(alarm["StateValue"] for alarm in alarms["MetricAlarms"] if "-AlarmLow-" in alarm["AlarmName"])
+
+    until(lambda: states() == ["ALARM", "INSUFFICIENT_DATA"], 120)
+    assert not idle()
+    track("requests", tracked_requests(label, filled=True))
     until(idle, 120)
     activities = scaling.describe_scaling_activities(ServiceNamespace="ecs", ResourceId="service/main/busy")
     causes = [activity["Cause"] for activity in activities["ScalingActivities"]]
     assert "-AlarmLow-" in causes[0]
-    assert causes[0].endswith("in state ALARM triggered policy in-flight")
+    assert causes[0].endswith(("triggered policy in-flight", "triggered policy requests"))
     assert "-AlarmHigh-" in causes[-1]
     assert causes[-1].endswith("in state ALARM triggered policy requests")
     found = scaling.describe_scaling_policies(ServiceNamespace="ecs")["ScalingPolicies"]
     requests = next(policy for policy in found if policy["PolicyName"] == "requests")
     names = [alarm["AlarmName"] for alarm in requests["Alarms"]]
     shown = running.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
-    assert {(alarm["MetricName"], alarm["Threshold"], alarm["EvaluationPeriods"]) for alarm in shown} == {
-        ("RequestCountPerTarget", 60, 3),
-        ("RequestCountPerTarget", 54, 15),
-    }
+    assert {(alarm["Threshold"], alarm["EvaluationPeriods"]) for alarm in shown} == {(60, 3), (54, 15)}
+    assert {query.get("Expression") for alarm in shown for query in alarm["Metrics"]} == {None, "FILL(requests, 0)"}
 
 
 def test_an_alarm_fails_a_deployment(running: Cloud) -> None:

@@ -71,7 +71,6 @@ def test_a_process_with_a_reused_id_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_children_end_with_their_container(tmp_path: Path) -> None:
-    ended: list[Exit] = []
     driver = TaskDriver(tmp_path, lambda: None)
     driver.open()
     script = (
@@ -85,12 +84,10 @@ def test_children_end_with_their_container(tmp_path: Path) -> None:
     assert pid
     os.kill(pid, signal.SIGKILL)
 
-    def has_ended() -> bool:
-        ended.extend(driver.exits())
-        return bool(ended)
-
-    until(has_ended)
-    assert ended == [Exit("t1", 137, None)]
+    until(driver.exits)
+    assert driver.exits() == [Exit("t1", 137, None)], "told until it has been written down"
+    driver.acknowledge("t1")
+    assert driver.exits() == []
     until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
     driver.close(1)
 
@@ -124,15 +121,12 @@ def test_output_is_bounded(tmp_path: Path) -> None:
 def test_folders_of_ended_tasks_are_removed_after_a_while(tmp_path: Path) -> None:
     driver = TaskDriver(tmp_path, lambda: None)
     driver.open()
-    ended: list[Exit] = []
     for number in range(FOLDERS_KEPT + 3):
         driver.start(launch(f"t{number}", "true"))
 
-    def have_ended() -> bool:
-        ended.extend(driver.exits())
-        return len(ended) == FOLDERS_KEPT + 3
-
-    until(have_ended)
+    until(lambda: len(driver.exits()) == FOLDERS_KEPT + 3)
+    for ended in driver.exits():
+        driver.acknowledge(ended.task_id)
 
     assert len(list((tmp_path / "tasks").iterdir())) == FOLDERS_KEPT
     driver.close(1)

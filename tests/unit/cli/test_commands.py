@@ -7,21 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CORTEX, Cortex
+from tests.conftest import CORTEX, ROOT, Cortex
 
-SUBCOMMANDS = [
-    "deploy",
-    "get",
-    "logs",
-    "predict",
-    "refresh",
-    "delete",
-    "cluster",
-    "local",
-    "env",
-    "completion",
-    "version",
-]
+SUBCOMMANDS = sorted(path.stem for path in (ROOT / "cli/cortex_cli/commands").glob("[a-z]*.py"))
 
 
 @pytest.fixture
@@ -29,8 +17,12 @@ def cortex(tmp_path: Path) -> Cortex:
     return Cortex(tmp_path / "home")
 
 
-def test_help_names_every_command(cortex: Cortex) -> None:
-    assert [line.split()[0] for line in cortex.ok("--help").split("Commands:\n")[1].splitlines()] == SUBCOMMANDS
+def test_help_names_every_command_in_a_section(cortex: Cortex) -> None:
+    _usage, _about, _options, *parts = cortex.ok("--help").split("\n\n")
+    sections = {part.splitlines()[0]: [line.split()[0] for line in part.splitlines()[1:]] for part in parts}
+    assert list(sections) == ["APIs:", "Clusters:", "Other commands:"]
+    assert sections["APIs:"][:2] == ["delete", "deploy"]
+    assert sorted(name for names in sections.values() for name in names) == SUBCOMMANDS
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
@@ -199,6 +191,19 @@ print([name for name in sys.modules if name.split(".")[0] in ("aws_cdk", "jsii",
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=Path("/"), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("asked", [["--help"], ["--version"]])
+def test_what_needs_no_command_imports_none(asked: list[str]) -> None:
+    program = f"""
+import sys
+from cortex_cli.main import cli
+cli.main({asked}, standalone_mode=False)
+print([name for name in sys.modules if name.startswith(("cortex_cli.commands.", "cortex_cdk."))])
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path("/"), capture_output=True, text=True, check=True)
+    only = ["cortex_cdk.errors", *(["cortex_cli.commands.version"] if asked == ["--version"] else [])]
+    assert done.stdout.splitlines()[-1] == str(only)
 
 
 def test_closed_streams_are_no_error(cortex: Cortex) -> None:

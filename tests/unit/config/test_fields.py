@@ -202,7 +202,7 @@ def test_null_means_not_set(load_api: LoadApi) -> None:
 
 def test_type_and_kind(complaints: Complaints) -> None:
     assert complaints({"predictor.type": "Python"}) == [
-        'iris.predictor.type: must be python, tensorflow or onnx, not "Python" (did you mean python?)'
+        'iris.predictor.type: must be onnx, python or tensorflow, not "Python" (did you mean python?)'
     ]
     assert complaints({"kind": "BatchAPI"})[0].startswith(
         "iris.kind: BatchAPI is not supported; allowed are RealtimeAPI"

@@ -230,7 +230,9 @@ def test_splitters(load_text: LoadText, weights: dict[str, Any], expected: list[
 
 def test_members_are_unique(load_text: LoadText) -> None:
     text = splitter("s", a=50) + "  - {name: a, weight: 50}\n"
-    assert refused(load_text, text) == ["5:12: s.apis[1].name: a is already a member (add its weights up in one entry)"]
+    assert refused(load_text, text) == [
+        "5:12: s.apis[1].name: a is already a member (give one entry the sum of the weights)"
+    ]
 
 
 def test_members_are_apis(load_text: LoadText) -> None:
@@ -335,7 +337,7 @@ WARNINGS: list[tuple[dict[str, Any], str]] = [
     ({"autoscaling.max_downscale_factor": 0.5}, "autoscaling.max_downscale_factor: is ignored"),
     ({"autoscaling.upscale_tolerance": 0.1}, "autoscaling.upscale_tolerance: is ignored"),
     ({"autoscaling.downscale_tolerance": 0.1}, "autoscaling.downscale_tolerance: is ignored"),
-    ({"compute.cpu": None}, "compute.cpu: ECS places replicas by their CPU share"),
+    ({"compute.cpu": None}, "compute.cpu: ECS needs a CPU share"),
     ({"predictor.image": "quay.io/cortexlabs/python-predictor-cpu:0.23.0"}, "predictor.image: is ignored"),
     (
         {

@@ -77,6 +77,14 @@ def test_what_is_not_there_is_created_with_the_first_number_of_replicas(iris: Re
     plan = plan_of(change(iris, "autoscaling", init_replicas=3))
     assert (plan.action, plan.synthesize) == (CREATE, True)
     assert plan.parameters["InitialReplicas"] == "3"
+    after = plan_of(iris, deployed_from(plan))
+    assert after.knows_initial_replicas
+    assert after.parameters["InitialReplicas"] == ""
+    assert not plan_of(iris, deployed_from(after)).knows_initial_replicas
+
+
+def test_one_replica_is_what_ecs_begins_with(iris: RealtimeApi) -> None:
+    assert plan_of(iris).parameters["InitialReplicas"] == ""
 
 
 def test_the_same_again_changes_nothing(iris: RealtimeApi) -> None:

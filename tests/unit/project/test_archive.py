@@ -95,7 +95,7 @@ def test_what_is_in_an_ignored_folder_cannot_come_back(root: Path) -> None:
 @pytest.mark.parametrize("pattern", ["!", "[z-a]"])
 def test_a_pattern_that_means_nothing(root: Path, pattern: str) -> None:
     (root / ".cortexignore").write_text(pattern)
-    with pytest.raises(ProjectError, match=r"\.cortexignore has a pattern that means nothing"):
+    with pytest.raises(ProjectError, match=r"\.cortexignore has an invalid pattern"):
         names(root)
 
 
@@ -298,7 +298,7 @@ def test_warning_for_many_files(root: Path) -> None:
 
 
 def test_no_more_than_so_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(project_module, "MOST_FILES", 1)
+    monkeypatch.setattr(project_module, "MAX_PROJECT_FILES", 1)
     with pytest.raises(ProjectError, match="more than 1 files"):
         names(root)
 

@@ -77,7 +77,7 @@ def test_a_point_is_the_whole_project_and_says_what_that_costs(tmp_path: Path) -
     found = read(tmp_path, {"requirements.txt": "numpy\n.\n", "setup.py": "", "own/__init__.py": ""})
     assert set(found.files) == {"requirements.txt", "setup.py", "own/__init__.py", "predictor.py"}
     (warning,) = found.warnings
-    assert (warning.line, warning.hint) == (2, "predictor.python_path needs none")
+    assert (warning.line, warning.hint) == (2, "predictor.python_path imports a folder without installing it")
 
 
 def test_scripts_stay_executable(tmp_path: Path) -> None:

@@ -6,15 +6,23 @@ import hashlib
 import os
 from collections.abc import Set
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from moto.s3.models import FakeKey
 
 
 class StoredBody:
-    """The body of a restored object: read from its file when it is asked for, not when the daemon starts.
+    """The body of a restored object: read from its file when somebody asks for it, not when the daemon starts.
 
-    It is what moto expects of an object's buffer; an object that gets another body gets another buffer.
+    It is what moto expects of an object's buffer. An object that gets another body gets another buffer.
+
+    Attributes:
+        name: The body's name in its folder.
     """
 
     def __init__(self, path: Path) -> None:
+        self.name = path.name
         self._path = path
         self._position = 0
 
@@ -44,6 +52,24 @@ class Bodies:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # With the ETag that each object had then: moto may give an object another body.
+        self._names: WeakKeyDictionary[FakeKey, tuple[Any, str]] = WeakKeyDictionary()
+
+    def name_of(self, key: FakeKey) -> str:
+        """Store the body of an S3 object, unless that has been done.
+
+        Returns:
+            The body's name in this folder.
+        """
+        buffer: object = key._value_buffer
+        if isinstance(buffer, StoredBody) and not key.disposed:
+            return buffer.name
+        known = self._names.get(key)
+        if known and known[0] == key.etag:
+            return known[1]
+        name = self.put(b"" if key.disposed else key.value)
+        self._names[key] = (key.etag, name)
+        return name
 
     def put(self, content: bytes) -> str:
         """Store a body durably.
@@ -61,6 +87,10 @@ class Bodies:
     def get(self, name: str) -> StoredBody:
         """The body of that name, as a buffer."""
         return StoredBody(self._folder / name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a body of that name."""
+        return (self._folder / name).is_file()
 
     def keep_only(self, names: Set[str]) -> None:
         """Remove the bodies that no object has any more."""

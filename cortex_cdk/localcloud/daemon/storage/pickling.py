@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -27,8 +26,40 @@ UNSTORED = ("_value_buffer", "lock")
 """Attributes of an S3 object that are made anew."""
 
 Reduced = tuple[Any, ...]
-_stored: WeakKeyDictionary[FakeKey, tuple[Any, str]] = WeakKeyDictionary()
-"""Where the bodies of objects have gone, with the ETag that they had then."""
+MOVED = {
+    "autoscaling.models": "services.application_autoscaling.models",
+    "autoscaling.target_tracking": "services.application_autoscaling.target_tracking",
+    "balancer.targets": "services.elbv2.targets",
+    "balancer.tls": "services.elbv2.tls",
+    "builds": "services.codebuild.backend",
+    "ecs.backend": "services.ecs.backend",
+    "ecs.service": "services.ecs.service",
+    "ecs.task": "services.ecs.task",
+    "instances.container_instance": "services.ecs.instances.container_instance",
+    "instances.groups": "services.autoscaling.groups",
+    "instances.placement": "services.ecs.instances.placement",
+    "instances.resources": "services.ecs.instances.task_resources",
+    "metrics.cloudwatch": "services.cloudwatch.backend",
+    "metrics.embedded": "services.logs.embedded_metrics",
+    "metrics.store": "services.cloudwatch.store",
+    "resources.applicationautoscaling": "services.application_autoscaling.resources",
+    "resources.autoscaling": "services.autoscaling.resources",
+    "resources.cloudwatch": "services.cloudwatch.resources",
+    "resources.codebuild": "services.codebuild.resources",
+    "resources.ec2": "services.ec2.resources.network",
+    "resources.ecr": "services.ecr.resources",
+    "resources.ecs": "services.ecs.resources",
+    "resources.elbv2": "services.elbv2.resources",
+    "resources.iam": "services.iam.resources",
+    "resources.logs": "services.logs.resources",
+    "resources.nat": "services.ec2.resources.nat",
+    "resources.resource": "cloudformation.resource",
+    "resources.s3": "services.s3.resources",
+    "resources.security_groups": "services.ec2.resources.security_groups",
+    "storage.pickling": "daemon.storage.pickling",
+}
+"""Modules of stored classes, by the names that they had when a snapshot was all that was stored (formats 1 and 2)."""
+OURS = "cortex_cdk.localcloud."
 
 
 class Pickler(pickle.Pickler):
@@ -65,18 +96,10 @@ class Pickler(pickle.Pickler):
         return NotImplemented
 
     def _reduce_object(self, key: FakeKey) -> Reduced:
-        name = self._body_name(key)
+        name = self._bodies.name_of(key)
         self.body_names.add(name)
         state = {attribute: item for attribute, item in key.__dict__.items() if attribute not in UNSTORED}
         return _object, (type(key), name), state, None, None, _set_attributes
-
-    def _body_name(self, key: FakeKey) -> str:
-        known = _stored.get(key)
-        if known and known[0] == key.etag:
-            return known[1]
-        name = self._bodies.put(b"" if key.disposed else key.value)
-        _stored[key] = (key.etag, name)
-        return name
 
 
 class Unpickler(pickle.Unpickler):
@@ -93,8 +116,9 @@ class Unpickler(pickle.Unpickler):
         return registry(*name)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Bodies are found through this unpickler's folder."""
-        found = super().find_class(module, name)
+        """Bodies are found through this unpickler's folder, and classes where they live now."""
+        ours = module.removeprefix(OURS)
+        found = super().find_class(OURS + MOVED[ours] if ours in MOVED else module, name)
         return self._object if found is _object else found
 
     def _object(self, kind: type[FakeKey], body: str) -> Any:

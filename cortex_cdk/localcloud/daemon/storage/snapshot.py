@@ -17,8 +17,10 @@ from moto.logs.models import logs_backends
 from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
 from cortex_cdk.localcloud.daemon.storage.pickling import Pickler, Unpickler, registries, registry, registry_name
 
-FORMAT = 2
+FORMAT = 3
 """Raised when our own stored classes change so that older snapshots cannot be read."""
+READABLE = (2, FORMAT)
+"""Format 2 has the same content. Its classes lived elsewhere (``pickling.MOVED``)."""
 KEPT_LOG_EVENTS = 5_000
 """Newest events kept of each log stream."""
 KEPT_DATAPOINTS = 50_000
@@ -115,7 +117,7 @@ def _check(header: bytes) -> None:
         found = json.loads(header)
     except ValueError:
         raise UnreadableError("it is damaged: it has no header") from None
-    if found != _header():
+    if not isinstance(found, dict) or {**found, "format": FORMAT} != _header() or found.get("format") not in READABLE:
         raise UnreadableError(f"it was made by another version ({found}, this one is {_header()})")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,12 @@ from typing import Any
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.ecs.exceptions import ServiceNotFoundException
 
-from cortex_cdk.localcloud.services.application_autoscaling.models import ScalableTarget, ScalingPolicy, metric
+from cortex_cdk.localcloud.services.application_autoscaling.models import (
+    ONLY,
+    ScalableTarget,
+    ScalingPolicy,
+    tracked_metrics,
+)
 from cortex_cdk.localcloud.services.application_autoscaling.target_tracking import (
     IN_DATAPOINTS,
     Alarm,
@@ -21,11 +27,14 @@ from cortex_cdk.localcloud.services.application_autoscaling.target_tracking impo
     decide,
 )
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
-from cortex_cdk.localcloud.services.cloudwatch.store import MetricStore
+from cortex_cdk.localcloud.services.cloudwatch.metric_math import evaluate
+from cortex_cdk.localcloud.services.cloudwatch.store import Key, MetricStore
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.services.ecs.service import Service
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+logger = logging.getLogger(__name__)
 
 DIMENSION = "ecs:service:DesiredCount"
 ACTIVITIES_KEPT = 50
@@ -60,7 +69,11 @@ class Autoscaler:
         with STATE_LOCK:
             for backend in backends():
                 for target, service in _scaled_services(backend):
-                    self._evaluate(backend, target, service)
+                    try:
+                        self._evaluate(backend, target, service)
+                    except Exception:
+                        # A policy that says nothing sensible must not keep other services from being scaled.
+                        logger.exception("The service %s could not be scaled.", service.name)
 
     def _evaluate(self, backend: EcsBackend, target: ScalableTarget, service: Service) -> None:
         policies = _tracking_policies(target)
@@ -90,8 +103,20 @@ class Autoscaler:
             target.history = History(in_at=now)
 
     def _datapoints(self, store: MetricStore, body: Mapping[str, Any]) -> list[float | None]:
-        """The metric of a policy in the last minutes of the local clock, as values per minute."""
-        tracked, statistic = metric(body)
+        """What a policy tracks in the last minutes of the local clock, as values per minute, the newest last."""
+        tracked = tracked_metrics(body)
+        values = {name: self._newest(store, *part) for name, part in tracked.parts.items()}
+        if tracked.expression is None:
+            return values[ONLY]
+        minutes = list(map(float, range(IN_DATAPOINTS)))
+        series = {
+            name: {minute: value for minute, value in zip(minutes, found, strict=True) if value is not None}
+            for name, found in values.items()
+        }
+        computed = evaluate(tracked.expression, series, minutes)
+        return [computed.get(minute) for minute in minutes]
+
+    def _newest(self, store: MetricStore, tracked: Key, statistic: str) -> list[float | None]:
         period = MINUTE / self._speed
         if statistic in cloudwatch.SUMMED:
             # A sum over a shorter minute counts fewer requests; the target is meant per whole minute.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import moto.applicationautoscaling.models
@@ -20,9 +21,12 @@ from cortex_cdk.localcloud.services.application_autoscaling.target_tracking impo
     Policy,
 )
 from cortex_cdk.localcloud.services.cloudwatch import alarms
+from cortex_cdk.localcloud.services.cloudwatch.resources import alarm_query
 from cortex_cdk.localcloud.services.cloudwatch.store import Key, key
 
 REQUESTS = "ALBRequestCountPerTarget"
+ONLY = "m"
+"""The id of a metric that is tracked as it is."""
 STATES = {
     Alarm.HIGH: ("ALARM", "OK"),
     Alarm.LOW: ("OK", "ALARM"),
@@ -100,33 +104,90 @@ class ScalingPolicy(FakeApplicationAutoscalingPolicy):
         ]
 
     def _alarm(self, kind: str, comparison: str, periods: int, threshold: float) -> CloudWatchAlarm:
-        (namespace, name, dimensions), statistic = metric(self.tracked or {})
         return cloudwatch_backends[self.account_id][self.region_name].put_metric_alarm(
             name=f"TargetTracking-{self.resource_id}-{kind}-{uuid.uuid5(self._guid, kind)}",
-            namespace=namespace,
-            metric_name=name,
-            metric_data_queries=[],
             comparison_operator=comparison,
             evaluation_periods=periods,
-            period=60,
             threshold=threshold,
-            statistic=statistic,
             description=f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {self.policy_arn}.",
-            dimensions=[{"Name": item, "Value": value} for item, value in dimensions],
             alarm_actions=[self.policy_arn],
+            **watched(self.tracked or {}),
         )
 
 
-def metric(body: Mapping[str, Any]) -> tuple[Key, str]:
-    """The metric that a target tracking configuration names, and its statistic."""
-    predefined = body.get("PredefinedMetricSpecification")
-    if predefined is None:
-        custom = body["CustomizedMetricSpecification"]
-        dimensions = {item["Name"]: item["Value"] for item in custom.get("Dimensions", [])}
-        return key(custom["Namespace"], custom["MetricName"], dimensions), str(custom["Statistic"])
-    if predefined["PredefinedMetricType"] != REQUESTS:
-        return key("AWS/ECS", str(predefined["PredefinedMetricType"]), {}), "Average"
-    balancer, _, group = predefined["ResourceLabel"].partition("/targetgroup/")
+def watched(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What the alarms of a target tracking configuration watch, as arguments of ``put_metric_alarm``."""
+    metrics = tracked_metrics(body)
+    if metrics.expression is None:
+        ((namespace, name, dimensions), statistic) = metrics.parts[ONLY]
+        return {
+            "namespace": namespace,
+            "metric_name": name,
+            "dimensions": [{"Name": item, "Value": value} for item, value in dimensions],
+            "metric_data_queries": [],
+            "period": 60,
+            "statistic": statistic,
+        }
+    queries = body["CustomizedMetricSpecification"]["Metrics"]
+    return {
+        "namespace": None,
+        "metric_name": None,
+        "dimensions": [],
+        "metric_data_queries": [alarm_query(_with_period(query)) for query in queries],
+        "period": None,
+        "statistic": None,
+    }
+
+
+def _with_period(query: Mapping[str, Any]) -> dict[str, Any]:
+    # The queries of a policy have no period: it is a minute.
+    made = dict(query)
+    if "MetricStat" in made:
+        made["MetricStat"] = {"Period": 60, **made["MetricStat"]}
+    return made
+
+
+@dataclass(frozen=True)
+class TrackedMetrics:
+    """What a policy tracks.
+
+    Attributes:
+        parts: Metrics and their statistics, by the id that the expression has for them.
+        expression: What is computed of them; None where there is one, and nothing to compute.
+    """
+
+    parts: Mapping[str, tuple[Key, str]]
+    expression: str | None = None
+
+
+def tracked_metrics(body: Mapping[str, Any]) -> TrackedMetrics:
+    """The metrics that a target tracking configuration names, and what is computed of them.
+
+    Raises:
+        ValueError: It has metrics none or several of which are returned.
+    """
+    custom = body.get("CustomizedMetricSpecification")
+    if custom is None:
+        return TrackedMetrics({ONLY: _predefined(body["PredefinedMetricSpecification"])})
+    if not custom.get("Metrics"):
+        return TrackedMetrics({ONLY: (_key(custom), str(custom["Statistic"]))})
+    statistics = {query["Id"]: query["MetricStat"] for query in custom["Metrics"] if "MetricStat" in query}
+    parts = {name: (_key(found["Metric"]), str(found["Stat"])) for name, found in statistics.items()}
+    returned = [query for query in custom["Metrics"] if str(query.get("ReturnData", True)).lower() != "false"]
+    if len(returned) != 1:
+        raise ValueError(f"exactly one metric must have ReturnData, not {len(returned)}")
+    return TrackedMetrics(parts, returned[0].get("Expression", returned[0]["Id"]))
+
+
+def _key(metric: Mapping[str, Any]) -> Key:
+    dimensions = {item["Name"]: item["Value"] for item in metric.get("Dimensions", [])}
+    return key(metric["Namespace"], metric["MetricName"], dimensions)
+
+
+def _predefined(metric: Mapping[str, Any]) -> tuple[Key, str]:
+    if metric["PredefinedMetricType"] != REQUESTS:
+        return key("AWS/ECS", str(metric["PredefinedMetricType"]), {}), "Average"
+    balancer, _, group = metric["ResourceLabel"].partition("/targetgroup/")
     dimensions = {"LoadBalancer": balancer, "TargetGroup": f"targetgroup/{group}"}
     return key("AWS/ApplicationELB", "RequestCountPerTarget", dimensions), "Sum"
 

@@ -2,7 +2,8 @@
 
 Source: "Target tracking scaling policies" of the Application Auto Scaling guide. A policy scales out when its
 metric was above the target in three minutes in a row, and in when it was below nine tenths of it in fifteen. Of
-several policies the largest answer wins when scaling out; scaling in needs all of them.
+several policies the largest answer wins when scaling out; scaling in needs all of them, and one without data agrees to
+nothing ("How target tracking scaling works": "cannot scale your scalable target until new data points are found").
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def decide(
 ) -> Decision | None:
     """Whether to change the capacity, and to what.
 
-    A policy without data abstains: it neither scales out nor keeps others from scaling in.
+    A policy without data does not scale out, and keeps all others from scaling in.
 
     Args:
         observed: The policies with the datapoints of their metrics (see ``alarm_of``).
@@ -141,7 +142,7 @@ def _scale_in(
     history: History,
     now: float,
 ) -> Decision | None:
-    voting = [item for item in alarms if item[2] is not Alarm.NO_DATA and not item[0].disable_scale_in]
+    voting = [item for item in alarms if not item[0].disable_scale_in]
     if not voting or any(alarm is not Alarm.LOW for _, _, alarm in voting):
         return None
     wishes = [

@@ -16,6 +16,7 @@ import moto.autoscaling.urls
 from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.models import AutoScalingBackend as MotoBackend
 
+from cortex_cdk.localcloud.services.autoscaling.launch_template import check
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -92,6 +93,11 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         overrides = ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
         types = [override["InstanceType"] for override in overrides if override.get("InstanceType")]
         return str(types[0] if types else super().instance_type)
+
+    def _set_launch_configuration(self, *arguments: Any, **named: Any) -> None:
+        super()._set_launch_configuration(*arguments, **named)
+        if self.ec2_launch_template is not None:
+            check(self.ec2_launch_template.get_version(self.launch_template_version).data)
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:
         """Note how many instances it shall have, and launch those that it lacks. Which ones go is up to the fleet."""

@@ -5,6 +5,7 @@ Source: "Using Amazon CloudWatch alarms", in particular "Configuring how CloudWa
 
 from __future__ import annotations
 
+import logging
 import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from cortex_cdk.localcloud.services.cloudwatch.backend import UNCHECKED, LocalCl
 from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+logger = logging.getLogger(__name__)
 
 COMPARISONS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     "GreaterThanThreshold": (operator.gt, "greater than"),
@@ -66,7 +69,11 @@ def evaluate(speed: float, is_foreign: Callable[[str], bool]) -> None:
         for backend in backends:
             for alarm in list(backend.alarms.values()):
                 if alarm.rule is None and not is_foreign(alarm.name):
-                    _evaluate(backend, alarm, speed)
+                    try:
+                        _evaluate(backend, alarm, speed)
+                    except Exception:
+                        # moto takes alarms that say nothing sensible. The others must be evaluated all the same.
+                        logger.exception("The alarm %s could not be evaluated.", alarm.name)
 
 
 def _evaluate(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> None:

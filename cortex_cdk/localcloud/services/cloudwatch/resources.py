@@ -22,6 +22,11 @@ class Alarm(PutResource):
     type = "AWS::CloudWatch::Alarm"
     name_property = "AlarmName"
 
+    @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is an alarm of that name."""
+        return name in backend(place).alarms
+
     def update(self, properties: Properties, place: Place) -> None:
         """PutMetricAlarm."""
         get, name = properties.get, self.physical_resource_id
@@ -38,7 +43,7 @@ class Alarm(PutResource):
             description=get("AlarmDescription"),
             dimensions=get("Dimensions", []),
             alarm_actions=get("AlarmActions", []),
-            metric_data_queries=[_query(query) for query in get("Metrics", [])] or None,
+            metric_data_queries=[alarm_query(query) for query in get("Metrics", [])] or None,
             datapoints_to_alarm=get("DatapointsToAlarm"),
             extended_statistic=get("ExtendedStatistic"),
             ok_actions=get("OKActions", []),
@@ -62,6 +67,11 @@ class Dashboard(PutResource):
     type = "AWS::CloudWatch::Dashboard"
     name_property = "DashboardName"
 
+    @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is a dashboard of that name."""
+        return name in backend(place).dashboards
+
     def update(self, properties: Properties, place: Place) -> None:
         """PutDashboard."""
         backend(place).put_dashboard(self.physical_resource_id, properties["DashboardBody"])
@@ -71,7 +81,8 @@ class Dashboard(PutResource):
         backend(place).delete_dashboards([self.physical_resource_id])
 
 
-def _query(query: Mapping[str, Any]) -> Any:
+def alarm_query(query: Mapping[str, Any]) -> Any:
+    """A ``MetricDataQuery`` of an alarm, as moto keeps it."""
     # moto declares them as given, but takes what its own API layer passes: None where they are not.
     optional: dict[str, Any] = {name.lower(): query.get(name) for name in ("Label", "Period", "Expression")}
     statistic = _statistic(query["MetricStat"]) if "MetricStat" in query else None

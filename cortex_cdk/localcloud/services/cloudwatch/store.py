@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import pickle
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
@@ -98,7 +101,11 @@ class MetricStore:
 
     def __setstate__(self, state: bytes) -> None:
         self.__init__()  # type: ignore[misc]
-        self.series = pickle.loads(state)  # noqa: S301 - a part of the snapshot, which is trusted as a whole
+        try:
+            self.series = pickle.loads(state)  # noqa: S301 - a part of the snapshot, which is trusted as a whole
+        except Exception as error:
+            # Another version's classes. Charts begin anew; the rest of the account must not be lost for them.
+            logger.warning("the metrics that were stored cannot be read: %s: %s", type(error).__name__, error)
 
     def outdate(self) -> None:
         """Make the next snapshot contain everything that was measured until then."""

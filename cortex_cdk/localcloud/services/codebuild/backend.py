@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 import stat
 import threading
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import moto.codebuild.urls
+from cortex_serving import contract
+from cortex_serving.project import checked_members
 from moto.codebuild.exceptions import ResourceNotFoundException
 from moto.codebuild.models import CodeBuildBackend, codebuild_backends
 from moto.codebuild.responses import CodeBuildResponse
@@ -24,15 +27,19 @@ from moto.core.responses import ActionResult
 from moto.logs.models import logs_backends
 from moto.s3.models import s3_backends
 
+from cortex_cdk.image_reference import repository_uri
 from cortex_cdk.localcloud.python_environments import environments
 from cortex_cdk.localcloud.python_environments.environments import Context, ContextFile
 from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
-DEFAULT_COMMAND = ("cortex-serve",)
 PHASES_AFTER_BUILD = ("POST_BUILD", "UPLOAD_ARTIFACTS", "FINALIZING")
+IMAGE_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
+"""As Docker defines tags ("docker image tag", Docker CLI reference). The tag names a folder here."""
 FAILED = "COMMAND_EXECUTION_ERROR"
+TAG, REPOSITORY = contract.IMAGE_TAG_VARIABLE, contract.IMAGE_REPOSITORY_VARIABLE
+"""Variables of a build that say what to make."""
 Build = dict[str, Any]
 
 
@@ -100,17 +107,40 @@ class LocalCodeBuild(CodeBuildBackend):
     def _builds(self) -> list[Build]:
         return [build for builds in self.build_metadata_history.values() for build in builds]
 
+    def build_again(self, image: images.LostImage) -> bool:
+        """Start to build an image again whose programs are gone. Its tasks wait for it.
+
+        Returns:
+            Whether it can be built: what it was built from is known and still there.
+        """
+        origin = image.origin or self._origin(image.tag)
+        if origin is None or origin.project not in self.codebuild_projects or _source(origin.source) is None:
+            return False
+        images.await_build(image)
+        address = repository_uri(self.account_id, self.region_name, image.repository)
+        variables = {TAG: image.tag, REPOSITORY: address}
+        self.begin(
+            origin.project,
+            {
+                "sourceTypeOverride": "S3",
+                "sourceLocationOverride": origin.source,
+                "environmentVariablesOverride": [{"name": name, "value": value} for name, value in variables.items()],
+            },
+        )
+        return True
+
+    def _origin(self, tag: str) -> images.Origin | None:
+        """What the image of a tag was built from, for images of versions that did not write it down."""
+        for build in self._builds():
+            if build["buildStatus"] == "SUCCEEDED" and _variables_of(build).get(TAG) == tag:
+                return images.Origin(build["projectName"], build["source"]["location"])
+        return None
+
     def _run(self, build: Build) -> None:
+        variables = _variables_of(build)
+        tag, repository = variables.get(TAG, ""), variables.get(REPOSITORY, "").partition("/")[2]
         try:
-            variables = {item["name"]: item["value"] for item in build["environment"]["environmentVariables"]}
-            tag, repository = variables["IMAGE_TAG"], variables["IMAGE_REPOSITORY"].partition("/")[2]
-            self._enter(build, "DOWNLOAD_SOURCE")
-            context = self._context(build["source"]["location"])
-            self._enter(build, "BUILD")
-            place = self.environments / tag
-            binaries = environments.provide(context, place, lambda line: self._say(build, line))
-            digest = images.put(self.region_name, repository, tag, binaries, DEFAULT_COMMAND)
-            self._say(build, f"{repository}:{tag} is {digest}")
+            self._build(build, tag, repository)
         except environments.CannotBuildError as error:
             self._fail(build, str(error))
         except Exception as error:
@@ -121,20 +151,32 @@ class LocalCodeBuild(CodeBuildBackend):
                 for name in PHASES_AFTER_BUILD:
                     self._enter(build, name)
                 _finish(build, "SUCCEEDED", None)
+        finally:
+            images.end_wait(repository, tag)
+
+    def _build(self, build: Build, tag: str, repository: str) -> None:
+        if not IMAGE_TAG.fullmatch(tag):
+            raise environments.CannotBuildError(f"invalid tag {tag!r}: invalid reference format")
+        self._enter(build, "DOWNLOAD_SOURCE")
+        location = build["source"]["location"]
+        context = self._context(location)
+        self._enter(build, "BUILD")
+        binaries = environments.provide(context, self.environments / tag, lambda line: self._say(build, line))
+        origin = images.Origin(build["projectName"], location)
+        digest = images.put(self.region_name, repository, tag, binaries, (contract.COMMAND,), origin=origin)
+        self._say(build, f"{repository}:{tag} is {digest}")
 
     def _context(self, location: str) -> Context:
         """The files of a zip in S3, by path."""
-        bucket, _, key = location.partition("/")
         with STATE_LOCK:
-            found = s3_backends[ACCOUNT_ID]["aws"].get_object(bucket, key)
-            if found is None:
-                raise FileNotFoundError(f"s3://{bucket}/{key} does not exist")
-            content = found.value
+            content = _source(location)
+        if content is None:
+            raise FileNotFoundError(f"s3://{location} does not exist")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {
-                entry.filename: ContextFile(archive.read(entry), bool(entry.external_attr >> 16 & stat.S_IXUSR))
-                for entry in archive.infolist()
-                if not entry.is_dir()
+                str(path): ContextFile(archive.read(member), bool(member.external_attr >> 16 & stat.S_IXUSR))
+                for member, path in checked_members(archive)
+                if not member.is_dir()
             }
 
     def _enter(self, build: Build, phase: str) -> None:
@@ -190,17 +232,34 @@ def install(state: Path) -> None:
 
 
 def recover() -> None:
-    """Record what became of builds of an earlier daemon. To be called once, before the first request."""
-    images.forget_removed()
+    """Record what became of builds of an earlier daemon, and build again the images whose programs are gone.
+
+    To be called once, before the first request.
+    """
     with STATE_LOCK:
-        for backend in list(codebuild_backends[ACCOUNT_ID].values()):
-            if isinstance(backend, LocalCodeBuild):
-                backend.end_interrupted()
+        backends: dict[str, Any] = codebuild_backends[ACCOUNT_ID]
+        for backend in list(backends.values()):
+            backend.end_interrupted()
+        for image in images.lost():
+            if not backends[image.region].build_again(image):
+                images.forget(image)
 
 
 def close() -> None:
     """End the builds that run. To be called when nobody asks any more."""
     environments.end_all()
+
+
+def _source(location: str) -> bytes | None:
+    """A build context in S3, by bucket, slash and key; None where there is none."""
+    bucket, _, key = location.partition("/")
+    s3 = s3_backends[ACCOUNT_ID]["aws"]
+    found = s3.get_object(bucket, key) if bucket in s3.buckets else None
+    return bytes(found.value) if found else None
+
+
+def _variables_of(build: Build) -> dict[str, str]:
+    return {item["name"]: item["value"] for item in build["environment"].get("environmentVariables", [])}
 
 
 def _log_group(project: dict[str, Any]) -> str:

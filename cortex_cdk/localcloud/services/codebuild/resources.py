@@ -22,6 +22,11 @@ class Project(PutResource):
     type = "AWS::CodeBuild::Project"
     name_property = "Name"
 
+    @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is a project of that name."""
+        return name in backend(place).codebuild_projects
+
     def update(self, properties: Properties, place: Place) -> None:
         """CreateProject. moto has no UpdateProject; creating it again changes it, and its builds are kept."""
         codebuild, get = backend(place), properties.get

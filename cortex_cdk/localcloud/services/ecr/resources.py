@@ -23,6 +23,11 @@ class Repository(Resource):
     name_property = "RepositoryName"
 
     @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is a repository of that name."""
+        return name in backend(place).repositories
+
+    @classmethod
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """CreateRepository."""
         repository = backend(place).create_repository(

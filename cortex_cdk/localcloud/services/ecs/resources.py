@@ -99,6 +99,11 @@ class CapacityProvider(Resource):
     name_property = "Name"
 
     @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is a capacity provider of that name."""
+        return name in backend(place).capacity_providers
+
+    @classmethod
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """CreateCapacityProvider."""
         details = camel(properties["AutoScalingGroupProvider"])

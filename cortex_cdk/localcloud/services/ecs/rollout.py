@@ -14,6 +14,9 @@ SMALLEST_THRESHOLD = 3
 LARGEST_THRESHOLD = 200
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 15.0
+"""Seconds."""
+DOUBLINGS = 6
+"""After so many the longest pause is reached. A power of a count without a bound would overflow in the end."""
 
 
 class Health(Enum):
@@ -135,4 +138,6 @@ def pause_before_start(failures: int) -> float:
     double from a quarter of a second to 15 seconds, so that a crash loop is seen to be one quickly and does not
     keep the machine busy.
     """
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (failures - 2)) if failures > 1 else 0.0
+    if failures < 2:
+        return 0.0
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 2, DOUBLINGS))

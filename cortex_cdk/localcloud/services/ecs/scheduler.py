@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cortex_cdk.localcloud.containers.driver import TaskDriver
@@ -74,21 +75,39 @@ class Scheduler:
         """Look at everything once."""
         with STATE_LOCK:
             exits = {exit_.task_id: exit_ for exit_ in self._driver.exits()}
+            unclaimed = set(exits)
             for backend in backends():
-                self._rooms = self._fleet.look(backend)
                 tasks = backend.all_tasks()
-                for task in tasks:
-                    self._follow(backend, task, exits.get(task.id))
-                for service in backend.all_services():
-                    self._look_at(backend, service, [task for task in tasks if is_of(task, service)])
-                self._fleet.scale(backend, self._wait_for_instances(backend))
-                self._forget_stopped(backend)
-                _count_for_clusters(backend)
+                unclaimed.difference_update(task.id for task in tasks)
+                self._tick(backend, tasks, exits)
+            for task_id in unclaimed:
+                self._driver.acknowledge(task_id)
+            self._forget_pauses()
+
+    def _tick(self, backend: EcsBackend, tasks: list[Task], exits: Mapping[str, Exit]) -> None:
+        """Look at one region.
+
+        Args:
+            backend: The ECS of the region.
+            tasks: All tasks of the region. New ones are not among them.
+            exits: The containers that have ended, by task id.
+        """
+        self._rooms = self._fleet.look(backend)
+        for task in tasks:
+            with _contained(f"task {task.id}"):
+                self._follow(backend, task, exits.get(task.id))
+        for service in backend.all_services():
+            with _contained(f"service {service.name}"):
+                self._reconcile(backend, service, [task for task in tasks if is_of(task, service)])
+        self._fleet.scale(backend, self._wait_for_instances(backend))
+        self._forget_stopped(backend)
+        _count_for_clusters(backend)
 
     def _follow(self, backend: EcsBackend, task: Task, ended: Exit | None) -> None:
         """Take one task a step further towards what is wanted of it."""
         if ended is not None:
             self._ended(backend, task, ended)
+            self._driver.acknowledge(task.id)
         elif task.is_waiting and not task.group.startswith("service:"):
             self._place(backend, task)
         elif task.is_wanted and self._has_lost_instance(task):
@@ -131,7 +150,7 @@ class Scheduler:
             None, or why there is no place for it now, in the words of ECS's service events.
         """
         rooms = self._rooms[task.cluster_name]
-        obstacle = self._starter.obstacle(backend, task.demand.resources.gpus)
+        obstacle = self._starter.obstacle(backend, task)
         instance = None if obstacle else rooms.place(task.demand)
         if instance is None:
             return obstacle or rooms.obstacle(task.demand)
@@ -141,26 +160,34 @@ class Scheduler:
         return None
 
     def _wait_for_instances(self, backend: EcsBackend) -> list[Task]:
-        """The tasks that more instances would help: not those that this machine has no GPUs for."""
-        waiting, gpus = [], self._starter.free_gpus(backend)
+        """The tasks that more instances would help: not those that this machine has no GPUs or no image for."""
+        helped, gpus = [], self._starter.free_gpus(backend)
         for task in backend.all_tasks():
-            wanted = task.demand.resources.gpus if task.is_waiting else 0
-            if task.is_waiting and wanted <= gpus:
-                waiting.append(task)
-                gpus -= wanted
-        return waiting
+            if task.is_waiting and task.demand.resources.gpus <= gpus and not self._starter.waits_for_image(task):
+                helped.append(task)
+                gpus -= task.demand.resources.gpus
+        return helped
 
     def _start(self, backend: EcsBackend, task: Task) -> bool:
         """Start a task's container. Returns whether it runs."""
+        reason = self._try_to_start(backend, task)
+        if reason is None:
+            return True
+        task.mark_stopped(exit_code=None, container_reason=reason, reason=reason, stop_code="TaskFailedToStart")
+        self._count_failure(backend, task)
+        return False
+
+    def _try_to_start(self, backend: EcsBackend, task: Task) -> str | None:
+        """Start a task's container. Returns why it cannot be started, as the ECS agent says it."""
         try:
             self._starter.start(backend, task)
         except CannotStartError as error:
-            task.mark_stopped(
-                exit_code=None, container_reason=str(error), reason=str(error), stop_code="TaskFailedToStart"
-            )
-            self._count_failure(backend, task)
-            return False
-        return True
+            return str(error)
+        except Exception as error:
+            # What a definition says may make no sense. Left as it is, the task would be PENDING for ever.
+            logger.exception("Task %s could not be started.", task.id)
+            return f"CannotStartContainerError: {type(error).__name__}: {error}"
+        return None
 
     def _count_failure(self, backend: EcsBackend, task: Task) -> None:
         """Count a task that failed by itself, and trip the circuit breaker where that is due."""
@@ -180,13 +207,6 @@ class Scheduler:
         if breaker.get("enable") and deployment["failedTasks"] >= failure_threshold(service.desired_count):
             reason = f"ECS deployment circuit breaker: tasks failed to start. {last_words(task)}"
             service.fail(reason, "tasks failed to start", rollback=bool(breaker.get("rollback")))
-
-    def _look_at(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
-        try:
-            self._reconcile(backend, service, tasks)
-        except Exception:
-            # A service that cannot be made sense of (its task definition was deleted, say) must not stop the others.
-            logger.exception("The service %s could not be looked at.", service.name)
 
     def _reconcile(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
         wanted = [task for task in tasks if task.is_wanted]
@@ -317,12 +337,27 @@ class Scheduler:
             service.add_event(f"(service {service.name}) has reached a steady state.")
         service.is_steady = steady
 
+    def _forget_pauses(self) -> None:
+        """Forget how often tasks of deployments failed that are gone."""
+        services = [service for backend in backends() for service in backend.all_services()]
+        known = {deployment["id"] for service in services for deployment in service.deployments}
+        self._pauses = {name: pause for name, pause in self._pauses.items() if name in known}
+
     def _forget_stopped(self, backend: EcsBackend) -> None:
         for tasks in backend.tasks.values():
             for arn, task in list(tasks.items()):
                 stopped_at = getattr(task, "stopped_at", None)
                 if stopped_at and (now() - stopped_at).total_seconds() > STOPPED_TASKS_KEPT:
                     del tasks[arn]
+
+
+@contextmanager
+def _contained(what: str) -> Iterator[None]:
+    """Keep a failure to one task or service: its definition was deleted, say. The next round tries again."""
+    try:
+        yield
+    except Exception:
+        logger.exception("The %s could not be looked at.", what)
 
 
 def _count_for_clusters(backend: EcsBackend) -> None:

@@ -29,13 +29,16 @@ class Starter:
         self._driver = driver
         self._control_port = control_port
 
-    def obstacle(self, backend: EcsBackend, wanted: int) -> str | None:
+    def obstacle(self, backend: EcsBackend, task: Task) -> str | None:
         """Why this machine cannot run a task now, whatever instances there are, as ECS words it; None if it can.
 
         Args:
             backend: The ECS of the region.
-            wanted: How many GPUs the task asks for.
+            task: The task, not placed yet.
         """
+        if self.waits_for_image(task):
+            return f"Reason: The image {task.containers[0]['image']} is being built again."
+        wanted = task.demand.resources.gpus
         if not wanted or wanted <= self.free_gpus(backend):
             return None
         if not gpus.devices():
@@ -44,6 +47,10 @@ class Starter:
                 "(nvidia-smi finds none)."
             )
         return "The closest matching (container-instance localhost) has insufficient GPU resource available."
+
+    def waits_for_image(self, task: Task) -> bool:
+        """Whether a task cannot start before its image has been built again."""
+        return images.is_awaited(str(task.containers[0]["image"]))
 
     def free_gpus(self, backend: EcsBackend) -> int:
         """How many GPUs of this machine no task has."""

@@ -21,6 +21,7 @@ from cortex_cdk.localcloud.containers import orphans
 from cortex_cdk.localcloud.containers.container_spec import inherited
 from cortex_cdk.localcloud.services.elbv2 import envoy_config
 from cortex_cdk.localcloud.services.elbv2.routing import Table
+from cortex_cdk.localcloud.settings import BALANCER_FOLDER
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Envoy:
     """
 
     def __init__(self, state: Path) -> None:
-        self._folder = (state / "balancer").resolve()
+        self._folder = (state / BALANCER_FOLDER).resolve()
         self._socket = _socket_path(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._applied: Table | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from cortex_cdk.localcloud.services.elbv2.targets import Target, TargetGroup, groups
 from cortex_cdk.localcloud.settings import HOST
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+logger = logging.getLogger(__name__)
 
 INITIAL_INTERVAL = 0.1
 SLOW_INITIAL_INTERVAL = 0.5
@@ -164,21 +167,35 @@ class HealthChecker:
         return next_due
 
     async def _check(self, group: TargetGroup, target: Target, progress: _Progress) -> None:
-        check = Check.of(group, self._speed)
+        interval = INITIAL_INTERVAL
+        try:
+            check = Check.of(group, self._speed)
+            await self._check_once(check, target, progress)
+            interval = check.interval if target.was_healthy else _initial_interval(progress)
+        except Exception:
+            # What a target group says may make no sense. The target must be checked again when that has been mended.
+            logger.exception("The target %s:%d could not be checked.", target.id, target.port)
+            interval = SLOW_INITIAL_INTERVAL
+        finally:
+            progress.due_at = time.monotonic() + interval
+            progress.running = False
+            self._woken.set()
+
+    async def _check_once(self, check: Check, target: Target, progress: _Progress) -> None:
         result = await probe(target.port, check)
         with STATE_LOCK:
             before = (target.state, target.reason)
             if target.state != "draining":
                 _judge(target, progress, check, result)
             changed = (target.state, target.reason) != before
-        now = time.monotonic()
-        is_slow = now - progress.started_at > SLOW_START
-        initial = SLOW_INITIAL_INTERVAL if is_slow else INITIAL_INTERVAL
-        progress.due_at = now + (check.interval if target.was_healthy else initial)
-        progress.running = False
-        self._woken.set()
         if changed:
             self._on_change()
+
+
+def _initial_interval(progress: _Progress) -> float:
+    """Seconds to the next check of a target that has never been healthy."""
+    is_slow = time.monotonic() - progress.started_at > SLOW_START
+    return SLOW_INITIAL_INTERVAL if is_slow else INITIAL_INTERVAL
 
 
 def _judge(target: Target, progress: _Progress, check: Check, result: CheckResult) -> None:

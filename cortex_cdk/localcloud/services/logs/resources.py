@@ -22,6 +22,11 @@ class LogGroup(Resource):
     name_property = "LogGroupName"
 
     @classmethod
+    def exists(cls, name: str, place: Place) -> bool:
+        """Whether there is a log group of that name."""
+        return name in backend(place).groups
+
+    @classmethod
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """CreateLogGroup."""
         group = backend(place).create_log_group(name, {})

@@ -57,6 +57,15 @@ def test_capacity_is_proportional_and_bounded() -> None:
     assert choose([0.0] * 15, capacity=4, deploying=True) is None
 
 
+def test_one_policy_without_data_keeps_all_from_scaling_in() -> None:
+    idle = (Policy("in-flight", target=1), [0.0] * 15)
+    given: dict[str, Any] = {"capacity": 4, "minimum": 1, "maximum": 10, "history": History(), "now": 0.0}
+    assert decide([idle, (POLICY, [None] * 15)], **given, deploying=False) is None
+    assert decide([idle, (POLICY, [0.0] * 15)], **given, deploying=False) is not None
+    only_out = Policy("requests", target=100, disable_scale_in=True)
+    assert decide([idle, (only_out, [None] * 15)], **given, deploying=False) is not None
+
+
 def test_cooldowns() -> None:
     just_out = History(out_at=950.0, before_out=2)
     assert choose([150, 150, 150], capacity=3, history=just_out) is None
@@ -97,6 +106,9 @@ def obvious(
             last3 = seen[-3:]
             last15 = seen[-15:]
             if [value for value in last3 if value is not None] == []:
+                # It cannot scale until there is data again.
+                if not policy.disable_scale_in:
+                    everyone_agrees = False
                 continue
             newest = [value for value in last3 if value is not None][-1]
             is_high = len(last3) == 3

@@ -176,3 +176,9 @@ def test_pauses_grow_and_are_bounded() -> None:
 
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[1], pauses[-1]) == (0, 0, 15)
+
+
+@pytest.mark.parametrize("failures", [1026, 10**6])
+def test_a_crash_loop_may_go_on_for_ever(failures: int) -> None:
+    """A float has no power of two beyond 2 ** 1023: failure 1026, after some four hours."""
+    assert pause_before_start(failures) == 15

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.replicas.status_rules import Observed, Verdict, judge, serving, settled
+from cortex_cdk.status.rules import Observed, Verdict, judge, serving, settled
 
 Events = Sequence[tuple[datetime, str]]
 

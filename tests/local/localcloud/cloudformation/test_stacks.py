@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,38 +10,12 @@ from botocore.exceptions import ClientError
 
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.localcloud.stacks import (
-    CAPABILITIES,
     Stacks,
     client,
     log_group,
-    running,
-    stuck_service,
+    log_groups,
     template,
-    until,
 )
-
-BROKEN = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "x"}}
-"""A resource that cannot be made: names of buckets have at least 3 characters."""
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    with running(tmp_path_factory.mktemp("cloud") / "local") as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def stacks(cloud: Endpoint) -> Iterator[Stacks]:
-    made = Stacks(cloud)
-    yield made
-    for stack in made.api.describe_stacks()["Stacks"]:
-        made.api.update_termination_protection(StackName=stack["StackName"], EnableTerminationProtection=False)
-        made.delete(stack["StackName"])
-
-
-def groups(cloud: Endpoint) -> dict[str, Any]:
-    found = client(cloud, "logs").describe_log_groups()["logGroups"]
-    return {group["logGroupName"]: group.get("retentionInDays") for group in found}
 
 
 def test_a_stack_is_created_in_the_order_of_its_references(cloud: Endpoint, stacks: Stacks) -> None:
@@ -71,12 +44,12 @@ def test_a_change_set_creates_a_stack_only_when_it_is_executed(cloud: Endpoint, 
         ("Add", "Group")
     ]
     assert stacks.api.describe_stacks(StackName="review")["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS"
-    assert "reviewed" not in groups(cloud)
+    assert "reviewed" not in log_groups(cloud)
 
     stacks.api.execute_change_set(ChangeSetName=change["ChangeSetId"])
 
     assert stacks.settled(change["StackId"])["StackStatus"] == "CREATE_COMPLETE"
-    assert "reviewed" in groups(cloud)
+    assert "reviewed" in log_groups(cloud)
 
 
 def test_a_change_in_place_keeps_the_resource(cloud: Endpoint, stacks: Stacks) -> None:
@@ -90,7 +63,7 @@ def test_a_change_in_place_keeps_the_resource(cloud: Endpoint, stacks: Stacks) -
     assert (target["Name"], target["BeforeValue"], target["AfterValue"]) == ("RetentionInDays", "7", "30")
 
     assert stacks.update("place", changed)["StackStatus"] == "UPDATE_COMPLETE"
-    assert groups(cloud)["kept"] == 30
+    assert log_groups(cloud)["kept"] == 30
     assert len(client(cloud, "logs").describe_log_streams(logGroupName="kept")["logStreams"]) == 1
     touched = {name for name, status in stacks.events("place") if status.startswith("UPDATE")}
     assert touched == {"place", "Group"}
@@ -104,7 +77,7 @@ def test_what_cannot_change_in_place_is_replaced_and_the_old_one_removed_last(cl
 
     stacks.update("replace", template(Group=log_group("after")))
 
-    assert set(groups(cloud)) >= {"after"} and "before" not in groups(cloud)
+    assert set(log_groups(cloud)) >= {"after"} and "before" not in log_groups(cloud)
     assert stacks.events("replace")[-7:] == [
         ("Group", "UPDATE_IN_PROGRESS"),
         ("Group", "UPDATE_IN_PROGRESS"),
@@ -134,7 +107,7 @@ def test_parameters_change_resources_with_the_previous_template(cloud: Endpoint,
     content = template(Group=log_group({"Ref": "Name"}, RetentionInDays={"Ref": "Days"}))
     content["Parameters"] = {"Name": {"Type": "String"}, "Days": {"Type": "Number", "Default": 7}}
     stacks.create("values", content, Parameters=[{"ParameterKey": "Name", "ParameterValue": "valued"}])
-    assert groups(cloud)["valued"] == 7
+    assert log_groups(cloud)["valued"] == 7
 
     kept = {"ParameterKey": "Name", "UsePreviousValue": True}
     answer = stacks.api.create_change_set(
@@ -147,7 +120,7 @@ def test_parameters_change_resources_with_the_previous_template(cloud: Endpoint,
     assert [c["ResourceChange"]["Replacement"] for c in change["Changes"]] == ["False"]
     stacks.api.execute_change_set(ChangeSetName=answer["Id"])
     assert stacks.settled(answer["StackId"])["StackStatus"] == "UPDATE_COMPLETE"
-    assert groups(cloud)["valued"] == 30
+    assert log_groups(cloud)["valued"] == 30
 
 
 def test_no_change_is_said_and_nothing_is_done(stacks: Stacks) -> None:
@@ -189,79 +162,14 @@ def test_tags_of_a_stack_are_those_of_its_resources(cloud: Endpoint, stacks: Sta
     assert tags() == {"own": "1", "both": "own", "k": "w"}
 
 
-def test_a_creation_that_fails_removes_what_it_made_and_tells_why(cloud: Endpoint, stacks: Stacks) -> None:
-    stack = stacks.create("fails", template(Group=log_group("short-lived"), Bad={**BROKEN, "DependsOn": "Group"}))
-
-    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert "short-lived" not in groups(cloud)
-    assert len(stacks.reasons("fails", "CREATE_FAILED")) == 1
-    assert "bucket is not valid" in stacks.reasons("fails", "CREATE_FAILED")[0]
-    assert "failed to create: [Bad]" in stacks.reasons("fails", "ROLLBACK_IN_PROGRESS")[0]
-    with pytest.raises(ClientError, match="ROLLBACK_COMPLETE state and can not be updated"):
-        stacks.update("fails", template(Group=log_group("short-lived")))
-
-
-@pytest.mark.parametrize(("on_failure", "status"), [("DELETE", "DELETE_COMPLETE"), ("DO_NOTHING", "CREATE_FAILED")])
-def test_what_is_left_of_a_failed_creation_is_the_callers_choice(stacks: Stacks, on_failure: str, status: str) -> None:
-    stack = stacks.create(f"left-{status[:6].lower()}", template(Bad=BROKEN), OnFailure=on_failure)
-    assert stack["StackStatus"] == status
-
-
-def test_a_failed_update_goes_back_to_what_was(cloud: Endpoint, stacks: Stacks) -> None:
-    before = template(Group=log_group("back", RetentionInDays=7), Moved=log_group("old-place"))
-    stacks.create("back", before)
-    after = template(
-        Group=log_group("back", RetentionInDays=30),
-        Moved=log_group("new-place"),
-        New=log_group("new"),
-        Bad={**BROKEN, "DependsOn": ["Group", "Moved", "New"]},
-    )
-
-    stack = stacks.update("back", after)
-
-    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    found = groups(cloud)
-    assert found["back"] == 7
-    assert "old-place" in found and not {"new-place", "new"} & set(found)
-    assert stacks.api.get_template(StackName="back")["TemplateBody"] == before
-    failures = [name for name, status in stacks.events("back") if status.endswith("_FAILED")]
-    assert failures == ["Bad"]
-    assert stacks.update("back", template(Group=log_group("back")))["StackStatus"] == "UPDATE_COMPLETE"
-
-
-def test_a_type_that_cannot_be_made_fails_the_stack(stacks: Stacks) -> None:
-    stack = stacks.create("unknown", template(Thing={"Type": "AWS::Nowhere::Thing", "Properties": {}}))
-    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert "cannot make resources of type AWS::Nowhere::Thing" in stacks.reasons("unknown", "CREATE_FAILED")[0]
-
-
-def test_a_misspelt_property_fails_the_stack(stacks: Stacks) -> None:
-    stack = stacks.create("typo", template(Group=log_group("typo", RetentionInDay=7)))
-    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
-    assert stacks.reasons("typo", "CREATE_FAILED") == ["Encountered unsupported property RetentionInDay"]
-
-
 def test_retained_resources_outlive_their_stack(cloud: Endpoint, stacks: Stacks) -> None:
     content = template(Kept={**log_group("outlives"), "DeletionPolicy": "Retain"}, Gone=log_group("goes"))
     stacks.create("retain", content)
 
     assert stacks.delete("retain")["StackStatus"] == "DELETE_COMPLETE"
 
-    assert "outlives" in groups(cloud) and "goes" not in groups(cloud)
+    assert "outlives" in log_groups(cloud) and "goes" not in log_groups(cloud)
     client(cloud, "logs").delete_log_group(logGroupName="outlives")
-
-
-def test_a_deletion_that_fails_says_so_and_can_be_repeated(cloud: Endpoint, stacks: Stacks) -> None:
-    s3 = client(cloud, "s3")
-    stacks.create("full", template(Bucket={"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "full-bucket"}}))
-    s3.put_object(Bucket="full-bucket", Key="left", Body=b"over")
-
-    stack = stacks.delete("full")
-
-    assert stack["StackStatus"] == "DELETE_FAILED"
-    assert "not empty" in stacks.reasons("full", "DELETE_FAILED")[0]
-    s3.delete_object(Bucket="full-bucket", Key="left")
-    assert stacks.delete("full")["StackStatus"] == "DELETE_COMPLETE"
 
 
 def test_a_protected_stack_is_not_deleted(stacks: Stacks) -> None:
@@ -339,7 +247,7 @@ Outputs:
     stack = stacks.settled(identity)
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons("yaml", "CREATE_FAILED")
     assert stack["Outputs"][0]["OutputValue"].endswith(":log-group:yaml-us-east-1:*")
-    assert groups(cloud)["yaml-us-east-1"] is None
+    assert log_groups(cloud)["yaml-us-east-1"] is None
     assert list(stacks.resources("yaml")) == ["Group"]
 
 
@@ -350,57 +258,3 @@ def test_the_machine_images_that_aws_publishes_resolve(stacks: Stacks) -> None:
     stack = stacks.create("image", content)
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     assert stacks.resources("image")["Group"][0].startswith("ami-")
-
-
-def test_an_operation_that_runs_is_not_disturbed_but_can_be_cancelled(cloud: Endpoint, stacks: Stacks) -> None:
-    ecs = client(cloud, "ecs")
-    before = stuck_service(desired=0)
-    assert stacks.create("slow", before)["StackStatus"] == "CREATE_COMPLETE"
-
-    # Its image does not exist and nothing stops the deployment, so it would go on for hours.
-    stacks.api.update_stack(
-        StackName="slow", TemplateBody=json.dumps(stuck_service(desired=1)), Capabilities=CAPABILITIES
-    )
-    assert stacks.api.describe_stacks(StackName="slow")["Stacks"][0]["StackStatus"] == "UPDATE_IN_PROGRESS"
-    with pytest.raises(ClientError, match="UPDATE_IN_PROGRESS state and can not be updated"):
-        stacks.update("slow", before)
-    with pytest.raises(ClientError, match="cannot be deleted while in status UPDATE_IN_PROGRESS"):
-        stacks.api.delete_stack(StackName="slow")
-
-    stacks.api.cancel_update_stack(StackName="slow")
-
-    identity = stacks.api.describe_stacks(StackName="slow")["Stacks"][0]["StackId"]
-    assert stacks.settled(identity)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    assert stacks.reasons("slow", "UPDATE_ROLLBACK_IN_PROGRESS") == ["User Initiated"]
-    service = ecs.describe_services(cluster="slow", services=["slow"])["services"][0]
-    assert service["desiredCount"] == 0
-    with pytest.raises(ClientError, match="cannot be called from current stack status"):
-        stacks.api.cancel_update_stack(StackName="slow")
-
-
-def test_a_rollback_that_fails_can_be_continued(cloud: Endpoint, stacks: Stacks) -> None:
-    logs = client(cloud, "logs")
-    before, after = stuck_service(desired=0), stuck_service(desired=1)
-    before["Resources"]["Group"] = log_group("fragile", RetentionInDays=7)
-    after["Resources"]["Group"] = log_group("fragile", RetentionInDays=30)
-    after["Resources"]["Service"]["DependsOn"] = "Group"
-    identity = stacks.create("fragile", before)["StackId"]
-    stacks.api.update_stack(StackName="fragile", TemplateBody=json.dumps(after), Capabilities=CAPABILITIES)
-    until(lambda: ("Service", "UPDATE_IN_PROGRESS") in stacks.events("fragile"))
-
-    logs.delete_log_group(logGroupName="fragile")
-    stacks.api.cancel_update_stack(StackName="fragile")
-    assert stacks.settled(identity)["StackStatus"] == "UPDATE_ROLLBACK_FAILED"
-
-    logs.create_log_group(logGroupName="fragile")
-    stacks.api.continue_update_rollback(StackName="fragile")
-    assert stacks.settled(identity)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    assert groups(cloud)["fragile"] == 7
-
-
-def test_a_stack_that_is_being_created_can_be_deleted(stacks: Stacks) -> None:
-    answer = stacks.api.create_stack(
-        StackName="hasty", TemplateBody=json.dumps(stuck_service(desired=1)), Capabilities=CAPABILITIES
-    )
-    stacks.api.delete_stack(StackName="hasty")
-    assert stacks.settled(answer["StackId"])["StackStatus"] == "DELETE_COMPLETE"

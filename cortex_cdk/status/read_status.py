@@ -13,13 +13,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
-from cortex_cdk.replicas.status_rules import (
+from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+from cortex_cdk.status.rules import (
     DELETING,
     ERROR,
     ERROR_IMAGE_PULL,
@@ -36,7 +39,6 @@ from cortex_cdk.replicas.status_rules import (
     serving,
     settled,
 )
-from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
@@ -53,8 +55,6 @@ __all__ = [
     "read_apis",
     "splitter_of",
 ]
-
-REALTIME_API, TRAFFIC_SPLITTER = "RealtimeAPI", "TrafficSplitter"
 
 # Of a splitter's members, the status that comes first here is the splitter's.
 WORST_FIRST = (DELETING, UNKNOWN, ERROR_IMAGE_PULL, ERROR, OUT_OF_MEMORY, NO_COMPUTE, UPDATING)

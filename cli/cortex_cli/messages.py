@@ -1,0 +1,84 @@
+"""Errors and warnings for the user, on stderr; for scripts that read JSON, errors on stdout, too."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+
+import click
+
+from cortex_cdk.errors import CortexError
+from cortex_cli.invocation import Invocation, current_invocation
+from cortex_cli.suggestions import for_environment
+
+
+def show(error: CortexError, invocation: Invocation | None = None) -> None:
+    """Write an error to stderr: first what happened, then details, then what to do next.
+
+    Args:
+        error: The error.
+        invocation: The run that failed; None takes the current one.
+    """
+    click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(error.message, err=True)
+    for line in error.details:
+        click.echo(f"  {line}", err=True)
+    if error.hint:
+        click.secho("hint: ", fg="cyan", nl=False, err=True)
+        click.echo(for_environment(error.hint, invocation), err=True)
+
+
+def show_last(error: CortexError, invocation: Invocation) -> None:
+    """Write the error that ended a command, as ``show``; if the command line asked for JSON, to stdout, too."""
+    show(error, invocation)
+    if invocation.wants_json:
+        # One line, as each record of `cortex logs` is one.
+        click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
+
+
+def warn(text: str) -> None:
+    """Write a warning to stderr."""
+    click.secho("warning: ", fg="yellow", nl=False, err=True)
+    click.echo(text, err=True)
+
+
+class Warnings(logging.Handler):
+    """Shows the warnings that the library logs, each once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a warning to stderr, unless it was written before."""
+        text = record.getMessage()
+        if text not in self._told:
+            self._told.add(text)
+            warn(text)
+
+
+def in_words(error: Exception, environment: str | None = None) -> CortexError:
+    """Turn any error into one that a user can read.
+
+    Args:
+        error: The error.
+        environment: Where it happened; None stands for the environment that the command line named, or the default.
+    """
+    if isinstance(error, CortexError):
+        return error
+    explained = None
+    if type(error).__module__.startswith(("botocore", "boto3", "s3transfer")):
+        from cortex_cdk.environment import explain, load_environments
+
+        named = environment or current_invocation().environment
+        explained = explain(error, named or load_environments().default)
+    if explained:
+        return explained
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return CortexError(f"the disk is full: {error}", hint="make room, then run the command again")
+    text = str(error).splitlines()
+    return CortexError(
+        f"unexpected {type(error).__name__}: {text[0] if text else 'no message'}",
+        hint="this is a bug of cortex: run the command again with CORTEX_DEBUG=1 and report what it prints",
+    )

@@ -1,0 +1,54 @@
+"""Certificates of Certificate Manager as they are stored, with their keys: the state folder is for its owner only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from moto.acm.models import CertBundle, acm_backends
+
+from cortex_cdk.localcloud.daemon.records.store import Record
+from cortex_cdk.localcloud.services.elbv2.tls import LocalCertificate
+from cortex_cdk.localcloud.settings import ACCOUNT_ID, REGION
+
+FOLDER = "certificates"
+
+
+def read() -> dict[str, Record]:
+    """The record of every certificate by its id."""
+    certificates: dict[str, Any] = acm_backends[ACCOUNT_ID][REGION]._certificates
+    return {arn.rpartition("/")[2]: _described(bundle) for arn, bundle in certificates.items()}
+
+
+def restore(record: Record) -> None:
+    """Put a certificate in place under its ARN."""
+    bundle: Any = LocalCertificate(
+        ACCOUNT_ID,
+        record["certificate"].encode(),
+        record["key"].encode(),
+        region=REGION,
+        arn=record["arn"],
+        cert_type=record["type"],
+        cert_status=record["status"],
+        cert_options=record["options"],
+    )
+    # The constructor would add AWS's root once more.
+    bundle.chain = record["chain"].encode()
+    bundle.created_at = datetime.fromisoformat(record["created"])
+    bundle.tags.update(record["tags"])
+    backend: Any = acm_backends[ACCOUNT_ID][REGION]
+    backend._certificates[bundle.arn] = bundle
+
+
+def _described(bundle: CertBundle) -> Record:
+    return {
+        "arn": bundle.arn,
+        "type": bundle.type,
+        "status": bundle.status,
+        "created": bundle.created_at.isoformat(),
+        "options": bundle.cert_options,
+        "tags": dict(bundle.tags),
+        "certificate": bundle.cert.decode(),
+        "chain": (bundle.chain or b"").decode(),
+        "key": bundle.key.decode(),
+    }

@@ -1,0 +1,64 @@
+"""An update that fails leaves what serves as it is, whatever the autoscaler did since the API was made."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import yaml
+
+from tests.conftest import Cortex
+from tests.local.traffic import Traffic
+
+PREDICTOR = """\
+class PythonPredictor:
+    def __init__(self, config):
+        {start}
+
+    def predict(self, payload):
+        return {{"code": 1}}
+"""
+NAME = "many"
+
+
+def write(folder: Path, start: str) -> None:
+    (folder / "predictor.py").write_text(PREDICTOR.format(start=start))
+    api = {
+        "name": NAME,
+        "kind": "RealtimeAPI",
+        "predictor": {"type": "python", "path": "predictor.py"},
+        "compute": {"cpu": "100m"},
+        "autoscaling": {"min_replicas": 1, "init_replicas": 2, "max_replicas": 5},
+        "update_strategy": {"max_unavailable": 0},
+    }
+    (folder / "cortex.yaml").write_text(yaml.safe_dump([api]))
+
+
+def desired(cortex: Cortex) -> int:
+    (service,) = cortex.aws("ecs").describe_services(cluster="cortex-local", services=[NAME])["services"]
+    return int(service["desiredCount"])
+
+
+def test_the_first_update_that_fails_takes_no_replica_away(cortex: Cortex, tmp_path: Path) -> None:
+    write(tmp_path, "pass")
+    cortex.ok("deploy", cwd=tmp_path)
+    assert desired(cortex) == 2
+    # As the autoscaler does it.
+    cortex.aws("ecs").update_service(cluster="cortex-local", service=NAME, desiredCount=5)
+    deadline = time.monotonic() + 120
+    while cortex.json("get", NAME)["replicas"]["up_to_date"] < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    before = cortex.replicas(NAME)
+    assert len(before) == 5
+
+    with Traffic([cortex.json("get", NAME)["endpoint"]], {"n": 1}, lambda answer: f"code {answer['code']}") as traffic:
+        traffic.wait_for("code 1")
+        write(tmp_path, 'raise RuntimeError("no")')
+        done = cortex.run("deploy", cwd=tmp_path)
+        traffic.wait_for_any()
+    assert done.returncode == 1
+    assert "RuntimeError: no" in done.stderr
+    assert traffic.answers.failures == []
+    assert desired(cortex) == 5
+    assert cortex.replicas(NAME) == before
