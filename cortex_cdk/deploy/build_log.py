@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cortex_serving.contract import DEPENDENCIES_SCRIPT
+from cortex_serving.contract import CONDA_FILE, DEPENDENCIES_SCRIPT, REQUIREMENTS_FILE
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
@@ -27,7 +27,7 @@ _NOISE = re.compile(
 _SUMMARY = "------"
 _OVER = re.compile(r"\[Container\] .*Phase context status code: COMMAND_EXECUTION_ERROR")
 SCRIPT, INSTALLED = DEPENDENCIES_SCRIPT, "installed"
-_FILES = (".python-version", SCRIPT, "conda-packages.txt", "requirements.txt")
+_FILES = (".python-version", SCRIPT, CONDA_FILE, REQUIREMENTS_FILE)
 # Of these no file of the project is the cause.
 _OURS = ("Python", "dependencies of the serving program", "the serving program", INSTALLED)
 _STEP = re.compile(rf"==> ({'|'.join(map(re.escape, _FILES + _OURS))})\b")

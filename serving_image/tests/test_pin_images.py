@@ -79,7 +79,7 @@ def test_all_images_of_the_dockerfiles_are_found() -> None:
         "for name in sys.argv[2:]: print(*pin_images.named_images(open(name).read()))"
     )
     folder = SCRIPT.parent
-    command = [sys.executable, "-c", code, folder, folder / "Dockerfile", folder / "Dockerfile.gpu"]
+    command = [sys.executable, "-c", code, str(folder), f"{folder}/Dockerfile", f"{folder}/Dockerfile.gpu"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert [[image.partition(":")[0] for image in line.split()] for line in lines] == [
         ["public.ecr.aws/docker/library/python", "ghcr.io/astral-sh/uv", "ghcr.io/mamba-org/micromamba"]
