@@ -170,7 +170,9 @@ def _default_nat(data: dict[str, Any]) -> Literal["none", "single", "highly_avai
 
 def _default_groups() -> tuple[InstanceGroup, ...]:
     return (
-        InstanceGroup(name="cpu", instance_types=("m6i.large",), min_instances=1, max_instances=5),
+        # A type that new accounts on the free plan may start, too, and m6i.large is none: eks-workshop-v2 issue 1644,
+        # karpenter issue 9004.
+        InstanceGroup(name="cpu", instance_types=("m7i-flex.large",), min_instances=1, max_instances=5),
         # Images with CUDA are large.
         InstanceGroup(
             name="gpu", instance_types=("g4dn.xlarge",), min_instances=0, max_instances=5, volume=Volume(size=100)

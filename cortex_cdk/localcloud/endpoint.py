@@ -27,13 +27,15 @@ class Endpoint:
         control_url: Base URL of the AWS API (``endpoint_url`` of boto3).
         http_url: Base URL of the load balancer.
         pid: Process id of the daemon.
-        notice: What the user should be told about the last start, such as that stored state was moved aside.
+        notice: What every command tells about the last start, such as that a stack could not be brought back.
+        news: What ``cortex local up`` and ``status`` tell besides, such as that all stacks were made again.
     """
 
     control_url: str
     http_url: str
     pid: int
     notice: str | None = None
+    news: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class DaemonInfo:
         https_port: Its port for TLS.
         version: Version of cortex-cdk that the daemon runs.
         state: The state folder, absolute.
-        notice: What the user should be told about this start, or None.
+        notice: What every command should tell about this start, or None.
+        news: What ``cortex local up`` and ``status`` should tell besides, or None.
         speed: How many times faster than AWS its clock runs.
     """
 
@@ -57,6 +60,7 @@ class DaemonInfo:
     version: str
     state: str
     notice: str | None = None
+    news: str | None = None
     https_port: int = 0
     speed: float = DEFAULT_SPEED
 
@@ -68,6 +72,7 @@ class DaemonInfo:
             http_url=f"http://{HOST}:{self.http_port}",
             pid=self.pid,
             notice=self.notice,
+            news=self.news,
         )
 
     def write(self, folder: Path) -> None:

@@ -328,6 +328,12 @@ def test_the_builder_reads_contexts_and_pushes_to_its_repository(synthesized: Sy
     assert "sts:GetServiceBearerToken" in public["Action"]
 
 
+def test_instances_carry_the_tag_of_ecs_from_the_beginning(synthesized: Synthesized) -> None:
+    """Those of a group with a minimum are launched before its capacity provider is there."""
+    for group in all_properties(synthesized("plain"), "AWS::AutoScaling::AutoScalingGroup").values():
+        assert {"Key": "AmazonECSManaged", "Value": "true", "PropagateAtLaunch": True} in group["Tags"]
+
+
 def test_the_builder_makes_no_log_group(synthesized: Synthesized) -> None:
     """A build that outlives its cluster would make it again, and the next cluster of that name could not be made."""
     policies = all_properties(synthesized("plain"), "AWS::IAM::Policy")

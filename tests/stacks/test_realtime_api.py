@@ -279,6 +279,15 @@ def test_alarms_have_fixed_names_and_are_quiet_without_requests(synthesized: Syn
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
 
 
+def test_a_model_that_loads_slowly_wakes_nobody(synthesized: Synthesized) -> None:
+    """A replica that loads fails its health check for up to ten minutes; an update leaves enough others."""
+    alarms = [found["Properties"] for found in synthesized("scaled").find_resources("AWS::CloudWatch::Alarm").values()]
+    [unhealthy] = [alarm for alarm in alarms if alarm["AlarmName"].endswith("/unhealthy")]
+    assert unhealthy["EvaluationPeriods"] == 15
+    [expression] = [query["Expression"] for query in unhealthy["Metrics"] if "Expression" in query]
+    assert expression == "IF(healthy < 2, unhealthy, 0)"
+
+
 def test_alarms_tell_the_topic_of_the_cluster(tmp_path: Path) -> None:
     template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain", cluster="gpu-only")))
     alarms = [alarm["Properties"] for alarm in template.find_resources("AWS::CloudWatch::Alarm").values()]

@@ -83,7 +83,7 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
 
 
 def _is_address(url: str) -> bool:
-    """Whether a URL has an IP address where others have a name, to which no DNS record could lead."""
+    """Return whether a URL's host is an IP address, to which no DNS record could lead."""
     try:
         ip_address(urlsplit(url).hostname or "")
     except ValueError:
@@ -92,7 +92,7 @@ def _is_address(url: str) -> bool:
 
 
 def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
-    """Ask, unless the answer was given; on a no, or on Ctrl-C, forget the plan."""
+    """Ask unless ``--yes`` was given; on a no, or on Ctrl-C, discard the plan."""
     if yes:
         return
     if not interactive():

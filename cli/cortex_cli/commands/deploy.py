@@ -71,7 +71,7 @@ def _print(config: Config, results: list[Applied]) -> None:
     if not serving:
         return
     click.echo()
-    # Where there is a splitter, clients talk to that.
+    # Clients talk to the splitter, if there is one.
     serving.sort(key=lambda result: result.kind != TRAFFIC_SPLITTER)
     for result in serving:
         click.echo(f"endpoint: {result.endpoint}")
@@ -87,7 +87,7 @@ def _print(config: Config, results: list[Applied]) -> None:
 
 
 def _print_trials(serving: list[Applied], sample: str) -> None:
-    """A line for each, or where they would fill the screen one for the first."""
+    """Write a sample request for each API and splitter; for the first only, if there are many."""
     shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
     for result in shown:
         click.echo(f"try it:   {sample_request(result.name, result.endpoint, sample)}")

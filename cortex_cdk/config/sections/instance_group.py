@@ -68,7 +68,8 @@ InstanceType = Annotated[
     str,
     BeforeValidator(_instance_type),
     Allowed(
-        "an EC2 instance type such as m6i.large or g4dn.xlarge; ARM (Graviton), nano and micro types cannot be used"
+        "an EC2 instance type such as m7i-flex.large or g4dn.xlarge; "
+        "ARM (Graviton), nano and micro types cannot be used"
     ),
 ]
 

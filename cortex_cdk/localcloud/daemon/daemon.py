@@ -25,6 +25,8 @@ from cortex_cdk.localcloud.settings import HOST, REGION, Settings
 if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer
 
+    from cortex_cdk.localcloud.daemon.durability import Recovery
+
 LOG_FILE = "daemon.log"
 LOG_BYTES = 5_000_000
 LOG_BACKUPS = 2
@@ -89,7 +91,7 @@ def _serve(settings: Settings) -> None:
 
     cloudformation.install(moved=changed, settled=durability.save_if_possible)
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
-    info = _info(settings, notice=durability.restore())
+    info = _info(settings, durability.restore())
     control_plane = ControlPlane(info, data_plane, changed)
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
     take_own_users_connections(server)
@@ -124,7 +126,7 @@ def _wait_for_end(pids: list[int]) -> None:
     psutil.wait_procs(processes, timeout=ORPHAN_TIMEOUT)
 
 
-def _info(settings: Settings, notice: str | None) -> DaemonInfo:
+def _info(settings: Settings, recovery: Recovery | None) -> DaemonInfo:
     return DaemonInfo(
         pid=os.getpid(),
         control_port=settings.control_port,
@@ -132,7 +134,8 @@ def _info(settings: Settings, notice: str | None) -> DaemonInfo:
         https_port=settings.https_port or 0,
         version=version("cortex-cdk"),
         state=str(settings.state.resolve()),
-        notice=notice,
+        notice=recovery.losses if recovery else None,
+        news=recovery.news if recovery else None,
         speed=settings.speed,
     )
 

@@ -356,3 +356,29 @@ def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: C
     tags = [image.get("imageTag") for image in running.client("ecr").list_images(repositoryName=REPOSITORY)["imageIds"]]
     assert "there" in tags
     assert "gone" not in tags
+
+
+def test_an_image_whose_python_is_gone_is_built_again_while_its_tasks_wait(running: Cloud, tmp_path: Path) -> None:
+    """As after an upgrade of Python: the environment is there, and its Python is a link to nowhere."""
+    gate = tmp_path / "gate"
+    gate.touch()
+    waiting = f"until [ -e {gate} ]; do sleep 0.1; done\n"
+    done = build(running, "upgraded", {**PACKAGE, "project/dependencies.sh": waiting})
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+    before = images.resolve(f"{URI}:upgraded")
+    running.group("upgraded")
+    running.rule(1, "/upgraded", weights={"upgraded": 1})
+    running.service("upgraded", running.definition("upgraded", image=f"{URI}@{before.digest}"))
+    until(lambda: running.get("/upgraded")[0] == 200)
+
+    gate.unlink()
+    (before.binaries / "python").unlink()
+    running.restart()
+
+    until(lambda: any("is being built again" in event["message"] for event in running.describe("upgraded")["events"]))
+    assert running.describe("upgraded")["runningCount"] == 0
+    assert [task["stopCode"] for task in running.tasks("upgraded", "STOPPED")] == ["TerminationNotice"]
+    gate.touch()
+    until(lambda: running.get("/upgraded")[0] == 200)
+    assert images.resolve(f"{URI}@{before.digest}") == before
+    assert len(running.tasks("upgraded", "STOPPED")) == 1, "no task was tried without its image"

@@ -26,6 +26,10 @@ def test_the_smallest_cluster() -> None:
     assert cost.unknown == ()
 
 
+def test_all_types_of_the_built_in_cluster_have_a_price() -> None:
+    assert estimate(Cluster.default()).unknown == ()
+
+
 def test_fewest_and_most_instances() -> None:
     gpu = {"name": "gpu", "instance_types": ["g4dn.xlarge"], "min_instances": 0, "max_instances": 3}
     cost = estimate(cluster(instance_groups=[gpu]))

@@ -56,7 +56,12 @@ def test_defaults(load: Load) -> None:
     assert cluster == Cluster.default("cortex", "us-east-1")
     assert Cluster.model_validate(cluster.model_dump(mode="json")) == cluster
     cpu, gpu = cluster.instance_groups
-    assert (cpu.instance_types, cpu.min_instances, cpu.max_instances, cpu.accelerator) == (("m6i.large",), 1, 5, "none")
+    assert (cpu.instance_types, cpu.min_instances, cpu.max_instances, cpu.accelerator) == (
+        ("m7i-flex.large",),
+        1,
+        5,
+        "none",
+    )
     assert (gpu.instance_types, gpu.min_instances, gpu.max_instances, gpu.gpu) == (("g4dn.xlarge",), 0, 5, True)
     assert (cluster.nat_gateway, cluster.subnet_visibility, cluster.log_retention) == ("none", "public", 30)
     assert cluster.load_balancer.allowed_cidrs == ("0.0.0.0/0",)

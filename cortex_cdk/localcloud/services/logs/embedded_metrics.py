@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import moto.logs.models
 import moto.logs.urls
-from moto.logs.models import LogsBackend, logs_backends
+from moto.logs.models import LogEvent, LogsBackend, logs_backends
 
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.cloudwatch.store import Bucket, key
@@ -104,4 +105,6 @@ class LocalLogs(LogsBackend):
 def install() -> None:
     """Make moto use these logs and filter patterns. To be called before their first use; more calls change nothing."""
     logs_backends.backend = LocalLogs
+    # moto counts from 0. Ids must differ from those of events that an earlier daemon has stored.
+    LogEvent._event_id = max(LogEvent._event_id, time.time_ns() // 1000)
     vars(moto.logs.models)["EventMessageFilter"] = log_patterns.EventFilter
