@@ -21,6 +21,7 @@ from cortex_serving.contract import (
     CONTEXT_PROJECT,
     CONTEXT_PYTHON_VERSION,
     CONTEXT_SERVING,
+    IMAGE_OPTIONS_VARIABLE,
     IMAGE_REPOSITORY_VARIABLE,
     IMAGE_TAG_VARIABLE,
 )
@@ -212,7 +213,7 @@ def _start(cloud: Cloud, builder: Builder, context: BuildContext, options: str) 
     variables = {
         IMAGE_TAG_VARIABLE: context.tag,
         IMAGE_REPOSITORY_VARIABLE: builder.repository_uri,
-        "BUILD_OPTIONS": options,
+        IMAGE_OPTIONS_VARIABLE: options,
     }
     return cloud.codebuild.start_build(
         projectName=builder.project,
