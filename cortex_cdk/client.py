@@ -94,12 +94,13 @@ class Client:
             self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
         return self._read
 
-    def deploy(self, config: Config | Path | str, *, force: bool = False) -> list[Applied]:
+    def deploy(self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False) -> list[Applied]:
         """Deploy a configuration.
 
         Args:
             config: A configuration, its file, or the folder of a ``cortex.yaml``.
             force: Cancel an update that runs, rather than refuse.
+            rebuild: Build images anew, though there are some for the same dependencies.
 
         Raises:
             ConfigError: The configuration cannot be used. Nothing was changed.
@@ -113,7 +114,7 @@ class Client:
             log.warning("%s", warning)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = _KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force))
+        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
         results = deployer.deploy(loaded, project, dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
         minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}

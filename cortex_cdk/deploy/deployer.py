@@ -22,11 +22,13 @@ from pathlib import Path
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy import assets, images
 from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
+from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.own_images import own_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
@@ -53,9 +55,11 @@ class Options:
 
     Attributes:
         force: Give up an operation that runs on a stack, rather than refuse.
+        rebuild: Build images anew, though there are some for the same dependencies: for updates of what is not pinned.
     """
 
     force: bool = False
+    rebuild: bool = False
 
 
 class Deployer:
@@ -116,16 +120,32 @@ class Deployer:
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         warnings = check(deployment)
         self._ask_about(project)
-        missing = {gpu: context for gpu, context in contexts.items() if references[gpu] is None}
+        rebuild = self._options.rebuild
+        missing = {flavour: context for flavour, context in contexts.items() if rebuild or not references[flavour]}
         if not missing:
             return deployment, warnings
-        for gpu, context in missing.items():
+        cache = images.likely_to_share_layers(self._cloud, builder, deployment.deployed_images())
+        for flavour, context in missing.items():
             self._progress.step(IMAGE, "preparing (once for these dependencies)")
-            references[gpu] = images.build(self._cloud, builder, context, partial(self._progress.log, IMAGE))
+            say = partial(self._progress.log, IMAGE)
+            references[flavour] = images.build(self._cloud, builder, context, say, cache=cache, rebuild=rebuild)
             self._progress.step(IMAGE, "ready")
+        self._remove_old_images(builder.repository)
         wanted = replace(wanted, images=images.of_apis(config.apis, own, references))
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         return deployment, check(deployment)
+
+    def _remove_old_images(self, repository: str) -> None:
+        """Make room where a new image came. That this may fail is no reason not to deploy."""
+        from botocore.exceptions import ClientError
+
+        try:
+            removed = remove_old_images(self._cloud, self._cluster.name, repository)
+        except ClientError as error:
+            self._progress.step(IMAGE, f"warning: old images could not be removed: {error_message(error)}")
+            return
+        if removed:
+            self._progress.step(IMAGE, f"{removed} old ones that nothing uses were removed")
 
     def _ask_about(self, project: ProjectArchive) -> None:
         for warning in project.warnings:

@@ -136,6 +136,11 @@ class Deployment:
                 return "the API" if holder.kind == REALTIME_API else "the traffic splitter", holder.name
         return None
 
+    def deployed_images(self) -> set[str]:
+        """The references of the images that the configuration's APIs run on now."""
+        stacks = [target.stack for target in self.apis if target.stack]
+        return {stack.parameters.get(names.Parameter.IMAGE, "") for stack in stacks}
+
     def target_groups(self) -> dict[str, str]:
         """The ARNs of the target groups of the APIs that are deployed, by the API's name."""
         return target_groups(self.cluster.name, self.stacks.values())

@@ -72,7 +72,7 @@ class ContextFile:
 
 
 Context = Mapping[str, ContextFile]
-"""The files of a build context by path: ``project/``, ``serving_image/``, perhaps ``python-version``."""
+"""The files of a build context by path: ``project/`` (perhaps with ``.python-version``) and ``serving_image/``."""
 
 
 def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
@@ -114,7 +114,8 @@ def end_all() -> None:
 
 def _needs_nothing(context: Context) -> bool:
     """Whether the Python that runs the local cloud is such an environment already."""
-    others = {name for name in context if name.startswith(f"{CONTEXT_PROJECT}/")} - {REQUIREMENTS}
+    others = {name for name in context if name.startswith(f"{CONTEXT_PROJECT}/")}
+    others -= {REQUIREMENTS, CONTEXT_PYTHON_VERSION}
     if others or not find_spec(SERVING_PACKAGE):
         return False
     wanted = context[CONTEXT_PYTHON_VERSION].content.decode().split(".") if CONTEXT_PYTHON_VERSION in context else []
