@@ -65,6 +65,11 @@ class Kept:
 class ClusterRemover:
     """Removes the environment's cluster.
 
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+        progress: Hears of each step.
+
     Raises:
         ClusterError: There is none.
     """
@@ -79,7 +84,7 @@ class ClusterRemover:
         self._stack = stack
 
     def plan(self) -> Removal:
-        """What would be removed, and what would stay."""
+        """Find out what would be removed, and what would stay."""
         return Removal(
             self._name,
             apis=tuple(self._names_of(names.api_stack(self._name, ""))),
@@ -90,6 +95,9 @@ class ClusterRemover:
     def remove(self) -> Kept:
         """Remove everything and wait until it is gone.
 
+        Returns:
+            What is still there.
+
         Raises:
             ClusterError: An API or splitter cannot be removed. The cluster stays.
             DeployError: The cluster's stack cannot be deleted.
@@ -99,12 +107,12 @@ class ClusterRemover:
         buckets = tuple(self._resources("AWS::S3::Bucket"))
         self._end_instances()
         self._progress.step(f"cluster {self._name}", "deleting its stack")
-        settled = recovery.settled(self._cloud, self._stack, force=True)
-        if settled:
+        stack = recovery.make_deletable(self._cloud, self._stack)
+        if stack:
             self._cloud.cloudformation.update_termination_protection(
-                StackName=settled.id, EnableTerminationProtection=False
+                StackName=stack.id, EnableTerminationProtection=False
             )
-            recovery.remove(self._cloud, settled)
+            recovery.remove(self._cloud, stack)
         return Kept(buckets, tuple(self._log_groups()))
 
     def _stacks(self, prefix: str) -> list[StackState]:
@@ -128,9 +136,9 @@ class ClusterRemover:
     def _remove(self, stack: StackState, prefix: str) -> CortexError | None:
         self._progress.step(stack.name.removeprefix(prefix), "deleting")
         try:
-            settled = recovery.settled(self._cloud, stack, force=True)
-            if settled:
-                recovery.remove(self._cloud, settled)
+            deletable = recovery.make_deletable(self._cloud, stack)
+            if deletable:
+                recovery.remove(self._cloud, deletable)
         except CortexError as error:
             return error
         return None

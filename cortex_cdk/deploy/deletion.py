@@ -1,4 +1,4 @@
-"""Removes APIs and splitters."""
+"""Deletes APIs and traffic splitters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stac
 
 
 def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
-    """The stack of an API or splitter.
+    """Find the stack of an API or splitter.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster.
+        name: The API's or splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
@@ -24,11 +29,16 @@ def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
 
 
 def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
-    """Delete an API or splitter and wait until it is gone.
+    """Delete an API or splitter and wait until its stack is gone. An operation that runs on the stack is given up.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster.
+        name: The API's or splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
-        DeployError: A splitter uses it, or it cannot be deleted.
+        DeployError: A splitter forwards to the API, or the stack cannot be deleted.
     """
     stack = find(cloud, cluster, name)
     users = _splitters_of(cloud, cluster, stack)
@@ -37,15 +47,14 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
             f"{name} is used by the traffic splitter {', '.join(users)}",
             hint=f"delete the splitter first (cortex delete {users[0]}), or deploy it without {name}",
         )
-    # An update may wait for capacity for hours.
-    settled = recovery.settled(cloud, stack, force=True)
-    if settled:
-        recovery.remove(cloud, settled)
+    deletable = recovery.make_deletable(cloud, stack)
+    if deletable:
+        recovery.remove(cloud, deletable)
 
 
 def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:
     """The splitters that forward to the target group of an API's stack."""
-    group = stack.outputs.get("TargetGroupArn")
+    group = stack.outputs.get(names.Output.TARGET_GROUP_ARN)
     prefix = names.splitter_stack(cluster.name, "")
     if group is None or stack.name.startswith(prefix):
         return []
@@ -61,5 +70,5 @@ def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> l
     return [
         splitter.name.removeprefix(prefix)
         for splitter in list_stacks(cloud, prefix)
-        if splitter.outputs.get("ListenerRulePriority") in using
+        if splitter.outputs.get(names.Output.LISTENER_RULE_PRIORITY) in using
     ]

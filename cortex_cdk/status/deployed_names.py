@@ -1,4 +1,4 @@
-"""The names of what is deployed, for those who cannot wait: nothing of the configuration is loaded for them."""
+"""Reads the names of what is deployed, for those who cannot wait: nothing of the configuration is loaded."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from cortex_cdk.stack_operations.stack import list_stacks
 
 
 def deployed_names(environment: str | None) -> list[str]:
-    """The APIs and traffic splitters of an environment, without starting it: none where its cloud does not run.
+    """List the APIs and traffic splitters of an environment. Starts nothing; asks once and gives up within seconds.
 
     Args:
         environment: Its name; None takes the default.
+
+    Returns:
+        Empty where nobody would answer.
 
     Raises:
         CloudError: There is no environment of that name.

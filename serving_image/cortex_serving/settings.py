@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cortex_serving.contract import COMMAND, LISTEN, Variable
+from cortex_serving.contract import COMMAND, CONFIG_FILE, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.spec import ApiSpec, parse_spec, read_config
 
@@ -144,8 +144,8 @@ def from_project(
         SpecError: The folder or its configuration cannot be used.
     """
     if not project.is_dir():
-        raise SpecError(f"{project} is not a folder: give the folder that holds cortex.yaml")
-    raw = read_config(config or project / "cortex.yaml", name)
+        raise SpecError(f"{project} is not a folder: give the folder that holds {CONFIG_FILE}")
+    raw = read_config(config or project / CONFIG_FILE, name)
     host, port = _listen(listen)
     return Settings(
         cluster="",

@@ -12,6 +12,7 @@ from aws_cdk.assertions import Template
 from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import APIS, PRIORITY, TOPIC, api_spec, cluster_spec
+from tests.stacks.test_replica_threads import THREADS
 
 Synthesized = Callable[[str], Template]
 
@@ -67,6 +68,7 @@ def test_the_container_contract(synthesized: Synthesized) -> None:
     assert spec["endpoint"] == "/env"
     assert variables == {
         "MODE": "fast",
+        **dict.fromkeys(THREADS, "1"),
         "AWS_REGION": {"Ref": "AWS::Region"},
         "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
         "CORTEX_API": "env",

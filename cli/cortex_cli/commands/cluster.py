@@ -106,7 +106,7 @@ def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
 
 
 def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
-    changes = plan.change_set.changes
+    changes = plan.changes
     if plan.deployed is None:
         click.echo(f"the cluster {plan.cluster.name} would be made in {environment.region}: {len(changes)} resources")
     else:
@@ -116,6 +116,8 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
         for change in changes:
             anew = ", made anew" if change.replacement else ""
             click.echo(f"  {change.action.lower()} {change.logical_id} ({change.resource_type}{anew})")
+    if plan.recovery:
+        click.echo(f"before that: {plan.recovery.value}")
     for warning in plan.warnings:
         click.secho("warning: ", fg="yellow", nl=False, err=True)
         click.echo(warning, err=True)

@@ -121,6 +121,7 @@ class InstanceGroup(Construct):
                         volume.size,
                         volume_type=VOLUME_TYPES[volume.type],
                         iops=volume.provisioned_iops,
+                        throughput=volume.provisioned_throughput,
                         encrypted=True,
                         delete_on_termination=True,
                     ),

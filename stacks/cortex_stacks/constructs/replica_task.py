@@ -22,6 +22,14 @@ CONTAINER = "api"
 # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
 SHARED_MEMORY_MIB = 1024
 OPEN_FILES = 65_536
+_NOT_SERVED = {"env", "image", "base_image", "tensorflow_serving_image"}
+# `cpu` is a share, no limit: a container sees all CPUs of its instance, and numerical libraries start a thread for
+# each: as many as fit its share are faster.
+# OpenBLAS, MKL, BLIS, numexpr and PyTorch take OMP_NUM_THREADS where their own variable is not set; the others do not.
+# https://github.com/OpenMathLib/OpenBLAS#setting-the-number-of-threads-using-environment-variables
+# https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/2025-2/mkl-num-threads.html
+# https://docs.pytorch.org/docs/stable/threading_environment_variables.html
+_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 GROUP_LABEL = "cortex.instance-group"
 
 
@@ -93,7 +101,9 @@ class ReplicaTask(Construct):
 
 def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str) -> dict[str, str]:
     api, cluster = spec.api, spec.cluster
+    threads = str(api.compute.threads(api.predictor.processes_per_replica))
     return {
+        **dict.fromkeys(_THREADS, threads),
         **api.predictor.env,
         # boto3 reads the second name only, other SDKs the first.
         "AWS_REGION": cdk.Aws.REGION,
@@ -118,7 +128,7 @@ def _serving_spec(api: RealtimeApi, endpoint: str) -> str:
     spec = {
         "name": api.name,
         "endpoint": endpoint,
-        "predictor": api.predictor.model_dump(mode="json", exclude={"env", "image", "tensorflow_serving_image"}),
+        "predictor": api.predictor.model_dump(mode="json", exclude=_NOT_SERVED),
         "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
     }

@@ -130,6 +130,9 @@ ACCEPTED: list[dict[str, Any]] = [
     group(volume={"size": 30, "type": "io1", "iops": 1500}),
     group(volume={"size": 60, "type": "io1"}),
     group(volume={"type": "gp2"}),
+    group(volume={"throughput": 125}),
+    group(volume={"throughput": 750}),
+    group(volume={"throughput": 1000, "iops": 4000}),
     group(instance_types=["u7i-6tb.112xlarge", "m7i-flex.large", "c5.metal"]),
     {
         "vpc": {**VPC, "public_subnets": [], "private_subnets": SUBNETS},
@@ -236,6 +239,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (group(volume={"size": 16385}), "instance_groups[0].volume.size: must be"),
     (group(volume={"type": "st1"}), "instance_groups[0].volume.type: must be gp3, gp2, io1 or io2"),
     (group(volume={"type": "gp2", "iops": 3000}), "instance_groups[0].volume.iops: cannot be chosen for gp2 volumes"),
+    (
+        group(volume={"throughput": 124}),
+        "instance_groups[0].volume.throughput: must be a whole number from 125 to 2000",
+    ),
+    (
+        group(volume={"type": "gp2", "throughput": 200}),
+        "instance_groups[0].volume.throughput: cannot be chosen for gp2 volumes",
+    ),
+    (group(volume={"throughput": 751}), "instance_groups[0].volume.throughput: 751 MiB/s need 3004 IOPS"),
     (group(volume={"iops": 99}), "instance_groups[0].volume.iops: must be a whole number from 100 to 64000"),
     (group(volume={"iops": 2999}), "instance_groups[0].volume.iops: IOPS must be from 3000 to 25000 for 50 GiB of gp3"),
     (
