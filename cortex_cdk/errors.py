@@ -8,8 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from cortex_serving.formats.problem import Problem
+
+__all__ = [
+    "CloudError",
+    "ClusterError",
+    "ConfigError",
+    "CortexError",
+    "DeployError",
+    "Finding",
+    "LocalCloudError",
+    "NotDeployedError",
+    "PredictionError",
+    "PreflightError",
+    "Problem",
+    "ProjectError",
+]
 
 HINT_LINE = "  hint: "
 """How a line of ``details`` begins that is the hint of the line above it."""
@@ -35,33 +51,6 @@ class CortexError(Exception):
     def as_json(self) -> dict[str, Any]:
         """For scripts: every field, ``hint`` being null where there is none."""
         return {"message": self.message, "hint": self.hint, "details": list(self.details)}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong (or worth a warning) in a file of the user's.
-
-    Attributes:
-        file: The file, as the user would name it.
-        line: 1-based line, or None where the problem has no place in the file.
-        column: 1-based column, or None.
-        path: The field's path, such as ``iris.autoscaling.min_replicas`` (empty for the whole file).
-        message: What is wrong and what is allowed.
-        hint: What to do, such as the nearest field name.
-    """
-
-    file: Path
-    line: int | None
-    column: int | None
-    path: str
-    message: str
-    hint: str | None = None
-
-    def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-        subject = f"{self.path}: " if self.path else ""
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{place}: {subject}{self.message}{hint}"
 
 
 class ConfigError(CortexError):

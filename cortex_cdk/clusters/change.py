@@ -101,7 +101,7 @@ def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
 
 def user_tags(stack: StackState) -> dict[str, str]:
     """Pick the ``tags`` of a cluster's configuration from its stack's tags: those that are not ours."""
-    return {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
+    return {name: value for name, value in stack.tags.items() if not name.startswith(names.TAG_PREFIX)}
 
 
 def check_identity(cluster: Cluster, environment: Environment) -> None:
@@ -162,7 +162,7 @@ def plan_cluster(
     deployed = _deployed(cloud, kept, needed=wanted is None) if kept else None
     cluster = wanted or deployed or environment.default_cluster()
     spec = ClusterStackSpec(cluster=cluster)
-    unchanged = kept is not None and recovery is None and kept.outputs.get("SpecDigest") == spec.digest
+    unchanged = kept is not None and recovery is None and kept.outputs.get(names.Output.SPEC_DIGEST) == spec.digest
     if unchanged:
         return None
     warnings = _check(cloud, deployed, cluster, is_new=kept is None)

@@ -11,7 +11,7 @@ from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 from cortex_cdk.config.checks.referenced_files import check_files
 from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
 from cortex_cdk.config.diagnosis import Diagnosis
-from cortex_cdk.config.document import Document, read_document
+from cortex_cdk.config.document import Document, read_document, written_path
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import ConfigError, Problem
 
@@ -78,8 +78,22 @@ def load_config(path: Path) -> Config:
         project_root=file.absolute().parent,
         apis=tuple(without_cortex_image(resource) for resource in resources if isinstance(resource, RealtimeApi)),
         splitters=tuple(resource for resource in resources if isinstance(resource, TrafficSplitter)),
-        warnings=tuple(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
+        warnings=(
+            *(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
+            *_words_as_booleans(document),
+        ),
     )
+
+
+def _words_as_booleans(document: Document) -> Iterator[Problem]:
+    """Warn about words of a predictor's ``config`` that are booleans in YAML 1.1, and text in YAML 1.2."""
+    for path, word in document.booleans.items():
+        if path[1:3] == ("predictor", "config"):
+            place = document.value_place(path)
+            label = _label(int(path[0]), document.data[path[0]])
+            message = f"{word} means {str(document.at(path)).lower()}, as in Cortex"
+            hint = f'write "{word}" if you mean text'
+            yield Problem(document.file, place.line, place.column, written_path((label, *path[1:])), message, hint)
 
 
 def _order(problem: Problem, file: Path) -> tuple[bool, str, int, int]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.polling import pauses
@@ -92,7 +93,7 @@ def create_change_set(
     with _alone(stack):
         answer = cloud.cloudformation.create_change_set(
             StackName=stack,
-            ChangeSetName=f"cortex-{time.time_ns()}",
+            ChangeSetName=names.change_set(time.time_ns()),
             ChangeSetType="CREATE" if creates else "UPDATE",
             Capabilities=CAPABILITIES,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],

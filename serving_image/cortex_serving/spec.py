@@ -6,6 +6,7 @@ fields that the serving program needs are read, so that an older image serves a 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -145,6 +146,8 @@ def seconds(value: float | int | str) -> float:
         SpecError: The text is not a duration.
     """
     if isinstance(value, (int, float)):
+        if not 0 <= value < math.inf:
+            raise SpecError(f"{value!r} is not a duration: give seconds, or write it like 10ms, 1.5s or 2m")
         return float(value)
     parts = _DURATION.findall(value)
     if not parts or "".join(number + unit for number, unit in parts) != value:
@@ -165,7 +168,7 @@ def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
         return _parse(data)
     except KeyError as error:
         raise SpecError(f"the field {error.args[0]} is missing from the specification of the API") from error
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise SpecError(f"the specification of the API holds a value that does not make sense: {error}") from error
 
 
@@ -176,17 +179,21 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
     for missing in ("type", "path"):
         if not predictor.get(missing):
             raise SpecError(f"predictor.{missing} is missing from the specification of the API")
+    if not isinstance(predictor["path"], str):
+        raise SpecError(f"predictor.path is {predictor['path']!r}: give the name of a file")
+    if not isinstance(predictor["type"], str):
+        raise SpecError(f"predictor.type is {predictor['type']!r}: give the name of a type, such as python")
     name = str(data.get("name") or "api")
     autoscaling = data.get("autoscaling") or {}
     networking = data.get("networking") or {}
     monitoring = data.get("monitoring")
-    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency")
+    limits = data if data.get("max_replica_concurrency") is not None else autoscaling
     return ApiSpec(
         name=name,
         endpoint="/" + str(data.get("endpoint") or networking.get("endpoint") or name).strip("/"),
         predictor=_parse_predictor(predictor),
         monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
-        max_replica_concurrency=int(limit or DEFAULT_MAX_CONCURRENCY),
+        max_replica_concurrency=_count(limits, "max_replica_concurrency", DEFAULT_MAX_CONCURRENCY),
     )
 
 
@@ -198,14 +205,34 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         path=data["path"],
         config=data.get("config") or {},
         python_path=data.get("python_path"),
-        processes=int(data.get("processes_per_replica") or 1),
-        threads=int(data.get("threads_per_process") or 1),
-        batching=Batching(int(batching["max_batch_size"]), seconds(batching["batch_interval"])) if batching else None,
+        processes=_count(data, "processes_per_replica", PredictorSpec.processes),
+        threads=_count(data, "threads_per_process", PredictorSpec.threads),
+        batching=None if batching is None else _parse_batching(batching),
         models=_parse_models(data),
         access_log=1.0 if access_log is None else float(access_log),
         max_body_bytes=_size(data.get("max_body_bytes")),
         warmup=_parse_warmup(data.get("warmup", True)),
     )
+
+
+def _parse_batching(data: Mapping[str, Any]) -> Batching:
+    return Batching(_count(data, "max_batch_size"), seconds(data["batch_interval"]))
+
+
+def _count(data: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """A field that holds a whole number above 0.
+
+    Args:
+        data: The fields.
+        name: The field's name.
+        default: Its value if it is not there; None if it must be.
+    """
+    value = data[name] if default is None else data.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SpecError(f"{name} is {value!r}: give a whole number, 1 or more")
+    return value
 
 
 def _parse_warmup(value: bool | str) -> str | None:

@@ -32,7 +32,6 @@ def up(output: str) -> None:
     from cortex_cdk.client import Client
     from cortex_cdk.environment import LOCAL
     from cortex_cdk.localcloud import launcher
-    from cortex_cli.main import warn
 
     settings = Settings.from_environ()
     endpoint = launcher.ensure_running(settings)

@@ -23,7 +23,7 @@ READABLE = (2, FORMAT)
 KEPT_LOG_EVENTS = 5_000
 """Newest events kept of each log stream."""
 KEPT_LOG_STREAMS = 500
-"""Streams kept of each log group, those with the newest events. Every replica has one of its own, and a crash loop starts thousands a day."""
+"""Streams kept of each log group, those with the newest events. A crash loop starts thousands a day."""
 
 
 _LEFT_OUT: set[tuple[str, str]] = set()
