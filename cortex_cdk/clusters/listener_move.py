@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 
-from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.errors import CortexError
 from cortex_cdk.stack_operations.change_set import create_change_set
 from cortex_cdk.stack_operations.operation import run
 from cortex_cdk.stack_operations.progress import Progress
-from cortex_cdk.stack_operations.stack import StackState, list_stacks
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks
 
 
 def move_rules(cloud: Cloud, cluster: str, old: str, new: str, progress: Progress) -> dict[str, str]:
@@ -34,13 +33,10 @@ def move_rules(cloud: Cloud, cluster: str, old: str, new: str, progress: Progres
         Why a move failed, by API or splitter; empty where all were moved.
     """
     failures = {}
-    for prefix in (names.api_stack(cluster, ""), names.splitter_stack(cluster, "")):
-        for stack in list_stacks(cloud, prefix):
-            if stack.belongs_to(cluster) and not stack.never_worked:
-                name = stack.name.removeprefix(prefix)
-                failure = _move(cloud, stack, name, (old, new), progress)
-                if failure:
-                    failures[name] = failure
+    for resource, stack in list_resource_stacks(cloud, cluster):
+        failure = None if stack.never_worked else _move(cloud, stack, resource.name, (old, new), progress)
+        if failure:
+            failures[resource.name] = failure
     return failures
 
 

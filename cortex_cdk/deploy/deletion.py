@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from cortex_serving.contract import TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
+from cortex_cdk.deploy.listener_rules import read_rules
 from cortex_cdk.errors import DeployError, NotDeployedError
 from cortex_cdk.stack_operations import recovery
-from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 
 
 def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
@@ -55,20 +58,13 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
 def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:
     """The splitters that forward to the target group of an API's stack."""
     group = stack.outputs.get(names.Output.TARGET_GROUP_ARN)
-    prefix = names.splitter_stack(cluster.name, "")
-    if group is None or stack.name.startswith(prefix):
+    if group is None:
         return []
-    pages = cloud.elbv2.get_paginator("describe_rules").paginate(ListenerArn=cluster.resources.listener_arn)
     using = {
-        rule["Priority"]
-        for page in pages
-        for rule in page["Rules"]
-        for action in rule.get("Actions", [])
-        for target in action.get("ForwardConfig", {}).get("TargetGroups", [])
-        if target.get("TargetGroupArn") == group
+        str(rule.priority) for rule in read_rules(cloud, cluster.resources.listener_arn) if group in rule.target_groups
     }
     return [
-        splitter.name.removeprefix(prefix)
-        for splitter in list_stacks(cloud, prefix)
-        if splitter.outputs.get(names.Output.LISTENER_RULE_PRIORITY) in using
+        resource.name
+        for resource, other in list_resource_stacks(cloud, cluster.name)
+        if resource.kind == TRAFFIC_SPLITTER and other.outputs.get(names.Output.LISTENER_RULE_PRIORITY) in using
     ]

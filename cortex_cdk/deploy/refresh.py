@@ -26,9 +26,8 @@ def refresh(cloud: Cloud, cluster: str, api: str, service: ServiceTypeDef) -> No
         service: The API's service, as ECS describes it.
     """
     stack = read_stack(cloud, names.api_stack(cluster, api))
-    strategy = (
-        UpdateStrategy.model_validate_json(stack.outputs[names.Output.UPDATE_STRATEGY]) if stack else UpdateStrategy()
-    )
+    written = stack.outputs[names.Output.UPDATE_STRATEGY] if stack else "{}"
+    strategy = UpdateStrategy.model_validate_json(written)
     percentages = strategy.percentages(max(1, service["desiredCount"]))
     cloud.ecs.update_service(
         cluster=service["clusterArn"],

@@ -120,7 +120,7 @@ def _group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[Gr
     answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(group_of))
     return [
         GroupSize(
-            name=group_of[group["AutoScalingGroupName"]].removeprefix(names.capacity_provider(cluster, "")),
+            name=names.instance_group(cluster, group_of[group["AutoScalingGroupName"]]),
             running=sum(instance["LifecycleState"] == "InService" for instance in group["Instances"]),
             desired=group["DesiredCapacity"],
             maximum=group["MaxSize"],

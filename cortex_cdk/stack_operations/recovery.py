@@ -172,13 +172,12 @@ def _rollout(cloud: Cloud, stack: StackState) -> str | None:
     """The service deployment that replaces the replicas of an API's stack; None where nothing is replaced."""
     from botocore.exceptions import ClientError
 
-    if names.Output.SERVICE_NAME not in stack.outputs or names.TAG_CLUSTER not in stack.tags:
+    service, cluster = stack.outputs.get(names.Output.SERVICE_NAME), stack.tags.get(names.TAG_CLUSTER)
+    if service is None or cluster is None:
         return None
     try:
         found = cloud.ecs.list_service_deployments(
-            cluster=names.ecs_cluster(stack.tags[names.TAG_CLUSTER]),
-            service=stack.outputs[names.Output.SERVICE_NAME],
-            status=["IN_PROGRESS"],
+            cluster=names.ecs_cluster(cluster), service=service, status=["IN_PROGRESS"]
         )
     except ClientError:
         # CloudFormation can go back without it.

@@ -114,3 +114,18 @@ def list_stacks(cloud: Cloud, *prefixes: str) -> Iterator[StackState]:
     for stack in sorted(stacks, key=lambda stack: stack["StackName"]):
         if stack["StackStatus"] != "DELETE_COMPLETE":
             yield _state(stack)
+
+
+def list_resource_stacks(cloud: Cloud, cluster: str) -> list[tuple[names.Resource, StackState]]:
+    """List the stacks of the APIs and traffic splitters of a cluster: APIs first, each by name.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The environment's cluster.
+    """
+    found = [
+        (resource, stack)
+        for stack in list_stacks(cloud, names.api_stack(cluster, ""), names.splitter_stack(cluster, ""))
+        if stack.belongs_to(cluster) and (resource := names.resource_of(cluster, stack.name))
+    ]
+    return sorted(found, key=lambda one: (one[0].kind, one[0].name))

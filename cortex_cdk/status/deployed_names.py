@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from cortex_cdk import names
 from cortex_cdk.environment import load_environments
-from cortex_cdk.stack_operations.stack import list_stacks
+from cortex_cdk.stack_operations.stack import list_resource_stacks
 
 
 def deployed_names(environment: str | None) -> list[str]:
@@ -23,5 +22,4 @@ def deployed_names(environment: str | None) -> list[str]:
     cloud = where.connect_unless_stopped()
     if cloud is None:
         return []
-    prefixes = names.api_stack(where.cluster, ""), names.splitter_stack(where.cluster, "")
-    return [stack.name.removeprefix(prefix) for prefix in prefixes for stack in list_stacks(cloud, prefix)]
+    return [resource.name for resource, _ in list_resource_stacks(cloud, where.cluster)]

@@ -21,7 +21,7 @@ from cortex_cdk.aws.ecs_services import describe_services
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
-from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 from cortex_cdk.status.rules import (
     LIVE,
     UNKNOWN,
@@ -123,8 +123,9 @@ def read_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus | No
 
 def read_apis(cloud: Cloud, cluster: RunningCluster, api_names: Iterable[str]) -> list[ApiStatus]:
     """Read the status of some APIs, and look at no others; those that are not deployed are left out."""
-    stacks = [read_stack(cloud, names.api_stack(cluster.name, name)) for name in api_names]
-    return _Reader(cloud, cluster).apis([stack for stack in stacks if stack and stack.status != "REVIEW_IN_PROGRESS"])
+    stacks = {name: read_stack(cloud, names.api_stack(cluster.name, name)) for name in api_names}
+    there = {name: stack for name, stack in stacks.items() if stack and stack.status != "REVIEW_IN_PROGRESS"}
+    return _Reader(cloud, cluster).apis(there)
 
 
 def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
@@ -145,16 +146,13 @@ def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
 
 def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:
     """Read the status of everything that is deployed: APIs, then splitters, each by name."""
-    stacks = [
-        stack
-        for stack in list_stacks(cloud, names.api_stack(cluster.name, ""), names.splitter_stack(cluster.name, ""))
-        if stack.status != "REVIEW_IN_PROGRESS" and stack.belongs_to(cluster.name)
-    ]
+    stacks: dict[str, dict[str, StackState]] = {REALTIME_API: {}, TRAFFIC_SPLITTER: {}}
+    for resource, stack in list_resource_stacks(cloud, cluster.name):
+        if stack.status != "REVIEW_IN_PROGRESS":
+            stacks[resource.kind][resource.name] = stack
     reader = _Reader(cloud, cluster)
-    api_stacks = [stack for stack in stacks if stack.name.startswith(names.api_stack(cluster.name, ""))]
-    apis = reader.apis(api_stacks)
-    splitter_stacks = [stack for stack in stacks if stack.name.startswith(names.splitter_stack(cluster.name, ""))]
-    return apis + reader.splitters(splitter_stacks, apis)
+    apis = reader.apis(stacks[REALTIME_API])
+    return apis + reader.splitters(stacks[TRAFFIC_SPLITTER], apis)
 
 
 class _Reader:
@@ -165,27 +163,24 @@ class _Reader:
         self._cluster = cluster
         self._ecs_cluster = names.ecs_cluster(cluster.name)
 
-    def apis(self, stacks: Sequence[StackState]) -> list[ApiStatus]:
-        """The APIs of these stacks."""
-        prefix = names.api_stack(self._cluster.name, "")
-        name_of = {stack.name: stack.name.removeprefix(prefix) for stack in stacks}
-        deployed = [name_of[stack.name] for stack in stacks if not stack.never_worked]
+    def apis(self, stacks: Mapping[str, StackState]) -> list[ApiStatus]:
+        """Read the status of APIs, given their stacks by name."""
+        deployed = [name for name, stack in stacks.items() if not stack.never_worked]
         services = describe_services(self._cloud, self._cluster.name, deployed)
         verdicts = self._verdicts(services)
-        return [self._api(stack, name_of[stack.name], verdicts.get(name_of[stack.name])) for stack in stacks]
+        return [self._api(stack, name, verdicts.get(name)) for name, stack in stacks.items()]
 
-    def splitters(self, stacks: Sequence[StackState], apis: Sequence[ApiStatus]) -> list[ApiStatus]:
-        """The splitters of these stacks, given all APIs."""
+    def splitters(self, stacks: Mapping[str, StackState], apis: Sequence[ApiStatus]) -> list[ApiStatus]:
+        """Read the status of splitters, given their stacks by name, and all APIs."""
         if not stacks:
             return []
-        prefix = names.splitter_stack(self._cluster.name, "")
         weights = self._weights_by_priority(apis)
         statuses = {api.name: api.status for api in apis}
         found = []
-        for stack in stacks:
+        for name, stack in stacks.items():
             variants = weights.get(stack.outputs.get(names.Output.LISTENER_RULE_PRIORITY, ""), ())
             verdict = status_of_splitter(variants, statuses)
-            found.append(self._status(stack, stack.name.removeprefix(prefix), TRAFFIC_SPLITTER, verdict, variants))
+            found.append(self._status(stack, name, TRAFFIC_SPLITTER, verdict, variants))
         return found
 
     def _api(self, stack: StackState, name: str, verdict: Verdict | None) -> ApiStatus:

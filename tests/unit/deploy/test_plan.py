@@ -128,11 +128,12 @@ def test_what_is_on_its_way_is_waited_for_and_nothing_else(iris: RealtimeApi, st
 def test_the_plan_names_the_way_out_of_every_state(
     iris: RealtimeApi, status: str, action: str, recovery: Recovery | None
 ) -> None:
-    plan = plan_of(iris, replace(deployed_from(plan_of(iris)), status=status), desired=3, force=True)
+    iris = change(iris, "autoscaling", init_replicas=3)
+    plan = plan_of(iris, replace(deployed_from(plan_of(iris)), status=status), desired=2, force=True)
     assert (plan.action, plan.recovery) == (action, recovery)
     if recovery:
         assert plan.synthesize, "what the recovery leaves is not known yet, so the template must be ready"
-    assert plan.parameters["InitialReplicas"] == (str(iris.autoscaling.init_replicas) if action == CREATE else "")
+    assert plan.parameters["InitialReplicas"] == ("3" if action == CREATE else "")
 
 
 @pytest.mark.parametrize("changed", [{"digest": "e" * 64}, {"image": IMAGE.replace("0", "1")}])
