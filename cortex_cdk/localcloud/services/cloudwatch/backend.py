@@ -13,6 +13,7 @@ from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
+from cortex_cdk.localcloud.services.cloudwatch import search
 from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError, Values, evaluate
 from cortex_cdk.localcloud.services.cloudwatch.store import Key, MetricStore, key
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
@@ -61,30 +62,45 @@ class LocalCloudWatch(CloudWatchBackend):
     def get_metric_data(
         self, queries: list[dict[str, Any]], start_time: Any, end_time: Any, scan_by: str = "TimestampAscending"
     ) -> list[dict[str, Any]]:
-        """The values of metrics and expressions (GetMetricData).
+        """The values of metrics, expressions and searches (GetMetricData).
 
         Raises:
             ValidationError: An expression or statistic is not understood.
         """
+        start, end = _seconds(start_time), _seconds(end_time)
         try:
-            known = self.query(queries, _seconds(start_time), _seconds(end_time))
+            searches = {query["Id"]: search.parse(query.get("Expression") or "") for query in queries}
+            known = self.query([query for query in queries if not searches[query["Id"]]], start, end)
         except (ExpressionError, ValueError) as error:
             raise ValidationError(f"The local cloud cannot compute this: {error}") from error
         results = []
         for query in queries:
-            values = known[query["Id"]]
+            wanted = searches[query["Id"]]
+            found = self._search(wanted, start, end) if wanted else [(_label(query), known[query["Id"]])]
             if query.get("ReturnData", True):
-                moments = sorted(values, reverse=scan_by == "TimestampDescending")
-                results.append(
-                    {
-                        "id": query["Id"],
-                        "label": query.get("Label") or _label(query),
-                        "timestamps": [_moment(moment) for moment in moments],
-                        "values": [values[moment] for moment in moments],
-                        "status_code": "Complete",
-                    }
-                )
+                for label, values in found:
+                    moments = sorted(values, reverse=scan_by == "TimestampDescending")
+                    results.append(
+                        {
+                            "id": query["Id"],
+                            "label": query.get("Label") or label,
+                            "timestamps": [_moment(moment) for moment in moments],
+                            "values": [values[moment] for moment in moments],
+                            "status_code": "Complete",
+                        }
+                    )
         return results
+
+    def _search(self, wanted: search.Search, start: float, end: float) -> list[tuple[str, Values]]:
+        """The values of every metric that a search finds and that was measured then, each with its label."""
+        period = wanted.period
+        found = []
+        for metric in wanted.finds(self.store.series):
+            buckets = self.store.between(metric, start // period * period, end, period)
+            if buckets:
+                values = {begin: bucket.statistic(wanted.statistic) for begin, bucket in buckets.items()}
+                found.append((wanted.label(metric), values))
+        return found
 
     def query(self, queries: Sequence[Mapping[str, Any]], start: float, end: float) -> dict[str, Values]:
         """The values of metric queries, by their id.
