@@ -1,4 +1,4 @@
-"""Lets containers reach the local cloud, which answers processes of its own user alone, and not the user in an image."""
+"""Lets containers reach the local cloud, which answers processes of its own user alone, not the user of an image."""
 
 from __future__ import annotations
 
