@@ -132,8 +132,10 @@ install_project() {
     (respect_choice_of_torch; install_packages --requirement requirements.txt --constraint "$serving/requirements.txt")
 }
 
-# The standard library of a Python that uv has downloaded. (Bases have theirs compiled by the Dockerfile.)
+# What uv has put beside a new environment (pip apart, which no replica imports), and the standard library of a Python that
+# it has downloaded. (Bases have theirs compiled by the Dockerfile.)
 compile_own_python() {
+    if [ -n "${UV_COMPILE_BYTECODE:-}" ]; then "$environment/bin/python" -m compileall -q -j 0 -x '/pip/' "$environment/lib"; fi
     if [ -z "${UV_PYTHON_INSTALL_DIR:-}" ]; then return; fi
     library=$("$environment/bin/python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
     case $library in

@@ -45,13 +45,13 @@ class Engine:
     environ: dict[str, str]
     programs: Path | None
 
-    def docker(self, *arguments: str, check: bool = True, timeout: float = 600) -> str:
-        """Run a docker command; what it printed, without what it said on standard error."""
+    def docker(self, *arguments: str, check: bool = True, merged: bool = False, timeout: float = 600) -> str:
+        """Run a docker command; what it printed, with what it said on standard error where that is ``merged``."""
         done = subprocess.run(
             ["docker", *arguments], env=self.environ, capture_output=True, text=True, check=False, timeout=timeout
         )
         assert not check or done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
-        return done.stdout.strip()
+        return (done.stdout + done.stderr if merged else done.stdout).strip()
 
 
 def own_engine() -> Engine | None:
