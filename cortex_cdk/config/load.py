@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cortex_serving.contract import CONFIG_FILE, REALTIME_API, TRAFFIC_SPLITTER
+from cortex_serving.formats.env_file import read_env_file
+from cortex_serving.formats.problem import FormatError
 
 from cortex_cdk.config.checks.referenced_files import check_files
 from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
@@ -69,6 +71,11 @@ def load_config(path: Path) -> Config:
     for entry in entries:
         if isinstance(entry.resource, RealtimeApi):
             problems += check_files(entry.resource, entry.diagnosis, file)
+    env_warnings: tuple[Problem, ...] = ()
+    try:
+        env_warnings = read_env_file(file.parent).warnings
+    except FormatError as error:
+        problems += error.problems
     if problems:
         raise ConfigError(sorted(dict.fromkeys(problems), key=lambda problem: _order(problem, file)))
     resources = [entry.resource for entry in entries]
@@ -80,6 +87,7 @@ def load_config(path: Path) -> Config:
         warnings=(
             *(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
             *_words_as_booleans(document),
+            *env_warnings,
         ),
     )
 

@@ -174,4 +174,5 @@ def revision_of(api: RealtimeApi, project_digest: str, image: str) -> str:
         "project": project_digest,
         "image": image,
     }
-    return hashlib.sha256(json.dumps(reaches_replicas, sort_keys=True).encode()).hexdigest()[:12]
+    # In the user's order: predictors may give the order of their config a meaning.
+    return hashlib.sha256(json.dumps(reaches_replicas).encode()).hexdigest()[:12]

@@ -6,12 +6,10 @@ fields that the serving program needs are read, so that an older image serves a 
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cortex_serving.contract import (
     DEFAULT_MAX_BODY_BYTES,
@@ -21,9 +19,11 @@ from cortex_serving.contract import (
     SAMPLE_FILE,
 )
 from cortex_serving.errors import SpecError
+from cortex_serving.formats.env_file import wrong_variable
+from cortex_serving.formats.problem import FormatError
+from cortex_serving.formats.quantities import parse_duration, parse_size
 
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -136,25 +136,6 @@ class ApiSpec:
     max_replica_concurrency: int = DEFAULT_MAX_CONCURRENCY
 
 
-def seconds(value: float | int | str) -> float:
-    """Return a duration in seconds.
-
-    Args:
-        value: Seconds, or text such as ``10ms``, ``1.5s``, ``1m30s`` (Go's notation).
-
-    Raises:
-        SpecError: The text is not a duration.
-    """
-    if isinstance(value, (int, float)):
-        if not 0 <= value < math.inf:
-            raise SpecError(f"{value!r} is not a duration: give seconds, or write it like 10ms, 1.5s or 2m")
-        return float(value)
-    parts = _DURATION.findall(value)
-    if not parts or "".join(number + unit for number, unit in parts) != value:
-        raise SpecError(f"{value!r} is not a duration: write it like 10ms, 1.5s or 2m")
-    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
-
-
 def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
     """Read a specification. The predictor's type is not looked up yet.
 
@@ -204,19 +185,25 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         type=str(data["type"]),
         path=data["path"],
         config=data.get("config") or {},
-        python_path=data.get("python_path"),
+        python_path=data["python_path"].strip("/") if data.get("python_path") else None,
         processes=_count(data, "processes_per_replica", PredictorSpec.processes),
         threads=_count(data, "threads_per_process", PredictorSpec.threads),
         batching=None if batching is None else _parse_batching(batching),
         models=_parse_models(data),
         access_log=1.0 if access_log is None else float(access_log),
-        max_body_bytes=_size(data.get("max_body_bytes")),
+        max_body_bytes=_quantity(
+            parse_size, data.get("max_body_bytes", PredictorSpec.max_body_bytes), "max_body_bytes", "64Mi"
+        ),
         warmup=_parse_warmup(data.get("warmup", True)),
     )
 
 
 def _parse_batching(data: Mapping[str, Any]) -> Batching:
-    return Batching(_count(data, "max_batch_size"), seconds(data["batch_interval"]))
+    interval = data["batch_interval"]
+    return Batching(
+        _count(data, "max_batch_size"),
+        _quantity(parse_duration, interval, "server_side_batching.batch_interval", "10ms, 1.5s or 2m"),
+    )
 
 
 def _count(data: Mapping[str, Any], name: str, default: int | None = None) -> int:
@@ -242,16 +229,11 @@ def _parse_warmup(value: bool | str) -> str | None:
     return PredictorSpec.warmup if value else None
 
 
-def _size(value: int | str | None) -> int:
-    """Return bytes, from a number or text such as ``64Mi``; None is the default."""
-    if value is None:
-        return PredictorSpec.max_body_bytes
-    match = re.fullmatch(r"(\d+)([KMGT]?)(i?)", str(value))
-    if match is None:
-        raise SpecError(f"{value!r} is not a size: write it like 64Mi")
-    number, unit, binary = match.groups()
-    factor: int = (1024 if binary else 1000) ** (" KMGT".index(unit) if unit else 0)
-    return int(number) * factor
+def _quantity(parse: Callable[[Any], _Number], value: Any, name: str, form: str) -> _Number:
+    try:
+        return parse(value)
+    except ValueError:
+        raise SpecError(f"predictor.{name} is {value!r}: write it like {form}") from None
 
 
 def _parse_models(data: Mapping[str, Any]) -> Models | None:
@@ -276,26 +258,55 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
     )
 
 
+def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables of an entry of ``cortex.yaml`` (``predictor.env``).
+
+    Args:
+        data: The entry.
+
+    Raises:
+        SpecError: A name or value cannot be that of an environment variable.
+    """
+    variables: Mapping[str, Any] = (data.get("predictor") or {}).get("env") or {}
+    for name, value in variables.items():
+        if reason := wrong_variable(name, value):
+            raise SpecError(f"predictor.env.{name} {reason}")
+    return dict(variables)
+
+
 def read_config(path: Path, name: str | None) -> dict[str, Any]:
-    """Read the entry of one API from a ``cortex.yaml``, to run a project without a deployment.
+    """Read the entry of one API from a ``cortex.yaml``, for running a project without a deployment.
 
     Args:
         path: The configuration file.
-        name: The API's name; None takes the first Realtime API.
+        name: Name of the API; None takes the first Realtime API.
+
+    Returns:
+        The entry. Fields that are ``null`` are left out, as they count as not set.
 
     Raises:
-        SpecError: The file cannot be read, or holds no such API.
+        SpecError: The file holds no such API.
+        FormatError: The file cannot be read, with the place of each problem.
     """
-    import yaml  # standalone runs only: tasks and workers get JSON
+    from cortex_serving.formats.yaml_document import read_document  # workers and tasks get JSON, and need no YAML
 
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"cannot read {path}: {error}") from error
-    if not isinstance(entries, list):
+    document = read_document(path)
+    if document.problems:
+        raise FormatError(document.problems)
+    if not isinstance(document.data, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
-    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", REALTIME_API) == REALTIME_API]
-    for api in apis:
-        if name is None or api.get("name") == name:
-            return api
-    raise SpecError(f"{path} holds no Realtime API" + (f" named {name}" if name else ""))
+    for entry in document.data:
+        if isinstance(entry, dict) and entry.get("kind") == REALTIME_API and name in (None, entry.get("name")):
+            return _without_null(entry)
+    raise SpecError(f"{path} holds no entry with kind: {REALTIME_API}" + (f" and name: {name}" if name else ""))
+
+
+def _without_null(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry without the fields that are ``null``; the predictor's own ``config`` keeps its values."""
+    made: dict[str, Any] = {}
+    for name, value in entry.items():
+        if isinstance(value, dict) and name != "config":
+            made[name] = _without_null(value)
+        elif value is not None:
+            made[name] = value
+    return made

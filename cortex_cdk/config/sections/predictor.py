@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_FILE, Variable
+from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PredictorType
 from cortex_serving.predictors.types import predictor_types
 from pydantic import BeforeValidator, Field, field_validator
@@ -49,15 +50,15 @@ def _inside(path: str) -> bool:
 
 
 def _variable_name(value: Any) -> str:
-    if not isinstance(value, str) or not value or value.startswith(Variable.PREFIX) or "=" in value or "\0" in value:
+    if wrong_variable(value, ""):
         raise ValueError("not the name of a variable")
-    return value
+    return str(value)
 
 
 def _variable_value(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
+    if wrong_variable("A", value):
         raise ValueError("not the value of a variable")
-    return value
+    return str(value)
 
 
 def _warmup(value: Any) -> bool | str:
