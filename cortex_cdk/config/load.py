@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+from cortex_serving.contract import CONFIG_FILE, REALTIME_API, TRAFFIC_SPLITTER
+from cortex_serving.formats.env_file import read_env_file
+from cortex_serving.formats.problem import FormatError
 
 from cortex_cdk.config.checks.referenced_files import check_files
 from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
 from cortex_cdk.config.diagnosis import Diagnosis
-from cortex_cdk.config.document import Document, read_document
+from cortex_cdk.config.document import Document, read_document, written_path
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import ConfigError, Problem
 
-DEFAULT_FILE = "cortex.yaml"
 _KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
     REALTIME_API: RealtimeApi,
     TRAFFIC_SPLITTER: TrafficSplitter,
@@ -61,7 +62,7 @@ def load_config(path: Path) -> Config:
         ConfigError: All problems, in the order of the file.
         ProjectError: ``.cortexignore`` cannot be read.
     """
-    file = path / DEFAULT_FILE if path.is_dir() else path
+    file = path / CONFIG_FILE if path.is_dir() else path
     document = read_document(file)
     problems = [_named(problem, document) for problem in document.problems]
     entries = list(_entries(document, problems))
@@ -70,6 +71,11 @@ def load_config(path: Path) -> Config:
     for entry in entries:
         if isinstance(entry.resource, RealtimeApi):
             problems += check_files(entry.resource, entry.diagnosis, file)
+    env_warnings: tuple[Problem, ...] = ()
+    try:
+        env_warnings = read_env_file(file.parent).warnings
+    except FormatError as error:
+        problems += error.problems
     if problems:
         raise ConfigError(sorted(dict.fromkeys(problems), key=lambda problem: _order(problem, file)))
     resources = [entry.resource for entry in entries]
@@ -78,8 +84,23 @@ def load_config(path: Path) -> Config:
         project_root=file.absolute().parent,
         apis=tuple(without_cortex_image(resource) for resource in resources if isinstance(resource, RealtimeApi)),
         splitters=tuple(resource for resource in resources if isinstance(resource, TrafficSplitter)),
-        warnings=tuple(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
+        warnings=(
+            *(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
+            *_words_as_booleans(document),
+            *env_warnings,
+        ),
     )
+
+
+def _words_as_booleans(document: Document) -> Iterator[Problem]:
+    """Warn about words of a predictor's ``config`` that are booleans in YAML 1.1, and text in YAML 1.2."""
+    for path, word in document.booleans.items():
+        if path[1:3] == ("predictor", "config"):
+            place = document.value_place(path)
+            label = _label(int(path[0]), document.data[path[0]])
+            message = f"{word} means {str(document.at(path)).lower()}, as in Cortex"
+            hint = f'write "{word}" if you mean text'
+            yield Problem(document.file, place.line, place.column, written_path((label, *path[1:])), message, hint)
 
 
 def _order(problem: Problem, file: Path) -> tuple[bool, str, int, int]:

@@ -165,7 +165,8 @@ class _StackSpec(BaseModel):
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change whenever the template may, and with every change of ``cortex_stacks``."""
-        content = json.dumps(self.model_dump(mode="json", exclude=self._in_no_template), sort_keys=True)
+        # In the user's order: predictors may give the order of their config a meaning.
+        content = json.dumps(self.model_dump(mode="json", exclude=self._in_no_template))
         return hashlib.sha256(f"{_stacks_digest()}{content}".encode()).hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from cortex_serving.contract import MAX_ARCHIVE_BYTES, MAX_PROJECT_FILES, Variable
 from cortex_serving.errors import ProjectError
+from cortex_serving.formats.env_file import read_env_file
 
 MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
@@ -109,16 +110,6 @@ def _unpack_member(zipped: zipfile.ZipFile, member: zipfile.ZipInfo, target: Pat
         target.chmod(target.stat().st_mode | stat.S_IXUSR)
 
 
-def parse_env_file(text: str) -> dict[str, str]:
-    """Variables of a project's ``.env`` file: ``NAME=value`` lines, comments, optional quotes and ``export``."""
-    variables = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and name.strip() and not name.startswith("#"):
-            variables[name.strip()] = value.strip().strip("\"'")
-    return variables
-
-
 def enter(directory: Path, python_path: str | None, given: Mapping[str, str]) -> None:
     """Make this process live in the project: working folder, import path, ``.env``.
 
@@ -126,11 +117,10 @@ def enter(directory: Path, python_path: str | None, given: Mapping[str, str]) ->
         directory: The project folder.
         python_path: Folder inside it that imports start from; None takes the project folder.
         given: Variables that were set from outside; ``.env`` does not override them.
+
+    Raises:
+        FormatError: ``.env`` cannot be read.
     """
     os.chdir(directory)
     sys.path.insert(0, str(directory / python_path) if python_path else str(directory))
-    env_file = directory / ".env"
-    if env_file.is_file():
-        for name, value in parse_env_file(env_file.read_text(encoding="utf-8")).items():
-            if name not in given:
-                os.environ[name] = value
+    os.environ.update(read_env_file(directory).variables(given))

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cortex_serving.contract import COMMAND, LISTEN, Variable
+from cortex_serving.contract import COMMAND, CONFIG_FILE, LISTEN, Variable
 from cortex_serving.errors import SpecError
-from cortex_serving.spec import ApiSpec, parse_spec, read_config
+from cortex_serving.formats.env_file import read_env_file
+from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config
 
 DEFAULT_STOP_TIMEOUT = 30.0  # seconds; that of ECS
 
@@ -30,6 +31,7 @@ class Settings:
 
     Attributes:
         raw_spec: The specification as it was given; handed to workers unchanged.
+        variables: Environment variables for the workers (``predictor.env``); empty in a task, whose container has them.
         project: ``s3://bucket/key`` of the project archive, or a folder.
         project_dir: Where an archive is unpacked; None takes a temporary folder.
         log_group: CloudWatch log group; None logs to standard output only.
@@ -45,6 +47,7 @@ class Settings:
     revision: str
     spec: ApiSpec
     raw_spec: Mapping[str, Any]
+    variables: Mapping[str, str]
     project: str
     project_dir: Path | None
     log_group: str | None
@@ -116,6 +119,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         revision=environ.get(Variable.REVISION, ""),
         spec=parse_spec(raw),
         raw_spec=raw,
+        variables={},
         project=environ[Variable.PROJECT],
         project_dir=Path(directory) if directory else None,
         log_group=environ.get(Variable.LOG_GROUP) or None,
@@ -142,16 +146,19 @@ def from_project(
 
     Raises:
         SpecError: The folder or its configuration cannot be used.
+        FormatError: ``cortex.yaml`` or ``.env`` cannot be read.
     """
     if not project.is_dir():
-        raise SpecError(f"{project} is not a folder: give the folder that holds cortex.yaml")
-    raw = read_config(config or project / "cortex.yaml", name)
+        raise SpecError(f"{project} is not a folder: give the folder that holds {CONFIG_FILE}")
+    raw = read_config(config or project / CONFIG_FILE, name)
+    read_env_file(project)  # here, because workers would fail one after the other
     host, port = _listen(listen)
     return Settings(
         cluster="",
         revision="local",
         spec=parse_spec(raw),
         raw_spec=raw,
+        variables=environment_of(raw),
         project=str(project.resolve()),
         project_dir=None,
         log_group=None,

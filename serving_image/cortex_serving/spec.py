@@ -6,11 +6,10 @@ fields that the serving program needs are read, so that an older image serves a 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cortex_serving.contract import (
     DEFAULT_MAX_BODY_BYTES,
@@ -20,9 +19,11 @@ from cortex_serving.contract import (
     SAMPLE_FILE,
 )
 from cortex_serving.errors import SpecError
+from cortex_serving.formats.env_file import wrong_variable
+from cortex_serving.formats.problem import FormatError
+from cortex_serving.formats.quantities import parse_duration, parse_size
 
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -135,23 +136,6 @@ class ApiSpec:
     max_replica_concurrency: int = DEFAULT_MAX_CONCURRENCY
 
 
-def seconds(value: float | int | str) -> float:
-    """Return a duration in seconds.
-
-    Args:
-        value: Seconds, or text such as ``10ms``, ``1.5s``, ``1m30s`` (Go's notation).
-
-    Raises:
-        SpecError: The text is not a duration.
-    """
-    if isinstance(value, (int, float)):
-        return float(value)
-    parts = _DURATION.findall(value)
-    if not parts or "".join(number + unit for number, unit in parts) != value:
-        raise SpecError(f"{value!r} is not a duration: write it like 10ms, 1.5s or 2m")
-    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts)
-
-
 def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
     """Read a specification. The predictor's type is not looked up yet.
 
@@ -165,7 +149,7 @@ def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
         return _parse(data)
     except KeyError as error:
         raise SpecError(f"the field {error.args[0]} is missing from the specification of the API") from error
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise SpecError(f"the specification of the API holds a value that does not make sense: {error}") from error
 
 
@@ -176,17 +160,21 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
     for missing in ("type", "path"):
         if not predictor.get(missing):
             raise SpecError(f"predictor.{missing} is missing from the specification of the API")
+    if not isinstance(predictor["path"], str):
+        raise SpecError(f"predictor.path is {predictor['path']!r}: give the name of a file")
+    if not isinstance(predictor["type"], str):
+        raise SpecError(f"predictor.type is {predictor['type']!r}: give the name of a type, such as python")
     name = str(data.get("name") or "api")
     autoscaling = data.get("autoscaling") or {}
     networking = data.get("networking") or {}
     monitoring = data.get("monitoring")
-    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency")
+    limits = data if data.get("max_replica_concurrency") is not None else autoscaling
     return ApiSpec(
         name=name,
         endpoint="/" + str(data.get("endpoint") or networking.get("endpoint") or name).strip("/"),
         predictor=_parse_predictor(predictor),
         monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
-        max_replica_concurrency=int(limit or DEFAULT_MAX_CONCURRENCY),
+        max_replica_concurrency=_count(limits, "max_replica_concurrency", DEFAULT_MAX_CONCURRENCY),
     )
 
 
@@ -197,15 +185,41 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         type=str(data["type"]),
         path=data["path"],
         config=data.get("config") or {},
-        python_path=data.get("python_path"),
-        processes=int(data.get("processes_per_replica") or 1),
-        threads=int(data.get("threads_per_process") or 1),
-        batching=Batching(int(batching["max_batch_size"]), seconds(batching["batch_interval"])) if batching else None,
+        python_path=data["python_path"].strip("/") if data.get("python_path") else None,
+        processes=_count(data, "processes_per_replica", PredictorSpec.processes),
+        threads=_count(data, "threads_per_process", PredictorSpec.threads),
+        batching=None if batching is None else _parse_batching(batching),
         models=_parse_models(data),
         access_log=1.0 if access_log is None else float(access_log),
-        max_body_bytes=_size(data.get("max_body_bytes")),
+        max_body_bytes=_quantity(
+            parse_size, data.get("max_body_bytes", PredictorSpec.max_body_bytes), "max_body_bytes", "64Mi"
+        ),
         warmup=_parse_warmup(data.get("warmup", True)),
     )
+
+
+def _parse_batching(data: Mapping[str, Any]) -> Batching:
+    interval = data["batch_interval"]
+    return Batching(
+        _count(data, "max_batch_size"),
+        _quantity(parse_duration, interval, "server_side_batching.batch_interval", "10ms, 1.5s or 2m"),
+    )
+
+
+def _count(data: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """A field that holds a whole number above 0.
+
+    Args:
+        data: The fields.
+        name: The field's name.
+        default: Its value if it is not there; None if it must be.
+    """
+    value = data[name] if default is None else data.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SpecError(f"{name} is {value!r}: give a whole number, 1 or more")
+    return value
 
 
 def _parse_warmup(value: bool | str) -> str | None:
@@ -215,16 +229,11 @@ def _parse_warmup(value: bool | str) -> str | None:
     return PredictorSpec.warmup if value else None
 
 
-def _size(value: int | str | None) -> int:
-    """Return bytes, from a number or text such as ``64Mi``; None is the default."""
-    if value is None:
-        return PredictorSpec.max_body_bytes
-    match = re.fullmatch(r"(\d+)([KMGT]?)(i?)", str(value))
-    if match is None:
-        raise SpecError(f"{value!r} is not a size: write it like 64Mi")
-    number, unit, binary = match.groups()
-    factor: int = (1024 if binary else 1000) ** (" KMGT".index(unit) if unit else 0)
-    return int(number) * factor
+def _quantity(parse: Callable[[Any], _Number], value: Any, name: str, form: str) -> _Number:
+    try:
+        return parse(value)
+    except ValueError:
+        raise SpecError(f"predictor.{name} is {value!r}: write it like {form}") from None
 
 
 def _parse_models(data: Mapping[str, Any]) -> Models | None:
@@ -249,26 +258,55 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
     )
 
 
+def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables of an entry of ``cortex.yaml`` (``predictor.env``).
+
+    Args:
+        data: The entry.
+
+    Raises:
+        SpecError: A name or value cannot be that of an environment variable.
+    """
+    variables: Mapping[str, Any] = (data.get("predictor") or {}).get("env") or {}
+    for name, value in variables.items():
+        if reason := wrong_variable(name, value):
+            raise SpecError(f"predictor.env.{name} {reason}")
+    return dict(variables)
+
+
 def read_config(path: Path, name: str | None) -> dict[str, Any]:
-    """Read the entry of one API from a ``cortex.yaml``, to run a project without a deployment.
+    """Read the entry of one API from a ``cortex.yaml``, for running a project without a deployment.
 
     Args:
         path: The configuration file.
-        name: The API's name; None takes the first Realtime API.
+        name: Name of the API; None takes the first Realtime API.
+
+    Returns:
+        The entry. Fields that are ``null`` are left out, as they count as not set.
 
     Raises:
-        SpecError: The file cannot be read, or holds no such API.
+        SpecError: The file holds no such API.
+        FormatError: The file cannot be read, with the place of each problem.
     """
-    import yaml  # standalone runs only: tasks and workers get JSON
+    from cortex_serving.formats.yaml_document import read_document  # workers and tasks get JSON, and need no YAML
 
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"cannot read {path}: {error}") from error
-    if not isinstance(entries, list):
+    document = read_document(path)
+    if document.problems:
+        raise FormatError(document.problems)
+    if not isinstance(document.data, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
-    apis = [entry for entry in entries if isinstance(entry, dict) and entry.get("kind", REALTIME_API) == REALTIME_API]
-    for api in apis:
-        if name is None or api.get("name") == name:
-            return api
-    raise SpecError(f"{path} holds no Realtime API" + (f" named {name}" if name else ""))
+    for entry in document.data:
+        if isinstance(entry, dict) and entry.get("kind") == REALTIME_API and name in (None, entry.get("name")):
+            return _without_null(entry)
+    raise SpecError(f"{path} holds no entry with kind: {REALTIME_API}" + (f" and name: {name}" if name else ""))
+
+
+def _without_null(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry without the fields that are ``null``; the predictor's own ``config`` keeps its values."""
+    made: dict[str, Any] = {}
+    for name, value in entry.items():
+        if isinstance(value, dict) and name != "config":
+            made[name] = _without_null(value)
+        elif value is not None:
+            made[name] = value
+    return made

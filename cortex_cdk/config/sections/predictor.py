@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_FILE, Variable
+from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PredictorType
 from cortex_serving.predictors.types import predictor_types
 from pydantic import BeforeValidator, Field, field_validator
@@ -49,15 +50,15 @@ def _inside(path: str) -> bool:
 
 
 def _variable_name(value: Any) -> str:
-    if not isinstance(value, str) or not value or value.startswith(Variable.PREFIX) or "=" in value or "\0" in value:
+    if wrong_variable(value, ""):
         raise ValueError("not the name of a variable")
-    return value
+    return str(value)
 
 
 def _variable_value(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
+    if wrong_variable("A", value):
         raise ValueError("not the value of a variable")
-    return value
+    return str(value)
 
 
 def _warmup(value: Any) -> bool | str:
@@ -171,6 +172,11 @@ class Predictor(Section):
         None,
         description="Container image that is used as it is; it must have the serving program.",
     )
+    base_image: Annotated[Text | None, Shown("Debian with Python")] = Field(
+        None,
+        description="Image that the API's image is built on: Debian or Ubuntu, such as NVIDIA's with CUDA (which "
+        "packages of PyPI and conda bring along themselves). An addition to Cortex's fields.",
+    )
     tensorflow_serving_image: Text | None = Field(
         None, description="Accepted, not used: models are served in the replica's own process."
     )
@@ -214,6 +220,8 @@ class Predictor(Section):
         return self.processes_per_replica * self.threads_per_process
 
     def rules(self) -> Iterator[Conflict]:
+        if self.image and self.base_image:
+            yield Conflict((("base_image",), ("image",)), "has no effect on an image of your own", "remove one of them")
         if self.model_path and self.models:
             yield Conflict(
                 (("models",), ("model_path",)), "cannot be used together with model_path", "remove one of them"

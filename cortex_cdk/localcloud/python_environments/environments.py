@@ -72,7 +72,7 @@ class ContextFile:
 
 
 Context = Mapping[str, ContextFile]
-"""The files of a build context by path: ``project/``, ``serving_image/``, perhaps ``python-version``."""
+"""The files of a build context by path: ``project/`` (perhaps with ``.python-version``) and ``serving_image/``."""
 
 
 def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
@@ -114,7 +114,8 @@ def end_all() -> None:
 
 def _needs_nothing(context: Context) -> bool:
     """Whether the Python that runs the local cloud is such an environment already."""
-    others = {name for name in context if name.startswith(f"{CONTEXT_PROJECT}/")} - {REQUIREMENTS}
+    others = {name for name in context if name.startswith(f"{CONTEXT_PROJECT}/")}
+    others -= {REQUIREMENTS, CONTEXT_PYTHON_VERSION}
     if others or not find_spec(SERVING_PACKAGE):
         return False
     wanted = context[CONTEXT_PYTHON_VERSION].content.decode().split(".") if CONTEXT_PYTHON_VERSION in context else []
@@ -135,9 +136,9 @@ def are_met(requirements: bytes) -> bool:
     from uv import find_uv_bin
 
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "requirements.txt").write_bytes(requirements)
+        (Path(folder) / REQUIREMENTS_FILE).write_bytes(requirements)
         asked = subprocess.run(  # noqa: S603 - a fixed program with our own arguments
-            [find_uv_bin(), *DRY_RUN, "--python", sys.executable, "--requirement", "requirements.txt"],
+            [find_uv_bin(), *DRY_RUN, "--python", sys.executable, "--requirement", REQUIREMENTS_FILE],
             # Not the daemon's folder: a requirement may be a path.
             cwd=folder,
             env={"HOME": str(Path.home()), "PATH": os.environ.get("PATH", os.defpath)},

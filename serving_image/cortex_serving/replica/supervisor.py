@@ -103,7 +103,12 @@ class Supervisor:
 
     def _start_worker(self, index: int) -> None:
         spec = json.dumps(self._settings.raw_spec)
-        environ = {**os.environ, Variable.SPEC: spec, Variable.MODEL_DIR: str(self._temporary / "models")}
+        environ = {
+            **os.environ,
+            **self._settings.variables,
+            Variable.SPEC: spec,
+            Variable.MODEL_DIR: str(self._temporary / "models"),
+        }
         try:
             worker = WorkerProcess(
                 index,

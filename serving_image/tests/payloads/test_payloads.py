@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from tests.conftest import Replica, Serve
+from tests.conftest import Replica, Serve, eventually
 
 KINDS = """
 class PythonPredictor:
@@ -308,7 +308,7 @@ def test_everything_that_predict_may_return(serve: Serve) -> None:
         assert (answer.status_code, answer.headers["Content-Type"], answer.content) == expected, source
         assert answer.headers["X-Request-Id"], source
     assert replica.post("Response({'a': 1}, 201, {'X-Mine': 'y'})").headers["X-Mine"] == "y"
-    assert any("object: " in text and "may return" in text for text in replica.messages(level="ERROR"))
+    eventually(lambda: any("object: " in text and "may return" in text for text in replica.messages(level="ERROR")))
 
 
 UNWRITABLE = {

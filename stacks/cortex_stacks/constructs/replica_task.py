@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import aws_cdk as cdk
@@ -14,6 +13,7 @@ from cortex_serving.contract import COMMAND, LISTEN, PORT, STOP_TIMEOUT_S, Varia
 from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.config.sections.predictor import Predictor
+from cortex_cdk.config.serving_spec import serving_spec
 from cortex_cdk.image_reference import parse_ecr
 from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.permissions import acknowledge, allow
@@ -22,6 +22,13 @@ CONTAINER = "api"
 # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
 SHARED_MEMORY_MIB = 1024
 OPEN_FILES = 65_536
+# `cpu` is a share, no limit: a container sees all CPUs of its instance, and numerical libraries start a thread for
+# each: as many as fit its share are faster.
+# OpenBLAS, MKL, BLIS, numexpr and PyTorch take OMP_NUM_THREADS where their own variable is not set; the others do not.
+# https://github.com/OpenMathLib/OpenBLAS#setting-the-number-of-threads-using-environment-variables
+# https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/2025-2/mkl-num-threads.html
+# https://docs.pytorch.org/docs/stable/threading_environment_variables.html
+_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 GROUP_LABEL = "cortex.instance-group"
 
 
@@ -93,7 +100,9 @@ class ReplicaTask(Construct):
 
 def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str) -> dict[str, str]:
     api, cluster = spec.api, spec.cluster
+    threads = str(api.compute.threads(api.predictor.processes_per_replica))
     return {
+        **dict.fromkeys(_THREADS, threads),
         **api.predictor.env,
         # boto3 reads the second name only, other SDKs the first.
         "AWS_REGION": cdk.Aws.REGION,
@@ -104,25 +113,9 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
         Variable.LOG_GROUP: names.log_group(cluster.cluster, api.name),
         Variable.PROJECT: project,
         Variable.REVISION: revision,
-        Variable.SPEC: _serving_spec(api, endpoint),
+        Variable.SPEC: serving_spec(api, endpoint),
         Variable.STOP_TIMEOUT: str(STOP_TIMEOUT_S),
     }
-
-
-def _serving_spec(api: RealtimeApi, endpoint: str) -> str:
-    """Return the specification for the serving program, as JSON.
-
-    The specification leaves out the image and the environment, which the container has already, and scaling, so that a
-    change of scaling restarts no replica. Nor does a change of the endpoint: see ``deploy.plan.plan_api``.
-    """
-    spec = {
-        "name": api.name,
-        "endpoint": endpoint,
-        "predictor": api.predictor.model_dump(mode="json", exclude={"env", "image", "tensorflow_serving_image"}),
-        "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
-        "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
-    }
-    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
 
 
 def _linux_parameters(scope: Construct, api: RealtimeApi) -> ecs.LinuxParameters:

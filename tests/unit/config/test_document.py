@@ -101,7 +101,7 @@ def test_dates_are_text(load_text: LoadText) -> None:
     (problem,) = refused(load_text, text)
     assert problem == "3:87: a.predictor.config: the key 'on' is not text (put it in quotes)"
     config = load_text(text.replace("on:", '"on":')).apis[0].predictor.config
-    assert config == {"trained": "2020-09-29", "n": "1e3", "on": True}
+    assert config == {"trained": "2020-09-29", "n": 1000.0, "on": True}
 
 
 def test_anchors_and_merge_keys(load_text: LoadText) -> None:

@@ -1,0 +1,33 @@
+"""Writes the specification of an API for the serving program, the value of ``CORTEX_SPEC``."""
+
+from __future__ import annotations
+
+import json
+
+from cortex_cdk.config.realtime_api import RealtimeApi
+
+_NOT_SERVED = {"env", "image", "base_image", "tensorflow_serving_image"}
+
+
+def serving_spec(api: RealtimeApi, endpoint: str) -> str:
+    """Write the specification of an API, as the serving program reads it (``cortex_serving.spec``).
+
+    The specification leaves out the image and the environment, which the container has already, and scaling, so that a
+    change of scaling restarts no replica. Nor does a change of the endpoint: see ``deploy.plan.plan_api``. Everything
+    stands in the user's order, because predictors may give the order of their ``config`` a meaning.
+
+    Args:
+        api: The API.
+        endpoint: The path at which the API answers.
+
+    Returns:
+        JSON text.
+    """
+    spec = {
+        "name": api.name,
+        "endpoint": endpoint,
+        "predictor": api.predictor.model_dump(mode="json", exclude=_NOT_SERVED),
+        "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
+        "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
+    }
+    return json.dumps(spec, separators=(",", ":"))
