@@ -318,9 +318,8 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         "those of changed policies are gone"
     )
 
-    # Every API has a policy of that name.
-    named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs", "--resource-id")
-    (found,) = aws("application-autoscaling", "describe-scaling-policies", *named, "service/cortex-local/one")[
+    named = ("--policy-names", counting["PolicyName"], "--resource-id", "service/cortex-local/one")
+    (found,) = aws("application-autoscaling", "describe-scaling-policies", "--service-namespace", "ecs", *named)[
         "ScalingPolicies"
     ]
     assert found["PolicyARN"] == counting["PolicyARN"]
