@@ -1,4 +1,4 @@
-"""Keeps ECS services between their bounds and scales them as their policies say."""
+"""Keeps ECS services within their bounds, and scales them as their policies say."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ ACTIVITIES_KEPT = 50
 MINUTE = 60.0
 MOST = 1_000_000
 SLOWEST_PUBLISHER = 15.0
-"""Seconds of real time within which replicas publish a metric again. They do not know of the faster clock."""
+"""Seconds of real time within which replicas publish a metric again. Replicas do not know the faster clock."""
 
 
 class Autoscaler:
     """Scales the ECS services that are scalable targets.
 
     Args:
-        speed: How many times faster than real time its minutes and cooldowns pass.
+        speed: How many times faster than real time minutes and cooldowns pass.
     """
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
 
     def keep_bounds(self) -> None:
-        """Bring services below their minimum or above their maximum back, as registering a target does."""
+        """Bring services back that are below their minimum or above their maximum, as registering a target does."""
         with STATE_LOCK:
             for backend in backends():
                 for target, service in _scaled_services(backend):
@@ -65,14 +65,14 @@ class Autoscaler:
                         _scale(backend, target, service, bounded, f"{bound} capacity was set to {bounded}")
 
     def evaluate(self) -> None:
-        """Evaluate every policy once. To be called once a minute of the local clock."""
+        """Evaluate every policy once. Call this once a minute of the local clock."""
         with STATE_LOCK:
             for backend in backends():
                 for target, service in _scaled_services(backend):
                     try:
                         self._evaluate(backend, target, service)
                     except Exception:
-                        # A policy that says nothing sensible must not keep other services from being scaled.
+                        # A policy that makes no sense must not keep other services from being scaled.
                         logger.exception("The service %s could not be scaled.", service.name)
 
     def _evaluate(self, backend: EcsBackend, target: ScalableTarget, service: Service) -> None:
@@ -103,7 +103,7 @@ class Autoscaler:
             target.history = History(in_at=now)
 
     def _datapoints(self, store: MetricStore, body: Mapping[str, Any]) -> list[float | None]:
-        """What a policy tracks in the last minutes of the local clock, as values per minute, the newest last."""
+        """Return the tracked values of the last minutes of the local clock, one a minute, the newest last."""
         tracked = tracked_metrics(body)
         values = {name: self._newest(store, *part) for name, part in tracked.parts.items()}
         if tracked.expression is None:
@@ -119,7 +119,7 @@ class Autoscaler:
     def _newest(self, store: MetricStore, tracked: Key, statistic: str) -> list[float | None]:
         period = MINUTE / self._speed
         if statistic in cloudwatch.SUMMED:
-            # A sum over a shorter minute counts fewer requests; the target is meant per whole minute.
+            # A sum over a shorter minute counts fewer requests, but the target is meant for a whole minute.
             values = store.newest(tracked, statistic, period=period, count=IN_DATAPOINTS)
             return [None if value is None else value * self._speed for value in values]
         overlap = max(0.0, SLOWEST_PUBLISHER - period)

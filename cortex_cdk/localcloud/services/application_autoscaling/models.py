@@ -1,4 +1,4 @@
-"""Scalable targets that remember what happened, and policies whose alarms watch what they track (moto's: the CPU)."""
+"""Scalable targets that keep their activities, and policies whose alarms watch the tracked metric (moto's: the CPU)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cortex_cdk.localcloud.services.cloudwatch.store import Key, key
 
 REQUESTS = "ALBRequestCountPerTarget"
 ONLY = "m"
-"""The id of a metric that is tracked as it is."""
+"""The id of a metric that is tracked without an expression."""
 STATES = {
     Alarm.HIGH: ("ALARM", "OK"),
     Alarm.LOW: ("OK", "ALARM"),
@@ -37,11 +37,11 @@ STATES = {
 
 
 class ScalableTarget(FakeScalableTarget):
-    """A scalable target with its past.
+    """A scalable target with its activities.
 
     Attributes:
-        history: The last scaling activities, as decisions need them.
-        activities: All of them that are kept, as AWS describes them, the newest first.
+        history: The last activities, in the form that decisions need.
+        activities: The activities that are kept, as AWS describes them, the newest first.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -50,7 +50,7 @@ class ScalableTarget(FakeScalableTarget):
         self.activities: list[dict[str, Any]] = []
 
     def bounded(self, capacity: int) -> int:
-        """Return the capacity between the target's bounds that is nearest to the given one."""
+        """Return the capacity within the target's bounds that is nearest to a given one."""
         least = 0 if self.min_capacity is None else self.min_capacity
         most = capacity if self.max_capacity is None else self.max_capacity
         return max(least, min(most, capacity))
@@ -66,7 +66,7 @@ class ScalingPolicy(FakeApplicationAutoscalingPolicy):
         return body
 
     def policy(self) -> Policy:
-        """What decides, as plain values.
+        """Return the settings that decisions need, as plain values.
 
         Raises:
             ValueError: The policy is not a target-tracking policy.
@@ -83,14 +83,14 @@ class ScalingPolicy(FakeApplicationAutoscalingPolicy):
         )
 
     def show(self, state: Alarm, datapoints: Sequence[float | None]) -> None:
-        """Write the state of its metric, and why it is so, into its alarms."""
+        """Write the state of the tracked metric, and the reason, into the policy's alarms."""
         for alarm, value in zip(self.alarms, STATES[state], strict=True):
             seen = datapoints[-int(alarm.evaluation_periods) :]
             alarms.show(alarm, value, alarms.reason_for(value, seen, alarm.comparison_operator, float(alarm.threshold)))
 
     def create_alarms(self) -> None:
-        """Make its alarms. A policy that is put again keeps its ARN and has no other alarms; moto would make new ones
-        and leave the old ones behind."""
+        """Make the policy's alarms. A policy that is put again keeps its ARN and its alarms. moto would make new
+        alarms and leave the old ones behind."""
         guid = uuid.uuid5(uuid.NAMESPACE_OID, f"{self.resource_id}/{self.scalable_dimension}/{self.policy_name}")
         self.policy_arn = self.policy_arn.replace(str(self._guid), str(guid))
         self._guid = guid
@@ -116,7 +116,7 @@ class ScalingPolicy(FakeApplicationAutoscalingPolicy):
 
 
 def watched(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What the alarms of a target tracking configuration watch, as arguments of ``put_metric_alarm``."""
+    """Return the metric that the alarms of a configuration watch, as arguments of ``put_metric_alarm``."""
     metrics = tracked_metrics(body)
     if metrics.expression is None:
         ((namespace, name, dimensions), statistic) = metrics.parts[ONLY]
@@ -140,7 +140,7 @@ def watched(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_period(query: Mapping[str, Any]) -> dict[str, Any]:
-    # The queries of a policy have no period: it is a minute.
+    # The queries of a policy have no period. The period is a minute.
     made = dict(query)
     if "MetricStat" in made:
         made["MetricStat"] = {"Period": 60, **made["MetricStat"]}
@@ -149,11 +149,11 @@ def _with_period(query: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrackedMetrics:
-    """What a policy tracks.
+    """The metrics that a policy tracks.
 
     Attributes:
-        parts: Metrics and their statistics, by the id that the expression has for them.
-        expression: What is computed of them; None where there is one, and nothing to compute.
+        parts: Metrics and their statistics, by their ids in the expression.
+        expression: The expression of the metrics; None for a single metric.
     """
 
     parts: Mapping[str, tuple[Key, str]]
@@ -161,10 +161,10 @@ class TrackedMetrics:
 
 
 def tracked_metrics(body: Mapping[str, Any]) -> TrackedMetrics:
-    """Return the metrics that a target tracking configuration names, and what is computed of them.
+    """Return the metrics that a target tracking configuration names, and their expression.
 
     Raises:
-        ValueError: It has metrics none or several of which are returned.
+        ValueError: Not exactly one of the queries returns data.
     """
     custom = body.get("CustomizedMetricSpecification")
     if custom is None:
@@ -193,11 +193,11 @@ def _predefined(metric: Mapping[str, Any]) -> tuple[Key, str]:
 
 
 def is_own(alarm_name: str) -> bool:
-    """Return whether an alarm belongs to a scaling policy, which sets its state itself."""
+    """Return whether an alarm belongs to a scaling policy, which sets the alarm's state."""
     return alarm_name.startswith("TargetTracking-")
 
 
 def install() -> None:
-    """Make moto create these models. To be called before the first one is made; more calls change nothing."""
+    """Make moto create these models. Call this before the first one is made. More calls change nothing."""
     moto.applicationautoscaling.models.FakeScalableTarget = ScalableTarget  # type: ignore[misc]
     moto.applicationautoscaling.models.FakeApplicationAutoscalingPolicy = ScalingPolicy  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Application Auto Scaling: scalable targets and scaling policies."""
+"""The resource types of Application Auto Scaling: scalable targets and scaling policies."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ POLICY_BODIES = ("TargetTrackingScalingPolicyConfiguration", "StepScalingPolicyC
 
 
 def backend(place: Place) -> Any:
-    """moto's Application Auto Scaling of a region."""
+    """Return moto's Application Auto Scaling of a region."""
     return applicationautoscaling_backends[place.account][place.region]
 
 
 class ScalableTarget(Resource):
-    """What may be scaled, and between which bounds."""
+    """A scalable target: a service, and the bounds of its capacity."""
 
     type = "AWS::ApplicationAutoScaling::ScalableTarget"
 
@@ -49,7 +49,7 @@ class ScalableTarget(Resource):
 
 
 class ScalingPolicy(Resource):
-    """When to scale."""
+    """A scaling policy of a scalable target."""
 
     type = "AWS::ApplicationAutoScaling::ScalingPolicy"
 

@@ -1,4 +1,4 @@
-"""What moto lacks of the actions of Application Auto Scaling."""
+"""Answers the actions of Application Auto Scaling that moto lacks or answers wrongly."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from cortex_cdk.localcloud.services.application_autoscaling.models import Scalab
 
 
 class LocalAutoScalingResponse(ApplicationAutoScalingResponse):
-    """moto's actions with DescribeScalingActivities, and policies by their names."""
+    """moto's actions, with DescribeScalingActivities and with policies by name."""
 
     def describe_scaling_policies(self) -> str:
-        """Answer DescribeScalingPolicies; moto gives all where names are asked for."""
+        """Answer DescribeScalingPolicies. moto would ignore the names in the request."""
         answer, wanted = str(super().describe_scaling_policies()), self._get_param("PolicyNames")
         if not wanted:
             return answer
@@ -23,7 +23,7 @@ class LocalAutoScalingResponse(ApplicationAutoScalingResponse):
         return json.dumps(page)
 
     def describe_scaling_activities(self) -> str:
-        """Answer DescribeScalingActivities, newest first; activities of targets that are gone are gone too."""
+        """Answer DescribeScalingActivities, the newest first. Activities go with their target."""
         wanted = {
             "ResourceId": self._get_param("ResourceId"),
             "ScalableDimension": self._get_param("ScalableDimension"),
@@ -47,5 +47,5 @@ class LocalAutoScalingResponse(ApplicationAutoScalingResponse):
 
 
 def install() -> None:
-    """Make moto answer with this class. To be called before the first request; more calls change nothing."""
+    """Make moto answer with this class. Call this before the first request. More calls change nothing."""
     moto.applicationautoscaling.urls.url_paths["{0}/$"] = LocalAutoScalingResponse.dispatch

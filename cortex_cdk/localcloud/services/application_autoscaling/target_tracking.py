@@ -1,4 +1,4 @@
-"""The decisions of target tracking, as pure functions.
+"""Decides how target tracking scales a service. Pure functions.
 
 Source: "Target tracking scaling policies" of the Application Auto Scaling guide. A policy scales out when its
 metric was above the target in three minutes in a row, and in when it was below nine tenths of it in fifteen. Of
@@ -23,11 +23,11 @@ class Policy:
     """A target-tracking policy.
 
     Attributes:
-        name: Its name.
-        target: The value that its metric shall have.
-        scale_out_cooldown: Seconds after scaling out in which what was added counts as not yet effective.
-        scale_in_cooldown: Seconds after scaling in without another one.
-        disable_scale_in: Whether it only ever adds.
+        name: The policy's name.
+        target: The target value of the metric.
+        scale_out_cooldown: Seconds after scaling out in which the new replicas do not count yet.
+        scale_in_cooldown: Seconds after scaling in until the next scaling in.
+        disable_scale_in: Whether the policy only adds replicas.
     """
 
     name: str
@@ -42,9 +42,9 @@ class History:
     """The last scaling activities of a target.
 
     Attributes:
-        out_at: When it was scaled out last, seconds.
-        before_out: The capacity before that.
-        in_at: When it was scaled in last, seconds.
+        out_at: Time of the last scaling out, seconds.
+        before_out: The capacity before the last scaling out.
+        in_at: Time of the last scaling in, seconds.
     """
 
     out_at: float | None = None
@@ -53,7 +53,7 @@ class History:
 
 
 class Alarm(Enum):
-    """What the datapoints of a policy say."""
+    """The state of a policy, by its datapoints."""
 
     HIGH = "AlarmHigh"
     LOW = "AlarmLow"
@@ -63,12 +63,12 @@ class Alarm(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do now.
+    """A change of a service's capacity.
 
     Attributes:
         capacity: The new desired count.
-        policy: The policy that asked for it.
-        alarm: Which of its alarms.
+        policy: The policy that asked for the change.
+        alarm: The policy's alarm that went off.
     """
 
     capacity: int
@@ -77,11 +77,11 @@ class Decision:
 
 
 def alarm_of(policy: Policy, datapoints: Sequence[float | None]) -> Alarm:
-    """What the last minutes say.
+    """Return the state of a policy by its datapoints.
 
     Args:
         policy: The policy.
-        datapoints: One value a minute, the newest last; None where the metric has none.
+        datapoints: One value a minute, the newest last; None for a minute without data.
     """
     newest = datapoints[-OUT_DATAPOINTS:]
     if all(value is None for value in newest):
@@ -112,11 +112,11 @@ def decide(
     Args:
         observed: The policies with the datapoints of their metrics (see ``alarm_of``).
         capacity: The desired count now.
-        minimum: The least that the scalable target allows.
-        maximum: The most that it allows.
+        minimum: The minimum of the scalable target.
+        maximum: The maximum of the scalable target.
         history: The last activities.
         now: The time in seconds, on the clock of ``history``.
-        deploying: Whether a deployment runs, during which ECS services are not scaled in.
+        deploying: Whether a deployment runs. Meanwhile ECS services are not scaled in.
 
     Returns:
         The change, or None.
@@ -156,7 +156,7 @@ def _scale_in(
 
 
 def _base(policy: Policy, capacity: int, history: History, now: float) -> int:
-    """Return the capacity that the metric was measured with: what was just added does not serve yet."""
+    """Return the capacity that the metric was measured with. Replicas that were just added do not serve yet."""
     cooling = history.out_at is not None and now - history.out_at < policy.scale_out_cooldown
     return min(capacity, history.before_out) if cooling else capacity
 

@@ -1,1 +1,7 @@
-"""EC2 Auto Scaling groups that have as many instances as they want. Read ``groups`` first."""
+"""Amazon EC2 Auto Scaling: groups whose instances start and go.
+
+Read ``groups`` first: moto's groups and instances with starting times. ``launch_template`` checks templates, and
+``resources`` has the resource types.
+
+May import: ``cloudformation.resource``.
+"""

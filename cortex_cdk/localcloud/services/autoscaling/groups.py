@@ -1,7 +1,7 @@
-"""moto's Auto Scaling groups with instances that need a while to start.
+"""Replaces moto's Auto Scaling groups: instances need a while to start, and wait for their last tasks before they go.
 
-An instance's ``lifecycle_state`` is ``Pending`` (and EC2 says ``pending``) until it has started, ``InService`` then,
-and ``Terminating:Wait`` while it waits for its last tasks to end.
+The ``lifecycle_state`` of an instance is ``Pending`` (EC2 says ``pending``) until the instance has started, then
+``InService``, and ``Terminating:Wait`` while the instance waits for the end of its last tasks.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Those that were launched before it register without the provider's name ("Auto S
 developer guide).
 """
 ENDED_KEPT = 20
-"""How many ended instances DescribeInstances still knows (EC2 forgets them after about an hour)."""
+"""How many ended instances DescribeInstances still knows. EC2 forgets them after about an hour."""
 
 
 class GroupInstance(InstanceState):
     """An instance of a group.
 
     Attributes:
-        launched_at: When its start began, seconds since the epoch.
+        launched_at: When the start of the instance began, in seconds since the epoch.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -47,25 +47,25 @@ class GroupInstance(InstanceState):
 
     @property
     def id(self) -> str:
-        """The EC2 instance's id."""
+        """The id of the EC2 instance."""
         return str(self.instance.id)
 
     @property
     def is_managed(self) -> bool:
-        """Whether ECS knows of which capacity provider it is."""
+        """Whether ECS knows the capacity provider of the instance."""
         return any(tag["key"] == MANAGED_TAG for tag in self.instance.get_tags())
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it takes no more tasks, and goes when it has none left."""
+        """Whether the instance takes no more tasks, and goes when it has none left."""
         return bool(self.lifecycle_state == LEAVING)
 
     def enter_service(self) -> None:
-        """Record that it has started."""
+        """Record that the instance has started."""
         self._become(IN_SERVICE, *RUNNING)
 
     def leave(self) -> None:
-        """Record that it is to go."""
+        """Record that the instance has to go."""
         self._become(LEAVING, *RUNNING)
 
     def _become(self, lifecycle: str, state: str, code: int) -> None:
@@ -75,10 +75,10 @@ class GroupInstance(InstanceState):
 
 
 class AutoScalingGroup(FakeAutoScalingGroup):
-    """A group of instances. Those that it is made with are there at once, later ones start for a while.
+    """A group of instances. The first instances are in service at once; later ones need a while to start.
 
     Attributes:
-        spare_since: Since when it has had more instances than its tasks need, seconds since the epoch.
+        spare_since: Since when the group has had more instances than its tasks need, in seconds since the epoch.
     """
 
     spare_since: float | None = None
@@ -90,17 +90,17 @@ class AutoScalingGroup(FakeAutoScalingGroup):
 
     @property
     def members(self) -> list[GroupInstance]:
-        """Its instances, the oldest first."""
+        """The instances, the oldest first."""
         return [state for state in self.instance_states if isinstance(state, GroupInstance)]
 
     @property
     def staying(self) -> list[GroupInstance]:
-        """Those of its instances that are not to go."""
+        """The instances that need not go."""
         return [member for member in self.members if not member.is_leaving]
 
     @property
     def instance_type(self) -> str:
-        """The first type of its mixed instances policy, where it has one, else that of its launch template."""
+        """The first type of the mixed instances policy, if there is one, else the type of the launch template."""
         overrides = ((self.mixed_instances_policy or {}).get("LaunchTemplate") or {}).get("Overrides") or []
         types = [override["InstanceType"] for override in overrides if override.get("InstanceType")]
         return str(types[0] if types else super().instance_type)
@@ -111,12 +111,12 @@ class AutoScalingGroup(FakeAutoScalingGroup):
             check(self.ec2_launch_template.get_version(self.launch_template_version).data)
 
     def set_desired_capacity(self, new_capacity: int | None) -> None:
-        """Note how many instances it shall have, and launch those that it lacks. Which ones go is up to the fleet."""
+        """Set the desired number of instances, and launch missing ones. The fleet decides which surplus ones go."""
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         self.launch_missing()
 
     def get_propagated_tags(self) -> dict[str, str]:
-        """Return the tags that its new instances get. moto takes the text "false" for a yes."""
+        """Return the tags of new instances. moto would take the text "false" for a yes."""
         return {tag["Key"]: tag["Value"] for tag in self.tags if str(tag.get("PropagateAtLaunch")).lower() == "true"}
 
     def be_managed(self) -> None:
@@ -125,13 +125,13 @@ class AutoScalingGroup(FakeAutoScalingGroup):
             self.tags = [*self.tags, {"Key": MANAGED_TAG, "Value": "", "PropagateAtLaunch": "true"}]
 
     def launch_missing(self) -> None:
-        """Launch what it has too few of."""
+        """Launch the missing instances."""
         missing = (self.desired_capacity or 0) - len(self.staying)
         if missing > 0:
             self.replace_autoscaling_group_instances(missing, self.get_propagated_tags())
 
     def replace_autoscaling_group_instances(self, count_needed: int, propagated_tags: dict[str, str]) -> None:
-        """Launch instances, each in the subnet that has the fewest."""
+        """Launch instances, each in the subnet with the fewest."""
         for _ in range(count_needed):
             instance = self._run_instance({**propagated_tags, **self.instance_tags, ASG_NAME_TAG: self.name})
             instance.autoscaling_group = self
@@ -162,7 +162,7 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         return reservation.instances[0]
 
     def end(self, members: list[GroupInstance]) -> None:
-        """Terminate some of its instances."""
+        """Terminate some of the instances."""
         if not members:
             return
         self.ec2_backend.terminate_instances([member.id for member in members])
@@ -183,11 +183,11 @@ class AutoScalingBackend(MotoBackend):
 
     @property
     def _url_module(self) -> Any:
-        # moto derives it from the module of the class, which is ours here.
+        # moto derives the module from the class, which is ours here.
         return moto.autoscaling.urls
 
     def delete_auto_scaling_group(self, group_name: str) -> None:
-        """Delete a group and end its instances, whatever runs on them."""
+        """Delete a group, and end its instances with all their tasks."""
         with STATE_LOCK:
             group = self.autoscaling_groups.get(group_name)
             if isinstance(group, AutoScalingGroup):
@@ -197,13 +197,13 @@ class AutoScalingBackend(MotoBackend):
 
 
 def groups(region: str) -> Iterator[AutoScalingGroup]:
-    """Return the groups of a region."""
+    """Yield the groups of a region."""
     for group in autoscaling_backends[ACCOUNT_ID][region].autoscaling_groups.values():
         if isinstance(group, AutoScalingGroup):
             yield group
 
 
 def install() -> None:
-    """Make moto use these models. To be called before the first use of Auto Scaling; more calls change nothing."""
+    """Make moto use these models. Call this before the first use of Auto Scaling. More calls change nothing."""
     autoscaling_backends.backend = AutoScalingBackend
     moto.autoscaling.models.FakeAutoScalingGroup = AutoScalingGroup  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What Auto Scaling refuses in a launch template, when a group is given it."""
+"""Refuses launch templates with which no instance could start, as Auto Scaling does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check(data: Mapping[str, Any]) -> None:
         data: The launch template's data, as CreateLaunchTemplate takes it.
 
     Raises:
-        ValidationError: Its root volume is smaller than the snapshot of the image.
+        ValidationError: The root volume is smaller than the snapshot of the image.
     """
     for mapping in data.get("BlockDeviceMappings") or ():
         size = int((mapping.get("Ebs") or {}).get("VolumeSize") or ROOT_SNAPSHOT_GIB)
@@ -38,5 +38,5 @@ def check(data: Mapping[str, Any]) -> None:
 
 
 def _digits(data: Mapping[str, Any]) -> str:
-    """What comes after ``snap-`` in the name of the image's snapshot: here what comes after its ``ami-``."""
+    """Return the digits of the image's snapshot: here the same as those of the image's id."""
     return str(data.get("ImageId") or "").rpartition("-")[2]

@@ -1,4 +1,4 @@
-"""Amazon EC2 Auto Scaling: groups of instances."""
+"""The resource type of EC2 Auto Scaling: groups of instances."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Res
 
 
 def backend(place: Place) -> Any:
-    """moto's Auto Scaling of a region."""
+    """Return moto's Auto Scaling of a region."""
     return autoscaling_backends[place.account][place.region]
 
 
@@ -72,5 +72,5 @@ def _tags(name: str, properties: Properties) -> list[dict[str, Any]]:
 
 
 def _flag(tag: Properties) -> str:
-    # moto keeps it as the API sends it.
+    # moto keeps the flag as the API sends it, as text.
     return str(tag.get("PropagateAtLaunch", False)).lower()

@@ -1,6 +1,8 @@
-"""Amazon CloudWatch: metrics that are kept and watched.
+"""Amazon CloudWatch: metrics and alarms.
 
-``store`` keeps the samples of a region, ``backend`` (read it first) shows them as CloudWatch does, ``alarms`` evaluates
-alarms on them, with ``metric_math`` and ``search`` for expressions. Who adds metrics: ``elbv2.metrics`` and
-``logs.embedded_metrics``.
+``backend`` (read this module first) answers for metrics as CloudWatch does. ``store`` keeps the datapoints of a region.
+``alarms`` evaluates alarms. ``metric_math`` and ``search`` compute expressions. ``resources`` has the resource types.
+``elbv2.metrics`` and ``logs.backend`` add metrics.
+
+May import: ``cloudformation.resource``.
 """

@@ -1,4 +1,4 @@
-"""CloudWatch alarms that are evaluated.
+"""Evaluates CloudWatch alarms.
 
 Source: "Using Amazon CloudWatch alarms", in particular "Configuring how CloudWatch alarms treat missing data".
 """
@@ -39,11 +39,11 @@ def state_of(
     """Return the state that an alarm should have.
 
     Args:
-        datapoints: The last ones, as many as its evaluation periods; None where there is no data.
-        breaches: Whether a value breaches the threshold.
-        needed: How many must breach ("datapoints to alarm").
+        datapoints: The last datapoints, one for each evaluation period; None for a period without data.
+        breaches: Tells whether a value breaches the threshold.
+        needed: How many datapoints must breach ("datapoints to alarm").
         missing: How missing data is treated: ``breaching``, ``notBreaching``, ``ignore`` or ``missing``.
-        current: The state that it has.
+        current: The alarm's state now.
 
     Returns:
         ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
@@ -61,8 +61,8 @@ def evaluate(speed: float, is_foreign: Callable[[str], bool]) -> None:
     """Evaluate every metric alarm of every region once.
 
     Args:
-        speed: How many times shorter than said their periods are.
-        is_foreign: Whether somebody else sets the state of the alarm of that name.
+        speed: How many times shorter than configured the periods are.
+        is_foreign: Tells by an alarm's name whether somebody else sets the alarm's state.
     """
     with STATE_LOCK:
         backends: list[Any] = list(cloudwatch_backends[ACCOUNT_ID].values())
@@ -72,7 +72,7 @@ def evaluate(speed: float, is_foreign: Callable[[str], bool]) -> None:
                     try:
                         _evaluate(backend, alarm, speed)
                     except Exception:
-                        # moto takes alarms that say nothing sensible. The others must be evaluated all the same.
+                        # moto accepts alarms that make no sense. The others must be evaluated all the same.
                         logger.exception("The alarm %s could not be evaluated.", alarm.name)
 
 
@@ -95,13 +95,13 @@ def _evaluate(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> None:
 
 
 def reason_for(state: str, datapoints: Sequence[float | None], comparison: str, threshold: float) -> str:
-    """Return why an alarm is in a state, in about CloudWatch's words.
+    """Return why an alarm is in a state, in words close to CloudWatch's.
 
     Args:
         state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
-        datapoints: The last ones; None where there is no data.
+        datapoints: The last datapoints; None for a period without data.
         comparison: The alarm's comparison operator.
-        threshold: What the datapoints were compared with.
+        threshold: The alarm's threshold.
     """
     values = [f"{value:g}" for value in datapoints if value is not None]
     if state == "INSUFFICIENT_DATA":
@@ -118,7 +118,7 @@ def reason_for(state: str, datapoints: Sequence[float | None], comparison: str, 
 
 
 def show(alarm: Alarm, state: str, reason: str) -> None:
-    """Write a state into an alarm if it is another one, or the first that was found out."""
+    """Write a state into an alarm, if the state is another one or the first."""
     if alarm.state_value != state or alarm.state_reason == UNCHECKED:
         alarm.update_state(reason, "{}", state)
 
@@ -135,7 +135,7 @@ def _datapoints(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> list[fl
 
 
 def _queries(alarm: Alarm) -> tuple[list[dict[str, Any]], str]:
-    """Return the metric queries of an alarm, and the id of the one whose value it watches."""
+    """Return the metric queries of an alarm, and the id of the query that the alarm watches."""
     if not alarm.metric_data_queries:
         dimensions = [{"Name": item.name, "Value": item.value} for item in alarm.dimensions]
         metric = {"Namespace": alarm.namespace, "MetricName": alarm.metric_name, "Dimensions": dimensions}

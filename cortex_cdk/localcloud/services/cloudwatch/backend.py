@@ -1,4 +1,4 @@
-"""moto's CloudWatch with a store that knows percentiles and metric math, and does not grow without end."""
+"""Replaces moto's CloudWatch: a store with percentiles and metric math that does not grow without end."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 UNCHECKED = "Unchecked: Initial alarm creation"
-"""The reason of an alarm's state before it is first evaluated."""
+"""The reason of an alarm's state before its first evaluation."""
 SUMMED = ("Sum", "SampleCount")
-"""Statistics that grow with the time that they stand for."""
+"""Statistics that grow with the length of the period."""
 
 
 class LocalCloudWatch(CloudWatchBackend):
@@ -34,11 +34,11 @@ class LocalCloudWatch(CloudWatchBackend):
 
     @property
     def _url_module(self) -> Any:
-        # moto derives it from the module of the class, which is ours here.
+        # moto derives the module from the class, which is ours here.
         return moto.cloudwatch.urls
 
     def put_metric_alarm(self, name: str, *arguments: Any, **named: Any) -> Alarm:
-        """PutMetricAlarm. A new alarm knows nothing yet, and one that is changed keeps its state."""
+        """PutMetricAlarm. A new alarm has insufficient data, and a changed alarm keeps its state."""
         before = self.alarms.get(name)
         alarm = super().put_metric_alarm(name, *arguments, **named)
         alarm.state_value = before.state_value if before else "INSUFFICIENT_DATA"
@@ -92,7 +92,7 @@ class LocalCloudWatch(CloudWatchBackend):
         return results
 
     def _search(self, wanted: search.Search, start: float, end: float) -> list[tuple[str, Values]]:
-        """Return the values of every metric that a search finds and that was measured then, each with its label."""
+        """Return the label and the values of each metric that a search finds, if it has values in the span."""
         period = wanted.period
         found = []
         for metric in wanted.finds(self.store.series):
@@ -129,11 +129,11 @@ class LocalCloudWatch(CloudWatchBackend):
         """Return the values of metric queries on a clock that runs faster.
 
         Args:
-            queries: As in GetMetricData; their own periods are not used.
+            queries: As in GetMetricData. Their own periods are not used.
             start: First second.
             period: Seconds of real time that one value stands for.
             count: How many values.
-            speed: What sums are multiplied with, so that they are those of a whole period.
+            speed: The factor by which sums are multiplied, to be those of a whole period.
         """
         times = [start + number * period for number in range(count)]
         known = {}
@@ -180,7 +180,7 @@ class LocalCloudWatch(CloudWatchBackend):
     def list_metrics(  # type: ignore[override]
         self, next_token: str | None, namespace: str | None, metric_name: str | None, dimensions: list[dict[str, Any]]
     ) -> tuple[None, list[dict[str, Any]]]:
-        """Return the metrics that there are, by namespace, name and dimensions (ListMetrics)."""
+        """Return the known metrics by namespace, name and dimensions (ListMetrics)."""
         wanted = [(item["Name"], item.get("Value")) for item in dimensions or []]
         found = [
             metric
@@ -198,11 +198,11 @@ class LocalCloudWatch(CloudWatchBackend):
 
 
 class LocalCloudWatchResponse(CloudWatchResponse):
-    """moto's CloudWatch actions with percentiles, and with alarms by all that is asked for."""
+    """moto's CloudWatch actions, with percentiles, and with all filters of alarms."""
 
     def describe_alarms(self) -> ActionResult:
-        """Answer DescribeAlarms; of names, prefixes and state moto looks at one only."""
-        # Typed by moto as any object.
+        """Answer DescribeAlarms. Of names, prefixes and state, moto would look at one only."""
+        # moto types the result as any object.
         found: Any = super().describe_alarms().result
         wanted = self._get_param("StateValue")
         kept = {
@@ -230,7 +230,7 @@ class LocalCloudWatchResponse(CloudWatchResponse):
 
 
 def install() -> None:
-    """Make moto use this CloudWatch. To be called before the first use; more calls change nothing."""
+    """Make moto use this CloudWatch. Call this before the first use. More calls change nothing."""
     cloudwatch_backends.backend = LocalCloudWatch
     paths = moto.cloudwatch.urls.url_paths
     for pattern in paths:
@@ -245,14 +245,14 @@ def store(region: str) -> MetricStore:
 
 
 def compact() -> None:
-    """Give back the memory of old datapoints, in all regions."""
+    """Free the memory of old datapoints, in all regions."""
     with STATE_LOCK:
         for region in list(cloudwatch_backends[ACCOUNT_ID]):
             store(region).compact(time.time())
 
 
 def outdate() -> None:
-    """Make the next snapshot contain everything that was measured until then, in all regions."""
+    """Let the next snapshot contain all datapoints until then, in all regions."""
     with STATE_LOCK:
         for region in list(cloudwatch_backends[ACCOUNT_ID]):
             store(region).outdate()
@@ -261,7 +261,7 @@ def outdate() -> None:
 def _with_expressions(
     queries: Sequence[Mapping[str, Any]], known: dict[str, Values], times: Sequence[float]
 ) -> dict[str, Values]:
-    """Add the values of expressions, which may use each other in any order."""
+    """Add the values of expressions. Expressions may use each other in any order."""
     pending = [query for query in queries if not query.get("MetricStat")]
     while pending:
         ready = [query for query in pending if not _uses(query, pending)] or pending[:]
@@ -272,7 +272,7 @@ def _with_expressions(
 
 
 def _values(datum: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """Return the values of a datum, each with how often it was measured."""
+    """Return the values of a datum, each with its count."""
     if datum.get("Values"):
         counts = datum.get("Counts") or [1] * len(datum["Values"])
         return [(float(value), float(count)) for value, count in zip(datum["Values"], counts, strict=True)]
@@ -282,7 +282,7 @@ def _values(datum: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 
 def _spread(statistics: Mapping[str, float]) -> list[tuple[float, float]]:
-    """Values with the given minimum, maximum, sum and count."""
+    """Return values that have the given minimum, maximum, sum and count."""
     count, total = statistics["SampleCount"], statistics["Sum"]
     low, high = statistics["Minimum"], statistics["Maximum"]
     if count <= 2:

@@ -1,6 +1,6 @@
-"""Metric math: the part of CloudWatch's expressions that alarms, scaling policies and status need.
+"""Computes metric math, as far as alarms, scaling policies and status need it.
 
-Understood: numbers, names of other queries, ``+ - * /``, comparisons, brackets, ``FILL(m, number)``,
+Known are numbers, names of other queries, ``+ - * /``, comparisons, brackets, ``FILL(m, number)``,
 ``IF(condition, a, b)``, and ``SUM``, ``AVG``, ``MIN`` and ``MAX`` of a list or of ``METRICS()``. Source: "Use metric
 math" of the CloudWatch guide.
 """
@@ -28,7 +28,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], float]] = {
     ast.Eq: lambda left, right: float(left == right),
     ast.NotEq: lambda left, right: float(left != right),
 }
-"""1 where they hold, else 0."""
+"""Comparisons: 1 where they hold, else 0."""
 REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
     "SUM": sum,
     "MIN": min,
@@ -38,7 +38,7 @@ REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 class ExpressionError(Exception):
-    """An expression that is not understood; the message says which part."""
+    """An expression is not understood. The message names the part."""
 
 
 def evaluate(expression: str, series: Mapping[str, Values], times: Sequence[float]) -> Values:
@@ -50,7 +50,7 @@ def evaluate(expression: str, series: Mapping[str, Values], times: Sequence[floa
         times: The points in time of the whole query, for ``FILL``.
 
     Raises:
-        ExpressionError: It uses something that is not understood, or an id that does not exist.
+        ExpressionError: A part of the expression is not understood, or names an id that does not exist.
     """
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
@@ -92,7 +92,7 @@ class _Evaluation:
         raise ExpressionError(f"not understood: {name}({', '.join(ast.unparse(part) for part in arguments)})")
 
     def _choose(self, condition: Values | float, one: Values | float, other: Values | float) -> Values | float:
-        """``one`` where the condition is not 0, else ``other``; no value where the chosen one has none."""
+        """Return ``one`` where the condition is not 0, else ``other``; no value where the chosen operand has none."""
         if not isinstance(condition, dict):
             return one if condition else other
         chosen = {moment: one if value else other for moment, value in condition.items()}
@@ -120,7 +120,7 @@ class _Evaluation:
 
 
 def _combine(operation: Callable[[float, float], float], left: Values | float, right: Values | float) -> Values | float:
-    """Apply an operation where both sides have values; a division by zero gives no value, as in CloudWatch."""
+    """Apply an operation where both sides have values. As in CloudWatch, a division by zero gives no value."""
     if isinstance(left, dict):
         moments = [moment for moment in left if not isinstance(right, dict) or moment in right]
         pairs = {moment: (left[moment], right[moment] if isinstance(right, dict) else right) for moment in moments}

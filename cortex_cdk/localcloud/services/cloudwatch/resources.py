@@ -1,4 +1,4 @@
-"""Amazon CloudWatch: alarms and dashboards."""
+"""The resource types of CloudWatch: alarms and dashboards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_cdk.localcloud.cloudformation.tags import as_list
 
 
 def backend(place: Place) -> Any:
-    """moto's CloudWatch of a region."""
+    """Return moto\'s CloudWatch of a region."""
     return cloudwatch_backends[place.account][place.region]
 
 
@@ -24,7 +24,7 @@ class Alarm(PutResource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Return whether there is an alarm of that name."""
+        """Return whether there is an alarm of this name."""
         return name in backend(place).alarms
 
     def update(self, properties: Properties, place: Place) -> None:
@@ -69,7 +69,7 @@ class Dashboard(PutResource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Return whether there is a dashboard of that name."""
+        """Return whether there is a dashboard of this name."""
         return name in backend(place).dashboards
 
     def update(self, properties: Properties, place: Place) -> None:
@@ -82,8 +82,8 @@ class Dashboard(PutResource):
 
 
 def alarm_query(query: Mapping[str, Any]) -> Any:
-    """Return a ``MetricDataQuery`` of an alarm, as moto keeps it."""
-    # moto declares them as given, but takes what its own API layer passes: None where they are not.
+    """Return a ``MetricDataQuery`` of an alarm in moto's form."""
+    # moto declares these as required, but its own API layer passes None, too.
     optional: dict[str, Any] = {name.lower(): query.get(name) for name in ("Label", "Period", "Expression")}
     statistic = _statistic(query["MetricStat"]) if "MetricStat" in query else None
     return MetricDataQuery(

@@ -1,7 +1,8 @@
-"""Search expressions of CloudWatch: the metrics that have certain dimensions and values.
+"""Computes search expressions: finds the metrics that have certain dimensions and values.
 
-Understood: ``SEARCH('{Namespace,Dimension,...} Name="value" ...', 'Statistic', period)``, where every term names a
-dimension or ``MetricName``, and all of them must hold. Source: "Search expressions" of the CloudWatch guide.
+Known is ``SEARCH('{Namespace,Dimension,...} Name="value" ...', 'Statistic', period)``, where each term names a
+dimension or ``MetricName``, and all terms must hold. Needed to check dashboards (docs/decisions/0024). Source: "Search
+expressions" of the CloudWatch guide.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _TERM = re.compile(r"""\s*(\w+)=\\?"([^"\\]*)\\?"(?:\s+AND(?=\s))?\s*""")
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for.
+    """A search for metrics.
 
     Attributes:
         namespace: Namespace of the metrics.
         dimensions: Names of all their dimensions.
         wanted: Values by dimension, and by ``MetricName``.
-        statistic: Which statistic of them.
+        statistic: The statistic to show.
         period: Seconds that one value stands for.
     """
 
@@ -39,11 +40,11 @@ class Search:
     period: int
 
     def finds(self, metrics: Iterable[Key]) -> list[Key]:
-        """Return those of the metrics that are looked for, in a steady order."""
+        """Return the metrics that the search finds, in a steady order."""
         return sorted(metric for metric in metrics if self._is(metric))
 
     def label(self, metric: Key) -> str:
-        """What tells one found metric from the others."""
+        """Return a label that tells a found metric from the others."""
         given = {name for name, _ in self.wanted}
         own = [value for name, value in metric[2] if name not in given]
         return " ".join(own if METRIC_NAME in given and own else [*own, metric[1]])
@@ -62,10 +63,10 @@ def parse(expression: str) -> Search | None:
     """Read a search expression.
 
     Returns:
-        What is looked for; None where the expression is no search.
+        The search; None for another expression.
 
     Raises:
-        ExpressionError: It is a search that is not understood.
+        ExpressionError: The search is not understood.
     """
     if not expression.lstrip().startswith("SEARCH"):
         return None

@@ -1,4 +1,4 @@
-"""Metrics of one region: datapoints by second at first, by minute and by hour later, as CloudWatch keeps them."""
+"""Keeps the metrics of one region: datapoints by second at first, by minute and by hour later, as CloudWatch does."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ logger = logging.getLogger(__name__)
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
 TIERS = ((15 * 60, 1), (3 * 3600, 60), (15 * 24 * 3600, 3600))
-"""Up to which age in seconds datapoints keep which resolution in seconds; older ones are dropped."""
+"""Pairs of an age and the resolution up to that age, both in seconds. Older datapoints are dropped."""
 STORED_EVERY = 60.0
-"""Seconds between two copies for snapshots: what a killed daemon may forget."""
+"""Seconds between two copies for snapshots. A killed daemon forgets the datapoints of that time."""
 SIGNIFICANT_DIGITS = 3
-"""Of the values that percentiles are computed from."""
+"""How exactly the values for percentiles are kept."""
 
 
 @dataclass
 class Bucket:
-    """What was measured in one span of time."""
+    """The measured values of one span of time."""
 
     count: float = 0.0
     total: float = 0.0
@@ -41,7 +41,7 @@ class Bucket:
         self.values[_rounded(value)] += int(count)
 
     def merge(self, other: Bucket) -> None:
-        """Add everything that another bucket holds."""
+        """Add the values of another bucket."""
         self.count += other.count
         self.total += other.total
         self.minimum = min(self.minimum, other.minimum)
@@ -64,7 +64,7 @@ class Bucket:
         raise ValueError(f"unknown statistic {name}")
 
     def _percentile(self, percent: float) -> float:
-        """Return the smallest value that at least so many percent of the values do not exceed."""
+        """Return the smallest value that is not exceeded by at least this percentage of the values."""
         needed = percent / 100 * sum(self.values.values())
         seen = 0
         for value in sorted(self.values):
@@ -76,17 +76,17 @@ class Bucket:
 
 @dataclass
 class Series:
-    """One metric: its buckets by the second at which they begin."""
+    """The buckets of one metric, by the second of their beginning."""
 
     unit: str | None = None
     buckets: dict[int, Bucket] = field(default_factory=dict)
 
 
 class MetricStore:
-    """All metrics of a region; not locked by itself.
+    """All metrics of a region. Callers hold the lock.
 
-    It is part of the snapshots of the account, of which there are many a minute. Its own part of them is made anew
-    once a minute, so that a snapshot takes no longer the more was measured.
+    The store is part of the account's snapshots, of which there are many a minute. The store's part is made anew once a
+    minute only, so that a snapshot does not take longer the more was measured.
     """
 
     def __init__(self) -> None:
@@ -104,11 +104,11 @@ class MetricStore:
         try:
             self.series = pickle.loads(state)  # noqa: S301 - a part of the snapshot, which is trusted as a whole
         except Exception as error:
-            # Another version's classes. Charts begin anew; the rest of the account must not be lost for them.
+            # Another version's classes. Charts begin anew, but the rest of the account must not be lost for them.
             logger.warning("the metrics that were stored cannot be read: %s: %s", type(error).__name__, error)
 
     def outdate(self) -> None:
-        """Make the next snapshot contain everything that was measured until then."""
+        """Let the next snapshot contain all datapoints until then."""
         self._stored_at = -math.inf
 
     def add(
@@ -127,7 +127,7 @@ class MetricStore:
             namespace: The metric's namespace.
             name: Its name.
             dimensions: Its dimensions.
-            values: Pairs of a value and how often it was measured.
+            values: Pairs of a value and its count.
             at: When, in seconds since the epoch; now by default.
             unit: CloudWatch's unit.
         """
@@ -137,7 +137,7 @@ class MetricStore:
         self.merge(key(namespace, name, dimensions), measured, at=at, unit=unit)
 
     def merge(self, metric: Key, measured: Bucket, *, at: float | None = None, unit: str | None = None) -> None:
-        """Add what was measured in a span of time.
+        """Add the measured values of a span of time.
 
         Args:
             metric: See ``key``.
@@ -159,7 +159,7 @@ class MetricStore:
             period: Length of a period in seconds.
 
         Returns:
-            Buckets by the start of their period, in order; periods without data are left out.
+            Buckets by the start of their period, in order, without periods that have no data.
         """
         merged: dict[float, Bucket] = {}
         series = self.series.get(metric, Series())
@@ -178,7 +178,7 @@ class MetricStore:
             statistic: Such as ``Average``.
             period: Seconds that one value stands for.
             count: How many values.
-            overlap: Seconds before its period that a value covers too.
+            overlap: Seconds before its period that a value also covers.
 
         Returns:
             The values of the last complete periods, the newest last; None for a period without data.
@@ -200,7 +200,7 @@ class MetricStore:
 
 
 def key(namespace: str, name: str, dimensions: Mapping[str, str]) -> Key:
-    """What a metric is found by; the order of dimensions does not matter."""
+    """Return the key of a metric. The order of dimensions does not matter."""
     return namespace, name, tuple(sorted(dimensions.items()))
 
 

@@ -1,1 +1,6 @@
-"""AWS CodeBuild: a build makes a Python environment. Read ``backend`` first."""
+"""AWS CodeBuild: a build makes a Python environment, and an image that stands for the environment.
+
+Read ``backend`` first. ``resources`` has the resource types.
+
+May import: ``python_environments``, ``cloudformation.resource``, ``services.ecr``.
+"""

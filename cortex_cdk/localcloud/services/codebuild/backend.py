@@ -1,7 +1,7 @@
-"""CodeBuild of the local cloud: a build makes a Python environment and puts an image that stands for it into ECR.
+"""Runs builds: a build makes a Python environment, and puts an image that stands for the environment into ECR.
 
-What it understands of a project's build: the source (a zip in S3 with ``project/`` and ``serving_image/``) and the
-variables ``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspec, which calls Docker, is not run.
+Of a project's build, only the source counts (a zip in S3 with ``project/`` and ``serving_image/``), and the variables
+``IMAGE_TAG`` and ``IMAGE_REPOSITORY``. The project's buildspec, which calls Docker, is not run.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class LocalCodeBuild(CodeBuildBackend):
     """The CodeBuild of one region.
 
     Attributes:
-        environments: The folder of the environments that builds make, for all regions.
+        environments: The folder of the environments, for all regions.
     """
 
     environments: ClassVar[Path]
 
     @property
     def _url_module(self) -> Any:
-        # moto derives it from the module of the class, which is ours here.
+        # moto derives the module from the class, which is ours here.
         return moto.codebuild.urls
 
     def begin(self, project_name: str, overrides: dict[str, Any]) -> Build:
@@ -94,12 +94,12 @@ class LocalCodeBuild(CodeBuildBackend):
         return answer
 
     def batch_get_builds(self, ids: list[str]) -> list[Build]:
-        """Return the builds with these ids, as they stand."""
+        """Return the builds with these ids."""
         with STATE_LOCK:
             return [build for build in self._builds() if build["id"] in ids]
 
     def end_interrupted(self) -> None:
-        """Record that builds of an earlier daemon will never end."""
+        """Record that builds of an earlier daemon have stopped."""
         for build in self._builds():
             if build["buildStatus"] == "IN_PROGRESS":
                 _finish(build, "STOPPED", "The local cloud was restarted.")
@@ -108,10 +108,10 @@ class LocalCodeBuild(CodeBuildBackend):
         return [build for builds in self.build_metadata_history.values() for build in builds]
 
     def build_again(self, image: images.LostImage) -> bool:
-        """Start to build an image again whose programs are gone. Its tasks wait for it.
+        """Start to build an image again whose programs are gone. The image's tasks wait.
 
         Returns:
-            Whether it can be built: what it was built from is known and still there.
+            Whether the image can be built: its origin is known, and the build context still exists.
         """
         origin = image.origin or self._origin(image.tag)
         if origin is None or origin.project not in self.codebuild_projects or _source(origin.source) is None:
@@ -130,7 +130,7 @@ class LocalCodeBuild(CodeBuildBackend):
         return True
 
     def _origin(self, tag: str) -> images.Origin | None:
-        """What the image of a tag was built from, for images of versions that did not write it down."""
+        """Return the origin of an image whose manifest, of an earlier version, does not name it."""
         for build in self._builds():
             if build["buildStatus"] == "SUCCEEDED" and _variables_of(build).get(TAG) == tag:
                 return images.Origin(build["projectName"], build["source"]["location"])
@@ -144,7 +144,7 @@ class LocalCodeBuild(CodeBuildBackend):
         except environments.CannotBuildError as error:
             self._fail(build, str(error))
         except Exception as error:
-            # Whatever is wrong with the request (no such object, no such repository) is the build's failure.
+            # A mistake in the request (no such object, no such repository) is a failure of the build.
             self._fail(build, f"{type(error).__name__}: {error}")
         else:
             with STATE_LOCK:
@@ -186,7 +186,7 @@ class LocalCodeBuild(CodeBuildBackend):
             build["currentPhase"] = phase
 
     def _fail(self, build: Build, reason: str) -> None:
-        # As CodeBuild writes it; what went wrong was said before, by what went wrong.
+        # CodeBuild's words. The failed command has told the cause before.
         self._say(
             build, f"[Container] {_now():%Y/%m/%d %H:%M:%S} Phase context status code: {FAILED} Message: {reason}"
         )
@@ -207,11 +207,11 @@ class LocalCodeBuild(CodeBuildBackend):
 
 
 OVERRIDES = ("sourceTypeOverride", "sourceLocationOverride", "environmentVariablesOverride")
-"""The parameters of StartBuild that are understood."""
+"""The parameters of StartBuild that count here."""
 
 
 class LocalCodeBuildResponse(CodeBuildResponse):
-    """moto's CodeBuild actions with a StartBuild that starts something."""
+    """moto's CodeBuild actions, with a StartBuild that starts a build."""
 
     def start_build(self) -> ActionResult:
         """Answer StartBuild."""
@@ -221,10 +221,10 @@ class LocalCodeBuildResponse(CodeBuildResponse):
 
 
 def install(state: Path) -> None:
-    """Make moto use this CodeBuild. To be called before the first use; another call moves the state folder.
+    """Make moto use this CodeBuild. Call this before the first use. Another call moves the state folder.
 
     Args:
-        state: The state folder; environments are kept in ``images/<tag>`` of it.
+        state: The state folder, whose folders ``images/<tag>`` hold the environments.
     """
     LocalCodeBuild.environments = state / "images"
     codebuild_backends.backend = LocalCodeBuild
@@ -232,9 +232,9 @@ def install(state: Path) -> None:
 
 
 def recover() -> None:
-    """Record what became of builds of an earlier daemon, and build again the images whose programs are gone.
+    """Record that builds of an earlier daemon have stopped, and build images again whose programs are gone.
 
-    To be called once, before the first request.
+    Call this once, before the first request.
     """
     with STATE_LOCK:
         backends: dict[str, Any] = codebuild_backends[ACCOUNT_ID]
@@ -246,12 +246,12 @@ def recover() -> None:
 
 
 def close() -> None:
-    """End the builds that run. To be called when nobody asks any more."""
+    """End the builds that run. Call this when no request comes any more."""
     environments.end_all()
 
 
 def _source(location: str) -> bytes | None:
-    """Return a build context in S3, by bucket, slash and key; None where there is none."""
+    """Return a build context in S3, by bucket, slash and key; None if there is none."""
     bucket, _, key = location.partition("/")
     s3 = s3_backends[ACCOUNT_ID]["aws"]
     found = s3.get_object(bucket, key) if bucket in s3.buckets else None

@@ -1,4 +1,4 @@
-"""AWS CodeBuild: projects."""
+"""The resource type of CodeBuild: projects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_cdk.localcloud.cloudformation.tags import as_lower
 
 
 def backend(place: Place) -> Any:
-    """moto's CodeBuild of a region."""
+    """Return moto\'s CodeBuild of a region."""
     return codebuild_backends[place.account][place.region]
 
 
@@ -24,11 +24,11 @@ class Project(PutResource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Return whether there is a project of that name."""
+        """Return whether there is a project of this name."""
         return name in backend(place).codebuild_projects
 
     def update(self, properties: Properties, place: Place) -> None:
-        """CreateProject. moto has no UpdateProject; creating it again changes it, and its builds are kept."""
+        """CreateProject. moto has no UpdateProject: a second creation changes the project. Its builds are kept."""
         codebuild, get = backend(place), properties.get
         builds = codebuild.build_history.get(self.physical_resource_id, [])
         project = codebuild.create_project(

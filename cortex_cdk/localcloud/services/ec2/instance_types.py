@@ -1,4 +1,4 @@
-"""What EC2 says that instance types have: no more GPUs than this machine has, because tasks run on it."""
+"""Lets instance types have no more GPUs than this machine, on which their tasks run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cortex_cdk.localcloud.containers import gpus
 
 
 def install() -> None:
-    """Let DescribeInstanceTypes tell the GPUs that a task can be given."""
+    """Let DescribeInstanceTypes show the GPUs that a task can get."""
     from moto.ec2.models.instance_types import InstanceTypeBackend
 
     known = InstanceTypeBackend.describe_instance_types

@@ -1,4 +1,4 @@
-"""Images of the local cloud: entries of moto's ECR whose manifest names a folder of programs."""
+"""Keeps the images of the local cloud: entries of moto's ECR whose manifest names a folder of programs."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ BINARIES = "dev.cortex.local.binaries"
 COMMAND = "dev.cortex.local.command"
 PROJECT = "dev.cortex.local.project"
 SOURCE = "dev.cortex.local.source"
-"""Annotations of a manifest: where the programs are, what runs by default, and what built the image from what."""
+"""Annotations of a manifest: folder of programs, default command, CodeBuild project, and build context in S3."""
 
 
 @dataclass(frozen=True)
 class LocalImage:
-    """What an image reference stands for on this machine.
+    """The image that a reference stands for on this machine.
 
     Attributes:
         digest: The image's digest in the registry.
-        binaries: The folder of its programs.
-        command: What it runs by default.
+        binaries: The folder of the image's programs.
+        command: The default command.
     """
 
     digest: str
@@ -42,7 +42,7 @@ class LocalImage:
 
 @dataclass(frozen=True)
 class Origin:
-    """What an image was built from.
+    """The origin of an image.
 
     Attributes:
         project: The CodeBuild project.
@@ -55,13 +55,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class LostImage:
-    """An image whose programs are gone: somebody removed the folder, or the Python that it was made with.
+    """An image whose programs are gone: somebody has removed the folder, or the Python that the folder links to.
 
     Attributes:
-        region: The region of its repository.
+        region: The region of the repository.
         repository: The repository's name.
         tag: The image's first tag.
-        origin: What it was built from; None where the image does not say.
+        origin: The origin of the image; None if the image does not name it.
     """
 
     region: str
@@ -77,18 +77,18 @@ _awaited: set[tuple[str, str]] = set()
 def put(
     region: str, repository: str, tag: str, binaries: Path, command: Sequence[str], *, origin: Origin | None = None
 ) -> str:
-    """Add an image to the registry. One with that tag keeps its digest, and has its programs in the new place.
+    """Add an image to the registry. An image that has the tag already keeps its digest, and gets the new programs.
 
     Args:
         region: The region of the repository.
-        repository: Its name; it must exist.
+        repository: The repository's name. The repository must exist.
         tag: The tag.
         binaries: The folder of the image's programs.
-        command: What the image runs by default.
-        origin: What it was built from.
+        command: The image's default command.
+        origin: The origin of the image.
 
     Returns:
-        The digest of the image with that tag.
+        The digest of the image with this tag.
     """
     config = hashlib.sha256(tag.encode()).hexdigest()
     annotations = {BINARIES: str(binaries), COMMAND: json.dumps(list(command))}
@@ -117,13 +117,13 @@ def put(
 
 
 def resolve(reference: str) -> LocalImage:
-    """Find what an image reference stands for.
+    """Find the image of a reference.
 
     Args:
         reference: As in a container definition: registry, repository, tag or digest.
 
     Raises:
-        CannotStartError: It is not in this cloud's registry, or its folder is gone.
+        CannotStartError: The image is not in the registry, or its programs are gone.
     """
     named = parse_ecr(reference)
     with STATE_LOCK:
@@ -142,7 +142,7 @@ def resolve(reference: str) -> LocalImage:
 
 
 def is_awaited(reference: str) -> bool:
-    """Return whether the image that a reference stands for is being built again.
+    """Return whether the image of a reference is being built again.
 
     Args:
         reference: As for ``resolve``.
@@ -154,12 +154,12 @@ def is_awaited(reference: str) -> bool:
 
 
 def await_build(image: LostImage) -> None:
-    """Let tasks of an image wait until ``end_wait`` says that it has been built again."""
+    """Let tasks of an image wait until ``end_wait``."""
     _awaited.add((image.repository, image.tag))
 
 
 def end_wait(repository: str, tag: str) -> None:
-    """Let tasks of an image wait no longer, whatever came of its build. An image that nobody awaits is no error."""
+    """Let tasks of an image wait no longer, because its build has ended. An image that nobody awaits is no error."""
     _awaited.discard((repository, tag))
 
 
@@ -176,7 +176,7 @@ def lost() -> list[LostImage]:
 
 
 def forget(image: LostImage) -> None:
-    """Remove an image from the registry, so that it is built again when somebody asks for it."""
+    """Remove an image from the registry, so that the next deployment builds the image again."""
     with STATE_LOCK:
         repository = ecr_backends[ACCOUNT_ID][image.region].repositories[image.repository]
         repository.images = [known for known in repository.images if image.tag not in known.image_tags]
@@ -211,7 +211,7 @@ def _find(backend: ECRBackend, repository: str, *, tag: str | None, digest: str 
 
 
 def _not_found(reference: str) -> str:
-    """Return the reason of a task whose image cannot be pulled: the beginning as the ECS agent words it."""
+    """Return the reason of a task whose image cannot be pulled. It begins with the words of the ECS agent."""
     return (
         f"CannotPullContainerError: failed to resolve ref {reference}: not found; the local cloud runs no containers, "
         "only what was built in it (leave predictor.image out here)"

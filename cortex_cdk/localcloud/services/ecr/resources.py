@@ -1,4 +1,4 @@
-"""Amazon ECR: image repositories."""
+"""The resource type of ECR: image repositories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_cdk.localcloud.cloudformation.tags import as_list
 
 
 def backend(place: Place) -> Any:
-    """moto's ECR of a region."""
+    """Return moto\'s ECR of a region."""
     return ecr_backends[place.account][place.region]
 
 
@@ -24,7 +24,7 @@ class Repository(Resource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Return whether there is a repository of that name."""
+        """Return whether there is a repository of this name."""
         return name in backend(place).repositories
 
     @classmethod

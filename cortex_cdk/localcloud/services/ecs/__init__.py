@@ -1,16 +1,22 @@
-"""Amazon ECS services that run: what moto's back end records, the scheduler makes true.
+"""Amazon ECS: services whose tasks run on this machine.
 
-What flows through here, in order:
+A service passes these modules in order; read ``scheduler`` first:
 
-1. ``backend`` replaces moto's ECS back end: ``create_service`` and ``update_service`` turn into deployments
-   (``service.Service``), ``run_task`` into tasks to be placed (``task.Task``).
-2. ``scheduler`` looks at every service a few times a second and whenever it is woken: it asks
-   ``rollout.decide`` (a pure function) which tasks to start and which to stop, within the minimum and
-   maximum healthy percent, and does it through ``tasks.driver`` and the target groups of ``balancer``.
-3. What happened is written back into the service: counts, events, rollout states, failed tasks, and the
-   decision of the circuit breaker.
+1. ``backend`` replaces moto's ECS back end, and ``responses`` answers actions that moto lacks. ``create_service`` and
+   ``update_service`` make deployments of a ``service.Service``, ``run_task`` makes ``task.Task`` objects.
+2. ``scheduler`` looks at all services a few times a second. ``rollout`` decides which tasks to start and to stop
+within the
+   minimum and maximum healthy percent. ``circuit_breaker`` decides whether a deployment has failed;
+   ``deployment_alarms`` fails a deployment on alarms.
+3. ``instances`` places tasks on simulated instances, ``fleet`` starts and ends instances, ``free_capacity`` counts the
+   room. ``task_start`` runs a task's container, ``target_registration`` makes the container a target of the load
+   balancer.
+4. The scheduler writes the outcome into the service: counts, events, rollout states, failed tasks.
 
-For CloudFormation: ``Service.deployments[0]["id"]`` right after create or update names the deployment to wait
-for; ``Service.rollout_of(id)`` answers ``("IN_PROGRESS" | "COMPLETED" | "FAILED", reason)`` and goes on to do
-so after the circuit breaker has rolled the service back to an earlier deployment.
+``resources`` has the resource types. CloudFormation waits for the deployment ``Service.deployments[0]["id"]`` right
+after create or update. ``Service.rollout_of(id)`` tells its state and reason, even after a roll-back to an earlier
+deployment.
+
+May import: ``containers``, ``cloudformation.resource``, and the services ``autoscaling``, ``cloudwatch``, ``ecr``,
+``elbv2``.
 """

@@ -1,4 +1,4 @@
-"""moto's ECS back end with services that deploy and tasks that wait to be placed."""
+"""Replaces moto's ECS back end: services deploy, and tasks wait for a place."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CHANGEABLE = (
     "placement_strategy",
     "propagate_tags",
 )
-"""Properties of UpdateService that are simply taken over."""
+"""Properties that UpdateService changes without a deployment."""
 
 
 class EcsBackend(EC2ContainerServiceBackend):
@@ -42,7 +42,7 @@ class EcsBackend(EC2ContainerServiceBackend):
 
     @property
     def _url_module(self) -> Any:
-        # moto derives it from the module of the class, which is ours here.
+        # moto derives the module from the class, which is ours here.
         return moto.ecs.urls
 
     def create_service(  # type: ignore[override] # noqa: PLR0917 - moto's signature
@@ -102,7 +102,7 @@ class EcsBackend(EC2ContainerServiceBackend):
         return made
 
     def update_service(self, service_properties: dict[str, Any]) -> Service:
-        """Change a service. A new deployment is made only for another task definition, or where it is forced.
+        """Change a service. Only another task definition, or ``force_new_deployment``, makes a new deployment.
 
         Args:
             service_properties: The parameters of UpdateService in snake case.
@@ -127,7 +127,7 @@ class EcsBackend(EC2ContainerServiceBackend):
     def list_services(
         self, cluster_str: str, scheduling_strategy: str | None = None, launch_type: str | None = None
     ) -> list[str]:
-        """Return the ARNs of a cluster's services; those that were deleted are not among them."""
+        """Return the ARNs of a cluster's services without the deleted ones."""
         with STATE_LOCK:
             cluster = self._get_cluster(cluster_str)
             return sorted(
@@ -139,7 +139,7 @@ class EcsBackend(EC2ContainerServiceBackend):
             )
 
     def delete_service(self, cluster_name: str, service_name: str, force: bool) -> Service:
-        """Drain a service: its tasks are stopped, then it becomes ``INACTIVE``."""
+        """Drain a service: stop its tasks, then make it ``INACTIVE``."""
         with STATE_LOCK:
             service = self.service(cluster_name, service_name)
             if service.desired_count > 0 and not force:
@@ -151,13 +151,13 @@ class EcsBackend(EC2ContainerServiceBackend):
             return service
 
     def stop_deployment(self, arn: str) -> None:
-        """Give a service's deployment up and return to the one before it.
+        """Give a service's deployment up, and return to the deployment before.
 
         Args:
-            arn: The service deployment, as ``Service.deployment_arn`` has it.
+            arn: The service deployment, as in ``Service.deployment_arn``.
 
         Raises:
-            InvalidParameterException: It is not under way.
+            InvalidParameterException: The deployment is not in progress.
         """
         with STATE_LOCK:
             for service in self.all_services():
@@ -209,7 +209,7 @@ class EcsBackend(EC2ContainerServiceBackend):
             return tasks
 
     def stop_task(self, cluster_str: str, task_str: str, reason: str | None) -> Task:
-        """Ask a task to stop; its process ends within the container's stop timeout."""
+        """Ask a task to stop. Its process ends within the container's stop timeout."""
         with STATE_LOCK:
             cluster = self._get_cluster(cluster_str)
             for task in self.tasks.get(cluster.name, {}).values():
@@ -228,7 +228,7 @@ class EcsBackend(EC2ContainerServiceBackend):
         desiredStatus: str | None = None,
     ) -> list[Task]:
         with STATE_LOCK:
-            # moto looks for the instance in tasks that are on none, too, and for the family where it was deregistered.
+            # moto fails on tasks without an instance, and on a family that was deregistered: filtered here instead.
             tasks = super().list_tasks(cluster_str, None, None, started_by, None, desiredStatus or "RUNNING")
             group = f"service:{self.service(cluster_str or 'default', service_name).name}" if service_name else None
             instance = container_instance.rpartition("/")[2] if container_instance else None
@@ -246,17 +246,17 @@ class EcsBackend(EC2ContainerServiceBackend):
     ) -> tuple[list[ContainerInstance], list[ContainerInstanceFailure]]:
         """Return the instances of a cluster with these ids or ARNs."""
         with STATE_LOCK:
-            # moto has no place for the instances of a cluster before there are any.
+            # moto has no entry for a cluster without instances.
             self.container_instances.setdefault(self._get_cluster(cluster_str).name, {})
             return super().describe_container_instances(cluster_str, list_container_instance_ids)
 
     def waits_for_capacity(self, provider: str | None) -> bool:
-        """Return whether tasks wait for an instance of a capacity provider: they do if the provider scales its group."""
+        """Return whether tasks wait for instances of a capacity provider. They do if the provider scales its group."""
         known = self.capacity_providers.get(provider or "")
         return known is not None and known.auto_scaling_group_provider["managedScaling"]["status"] == "ENABLED"
 
     def describe_tasks(self, cluster_str: str, tasks: list[str]) -> list[Task]:  # type: ignore[override]
-        """Return the tasks of a cluster with these ids or ARNs; unknown ones are left out."""
+        """Return the tasks of a cluster with these ids or ARNs. Unknown ones are left out."""
         with STATE_LOCK:
             cluster = self._get_cluster(cluster_str)
             if not tasks:
@@ -266,15 +266,15 @@ class EcsBackend(EC2ContainerServiceBackend):
             return [task for task in known if isinstance(task, Task) and task.id in wanted]
 
     def task_arn(self, cluster: str, name: str) -> str:
-        """Return the ARN of a task, which need not exist, by its id or ARN."""
+        """Return the ARN of a task by its id or ARN. The task need not exist."""
         found = self._get_cluster(cluster).arn.replace(":cluster/", ":task/")
         return name if name.startswith("arn:") else f"{found}/{name}"
 
     def service(self, cluster: str, name: str) -> Service:
-        """Return the service of that name or ARN.
+        """Return a service by its name or ARN.
 
         Raises:
-            ServiceNotFoundException: There is none.
+            ServiceNotFoundException: There is no such service.
         """
         service = self.services.get(f"{self._get_cluster(cluster).name}:{name.rpartition('/')[2]}")
         if not isinstance(service, Service):
@@ -286,17 +286,17 @@ class EcsBackend(EC2ContainerServiceBackend):
         self.tasks.setdefault(task.cluster_name, {})[task.task_arn] = task
 
     def all_tasks(self) -> list[Task]:
-        """Return every task of the region that is ours to run, oldest first."""
+        """Return all tasks of the region, the oldest first."""
         return [task for tasks in self.tasks.values() for task in tasks.values() if isinstance(task, Task)]
 
     def all_services(self) -> list[Service]:
-        """Return every service of the region that is not gone."""
+        """Return all services of the region but the deleted ones."""
         services = [service for service in self.services.values() if isinstance(service, Service)]
         return [service for service in services if service.status != "INACTIVE"]
 
 
 def install() -> None:
-    """Make moto use this back end. To be called before the first use of ECS; more calls change nothing."""
+    """Make moto use this back end. Call this before the first use of ECS. More calls change nothing."""
     ecs_backends.backend = EcsBackend
     moto.ecs.urls.url_paths["{0}/$"] = EcsResponse.dispatch
 

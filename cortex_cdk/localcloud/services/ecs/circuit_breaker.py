@@ -16,9 +16,9 @@ SMALLEST_THRESHOLD = 3
 LARGEST_THRESHOLD = 200
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 15.0
-"""Seconds."""
+"""Seconds between the failure of a task and the next start."""
 DOUBLINGS = 6
-"""After so many the longest pause is reached. A power of a count without a bound would overflow in the end."""
+"""After so many doublings the pause is the longest. Without a bound the power would overflow in the end."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class _Failures:
     """The failures in a row of one deployment's tasks.
 
     Attributes:
-        count: How many there were.
+        count: How many tasks have failed.
         paused_until: When the next task may start, on the monotonic clock.
     """
 
@@ -35,18 +35,18 @@ class _Failures:
 
 
 class CircuitBreaker:
-    """Counts failed tasks by deployment.
+    """Counts failed tasks by deployment, pauses the deployment, and gives it up.
 
-    The counts are not stored: after a restart of the local cloud every deployment gets another chance at once.
+    The counts are not stored: a restart of the local cloud gives each deployment another chance at once.
     """
 
     def __init__(self) -> None:
         self._failures: dict[str, _Failures] = {}
 
     def record(self, service: Service, task: Task) -> None:
-        """Count a task that failed by itself, and give its deployment up where that is due.
+        """Count a task that failed by itself, and give its deployment up at the threshold.
 
-        Only the primary deployment counts: nothing of an earlier one is started again.
+        Only the primary deployment counts, because no task of an earlier one is started again.
 
         Args:
             service: The task's service.
@@ -58,7 +58,7 @@ class CircuitBreaker:
         failures = self._failures.setdefault(deployment["id"], _Failures())
         failures.count += 1
         failures.paused_until = time.monotonic() + pause_before_start(failures.count)
-        # ECS's circuit breaker watches rollouts only. A deployment that is complete restarts its tasks for ever.
+        # The circuit breaker watches rollouts only. A completed deployment starts its tasks again for ever.
         if deployment["rolloutState"] == "IN_PROGRESS":
             deployment["failedTasks"] += 1
             _trip_if_due(service, deployment, task)
@@ -69,11 +69,11 @@ class CircuitBreaker:
         return failures is not None and time.monotonic() < failures.paused_until
 
     def reset(self, deployment_id: str) -> None:
-        """Forget the failures of a deployment, whose service has reached a steady state."""
+        """Forget the failures of a deployment, because its service has reached a steady state."""
         self._failures.pop(deployment_id, None)
 
     def keep_only(self, deployment_ids: Container[str]) -> None:
-        """Forget the failures of all other deployments: they are gone."""
+        """Forget the failures of all other deployments, because they are gone."""
         self._failures = {name: known for name, known in self._failures.items() if name in deployment_ids}
 
 
@@ -102,7 +102,7 @@ def _trip_if_due(service: Service, deployment: Deployment, task: Task) -> None:
 
 
 def _last_words(task: Task) -> str:
-    """Return why a task ended, in one line: the stopped reason, the exit code, and what the program itself said."""
+    """Return why a task ended, in one line: the stopped reason, the exit code, and the program's last words."""
     container = task.containers[0]
     text = task.stopped_reason or ""
     if "exitCode" in container:

@@ -1,4 +1,4 @@
-"""Deployments that fail because an alarm went off ("CloudWatch alarms for deployment failures", ECS guide)."""
+"""Fails deployments whose alarms go off ("CloudWatch alarms for deployment failures", ECS developer guide)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def ringing(service: Service) -> list[str]:
 
 
 def watch(service: Service) -> None:
-    """Fail the deployment that runs if an alarm went off since it began.
+    """Fail the running deployment of a service if an alarm has gone off since the deployment began.
 
-    An alarm that was in ALARM before says nothing about the new deployment, which may be its cure: ECS does not
+    An alarm that was in ALARM before says nothing about the new deployment, which may be the cure. So ECS does not
     watch alarms during such a deployment.
     """
     primary = service.primary

@@ -1,4 +1,4 @@
-"""The instances of all groups: they start and go, ECS registers them, and groups keep the size that they need."""
+"""Starts and ends the instances of all groups, registers them in ECS, and scales groups to the size that tasks need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from cortex_cdk.localcloud.services.autoscaling.groups import PENDING, AutoScalingGroup, groups
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
-from cortex_cdk.localcloud.services.ecs.free_capacity import Rooms, held, left
+from cortex_cdk.localcloud.services.ecs.free_capacity import FreeCapacity, held, left
 from cortex_cdk.localcloud.services.ecs.instances.container_instance import DRAINING, ContainerInstance
 from cortex_cdk.localcloud.services.ecs.instances.managed_scaling import (
     Bounds,
@@ -27,44 +27,45 @@ from cortex_cdk.localcloud.services.ecs.task import Task
 NAMESPACE = "AWS/ECS/ManagedScaling"
 MINUTE = 60.0
 STARTUP = 90.0
-"""Seconds from an instance's launch to its registration: EC2 boots it, and the ECS agent starts."""
+"""Seconds from an instance's launch to its registration, in which EC2 boots and the ECS agent starts."""
 
 
 class Fleet:
-    """Everything that happens to instances.
+    """The instances of all regions.
 
     Args:
-        speed: How many times faster than real ones they start, and are given back.
+        speed: How many times faster than real instances they start, and are given back.
     """
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
         self._measured: dict[str, float] = {}
 
-    def look(self, backend: EcsBackend) -> dict[str, Rooms]:
-        """Let instances start and go, and write down what ECS says of them.
+    def look(self, backend: EcsBackend) -> dict[str, FreeCapacity]:
+        """Let instances start and go, and write down the facts that ECS reports of them.
 
         Returns:
-            By cluster, where there is room now.
+            The free capacity of each cluster, by its name.
         """
         load = _load(backend)
         for group in groups(backend.region_name):
             self._start(group)
             _resize(group, {_ec2_id(backend, arn) for arn in load})
-        rooms = {}
+        free = {}
         for name in backend.clusters:
             known = _register(backend, name)
             for instance in known:
                 tasks = load.get(instance.container_instance_arn, ())
                 running = sum(task.last_status != "PENDING" for task in tasks)
                 instance.show(left(instance, tasks), running, len(tasks) - running)
-            rooms[name] = Rooms(known, load)
-        return rooms
+            free[name] = FreeCapacity(known, load)
+        return free
 
     def scale(self, backend: EcsBackend, waiting: Sequence[Task]) -> None:
-        """Bring the groups with managed scaling to the size that they need.
+        """Bring the groups with managed scaling to the size that their tasks need.
 
         Args:
+            backend: The ECS of the region.
             waiting: The tasks that wait for room on an instance.
         """
         load = _load(backend)
@@ -109,13 +110,13 @@ class Fleet:
 
 
 def _measure(region: str, cluster: str, provider: str, percent: float) -> None:
-    """Publish the metric that managed scaling goes by."""
+    """Publish the metric that managed scaling keeps at its target."""
     dimensions = {"CapacityProviderName": provider, "ClusterName": cluster}
     cloudwatch.store(region).add(NAMESPACE, "CapacityProviderReservation", dimensions, [(percent, 1.0)], unit="Percent")
 
 
 def _resize(group: AutoScalingGroup, busy: set[str | None]) -> None:
-    """Give a group the size that it shall have: launch what is missing, let what is too much go."""
+    """Give a group its desired size: launch missing instances, and let surplus ones go."""
     size = max(group.min_size or 0, min(group.max_size or 0, group.desired_capacity or 0))
     if size != group.desired_capacity:
         group.desired_capacity = size
@@ -152,13 +153,13 @@ def _register(backend: EcsBackend, cluster: str) -> list[ContainerInstance]:
 
 
 def _providers(backend: EcsBackend) -> Iterator[tuple[str, str, AutoScalingGroup]]:
-    """Return the capacity providers that clusters use: cluster, provider, group."""
+    """Yield the capacity providers that clusters use: cluster, provider, group."""
     of_name = {group.name: group for group in groups(backend.region_name)}
     for cluster in backend.clusters.values():
         for name in cluster.capacity_providers or ():
             provider = backend.capacity_providers.get(name)
             details: Mapping[str, Any] = provider.auto_scaling_group_provider if provider else {}
-            # The name of a group will do for its ARN, which ends with it.
+            # A template may give the group's name for the ARN, which ends with the name.
             group = of_name.get(details.get("autoScalingGroupArn", "").rpartition("/")[2])
             if group is not None:
                 yield cluster.name, name, group
@@ -175,7 +176,7 @@ def _bounds(group: AutoScalingGroup, managed: Mapping[str, Any]) -> Bounds:
 
 
 def _load(backend: EcsBackend) -> dict[str, list[Task]]:
-    """Return the tasks that are on an instance, by its ARN."""
+    """Return the tasks on each instance, by the instance's ARN."""
     load: dict[str, list[Task]] = {}
     for task in backend.all_tasks():
         if task.container_instance_arn and task.last_status != "STOPPED":

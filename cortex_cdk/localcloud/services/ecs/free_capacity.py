@@ -1,4 +1,4 @@
-"""Where there is room in a cluster: its container instances, less the tasks on them."""
+"""Counts the free capacity of a cluster: its container instances, less the tasks on them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from cortex_cdk.localcloud.services.ecs.instances.task_resources import Resource
 from cortex_cdk.localcloud.services.ecs.task import Task
 
 
-class Rooms:
-    """Where there is room in one cluster now. Placing a task takes its room away at once.
+class FreeCapacity:
+    """The free capacity of one cluster in one round. A task that is placed takes its room at once.
 
     Args:
         known: The cluster's container instances.
-        load: The tasks on them, by ARN.
+        load: The tasks on each instance, by the instance's ARN.
     """
 
     def __init__(self, known: Sequence[ContainerInstance], load: Mapping[str, Sequence[Task]]) -> None:
@@ -34,7 +34,7 @@ class Rooms:
         self._arns = {instance.container_instance_arn: instance for instance in known}
 
     def place(self, demand: Demand) -> ContainerInstance | None:
-        """Return the instance for a task, whose room it takes; None where none has room."""
+        """Choose an instance for a task, and take the room; None if no instance has room."""
         chosen = choose(demand, list(self._free.values()))
         if chosen is None:
             return None
@@ -42,28 +42,28 @@ class Rooms:
         return self._known[chosen.id]
 
     def obstacle(self, demand: Demand) -> str:
-        """Return why ``place`` found nothing, as ECS words it."""
+        """Return why ``place`` found no instance, in ECS's words."""
         return obstacle(demand, self._free.values())
 
     def knows(self, arn: str) -> bool:
-        """Return whether an instance still is there."""
+        """Return whether an instance still exists."""
         return arn in self._arns
 
     def ec2_id(self, arn: str | None) -> str:
-        """Return the id of the EC2 instance that a container instance is."""
+        """Return the EC2 id of a container instance."""
         return str(self._arns[arn or ""].ec2_instance_id)
 
     def is_draining(self, arn: str | None) -> bool:
-        """Return whether the tasks of an instance have to move to another one."""
+        """Return whether the tasks of an instance have to move to another instance."""
         instance = self._arns.get(arn or "")
         return instance is not None and instance.status != ACTIVE
 
 
 def left(instance: ContainerInstance, tasks: Sequence[Task]) -> Resources:
-    """What is free on an instance that has these tasks."""
+    """Return the free resources of an instance that has these tasks."""
     return instance.registered - held(tasks)
 
 
 def held(tasks: Sequence[Task]) -> Resources:
-    """What these tasks take together."""
+    """Return the resources that these tasks take together."""
     return sum((task.demand.resources for task in tasks), Resources())

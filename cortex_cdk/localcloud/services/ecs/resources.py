@@ -1,4 +1,4 @@
-"""Amazon ECS: clusters, capacity providers, task definitions and services, with all their properties."""
+"""The resource types of ECS: clusters, capacity providers, task definitions and services."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def backend(place: Place) -> Any:
-    """moto's ECS of a region."""
+    """Return moto's ECS of a region."""
     return ecs_backends[place.account][place.region]
 
 
@@ -100,7 +100,7 @@ class CapacityProvider(Resource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Return whether there is a capacity provider of that name."""
+        """Return whether there is a capacity provider of this name."""
         return name in backend(place).capacity_providers
 
     @classmethod
@@ -127,7 +127,7 @@ class CapacityProvider(Resource):
 
 
 class ClusterCapacityProviderAssociations(Resource):
-    """Which capacity providers a cluster has, and which it uses where a service does not say."""
+    """The capacity providers of a cluster, and the default strategy of its services."""
 
     type = "AWS::ECS::ClusterCapacityProviderAssociations"
 
@@ -150,16 +150,16 @@ class ClusterCapacityProviderAssociations(Resource):
 
 
 class TaskDefinition(Resource):
-    """A revision of a task definition. Nothing of it can change, so every change is a new revision."""
+    """A revision of a task definition. A revision cannot change, so each change makes a new one."""
 
     type = "AWS::ECS::TaskDefinition"
 
     @classmethod
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """RegisterTaskDefinition."""
-        # The family is shared by all revisions, so it is no name of this resource; one is made up where it is missing.
+        # All revisions share the family, so the family is no name of one resource. A missing family is made up.
         arguments = _arguments(properties, only=TASK_DEFINITION)
-        # moto wants a hard memory limit for EC2; ECS is content with a reservation (RegisterTaskDefinition, memory).
+        # moto asks for a hard memory limit on EC2. For ECS a reservation will do (RegisterTaskDefinition, memory).
         if arguments.get("requires_compatibilities") == ["EC2"]:
             arguments["requires_compatibilities"] = None
         made = backend(place).register_task_definition(
@@ -178,7 +178,7 @@ class TaskDefinition(Resource):
 
 
 class Service(Resource):
-    """A service. It is there when the rollout of its last deployment has completed."""
+    """A service. It is stable when the rollout of its last deployment has completed."""
 
     type = "AWS::ECS::Service"
     name_property = "ServiceName"
@@ -208,7 +208,7 @@ class Service(Resource):
         return made
 
     def update(self, properties: Properties, place: Place) -> None:
-        """UpdateService; the number of replicas is left alone where the template does not say it."""
+        """UpdateService. Without DesiredCount in the template, the number of replicas stays."""
         arguments = _arguments(properties, only=CHANGEABLE)
         if "DesiredCount" in properties:
             arguments["desired_count"] = int(properties["DesiredCount"])
@@ -225,17 +225,17 @@ class Service(Resource):
         backend(place).delete_service(self.cluster, self.name, True)
 
     def stabilized(self, place: Place) -> bool | str:
-        """Return whether the deployment of the last change has completed; a text says why it failed."""
+        """Return whether the deployment of the last change has completed, or a text that says why it failed."""
         state, reason = backend(place).service(self.cluster, self.name).rollout_of(self.deployment)
         return reason or "The deployment failed." if state == "FAILED" else bool(state == "COMPLETED")
 
     def gone(self, place: Place) -> bool:
-        """Return whether its tasks have stopped."""
+        """Return whether the service's tasks have stopped."""
         return bool(backend(place).service(self.cluster, self.name).status == "INACTIVE")
 
 
 def _arguments(properties: Properties, *, only: tuple[str, ...]) -> dict[str, Any]:
-    """Properties as arguments of moto's back end: snake-case names, values in the form of the API."""
+    """Return properties as arguments of moto's back end: names in snake case, values in the form of the API."""
     return {_snake(name): camel(properties[name]) for name in only if name in properties}
 
 
@@ -244,7 +244,7 @@ def _snake(name: str) -> str:
 
 
 def _describe(service: Any, properties: Properties) -> None:
-    """Properties that nothing here acts on, for DescribeServices."""
+    """Keep properties for DescribeServices that nothing here acts on."""
     for name, attribute in DESCRIPTIVE.items():
         if name in properties:
             setattr(service, attribute, camel(properties[name]))

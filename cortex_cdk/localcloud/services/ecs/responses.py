@@ -1,4 +1,4 @@
-"""The ECS actions that moto lacks, or whose parameters its own response class drops."""
+"""Answers the ECS actions that moto lacks, or whose parameters moto drops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moto.core.utils import camelcase_to_underscores
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 STATUSES = {"IN_PROGRESS": "IN_PROGRESS", "COMPLETED": "SUCCESSFUL", "FAILED": "ROLLBACK_SUCCESSFUL"}
-"""What ECS calls the rollout states of the deployments of a service in its service deployments."""
+"""The statuses of service deployments by the rollout states of deployments."""
 PASSED_ON = (
     "deploymentConfiguration",
     "capacityProviderStrategy",
@@ -31,7 +31,7 @@ class EcsResponse(EC2ContainerServiceResponse):
     """moto's ECS actions with a complete CreateService, and with service deployments."""
 
     def list_service_deployments(self) -> ActionResult:
-        """Answer ListServiceDeployments: the primary one, which is the only one that may still be under way."""
+        """Answer ListServiceDeployments with the primary deployment, the only one that may be in progress."""
         backend: Any = self.ecs_backend
         service = backend.service(self._get_param("cluster", "default"), self._get_param("service"))
         primary = service.primary
@@ -48,7 +48,7 @@ class EcsResponse(EC2ContainerServiceResponse):
         return ActionResult({"serviceDeployments": [described] if described["status"] in wanted else []})
 
     def stop_service_deployment(self) -> ActionResult:
-        """Answer StopServiceDeployment, with the one stop type there is: ROLLBACK."""
+        """Answer StopServiceDeployment, whose only stop type is ROLLBACK."""
         arn = self._get_param("serviceDeploymentArn")
         backend: Any = self.ecs_backend
         backend.stop_deployment(arn)
@@ -69,7 +69,7 @@ class EcsResponse(EC2ContainerServiceResponse):
         return ActionResult({"service": service})
 
     def describe_tasks(self) -> ActionResult:
-        """Answer DescribeTasks; what is asked for and unknown is a failure, as for services."""
+        """Answer DescribeTasks. An unknown task is a failure in the answer, as for services."""
         answer: Any = super().describe_tasks()
         backend: Any = self.ecs_backend
         known = {task.id for task in answer.result["tasks"]}
@@ -79,7 +79,7 @@ class EcsResponse(EC2ContainerServiceResponse):
         return ActionResult(answer.result)
 
     def describe_capacity_providers(self) -> ActionResult:
-        """Answer DescribeCapacityProviders; all of them where none is named."""
+        """Answer DescribeCapacityProviders, with all providers if the request names none."""
         wanted = self._get_param("capacityProviders") or list(self.ecs_backend.capacity_providers)
         providers, failures = self.ecs_backend.describe_capacity_providers(wanted)
         return ActionResult({"capacityProviders": providers, "failures": failures})

@@ -1,7 +1,7 @@
-"""The decisions of the ECS service scheduler, as pure functions of what is and what is wanted.
+"""Decides which tasks of a service to start and to stop: a pure function of the replicas and the limits.
 
-Sources: the "Rolling updates" and "Deployment circuit breaker" pages of the ECS developer guide;
-``maximumPercent`` is rounded down and ``minimumHealthyPercent`` up (API reference, DeploymentConfiguration).
+Sources: "Deploy Amazon ECS services by replacing tasks" of the ECS developer guide. ``maximumPercent`` is rounded down
+and ``minimumHealthyPercent`` up (API reference, DeploymentConfiguration).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ class Health(Enum):
     """How a replica counts."""
 
     STARTING = "starting"
-    """It runs or is about to, but has not passed a health check yet."""
+    """The replica runs or starts, but has not passed a health check yet."""
     HEALTHY = "healthy"
-    """It runs and passes its health checks, where there are any."""
+    """The replica runs and passes its health checks, if it has any."""
     FAILING = "failing"
-    """It runs and fails its health checks: it must be replaced."""
+    """The replica runs and fails its health checks, so it must be replaced."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Replica:
     """A task of a service that is not being stopped.
 
     Attributes:
-        id: Its task id.
-        current: Whether it belongs to the primary deployment.
-        health: How it counts.
-        placed: Whether it has an instance, rather than waiting for one with room.
+        id: The task id.
+        current: Whether the replica belongs to the primary deployment.
+        health: How the replica counts.
+        placed: Whether the replica has an instance. Without one it waits for room.
     """
 
     id: str
@@ -44,8 +44,8 @@ class Limits:
     """How many replicas there may be during a deployment.
 
     Attributes:
-        lower: Fewer healthy ones are never caused by the scheduler.
-        upper: More (starting, healthy or failing) are never caused by the scheduler.
+        lower: The scheduler never causes fewer healthy replicas.
+        upper: The scheduler never causes more replicas (starting, healthy or failing).
     """
 
     lower: int
@@ -59,7 +59,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do now.
+    """The next step of a rollout.
 
     Attributes:
         start: How many tasks of the primary deployment to start.
@@ -75,15 +75,15 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
 
     Args:
         desired: The wanted number of replicas of the primary deployment.
-        limits: How many there may be.
-        replicas: All replicas that are not being stopped, oldest first.
+        limits: How many replicas there may be.
+        replicas: All replicas that are not being stopped, the oldest first.
 
     Returns:
-        A decision that never takes the number of healthy replicas below ``limits.lower`` nor the number of
-        replicas above ``limits.upper``. Repeated while replicas become healthy it ends with exactly
-        ``desired`` healthy replicas of the primary deployment, provided that ``limits.lower < limits.upper``.
-        Where instances have no room for more than ``desired``, it does so provided that ``limits.lower < desired``:
-        old replicas make room for those that wait.
+        A decision that takes the number of healthy replicas never below ``limits.lower``, and the number of all
+        replicas never above ``limits.upper``. Decisions that are repeated while replicas become healthy end with
+        exactly ``desired`` healthy replicas of the primary deployment, if ``limits.lower < limits.upper``. Where
+        instances have no room for more than ``desired``, they do so if ``limits.lower < desired``: old replicas make
+        room for waiting ones.
     """
     healthy = sum(replica.health is Health.HEALTHY for replica in replicas)
     good = [replica for replica in replicas if replica.current and replica.health is not Health.FAILING]
@@ -92,7 +92,7 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
     covered = healthy >= desired
 
     stop = _surplus(good, desired)
-    # An old replica that never became healthy, or no longer is, serves nobody: it only takes room.
+    # An old replica that is not healthy serves nobody, and only takes room.
     stop += [r for r in replicas if not r.current and r.health is not Health.HEALTHY]
     failing = [r for r in replicas if r.current and r.health is Health.FAILING]
     waiting = sum(replica.current and not replica.placed for replica in replicas)
@@ -111,8 +111,8 @@ def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decisio
 
 
 def _surplus(good: Sequence[Replica], desired: int) -> list[Replica]:
-    """Replicas of the primary deployment that are too many: those not yet healthy first (of them those that still wait
-    for an instance), then the youngest."""
+    """Return the surplus replicas of the primary deployment: first those that wait for an instance, then those that are
+    not healthy yet, then the youngest."""
     youngest_first = good[::-1]
     by_worth = sorted(youngest_first, key=lambda replica: (replica.health is Health.HEALTHY, replica.placed))
     return by_worth[: max(0, len(good) - desired)]

@@ -1,4 +1,16 @@
-"""The ECS service scheduler: looks at what is, decides, acts, and writes down what happened."""
+"""The ECS service scheduler: looks at tasks and services, decides, acts, and writes the outcome down.
+
+Each round begins with the facts (ended containers, instances, health of targets) and compares them with the recorded
+services. No round relies on the round before, so a lost step, an error or a restart of the daemon only costs time. The
+decisions are pure functions elsewhere: ``rollout.decide`` (which tasks to start and stop), ``circuit_breaker``,
+``instances.placement``. This module only reads, acts and writes.
+
+The order inside a round matters:
+
+1. Ends of containers come before decisions: a dead replica must not count as running.
+2. Tasks stop before new ones start: on a full instance the stop makes the room.
+3. Groups of instances are scaled last, when it is known which tasks still have no place.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +24,7 @@ from cortex_cdk.localcloud.services.ecs import deployment_alarms, target_registr
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.services.ecs.circuit_breaker import CircuitBreaker
 from cortex_cdk.localcloud.services.ecs.fleet import Fleet
-from cortex_cdk.localcloud.services.ecs.free_capacity import Rooms
+from cortex_cdk.localcloud.services.ecs.free_capacity import FreeCapacity
 from cortex_cdk.localcloud.services.ecs.rollout import Health, Replica, decide
 from cortex_cdk.localcloud.services.ecs.service import Service
 from cortex_cdk.localcloud.services.ecs.task import STOPPED_TASKS_KEPT, Task, now
@@ -29,13 +41,13 @@ MORE = "For more information, see the Troubleshooting section of the Amazon ECS 
 
 
 class Scheduler:
-    """Makes ECS services true.
+    """Keeps ECS services at their desired counts, and rolls their deployments out.
 
     Args:
         driver: Runs the containers.
         starter: Turns a task into a running container.
         fleet: The instances that tasks are placed on.
-        on_change: Called when targets were registered or deregistered.
+        on_change: Is called when targets were registered or deregistered.
     """
 
     def __init__(self, driver: TaskDriver, starter: Starter, fleet: Fleet, on_change: Callable[[], None]) -> None:
@@ -44,10 +56,13 @@ class Scheduler:
         self._fleet = fleet
         self._on_change = on_change
         self._circuit_breaker = CircuitBreaker()
-        self._rooms: dict[str, Rooms] = {}
+        self._free: dict[str, FreeCapacity] = {}
 
     def recover(self) -> None:
-        """Write down that no task of an earlier daemon runs any more. To be called once, before the first tick."""
+        """Write down that no task of an earlier daemon runs any more. Call this once, before the first round.
+
+        The processes of an earlier daemon are ended, not adopted: they talk to that daemon's port.
+        """
         with STATE_LOCK:
             for group in groups():
                 group.registered.clear()
@@ -58,12 +73,12 @@ class Scheduler:
                             exit_code=None, container_reason=None, reason=RESTARTED, stop_code="TerminationNotice"
                         )
                 for service in backend.all_services():
-                    # Asked before the first tick, it must not be what it was.
+                    # A caller that asks before the first round must not see the counts of the last daemon.
                     self._write_counts(service, [])
                     service.is_steady = False
 
     def tick(self) -> None:
-        """Look at everything once."""
+        """Do one round: look at all tasks and services once."""
         with STATE_LOCK:
             exits = {exit_.task_id: exit_ for exit_ in self._driver.exits()}
             unclaimed = set(exits)
@@ -71,6 +86,7 @@ class Scheduler:
                 tasks = backend.all_tasks()
                 unclaimed.difference_update(task.id for task in tasks)
                 self._tick(backend, tasks, exits)
+            # Of tasks that were forgotten meanwhile: nobody will ever acknowledge these ends.
             for task_id in unclaimed:
                 self._driver.acknowledge(task_id)
             services = [service for backend in backends() for service in backend.all_services()]
@@ -81,10 +97,10 @@ class Scheduler:
 
         Args:
             backend: The ECS of the region.
-            tasks: All tasks of the region. New ones are not among them.
+            tasks: All tasks of the region at the beginning of the round.
             exits: The containers that have ended, by task id.
         """
-        self._rooms = self._fleet.look(backend)
+        self._free = self._fleet.look(backend)
         for task in tasks:
             with _contained(f"task {task.id}"):
                 self._follow(backend, task, exits.get(task.id))
@@ -96,9 +112,10 @@ class Scheduler:
         _count_for_clusters(backend)
 
     def _follow(self, backend: EcsBackend, task: Task, ended: Exit | None) -> None:
-        """Take one task a step further towards what is wanted of it."""
+        """Take one task a step further, to its start or its stop."""
         if ended is not None:
             self._ended(backend, task, ended)
+            # Only now: had an error kept the end from being written down, the next round would hear of it again.
             self._driver.acknowledge(task.id)
         elif task.is_waiting and not task.group.startswith("service:"):
             self._place(backend, task)
@@ -108,10 +125,15 @@ class Scheduler:
             self._wind_down(task)
 
     def _wind_down(self, task: Task) -> None:
-        """Let a task's targets drain, then stop its container."""
+        """Let a task's targets drain, then stop its container.
+
+        SIGTERM comes only when no request is active on the targets any more. ECS does the same, and so no request fails
+        in a rollout.
+        """
         target_registration.deregister(task)
         if target_registration.is_attached(task):
             return
+        # A task that was stopped before its container ran has no process.
         if self._driver.is_running(task.id):
             task.last_status = "STOPPING"
             self._driver.stop(task.id)
@@ -119,6 +141,7 @@ class Scheduler:
             task.mark_stopped(exit_code=None, container_reason=None, reason=RESTARTED, stop_code=STOPPED_BY_US)
 
     def _ended(self, backend: EcsBackend, task: Task, ended: Exit) -> None:
+        # Asked first: ``mark_stopped`` makes the task unwanted. A task that somebody stopped has not failed.
         was_wanted = task.is_wanted
         target_registration.detach(task)
         self._on_change()
@@ -132,27 +155,27 @@ class Scheduler:
             self._count_failure(backend, task)
 
     def _has_lost_instance(self, task: Task) -> bool:
-        arn, rooms = task.container_instance_arn, self._rooms.get(task.cluster_name)
-        return arn is not None and (rooms is None or not rooms.knows(arn))
+        arn, free = task.container_instance_arn, self._free.get(task.cluster_name)
+        return arn is not None and (free is None or not free.knows(arn))
 
     def _place(self, backend: EcsBackend, task: Task) -> str | None:
         """Put a task on an instance and start its container.
 
         Returns:
-            None, or why there is no place for it now, in the words of ECS's service events.
+            None, or why the task has no place now, in the words of ECS's service events.
         """
-        rooms = self._rooms[task.cluster_name]
+        free = self._free[task.cluster_name]
         obstacle = self._starter.obstacle(backend, task)
-        instance = None if obstacle else rooms.place(task.demand)
+        instance = None if obstacle else free.place(task.demand)
         if instance is None:
-            return obstacle or rooms.obstacle(task.demand)
+            return obstacle or free.obstacle(task.demand)
         task.put_on(instance.container_instance_arn, instance.zone)
         backend.add_task(task)
         self._start(backend, task)
         return None
 
     def _wait_for_instances(self, backend: EcsBackend) -> list[Task]:
-        """Return the tasks that more instances would help: not those that this machine has no GPUs or no image for."""
+        """Return the tasks that more instances would help: neither a GPU nor an image of this machine is missing."""
         helped, gpus = [], self._starter.free_gpus(backend)
         for task in backend.all_tasks():
             if task.is_waiting and task.demand.resources.gpus <= gpus and not self._starter.waits_for_image(task):
@@ -161,7 +184,7 @@ class Scheduler:
         return helped
 
     def _start(self, backend: EcsBackend, task: Task) -> bool:
-        """Start a task's container. Returns whether it runs."""
+        """Start a task's container. Return whether the container runs."""
         reason = self._try_to_start(backend, task)
         if reason is None:
             return True
@@ -170,13 +193,13 @@ class Scheduler:
         return False
 
     def _try_to_start(self, backend: EcsBackend, task: Task) -> str | None:
-        """Start a task's container. Returns why it cannot be started, as the ECS agent says it."""
+        """Start a task's container. Return why it cannot be started, in the words of the ECS agent; None if it can."""
         try:
             self._starter.start(backend, task)
         except CannotStartError as error:
             return str(error)
         except Exception as error:
-            # What a definition says may make no sense. Left as it is, the task would be PENDING for ever.
+            # A definition may make no sense. Without this the task would be PENDING for ever.
             logger.exception("Task %s could not be started.", task.id)
             return f"CannotStartContainerError: {type(error).__name__}: {error}"
         return None
@@ -187,6 +210,13 @@ class Scheduler:
             self._circuit_breaker.record(service, task)
 
     def _reconcile(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
+        """Bring one service a step closer to its desired count of replicas of the primary deployment.
+
+        Args:
+            backend: The ECS of the region.
+            service: The service.
+            tasks: All tasks of the service, stopped ones included. New tasks are appended.
+        """
         wanted = [task for task in tasks if task.is_wanted]
         if service.status == "DRAINING":
             self._drain(service, tasks, wanted)
@@ -199,28 +229,34 @@ class Scheduler:
             Replica(task.id, self._is_current(task, service), healths[task.id], placed=not task.is_waiting)
             for task in wanted
         ]
+        # ECS leaves a failed deployment without a roll-back alone: neither starts nor stops would help.
         if primary["rolloutState"] != "FAILED":
             decision = decide(service.desired_count, service.limits, replicas)
             stopped = [task for task in wanted if task.id in decision.stop]
             self._stop(backend, service, stopped, healths)
-            # A failed health check may just have rolled the service back: the decision was about another deployment.
+            # A failed health check may just have rolled the service back. Then the decision was about another
+            # deployment.
             if service.primary is primary:
                 self._launch(backend, service, tasks, decision.start)
         self._write_counts(service, tasks)
         self._notice_steady_state(service, replicas)
 
     def _health(self, task: Task, grace: float) -> Health:
-        """How a task counts. A kernel ends a container in the moment in which it takes too much memory; ours are looked
-        at only now and then, so one more look is due before a task is called healthy for the first time."""
+        """Return how a task counts.
+
+        A kernel ends a container at the moment in which it exceeds its memory limit. Ours are looked at twice a second
+        only. So a task counts as healthy only after a look at its memory: a replica that is too large must fail its
+        rollout, not a moment after it.
+        """
         health = target_registration.health(task, grace)
         if health is Health.HEALTHY and not self._driver.is_within_memory(task.id):
             return Health.STARTING
         return health
 
     def _is_current(self, task: Task, service: Service) -> bool:
-        """Return whether a task need not be replaced: it is of the primary deployment, and its instance stays."""
-        rooms = self._rooms[service.cluster_name]
-        return task.started_by == service.primary["id"] and not rooms.is_draining(task.container_instance_arn)
+        """Return whether a task may stay: it is of the primary deployment, and its instance stays."""
+        free = self._free[service.cluster_name]
+        return task.started_by == service.primary["id"] and not free.is_draining(task.container_instance_arn)
 
     def _drain(self, service: Service, tasks: list[Task], wanted: list[Task]) -> None:
         for task in wanted:
@@ -252,7 +288,11 @@ class Scheduler:
         self._on_change()
 
     def _launch(self, backend: EcsBackend, service: Service, tasks: list[Task], count: int) -> None:
-        """Place the tasks that wait, then new ones. Those without a place wait where capacity can be made for them."""
+        """Place the tasks that wait, then new ones.
+
+        A new task without a place is kept, in PROVISIONING, only where its capacity provider can start an instance for
+        the task. Otherwise ECS makes no task, and tries again.
+        """
         obstacles = [self._settle(backend, service, task) for task in tasks if task.is_waiting]
         for _ in range(0 if self._circuit_breaker.pauses(service.primary["id"]) else count):
             task = self._new_task(backend, service, tasks)
@@ -262,6 +302,7 @@ class Scheduler:
                     break
                 backend.add_task(task)
             tasks.append(task)
+            # The container did not start. The others would fail alike, and the circuit breaker pauses now.
             if task.last_status == "STOPPED":
                 break
         obstacle = next(filter(None, obstacles), None)
@@ -281,12 +322,12 @@ class Scheduler:
         )
 
     def _settle(self, backend: EcsBackend, service: Service, task: Task) -> str | None:
-        """Place a task of a service. Returns why it has no place, where it has none."""
+        """Place a task of a service, and register its targets. Return why the task has no place; None if it has one."""
         obstacle = self._place(backend, task)
         if task.last_status == "RUNNING":
             service.add_event(f"(service {service.name}) has started 1 tasks: (task {task.id}).")
             target_registration.register(
-                task, service, self._rooms[task.cluster_name].ec2_id(task.container_instance_arn)
+                task, service, self._free[task.cluster_name].ec2_id(task.container_instance_arn)
             )
             self._on_change()
         return obstacle
@@ -326,7 +367,7 @@ class Scheduler:
 
 @contextmanager
 def _contained(what: str) -> Iterator[None]:
-    """Keep a failure to one task or service: its definition was deleted, say. The next round tries again."""
+    """Keep an error to one task or service, whose definition was deleted, say. The next round tries again."""
     try:
         yield
     except Exception:
@@ -334,7 +375,7 @@ def _contained(what: str) -> Iterator[None]:
 
 
 def _count_for_clusters(backend: EcsBackend) -> None:
-    """Write what DescribeClusters reports."""
+    """Write the counts that DescribeClusters reports."""
     tasks, services = backend.all_tasks(), backend.all_services()
     for cluster in backend.clusters.values():
         states = [task.last_status for task in tasks if task.cluster_name == cluster.name]

@@ -1,4 +1,4 @@
-"""An ECS service as the data plane keeps it: deployments, events and counts as AWS reports them."""
+"""The ECS service: its deployments, events and counts, as AWS reports them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cortex_cdk.localcloud.services.ecs.task import now
 EVENTS_KEPT = 100
 FINISHED_KEPT = 20
 DEFAULT_CONFIGURATION: dict[str, Any] = {"minimumHealthyPercent": 100, "maximumPercent": 200}
-"""What ECS uses where CreateService gives no deployment configuration (API reference)."""
+"""The deployment configuration of a service that was created without one (API reference)."""
 
 Deployment = dict[str, Any]
 
@@ -26,8 +26,8 @@ Deployment = dict[str, Any]
 class Service(MotoService):
     """One service with its deployments.
 
-    ``deployments`` holds dictionaries with AWS's fields, the primary one first. Attributes that AWS does not
-    know: ``finished`` (how deployments that are gone ended) and ``last_completed`` (what a roll-back returns to).
+    ``deployments`` holds dictionaries with AWS's fields, the primary deployment first. AWS does not have the attributes
+    ``finished`` (how past deployments ended) and ``last_completed`` (the task definition that a roll-back returns to).
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Service(MotoService):
         return dict(self.deployment_configuration.get("deploymentCircuitBreaker") or {})
 
     def demand(self, definition: TaskDefinition, placed: Sequence[str | None]) -> Demand:
-        """What the next task of the service asks of an instance.
+        """Return the demand of the service's next task on an instance.
 
         Args:
             definition: The task's definition.
@@ -108,10 +108,10 @@ class Service(MotoService):
         )
 
     def start_deployment(self, definition_arn: str) -> Deployment:
-        """Make a new primary deployment; earlier ones go on as ``ACTIVE`` until their tasks are gone.
+        """Make a new primary deployment. Earlier ones go on as ``ACTIVE`` until their tasks are gone.
 
         Args:
-            definition_arn: The task definition of its tasks.
+            definition_arn: The task definition of the deployment's tasks.
 
         Returns:
             The new deployment.
@@ -148,7 +148,7 @@ class Service(MotoService):
 
         Args:
             reason: The ``rolloutStateReason``.
-            cause: What the service event says.
+            cause: The cause, for the service event.
             rollback: Whether to return to the last completed deployment, if there is one.
         """
         failed = self.primary
@@ -158,14 +158,14 @@ class Service(MotoService):
             self._roll_back(failed)
 
     def rollout_of(self, deployment_id: str) -> tuple[str, str]:
-        """How a deployment of this service stands, whether or not it is still the primary one.
+        """Return the state of a deployment, though another deployment may be the primary one by now.
 
         Args:
-            deployment_id: The ``id`` of the deployment, as create and update left it in ``deployments[0]``.
+            deployment_id: The ``id`` of ``deployments[0]`` right after create or update.
 
         Returns:
-            The rollout state (``IN_PROGRESS``, ``COMPLETED`` or ``FAILED``) and the reason. A deployment that
-            another one replaced before it was done has failed.
+            The rollout state (``IN_PROGRESS``, ``COMPLETED`` or ``FAILED``) and the reason. A deployment
+            that another one replaced before its end has failed.
         """
         if deployment_id in self.finished:
             return self.finished[deployment_id]
@@ -174,13 +174,13 @@ class Service(MotoService):
         return "FAILED", f"ECS deployment {deployment_id} was replaced by {self.primary['id']}."
 
     def deployment_arn(self, deployment: Deployment) -> str:
-        """Return the ARN of one of its deployments as a service deployment."""
+        """Return the ARN of a deployment as a service deployment."""
         cluster_and_name = f"{self.cluster_name}/{self.name}"
         number = deployment["id"].rpartition("/")[2]
         return self.cluster_arn.rpartition(":cluster/")[0] + f":service-deployment/{cluster_and_name}/{number}"
 
     def _roll_back(self, failed: Deployment) -> None:
-        """Return to the last completed deployment, which goes on if tasks of it are left."""
+        """Return to the last completed deployment, which goes on if it still has tasks."""
         target = self.last_completed
         if target is None or target == failed["taskDefinition"]:
             return
@@ -204,7 +204,7 @@ class Service(MotoService):
         self.task_definition = deployment["taskDefinition"]
 
     def add_event(self, message: str) -> None:
-        """Add a service event, newest first, unless it only repeats the newest one."""
+        """Add a service event, unless it repeats the newest one. The newest event comes first."""
         if self.events and self.events[0]["message"] == message:
             return
         self.events.insert(0, {"id": str(uuid.uuid4()), "createdAt": now(), "message": message})

@@ -1,4 +1,4 @@
-"""The tie between a service's tasks and the target groups of its load balancers."""
+"""Makes tasks targets of the load balancer, and tells how a task counts by the health of its targets."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cortex_cdk.localcloud.settings import ACCOUNT_ID, HOST
 def register(task: Task, service: Service, instance: str) -> None:
     """Register a running task in the target groups of its service.
 
-    Target groups that are gone are left out: the service is about to be deleted too.
+    Target groups that are gone are left out, because the service is about to be deleted, too.
 
     Args:
         task: The task.
-        service: Its service.
-        instance: The id of the EC2 instance that it is on.
+        service: The task's service.
+        instance: The EC2 id of the task's instance.
     """
     if task.port is None:
         return
@@ -34,7 +34,7 @@ def register(task: Task, service: Service, instance: str) -> None:
 
 
 def deregister(task: Task) -> None:
-    """Begin to drain a task's targets; no new request is sent to them from now on."""
+    """Begin to drain a task's targets. From now on they get no new requests."""
     for arn, target_id, port in task.targets:
         group = _group(task.region_name, arn)
         target = group.registered.get((target_id, port)) if group else None
@@ -43,7 +43,7 @@ def deregister(task: Task) -> None:
 
 
 def is_attached(task: Task) -> bool:
-    """Return whether a task still is a target, be it a draining one."""
+    """Return whether a task still is a target. A draining target counts."""
     return any(_target(task.region_name, *place) for place in task.targets)
 
 
@@ -57,11 +57,11 @@ def detach(task: Task) -> None:
 
 
 def health(task: Task, grace: float) -> Health:
-    """How a task counts.
+    """Return how a task counts.
 
     Args:
         task: A task that is not being stopped.
-        grace: The service's health check grace period, seconds after the task's start.
+        grace: The health-check grace period: seconds after the task's start in which a failed check does not count.
     """
     if task.last_status != "RUNNING" or task.started_at is None:
         return Health.STARTING
@@ -75,7 +75,7 @@ def health(task: Task, grace: float) -> Health:
 
 
 def why(task: Task) -> str:
-    """What the health checks of a task's first unhealthy target found."""
+    """Return the finding of the health checks of a task's first unhealthy target."""
     for place in task.targets:
         target = _target(task.region_name, *place)
         if target and target.state != "healthy":

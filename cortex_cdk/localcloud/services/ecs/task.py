@@ -1,4 +1,4 @@
-"""An ECS task as the data plane keeps it: moto's model with the fields that AWS reports, told truthfully."""
+"""The ECS task: moto's model, with all fields that AWS reports."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from moto.ecs.models import Task as MotoTask
 from cortex_cdk.localcloud.services.ecs.instances.placement import Demand
 
 STOPPED_TASKS_KEPT = 3600.0
-"""Seconds for which DescribeTasks still answers about a stopped task (ECS API reference: at least an hour)."""
+"""Seconds for which DescribeTasks still knows a stopped task (ECS API reference: at least an hour)."""
 
 
 def now() -> datetime:
-    """Return the time, as moto's models keep it: UTC with a zone."""
+    """Return the time in UTC, with a zone, as moto's models have it."""
     return datetime.now(timezone.utc)
 
 
 class Task(MotoTask):
-    """One task: a replica of a service, or what RunTask started.
+    """One task: a replica of a service, or a task of RunTask.
 
-    All attributes are plain data, so that a snapshot of the back end contains them. Those that AWS does not
-    know (``demand``, ``port``, ``targets``) are left out of its answers by moto's serializer.
+    All attributes are plain data, so that a snapshot can contain them. moto's serializer leaves out the attributes that
+    AWS does not have (``demand``, ``port``, ``targets``).
     """
 
     _last_status = "PROVISIONING"
@@ -91,11 +91,11 @@ class Task(MotoTask):
         }
 
     def advance(self) -> None:
-        """Do nothing: moto moves a task on whenever it is described, ours when its process does."""
+        """Do nothing. moto would change a task's state at each description; here the process changes the state."""
 
     @property
     def last_status(self) -> str:
-        """The state that the task is in."""
+        """The state of the task."""
         return self._last_status
 
     @last_status.setter
@@ -114,7 +114,7 @@ class Task(MotoTask):
         return str(self.task_definition_arn.rpartition("/")[2].partition(":")[0])
 
     def metadata(self) -> dict[str, Any]:
-        """What the task metadata endpoint, version 4, answers about the task ("/task")."""
+        """Return the answer of the task metadata endpoint, version 4, for the task ("/task")."""
         revision = self.task_definition_arn.rpartition(":")[2]
         container = self.containers[0]
         return {
@@ -140,15 +140,15 @@ class Task(MotoTask):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it waits for an instance with room for it."""
+        """Whether the task waits for an instance with room."""
         return self.is_wanted and self.last_status == "PROVISIONING"
 
     def put_on(self, container_instance: str, zone: str) -> None:
-        """Record where it is placed.
+        """Record the instance of the task.
 
         Args:
             container_instance: The ARN of the container instance.
-            zone: Its availability zone.
+            zone: The availability zone of the instance.
         """
         self.container_instance_arn = container_instance
         self.availability_zone = zone
@@ -157,9 +157,9 @@ class Task(MotoTask):
         """Record that the process runs.
 
         Args:
-            port: The host port that was chosen for it.
+            port: The host port of the task, if it has one.
             container_port: The port that the container definition maps, if any.
-            image_digest: The digest that the image reference was resolved to.
+            image_digest: The digest of the task's image.
         """
         self.port = port
         self.started_at = now()
@@ -174,7 +174,7 @@ class Task(MotoTask):
             container["networkBindings"] = [binding]
 
     def ask_to_stop(self, reason: str, stop_code: str) -> None:
-        """Record that the task shall stop, and why. The first reason stays.
+        """Record that the task has to stop, and why. The first reason stays.
 
         Args:
             reason: The ``stoppedReason``.
@@ -192,10 +192,10 @@ class Task(MotoTask):
         """Record that the process has ended.
 
         Args:
-            exit_code: The container's exit code; None if it never started.
-            container_reason: Why the container ended, as the agent or the program itself says it.
-            reason: The ``stoppedReason``, unless somebody had asked for the stop.
-            stop_code: The ``stopCode``, unless somebody had asked for the stop.
+            exit_code: The container's exit code; None if the container never started.
+            container_reason: Why the container ended, in the words of the agent or of the program.
+            reason: The ``stoppedReason``, unless somebody has asked for the stop before.
+            stop_code: The ``stopCode``, unless somebody has asked for the stop before.
         """
         self.ask_to_stop(reason, stop_code)
         self.stopped_at = now()

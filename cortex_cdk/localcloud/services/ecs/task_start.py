@@ -1,4 +1,4 @@
-"""Start one task: resolve its image, choose its port and GPUs, launch its container."""
+"""Starts a task: finds the image, chooses the port and the GPUs, and runs the container."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
 from cortex_cdk.localcloud.services.ecs.task import Task, now
 
 PORTS = range(20000, 32768)
-"""Host ports of tasks: below the range from which the system takes ports for outgoing connections."""
+"""Host ports of tasks. The system takes ports for outgoing connections from a higher range."""
 
 
 class Starter:
@@ -22,7 +22,7 @@ class Starter:
 
     Args:
         driver: Runs the containers.
-        control_port: Where this cloud's AWS API listens.
+        control_port: The port of the AWS API.
     """
 
     def __init__(self, driver: TaskDriver, control_port: int) -> None:
@@ -30,7 +30,7 @@ class Starter:
         self._control_port = control_port
 
     def obstacle(self, backend: EcsBackend, task: Task) -> str | None:
-        """Return why this machine cannot run a task now, whatever instances there are, as ECS words it; None if it can.
+        """Return why this machine cannot run a task now, in ECS's words; None if it can. Instances do not matter here.
 
         Args:
             backend: The ECS of the region.
@@ -53,14 +53,14 @@ class Starter:
         return images.is_awaited(str(task.containers[0]["image"]))
 
     def free_gpus(self, backend: EcsBackend) -> int:
-        """Return how many GPUs of this machine no task has."""
+        """Return how many GPUs of this machine are free."""
         return len(_free_gpus(backend)) if gpus.devices() else 0
 
     def start(self, backend: EcsBackend, task: Task) -> None:
-        """Start a task's container and record that it runs.
+        """Start a task's container, and record that the task runs.
 
         Raises:
-            CannotStartError: It cannot be started.
+            CannotStartError: The container cannot be started.
         """
         definition = backend.describe_task_definition(task.task_definition_arn)
         container = definition.container_definitions[0]

@@ -1,4 +1,4 @@
-"""Find out when a deregistered target has finished its requests."""
+"""Tells when a deregistered target has finished its requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 ACTIVE = ("rq_active", "rq_pending_active")
 QUIET_LOOKS = 2
-"""Envoy's worker learns a moment after its main thread, which we ask, that a target drains."""
+"""How many looks in a row must see no request: Envoy's worker hears of a change after its main thread, which we ask."""
 
 
 def is_anything_draining() -> bool:
@@ -22,7 +22,7 @@ def is_anything_draining() -> bool:
 
 
 def remove_drained(envoy: Envoy) -> None:
-    """Forget the draining targets that have no active request any more, or whose time is up."""
+    """Forget draining targets that have no active request any more, or whose time is up."""
     try:
         active = active_requests(envoy.ask_json("/clusters?format=json"))
     except OSError:
@@ -35,11 +35,10 @@ def remove_drained(envoy: Envoy) -> None:
 
 
 def active_requests(clusters: Any) -> dict[tuple[str, int], int | None]:
-    """Requests in flight by (target group, port), from Envoy's ``/clusters``.
+    """Return the requests in flight by (target group, port), from Envoy's ``/clusters``.
 
     Returns:
-        None in place of a number where Envoy does not yet know that the target is draining: it may still send
-        requests there.
+        Numbers; None for a target of which Envoy does not know yet that it drains, so that requests may still come.
     """
     found: dict[tuple[str, int], int | None] = {}
     for cluster in clusters.get("cluster_statuses", []):

@@ -1,4 +1,4 @@
-"""The Envoy process: started, given its files, asked for its statistics, started again if it dies."""
+"""Runs the Envoy process: writes its files, asks for its statistics, and starts it again if it dies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ START_TIMEOUT = 20.0
 POLL_INTERVAL = 0.02
 STOP_TIMEOUT = 5.0
 SHORTEST_LIFE = 1.0
-"""Seconds between two starts of a process that keeps dying."""
+"""Seconds that a process must have lived to be started again at once."""
 LONGEST_SOCKET_PATH = 100
 """Paths of Unix sockets are limited to 108 bytes on Linux and 104 on macOS."""
 MESSAGES = "envoy.log"
@@ -39,7 +39,7 @@ class Envoy:
     """One Envoy with a folder of its own below the state folder.
 
     Args:
-        state: The state folder of the local cloud.
+        state: The state folder.
     """
 
     def __init__(self, state: Path) -> None:
@@ -51,13 +51,13 @@ class Envoy:
         self._started_at = 0.0
 
     def start(self, table: Table) -> None:
-        """Write the files, start the process and wait until it has taken them up.
+        """Write the files, start the process, and wait until it has read the files.
 
         Args:
-            table: The wanted state at the start.
+            table: The listeners and target groups at the start.
 
         Raises:
-            LocalCloudError: It ended at once or did not answer in time.
+            LocalCloudError: The process ended at once, or did not answer in time.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         for stale in self._folder.glob("*.json"):
@@ -91,7 +91,7 @@ class Envoy:
             self._launch()
 
     def apply(self, table: Table) -> None:
-        """Bring the files to the wanted state. Each is replaced at once, which is what Envoy watches for."""
+        """Bring the files in line with the table. Each file is replaced at once: Envoy watches for the replacement."""
         if table == self._applied:
             return
         wanted = {name: json.dumps({"resources": resources}) for name, resources in self._files(table).items()}

@@ -1,4 +1,4 @@
-"""From routing values to Envoy's resources, as pure functions.
+"""Turns routing values into Envoy's resources. Pure functions.
 
 Names and defaults of fields: the v3 API reference of Envoy 1.40. Behaviour: "Listener rules" and "Edit load
 balancer attributes" of the Application Load Balancer guide.
@@ -32,10 +32,10 @@ CONNECT_TIMEOUT = "10s"
 HTTP_OPTIONS = f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"
 TARGET_KEEP_ALIVE = "60s"
 UNLIMITED = 1_000_000
-"""In place of Envoy's circuit breakers, which would refuse requests that an ALB passes on."""
+"""The limits of Envoy's circuit breakers, so high that they refuse nothing: an ALB has none."""
 CLIENT_ADDRESS = "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
 RETRY_BODY_BYTES = 16 * 1024 * 1024
-"""How much of a request's body is kept in case that its connection cannot be made."""
+"""Bytes of a request's body that are kept, to send them again if the connection to the target fails."""
 POLICIES = {
     "least_outstanding_requests": ("least_request", "LeastRequest", {"selection_method": "FULL_SCAN"}),
     "weighted_random": ("random", "Random", {}),
@@ -56,20 +56,20 @@ function envoy_on_request(handle)
   headers:replace("x-amzn-trace-id", root)
 end
 """
-"""Adds the trace id that an ALB adds to a request without one."""
+"""Adds a trace id to a request without one, as an ALB does."""
 
 
 def bootstrap(folder: str, admin_socket: str) -> Resource:
-    """What Envoy reads once, at its start.
+    """Return the configuration that Envoy reads once, at its start.
 
     Args:
-        folder: Where the files of the other resources are.
+        folder: The folder of the files of the other resources.
         admin_socket: Path of the socket that answers about statistics.
     """
     return {
         "node": {"id": "cortex-local", "cluster": "cortex-local"},
         "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
-        # Histograms are merged at a flush; nothing is sent anywhere.
+        # A flush merges the histograms. Nothing is sent anywhere.
         "stats_flush_interval": "1s",
         "dynamic_resources": {"lds_config": source(folder, "lds.json"), "cds_config": source(folder, "cds.json")},
     }
@@ -85,13 +85,13 @@ def source(folder: str, name: str) -> Resource:
 
 
 def files(table: Table, folder: str) -> dict[str, list[Resource]]:
-    """All files of resources, by name, in the order in which they are to be written.
+    """Return the content of all files of resources, by name, in the order of writing.
 
-    Endpoints come before the clusters that use them, and those before the routes that name them.
+    Endpoints come before the clusters that use them, and clusters before the routes that name them.
 
     Args:
-        table: What is wanted.
-        folder: Where the files will be.
+        table: The listeners and target groups.
+        folder: The folder of the files.
     """
     content = {endpoints_file(group): [endpoints(group)] for group in table.groups}
     content["cds.json"] = [cluster(group, folder) for group in table.groups]
@@ -111,7 +111,7 @@ def routes_file(listener: Listener) -> str:
 
 
 def endpoints(group: Group) -> Resource:
-    """Return the targets of a group. Draining ones stay known, so that their active requests can be counted."""
+    """Return the targets of a group. Draining targets stay, so that their active requests can be counted."""
     return {
         "@type": f"{TYPE}envoy.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": group.name,
@@ -130,7 +130,7 @@ def endpoints(group: Group) -> Resource:
 
 
 def cluster(group: Group, folder: str) -> Resource:
-    """Return a target group."""
+    """Return the cluster of a target group."""
     name, message, fields = POLICIES.get(group.algorithm, POLICIES["round_robin"])
     policy = f"{EXTENSIONS}.load_balancing_policies.{name}.v3.{message}"
     limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
@@ -141,7 +141,7 @@ def cluster(group: Group, folder: str) -> Resource:
         "connect_timeout": CONNECT_TIMEOUT,
         "eds_cluster_config": {"eds_config": source(folder, endpoints_file(group)), "service_name": group.name},
         "typed_extension_protocol_options": {HTTP_OPTIONS: _upstream()},
-        # Without healthy targets the answer is 503, not a random target: failing open is decided by us.
+        # Without healthy targets the answer is 503, not a random target: ``routing`` decides about failing open.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [dict.fromkeys(limits, UNLIMITED)]},
         "load_balancing_policy": {
@@ -153,7 +153,7 @@ def cluster(group: Group, folder: str) -> Resource:
 
 
 def _upstream() -> Resource:
-    """Connections to targets: kept no longer than a target keeps them, which would be a race for the next request."""
+    """Return the options of connections to targets. One that outlived the target's side would fail a request."""
     return {
         "@type": TYPE + HTTP_OPTIONS,
         "explicit_http_config": {"http_protocol_options": {}},
@@ -162,7 +162,7 @@ def _upstream() -> Resource:
 
 
 def listener_resource(listener: Listener, folder: str) -> Resource:
-    """Return a listener with its HTTP settings; its routes are in a file of their own."""
+    """Return a listener with its HTTP settings. Its routes are in a file of their own."""
     manager = f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
     chain: Resource = {
         "filters": [{"name": manager, "typed_config": {"@type": TYPE + manager, **_http(listener, folder)}}]
@@ -178,7 +178,7 @@ def listener_resource(listener: Listener, folder: str) -> Resource:
 
 
 def _tls(tls: Tls) -> Resource:
-    """How a listener ends TLS. An ALB offers HTTP/2 on it, too."""
+    """Return how a listener ends TLS. As on an ALB, HTTP/2 is offered, too."""
     context = f"{EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext"
     versions = {"tls_minimum_protocol_version": tls.minimum, "tls_maximum_protocol_version": tls.maximum}
     certificates = [
@@ -197,7 +197,7 @@ def _http(listener: Listener, folder: str) -> Resource:
         "stat_prefix": listener.balancer,
         "rds": {"route_config_name": listener.name, "config_source": source(folder, routes_file(listener))},
         "use_remote_address": True,
-        # Envoy would append an address of this machine in place of a loopback address.
+        # Envoy would append an address of this machine, not the loopback address.
         "skip_xff_append": True,
         "server_header_transformation": "PASS_THROUGH",
         "generate_request_id": False,
@@ -212,7 +212,7 @@ def _http(listener: Listener, folder: str) -> Resource:
 
 
 def _bad_gateway() -> Resource:
-    """Return an ALB answers 502 where a target refused or closed the connection; Envoy would say 503."""
+    """Return the rule for 502: an ALB answers so if a target refuses or closes the connection, and Envoy would say 503."""
     return {
         "filter": {"response_flag_filter": {"flags": ["UF", "UC", "UR", "UPE", "URX"]}},
         "status_code": 502,
@@ -256,7 +256,7 @@ def _request_header(name: str, value: str, action: str) -> Resource:
 
 
 def _retries() -> Resource:
-    """Try another target where the request cannot have reached the first one, as an ALB does.
+    """Return the policy of retries: as an ALB, try another target if the request cannot have reached the first.
 
     A request that a target may have seen is never sent again, whatever its method.
     """
@@ -275,7 +275,7 @@ def _retries() -> Resource:
 
 
 def _routes_of(rule: Rule) -> Iterator[Resource]:
-    """Return a rule's routes: one for each way in which its conditions can hold."""
+    """Yield a rule's routes: one for each way in which its conditions can hold."""
     headers = [_header(name, values) for name, values in rule.headers]
     if rule.hosts:
         headers.append(_header(":authority", rule.hosts, suffix=r"(?::\d+)?", ignore_case=True))
@@ -290,7 +290,7 @@ def _routes_of(rule: Rule) -> Iterator[Resource]:
 
 
 def _path(pattern: str) -> Resource:
-    """Return a path pattern of a rule: ``*`` is any text, ``?`` any one character; upper and lower case differ."""
+    """Return a path pattern: ``*`` is any text, ``?`` is any one character, and case matters."""
     if pattern == "*":
         return {"prefix": "/"}
     if not re.search(r"[*?]", pattern):
@@ -326,7 +326,7 @@ def _outcome(action: Action) -> Resource:
 
 
 def _forward(action: Forward) -> Resource:
-    # The idle timeout of the listener bounds a request; an ALB has no limit for a whole one.
+    # The idle timeout of the listener bounds a request. An ALB has no limit for a whole request.
     common = {"timeout": "0s"}
     weights = [(name, weight) for name, weight in action.weights if weight > 0]
     if not weights:
@@ -348,7 +348,7 @@ def _fixed(action: FixedResponse) -> Resource:
 
 
 def _redirect(action: Redirect) -> Resource:
-    """Return a redirect. Of paths, only those without a part of the request's path are replaced."""
+    """Return a redirect. A path with a part of the request's path stays the request's."""
     result: Resource = {"response_code": "MOVED_PERMANENTLY" if action.status == 301 else "FOUND"}
     if "#{" not in action.protocol:
         result["scheme_redirect"] = action.protocol.lower()

@@ -1,7 +1,7 @@
-"""Health checks of targets, as their target group asks for them.
+"""Checks the health of targets, as their target groups say.
 
-Source: "Health checks for your target groups" of the Application Load Balancer guide: a new target is healthy
-after one successful check, an unhealthy one after as many as its threshold says.
+Source: "Health checks for your target groups" of the Application Load Balancer guide. A new target is healthy after one
+passed check, an unhealthy target after as many passed checks as the threshold says.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ USER_AGENT = "ELB-HealthChecker/2.0"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
-        passed: Whether the answer was as the matcher wants it.
+        passed: Whether the answer's status is in the matcher.
         reason: Reason code of a failure.
-        detail: What to tell about a failure.
+        detail: Description of a failure.
     """
 
     passed: bool
@@ -87,7 +87,7 @@ def status_codes(matcher: str) -> frozenset[int]:
 
 @dataclass
 class _Progress:
-    """What is known about a target between checks."""
+    """The state of a target between two checks."""
 
     started_at: float
     due_at: float
@@ -100,8 +100,8 @@ class HealthChecker:
     """Checks every registered target, from one thread.
 
     Args:
-        speed: How many times faster than asked for the checks of known targets are.
-        on_change: Called, from the checker's thread, whenever a target's state has changed.
+        speed: How many times shorter than configured the intervals are, once a target has been healthy.
+        on_change: Is called, from the checker's thread, when a target's state has changed.
     """
 
     def __init__(self, speed: float, on_change: Callable[[], None]) -> None:
@@ -144,7 +144,7 @@ class HealthChecker:
         await asyncio.gather(*self._checks, return_exceptions=True)
 
     def _start_due_checks(self, now: float) -> float:
-        """Start the checks that are due. Returns when the next one is."""
+        """Start the checks that are due. Return the time of the next one, on the monotonic clock."""
         seen = set()
         next_due = now + LONGEST_SLEEP
         with STATE_LOCK:
@@ -173,7 +173,7 @@ class HealthChecker:
             await self._check_once(check, target, progress)
             interval = check.interval if target.was_healthy else _initial_interval(progress)
         except Exception:
-            # What a target group says may make no sense. The target must be checked again when that has been mended.
+            # The settings of a target group may make no sense. The target is checked again when they have been mended.
             logger.exception("The target %s:%d could not be checked.", target.id, target.port)
             interval = SLOW_INITIAL_INTERVAL
         finally:
@@ -193,7 +193,7 @@ class HealthChecker:
 
 
 def _initial_interval(progress: _Progress) -> float:
-    """Seconds to the next check of a target that has never been healthy."""
+    """Return the seconds to the next check of a target that has never been healthy."""
     is_slow = time.monotonic() - progress.started_at > SLOW_START
     return SLOW_INITIAL_INTERVAL if is_slow else INITIAL_INTERVAL
 
@@ -209,7 +209,7 @@ def _judge(target: Target, progress: _Progress, check: Check, result: CheckResul
     if target.was_healthy:
         failed_for_good = progress.failed >= check.unhealthy_threshold
     else:
-        # New targets are asked more often than the interval says: the time decides, not the count.
+        # New targets are checked more often than the interval says. So the time decides, not the count.
         failed_for_good = time.monotonic() - progress.started_at >= check.unhealthy_threshold * check.interval
     if failed_for_good:
         target.set("unhealthy", result.reason, result.detail)
@@ -221,8 +221,8 @@ async def probe(port: int, check: Check) -> CheckResult:
     """Ask a target once.
 
     Args:
-        port: Its port on this machine.
-        check: What to ask and what to expect.
+        port: The target's port on this machine.
+        check: The request, and the expected answer.
     """
     try:
         status = await asyncio.wait_for(_status(port, check.path), check.timeout)

@@ -1,4 +1,4 @@
-"""How many rules and target groups a load balancer takes.
+"""Refuses more rules and target groups than a load balancer takes.
 
 Source: "Quotas for your Application Load Balancers" (Elastic Load Balancing user guide), and the API's errors
 TooManyRules and TooManyUniqueTargetGroupsPerLoadBalancer.
@@ -17,11 +17,11 @@ MOST_TARGET_GROUPS = 100
 
 
 def install() -> None:
-    """Let CreateRule refuse what is too much."""
+    """Let CreateRule refuse rules beyond the limits."""
     create = ELBv2Backend.create_rule
 
     def create_rule(self: ELBv2Backend, listener_arn: str, *arguments: Any, **named: Any) -> FakeListenerRule:
-        # Its actions are the third argument.
+        # The actions of the rule are the third argument.
         actions = named["actions"] if "actions" in named else arguments[2]
         for listener in self.describe_listeners(None, [listener_arn]):
             _check(self.load_balancers[listener.load_balancer_arn], actions)
@@ -31,7 +31,7 @@ def install() -> None:
 
 
 def _check(balancer: FakeLoadBalancer, actions: Iterable[Mapping[str, Any]]) -> None:
-    # Default rules are of another class, and are not counted.
+    # Default rules are of another class, and do not count.
     rules = [
         rule
         for listener in balancer.listeners.values()

@@ -1,6 +1,6 @@
-"""The load balancer's metrics, from Envoy's counters: namespace ``AWS/ApplicationELB``.
+"""Turns Envoy's counters into the load balancer's metrics, namespace ``AWS/ApplicationELB``.
 
-Names, dimensions and when a metric is reported: "CloudWatch metrics for your Application Load Balancer".
+Source of names, dimensions and times: "CloudWatch metrics for your Application Load Balancer".
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ Values = list[tuple[float, float]]
 
 @dataclass
 class Reading:
-    """What Envoy has counted since its start, or between two readings.
+    """Envoy's counts since its start, or between two readings.
 
     Attributes:
         counters: By (target group or load balancer, counter).
-        times: Response times in seconds by target group: how often each was measured.
+        times: Response times in seconds by target group, each with its count.
     """
 
     counters: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     times: dict[str, dict[float, float]] = field(default_factory=lambda: defaultdict(dict))
 
     def since(self, earlier: Reading) -> Reading:
-        """What was counted after an earlier reading. Where a counter went back, Envoy was started again."""
+        """Return the counts since an earlier reading. A counter that went back tells that Envoy was started again."""
         result = Reading()
         for key, value in self.counters.items():
             before = earlier.counters.get(key, 0.0)
@@ -74,7 +74,7 @@ def parse(page: Mapping[str, Any]) -> Reading:
 
 
 def _times(totals: Sequence[Mapping[str, float]]) -> dict[float, float]:
-    # Envoy cuts fractions of a millisecond off, so that its narrower buckets stand for a whole one, too: 0 for 0 to 1.
+    # Envoy cuts fractions of a millisecond off. So a narrower bucket stands for a whole millisecond: 0 for 0 to 1.
     return {
         (float(bucket["lower_bound"]) + max(float(bucket["width"]), 1.0) / 2) / MILLISECONDS: float(bucket["count"])
         for bucket in totals
@@ -109,12 +109,12 @@ def group_states() -> list[GroupState]:
 
 
 def record(delta: Reading, states: Sequence[GroupState], at: float) -> None:
-    """Add what was counted in a span of time to CloudWatch.
+    """Add the counts of a span of time to CloudWatch.
 
     Args:
-        delta: What was counted.
+        delta: The counts.
         states: The target groups.
-        at: A second of that span.
+        at: A moment of the span, in seconds since the epoch.
     """
     with STATE_LOCK:
         for state in states:
@@ -130,12 +130,12 @@ def record(delta: Reading, states: Sequence[GroupState], at: float) -> None:
 
 
 def _of_group(delta: Reading, state: GroupState) -> Iterator[tuple[str, str, Values]]:
-    """Return the metrics of one target group: name, unit, values. Without requests there are only the host counts."""
+    """Yield the metrics of one target group: name, unit, values. Without requests, only the host counts."""
     yield "HealthyHostCount", "Count", [(float(state.healthy), 1.0)]
     yield "UnHealthyHostCount", "Count", [(float(state.unhealthy), 1.0)]
     times = delta.times.get(state.name, {})
     if times:
-        # Envoy merges them up to a second after it has counted the requests.
+        # Envoy merges the times up to a second after it has counted the requests.
         yield "TargetResponseTime", "Seconds", list(times.items())
     completed = delta.counters.get((state.name, "rq_completed"), 0.0)
     if not completed:
@@ -151,9 +151,9 @@ def _of_group(delta: Reading, state: GroupState) -> Iterator[tuple[str, str, Val
 
 
 def _own_answers(delta: Reading, group: str) -> float:
-    """Return how often Envoy itself answered for a target group, which it counts as an answer 503 of the group.
+    """Return how often Envoy itself answered for a target group. Envoy counts that as an answer 503 of the group.
 
-    Every attempt that failed before an answer either was repeated or ended the request.
+    An attempt that failed before an answer was either repeated or ended the request.
     """
     count = {name: delta.counters.get((group, name), 0.0) for name in (*ATTEMPTS_FAILED, "rq_retry", "cx_none_healthy")}
     failed = sum(count[name] for name in ATTEMPTS_FAILED)
@@ -161,7 +161,7 @@ def _own_answers(delta: Reading, group: str) -> float:
 
 
 def _record_own_errors(delta: Reading, states: Sequence[GroupState], at: float) -> None:
-    """The answers 5XX that the load balancer gave by itself."""
+    """Add the answers 5XX that the load balancer gave by itself."""
     regions = {state.balancer: state.region for state in states}
     for balancer, region in regions.items():
         mine = [state.name for state in states if state.balancer == balancer]

@@ -1,4 +1,4 @@
-"""Elastic Load Balancing: load balancers, listeners, rules and target groups."""
+"""The resource types of Elastic Load Balancing: load balancers, listeners, rules and target groups."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ HEALTH_CHECK = {
     "HealthyThresholdCount": "healthy_threshold_count",
     "UnhealthyThresholdCount": "unhealthy_threshold_count",
 }
-"""Properties of a target group by the argument of ``modify_target_group``."""
+"""Arguments of ``modify_target_group`` by the properties of a target group."""
 
 
 def answer_at(address: str, tls_address: str) -> None:
-    """Let every load balancer of the account be found at one address.
+    """Give all load balancers of the account one address.
 
     Args:
-        address: For instance ``127.0.0.1:8888``.
-        tls_address: The one of load balancers that end TLS, for instance ``127.0.0.1:8443``.
+        address: Such as ``127.0.0.1:8888``.
+        tls_address: The address of load balancers that end TLS, such as ``127.0.0.1:8443``.
     """
 
     def dns_name(balancer: FakeLoadBalancer) -> str:
         return tls_address if any(listener.protocol == "HTTPS" for listener in balancer.listeners.values()) else address
 
-    # A property of the class: it also holds for load balancers that were stored under another port.
+    # A property of the class, so that load balancers that were stored under another port have the new one.
     FakeLoadBalancer.dns_name = property(dns_name, lambda balancer, value: None)  # type: ignore[assignment]
 
 
 def backend(place: Place) -> Any:
-    """moto's Elastic Load Balancing of a region."""
+    """Return moto\'s Elastic Load Balancing of a region."""
     return elbv2_backends[place.account][place.region]
 
 
 def set_tags(place: Place, arn: str, properties: Properties) -> None:
-    """Give a resource the tags of its properties and no others."""
+    """Give a resource the tags of its properties, and take all others away."""
     tagging = backend(place).tagging_service
     known = tagging.get_tag_dict_for_resource(arn)
     tagging.untag_resource_using_names(arn, [key for key in known if key not in as_dict(properties.get("Tags"))])
@@ -82,7 +82,7 @@ class LoadBalancer(Resource):
         return made
 
     def get_cfn_attribute(self, attribute_name: str) -> Any:
-        """``DNSName``, security groups and hosted zone are read anew: the first changes with the port."""
+        """Return an attribute. ``DNSName``, which changes with the port, security groups and zone are read anew."""
         balancer = backend(self.place).load_balancers[self.physical_resource_id]
         live = {"DNSName": balancer.dns_name, "SecurityGroups": balancer.security_groups}
         zone = {"CanonicalHostedZoneID": f"Z{self.place.region.replace('-', '').upper()}"}
@@ -106,7 +106,7 @@ class LoadBalancer(Resource):
 
 
 class Listener(Resource):
-    """A listener and what it does where no rule applies."""
+    """A listener, and its default action."""
 
     type = "AWS::ElasticLoadBalancingV2::Listener"
 
@@ -143,7 +143,7 @@ class Listener(Resource):
 
 
 class ListenerRule(Resource):
-    """A rule: which requests go where, with which weights."""
+    """A rule: its conditions, and its target groups with weights."""
 
     type = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
@@ -174,7 +174,7 @@ class ListenerRule(Resource):
 
 
 def _complete(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Actions as DescribeRules tells them: a target group by itself is also a forward configuration with one."""
+    """Return actions as DescribeRules shows them: a single target group is a forward configuration, too."""
     completed = []
     for action in copy.deepcopy(actions):
         alone = action.get("Type") == "forward" and "ForwardConfig" not in action
@@ -184,10 +184,10 @@ def _complete(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _refuse_taken(properties: Properties, place: Place) -> None:
-    """Refuse a path that another load balancer has: they share one address here, and only one of them would answer.
+    """Refuse a path that another load balancer has. All share one address here, so only one of them would answer.
 
     Raises:
-        ValueError: Another one has it.
+        ValueError: Another load balancer has the path.
     """
     wanted = _paths(properties["Conditions"])
     for elb in elbv2_backends[place.account].values():
@@ -213,7 +213,7 @@ def _paths(conditions: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 class TargetGroup(Resource):
-    """A target group: how targets are checked, chosen and drained."""
+    """A target group: how its targets are checked, chosen and drained."""
 
     type = "AWS::ElasticLoadBalancingV2::TargetGroup"
     name_property = "Name"

@@ -1,4 +1,4 @@
-"""What moto's ELBv2 state asks of the load balancer, as plain values."""
+"""Reads listeners, rules and target groups out of moto's ELBv2 state, as plain values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLIENT_KEEP_ALIVE = 3600.0
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One target that Envoy knows: its port, and whether it only finishes what it has."""
+    """One target of Envoy: its port, and whether it only finishes its requests."""
 
     port: int
     draining: bool = False
@@ -34,7 +34,7 @@ class Group:
     Attributes:
         name: ``targetgroup/<name>/<id>``, as in CloudWatch dimensions.
         algorithm: ``load_balancing.algorithm.type``.
-        endpoints: Its targets.
+        endpoints: The targets.
     """
 
     name: str
@@ -60,7 +60,7 @@ class FixedResponse:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Answer with another address; ``#{...}`` stands for a part of the request's."""
+    """Answer with another address. ``#{...}`` stands for a part of the request's address."""
 
     status: int
     protocol: str
@@ -74,10 +74,10 @@ Action = Forward | FixedResponse | Redirect
 
 @dataclass(frozen=True)
 class Rule:
-    """A listener rule: every condition must hold, by one of its values.
+    """A listener rule. All conditions must hold, each by one of its values.
 
     Attributes:
-        action: What to do.
+        action: The action for a request.
         paths: Patterns for the path; empty for any.
         hosts: Patterns for the host; empty for any.
         methods: HTTP methods; empty for any.
@@ -104,7 +104,7 @@ class Listener:
         idle_timeout: Seconds without a byte after which a request ends.
         client_keep_alive: Seconds for which an idle client connection is kept.
         rules: In order of priority, the default action last.
-        tls: How it ends TLS; None for plain HTTP.
+        tls: How the listener ends TLS; None for plain HTTP.
     """
 
     name: str
@@ -118,20 +118,19 @@ class Listener:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything that the load balancer has to know."""
+    """All listeners and target groups."""
 
     listeners: tuple[Listener, ...] = field(default=())
     groups: tuple[Group, ...] = field(default=())
 
 
 def read(http_port: int, https_port: int) -> Table:
-    """Read the wanted state out of moto.
+    """Read the listeners and target groups out of moto.
 
     Args:
-        http_port: The port that stands for port 80 of every load balancer, since they share one address here: where
-            rules of two clusters match, the cluster that was made first wins. Other listeners get free ports, which
-            they keep.
-        https_port: The port that stands for port 443, likewise.
+        http_port: The port that stands for port 80 of all load balancers, which share one address here. Where rules of
+            two clusters match, the older cluster wins. Listeners on other ports get free ports, and keep them.
+        https_port: The port that stands for port 443 of all load balancers.
     """
     usual = {("HTTP", "80"): http_port, ("HTTPS", "443"): https_port}
     with STATE_LOCK:
@@ -156,7 +155,7 @@ def suffix(arn: str) -> str:
 
 
 def _joined(listeners: list[Listener]) -> Listener:
-    """Return one listener with the rules and certificates of all of them, and the first one's default action."""
+    """Join listeners: all rules and certificates, with the default action of the first listener."""
     first = listeners[0]
     rules = [rule for listener in listeners for rule in listener.rules[:-1]]
     certificates = [known for listener in listeners if listener.tls for known in listener.tls.certificates]
@@ -184,7 +183,7 @@ def _free_port() -> int:
 
 
 def _listeners(balancer: FakeLoadBalancer, usual: Mapping[tuple[str, str], int]) -> Iterator[Listener]:
-    """Return the listeners of a load balancer. One for TLS whose certificate is gone has nothing to answer with."""
+    """Yield the listeners of a load balancer. A listener for TLS whose certificate is gone cannot answer."""
     ports = {str(listener.port): _port(listener, usual) for listener in balancer.listeners.values()}
     for listener in balancer.listeners.values():
         if listener.protocol != "HTTPS":
@@ -211,9 +210,9 @@ def _listener(balancer: FakeLoadBalancer, listener: FakeListener, ports: Mapping
 
 
 def _group(group: TargetGroup) -> Group:
-    """Healthy targets, or all that once were if none is: an ALB fails open.
+    """Return a target group with its healthy targets. If none is healthy, an ALB fails open: all targets are used.
 
-    A target that has never passed a check is left out even then: here nothing listens on its port yet.
+    A target that has never passed a check is left out even then: nothing may listen on its port yet.
     """
     targets = list(group.registered.values())
     usable = [target for target in targets if target.state == "healthy"]
@@ -245,7 +244,7 @@ def _rule(conditions: Iterable[Mapping[str, Any]], actions: Iterable[Any], ports
             config = condition.get(_CONFIGURATIONS[kind]) or condition
             values[kind] = tuple(config["Values"])
     return Rule(
-        # Other actions authenticate; only the last one decides where a request goes.
+        # The last action decides where a request goes. Actions before it authenticate.
         action=_action(list(actions)[-1], ports),
         paths=values.get("path-pattern", ()),
         hosts=values.get("host-header", ()),
@@ -263,7 +262,7 @@ _CONFIGURATIONS = {
 
 
 def _action(action: Any, ports: Mapping[str, int]) -> Action:
-    """What a rule does. A redirect to another port of the load balancer leads to what that is on this machine."""
+    """Return the action of a rule. A redirect to a port of the load balancer leads to that port on this machine."""
     data: Mapping[str, Any] = getattr(action, "data", action)
     if data["Type"] == "fixed-response":
         config = data["FixedResponseConfig"]

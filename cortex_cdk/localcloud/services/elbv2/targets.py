@@ -1,7 +1,7 @@
-"""Target groups whose targets are (id, port) pairs with a health that somebody measured.
+"""Replaces moto's target groups: a target is a pair of id and port, and its health is measured.
 
-moto keeps one target per id and calls every target healthy; bridge-mode tasks share their instance's id and
-differ by port. States and reason codes: ELBv2 API reference, ``TargetHealth``.
+moto keeps one target for each id, and calls all targets healthy. Tasks in bridge mode share the id of their instance,
+and differ by port. Source of states and reason codes: ELBv2 API reference, ``TargetHealth``.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Target:
 
     Attributes:
         id: Instance id or address.
-        port: Its port on this machine.
+        port: The target's port on this machine.
         state: ``initial``, ``healthy``, ``unhealthy`` or ``draining``.
-        reason: Reason code, None while healthy.
-        detail: More than the code's own description, such as the status that was returned.
-        was_healthy: Whether it has ever passed a check.
-        quiet_looks: How many times in a row it was seen to drain without an active request.
-        drain_until: Time (seconds since the epoch) at which draining ends at the latest.
+        reason: Reason code; None while healthy.
+        detail: More than the reason code tells, such as the status that the target returned.
+        was_healthy: Whether the target has ever passed a check.
+        quiet_looks: How many looks in a row saw the draining target without an active request.
+        drain_until: The latest end of draining, in seconds since the epoch.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Target:
 class TargetGroup(FakeTargetGroup):
     """A target group with measured health.
 
-    ``registered`` holds the targets by (id, port); draining ones stay in it until ``remove``.
+    ``registered`` holds the targets by (id, port). Draining targets stay until ``remove``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -80,7 +80,7 @@ class TargetGroup(FakeTargetGroup):
         return float(attributes["deregistration_delay.timeout_seconds"])
 
     def register(self, targets: list[dict[str, Any]]) -> None:
-        """Add targets; one that is draining begins anew."""
+        """Add targets. A draining target begins anew."""
         with STATE_LOCK:
             for key in map(self._key, targets):
                 existing = self.registered.get(key)
@@ -91,7 +91,7 @@ class TargetGroup(FakeTargetGroup):
         """Begin to drain targets.
 
         Raises:
-            InvalidTargetError: One of them is not registered.
+            InvalidTargetError: A target is not registered.
         """
         with STATE_LOCK:
             for key in map(self._key, targets):
@@ -103,7 +103,7 @@ class TargetGroup(FakeTargetGroup):
                     target.drain_until = time.time() + self.deregistration_delay
 
     def remove(self, target_id: str, port: int) -> None:
-        """Forget a target, because it has been drained or its process is gone."""
+        """Forget a target that has been drained, or whose process is gone."""
         with STATE_LOCK:
             self.registered.pop((target_id, port), None)
 
@@ -133,7 +133,7 @@ class TargetGroup(FakeTargetGroup):
 def _describe_target_health(
     backend: ELBv2Backend, target_group_arn: str, targets: list[dict[str, Any]]
 ) -> list[FakeHealthStatus]:
-    """moto's method, which knows nothing of draining targets, in our version."""
+    """Answer DescribeTargetHealth with draining targets, which moto does not know."""
     with STATE_LOCK:
         group = find(backend, target_group_arn)
         wanted = targets or [{"Id": target.id, "Port": target.port} for target in group.registered.values()]
@@ -141,10 +141,10 @@ def _describe_target_health(
 
 
 def find(backend: ELBv2Backend, arn: str) -> TargetGroup:
-    """Return the target group with that ARN.
+    """Return a target group by its ARN.
 
     Raises:
-        TargetGroupNotFoundError: There is none.
+        TargetGroupNotFoundError: There is no such target group.
     """
     (group,) = backend.describe_target_groups(None, [arn], None)
     if not isinstance(group, TargetGroup):
@@ -153,7 +153,7 @@ def find(backend: ELBv2Backend, arn: str) -> TargetGroup:
 
 
 def groups() -> list[TargetGroup]:
-    """All target groups of all regions that are in use."""
+    """Return all target groups of the regions in use."""
     return [
         group
         for backend in list(elbv2_backends[ACCOUNT_ID].values())
@@ -163,6 +163,6 @@ def groups() -> list[TargetGroup]:
 
 
 def install() -> None:
-    """Make moto create these target groups. To be called before the first one is created."""
+    """Make moto create these target groups. Call this before the first one is created."""
     moto.elbv2.models.FakeTargetGroup = TargetGroup  # type: ignore[misc]
     ELBv2Backend.describe_target_health = _describe_target_health  # type: ignore[assignment, method-assign]

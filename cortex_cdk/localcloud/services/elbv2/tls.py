@@ -1,7 +1,7 @@
-"""TLS of a listener: which versions its policy allows, and the certificates of Certificate Manager.
+"""Reads how a listener ends TLS: the versions that its policy allows, and the certificates of Certificate Manager.
 
-A certificate that was imported is used as it is. One that was requested is nobody's to sign here, so it signs itself;
-it is also for this machine's own names, so that a client which trusts it can check them.
+An imported certificate is used unchanged. Nobody here can sign a requested certificate, so it signs itself. A requested
+certificate is for the names of this machine, too, so that a client which trusts the certificate can check them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NEWEST = "TLSv1_3"
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate with its chain, and its key, as PEM."""
+    """A certificate with its chain and its key, as PEM."""
 
     chain: str
     key: str = field(repr=False)
@@ -39,9 +39,9 @@ class Tls:
     """How a listener ends TLS.
 
     Attributes:
-        minimum: The oldest version that is accepted, such as ``TLSv1_2``.
-        maximum: The newest.
-        certificates: At least one. Which one is shown depends on the name that the client asks for.
+        minimum: The oldest accepted version, such as ``TLSv1_2``.
+        maximum: The newest accepted version.
+        certificates: At least one certificate. The name that the client asks for decides which one is shown.
     """
 
     minimum: str
@@ -50,7 +50,7 @@ class Tls:
 
 
 class LocalCertificate(CertBundle):
-    """moto's certificate, which signs itself where it was requested: moto's names a signer that did not sign it."""
+    """moto's certificate, but a requested one signs itself. moto's names a signer that has not signed it."""
 
     @classmethod
     def generate_cert(
@@ -65,26 +65,26 @@ class LocalCertificate(CertBundle):
 
 
 def install() -> None:
-    """Make moto create these certificates. To be called before the first one is made; more calls change nothing."""
+    """Make moto create these certificates. Call this before the first one is made. More calls change nothing."""
     moto.acm.models.CertBundle = LocalCertificate  # type: ignore[misc]
 
 
 def read(policy: str | None, certificate_arns: list[str]) -> Tls | None:
-    """How a listener ends TLS; None where none of its certificates exists.
+    """Return how a listener ends TLS; None if none of its certificates exists.
 
     Args:
-        policy: Its ``SslPolicy``, or None for the default one.
-        certificate_arns: Its certificates, the default one first.
+        policy: The listener's ``SslPolicy``; None for the default policy.
+        certificate_arns: The listener's certificates, the default one first.
     """
     found = tuple(known for known in map(_certificate, certificate_arns) if known)
     return Tls(*versions(policy or ""), found) if found else None
 
 
 def versions(policy: str) -> tuple[str, str]:
-    """Return the oldest and the newest TLS version of a security policy, by its name ("Security policies" of the ALB
-    guide).
+    """Return the oldest and the newest TLS version of a security policy, by its name.
 
-    ``ELBSecurityPolicy-TLS13-1-2-2021-06`` begins with 1.2. Only the policies with ``TLS13`` in their name know 1.3.
+    ``ELBSecurityPolicy-TLS13-1-2-2021-06`` begins with 1.2. Only policies with ``TLS13`` in their name allow 1.3.
+    Source: "Security policies" of the Application Load Balancer guide.
     """
     found = MINIMUM.search(policy)
     return f"TLSv1_{found[1] if found else 0}", NEWEST if "TLS13" in policy else "TLSv1_2"
@@ -94,10 +94,10 @@ def self_signed(names: list[str]) -> tuple[bytes, bytes]:
     """Return a certificate that signs itself, and its key, as PEM.
 
     Args:
-        names: What it is for, besides this machine; the first is its common name.
+        names: The names that the certificate is for, besides this machine. The first is the common name.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    # A common name has at most 64 characters (X.520).
+    # X.520 allows 64 characters for a common name.
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0][:64])])
     now = datetime.now(timezone.utc)
     alternatives = [x509.DNSName(known) for known in dict.fromkeys([*names, "localhost"])]

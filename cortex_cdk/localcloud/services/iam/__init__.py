@@ -1,1 +1,1 @@
-"""AWS IAM: roles and instance profiles."""
+"""AWS IAM: roles, inline policies and instance profiles. ``resources`` has the resource types."""

@@ -1,4 +1,4 @@
-"""AWS IAM: roles, inline policies and instance profiles."""
+"""The resource types of IAM: roles, inline policies and instance profiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cortex_cdk.localcloud.cloudformation.tags import as_list
 
 
 def backend(place: Place) -> Any:
-    """moto's IAM of a partition."""
+    """Return moto\'s IAM of a partition."""
     return iam_backends[place.account][get_partition(place.region)]
 
 
@@ -27,7 +27,7 @@ class Role(Resource):
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
         """CreateRole."""
         role = backend(place).create_role(
-            # Names made up by CloudFormation fit IAM's limit.
+            # CloudFormation makes names that fit IAM's limit.
             role_name=name[-64:] if name != properties.get("RoleName") else name,
             assume_role_policy_document=json.dumps(properties["AssumeRolePolicyDocument"]),
             path=properties.get("Path", "/"),
@@ -88,7 +88,7 @@ class Policy(Resource):
         return made
 
     def update(self, properties: Properties, place: Place) -> None:
-        """PutRolePolicy for each role, DeleteRolePolicy for those that are no longer named."""
+        """PutRolePolicy for each role, and DeleteRolePolicy for roles that are no longer named."""
         if properties.get("Users") or properties.get("Groups"):
             raise ValueError("The local cloud attaches inline policies to roles only, not to users or groups")
         iam, wanted = backend(place), list(properties.get("Roles", []))
@@ -130,7 +130,7 @@ class InstanceProfile(Resource):
 
 
 def _know(iam: Any, arn: str) -> None:
-    """moto loads AWS's own policies all or not at all (they are a thousand); ours are loaded one by one."""
+    """Load one of AWS's own policies. moto would load all of them, a thousand, or none."""
     if arn in iam.managed_policies:
         return
     from moto.iam.aws_managed_policies import aws_managed_policies_data

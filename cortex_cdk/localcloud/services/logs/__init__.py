@@ -1,1 +1,7 @@
-"""Amazon CloudWatch Logs. ``backend`` (read it first) keeps log events; ``embedded_metrics`` finds metrics in them."""
+"""Amazon CloudWatch Logs.
+
+``backend`` (read this module first) keeps log events. ``embedded_metrics`` finds metrics in log events. ``resources``
+has the resource types.
+
+May import: ``cloudformation.resource``, ``services.cloudwatch``.
+"""

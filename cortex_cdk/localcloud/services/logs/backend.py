@@ -1,4 +1,4 @@
-"""moto's CloudWatch Logs: metrics are made of the events that carry them, and a filter is what it says or refused."""
+"""Replaces moto's CloudWatch Logs: embedded metrics become metrics, and filters match what they say or are refused."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ QUOTE = '"'
 
 
 class LocalLogs(LogsBackend):
-    """moto's CloudWatch Logs that makes metrics of the events that carry them."""
+    """moto's CloudWatch Logs, which also makes metrics of the events that carry them."""
 
     @property
     def _url_module(self) -> Any:
-        # moto derives it from the module of the class, which is ours here.
+        # moto derives the module from the class, which is ours here.
         return moto.logs.urls
 
     def put_log_events(self, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]) -> Any:
-        """Keep log events (PutLogEvents) and add the metrics in them."""
+        """Keep log events (PutLogEvents), and add the metrics in them."""
         answer = super().put_log_events(log_group_name, log_stream_name, log_events)
         store = cloudwatch.store(self.region_name)
         for event in log_events:
@@ -37,16 +37,16 @@ class LocalLogs(LogsBackend):
 
 
 class EventFilter:
-    """A filter pattern of one phrase in quotation marks, or of words that must all be there.
+    """A filter pattern: one phrase in quotation marks, or words that must all be in the event.
 
-    moto takes every other pattern to match everything, which is worse than a refusal
+    moto would let all other patterns match everything, which is worse than a refusal
     (``moto.logs.utils.EventMessageFilter``). Source of the forms: "Filter pattern syntax" of the CloudWatch Logs guide.
 
     Args:
-        pattern: The pattern; None or nothing matches every event.
+        pattern: The pattern. None, or an empty text, matches all events.
 
     Raises:
-        InvalidParameterException: It is of another form.
+        InvalidParameterException: The pattern has another form.
     """
 
     def __init__(self, pattern: str | None) -> None:
@@ -60,13 +60,13 @@ class EventFilter:
             )
 
     def matches(self, message: str) -> bool:
-        """Return whether an event with that message is wanted."""
+        """Return whether a message matches."""
         return all(term in message for term in self._terms)
 
 
 def install() -> None:
-    """Make moto use these logs and filter patterns. To be called before their first use; more calls change nothing."""
+    """Make moto use these logs and filter patterns. Call this before their first use. More calls change nothing."""
     logs_backends.backend = LocalLogs
     vars(moto.logs.models)["EventMessageFilter"] = EventFilter
-    # moto counts from 0. Ids must differ from those of events that an earlier daemon has stored.
+    # moto counts from 0. The ids must differ from the ids of events that an earlier daemon has stored.
     LogEvent._event_id = max(LogEvent._event_id, time.time_ns() // 1000)

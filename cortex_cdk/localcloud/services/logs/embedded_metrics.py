@@ -1,4 +1,4 @@
-"""Metrics inside of log events: CloudWatch's embedded metric format."""
+"""Finds the metrics in log events (CloudWatch's embedded metric format)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from cortex_cdk.localcloud.services.cloudwatch.store import Bucket
 
 MARK = '"_aws"'
-"""Every such event has this member; others are not parsed."""
+"""All events with metrics have this member. Other events are not parsed."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one log event says of one metric.
+    """The values of one metric in one log event.
 
     Attributes:
-        namespace: Its namespace.
-        name: Its name.
-        dimensions: Its dimensions.
+        namespace: The metric's namespace.
+        name: The metric's name.
+        dimensions: The metric's dimensions.
         measured: The values and their totals.
         at: Seconds since the epoch.
         unit: CloudWatch's unit, if the event gives one.
@@ -35,10 +35,10 @@ class Measurement:
 
 
 def measurements(message: str) -> Iterator[Measurement]:
-    """Return the metrics that a log event carries; none if it carries none or breaks the format.
+    """Yield the metrics in a log event. An event that breaks the format has none.
 
     Args:
-        message: The event's message. Source of its form: "Embedded metric format specification" of the
+        message: The event's message. Source of the form: "Embedded metric format specification" of the
             CloudWatch guide.
     """
     if MARK not in message:
@@ -49,7 +49,7 @@ def measurements(message: str) -> Iterator[Measurement]:
         for directive in event["_aws"]["CloudWatchMetrics"]:
             yield from _directive(event, directive, at)
     except (ValueError, KeyError, TypeError):
-        # CloudWatch, too, keeps such an event as a log line and makes no metric of it.
+        # CloudWatch, too, keeps such an event as a log line, and makes no metric of it.
         return
 
 
@@ -63,7 +63,7 @@ def _directive(event: Mapping[str, Any], directive: Mapping[str, Any], at: float
 
 
 def _measured(found: Any) -> Bucket:
-    """Return a number, a list of numbers, or a distribution: values with counts, beside exact totals."""
+    """Read a number, a list of numbers, or a distribution (values with counts, and exact totals)."""
     bucket = Bucket()
     if not isinstance(found, Mapping):
         for value in found if isinstance(found, list) else [found]:

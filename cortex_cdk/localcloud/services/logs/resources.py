@@ -1,4 +1,4 @@
-"""Amazon CloudWatch Logs: log groups."""
+"""The resource type of CloudWatch Logs: log groups."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from cortex_cdk.localcloud.cloudformation.tags import as_dict
 
 
 def backend(place: Place) -> Any:
-    """moto's CloudWatch Logs of a region."""
+    """Return moto\'s CloudWatch Logs of a region."""
     return logs_backends[place.account][place.region]
 
 
 class LogGroup(Resource):
-    """A log group and how long it keeps events."""
+    """A log group, and its retention."""
 
     type = "AWS::Logs::LogGroup"
     name_property = "LogGroupName"
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Return whether there is a log group of that name."""
+        """Return whether there is a log group of this name."""
         return name in backend(place).groups
 
     @classmethod

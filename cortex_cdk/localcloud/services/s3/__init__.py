@@ -1,1 +1,1 @@
-"""Amazon S3: buckets."""
+"""Amazon S3: buckets. ``resources`` has the resource types."""

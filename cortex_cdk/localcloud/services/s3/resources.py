@@ -1,4 +1,4 @@
-"""Amazon S3: buckets and their policies."""
+"""The resource types of S3: buckets and their policies."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ RULE_NAMES = {
     "ExpirationInDays": "Expiration",
     "NoncurrentVersionTransitions": "NoncurrentVersionTransition",
 }
-"""Names of a lifecycle rule that CloudFormation and S3 write differently."""
+"""S3's names of properties of a lifecycle rule that CloudFormation writes differently."""
 
 
 TRANSPORT = "aws:SecureTransport"
 
 
 class LoopbackBucket(s3_models.FakeBucket):
-    """moto's bucket, to which every request comes over the loopback interface: as good as TLS.
+    """moto's bucket, which takes requests over the loopback interface to be as good as TLS.
 
-    moto does not know conditions on the transport, and would refuse every request to a bucket that demands TLS.
+    moto does not know conditions on the transport, and would refuse all requests to a bucket that demands TLS.
     """
 
     def get_permission(self, action: str, resource: str) -> Any:
-        """What the bucket's policy says of an action, demands on the transport aside."""
+        """Return what the bucket's policy says about an action, without its conditions on the transport."""
         if self.policy is None:
             return PermissionResult.NEUTRAL
         policy = json.loads(self.policy)
@@ -41,12 +41,12 @@ class LoopbackBucket(s3_models.FakeBucket):
         return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
 
 
-# moto's back end makes its buckets by this name.
+# moto's back end makes buckets by this name.
 s3_models.FakeBucket = LoopbackBucket  # type: ignore[misc]
 
 
 def backend(place: Place) -> Any:
-    """moto's S3 of a partition."""
+    """Return moto\'s S3 of a partition."""
     return s3_backends[place.account][get_partition(place.region)]
 
 
@@ -87,7 +87,7 @@ class Bucket(Resource):
         s3.put_bucket_tagging(name, as_dict(properties.get("Tags")))
 
     def delete(self, place: Place) -> None:
-        """DeleteBucket, which S3 refuses while there are objects."""
+        """DeleteBucket. S3 refuses while there are objects."""
         name = self.physical_resource_id
         if backend(place).delete_bucket(name) is None:
             raise ValueError(f"The bucket you tried to delete is not empty: {name}")
@@ -116,12 +116,12 @@ class BucketPolicy(Resource):
 
 
 def _as_text(switches: Mapping[str, Any]) -> dict[str, str]:
-    """moto keeps the switches as they come out of XML."""
+    """Return switches as text, as moto keeps them out of XML."""
     return {name: str(value).lower() for name, value in switches.items()}
 
 
 def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a lifecycle rule as the API has it."""
+    """Return a lifecycle rule in the form of the API."""
     renamed = {RULE_NAMES.get(name, name): value for name, value in rule.items()}
     if "ExpirationInDays" in rule:
         renamed["Expiration"] = {"Days": rule["ExpirationInDays"]}

@@ -1,1 +1,1 @@
-"""AWS Service Quotas: the default quotas."""
+"""AWS Service Quotas: the quotas of the account. Read ``backend``."""

@@ -1,4 +1,4 @@
-"""Service quotas of the local account. moto knows those of VPC alone; here nothing is bought, so there is plenty."""
+"""Answers for service quotas. moto has those of VPC only. Here instances cost nothing, so the quotas are high."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amazon EC2: NAT gateways and their addresses. moto's CloudFormation makes them, but cannot remove them."""
+"""The resource types of NAT gateways and their addresses. moto's CloudFormation makes them, but cannot remove them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amazon EC2: networks. moto's CloudFormation has these types but drops tags and cannot change or remove most."""
+"""The resource types of networks. moto's classes drop their tags, and cannot change or remove most of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ VPC_SWITCHES = {"EnableDnsHostnames": "enable_dns_hostnames", "EnableDnsSupport"
 
 
 def backend(place: Place) -> Any:
-    """moto's EC2 of a region."""
+    """Return moto\'s EC2 of a region."""
     return ec2_backends[place.account][place.region]
 
 
 def set_tags(place: Place, resource_id: str, properties: Properties) -> None:
-    """Give a resource the tags of its properties and its stack, and no others but for those that AWS adds."""
+    """Give a resource the tags of its properties and its stack. Take all others away but the tags that AWS adds."""
     ec2, wanted = backend(place), {**place.tags, **as_dict(properties.get("Tags"))}
     ours = {key: value for key, value in ec2.tags[resource_id].items() if not key.startswith(CONTROLLED_BY_AWS)}
     ec2.delete_tags([resource_id], {key: value for key, value in ours.items() if key not in wanted})
@@ -115,7 +115,7 @@ class SubnetRouteTableAssociation(Resource):
         return cls(identifier, {"Id": identifier})
 
     def update(self, properties: Properties, place: Place) -> None:
-        """Nothing of it can change in place."""
+        """Do nothing: no property can change in place."""
 
     def delete(self, place: Place) -> None:
         """DisassociateRouteTable."""

@@ -1,4 +1,4 @@
-"""Amazon EC2: security groups and their rules."""
+"""The resource types of security groups and their rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Res
 from cortex_cdk.localcloud.services.ec2.resources.network import backend, set_tags
 
 ANYWHERE = {"IpProtocol": "-1", "CidrIp": "0.0.0.0/0"}
-"""The rule that EC2 gives to a new group, and that rules of a template take the place of."""
+"""The rule that EC2 gives to a new group. The rules of a template replace it."""
 INGRESS, EGRESS = "ingress", "egress"
 
 
@@ -65,7 +65,7 @@ class SecurityGroup(Resource):
         return made
 
     def update(self, properties: Properties, place: Place) -> None:
-        """Make the rules written in the group what the template says; rules of their own resources stay."""
+        """Make the group's own rules as the template says. Rules that are resources of their own stay."""
         outgoing = properties.get("SecurityGroupEgress") or [ANYWHERE]
         wanted = [(INGRESS, dict(rule)) for rule in properties.get("SecurityGroupIngress", [])]
         wanted += [(EGRESS, dict(rule)) for rule in outgoing]
@@ -82,7 +82,7 @@ class SecurityGroup(Resource):
 
 
 class _Rule(Resource):
-    """A rule that is a resource of its own: two groups that name each other need it."""
+    """A rule that is a resource of its own, as two groups need that name each other."""
 
     direction: ClassVar[str]
 
@@ -109,14 +109,14 @@ class _Rule(Resource):
 
 
 class Ingress(_Rule):
-    """A rule for what comes in."""
+    """A rule for incoming traffic."""
 
     type = "AWS::EC2::SecurityGroupIngress"
     direction = INGRESS
 
 
 class Egress(_Rule):
-    """A rule for what goes out."""
+    """A rule for outgoing traffic."""
 
     type = "AWS::EC2::SecurityGroupEgress"
     direction = EGRESS

@@ -1,4 +1,4 @@
-"""An instance as ECS knows it, with what it has and what is left of it."""
+"""The container instance: an EC2 instance that ECS has registered, with its resources and what is left of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_cdk.localcloud.services.ecs.instances.task_resources import Resource
 
 ACTIVE, DRAINING = "ACTIVE", "DRAINING"
 AGENT_PORTS = ["22", "2375", "2376", "51678", "51679"]
-"""Ports that the instance itself uses; the tasks' ports are those of this machine."""
+"""Ports that the instance itself uses. Tasks have ports of this machine."""
 
 NUMBER = {"type": "INTEGER", "doubleValue": 0.0, "longValue": 0}
 SET = {"type": "STRINGSET", "doubleValue": 0.0, "longValue": 0, "integerValue": 0}
@@ -22,9 +22,9 @@ class ContainerInstance(MotoContainerInstance):
     """A registered instance.
 
     Attributes:
-        capacity_provider_name: The capacity provider of its group; None where ECS does not know it.
-        registered: What it has.
-        zone: Its availability zone.
+        capacity_provider_name: The capacity provider of the instance's group; None if ECS does not know it.
+        registered: The resources of the instance.
+        zone: The availability zone.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ContainerInstance(MotoContainerInstance):
         self.remaining_resources = self.registered_resources
 
     def show(self, left: Resources, running: int, pending: int) -> None:
-        """Write down how much of it is free, and how many tasks are on it."""
+        """Write down the free resources of the instance, and the number of its tasks."""
         self.running_tasks_count, self.pending_tasks_count = running, pending
         if left != self.left:
             self.left = left

@@ -1,8 +1,8 @@
-"""How many instances a group needs, as pure functions.
+"""Decides how many instances a group needs, and which instances go. Pure functions.
 
-Source: "Managed scaling" (ECS developer guide) and the API's ``ManagedScaling``. ECS keeps the share of the instances
-that are needed (M of N, the metric CapacityProviderReservation) at the target capacity: it adds instances while tasks
-wait for room, and removes what has been too much for fifteen minutes.
+Sources: "Managed scaling" of the ECS developer guide, and the API's ``ManagedScaling``. ECS keeps the share of the
+needed instances (M of N, the metric CapacityProviderReservation) at the target capacity: it adds instances while tasks
+wait for room, and removes instances that nobody has needed for fifteen minutes.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from cortex_cdk.localcloud.services.ecs.instances.placement import Demand, Insta
 from cortex_cdk.localcloud.services.ecs.instances.task_resources import Resources
 
 SCALE_IN_AFTER = 900.0
-"""Seconds for which a group has had instances to spare before it gives them back."""
+"""Seconds for which a group has had spare instances, before it gives them back."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What bounds the size of a group.
+    """The bounds of a group's size.
 
     Attributes:
         minimum: The group's minimum.
-        maximum: Its maximum.
+        maximum: The group's maximum.
         target: The target capacity in percent: 100 keeps no spare instance.
         smallest_step: The fewest instances that are added at once.
-        largest_step: The most.
+        largest_step: The most instances that are added at once.
     """
 
     minimum: int
@@ -37,19 +37,19 @@ class Bounds:
     largest_step: int = 10_000
 
     def clamp(self, count: int) -> int:
-        """Return the nearest size that is allowed."""
+        """Return the nearest size within the bounds."""
         return max(self.minimum, min(self.maximum, count))
 
 
 def needed(instances: Sequence[Instance], empty: Resources, waiting: Sequence[Demand]) -> int:
-    """Return how many instances the tasks that run and those that wait need.
+    """Return how many instances the running and the waiting tasks need.
 
     Args:
-        instances: The group's, as they will be soon: those that still start are empty, and what a task holds that is
-            about to stop is free.
-        empty: What a new instance has.
-        waiting: The tasks that wait for an instance of this group. Those that no new instance has room for are left
-            out: more instances would not help them.
+        instances: The group's instances as they will be soon: a starting instance is empty, and the resources of a task
+            that is about to stop are free.
+        empty: The resources of a new instance.
+        waiting: The tasks that wait for an instance of this group. A task that fits no new instance is left out,
+            because more instances would not help it.
     """
     fleet = list(instances)
     for demand in sorted(waiting, key=_size, reverse=True):
@@ -64,13 +64,13 @@ def needed(instances: Sequence[Instance], empty: Resources, waiting: Sequence[De
 
 
 def desired(present: int, need: int, bounds: Bounds, spare_for: float) -> int:
-    """Return the size that a group shall have.
+    """Return the desired size of a group.
 
     Args:
-        present: How many instances it has or starts.
-        need: How many are needed.
-        bounds: What bounds it.
-        spare_for: Seconds for which it has had more than it needs.
+        present: How many instances the group has or starts.
+        need: How many instances its tasks need.
+        bounds: The bounds of its size.
+        spare_for: Seconds for which the group has had more instances than it needs.
     """
     wanted = bounds.clamp(math.ceil(need * 100 / bounds.target))
     if wanted > present:
@@ -82,9 +82,9 @@ def desired(present: int, need: int, bounds: Bounds, spare_for: float) -> int:
 
 
 def reservation(running: int, need: int) -> float:
-    """What CapacityProviderReservation says: the instances that are needed, in percent of those that run.
+    """Return the metric CapacityProviderReservation: the needed instances in percent of the running ones.
 
-    Without any that run it is 200 where some are needed, and 100 where none are.
+    Without running instances the metric is 200 if some are needed, and 100 if none are.
     """
     if running:
         return 100 * need / running
@@ -92,7 +92,7 @@ def reservation(running: int, need: int) -> float:
 
 
 def has_spare(present: int, need: int, bounds: Bounds) -> bool:
-    """Return whether a group has more instances than it shall have."""
+    """Return whether a group has more instances than it needs."""
     return bounds.clamp(math.ceil(need * 100 / bounds.target)) < present
 
 
@@ -101,9 +101,9 @@ class Member:
     """An instance of a group that may have to go.
 
     Attributes:
-        id: Its id.
-        busy: Whether tasks are on it.
-        leaving: Whether it takes no more tasks already and goes when it has none left.
+        id: The instance's id.
+        busy: Whether the instance has tasks.
+        leaving: Whether the instance takes no more tasks, and goes when it has none left.
     """
 
     id: str
@@ -113,11 +113,11 @@ class Member:
 
 @dataclass(frozen=True)
 class Departure:
-    """Which instances of a group go.
+    """The instances of a group that go.
 
     Attributes:
-        end: Those that are ended now; no task is on them.
-        drain: Those that take no more tasks, and are ended when they have none left.
+        end: Instances without tasks, to be ended now.
+        drain: Instances that take no more tasks from now on, and end when they have none left.
     """
 
     end: tuple[str, ...] = ()
@@ -125,15 +125,15 @@ class Departure:
 
 
 def departure(members: Sequence[Member], size: int) -> Departure:
-    """Return which instances go so that a group gets the size that it shall have.
+    """Return which instances go, so that a group gets its desired size.
 
     Args:
-        members: All of the group, the oldest first.
-        size: How many shall stay.
+        members: All instances of the group, the oldest first.
+        size: How many instances stay.
     """
     left = [member.id for member in members if member.leaving and not member.busy]
     youngest_first = [member for member in members if not member.leaving][::-1]
-    # Of those that work only as many as must.
+    # Idle instances first: of the busy ones only as many as must.
     going = sorted(youngest_first, key=lambda member: member.busy)[: max(0, len(youngest_first) - size)]
     return Departure(
         end=(*left, *(member.id for member in going if not member.busy)),

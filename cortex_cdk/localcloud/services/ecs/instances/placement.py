@@ -1,8 +1,8 @@
-"""Where a task is placed, as pure functions.
+"""Decides on which instance a task runs, or why on none. Pure functions.
 
-Source: "How Amazon ECS places tasks on container instances" (ECS developer guide): of the instances that have room and
-meet the constraints, the strategies choose, the first one first. The constraint ``distinctInstance`` and the strategies
-``spread`` (by availability zone or instance) and ``binpack`` are known; a ``random`` choice is as good as the first.
+Source: "How Amazon ECS places tasks on container instances" (ECS developer guide). Among the instances that have room
+and meet the constraints, the strategies choose, in their order. Known are the constraint ``distinctInstance`` and the
+strategies ``spread`` (by availability zone or instance) and ``binpack``. For ``random``, the first instance will do.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ INSTANCE = "instanceId"
 
 @dataclass(frozen=True)
 class Demand:
-    """What one task asks of an instance.
+    """The demand of one task on an instance.
 
     Attributes:
-        resources: What it needs.
-        group: The tasks that it is spread among, or kept apart from: those of its service.
-        apart: Whether no other task of its group may be on the instance (``distinctInstance``).
-        provider: The capacity provider whose instances it may have; None for any instance of the cluster.
+        resources: The resources that the task needs.
+        group: The group of tasks (of one service) that the task is spread among, or kept apart from.
+        apart: Whether no other task of the group may be on the instance (``distinctInstance``).
+        provider: The capacity provider of the instance; None for any instance of the cluster.
         strategies: Pairs of type and field, such as ``("binpack", "memory")``.
     """
 
@@ -40,12 +40,12 @@ class Instance:
     """An instance as placement sees it.
 
     Attributes:
-        id: Its id.
-        zone: Its availability zone.
-        provider: The capacity provider of its group.
-        room: What is free on it.
-        groups: The groups of the tasks on it, one for each task.
-        busy: Whether any task is on it, be it one that ``groups`` leaves out because it is about to stop.
+        id: The instance's id.
+        zone: The availability zone.
+        room: The free resources.
+        provider: The capacity provider of the instance's Auto Scaling group.
+        groups: The groups of the tasks on the instance, one for each task.
+        busy: Whether the instance has tasks. A task that is about to stop counts here, and not in ``groups``.
     """
 
     id: str
@@ -56,11 +56,11 @@ class Instance:
     busy: bool = False
 
     def taking(self, demand: Demand) -> Instance:
-        """Return the instance with one more task on it."""
+        """Return the instance with one more task."""
         return replace(self, room=self.room - demand.resources, groups=(*self.groups, demand.group), busy=True)
 
     def accepts(self, demand: Demand) -> bool:
-        """Return whether a task can be placed on it."""
+        """Return whether a task can be placed on the instance."""
         return (
             demand.provider in {None, self.provider}
             and demand.resources.fits(self.room)
@@ -69,10 +69,11 @@ class Instance:
 
 
 def choose(demand: Demand, instances: Sequence[Instance]) -> Instance | None:
-    """Return the instance that a task is placed on; None where none can take it.
+    """Return the instance for a task; None if no instance can take it.
 
     Args:
-        instances: Those that take tasks, the oldest first.
+        demand: The demand of the task.
+        instances: The instances that take tasks, the oldest first.
     """
     suitable = [instance for instance in instances if instance.accepts(demand)]
     in_zone = {
@@ -96,7 +97,8 @@ def obstacle(demand: Demand, instances: Iterable[Instance]) -> str:
     """Return why a task has no place, in the words of ECS's service events.
 
     Args:
-        instances: Those that take tasks; none of them accepts the task.
+        demand: The demand of the task.
+        instances: The instances that take tasks. None accepts this one.
     """
     candidates = [instance for instance in instances if demand.provider in {None, instance.provider}]
     if not candidates:
@@ -125,7 +127,7 @@ class Share:
     Attributes:
         provider: The capacity provider.
         base: How many tasks run on it before others get any.
-        weight: Its share of the tasks beyond the bases.
+        weight: The provider's share of the tasks beyond the bases.
     """
 
     provider: str
@@ -137,8 +139,8 @@ def provider_for(strategy: Sequence[Share], placed: Sequence[str | None]) -> str
     """Return the capacity provider of a service's next task; None where the service has no strategy.
 
     Args:
-        strategy: The service's.
-        placed: The providers of the tasks that it has, one for each.
+        strategy: The service's capacity provider strategy.
+        placed: The providers of the service's tasks, one for each task.
     """
     below_base = [share for share in strategy if placed.count(share.provider) < share.base]
     if below_base:

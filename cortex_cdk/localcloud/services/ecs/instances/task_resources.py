@@ -1,4 +1,4 @@
-"""CPU, memory and GPUs: what a task asks for, and what an instance of a type has."""
+"""Computes CPU, memory and GPUs: of a task, and of an instance by its type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cortex_cdk.localcloud.containers.container_spec import gpus_wanted
 
 @dataclass(frozen=True)
 class Resources:
-    """An amount of what instances have.
+    """An amount of resources.
 
     Attributes:
         cpu: CPU units (1024 = 1 virtual CPU).
@@ -31,11 +31,11 @@ class Resources:
         return Resources(self.cpu - other.cpu, self.memory - other.memory, self.gpus - other.gpus)
 
     def fits(self, room: Resources) -> bool:
-        """Return whether there is room for this."""
+        """Return whether these resources fit into the room."""
         return self.lacking(room) is None
 
     def lacking(self, room: Resources) -> str | None:
-        """What there is too little of, as ECS words it; None where there is room for this."""
+        """Return the resource that the room has too little of, in ECS's words; None if these resources fit."""
         if self.gpus > room.gpus:
             return "GPU resource"
         if self.cpu > room.cpu:
@@ -44,9 +44,9 @@ class Resources:
 
 
 def of_task(definition: Any) -> Resources:
-    """What ECS sets aside for a task: the sizes of the task where it has any, else those of its containers.
+    """Return the resources that ECS sets aside for a task: the sizes of the task if it has any, else of its containers.
 
-    Of a container's memory settings the reservation counts, where there is one (RegisterTaskDefinition,
+    A container's reservation of memory counts, if it has one, not its limit (RegisterTaskDefinition,
     memoryReservation).
 
     Args:
@@ -60,7 +60,7 @@ def of_task(definition: Any) -> Resources:
 
 
 def of_type(name: str) -> Resources:
-    """What an instance of a type registers in ECS; nothing for a type that is unknown.
+    """Return the resources that an instance of a type registers in ECS; none for an unknown type.
 
     Args:
         name: Such as ``m6i.large``.
@@ -70,7 +70,7 @@ def of_type(name: str) -> Resources:
 
 
 def _described(name: str) -> InstanceType | None:
-    """What EC2 here says of a type that our table leaves out (the smallest ones, and bare metal)."""
+    """Return moto's description of a type that our table leaves out (the smallest types, and bare metal)."""
     from moto.ec2.models.instance_types import INSTANCE_TYPES
 
     described = INSTANCE_TYPES.get(name)
@@ -87,5 +87,5 @@ def _described(name: str) -> InstanceType | None:
     )
 
 
-# With less, the agent's share would leave less than nothing.
+# With less memory, nothing would be left beside the agent's share.
 _LEAST_MEMORY_MIB = -(-AGENT_MEMORY_MIB * 100 // USABLE_MEMORY_PERCENT)

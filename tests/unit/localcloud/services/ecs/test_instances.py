@@ -43,9 +43,9 @@ demands = st.builds(
     provider=st.sampled_from([None, "cpu", "gpu"]),
     strategies=st.sampled_from([(), SPREAD_AND_PACK, (("binpack", "cpu"),), (("spread", "instanceId"),)]),
 )
-rooms = st.builds(Resources, cpu=st.integers(0, 4096), memory=st.integers(0, 8192), gpus=st.integers(0, 4))
+free = st.builds(Resources, cpu=st.integers(0, 4096), memory=st.integers(0, 8192), gpus=st.integers(0, 4))
 fleets = st.lists(
-    st.tuples(st.sampled_from(["a", "b"]), rooms, st.sampled_from(["cpu", "gpu"]), st.booleans()), max_size=6
+    st.tuples(st.sampled_from(["a", "b"]), free, st.sampled_from(["cpu", "gpu"]), st.booleans()), max_size=6
 ).map(
     lambda made: [
         Instance(f"i-{n}", zone, room, provider, ("service:a",) if busy else (), busy)
