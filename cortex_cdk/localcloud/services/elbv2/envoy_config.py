@@ -212,7 +212,7 @@ def _http(listener: Listener, folder: str) -> Resource:
 
 
 def _bad_gateway() -> Resource:
-    """Return the rule for 502: an ALB answers so if a target refuses or closes the connection, and Envoy would say 503."""
+    """Return the rule for 502: an ALB's answer if a target refuses or closes the connection. Envoy would say 503."""
     return {
         "filter": {"response_flag_filter": {"flags": ["UF", "UC", "UR", "UPE", "URX"]}},
         "status_code": 502,
