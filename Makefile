@@ -7,6 +7,8 @@
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
 # make lock       choose the newest versions that fit together
+# make pin-images   name the base images and tools of the Dockerfiles by what their tags mean today
+# make test-image   build both Dockerfiles with a real Docker engine, run the image, and measure; as root, minutes
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,7 +31,7 @@ ANOTHER := another-python
 endif
 endif
 
-.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-gpu fuzz lint format lock clean
+.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-gpu test-image fuzz lint format lock pin-images clean
 
 setup: $(INSTALLED)
 
@@ -77,6 +79,10 @@ test-tensorflow: $(TENSORFLOW)/.installed
 test-gpu:
 	$(PYTHON) -m pytest -s --timeout 600 tests/gpu/check_gpu.py
 
+# With the Docker engine of this machine, or (as root on Debian) with Debian's, which is fetched into .engine for it.
+test-image: setup
+	$(BIN)/python -m pytest -s --timeout 900 tests/image/check_image.py
+
 $(FUZZ)/.installed: $(BIN)/uv serving_image/pyproject.toml constraints.txt
 	@echo "installing into $(FUZZ)"
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(FUZZ)
@@ -105,6 +111,12 @@ lock: $(BIN)/uv
 	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
 		--extra tensorflow-cpu --extra zstd --group serving_image/pyproject.toml:test-tensorflow serving_image/pyproject.toml \
 		--output-file serving_image/constraints-tensorflow.txt
+	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
+		--constraint constraints.txt serving_image/pyproject.toml --output-file serving_image/constraints.txt
+
+# Where the registries can be reached.
+pin-images: setup
+	$(BIN)/python serving_image/pin_images.py serving_image/Dockerfile serving_image/Dockerfile.gpu
 
 clean:
-	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(FUZZ) .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(FUZZ) .engine .mypy_cache .ruff_cache .pytest_cache cdk.out

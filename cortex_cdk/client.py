@@ -33,7 +33,7 @@ from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.refresh import refresh
-from cortex_cdk.deploy.wait_for_replicas import gather
+from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError
 from cortex_cdk.logs import LogRecord, follow, read
@@ -50,6 +50,14 @@ SETTLING_POLL_SECONDS = 0.25
 log = logging.getLogger(__name__)
 
 
+class _KnownCluster:
+    """A cluster as it was read, and everything that is made from it: forgotten together."""
+
+    def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
+        self.cluster = cluster
+        self.reporter = Reporter(cloud, cluster)
+
+
 class Client:
     """Talks to one environment.
 
@@ -64,31 +72,35 @@ class Client:
     def __init__(self, environment: str | None = None, progress: Progress | None = None) -> None:
         self.environment = load_environments().get(environment)
         self._progress = progress or Silent()
+        self._read: _KnownCluster | None = None
 
     @cached_property
     def cloud(self) -> Cloud:
-        """The environment's cloud; the local one is started."""
+        """The session of the environment. The local cloud is started."""
         return self.environment.connect()
 
-    @cached_property
+    @property
     def cluster(self) -> RunningCluster:
-        """The environment's cluster.
+        """The environment's cluster. It is read once, and anew after this client has changed it.
 
         Raises:
             ClusterError: It does not exist.
         """
-        return read_cluster(self.cloud, self.environment)
+        return self._known.cluster
 
-    @cached_property
-    def _reporter(self) -> Reporter:
-        return Reporter(self.cloud, self.cluster)
+    @property
+    def _known(self) -> _KnownCluster:
+        if self._read is None:
+            self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
+        return self._read
 
-    def deploy(self, config: Config | Path | str, *, force: bool = False) -> list[Applied]:
+    def deploy(self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False) -> list[Applied]:
         """Deploy a configuration.
 
         Args:
             config: A configuration, its file, or the folder of a ``cortex.yaml``.
             force: Cancel an update that runs, rather than refuse.
+            rebuild: Build images anew, though there are some for the same dependencies.
 
         Raises:
             ConfigError: The configuration cannot be used. Nothing was changed.
@@ -101,12 +113,12 @@ class Client:
         for warning in dependencies.warnings:
             log.warning("%s", warning)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
-        self.__dict__["cluster"] = cluster
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force))
+        self._read = _KnownCluster(self.cloud, cluster)
+        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
         results = deployer.deploy(loaded, project, dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
         minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}
-        gather(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+        wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
@@ -131,29 +143,33 @@ class Client:
     def apply_cluster(self, plan: ClusterPlan) -> None:
         """Make or change the cluster as planned.
 
+        Args:
+            plan: What ``plan_cluster`` returned.
+
         Raises:
             ClusterError: It failed; the message names the first cause.
+            DeployError: Another operation was quicker, or the stack cannot be recovered.
         """
+        self._read = None
         apply_plan(self.cloud, plan, self._progress)
-        self.__dict__.pop("cluster", None)
 
     def discard_cluster(self, plan: ClusterPlan) -> None:
-        """Forget a plan."""
+        """Forget a plan that ``plan_cluster`` returned."""
         discard_plan(self.cloud, plan)
 
     def cluster_info(self) -> ClusterInfo:
-        """The environment's cluster, what it costs and what runs on it.
+        """Read everything about the environment's cluster: what it is, what it costs, and what runs on it.
 
         Raises:
-            ClusterError: It does not exist.
+            ClusterError: There is none.
         """
         return cluster_info(self.cloud, self.environment, self.cluster)
 
     def plan_cluster_removal(self) -> Removal:
-        """What removing the environment's cluster would remove, and what would stay.
+        """Find out what removing the environment's cluster would remove, and what would stay.
 
         Raises:
-            ClusterError: It does not exist.
+            ClusterError: There is none.
         """
         return ClusterRemover(self.cloud, self.environment, self._progress).plan()
 
@@ -166,12 +182,11 @@ class Client:
         Raises:
             CortexError: Something cannot be removed; the message names it.
         """
-        kept = ClusterRemover(self.cloud, self.environment, self._progress).remove()
-        self.__dict__.pop("cluster", None)
-        return kept
+        self._read = None
+        return ClusterRemover(self.cloud, self.environment, self._progress).remove()
 
     def get(self, name: str) -> ApiStatus:
-        """The status of one API or splitter.
+        """Read the status of one API or splitter.
 
         Raises:
             NotDeployedError: There is none of that name.
@@ -179,13 +194,17 @@ class Client:
         return get_api(self.cloud, self.cluster, name)
 
     def list(self) -> list[ApiStatus]:
-        """The status of everything that is deployed."""
+        """Read the status of everything that is deployed."""
         return list_apis(self.cloud, self.cluster)
 
     def wait_until_settled(self, seconds: float) -> Sequence[ApiStatus]:
-        """Wait until no API is being updated, for at most so many seconds; the status of all of them then.
+        """Wait until no API is being updated.
 
-        Nothing is deployed where there is no cluster.
+        Args:
+            seconds: How long at most.
+
+        Returns:
+            The status of everything then; nothing where there is no cluster.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -198,16 +217,16 @@ class Client:
             time.sleep(SETTLING_POLL_SECONDS)
 
     def report(self, name: str) -> Report:
-        """All about one API or splitter: status, traffic, predictions, scaling.
+        """Report everything about one API or splitter: status, traffic, predictions, scaling.
 
         Raises:
             NotDeployedError: There is none of that name.
         """
-        return self._reporter.one(name)
+        return self._known.reporter.one(name)
 
     def reports(self) -> Sequence[Report]:
-        """Status and traffic of everything that is deployed."""
-        return self._reporter.all()
+        """Report status and traffic of everything that is deployed."""
+        return self._known.reporter.all()
 
     def logs(
         self,
@@ -218,12 +237,14 @@ class Client:
         tail: int | None = None,
         pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
-        """The log records of an API, oldest first; with ``following``, until it is deleted.
+        """Read the log records of an API, oldest first.
 
         Args:
+            name: The API.
+            following: Go on with new records as they come, until the API is deleted.
             since: Only records from then on.
             tail: Of those that are there, only that many of the newest.
-            pause: Waits between two looks, a number of seconds; what it raises ends the iteration.
+            pause: Waits between two looks, a number of seconds; an exception that it raises ends the iteration.
 
         Raises:
             NotDeployedError: There is no API of that name.
@@ -247,9 +268,11 @@ class Client:
         headers: Mapping[str, str] = MappingProxyType({}),
         query: Sequence[tuple[str, str]] = (),
     ) -> Prediction:
-        """Send a request to an API.
+        """Send a request to an API and read the whole answer.
 
         Args:
+            name: The API or splitter.
+            body: The request's body.
             content_type: Of the body, unless the headers name one.
             headers: Further headers of the request.
             query: Query parameters, as names and values; a name may come more than once.
@@ -264,6 +287,10 @@ class Client:
     @contextmanager
     def send(self, name: str, call: Call) -> Iterator[Answer]:
         """Send a request to an API, and read the answer while it comes.
+
+        Args:
+            name: The API or splitter.
+            call: What to send.
 
         Raises:
             NotDeployedError: There is none of that name.
@@ -296,6 +323,6 @@ class Client:
 
         Raises:
             NotDeployedError: There is none of that name.
-            DeployError: A splitter uses it, or it cannot be deleted.
+            DeployError: A splitter forwards to it, or it cannot be deleted.
         """
         deletion.delete(self.cloud, self.cluster, name)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from cortex_cdk import names
 from cortex_cdk.aws import errors as aws_errors
 from cortex_cdk.aws.cloud import Cloud, check_endpoint_url
 from cortex_cdk.errors import CloudError, CortexError
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCAL = "local"
-DEFAULT_REGION = "us-east-1"
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,63}")
 
 
@@ -52,8 +52,8 @@ class Environment:
     """
 
     name: str
-    cluster: str = "cortex"
-    region: str = DEFAULT_REGION
+    cluster: str = names.DEFAULT_CLUSTER
+    region: str = names.DEFAULT_REGION
     profile: str | None = None
     endpoint_url: str | None = None
 

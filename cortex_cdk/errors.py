@@ -7,6 +7,7 @@ helps, more lines (``details``).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cortex_serving.formats.problem import Problem
@@ -17,12 +18,17 @@ __all__ = [
     "ConfigError",
     "CortexError",
     "DeployError",
+    "Finding",
     "LocalCloudError",
     "NotDeployedError",
     "PredictionError",
+    "PreflightError",
     "Problem",
     "ProjectError",
 ]
+
+HINT_LINE = "  hint: "
+"""How a line of ``details`` begins that is the hint of the line above it."""
 
 
 class CortexError(Exception):
@@ -54,6 +60,54 @@ class ConfigError(CortexError):
         first, *rest = [str(problem) for problem in problems]
         super().__init__(first, details=rest)
         self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found in the account or the cluster, before anything was created or changed there.
+
+    Attributes:
+        subject: The API, traffic splitter or cluster that it is about.
+        message: What is wrong, in one line.
+        hint: What to do next.
+        fatal: Whether it stands in the way; else it is a warning.
+    """
+
+    subject: str
+    message: str
+    hint: str | None = None
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.message}"
+
+
+class PreflightError(CortexError):
+    """Checks found what stands in the way. Nothing was created or changed. Carries every finding at once.
+
+    Args:
+        outcome: What did not happen, such as ``nothing was deployed``: how the message begins where there are several.
+        findings: The fatal ones, at least one.
+    """
+
+    def __init__(self, outcome: str, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        hints = {finding.hint for finding in findings}
+        common = hints.pop() if len(hints) == 1 else None
+        if len(findings) == 1:
+            super().__init__(str(findings[0]), hint=common)
+            return
+        details = []
+        for finding in findings:
+            details.append(str(finding))
+            if finding.hint and not common:
+                details.append(f"{HINT_LINE}{finding.hint}")
+        super().__init__(f"{outcome}: {len(findings)} problems were found", hint=common, details=details)
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: each finding by itself, too."""
+        findings = [{"subject": f.subject, "message": f.message, "hint": f.hint} for f in self.findings]
+        return {**super().as_json(), "findings": findings}
 
 
 class ProjectError(CortexError):

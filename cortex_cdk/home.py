@@ -1,4 +1,4 @@
-"""The folder that holds all local state, and the names of what is in it."""
+"""Names the folder that holds all local state, and the files in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def cortex_home() -> Path:
-    """``$CORTEX_HOME``, or ``~/.cortex``. The folder need not exist."""
+    """Return ``$CORTEX_HOME``, or ``~/.cortex``. The folder need not exist."""
     return Path(os.environ.get("CORTEX_HOME") or Path.home() / ".cortex")
 
 
 def environments_file() -> Path:
-    """The file that lists the user's environments."""
+    """Return the file that lists the user's environments."""
     return cortex_home() / "environments.yaml"

@@ -1,6 +1,6 @@
-"""An API's logs, as CloudWatch has them.
+"""Reads an API's logs from CloudWatch.
 
-CloudWatch shows an event some time after it happened, and those of several replicas in no order of arrival. So
+CloudWatch shows an event some time after it happened, and the events of several replicas in no order of arrival. So
 each poll looks back a while, and ``SeenEvents`` passes each event on once.
 """
 
@@ -39,9 +39,12 @@ class LogRecord:
     """One record of a replica.
 
     Attributes:
+        time: When it was written.
         replica: The ECS task's id.
         revision: The API's revision that the replica runs.
-        message: The text, or the whole line where it is not one of the serving program's records.
+        level: Such as ``INFO``.
+        message: The text, or the whole line where the serving program did not write it.
+        traceback: The lines of a traceback, if there is one.
         fields: The record as it was written (empty for other lines).
     """
 
@@ -76,7 +79,7 @@ class SeenEvents:
         return self._count
 
     def fresh(self, events: Iterable[FilteredLogEventTypeDef]) -> list[FilteredLogEventTypeDef]:
-        """Those of the events that were not seen before."""
+        """Pick the events that were not passed on before."""
         passed = []
         for event in events:
             moment = event["timestamp"]
@@ -110,7 +113,7 @@ class SeenEvents:
         self.floor = floor
 
     def start(self, now: int, *, far: bool) -> int:
-        """From where to read next, in milliseconds since the epoch."""
+        """Say from where to read next, in milliseconds since the epoch."""
         return self.floor if far else max(self.floor, min(self.newest, now) - NEAR_MS)
 
 
@@ -137,7 +140,7 @@ def parse(event: FilteredLogEventTypeDef) -> LogRecord:
 
 
 def is_metrics(record: LogRecord) -> bool:
-    """Whether the record carries metrics (embedded metric format) rather than words for people."""
+    """Whether a record carries metrics (embedded metric format) rather than words for people."""
     return METRICS_FIELD in record.fields
 
 
@@ -166,9 +169,10 @@ def _pages_of_group(cloud: Cloud, group: str, **query: Any) -> Iterator[Sequence
 
 
 def read(cloud: Cloud, group: str, since: datetime | None = None, tail: int | None = None) -> Iterator[LogRecord]:
-    """The records that are there now, oldest first; metrics are left out.
+    """Read the records that are there now, oldest first, without metrics.
 
     Args:
+        cloud: A session of the environment.
         group: The log group.
         since: Only records from then on.
         tail: Only that many of the newest.
@@ -189,13 +193,16 @@ def follow(
     tail: int | None = None,
     pause: Callable[[float], object] = time.sleep,
 ) -> Iterator[LogRecord]:
-    """The records that are there, then new ones as they come, each once, until the caller stops or the group is gone.
+    """Read the records that are there, then new ones as they come, until the caller stops or the group is gone.
+
+    Each record comes once; metrics are left out.
 
     Args:
+        cloud: A session of the environment.
         group: The log group.
         since: Only records from then on.
         tail: Of those that are there, only that many of the newest.
-        pause: Waits between polls, a number of seconds; what it raises ends the iteration.
+        pause: Waits between polls, a number of seconds; an exception that it raises ends the iteration.
     """
     seen = SeenEvents(_milliseconds(since) if since else 0)
     if tail is not None:
@@ -235,7 +242,17 @@ def _for_people(events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord
 
 
 def fatal_record(cloud: Cloud, group: str, revision: str, task_id: str) -> LogRecord | None:
-    """The record with which a replica said why it could not go on, if it did, and the traceback before it."""
+    """Find the record with which a replica said why it could not go on, with the traceback before it.
+
+    Args:
+        cloud: A session of the environment.
+        group: The log group.
+        revision: The revision that the replica ran.
+        task_id: The id of its ECS task.
+
+    Returns:
+        None where the replica said nothing of the kind.
+    """
     traceback: tuple[str, ...] = ()
     for page in _pages(cloud, group, logStreamNames=[log_stream(revision, task_id)]):
         for record in map(parse, page):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
+DEFAULT_CLUSTER, DEFAULT_REGION = "cortex", "us-east-1"
+"""Name and region of a cluster, where the user names neither."""
 TAG_PREFIX = "cortex:"
 TAG_CLUSTER = "cortex:cluster"
 TAG_API = "cortex:api"

@@ -1,4 +1,4 @@
-"""Sends one request to an API."""
+"""Sends one request to an API, and reads the answer while it comes."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class Answer:
 
     @property
     def is_document(self) -> bool:
-        """Whether it is one JSON document, of which a part is of no use."""
+        """Whether the answer is one JSON document, of which a part is of no use."""
         return is_json(self.content_type)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body, each part as soon as it is there.
+        """Yield the body, each part as soon as it has come.
 
         Raises:
-            PredictionError: It broke off.
+            PredictionError: The answer broke off.
         """
         try:
             while chunk := self._response.read1(MOST_AT_ONCE):
@@ -80,23 +80,28 @@ class Answer:
             )
 
     def whole(self) -> Prediction:
-        """All of it, when it has ended.
+        """Read the whole body.
 
         Raises:
-            PredictionError: It broke off.
+            PredictionError: The answer broke off.
         """
         return Prediction(self.content_type, b"".join(self.chunks()))
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An API's answer."""
+    """An API's whole answer.
+
+    Attributes:
+        content_type: The value of its ``Content-Type``.
+        body: Its bytes.
+    """
 
     content_type: str
     body: bytes
 
     def as_text(self) -> str:
-        """The body for people: JSON is indented, bytes that are no text are refused by decoding.
+        """Write the body for people: JSON is indented.
 
         Raises:
             UnicodeDecodeError: The body is no text.
@@ -107,12 +112,17 @@ class Prediction:
 
 
 def is_json(content_type: str) -> bool:
-    """Whether it says that a body is one JSON document (a stream of several has another type)."""
+    """Whether a content type is that of one JSON document. A stream of several documents has another type."""
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 def content_type_of(suffix: str, body: bytes) -> str:
-    """The content type of a file, by its suffix; standard input (no suffix) is JSON if it is text."""
+    """Choose the content type of a file.
+
+    Args:
+        suffix: The file's, with its dot; empty for standard input, which is JSON if it is text.
+        body: The file's content.
+    """
     if suffix in CONTENT_TYPES:
         return CONTENT_TYPES[suffix]
     if not suffix and _is_text(body):
@@ -129,11 +139,12 @@ def _is_text(body: bytes) -> bool:
 
 @contextmanager
 def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator[Answer]:
-    """Send a request; the answer can be read while the context is open.
+    """Send a request. The answer can be read while the context is open.
 
     Args:
-        api: Where to; an API must have a replica that serves. A splitter has none of its own: its members may answer.
-        call: What.
+        api: Where to. An API must have a replica that serves; a splitter has none of its own, but its members may
+            answer.
+        call: What to send.
         certificate: What the endpoint must show, as PEM; None accepts whatever this machine trusts.
 
     Raises:

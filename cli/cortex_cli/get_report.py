@@ -1,4 +1,4 @@
-"""What ``cortex get`` prints: reports as text. Pure, so that its golden files need nothing deployed."""
+"""Turns reports into the text of ``cortex get``. Pure, so that its golden files need nothing deployed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NO_APIS = "no apis are deployed"
 
 
 def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int | None = None) -> str:
-    """Everything in some environments: a table of APIs, and one of splitters.
+    """Return a table of APIs and one of splitters.
 
     Args:
-        reports: By environment.
-        now: Ages are told from here.
-        width: Of the terminal, in characters; None where there is none.
+        reports: Reports by environment.
+        now: The moment that ages are counted to.
+        width: Characters in a line of the terminal; None where there is none.
     """
     apis, splitters = [], []
     for env, found in reports.items():
@@ -44,7 +44,13 @@ def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int 
 
 
 def detail(report: Report, now: datetime, width: int | None = None) -> str:
-    """One API or splitter, in the order of Cortex: numbers, predictions, where to look further, endpoint."""
+    """Return everything about one API or splitter, in the order of Cortex: numbers, predictions, pages, endpoint.
+
+    Args:
+        report: The report.
+        now: The moment that ages are counted to.
+        width: Characters in a line of the terminal; None where there is none.
+    """
     if report.api.kind == TRAFFIC_SPLITTER:
         parts = [_members_table(report, now, width), _shared_counts(report)]
     else:
@@ -110,7 +116,7 @@ def _members_table(report: Report, now: datetime, width: int | None) -> str:
 
 
 def _shared_counts(report: Report) -> str:
-    """What "served" counts, where it is not what it seems."""
+    """Return notes on members whose column "served" counts the requests of several splitters."""
     notes = [
         f"{member.name} is also in {', '.join(member.also_in)}: what it served counts both"
         for member in report.members
@@ -174,7 +180,7 @@ def _stopped(replicas: Sequence[StoppedReplica], now: datetime, width: int | Non
 
 
 def _cause(cause: str) -> str:
-    """Why replicas were added or removed: what Application Auto Scaling says, without its names of 200 characters."""
+    """Say why replicas were added or removed, without Application Auto Scaling's names of 200 characters."""
     found = TRACKING.search(cause)
     tracked = found and next((words for policy, words in TRACKED.items() if policy in found[2]), None)
     if not found or not tracked:

@@ -8,7 +8,7 @@ import logging
 
 import click
 
-from cortex_cdk.errors import CortexError
+from cortex_cdk.errors import HINT_LINE, CortexError
 from cortex_cli.invocation import Invocation, current_invocation
 from cortex_cli.suggestions import for_environment
 
@@ -23,7 +23,8 @@ def show(error: CortexError, invocation: Invocation | None = None) -> None:
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
     click.echo(error.message, err=True)
     for line in error.details:
-        click.echo(f"  {line}", err=True)
+        # Of several findings each has a hint of its own, below its line.
+        click.echo(f"  {for_environment(line, invocation) if line.startswith(HINT_LINE) else line}", err=True)
     if error.hint:
         click.secho("hint: ", fg="cyan", nl=False, err=True)
         click.echo(for_environment(error.hint, invocation), err=True)

@@ -1,4 +1,4 @@
-"""How things look: tables, times, JSON."""
+"""Writes tables, times and JSON."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from typing import Any
 
 import click
 
-# Columns that say nothing unless something is wrong.
+# Columns that are of interest only if something is wrong.
 HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON document to stdout."""
+    """Write a JSON document to stdout."""
     click.echo(as_json(value))
 
 
 def as_json(value: Any) -> str:
-    """A JSON document for people and programs."""
+    """Return a JSON document, indented for people."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Write rows of the same columns to stdout, aligned (see ``table``)."""
+    """Write rows of the same columns to stdout, aligned. At least one; see ``table``."""
     click.echo(table(rows))
 
 
 def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
-    """Rows of the same columns, aligned; ``HIDDEN_WHEN_ZERO`` columns go when all of them are zero.
+    """Return rows of the same columns as aligned lines, without ``HIDDEN_WHEN_ZERO`` columns that are zero in all rows.
 
     Args:
-        rows: At least one; values by column.
-        width: Where the columns would take more characters, they move together and their names break into lines. None
-            keeps the names on one line, for programs.
+        rows: Values by column, in at least one row.
+        width: Most characters in a line: if there would be more, columns move together and their names break into
+            lines. None keeps names on one line, for programs.
     """
     columns = [
         column
@@ -64,15 +64,16 @@ def _aligned(rows: Sequence[Sequence[str]], gap: int) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """How many characters a line of the terminal has; None where nobody looks at one."""
+    """Return how many characters a line of the terminal has; None if stdout is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:
-    """How long ago: ``27s``, ``5m``, ``3h``, from 48 hours on ``2d``.
+    """Return how long ago a moment was: ``27s``, ``5m``, ``3h``, from 48 hours on ``2d``.
 
     Args:
-        now: Where to look back from; None takes the clock.
+        moment: The moment.
+        now: The moment to look back from; None takes the clock.
     """
     seconds = max(0, int(((now or datetime.now(timezone.utc)) - moment).total_seconds()))
     if seconds < 60:
@@ -84,24 +85,24 @@ def age(moment: datetime, now: datetime | None = None) -> str:
 
 
 def latency(seconds: float) -> str:
-    """Three digits in the unit that fits: ``3.14 ms``, ``24.1 ms``, ``1.25 s``."""
+    """Return a number of seconds with three digits, in the unit that fits: ``3.14 ms``, ``24.1 ms``, ``1.25 s``."""
     # 999.6 ms would be rounded to 1e+03 ms.
     return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{seconds * 1000:.3g} ms"
 
 
 @contextmanager
 def until_left() -> Iterator[None]:
-    """Around output without an end: Ctrl-C ends it, and so does a reader (such as ``head``) that has enough."""
+    """Wrap output without an end, which Ctrl-C ends, or a reader (such as ``head``) that has read enough."""
     try:
         yield
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        # What is still buffered would raise again when the interpreter ends; click would call it a failure.
+        # The rest of the buffer would raise again when the interpreter ends, and click would call that a failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 
 def interactive() -> bool:
-    """Whether a person can be asked."""
+    """Return whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""Shows how an operation goes, on stderr: plain lines, and a spinner on a terminal."""
+"""Shows the progress of an operation on stderr: plain lines, and a spinner on a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cortex_cdk.stack_operations.change_set import Change
 from cortex_cdk.stack_operations.events import StackEvent
 from cortex_cli.output import interactive
 
-# Of a log that goes by, a terminal shows the end, as Docker does.
+# Lines at the end of a log that a terminal shows, as Docker does.
 LOG_LINES = 5
 SIGNS = {"Add": "[green]+[/]", "Modify": "[yellow]~[/]", "Remove": "[red]-[/]"}
 STACK = "AWS::CloudFormation::Stack"
@@ -25,7 +25,7 @@ class TerminalProgress:
     """A ``Progress`` for people.
 
     Args:
-        yes: Whether every question is answered with yes.
+        yes: Answers every question with yes.
     """
 
     def __init__(self, *, yes: bool) -> None:
@@ -45,13 +45,13 @@ class TerminalProgress:
         self._spinner.stop()
 
     def step(self, subject: str, text: str) -> None:
-        """One line."""
+        """Write a line."""
         self._log.clear()
         self._spinner.update(f"{escape(subject)}: {escape(text)}")
         self._console.print(f"[bold]{escape(subject)}[/]: {escape(text)}", soft_wrap=True)
 
     def log(self, subject: str, line: str) -> None:
-        """Every line where they are kept; on a terminal what begins, and the last few lines below the spinner."""
+        """Write a line of a log. A terminal keeps the beginnings of steps, and the last lines below the spinner."""
         if is_step(line) or not self._console.is_terminal:
             self._log.clear()
             self._console.print(f"[bold]{escape(subject)}[/]: {escape(line)}", soft_wrap=True)
@@ -61,7 +61,7 @@ class TerminalProgress:
         self._spinner.update(Group(Text(subject), *shown))
 
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
-        """One line for a creation, else one for each resource; none where only outputs or tags change."""
+        """Write one line for a creation, else one for each changed resource; none if only outputs or tags change."""
         if changes and all(change.action == "Add" for change in changes):
             self.step(subject, f"{len(changes)} resource{'s' * (len(changes) != 1)} to create")
             return
@@ -71,7 +71,7 @@ class TerminalProgress:
             self._console.print(line, soft_wrap=True)
 
     def event(self, subject: str, event: StackEvent) -> None:
-        """A line for what failed or was rolled back, the spinner for the rest."""
+        """Write a line for a failure or a roll-back; show other events beside the spinner."""
         if event.status.endswith("_FAILED"):
             self._console.print(f"  [red]failed[/] {escape(event.logical_id)}: {escape(event.reason)}", soft_wrap=True)
         elif event.resource_type == STACK and "ROLLBACK_IN_PROGRESS" in event.status:
@@ -81,7 +81,7 @@ class TerminalProgress:
             self._spinner.update(f"{escape(subject)}: {escape(event.logical_id)} {action}")
 
     def confirm(self, subject: str, question: str) -> bool:
-        """Ask, where there is somebody to ask."""
+        """Ask a question if there is a person to ask; return whether the answer is yes."""
         if self._yes or not interactive():
             return self._yes
         self._spinner.stop()

@@ -1,7 +1,6 @@
-"""What the shell is offered for names of environments and of what is deployed.
+"""Completes names of environments, APIs and traffic splitters in the shell.
 
-A press of TAB must not say anything, ask for anything, start anything, or take long: whatever is in the way, there
-is nothing to offer.
+A press of TAB must not print, ask or start anything, nor take long: after any failure there is nothing to offer.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def _offered(names: Callable[[click.Context], list[str]]) -> Names:
 
 @_offered
 def environments(_context: click.Context) -> list[str]:
-    """The names of the user's environments."""
+    """Offer the user's environments."""
     from cortex_cdk.environment import load_environments
 
     return [environment.name for environment in load_environments().all]
@@ -39,7 +38,7 @@ def environments(_context: click.Context) -> list[str]:
 
 @_offered
 def deployed(context: click.Context) -> list[str]:
-    """The APIs and traffic splitters of the environment that the command line names, or of the default one."""
+    """Offer the APIs and traffic splitters of the environment that the command line names, or of the default one."""
     from cortex_cdk.status.deployed_names import deployed_names
 
     return deployed_names(context.params.get("env"))
@@ -47,7 +46,7 @@ def deployed(context: click.Context) -> list[str]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """For a limited time, without a terminal: a profile with MFA would ask for its code there."""
+    """Limit the time, and detach from the terminal, where a profile with MFA would ask for its code."""
 
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError

@@ -7,10 +7,14 @@ from cortex_cdk.aws.errors import DENIED, error_code
 
 
 def certificate_of(cloud: Cloud, listener_arn: str) -> str | None:
-    """The certificate of a listener, as PEM.
+    """Read the certificate of a listener.
+
+    Args:
+        cloud: A session of the environment.
+        listener_arn: The listener.
 
     Returns:
-        None where it has none, or where the user may not ask for it.
+        PEM; None where the listener has no certificate, or where the user may not ask for it.
     """
     from botocore.exceptions import ClientError
 

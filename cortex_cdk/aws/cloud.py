@@ -1,6 +1,6 @@
-"""The one door to AWS: sessions and clients are made here.
+"""The one door to AWS: makes sessions and clients.
 
-boto3 is imported when a client is first asked for, so that commands which need none start at once.
+boto3 is imported when a session is first made, so that commands which need none start at once.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def check_endpoint_url(url: str | None) -> None:
-    """Look whether what replaces the AWS endpoints can be a URL; None replaces nothing.
+    """Refuse what cannot be an endpoint URL. None, which replaces nothing, passes.
 
     Raises:
-        CloudError: It cannot.
+        CloudError: The URL has no scheme http or https.
     """
     if url and not url.startswith(("http://", "https://")):
         raise CloudError(
@@ -43,7 +43,12 @@ def check_endpoint_url(url: str | None) -> None:
 
 
 class Cloud:
-    """A session and its clients, each made on first use."""
+    """A session and its clients. Each client is made on first use; clients may be used by several threads.
+
+    Attributes:
+        endpoint_url: Replaces the AWS endpoints; None for AWS itself.
+        region: The AWS region.
+    """
 
     def __init__(self, session: boto3.Session, endpoint_url: str | None, *, fail_fast: bool = False) -> None:
         self._session = session
@@ -57,9 +62,12 @@ class Cloud:
     def with_profile(
         cls, region: str, profile: str | None, endpoint_url: str | None, *, fail_fast: bool = False
     ) -> Cloud:
-        """A door to AWS with a profile, or with the default credential chain where it is None.
+        """Make a session with a profile of the user.
 
         Args:
+            region: The AWS region.
+            profile: A profile of the AWS configuration files; None uses the default credential chain.
+            endpoint_url: Replaces the AWS endpoints; None for AWS itself.
             fail_fast: Ask once, and give up within seconds.
 
         Raises:
@@ -72,7 +80,13 @@ class Cloud:
 
     @classmethod
     def without_account(cls, region: str, endpoint_url: str, *, fail_fast: bool = False) -> Cloud:
-        """A door to an emulator. The user's own credentials are neither needed nor sent."""
+        """Make a session with an emulator. The user's own credentials are neither needed nor sent.
+
+        Args:
+            region: The AWS region.
+            endpoint_url: Where the emulator answers.
+            fail_fast: Ask once, and give up within seconds.
+        """
         import boto3
         import botocore.session
 
@@ -83,7 +97,7 @@ class Cloud:
 
     @property
     def has_console(self) -> bool:
-        """Whether the AWS console shows what is there: not what another endpoint than AWS's own has."""
+        """Whether the AWS console shows the session's resources. It shows none behind another endpoint."""
         return self.endpoint_url is None
 
     def _client(self, service: str) -> Any:

@@ -13,7 +13,13 @@ PARTITIONS = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-go
 
 @dataclass(frozen=True)
 class Links:
-    """URLs. ``logs`` and ``service`` are those of an API; a splitter has neither."""
+    """Addresses of pages of the AWS console.
+
+    Attributes:
+        dashboard: The cluster's dashboard.
+        logs: The log group of an API; None for a traffic splitter.
+        service: The ECS service of an API; None for a traffic splitter.
+    """
 
     dashboard: str
     logs: str | None = None
@@ -21,10 +27,15 @@ class Links:
 
 
 def links(cloud: Cloud, cluster: str, api: str | None) -> Links | None:
-    """The pages about an API, or about the cluster where ``api`` is None.
+    """Name the console pages about an API or a cluster.
+
+    Args:
+        cloud: Gives the region.
+        cluster: The environment's cluster.
+        api: The API's name; None for the pages about the cluster.
 
     Returns:
-        None where the AWS console does not show what the cloud has.
+        None where the AWS console shows nothing of the cloud.
     """
     if not cloud.has_console:
         return None

@@ -1,7 +1,8 @@
-"""The ECS service of an API, as ECS describes it."""
+"""The ECS services of APIs, as ECS describes them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cortex_cdk import names
@@ -13,22 +14,36 @@ if TYPE_CHECKING:
 
 SERVICES_A_CALL = 10
 """How many services DescribeServices takes."""
+_MISSING = frozenset({"ServiceNotFoundException", "ClusterNotFoundException"})
 
 
-def describe_service(cloud: Cloud, cluster: str, api: str) -> ServiceTypeDef | None:
-    """The service of an API, or None where there is none (or only a deleted one).
+def describe_services(cloud: Cloud, cluster: str, apis: Iterable[str]) -> dict[str, ServiceTypeDef]:
+    """Describe the ECS services of APIs, ten with a call.
 
     Args:
+        cloud: A session of the environment.
         cluster: The environment's cluster (not the ECS cluster's name).
-        api: The API's name.
+        apis: Names of APIs.
+
+    Returns:
+        Services by API; an API whose service does not exist, or was deleted, is left out.
     """
     from botocore.exceptions import ClientError
 
-    try:
-        answer = cloud.ecs.describe_services(cluster=names.ecs_cluster(cluster), services=[names.service(api)])
-    except ClientError as error:
-        if error_code(error) in ("ServiceNotFoundException", "ClusterNotFoundException"):
-            return None
-        raise
-    living = [service for service in answer["services"] if service["status"] != "INACTIVE"]
-    return living[0] if living else None
+    api_of = {names.service(api): api for api in apis}
+    services, found = list(api_of), {}
+    for start in range(0, len(services), SERVICES_A_CALL):
+        batch = services[start : start + SERVICES_A_CALL]
+        try:
+            answer = cloud.ecs.describe_services(cluster=names.ecs_cluster(cluster), services=batch)
+        except ClientError as error:
+            if error_code(error) not in _MISSING:
+                raise
+            continue
+        found.update({api_of[s["serviceName"]]: s for s in answer["services"] if s["status"] != "INACTIVE"})
+    return found
+
+
+def describe_service(cloud: Cloud, cluster: str, api: str) -> ServiceTypeDef | None:
+    """Describe the service of one API; None where there is none, or only a deleted one."""
+    return describe_services(cloud, cluster, [api]).get(api)

@@ -23,17 +23,17 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperat
 
 
 def error_code(error: ClientError) -> str:
-    """The service's code of an error, such as ``ValidationError``."""
+    """Return the service's code of an error, such as ``ValidationError``; empty without one."""
     return error.response.get("Error", {}).get("Code", "")
 
 
 def error_message(error: ClientError) -> str:
-    """The service's text of an error."""
+    """Return the service's own text of an error."""
     return error.response.get("Error", {}).get("Message", "") or str(error)
 
 
 def silent_endpoint(error: Exception) -> str | None:
-    """The URL at which nobody answered, if that is what an error of botocore says."""
+    """Return the URL at which nobody answered; None for every other error."""
     from botocore import exceptions as botocore
 
     silence = botocore.EndpointConnectionError | botocore.ConnectTimeoutError | botocore.ConnectionClosedError
@@ -41,14 +41,14 @@ def silent_endpoint(error: Exception) -> str | None:
 
 
 def explain(error: Exception, environment: str) -> CortexError | None:
-    """Put one of botocore's errors into words.
+    """Put an error of botocore into words.
 
     Args:
         error: Anything that was raised.
         environment: The environment's name, for the message.
 
     Returns:
-        The error to show, or None where it is not one of botocore's.
+        The error to show, or None where botocore did not raise ``error``.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError

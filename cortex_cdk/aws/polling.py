@@ -10,8 +10,11 @@ GROWTH = 1.12
 
 
 def pauses() -> Iterator[float]:
-    """Pauses between two questions, in seconds: short at first, so that a quick answer is seen at once, then
-    longer, so that many deployments together stay below the services' request rates."""
+    """Yield the pauses between two questions, in seconds, without end.
+
+    Short at first (0.1 s), so that a quick answer is seen at once; longer later (3 s), so that many deployments
+    together stay below the services' request rates.
+    """
     pause = FIRST
     while True:
         yield pause

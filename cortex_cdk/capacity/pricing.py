@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cortex_cdk.config import Cluster, InstanceGroup
+from cortex_cdk.config.sections.instance_group import FREE_GP3_THROUGHPUT
 
 TABLE = Path(__file__).with_name("prices.json")
 HOURS_A_MONTH = 730
@@ -33,6 +34,7 @@ class Prices:
         region: The region of the prices.
         instance_hour: On-demand Linux instances, by type.
         volume_gib_month: Storage of EBS volumes, by type.
+        gp3_throughput_month: A MiB/s of a gp3 volume above those in its price.
         load_balancer_hour: An Application Load Balancer without traffic.
         public_address_hour: A public IPv4 address.
         nat_gateway_hour: A NAT gateway without traffic.
@@ -43,6 +45,7 @@ class Prices:
     region: str
     instance_hour: dict[str, float]
     volume_gib_month: dict[str, float]
+    gp3_throughput_month: float
     load_balancer_hour: float
     public_address_hour: float
     nat_gateway_hour: float
@@ -159,7 +162,8 @@ def _volumes(group: InstanceGroup, table: Prices) -> tuple[Item | None, list[str
     month = table.volume_gib_month.get(volume.type)
     if month is None:
         return None, [f"{volume.type} volumes"]
-    hour = month * volume.size / HOURS_A_MONTH
+    throughput = max(0, (volume.provisioned_throughput or 0) - FREE_GP3_THROUGHPUT)
+    hour = (month * volume.size + table.gp3_throughput_month * throughput) / HOURS_A_MONTH
     fewest, most = group.min_instances, group.max_instances
     item = Item(f"{group.name}: {volume.size} GiB {volume.type} volume", fewest, most, fewest * hour, most * hour)
     return item, [f"IOPS above {FREE_GP3_IOPS}"] if (volume.iops or 0) > FREE_GP3_IOPS else []

@@ -1,25 +1,40 @@
-"""Making and changing a cluster: first a plan, which changes nothing, then its execution."""
+"""Makes and changes a cluster.
+
+    read -> checks -> plan (``plan_cluster``) -> the user agrees -> recover -> execute (``apply_plan``)
+
+Planning leaves at most a change set behind, which ``discard_plan`` removes.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
-from cortex_cdk.clusters.checks import Finding, check, check_account
+from cortex_cdk.clusters.checks import WantedCluster, check, check_account
 from cortex_cdk.clusters.listener_move import move_rules
 from cortex_cdk.clusters.rules import Difference, differences, refusals
-from cortex_cdk.clusters.usage import residents
+from cortex_cdk.clusters.usage import computes_by_group
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
-from cortex_cdk.errors import ClusterError
-from cortex_cdk.stack_operations import recovery
-from cortex_cdk.stack_operations.change_set import MOST_TEMPLATE_BYTES, ChangeSet, as_text, create_change_set, discard
+from cortex_cdk.errors import ClusterError, Finding, PreflightError
+from cortex_cdk.stack_operations.change_set import (
+    MOST_TEMPLATE_BYTES,
+    Change,
+    ChangeSet,
+    as_text,
+    create_change_set,
+    discard,
+)
 from cortex_cdk.stack_operations.operation import run
 from cortex_cdk.stack_operations.progress import Progress
+from cortex_cdk.stack_operations.recovery import Recovery, recover, recovery_for
 from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.synthesis.specs import ClusterStackSpec, SynthesisRequest
 from cortex_cdk.synthesis.synthesize import synthesize
@@ -33,7 +48,11 @@ class ClusterPlan:
         cluster: What the cluster would be.
         deployed: What it is; None where there is none.
         differences: The fields that would change.
-        change_set: What CloudFormation would do; it waits to be carried out or discarded.
+        template: The template of its stack.
+        stack: Its stack now; None where there is none.
+        recovery: What has to happen to that stack first; None where it can be changed as it is.
+        change_set: What CloudFormation would do; it waits to be carried out or discarded. None with a recovery: before
+            it CloudFormation makes no change set.
         cost: What the cluster would cost on AWS.
         warnings: What may go wrong.
     """
@@ -41,16 +60,33 @@ class ClusterPlan:
     cluster: Cluster
     deployed: Cluster | None
     differences: tuple[Difference, ...]
-    change_set: ChangeSet
+    template: Mapping[str, Any]
+    stack: StackState | None
+    recovery: Recovery | None
+    change_set: ChangeSet | None
     cost: Estimate
     warnings: tuple[str, ...]
 
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The resources that would change, as far as that is known."""
+        if self.change_set:
+            return self.change_set.changes
+        if self.deployed:
+            return ()
+        resources = self.template["Resources"].items()
+        return tuple(Change("Add", name, resource["Type"], replacement=False) for name, resource in resources)
+
 
 def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
-    """The configuration that a cluster's stack was made from: it is in the template, its tags on the stack.
+    """Read the configuration that a cluster was made from: from the template of its stack, and from the stack's tags.
+
+    Args:
+        cloud: A session of the environment.
+        stack: The cluster's stack.
 
     Raises:
-        ClusterError: It is not there, or of another version.
+        ClusterError: The template has none, or one of another version.
     """
     template = cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"]
     try:
@@ -64,16 +100,19 @@ def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
 
 
 def user_tags(stack: StackState) -> dict[str, str]:
-    """The ``tags`` of a cluster's configuration: those of its stack that are not ours."""
-    return {name: value for name, value in stack.tags.items() if not name.startswith("cortex:")}
+    """Pick the ``tags`` of a cluster's configuration from its stack's tags: those that are not ours."""
+    return {name: value for name, value in stack.tags.items() if not name.startswith(names.TAG_PREFIX)}
 
 
 def check_identity(cluster: Cluster, environment: Environment) -> None:
     """Compare name and region of a configuration with those of the environment.
 
+    This comes before every other check, because they would look at another cluster.
+
     Raises:
-        ClusterError: They differ.
+        PreflightError: They differ.
     """
+    found = []
     for field, ours, theirs in (
         ("name", cluster.name, environment.cluster),
         ("region", cluster.region, environment.region),
@@ -82,9 +121,15 @@ def check_identity(cluster: Cluster, environment: Environment) -> None:
             to_do = f"remove {field} from the file"
             if environment.is_configurable:
                 to_do += f", or run: cortex env configure NAME --cluster {cluster.name} --region {cluster.region}"
-            raise ClusterError(
-                f"the file says {field}: {ours}, and environment {environment.name!r} has {theirs}", hint=to_do
+            found.append(
+                Finding(
+                    f"cluster {environment.cluster}",
+                    f"the file says {field}: {ours}, and environment {environment.name!r} has {theirs}",
+                    to_do,
+                )
             )
+    if found:
+        raise PreflightError(f"cluster {environment.cluster} was not changed", found)
 
 
 def plan_cluster(
@@ -93,6 +138,8 @@ def plan_cluster(
     """Find out what has to be done to make the environment's cluster what is wanted.
 
     Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
         wanted: The configuration; None keeps what is deployed, or takes the built-in one for a new cluster.
         creates: Whether a cluster that does not exist is made.
 
@@ -100,50 +147,57 @@ def plan_cluster(
         The plan, or None where the cluster is up to date.
 
     Raises:
-        ClusterError: The account, name or region is another, the cluster cannot be changed so, a check failed, or
-            another operation runs.
-        DeployError: CloudFormation refuses the template, or the stack cannot be recovered.
+        PreflightError: The cluster cannot be made or changed so; the error has every reason.
+        ClusterError: The account is another, there is no cluster, or another operation runs.
+        DeployError: CloudFormation refuses the template.
     """
     if wanted:
         check_identity(wanted, environment)
         check_account(cloud, wanted)
-    stack = _settled(cloud, environment, creates=creates)
-    deployed = _deployed(cloud, stack, needed=wanted is None) if stack else None
+    stack = _changeable(cloud, environment)
+    recovery = recovery_for(stack) if stack else None
+    kept = None if recovery and recovery.leaves_nothing else stack
+    if kept is None and not creates:
+        raise missing(environment)
+    deployed = _deployed(cloud, kept, needed=wanted is None) if kept else None
     cluster = wanted or deployed or environment.default_cluster()
-    if deployed:
-        _refuse(cloud, deployed, cluster)
     spec = ClusterStackSpec(cluster=cluster)
-    if stack and stack.outputs.get("SpecDigest") == spec.digest:
+    unchanged = kept is not None and recovery is None and kept.outputs.get(names.Output.SPEC_DIGEST) == spec.digest
+    if unchanged:
         return None
-    warnings = _warnings(cluster, check(cloud, cluster, creates=stack is None))
-    change_set = _change_set(cloud, spec, creates=stack is None)
-    if change_set is None:
-        return None
+    warnings = _check(cloud, deployed, cluster, is_new=kept is None)
+    template = _template(spec)
+    change_set = None
+    if recovery is None:
+        change_set = _change_set(cloud, cluster, template, creates=kept is None)
+        if change_set is None:
+            return None
     return ClusterPlan(
         cluster=cluster,
         deployed=deployed,
         differences=differences(deployed, cluster) if deployed else (),
+        template=template,
+        stack=stack,
+        recovery=recovery,
         change_set=change_set,
         cost=estimate(cluster),
         warnings=warnings,
     )
 
 
-def _settled(cloud: Cloud, environment: Environment, *, creates: bool) -> StackState | None:
+def _changeable(cloud: Cloud, environment: Environment) -> StackState | None:
+    """The cluster's stack, unless another operation runs on it."""
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
     if stack and stack.in_progress:
         raise ClusterError(
             f"cluster {environment.cluster} is being changed by another operation ({stack.status})",
             hint="wait until it has ended",
         )
-    settled = recovery.settled(cloud, stack, force=False) if stack else None
-    if settled is None and not creates:
-        raise missing(environment)
-    return settled
+    return stack
 
 
 def missing(environment: Environment) -> ClusterError:
-    """The error that there is no cluster."""
+    """Say that there is no cluster, and how to make one."""
     return ClusterError(
         f"there is no cluster {environment.cluster!r} in environment {environment.name!r} ({environment.region})",
         hint=f"make it with: cortex cluster up --env {environment.name}",
@@ -160,24 +214,26 @@ def _deployed(cloud: Cloud, stack: StackState, *, needed: bool) -> Cluster | Non
         return None
 
 
-def _refuse(cloud: Cloud, deployed: Cluster, cluster: Cluster) -> None:
-    reasons = refusals(deployed, cluster, residents(cloud, deployed))
-    if reasons:
-        raise ClusterError(
-            f"cluster {cluster.name} cannot be changed so",
-            details=reasons,
-            hint="keep these values, or make another cluster with them (cortex env configure, cortex cluster up)",
-        )
+def _check(cloud: Cloud, deployed: Cluster | None, cluster: Cluster, *, is_new: bool) -> tuple[str, ...]:
+    """Look for what may not be changed, and for what the account lacks.
 
+    Returns:
+        The warnings.
 
-def _warnings(cluster: Cluster, findings: list[Finding]) -> tuple[str, ...]:
-    fatal = [finding.text for finding in findings if finding.fatal]
+    Raises:
+        PreflightError: Something stands in the way.
+    """
+    wanted = WantedCluster(cloud, cluster, is_new)
+    keep = "keep these values, or make another cluster with them (cortex env configure, cortex cluster up)"
+    reasons = refusals(deployed, cluster, computes_by_group(cloud, deployed)) if deployed else ()
+    findings = [*(wanted.finding(reason, keep) for reason in reasons), *check(wanted)]
+    fatal = [finding for finding in findings if finding.fatal]
     if fatal:
-        raise ClusterError(f"cluster {cluster.name} cannot be made so: {fatal[0]}", details=fatal[1:])
-    return tuple(finding.text for finding in findings)
+        raise PreflightError(f"cluster {cluster.name} was not {'made' if is_new else 'changed'}", fatal)
+    return tuple(": ".join(filter(None, (finding.message, finding.hint))) for finding in findings)
 
 
-def _change_set(cloud: Cloud, spec: ClusterStackSpec, *, creates: bool) -> ChangeSet | None:
+def _template(spec: ClusterStackSpec) -> dict[str, Any]:
     template = synthesize(SynthesisRequest(stacks=(spec,)))[spec.stack_name]
     size, groups = len(as_text(template).encode()), len(spec.cluster.instance_groups)
     if size > MOST_TEMPLATE_BYTES:
@@ -186,31 +242,47 @@ def _change_set(cloud: Cloud, spec: ClusterStackSpec, *, creates: bool) -> Chang
             f"CloudFormation takes {MOST_TEMPLATE_BYTES}",
             hint="give a group several instance_types, or make a second cluster; up to six groups fit in any case",
         )
+    return template
+
+
+def _change_set(cloud: Cloud, cluster: Cluster, template: Mapping[str, Any], *, creates: bool) -> ChangeSet | None:
     return create_change_set(
         cloud,
-        spec.stack_name,
+        names.cluster_stack(cluster.name),
         template=template,
         parameters={},
-        tags={names.TAG_CLUSTER: spec.cluster.name, **spec.cluster.tags},
+        tags={names.TAG_CLUSTER: cluster.name, **cluster.tags},
         creates=creates,
     )
 
 
 def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
-    """Carry out a plan and wait until the cluster is what it says.
+    """Carry out a plan and wait until the cluster is as planned.
+
+    Args:
+        cloud: A session of the environment.
+        plan: What ``plan_cluster`` returned.
+        progress: Hears of each step.
 
     Raises:
         ClusterError: The stack could not be made or changed, or an API could not follow it.
+        DeployError: The stack could not be recovered, or another operation was quicker.
     """
     name = plan.cluster.name
+    subject, change_set = f"cluster {name}", plan.change_set
     before = read_stack(cloud, names.cluster_stack(name))
-    outcome = run(cloud, plan.change_set, f"cluster {name}", progress)
+    if plan.recovery and plan.stack:
+        left = recover(cloud, plan.stack, partial(progress.step, subject), force=False)
+        change_set = _change_set(cloud, plan.cluster, plan.template, creates=left is None)
+    if change_set is None:
+        return
+    outcome = run(cloud, change_set, subject, progress)
     if not outcome.succeeded:
         cause, stack = outcome.cause, outcome.stack
         what = (stack and stack.reason) or "no reason was given"
         if cause:
             what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}"
-        aftermath = "nothing of it was kept" if plan.change_set.creates else "it is what it was before"
+        aftermath = "nothing of it was kept" if change_set.creates else "it is what it was before"
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
     _protect(cloud, name, progress)
     _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
@@ -250,5 +322,6 @@ def _follow(cloud: Cloud, cluster: str, listeners: tuple[str | None, str | None]
 
 
 def discard_plan(cloud: Cloud, plan: ClusterPlan) -> None:
-    """Forget a plan."""
-    discard(cloud, plan.change_set)
+    """Forget a plan. The cluster stays as it is."""
+    if plan.change_set:
+        discard(cloud, plan.change_set)

@@ -1,23 +1,24 @@
-"""What can be wrong with a cluster in its account: found before anything is created.
+"""What is wrong with a cluster in its account, found before anything is created or changed.
 
-Each check asks AWS. One that cannot be made (missing permission, an emulator without that service) is a warning and
-stops nobody.
+The checks have the shape of those of a deployment (``aws/checks.py``): each asks AWS and yields findings, and all of
+them are shown at once. One that cannot be made is a warning and stops nobody.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.capacity.instance_types import instance_types
 from cortex_cdk.capacity.pricing import DEFAULT_ZONES, nat_gateways
-from cortex_cdk.config import Cluster, InstanceGroup, Vpc
-from cortex_cdk.errors import ClusterError
+from cortex_cdk.config import Cluster, InstanceGroup
+from cortex_cdk.errors import ClusterError, Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef
@@ -34,20 +35,28 @@ REQUEST_MORE = "ask for more in the Service Quotas console"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something that a check found.
+class WantedCluster:
+    """A cluster before it is made or changed.
 
     Attributes:
-        text: What, in one line.
-        fatal: Whether the cluster could not be made or could never run an instance.
+        cloud: The account that it would be in.
+        cluster: What it would be.
+        is_new: Whether it would be made, so that its network counts against quotas.
     """
 
-    text: str
-    fatal: bool
+    cloud: Cloud
+    cluster: Cluster
+    is_new: bool
+
+    def finding(self, message: str, hint: str | None = None, *, fatal: bool = True) -> Finding:
+        """Make a finding about this cluster."""
+        return Finding(f"cluster {self.cluster.name}", message, hint, fatal)
 
 
 def check_account(cloud: Cloud, cluster: Cluster) -> None:
     """Compare the credentials' account with the one that the configuration names, if it names one.
+
+    This comes before every other check, because they would ask the wrong account.
 
     Raises:
         ClusterError: It is another.
@@ -62,73 +71,47 @@ def check_account(cloud: Cloud, cluster: Cluster) -> None:
         )
 
 
-def check(cloud: Cloud, cluster: Cluster, *, creates: bool) -> list[Finding]:
-    """Everything that AWS can be asked about a cluster before it is made or changed.
-
-    Args:
-        creates: Whether it would be made, so that its network counts too.
-    """
-    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
-        ("the vCPU quotas", lambda: _vcpus(cloud, cluster)),
-        ("where the instance types are offered", lambda: _offerings(cloud, cluster)),
-    ]
-    if cluster.vpc.id:
-        checks.append(("the subnets", lambda: _subnets(cloud, cluster.vpc)))
-    arn = cluster.load_balancer.certificate_arn
-    if arn:
-        checks.append(("the certificate", lambda: _certificate(cloud, arn)))
-    if creates and cluster.vpc.id is None:
-        checks.append(("the quota of VPCs", lambda: _vpcs(cloud)))
-    if creates and nat_gateways(cluster):
-        checks.append(("the quota of Elastic IP addresses", lambda: _addresses(cloud, nat_gateways(cluster))))
-    return [finding for subject, ask in checks for finding in _attempt(subject, ask)]
-
-
-def _attempt(subject: str, ask: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return list(ask())
-    except ClientError as error:
-        return [Finding(f"could not check {subject}: {error.operation_name} answered {error_code(error)}", False)]
-    except BotoCoreError as error:
-        return [Finding(f"could not check {subject}: {error}", False)]
+def check(wanted: WantedCluster) -> list[Finding]:
+    """Ask AWS everything that can be asked about a cluster before it is made or changed."""
+    return run_checks(CHECKS, wanted, f"cluster {wanted.cluster.name}")
 
 
 def _quota(cloud: Cloud, service: str, code: str) -> int:
     return int(cloud.service_quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
 
 
-def _vcpus(cloud: Cloud, cluster: Cluster) -> Iterator[Finding]:
+def check_vcpus(wanted: WantedCluster) -> Iterator[Finding]:
+    """Compare the instances, the fewest and the most, with the vCPU quotas of their families."""
     fewest: defaultdict[str, int] = defaultdict(int)
     most: defaultdict[str, int] = defaultdict(int)
     types: defaultdict[str, list[str]] = defaultdict(list)
-    for group in cluster.instance_groups:
+    for group in wanted.cluster.instance_groups:
         code = quota_code(group)
-        vcpus = [instance_types()[name].vcpus for name in group.instance_types if name in instance_types()]
-        if code and vcpus:
-            fewest[code] += group.min_instances * min(vcpus)
-            most[code] += group.max_instances * max(vcpus)
+        sizes = [instance_types()[name].vcpus for name in group.instance_types if name in instance_types()]
+        if code and sizes:
+            fewest[code] += group.min_instances * min(sizes)
+            most[code] += group.max_instances * max(sizes)
             types[code].append(" or ".join(group.instance_types))
-    for code, wanted in most.items():
-        quota = _quota(cloud, "ec2", code)
+    for code, vcpus in most.items():
+        quota = _quota(wanted.cloud, "ec2", code)
         named = f"{', '.join(dict.fromkeys(types[code]))} (quota {code})"
         if quota == 0 or quota < fewest[code]:
-            yield Finding(
-                f"the account may have {quota} vCPUs of {named}, and the fewest instances need {fewest[code]}: "
-                f"{REQUEST_MORE}",
+            yield wanted.finding(
+                f"the account may have {quota} vCPUs of {named}, and the fewest instances need {fewest[code]}",
+                REQUEST_MORE,
                 # A group that starts without instances can be made; it just could not grow.
-                quota < fewest[code],
+                fatal=quota < fewest[code],
             )
-        elif quota < wanted:
-            yield Finding(
-                f"the account may have {quota} vCPUs of {named}, and the most instances need {wanted}: {REQUEST_MORE}",
-                False,
+        elif quota < vcpus:
+            yield wanted.finding(
+                f"the account may have {quota} vCPUs of {named}, and the most instances need {vcpus}",
+                REQUEST_MORE,
+                fatal=False,
             )
 
 
 def quota_code(group: InstanceGroup) -> str | None:
-    """The quota that limits the vCPUs of a group; None where it is not known."""
+    """Name the quota that limits the vCPUs of a group; None where it is not known."""
     letters = re.match("[a-z]+", group.instance_types[0])
     codes = VCPU_QUOTAS.get(letters[0]) if letters else None
     if codes is None:
@@ -136,7 +119,9 @@ def quota_code(group: InstanceGroup) -> str | None:
     return codes[1] if group.spot and not group.spot.on_demand_base else codes[0]
 
 
-def _offerings(cloud: Cloud, cluster: Cluster) -> Iterator[Finding]:
+def check_offerings(wanted: WantedCluster) -> Iterator[Finding]:
+    """Look whether the zones of the cluster offer its instance types."""
+    cloud, cluster = wanted.cloud, wanted.cluster
     zones = _zones(cloud, cluster)
     if not zones:
         return  # The subnets do not exist, which another check says.
@@ -149,15 +134,20 @@ def _offerings(cloud: Cloud, cluster: Cluster) -> Iterator[Finding]:
         there = {name: [zone for zone in zones if (name, zone) in offered] for name in group.instance_types}
         for name, found in there.items():
             if not found:
-                yield Finding(
-                    f"{name} (group {group.name}) is not offered in {', '.join(zones)}: choose other zones or types",
-                    not any(there.values()),
+                yield wanted.finding(
+                    f"{name} (group {group.name}) is not offered in {', '.join(zones)}",
+                    "choose other zones or types",
+                    fatal=not any(there.values()),
                 )
             elif len(found) < len(zones):
-                yield Finding(f"{name} (group {group.name}) is offered in {', '.join(found)} only", False)
+                yield wanted.finding(f"{name} (group {group.name}) is offered in {', '.join(found)} only", fatal=False)
 
 
-def _subnets(cloud: Cloud, vpc: Vpc) -> Iterator[Finding]:
+def check_subnets(wanted: WantedCluster) -> Iterator[Finding]:
+    """Look whether the subnets of an existing VPC belong to it, and lie in two zones."""
+    cloud, vpc = wanted.cloud, wanted.cluster.vpc
+    if vpc.id is None:
+        return
     for subnets in (vpc.public_subnets, vpc.private_subnets):
         # A filter, unlike a list of ids, leaves out what does not exist.
         filters: Sequence[FilterTypeDef] = [{"Name": "subnet-id", "Values": list(subnets)}]
@@ -166,10 +156,10 @@ def _subnets(cloud: Cloud, vpc: Vpc) -> Iterator[Finding]:
         for subnet in subnets:
             if home.get(subnet) != vpc.id:
                 where = f"is in {home[subnet]}" if subnet in home else "does not exist"
-                yield Finding(f"{subnet} is not a subnet of {vpc.id}: it {where}", True)
+                yield wanted.finding(f"{subnet} is not a subnet of {vpc.id}: it {where}")
         zones = {subnet["AvailabilityZone"] for subnet in found}
         if len(found) == len(subnets) and len(zones) == 1:
-            yield Finding(f"{', '.join(subnets)} are all in {zones.pop()}; the load balancer needs two zones", True)
+            yield wanted.finding(f"{', '.join(subnets)} are all in {zones.pop()}; the load balancer needs two zones")
 
 
 def _zones(cloud: Cloud, cluster: Cluster) -> list[str]:
@@ -185,32 +175,55 @@ def _zones(cloud: Cloud, cluster: Cluster) -> list[str]:
     return sorted(zone["ZoneName"] for zone in region["AvailabilityZones"])[:DEFAULT_ZONES]
 
 
-def _certificate(cloud: Cloud, arn: str) -> Iterator[Finding]:
+def check_certificate(wanted: WantedCluster) -> Iterator[Finding]:
+    """Look whether the certificate exists and has been issued."""
     from botocore.exceptions import ClientError
 
+    arn = wanted.cluster.load_balancer.certificate_arn
+    if arn is None:
+        return
     try:
-        status = cloud.acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
+        status = wanted.cloud.acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"]
     except ClientError as error:
         if error_code(error) != "ResourceNotFoundException":
             raise
-        yield Finding(f"the certificate {arn} does not exist", True)
+        yield wanted.finding(f"the certificate {arn} does not exist")
         return
     if status != "ISSUED":
-        yield Finding(f"the certificate {arn} cannot be used: its status in ACM is {status}", True)
+        yield wanted.finding(f"the certificate {arn} cannot be used: its status in ACM is {status}")
 
 
-def _vpcs(cloud: Cloud) -> Iterator[Finding]:
-    pages = cloud.ec2.get_paginator("describe_vpcs").paginate()
-    yield from _one_more("VPCs", sum(len(page["Vpcs"]) for page in pages), 1, _quota(cloud, *VPCS))
+def check_vpcs(wanted: WantedCluster) -> Iterator[Finding]:
+    """Compare the VPCs that there are with their quota, if the cluster would make one."""
+    if not wanted.is_new or wanted.cluster.vpc.id:
+        return
+    pages = wanted.cloud.ec2.get_paginator("describe_vpcs").paginate()
+    used = sum(len(page["Vpcs"]) for page in pages)
+    yield from _more_than_the_quota(wanted, "VPCs", used, 1, _quota(wanted.cloud, *VPCS))
 
 
-def _addresses(cloud: Cloud, wanted: int) -> Iterator[Finding]:
-    used = len(cloud.ec2.describe_addresses()["Addresses"])
-    yield from _one_more("Elastic IP addresses", used, wanted, _quota(cloud, *ADDRESSES))
+def check_addresses(wanted: WantedCluster) -> Iterator[Finding]:
+    """Compare the Elastic IP addresses that there are with their quota, if the cluster would take some."""
+    needed = nat_gateways(wanted.cluster)
+    if not wanted.is_new or not needed:
+        return
+    used = len(wanted.cloud.ec2.describe_addresses()["Addresses"])
+    yield from _more_than_the_quota(wanted, "Elastic IP addresses", used, needed, _quota(wanted.cloud, *ADDRESSES))
 
 
-def _one_more(what: str, used: int, wanted: int, quota: int) -> Iterator[Finding]:
-    if used + wanted > quota:
-        yield Finding(
-            f"the region has {used} of {quota} {what}, and the cluster needs {wanted} more: {REQUEST_MORE}", True
+def _more_than_the_quota(wanted: WantedCluster, what: str, used: int, needed: int, quota: int) -> Iterator[Finding]:
+    if used + needed > quota:
+        yield wanted.finding(
+            f"the region has {used} of {quota} {what}, and the cluster needs {needed} more", REQUEST_MORE
         )
+
+
+# In the order in which findings are shown.
+CHECKS: tuple[Check[WantedCluster], ...] = (
+    Check("the vCPU quotas", check_vcpus),
+    Check("where the instance types are offered", check_offerings),
+    Check("the subnets", check_subnets),
+    Check("the certificate", check_certificate),
+    Check("the quota of VPCs", check_vpcs),
+    Check("the quota of Elastic IP addresses", check_addresses),
+)

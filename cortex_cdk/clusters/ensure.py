@@ -1,4 +1,4 @@
-"""The cluster that an environment makes by itself."""
+"""Makes the cluster of an environment that makes its cluster by itself."""
 
 from __future__ import annotations
 

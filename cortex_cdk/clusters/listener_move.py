@@ -1,44 +1,42 @@
-"""Moves the rules of what is deployed to another listener of the cluster's load balancer.
+"""Moves the rules of everything that is deployed to another listener of the cluster's load balancer.
 
 With its first certificate a cluster gets a listener for HTTPS, and its endpoints become https. The stacks of APIs and
-splitters name the listener literally, so those that are there would go on answering on http alone.
+splitters name the listener literally: without the move they would go on answering on http alone.
 """
 
 from __future__ import annotations
 
 import json
 
-from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.errors import CortexError
 from cortex_cdk.stack_operations.change_set import create_change_set
 from cortex_cdk.stack_operations.operation import run
 from cortex_cdk.stack_operations.progress import Progress
-from cortex_cdk.stack_operations.stack import StackState, list_stacks
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks
 
 
 def move_rules(cloud: Cloud, cluster: str, old: str, new: str, progress: Progress) -> dict[str, str]:
     """Give every stack of the cluster that has a rule on one listener the same rule on another.
 
-    Nothing else of these stacks changes, and the new rule is there before the old one goes. A stack of an earlier first
-    deployment that failed has none.
+    Nothing else of these stacks changes, and the new rule is there before the old one goes. A first deployment that
+    failed has none.
 
     Args:
+        cloud: A session of the environment.
         cluster: The cluster's name.
         old: ARN of the listener that has the rules.
         new: ARN of the listener that shall have them.
+        progress: Hears of each API and splitter.
 
     Returns:
-        Why it failed, by API or splitter; empty where all were moved.
+        Why a move failed, by API or splitter; empty where all were moved.
     """
     failures = {}
-    for prefix in (names.api_stack(cluster, ""), names.splitter_stack(cluster, "")):
-        for stack in list_stacks(cloud, prefix):
-            if stack.belongs_to(cluster) and not stack.never_worked:
-                name = stack.name.removeprefix(prefix)
-                failure = _move(cloud, stack, name, (old, new), progress)
-                if failure:
-                    failures[name] = failure
+    for resource, stack in list_resource_stacks(cloud, cluster):
+        failure = None if stack.never_worked else _move(cloud, stack, resource.name, (old, new), progress)
+        if failure:
+            failures[resource.name] = failure
     return failures
 
 

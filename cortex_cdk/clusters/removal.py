@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.polling import pauses
@@ -22,7 +24,7 @@ from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError, CortexError
 from cortex_cdk.stack_operations import recovery
 from cortex_cdk.stack_operations.progress import Progress
-from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
@@ -65,6 +67,11 @@ class Kept:
 class ClusterRemover:
     """Removes the environment's cluster.
 
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+        progress: Hears of each step.
+
     Raises:
         ClusterError: There is none.
     """
@@ -79,45 +86,48 @@ class ClusterRemover:
         self._stack = stack
 
     def plan(self) -> Removal:
-        """What would be removed, and what would stay."""
+        """Find out what would be removed, and what would stay."""
         return Removal(
             self._name,
-            apis=tuple(self._names_of(names.api_stack(self._name, ""))),
-            splitters=tuple(self._names_of(names.splitter_stack(self._name, ""))),
+            apis=tuple(resource.name for resource, _ in self._stacks(REALTIME_API)),
+            splitters=tuple(resource.name for resource, _ in self._stacks(TRAFFIC_SPLITTER)),
             buckets=tuple(self._resources("AWS::S3::Bucket")),
         )
 
     def remove(self) -> Kept:
         """Remove everything and wait until it is gone.
 
+        Returns:
+            What is still there.
+
         Raises:
             ClusterError: An API or splitter cannot be removed. The cluster stays.
             DeployError: The cluster's stack cannot be deleted.
         """
-        self._remove_all(names.splitter_stack(self._name, ""))
-        self._remove_all(names.api_stack(self._name, ""))
+        self._remove_all(TRAFFIC_SPLITTER)
+        self._remove_all(REALTIME_API)
         buckets = tuple(self._resources("AWS::S3::Bucket"))
         self._end_instances()
         self._progress.step(f"cluster {self._name}", "deleting its stack")
-        settled = recovery.settled(self._cloud, self._stack, force=True)
-        if settled:
+        stack = recovery.make_deletable(self._cloud, self._stack)
+        if stack:
             self._cloud.cloudformation.update_termination_protection(
-                StackName=settled.id, EnableTerminationProtection=False
+                StackName=stack.id, EnableTerminationProtection=False
             )
-            recovery.remove(self._cloud, settled)
+            recovery.remove(self._cloud, stack)
         return Kept(buckets, tuple(self._log_groups()))
 
-    def _stacks(self, prefix: str) -> list[StackState]:
-        # The stacks of a cluster called "a-api" look like those of APIs of cluster "a": only the tag tells.
-        return [s for s in list_stacks(self._cloud, prefix) if s.tags.get(names.TAG_CLUSTER) == self._name]
+    def _stacks(self, kind: str) -> list[tuple[names.Resource, StackState]]:
+        """The stacks of all APIs, or of all splitters. What has no tag of the cluster is not deleted with it."""
+        return [
+            (resource, stack)
+            for resource, stack in list_resource_stacks(self._cloud, self._name)
+            if resource.kind == kind and stack.tags.get(names.TAG_CLUSTER) == self._name
+        ]
 
-    def _names_of(self, prefix: str) -> list[str]:
-        return [stack.name.removeprefix(prefix) for stack in self._stacks(prefix)]
-
-    def _remove_all(self, prefix: str) -> None:
-        stacks = self._stacks(prefix)
+    def _remove_all(self, kind: str) -> None:
         with ThreadPoolExecutor(PARALLEL_STACKS) as pool:
-            failures = [failure for failure in pool.map(lambda stack: self._remove(stack, prefix), stacks) if failure]
+            failures = [failure for failure in pool.map(self._remove, self._stacks(kind)) if failure]
         if failures:
             raise ClusterError(
                 f"cluster {self._name} was not removed: {failures[0].message}",
@@ -125,12 +135,13 @@ class ClusterRemover:
                 hint="remove by hand what the messages name, then try again",
             )
 
-    def _remove(self, stack: StackState, prefix: str) -> CortexError | None:
-        self._progress.step(stack.name.removeprefix(prefix), "deleting")
+    def _remove(self, one: tuple[names.Resource, StackState]) -> CortexError | None:
+        resource, stack = one
+        self._progress.step(resource.name, "deleting")
         try:
-            settled = recovery.settled(self._cloud, stack, force=True)
-            if settled:
-                recovery.remove(self._cloud, settled)
+            deletable = recovery.make_deletable(self._cloud, stack)
+            if deletable:
+                recovery.remove(self._cloud, deletable)
         except CortexError as error:
             return error
         return None
@@ -164,7 +175,7 @@ class ClusterRemover:
 
     def _log_groups(self) -> list[str]:
         found = []
-        for prefix in (names.log_group(self._name, ""), names.image_builder_log_group(self._name)):
+        for prefix in (names.log_groups(self._name), names.image_builder_log_group(self._name)):
             pages = self._cloud.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
             found += [group["logGroupName"] for page in pages for group in page["logGroups"]]
         return found

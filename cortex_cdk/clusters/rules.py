@@ -1,4 +1,4 @@
-"""What of a cluster's configuration may be changed while it runs. Pure: it reads nothing and changes nothing."""
+"""Decides what of a cluster's configuration may be changed while it runs. Pure: reads nothing and changes nothing."""
 
 from __future__ import annotations
 
@@ -38,14 +38,19 @@ class Difference:
 
 
 def in_words(value: Any) -> str:
-    """A value as a line of text."""
+    """Write a value as a line of text."""
     if value is None or value in ([], {}):
         return "none"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def differences(before: Cluster, after: Cluster) -> tuple[Difference, ...]:
-    """The fields in which two configurations of a cluster differ. A group that is new or gone is one field."""
+    """List the fields in which two configurations of a cluster differ. A group that is new or gone is one field.
+
+    Args:
+        before: What the cluster is.
+        after: What it should be.
+    """
     old, new = dict(_fields(before)), dict(_fields(after))
     whole = _groups_in_words(before), _groups_in_words(after)
     found = []
@@ -83,17 +88,16 @@ def _flat(prefix: str, document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-# What a replica of each API asks for, by the API's name.
-Residents = Mapping[str, Compute]
-
-
-def refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Residents]) -> tuple[str, ...]:
-    """Why a running cluster cannot be changed so; empty where it can.
+def refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Mapping[str, Compute]]) -> tuple[str, ...]:
+    """Say why a running cluster cannot be changed so.
 
     Args:
         before: What the cluster is.
         after: What it should be.
-        in_use: The deployed APIs, by the instance groups that they run on.
+        in_use: What a replica of each deployed API asks for, by the instance group that it runs on and the API.
+
+    Returns:
+        One line for each reason; empty where the cluster can be changed.
     """
     fixed = (_refusal(difference) for difference in differences(before, after))
     return (*(reason for reason in fixed if reason), *_group_refusals(before, after, in_use))
@@ -108,7 +112,7 @@ def _refusal(difference: Difference) -> str | None:
     return None
 
 
-def _group_refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Residents]) -> Iterator[str]:
+def _group_refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Mapping[str, Compute]]) -> Iterator[str]:
     kept = {group.name: group for group in after.instance_groups}
     for group in before.instance_groups:
         if group.name not in kept:
@@ -126,9 +130,9 @@ def _group_refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Reside
             yield from _without_room(kept[group.name], in_use.get(group.name, {}))
 
 
-def _without_room(group: InstanceGroup, residents: Residents) -> Iterator[str]:
+def _without_room(group: InstanceGroup, apis: Mapping[str, Compute]) -> Iterator[str]:
     """APIs that go on as long as their instances do, and whose next replica would have no place."""
-    for api, compute in residents.items():
+    for api, compute in apis.items():
         if not group_rank(compute, group.instance_types):
             yield (
                 f"{GROUPS}.{group.name}: {api} runs on it, and a replica asks for {request_in_words(compute)}: the "

@@ -1,4 +1,4 @@
-"""The environment's cluster, as deployments see it."""
+"""Reads the environment's cluster, as deployments see it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class RunningCluster:
     """A cluster that can be deployed to.
 
     Attributes:
+        name: The cluster's name.
         environment: Name of the environment that it belongs to.
         resources: What its stack made.
         url: Where its load balancer answers, such as ``http://cortex-1.us-east-1.elb.amazonaws.com``.
@@ -30,10 +31,14 @@ class RunningCluster:
 
 
 def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
-    """The environment's cluster.
+    """Read the environment's cluster.
+
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
 
     Raises:
-        ClusterError: It does not exist, or is not ready.
+        ClusterError: There is none, or it is not ready.
     """
     name = environment.cluster
     stack = read_stack(cloud, names.cluster_stack(name))
@@ -46,7 +51,7 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
 
 
 def load_balancer_url(cloud: Cloud, resources: ClusterResources) -> str:
-    """Where the load balancer answers. Asked for each time: the address is the load balancer's own."""
+    """Ask where a cluster's load balancer answers. Its address is its own, and is in no output."""
     balancer = cloud.elbv2.describe_load_balancers(LoadBalancerArns=[resources.load_balancer_arn])["LoadBalancers"][0]
     scheme = resources.base_url.partition("://")[0]
     return f"{scheme}://{balancer['DNSName']}"

@@ -1,4 +1,4 @@
-"""Which APIs run on which instance group of a cluster, and what their replicas ask for, as ECS has it."""
+"""Reads which APIs run on which instance group of a cluster, and what their replicas ask for, from ECS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ContainerDefinitionOutputTypeDef, ServiceTypeDef
 
 
-def residents(cloud: Cloud, cluster: Cluster) -> dict[str, dict[str, Compute]]:
-    """What a replica asks for, by instance group and API.
+def computes_by_group(cloud: Cloud, cluster: Cluster) -> dict[str, dict[str, Compute]]:
+    """Read what a replica of each API asks for.
 
-    An API that moves to another group runs on both until its last old replica is gone.
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster's configuration.
+
+    Returns:
+        By instance group and API. An API that moves to another group is on both until its last old replica is gone.
     """
     ecs = names.ecs_cluster(cluster.name)
     group_of = {names.capacity_provider(cluster.name, group.name): group.name for group in cluster.instance_groups}

@@ -10,12 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from cortex_cdk import names
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Section, Shown, Whole
 from cortex_cdk.config.sections.instance_group import InstanceGroup, Volume
 
-DEFAULT_NAME = "cortex"
-DEFAULT_REGION = "us-east-1"
 # Days for which CloudWatch Logs can keep logs (PutRetentionPolicy).
 LOG_RETENTIONS = (
     1,
@@ -95,7 +94,7 @@ def _retention(value: Any) -> int:
 
 
 def _tag_name(value: Any) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= 128 or value.lower().startswith(("aws:", "cortex:")):
+    if not isinstance(value, str) or not 1 <= len(value) <= 128 or value.lower().startswith(("aws:", names.TAG_PREFIX)):
         raise ValueError("not the name of a tag")
     return value
 
@@ -170,7 +169,9 @@ def _default_nat(data: dict[str, Any]) -> Literal["none", "single", "highly_avai
 
 def _default_groups() -> tuple[InstanceGroup, ...]:
     return (
-        InstanceGroup(name="cpu", instance_types=("m6i.large",), min_instances=1, max_instances=5),
+        # A type that new accounts on the free plan may start, too, and m6i.large is none: eks-workshop-v2 issue 1644,
+        # karpenter issue 9004.
+        InstanceGroup(name="cpu", instance_types=("m7i-flex.large",), min_instances=1, max_instances=5),
         # Images with CUDA are large.
         InstanceGroup(
             name="gpu", instance_types=("g4dn.xlarge",), min_instances=0, max_instances=5, volume=Volume(size=100)
@@ -185,9 +186,9 @@ class Cluster(Section):
         str,
         _matching(NAME),
         Allowed(NAME_IN_WORDS),
-    ] = Field(DEFAULT_NAME, description="Name of the cluster, unique in the region.")
+    ] = Field(names.DEFAULT_CLUSTER, description="Name of the cluster, unique in the region.")
     region: Annotated[str, _matching(REGION), Allowed("an AWS region such as us-east-1")] = Field(
-        DEFAULT_REGION, description="AWS region."
+        names.DEFAULT_REGION, description="AWS region."
     )
     account: Annotated[str, BeforeValidator(_account), Allowed("an account number: 12 digits in quotes")] | None = (
         Field(None, description="Account of the cluster. Commands refuse credentials of any other account.")
@@ -222,7 +223,7 @@ class Cluster(Section):
     )
 
     @classmethod
-    def default(cls, name: str = DEFAULT_NAME, region: str = DEFAULT_REGION) -> Cluster:
+    def default(cls, name: str = names.DEFAULT_CLUSTER, region: str = names.DEFAULT_REGION) -> Cluster:
         """Return a cluster with a CPU group and a GPU group; the GPU group is empty until a replica needs a GPU."""
         return cls(name=name, region=region)
 

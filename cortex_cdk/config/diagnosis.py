@@ -35,7 +35,7 @@ _STAND_INS: Mapping[FieldPath, Any] = {
     ("apis", "name"): "stand-in",
     ("apis", "weight"): 0,
     ("instance_groups", "name"): "stand-in",
-    ("instance_groups", "instance_types"): ["m6i.large"],
+    ("instance_groups", "instance_types"): ["m7i-flex.large"],
 }
 # Taking out a field can make the section around it invalid, then the section around that.
 _MOST_ROUNDS = 5

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
+from cortex_serving.contract import CONFIG_FILE, REALTIME_API, TRAFFIC_SPLITTER
 from cortex_serving.formats.env_file import read_env_file
 from cortex_serving.formats.problem import FormatError
 
@@ -17,7 +17,6 @@ from cortex_cdk.config.document import Document, read_document, written_path
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import ConfigError, Problem
 
-DEFAULT_FILE = "cortex.yaml"
 _KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
     REALTIME_API: RealtimeApi,
     TRAFFIC_SPLITTER: TrafficSplitter,
@@ -63,7 +62,7 @@ def load_config(path: Path) -> Config:
         ConfigError: All problems, in the order of the file.
         ProjectError: ``.cortexignore`` cannot be read.
     """
-    file = path / DEFAULT_FILE if path.is_dir() else path
+    file = path / CONFIG_FILE if path.is_dir() else path
     document = read_document(file)
     problems = [_named(problem, document) for problem in document.problems]
     entries = list(_entries(document, problems))

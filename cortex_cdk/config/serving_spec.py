@@ -6,6 +6,8 @@ import json
 
 from cortex_cdk.config.realtime_api import RealtimeApi
 
+_NOT_SERVED = {"env", "image", "base_image", "tensorflow_serving_image"}
+
 
 def serving_spec(api: RealtimeApi, endpoint: str) -> str:
     """Write the specification of an API, as the serving program reads it (``cortex_serving.spec``).
@@ -24,7 +26,7 @@ def serving_spec(api: RealtimeApi, endpoint: str) -> str:
     spec = {
         "name": api.name,
         "endpoint": endpoint,
-        "predictor": api.predictor.model_dump(mode="json", exclude={"env", "image", "tensorflow_serving_image"}),
+        "predictor": api.predictor.model_dump(mode="json", exclude=_NOT_SERVED),
         "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
     }

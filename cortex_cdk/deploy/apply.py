@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
-from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed
+from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
 from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
 from cortex_cdk.replicas.rollout import RolloutWatcher
@@ -19,6 +21,7 @@ from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_cha
 from cortex_cdk.stack_operations.events import EventReader
 from cortex_cdk.stack_operations.operation import Outcome, run, watch
 from cortex_cdk.stack_operations.progress import Progress
+from cortex_cdk.stack_operations.recovery import recover
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
@@ -32,7 +35,7 @@ LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
 
 
 class PriorityTakenError(DeployError):
-    """A deployment that ran at the same time has the priority of the listener rule."""
+    """Another deployment, which ran at the same time, has the priority of the listener rule."""
 
     def __init__(self, name: str, aftermath: str) -> None:
         super().__init__(
@@ -46,6 +49,10 @@ class Applied:
     """What became of one API or splitter.
 
     Attributes:
+        name: Its name.
+        kind: ``RealtimeAPI`` or ``TrafficSplitter``.
+        endpoint: Its URL.
+        revision: The revision that was wanted (empty for a splitter).
         message: What to tell the user, such as ``iris (RealtimeAPI) is up to date``.
         changed: Whether anything was changed.
         error: Why it failed, or None.
@@ -59,57 +66,94 @@ class Applied:
     changed: bool
     error: CortexError | None = None
 
+    @classmethod
+    def refused(cls, cluster: RunningCluster, resource: RealtimeApi | TrafficSplitter, error: CortexError) -> Applied:
+        """Say that an API or splitter was left as it was."""
+        return cls(
+            name=resource.name,
+            kind=resource.kind,
+            endpoint=cluster.url + resource.networking.endpoint,
+            revision="",
+            message=f"{resource.name} ({resource.kind}) was not deployed",
+            changed=False,
+            error=error,
+        )
+
 
 class Applier:
     """Carries out plans, several at a time if called from several threads.
 
     Args:
-        templates: By stack name, for the plans that need a new one.
+        cloud: Where the stacks are.
+        cluster: The cluster there.
+        progress: Hears how it goes.
+        templates: By stack name, for the plans that may need a new one.
+        force: Whether operations that run on the stacks are given up.
     """
 
     def __init__(
-        self, cloud: Cloud, cluster: RunningCluster, progress: Progress, templates: Mapping[str, Mapping[str, Any]]
+        self,
+        cloud: Cloud,
+        cluster: RunningCluster,
+        progress: Progress,
+        templates: Mapping[str, Mapping[str, Any]],
+        *,
+        force: bool,
     ) -> None:
         self._cloud = cloud
         self._cluster = cluster
         self._progress = progress
         self._templates = templates
+        self._force = force
 
     def apply(self, plan: StackPlan) -> Applied:
-        """Carry out a plan. A failure is returned, not raised: others go on."""
-        resource = resource_of(plan)
+        """Carry out a plan.
+
+        A failure is returned, not raised: what one API meets must not stop, or hide, what becomes of the others.
+        """
+        resource = plan.release.resource
         title = f"{resource.name} ({resource.kind})"
         error: CortexError | None = None
-        changed = False
-        message = f"{title} is up to date"
-        if plan.action != NOTHING:
-            doing, done = _WORDS[plan.action]
-            self._progress.step(resource.name, doing)
-            try:
-                changed = self._join(plan, resource.name) if plan.action == JOIN else self._change(plan, resource.name)
-            except Exception as failure:
-                # What one API meets must not hide what became of the others.
-                error = _in_words(failure, self._cluster.environment)
-                message = f"{title} was not {done}"
+        changed, message = False, f"{title} is up to date"
+        try:
+            plan = self._recovered(plan)
+            if plan.action != NOTHING:
+                doing, done = _WORDS[plan.action]
+                self._progress.step(resource.name, doing)
+                changed = self._join(plan) if plan.action == JOIN else self._change(plan)
             if changed:
                 message = f"{done} {title}"
+        except Exception as failure:
+            # What one API meets must not hide what became of the others.
+            error = _in_words(failure, self._cluster.environment)
+            message = f"{title} was not {_WORDS[plan.action][1]}"
         return Applied(
             name=resource.name,
             kind=resource.kind,
             endpoint=self._cluster.url + resource.networking.endpoint,
-            revision=plan.revision,
+            revision=plan.release.revision,
             message=message,
             changed=changed,
             error=error,
         )
 
-    def _change(self, plan: StackPlan, name: str) -> bool:
+    def _recovered(self, plan: StackPlan) -> StackPlan:
+        """Bring the plan's stack into a state from which it can go on, and plan with what that leaves."""
+        if plan.recovery is None or plan.stack is None:
+            return plan
+        name = plan.release.resource.name
+        left = recover(self._cloud, plan.stack, partial(self._progress.step, name), force=self._force)
+        service = describe_service(self._cloud, self._cluster.name, name) if left else None
+        return plan_stack(plan.release, left, desired=service["desiredCount"] if service else None)
+
+    def _change(self, plan: StackPlan) -> bool:
+        name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
         if plan.action == UPDATE and plan.knows_initial_replicas:
-            forget_initial_replicas(self._cloud, plan.spec.stack_name)
+            forget_initial_replicas(self._cloud, stack_name)
         change_set = create_change_set(
             self._cloud,
-            plan.spec.stack_name,
-            template=self._templates[plan.spec.stack_name] if plan.synthesize else None,
+            stack_name,
+            template=self._templates[stack_name] if plan.synthesize else None,
             parameters=plan.parameters,
             tags={names.TAG_CLUSTER: self._cluster.name, names.TAG_API: name, **self._cluster.resources.tags},
             creates=plan.action == CREATE,
@@ -118,41 +162,41 @@ class Applier:
             return False
         self._progress.changes(name, change_set.changes)
         self._ask_about(change_set, name)
-        outcome = run(self._cloud, change_set, name, self._progress, self._watcher(plan, name))
+        outcome = run(self._cloud, change_set, name, self._progress, self._watcher(plan))
         if plan.action == UPDATE and outcome.stack is None:
             # An update that fails leaves the stack: what replicas and resources say of their end is no cause.
             raise DeployError(f"{name} was deleted while it was updated", hint="deploy it again if it should be there")
         if not outcome.succeeded:
             raise failure(name, outcome)
-        if plan.action == CREATE and isinstance(plan.spec, ApiStackSpec):
-            self._forget_initial_replicas(plan, name)
+        if plan.action == CREATE and isinstance(plan.release.spec, ApiStackSpec):
+            self._forget_initial_replicas(name, stack_name)
         return True
 
-    def _forget_initial_replicas(self, plan: StackPlan, name: str) -> None:
+    def _forget_initial_replicas(self, name: str, stack_name: str) -> None:
         """The API is there: what fails now is told, and tried again before its next change."""
         try:
-            forget_initial_replicas(self._cloud, plan.spec.stack_name)
+            forget_initial_replicas(self._cloud, stack_name)
         except DeployError as error:
             self._progress.step(name, f"warning: {error.message}")
 
-    def _join(self, plan: StackPlan, name: str) -> bool:
+    def _join(self, plan: StackPlan) -> bool:
         """Wait for a deployment of the same that runs already: of a terminal that was closed, or of somebody else."""
-        stack = plan.spec.stack_name
-        events = EventReader(self._cloud, stack)
-        watcher = self._watcher(plan, name)
-        outcome = watch(self._cloud, stack, events, name, progress=self._progress, watcher=watcher)
+        name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
+        events = EventReader(self._cloud, stack_name)
+        watcher = self._watcher(plan)
+        outcome = watch(self._cloud, stack_name, events, name, progress=self._progress, watcher=watcher)
         if not outcome.succeeded:
             raise failure(name, outcome)
-        if outcome.stack is None or not is_deployed(plan, outcome.stack):
+        if outcome.stack is None or not plan.release.is_deployed_as(outcome.stack):
             raise DeployError(
                 f"{name}: another deployment was quicker", hint="look at it with cortex get, then deploy again"
             )
         return True
 
-    def _watcher(self, plan: StackPlan, name: str) -> RolloutWatcher | None:
-        if not isinstance(plan.spec, ApiStackSpec):
+    def _watcher(self, plan: StackPlan) -> RolloutWatcher | None:
+        if not isinstance(plan.release.spec, ApiStackSpec):
             return None
-        return RolloutWatcher(self._cloud, self._cluster.name, name, plan.revision)
+        return RolloutWatcher(self._cloud, self._cluster.name, plan.release.resource.name, plan.release.revision)
 
     def _ask_about(self, change_set: ChangeSet, name: str) -> None:
         for change in change_set.changes:
@@ -170,18 +214,18 @@ def _in_words(error: Exception, environment: str) -> CortexError:
     return known
 
 
-def resource_of(plan: StackPlan) -> RealtimeApi | TrafficSplitter:
-    """The API or splitter that a plan is for."""
-    return plan.spec.api if isinstance(plan.spec, ApiStackSpec) else plan.spec.splitter
-
-
 def interrupts(change: Change) -> bool:
-    """Whether a change takes away what carries the traffic."""
+    """Whether a change takes away the service or the target group, which carry the traffic."""
     return change.resource_type in CARRY_TRAFFIC and (change.replacement or change.action == "Remove")
 
 
 def failure(name: str, outcome: Outcome) -> DeployError:
-    """Name the first cause of an operation that failed."""
+    """Name the first cause of an operation that failed.
+
+    Args:
+        name: The API or splitter.
+        outcome: How the operation ended.
+    """
     aftermath = "the previous revision keeps serving" if outcome.stack else "nothing of it was kept"
     if outcome.replica:
         remedy = "raise compute.mem" if "OutOfMemory" in outcome.replica.reason else "correct the cause"

@@ -11,7 +11,7 @@ MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 def exists(cloud: Cloud, bucket: str, key: str) -> bool:
-    """Whether the bucket has an object of that key."""
+    """Whether a bucket has an object of that key."""
     from botocore.exceptions import ClientError
 
     try:
@@ -24,10 +24,16 @@ def exists(cloud: Cloud, bucket: str, key: str) -> bool:
 
 
 def upload(cloud: Cloud, path: Path, bucket: str, key: str) -> bool:
-    """Upload a file unless the bucket has it already.
+    """Upload a file unless the bucket has it.
+
+    Args:
+        cloud: A session of the environment.
+        path: The file.
+        bucket: The cluster's bucket.
+        key: Where to, made from the file's content.
 
     Returns:
-        Whether it was sent.
+        Whether the file was sent.
     """
     if exists(cloud, bucket, key):
         return False

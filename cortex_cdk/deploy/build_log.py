@@ -1,8 +1,8 @@
 """The log of an image build, as a person wants to read it: followed while it is written, and asked why it ended.
 
 The lines come from CloudWatch. On AWS they are what Docker's BuildKit writes (``#9 1.23 text`` for the output of a
-step, and much about layers), in the local cloud the bare text. ``serving_image/install.sh`` writes which file is at
-work (``==> requirements.txt``), and ``error:`` and ``hint:`` where it gives up itself.
+step, and much about layers), in the local cloud the bare text. ``serving_image/install.sh`` writes what is at work
+(``==> requirements.txt``), that all is done (``==> installed``), and ``error:`` and ``hint:`` where it gives up itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cortex_serving.contract import DEPENDENCIES_SCRIPT
+from cortex_serving.contract import CONDA_FILE, DEPENDENCIES_SCRIPT, REQUIREMENTS_FILE
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
@@ -21,12 +21,16 @@ from cortex_cdk.aws.errors import error_code
 _STEP_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*)")
 _BUILDKIT_ERROR = re.compile(r"#\d+ ERROR: (?!process )(.*)")
 _NOISE = re.compile(
-    r"#\d+ |\[Container\]|[0-9a-f]{12}: |Activate with: |WARNING! Your password|Configure a credential helper"
+    r"#\d+ |\[Container\]|[0-9a-f]{12}: |Activate with: |The push refers to repository |"
+    r"WARNING! Your (?:password|credentials)|Configure a credential helper|https://docs.docker.com/go/credential-store"
 )
 _SUMMARY = "------"
 _OVER = re.compile(r"\[Container\] .*Phase context status code: COMMAND_EXECUTION_ERROR")
-PYTHON, SCRIPT = "Python", DEPENDENCIES_SCRIPT
-_STEP = re.compile(rf"==> ({PYTHON}|\.python-version|{re.escape(SCRIPT)}|conda-packages\.txt|requirements\.txt)\b")
+SCRIPT, INSTALLED = DEPENDENCIES_SCRIPT, "installed"
+_FILES = (".python-version", SCRIPT, CONDA_FILE, REQUIREMENTS_FILE)
+# Of these no file of the project is the cause.
+_OURS = ("Python", "dependencies of the serving program", "the serving program", INSTALLED)
+_STEP = re.compile(rf"==> ({'|'.join(map(re.escape, _FILES + _OURS))})\b")
 # BuildKit repeats an error at its end with the Dockerfile's lines around it: all of that was said before.
 _FAILED_TO_SOLVE = "ERROR: failed to solve: "
 _ERROR = re.compile(r"(?:error|ERROR|E|fatal): (.+)|(?:critical|error) +libmamba (.+)|(\w+Error: .+)")
@@ -45,7 +49,7 @@ class BuildLog:
     """Reads the log of one build.
 
     Args:
-        cloud: Where it is.
+        cloud: A session of the environment.
         group: The log group.
         stream: The log stream; it may not exist yet.
 
@@ -62,13 +66,13 @@ class BuildLog:
         self.lines: list[str] = []
 
     def new(self) -> list[str]:
-        """The lines that came since the last call."""
+        """Return the lines that came since the last call."""
         fresh = [line for message in self._messages() if (line := self._readable(message)) is not None]
         self.lines += fresh
         return fresh
 
     def settle(self) -> list[str]:
-        """The lines that a build that has failed wrote last, which CloudWatch may show a little later."""
+        """Return the last lines of a build that has failed, which CloudWatch may show a little later."""
         fresh: list[str] = []
         for pause in SETTLING_SECONDS:
             time.sleep(pause)
@@ -117,26 +121,33 @@ class Failure:
 
     Attributes:
         file: The file of the project that was at work; None where none was.
+        installed: Whether everything had been installed: only writing or storing the image was left.
         reason: One line, or None where nothing was written.
         hint: What the log itself proposes.
         details: What else was written about this file.
     """
 
     file: str | None
+    installed: bool
     reason: str | None
     hint: str | None
     details: tuple[str, ...]
 
 
 def failure(lines: Sequence[str]) -> Failure:
-    """Find out from the log of a build why it failed."""
+    """Find out from the log of a build why it failed.
+
+    Args:
+        lines: The log, as ``BuildLog`` reads it.
+    """
     steps = [(index, match[1]) for index, line in enumerate(lines) if (match := _STEP.match(line))]
     start, step = steps[-1] if steps else (-1, None)
     said = [line for line in lines[start + 1 :] if not _HINT.match(line)]
     hints = [match[1] for line in lines[start + 1 :] if (match := _HINT.match(line))]
     reason = _gave_up(lines) or (_end_of_script(said) if step == SCRIPT else _first_error(said) or _last_words(said))
     return Failure(
-        file=None if step == PYTHON else step,
+        file=step if step in _FILES else None,
+        installed=step == INSTALLED,
         reason=reason and reason.removeprefix(f"{SCRIPT}: "),
         hint=hints[-1] if hints else None,
         details=tuple(line for line in said if not _repeats(line, reason or "")),
@@ -151,7 +162,7 @@ def _repeats(line: str, reason: str) -> bool:
 
 
 def is_step(line: str) -> bool:
-    """Whether a line says that another file is at work from here on."""
+    """Whether a line says that the next file of the project is at work from here on."""
     return _STEP.match(line) is not None
 
 

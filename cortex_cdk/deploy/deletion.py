@@ -1,17 +1,25 @@
-"""Removes APIs and splitters."""
+"""Deletes APIs and traffic splitters."""
 
 from __future__ import annotations
+
+from cortex_serving.contract import TRAFFIC_SPLITTER
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
+from cortex_cdk.deploy.listener_rules import read_rules
 from cortex_cdk.errors import DeployError, NotDeployedError
 from cortex_cdk.stack_operations import recovery
-from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 
 
 def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
-    """The stack of an API or splitter.
+    """Find the stack of an API or splitter.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster.
+        name: The API's or splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
@@ -24,11 +32,16 @@ def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
 
 
 def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
-    """Delete an API or splitter and wait until it is gone.
+    """Delete an API or splitter and wait until its stack is gone. An operation that runs on the stack is given up.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster.
+        name: The API's or splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
-        DeployError: A splitter uses it, or it cannot be deleted.
+        DeployError: A splitter forwards to the API, or the stack cannot be deleted.
     """
     stack = find(cloud, cluster, name)
     users = _splitters_of(cloud, cluster, stack)
@@ -37,29 +50,21 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
             f"{name} is used by the traffic splitter {', '.join(users)}",
             hint=f"delete the splitter first (cortex delete {users[0]}), or deploy it without {name}",
         )
-    # An update may wait for capacity for hours.
-    settled = recovery.settled(cloud, stack, force=True)
-    if settled:
-        recovery.remove(cloud, settled)
+    deletable = recovery.make_deletable(cloud, stack)
+    if deletable:
+        recovery.remove(cloud, deletable)
 
 
 def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:
     """The splitters that forward to the target group of an API's stack."""
-    group = stack.outputs.get("TargetGroupArn")
-    prefix = names.splitter_stack(cluster.name, "")
-    if group is None or stack.name.startswith(prefix):
+    group = stack.outputs.get(names.Output.TARGET_GROUP_ARN)
+    if group is None:
         return []
-    pages = cloud.elbv2.get_paginator("describe_rules").paginate(ListenerArn=cluster.resources.listener_arn)
     using = {
-        rule["Priority"]
-        for page in pages
-        for rule in page["Rules"]
-        for action in rule.get("Actions", [])
-        for target in action.get("ForwardConfig", {}).get("TargetGroups", [])
-        if target.get("TargetGroupArn") == group
+        str(rule.priority) for rule in read_rules(cloud, cluster.resources.listener_arn) if group in rule.target_groups
     }
     return [
-        splitter.name.removeprefix(prefix)
-        for splitter in list_stacks(cloud, prefix)
-        if splitter.outputs.get("ListenerRulePriority") in using
+        resource.name
+        for resource, other in list_resource_stacks(cloud, cluster.name)
+        if resource.kind == TRAFFIC_SPLITTER and other.outputs.get(names.Output.LISTENER_RULE_PRIORITY) in using
     ]

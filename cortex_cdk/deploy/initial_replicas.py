@@ -7,6 +7,7 @@ first number would be part of what an update that fails goes back to, and ten re
 
 from __future__ import annotations
 
+from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.change_set import create_change_set
@@ -14,7 +15,6 @@ from cortex_cdk.stack_operations.operation import run
 from cortex_cdk.stack_operations.progress import Silent
 from cortex_cdk.stack_operations.stack import read_stack
 
-PARAMETER = "InitialReplicas"
 DEFAULT = 1
 """With how many replicas ECS begins where it is told no number (DesiredCount in the schema of AWS::ECS::Service)."""
 
@@ -31,9 +31,9 @@ def forget_initial_replicas(cloud: Cloud, stack_name: str) -> None:
         DeployError: The stack could not be changed.
     """
     stack = read_stack(cloud, stack_name)
-    if stack is None or not stack.parameters.get(PARAMETER):
+    if stack is None or not stack.parameters.get(names.Parameter.INITIAL_REPLICAS):
         return
-    parameters = {**stack.parameters, PARAMETER: ""}
+    parameters = {**stack.parameters, names.Parameter.INITIAL_REPLICAS: ""}
     change_set = create_change_set(
         cloud, stack_name, template=None, parameters=parameters, tags=stack.tags, creates=False
     )

@@ -1,4 +1,4 @@
-"""Replaces the replicas of an API that is deployed, without changing it."""
+"""Replaces the replicas of an API by new ones of the same revision."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ if TYPE_CHECKING:
 
 
 def refresh(cloud: Cloud, cluster: str, api: str, service: ServiceTypeDef) -> None:
-    """Start a rolling update of a service to what it already runs.
+    """Start a rolling update of a service to what already runs.
 
-    The percentages of the last deployment were computed for the number of replicas that there was. With fewer, they may
+    The percentages of the last deployment were computed for the number of replicas of that time. With fewer, they may
     leave ECS neither room for a new replica nor leave to stop an old one, so they are computed anew.
 
     Args:
+        cloud: A session of the environment.
         cluster: The environment's cluster.
         api: The API's name.
-        service: Its service, as ECS describes it.
+        service: The API's service, as ECS describes it.
     """
     stack = read_stack(cloud, names.api_stack(cluster, api))
-    strategy = UpdateStrategy.model_validate_json(stack.outputs["UpdateStrategy"]) if stack else UpdateStrategy()
+    written = stack.outputs[names.Output.UPDATE_STRATEGY] if stack else "{}"
+    strategy = UpdateStrategy.model_validate_json(written)
     percentages = strategy.percentages(max(1, service["desiredCount"]))
     cloud.ecs.update_service(
         cluster=service["clusterArn"],

@@ -2,78 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
+from cortex_serving.contract import REALTIME_API
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.config import Config, TrafficSplitter
-from cortex_cdk.deploy.apply import Applied
+from cortex_cdk.config import TrafficSplitter
 from cortex_cdk.errors import DeployError
-from cortex_cdk.stack_operations.stack import list_stacks, read_stack
-from cortex_cdk.synthesis.specs import SplitterStackSpec
+from cortex_cdk.stack_operations.stack import StackState
+from cortex_cdk.synthesis.specs import ClusterResources, SplitterStackSpec
 
 
-def check_members(cloud: Cloud, cluster: RunningCluster, config: Config) -> None:
-    """Look whether every member of a splitter is deployed, or in the same file.
+def target_groups(cluster: str, stacks: Iterable[StackState]) -> dict[str, str]:
+    """Pick the target groups of APIs from the stacks of a cluster.
+
+    Returns:
+        ARNs by the API's name. A first deployment that runs, or that failed, has none yet.
+    """
+    found = {}
+    for stack in stacks:
+        resource = names.resource_of(cluster, stack.name)
+        if resource and resource.kind == REALTIME_API and names.Output.TARGET_GROUP_ARN in stack.outputs:
+            found[resource.name] = stack.outputs[names.Output.TARGET_GROUP_ARN]
+    return found
+
+
+def splitter_spec(
+    cloud: Cloud, cluster: ClusterResources, splitter: TrafficSplitter, priority: int, groups: Mapping[str, str]
+) -> SplitterStackSpec:
+    """Specify a splitter's stack.
+
+    Args:
+        cloud: Asked whether the members answer.
+        cluster: The cluster.
+        splitter: The splitter.
+        priority: Of its listener rule.
+        groups: ARNs of the target groups of the APIs that are deployed, by the API's name.
 
     Raises:
-        DeployError: One is neither.
+        DeployError: A member is not deployed, or would get requests that none of its replicas could answer.
     """
-    wanted = {variant.name: splitter.name for splitter in config.splitters for variant in splitter.apis}
-    missing = sorted(wanted.keys() - {api.name for api in config.apis})
-    if missing:
-        missing = [name for name in missing if name not in _target_groups(cloud, cluster)]
-    for name in missing:
-        if read_stack(cloud, names.splitter_stack(cluster.name, name)):
-            raise DeployError(
-                f"{wanted[name]}: {name} is a traffic splitter", hint="name the APIs that shall answer as members"
-            )
-    if missing:
-        raise DeployError(
-            f"{wanted[missing[0]]}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not deployed",
-            hint="deploy the member APIs first, or put them into the same file",
-        )
-
-
-def splitter_spec(cloud: Cloud, cluster: RunningCluster, splitter: TrafficSplitter, priority: int) -> SplitterStackSpec:
-    """What a splitter's stack is made from; its members are deployed.
-
-    Raises:
-        DeployError: A member shall get requests that none of its replicas could answer.
-    """
-    groups = _target_groups(cloud, cluster)
-    members = {variant.name: groups[variant.name] for variant in splitter.apis}
     for variant in splitter.apis:
+        if variant.name not in groups:
+            raise DeployError(
+                f"{splitter.name}: {variant.name} is not deployed",
+                hint="deploy the member APIs first, or put them into the same file",
+            )
         # A weighted rule does not pass over a group without targets: its share of the requests would be lost.
-        if variant.weight and not _answers(cloud, members[variant.name]):
+        if variant.weight and not _answers(cloud, groups[variant.name]):
             raise DeployError(
                 f"{splitter.name}: no replica of {variant.name} is ready, so its {variant.weight} % of the requests "
                 "would fail",
                 hint=f"wait until it is live (cortex get {variant.name}), or give it weight 0",
             )
-    return SplitterStackSpec(cluster=cluster.resources, splitter=splitter, priority=priority, target_groups=members)
-
-
-def refusal(cluster: RunningCluster, splitter: TrafficSplitter, error: DeployError) -> Applied:
-    """What to tell of a splitter that was left as it was."""
-    return Applied(
-        name=splitter.name,
-        kind=splitter.kind,
-        endpoint=cluster.url + splitter.networking.endpoint,
-        revision="",
-        message=f"{splitter.name} ({splitter.kind}) was not deployed",
-        changed=False,
-        error=error,
-    )
-
-
-def _target_groups(cloud: Cloud, cluster: RunningCluster) -> dict[str, str]:
-    """The target groups of the APIs that are deployed."""
-    prefix = names.api_stack(cluster.name, "")
-    return {
-        stack.name.removeprefix(prefix): stack.outputs["TargetGroupArn"]
-        for stack in list_stacks(cloud, prefix)
-        if "TargetGroupArn" in stack.outputs
-    }
+    members = {variant.name: groups[variant.name] for variant in splitter.apis}
+    return SplitterStackSpec(cluster=cluster, splitter=splitter, priority=priority, target_groups=members)
 
 
 def _answers(cloud: Cloud, target_group: str) -> bool:

@@ -1,7 +1,7 @@
-"""After a deployment: waits until as many replicas serve as the configuration wants at least.
+"""After a deployment: waits until as many replicas serve as ``min_replicas`` asks for.
 
-What was deployed serves by then. But where only ``min_replicas`` was raised, Application Auto Scaling adds replicas
-once the stack is done, and "updated" would be said before there are any.
+The new revision serves by then. But where only ``min_replicas`` was raised, Application Auto Scaling adds replicas once
+the stack is done, and "updated" would be said before there are any.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ LONGEST_WAIT = 120.0
 """Seconds. Not longer: the deployment is done, and a model may take its time."""
 
 
-def gather(
+def wait_for_replicas(
     read: Callable[[Collection[str]], Sequence[ApiStatus]], minimums: Mapping[str, int], progress: Progress
 ) -> None:
-    """Wait for the replicas of APIs, and tell what they wait for.
+    """Wait until enough replicas of APIs serve, for two minutes at most, and tell what they wait for.
 
     Args:
-        read: The status of APIs by their names; of those that somebody has deleted meanwhile, none.
+        read: Reads the status of APIs by their names; leaves out those that somebody has deleted meanwhile.
         minimums: ``min_replicas`` by API.
-        progress: Hears of those that are not there at once.
+        progress: Hears of the APIs that have too few.
     """
     deadline = time.monotonic() + LONGEST_WAIT
     waiting: Collection[str] = minimums.keys()
@@ -33,7 +33,7 @@ def gather(
     for pause in pauses():
         short = [api for api in read(waiting) if api.replicas.up_to_date < minimums[api.name]]
         for api in short:
-            news = _news(api, minimums[api.name])
+            news = _shortfall(api, minimums[api.name])
             if news != told.get(api.name):
                 progress.step(api.name, news)
                 told[api.name] = news
@@ -47,6 +47,6 @@ def gather(
         time.sleep(pause)
 
 
-def _news(api: ApiStatus, minimum: int) -> str:
+def _shortfall(api: ApiStatus, minimum: int) -> str:
     news = f"{api.replicas.up_to_date} of {minimum} replicas serve"
     return f"{news}: {api.reason}" if api.reason else news

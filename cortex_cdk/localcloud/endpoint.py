@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import fcntl
+import hmac
 import http.client
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cortex_cdk.localcloud.settings import DEFAULT_SPEED, HOST
 
 HEALTH_PATH = "/_cortex/health"
 STATE_FILE = "daemon.json"
+"""There while the local cloud answers; it goes with the daemon."""
+PORTS_FILE = "ports.json"
+"""The last ports, which outlive the daemon."""
+NONCE = "nonce"
 LIFE_LOCK = "daemon.lock"
+HEALTH_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,13 +34,15 @@ class Endpoint:
         control_url: Base URL of the AWS API (``endpoint_url`` of boto3).
         http_url: Base URL of the load balancer.
         pid: Process id of the daemon.
-        notice: What the user should be told about the last start, such as that stored state was moved aside.
+        notice: What every command tells about the last start, such as that a stack could not be brought back.
+        news: What ``cortex local up`` and ``status`` tell besides, such as that all stacks were made again.
     """
 
     control_url: str
     http_url: str
     pid: int
     notice: str | None = None
+    news: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,10 @@ class DaemonInfo:
         https_port: Its port for TLS.
         version: Version of cortex-cdk that the daemon runs.
         state: The state folder, absolute.
-        notice: What the user should be told about this start, or None.
+        notice: What every command should tell about this start, or None.
+        news: What ``cortex local up`` and ``status`` should tell besides, or None.
         speed: How many times faster than AWS its clock runs.
+        secret: What only readers of the state folder know; never on the health door.
     """
 
     pid: int
@@ -57,8 +68,10 @@ class DaemonInfo:
     version: str
     state: str
     notice: str | None = None
+    news: str | None = None
     https_port: int = 0
     speed: float = DEFAULT_SPEED
+    secret: str = field(default="", repr=False)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -68,37 +81,79 @@ class DaemonInfo:
             http_url=f"http://{HOST}:{self.http_port}",
             pid=self.pid,
             notice=self.notice,
+            news=self.news,
         )
 
+    def health(self, nonce: str = "") -> dict[str, Any]:
+        """What the health door answers.
+
+        Args:
+            nonce: Text of whoever asks; the answer proves with it that this daemon knows the secret.
+        """
+        answer = asdict(self)
+        del answer["secret"]
+        return {**answer, "proof": _proof(self.secret, nonce)} if nonce else answer
+
     def write(self, folder: Path) -> None:
-        """Write ``daemon.json`` so that a reader sees the old or the new file, never half of one."""
-        scratch = folder / f"{STATE_FILE}.new"
-        scratch.write_text(json.dumps(asdict(self), indent=2) + "\n")
-        scratch.replace(folder / STATE_FILE)
+        """Write the files so that a reader sees the old or the new one, never half of one."""
+        ports = {name: value for name, value in asdict(self).items() if name.endswith("_port")}
+        for name, content in ((PORTS_FILE, ports), (STATE_FILE, asdict(self))):
+            scratch = folder / f"{name}.new"
+            scratch.touch(mode=0o600)
+            scratch.write_text(json.dumps(content, indent=2) + "\n")
+            scratch.replace(folder / name)
 
 
 def read_info(folder: Path) -> DaemonInfo | None:
-    """What the last daemon of that state folder wrote; None if there never was one or the file is unreadable."""
+    """What the daemon of that state folder wrote; None if none answers or the file is unreadable."""
     with suppress(OSError, ValueError, TypeError):
         return DaemonInfo(**json.loads((folder / STATE_FILE).read_text()))
     return None
 
 
-def ask(port: int, timeout: float = 2.0) -> DaemonInfo | None:
-    """Ask whoever listens on a port whether it is a local cloud.
+def read_ports(folder: Path) -> dict[str, int]:
+    """The ports of the last daemon of that state folder, by their names in ``DaemonInfo``; empty if there was none."""
+    with suppress(OSError, ValueError):
+        ports: dict[str, int] = json.loads((folder / PORTS_FILE).read_text())
+        return ports
+    return {}
+
+
+def ask(port: int) -> DaemonInfo | None:
+    """Ask whoever listens on a port whether it is a local cloud. The answer may be a lie: see ``answers``.
 
     Args:
         port: The control port on 127.0.0.1.
-        timeout: Seconds to wait for the answer.
     """
-    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    with suppress(ValueError, TypeError):
+        return DaemonInfo(**_health(port))
+    return None
+
+
+def answers(info: DaemonInfo) -> bool:
+    """Whether the daemon that wrote this answers, and nobody in its place.
+
+    While it is stopped, another user of the machine may listen on its port, to be sent archives and secrets.
+    """
+    nonce = secrets.token_hex(16)
+    proof = _health(info.control_port, nonce).get("proof")
+    return isinstance(proof, str) and hmac.compare_digest(proof.encode(), _proof(info.secret, nonce).encode())
+
+
+def _health(port: int, nonce: str = "") -> dict[str, Any]:
+    connection = http.client.HTTPConnection(HOST, port, timeout=HEALTH_TIMEOUT_S)
     try:
-        connection.request("GET", HEALTH_PATH)
-        return DaemonInfo(**json.loads(connection.getresponse().read()))
-    except (OSError, ValueError, TypeError, http.client.HTTPException):
-        return None
+        connection.request("GET", f"{HEALTH_PATH}?{NONCE}={nonce}" if nonce else HEALTH_PATH)
+        answer = json.loads(connection.getresponse().read())
+        return answer if isinstance(answer, dict) else {}
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
     finally:
         connection.close()
+
+
+def _proof(secret: str, nonce: str) -> str:
+    return hmac.digest(secret.encode(), nonce.encode(), "sha256").hex()
 
 
 def hold_life_lock(folder: Path, patience: float = 2.0) -> IO[str] | None:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint, ask, is_alive, read_info, waiting_lock
+from cortex_cdk.localcloud.endpoint import STATE_FILE, DaemonInfo, Endpoint, answers, is_alive, read_info, waiting_lock
 from cortex_cdk.localcloud.settings import PORT_VARIABLES, SPEED_VARIABLE, Settings, asked
+from cortex_cdk.localcloud.state_folder import make_state_folder
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 45.0
@@ -48,7 +49,7 @@ def ensure_running(settings: Settings) -> Endpoint:
     found = _running(settings.state)
     if found:
         return _as_it_runs(found)
-    _make_folder(settings.state)
+    make_state_folder(settings.state)
     with waiting_lock(settings.state / LAUNCH_LOCK):
         found = _running(settings.state)
         if found:
@@ -71,17 +72,6 @@ def _as_it_runs(info: DaemonInfo) -> Endpoint:
     return replace(info.endpoint, notice="; ".join(filter(None, (info.notice, notice))))
 
 
-def _make_folder(state: Path) -> None:
-    try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (state / LAUNCH_LOCK).touch()
-    except OSError as error:
-        raise LocalCloudError(
-            f"The local cloud cannot keep its state in {state}: {error.strerror}.",
-            hint="Set CORTEX_HOME to a folder that you may write to.",
-        ) from error
-
-
 def stop(settings: Settings) -> bool:
     """Stop the local cloud and wait until it is gone.
 
@@ -97,7 +87,7 @@ def stop(settings: Settings) -> bool:
     info = read_info(settings.state)
     if info is None:
         raise LocalCloudError(
-            f"The local cloud of {settings.state} runs, but {settings.state / 'daemon.json'} is gone.",
+            f"The local cloud of {settings.state} runs, but {settings.state / STATE_FILE} is gone.",
             hint="End the process 'python -m cortex_cdk.localcloud' by hand.",
         )
     _signal(info.pid, signal.SIGTERM)
@@ -117,10 +107,7 @@ def _end_orphans(state: Path) -> None:
 
 def _running(state: Path) -> DaemonInfo | None:
     info = read_info(state)
-    if info is None:
-        return None
-    answer = ask(info.control_port)
-    return answer if answer and answer.state == str(state.resolve()) else None
+    return info if info and is_alive(state) and answers(info) else None
 
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:

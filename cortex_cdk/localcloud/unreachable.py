@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import launcher
-from cortex_cdk.localcloud.endpoint import read_info
+from cortex_cdk.localcloud.endpoint import read_ports
 from cortex_cdk.localcloud.settings import HOST, Settings
 
 
@@ -24,8 +24,8 @@ def explain_silence(url: str, environment: str) -> LocalCloudError | None:
     if address.hostname not in (HOST, "localhost"):
         return None
     settings = Settings.from_environ()
-    last, running = read_info(settings.state), launcher.status(settings)
-    if last is None or (running and urlsplit(running.control_url).port == address.port):
+    last_port, running = read_ports(settings.state).get("control_port"), launcher.status(settings)
+    if last_port is None or (running and urlsplit(running.control_url).port == address.port):
         return None
     if running:
         return LocalCloudError(
@@ -34,7 +34,7 @@ def explain_silence(url: str, environment: str) -> LocalCloudError | None:
             hint=f"set it with: cortex env configure {environment} --endpoint-url {running.control_url} "
             "(CORTEX_LOCAL_PORT keeps it where it is)",
         )
-    if address.port == last.control_port:
+    if address.port == last_port:
         return LocalCloudError(
             "the local cloud was stopped", hint="start it with cortex local up, and run this command again"
         )

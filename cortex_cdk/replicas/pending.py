@@ -1,7 +1,7 @@
-"""Why replicas wait for an instance, and what becomes of it.
+"""Why replicas wait for an instance, and what becomes of them.
 
-ECS says the first in a service's events. Whether an instance is on its way, or the group already has all that it may
-have, is known to the Auto Scaling group behind the service's capacity provider.
+The reason is in the events of the ECS service. Whether an instance is on its way, or the group already has as many as
+it may have, is known to the Auto Scaling group behind the service's capacity provider.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MORE = " For more information"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class PlacementRefusal:
     """Why no instance takes a replica.
 
     Attributes:
-        reason: What ECS says, without what it always says.
-        since: When it said so first.
+        reason: What ECS says, without the words that it always says.
+        since: When ECS said so first.
     """
 
     reason: str
@@ -44,9 +44,9 @@ class GroupSize:
 
     Attributes:
         name: The instance group.
-        running: How many are in service.
-        desired: How many it shall have.
-        maximum: How many it may have.
+        running: Instances in service.
+        desired: Instances that ECS wants.
+        maximum: Instances that the group may have.
     """
 
     name: str
@@ -55,7 +55,7 @@ class GroupSize:
     maximum: int
 
     def outlook(self) -> str:
-        """What becomes of a replica that waits for an instance of the group, and what can be done."""
+        """Say what becomes of a replica that waits for an instance of the group, and what can be done."""
         of = f"of at most {self.maximum}"
         if self.running < self.desired:
             starting = _instances(self.desired - self.running)
@@ -68,11 +68,14 @@ class GroupSize:
         return f"instance group {self.name} has {_instances(self.running)} {of}"
 
 
-def refusal(events: Sequence[ServiceEventTypeDef]) -> Refusal | None:
-    """Why a replica has no place now; None where the last ones that were wanted have one.
+def placement_refusal(events: Sequence[ServiceEventTypeDef]) -> PlacementRefusal | None:
+    """Find in the events of a service why a replica has no place now.
 
     Args:
         events: A service's, in any order.
+
+    Returns:
+        None where the last replicas that were wanted have a place.
     """
     found = []
     for event in sorted(events, key=lambda event: event["createdAt"], reverse=True):
@@ -80,15 +83,19 @@ def refusal(events: Sequence[ServiceEventTypeDef]) -> Refusal | None:
             found.append(event)
         elif any(words in event["message"] for words in PLACED):
             break
-    return Refusal(_reason(found[0]["message"]), found[-1]["createdAt"]) if found else None
+    return PlacementRefusal(_reason(found[0]["message"]), found[-1]["createdAt"]) if found else None
 
 
 def group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[GroupSize]:
-    """The sizes of the instance groups that a service's replicas run on; none where they may not be asked for.
+    """Read the sizes of the instance groups that a service's replicas run on.
 
     Args:
+        cloud: A session of the environment.
         cluster: The environment's cluster (not the ECS cluster's name).
-        service: The service.
+        service: As ECS describes it.
+
+    Returns:
+        Empty where the user may not ask.
     """
     from botocore.exceptions import ClientError
 
@@ -113,7 +120,7 @@ def _group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[Gr
     answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(group_of))
     return [
         GroupSize(
-            name=group_of[group["AutoScalingGroupName"]].removeprefix(names.capacity_provider(cluster, "")),
+            name=names.instance_group(cluster, group_of[group["AutoScalingGroupName"]]),
             running=sum(instance["LifecycleState"] == "InService" for instance in group["Instances"]),
             desired=group["DesiredCapacity"],
             maximum=group["MaxSize"],
@@ -123,7 +130,7 @@ def _group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[Gr
 
 
 def with_outlook(reason: str, sizes: Sequence[GroupSize]) -> str:
-    """Why a replica waits, and what becomes of it, in one line."""
+    """Say in one line why a replica waits, and what becomes of it."""
     return "; ".join([reason.rstrip("."), *(size.outlook() for size in sizes)]) if sizes else reason
 
 

@@ -1,7 +1,7 @@
 """Watches the replicas of an API while its stack is updated, and finds out why they fail.
 
-CloudFormation only says that a service did not become stable. Why is in the stopped tasks, in the
-service's events and, for a predictor that raised, in the replica's last log record.
+CloudFormation only says that a service did not become stable. Why is in the stopped tasks, in the service's events and,
+for a predictor that raised, in the replica's last log record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.errors import CortexError
 from cortex_cdk.logs import fatal_record
-from cortex_cdk.replicas.pending import group_sizes, refusal, with_outlook
+from cortex_cdk.replicas.pending import group_sizes, placement_refusal, with_outlook
+from cortex_cdk.replicas.stopped import StopCause, stop_cause, stopped_reason, stopped_tasks
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceTypeDef, TaskTypeDef
@@ -42,16 +43,21 @@ class ReplicaFailure:
 
 
 class RolloutWatcher:
-    """Looks at the service of one API again and again. To be made before the rollout begins.
+    """Looks at the service of one API again and again. Make it before the rollout begins.
 
     A rollout may have failed, and ECS gone back to the revision before, between two looks; and a service that never
-    worked is gone with its stack. So failed replicas are not looked for by what the service runs now: they are those
-    of the API that stopped since then, and are of no task definition that ran before.
+    worked is gone with its stack. So the watcher does not look at what the service runs now: failed replicas are
+    tasks of the API that stopped since the rollout began, and whose task definition did not run before.
 
     Args:
+        cloud: A session of the environment.
         cluster: The environment's cluster.
-        api: The API.
+        api: The API's name.
         revision: The revision that is being rolled out.
+
+    Attributes:
+        failure: Why the first replica failed; None while none has.
+        capacity_problem: Why replicas have no place; None where they have one, or never lacked one.
     """
 
     def __init__(self, cloud: Cloud, cluster: str, api: str, revision: str) -> None:
@@ -71,7 +77,7 @@ class RolloutWatcher:
         self._waiting = 0
 
     def look(self) -> list[str]:
-        """What is new, in words: replicas that failed, and why one cannot be placed."""
+        """Look once. Returns what is new, in words: replicas that failed, and why one cannot be placed."""
         service = describe_service(self._cloud, self._cluster, self._api)
         return (self._placement_news(service) if service else []) + self._failure_news()
 
@@ -99,7 +105,9 @@ class RolloutWatcher:
         if primary.get("rolloutState") == "COMPLETED":
             return None
         # Events from before this deployment say nothing about it.
-        refused = refusal([event for event in service.get("events", []) if event["createdAt"] >= primary["createdAt"]])
+        refused = placement_refusal(
+            [event for event in service.get("events", []) if event["createdAt"] >= primary["createdAt"]]
+        )
         if refused:
             return refused.reason
         waiting = self._waiting_tasks(service) if primary["pendingCount"] else 0
@@ -137,9 +145,10 @@ class RolloutWatcher:
             return []
         cluster = names.ecs_cluster(self._cluster)
         tasks = self._cloud.ecs.describe_tasks(cluster=cluster, tasks=fresh)["tasks"]
-        ended = [task for task in tasks if task["lastStatus"] == "STOPPED"]
-        self._looked_at.update(task["taskArn"] for task in ended)
-        return [task for task in ended if task["taskDefinitionArn"] not in self._earlier and failed(task)]
+        causes = {task["taskArn"]: stop_cause(task) for task in tasks}
+        self._looked_at.update(arn for arn, cause in causes.items() if cause is not None)
+        failed = [task for task in tasks if causes[task["taskArn"]] is StopCause.FAILED]
+        return [task for task in failed if task["taskDefinitionArn"] not in self._earlier]
 
     def _why(self, task: TaskTypeDef) -> ReplicaFailure:
         task_id = task["taskArn"].rsplit("/", 1)[-1]
@@ -150,23 +159,3 @@ class RolloutWatcher:
         if record:
             return ReplicaFailure(record.message, record.traceback)
         return ReplicaFailure(stopped_reason(task))
-
-
-def stopped_tasks(cloud: Cloud, cluster: str, api: str) -> list[str]:
-    """The ARNs of an API's tasks that stopped in the last hour, at most 100, whether its service is there or not."""
-    return cloud.ecs.list_tasks(
-        cluster=names.ecs_cluster(cluster), family=names.task_family(cluster, api), desiredStatus="STOPPED"
-    )["taskArns"]
-
-
-def failed(task: TaskTypeDef) -> bool:
-    """Whether a stopped task stopped by itself, rather than because ECS was asked to stop it."""
-    return task.get("stopCode") in ("TaskFailedToStart", "EssentialContainerExited", "SpotInterruption")
-
-
-def stopped_reason(task: TaskTypeDef) -> str:
-    """Why a task stopped, in one line, from what ECS says of the task and its container."""
-    container = (task.get("containers") or [{}])[0]
-    reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
-    code = container.get("exitCode")
-    return f"{reason} (exit code {code})" if code not in (None, 0) and "exit code" not in reason else reason

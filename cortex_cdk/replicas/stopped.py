@@ -1,28 +1,86 @@
-"""The replicas of an API that ended without being asked to: what ``kubectl get pods`` counts as restarts.
+"""Why a replica ended, and whether anybody had asked for that: what ``kubectl get pods`` counts as restarts.
 
-ECS replaces such a replica at once, so that neither the status nor the logs of those that run show it. It answers about
-a stopped task for about an hour (API reference of DescribeTasks).
+ECS replaces a replica that ended at once, so that neither the status nor the logs of the others show it. ECS answers
+about a stopped task for about an hour (API reference of DescribeTasks).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.replicas.rollout import stopped_reason, stopped_tasks
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskTypeDef
 
 STOPPED_SHOWN = 5
+REQUESTS = frozenset({"ServiceSchedulerInitiated", "UserInitiated"})
+"""Stop codes of tasks that somebody stopped. The scheduler also stops tasks that fail their health checks."""
+FAILURES = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
+FAILED_CHECK = "failed"
+"""In the reason of a task that was stopped for its health checks, and of no other one that the scheduler stops."""
+
+
+class StopCause(Enum):
+    """On whose account a task ended."""
+
+    REQUESTED = "a deployment, scaling in, a refresh or a person stopped it"
+    LOST = "its instance was taken away"
+    FAILED = "its program, its image or its health checks failed"
+
+
+def stop_cause(task: TaskTypeDef) -> StopCause | None:
+    """Decide why a task ended. The one place that knows; everything that counts or shows failures asks here.
+
+    Args:
+        task: As ECS describes it.
+
+    Returns:
+        None while the task runs. A stop code that is not known counts as ``LOST``: nobody asked for the end, and
+        nothing says that the program failed.
+
+    Source: the stop codes of the API reference (``Task.stopCode``), the reasons of "Stopped tasks error messages" in
+    the Amazon ECS Developer Guide.
+    """
+    if task["lastStatus"] != "STOPPED":
+        return None
+    code, reason = task.get("stopCode"), task.get("stoppedReason", "")
+    if code in FAILURES or (code == "ServiceSchedulerInitiated" and FAILED_CHECK in reason):
+        return StopCause.FAILED
+    return StopCause.REQUESTED if code in REQUESTS else StopCause.LOST
+
+
+def stopped_reason(task: TaskTypeDef) -> str:
+    """Say in one line why a task stopped, from what ECS says of the task and its container."""
+    container = (task.get("containers") or [{}])[0]
+    reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
+    code = container.get("exitCode")
+    return f"{reason} (exit code {code})" if code not in (None, 0) and "exit code" not in reason else reason
+
+
+def stopped_tasks(cloud: Cloud, cluster: str, api: str) -> list[str]:
+    """List the tasks of an API that stopped in the last hour, whether its service is there or not.
+
+    Args:
+        cloud: Where to ask.
+        cluster: The environment's cluster (not the ECS cluster's name).
+        api: The API's name.
+
+    Returns:
+        At most 100 ARNs.
+    """
+    return cloud.ecs.list_tasks(
+        cluster=names.ecs_cluster(cluster), family=names.task_family(cluster, api), desiredStatus="STOPPED"
+    )["taskArns"]
 
 
 @dataclass(frozen=True)
 class StoppedReplica:
-    """One replica that ended without being asked to.
+    """One replica that ended unasked.
 
     Attributes:
         id: The id of its task, which its log lines carry too.
@@ -42,26 +100,22 @@ class StoppedReplica:
 
 
 def read_stopped(cloud: Cloud, cluster: str, api: str) -> tuple[StoppedReplica, ...]:
-    """The last replicas of an API that ended without being asked to, newest first.
+    """Read the last replicas of an API that ended unasked: that failed, or were lost with their instance.
 
     Two calls at most, however many have stopped.
 
     Args:
-        cluster: The cluster's name.
+        cloud: Where to ask.
+        cluster: The environment's cluster (not the ECS cluster's name).
         api: The API's name.
+
+    Returns:
+        At most five, the newest first.
     """
     listed = stopped_tasks(cloud, cluster, api)
     tasks = cloud.ecs.describe_tasks(cluster=names.ecs_cluster(cluster), tasks=listed)["tasks"] if listed else []
-    found = [_stopped(task) for task in tasks if task["lastStatus"] == "STOPPED" and unasked(task)]
+    found = [_stopped(task) for task in tasks if stop_cause(task) in (StopCause.FAILED, StopCause.LOST)]
     return tuple(sorted(found, key=lambda replica: replica.time, reverse=True)[:STOPPED_SHOWN])
-
-
-def unasked(task: TaskTypeDef) -> bool:
-    """Whether a stopped task ended other than by a deployment, by scaling in or by a refresh.
-
-    These three are what the scheduler stops tasks for, beside failed health checks.
-    """
-    return task.get("stopCode") != "ServiceSchedulerInitiated" or "failed" in task.get("stoppedReason", "")
 
 
 def _stopped(task: TaskTypeDef) -> StoppedReplica:

@@ -1,4 +1,4 @@
-"""Change sets: what a deployment would do, and doing it."""
+"""Change sets: ask CloudFormation what a deployment would change, then execute or discard."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.polling import pauses
@@ -33,6 +34,8 @@ class Change:
 
     Attributes:
         action: ``Add``, ``Modify`` or ``Remove``.
+        logical_id: The resource's id in the template.
+        resource_type: Such as ``AWS::ECS::Service``.
         replacement: Whether the resource would be made anew (and the old one removed).
     """
 
@@ -44,7 +47,14 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A change set that is ready to be executed."""
+    """A change set that is ready to be executed.
+
+    Attributes:
+        arn: The change set.
+        stack_id: The stack that would be changed.
+        changes: The resources that would be touched.
+        creates: Whether the stack would be made.
+    """
 
     arn: str
     stack_id: str
@@ -64,11 +74,12 @@ def create_change_set(
     """Ask CloudFormation what a deployment would change.
 
     Args:
+        cloud: A session of the environment.
         stack: The stack's name.
         template: The template; None keeps the one that is deployed.
         parameters: Every parameter of the template.
         tags: The stack's tags.
-        creates: Whether the stack is new. A creation that fails removes what it made.
+        creates: Whether the stack is new. A creation that fails removes everything that it made.
 
     Returns:
         The change set, or None where nothing would change.
@@ -82,7 +93,7 @@ def create_change_set(
     with _alone(stack):
         answer = cloud.cloudformation.create_change_set(
             StackName=stack,
-            ChangeSetName=f"cortex-{time.time_ns()}",
+            ChangeSetName=names.change_set(time.time_ns()),
             ChangeSetType="CREATE" if creates else "UPDATE",
             Capabilities=CAPABILITIES,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
@@ -119,7 +130,7 @@ def _alone(stack: str) -> Iterator[None]:
 
 
 def as_text(template: Mapping[str, Any]) -> str:
-    """A template as it is sent: without white space, because it may not be longer than ``MOST_TEMPLATE_BYTES``."""
+    """Write a template as it is sent: without white space, because ``MOST_TEMPLATE_BYTES`` is the limit."""
     return json.dumps(template, separators=(",", ":"))
 
 
@@ -148,12 +159,12 @@ def _change(change: ChangeTypeDef) -> Change:
 
 
 def execute(cloud: Cloud, change_set: ChangeSet) -> None:
-    """Start what the change set says. The stack's events tell how it goes."""
+    """Start what a change set says. The stack's events tell the rest."""
     cloud.cloudformation.execute_change_set(ChangeSetName=change_set.arn)
 
 
 def discard(cloud: Cloud, change_set: ChangeSet) -> None:
-    """Forget a change set, and the empty stack that stands for it where it would have made one."""
+    """Delete a change set, and with it the empty stack of one that would have made a stack."""
     cloud.cloudformation.delete_change_set(ChangeSetName=change_set.arn)
     if change_set.creates:
         cloud.cloudformation.delete_stack(StackName=change_set.stack_id)

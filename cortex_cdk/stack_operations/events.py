@@ -1,4 +1,4 @@
-"""The stack's events: progress while an operation runs, and its first cause when it failed."""
+"""Reads a stack's events: progress while an operation runs, and the first cause when it failed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ CONSEQUENCES = ("Resource creation cancelled", "Resource update cancelled", "Res
 
 @dataclass(frozen=True)
 class StackEvent:
-    """One line of a stack's history."""
+    """One event of a stack.
+
+    Attributes:
+        id: Unique.
+        time: When it happened.
+        logical_id: The resource's id in the template.
+        resource_type: Such as ``AWS::ECS::Service``.
+        status: Such as ``CREATE_FAILED``.
+        reason: Why; may be empty.
+    """
 
     id: str
     time: datetime
@@ -28,13 +37,18 @@ class StackEvent:
 
     @property
     def is_cause(self) -> bool:
-        """Whether a failure began here."""
+        """Whether a failure began here, rather than following from that of another resource."""
         of_resource = self.status.endswith("_FAILED") and self.resource_type != "AWS::CloudFormation::Stack"
         return of_resource and not self.reason.startswith(CONSEQUENCES)
 
 
 class EventReader:
-    """Reads the events of one stack that come after the reader was made."""
+    """Reads the events of one stack that happen after the reader was made.
+
+    Args:
+        cloud: A session of the environment.
+        stack_id: The stack's name or id.
+    """
 
     def __init__(self, cloud: Cloud, stack_id: str) -> None:
         self._cloud = cloud
@@ -42,7 +56,7 @@ class EventReader:
         self._seen = {event.id for event in self._fetch()}
 
     def new(self) -> list[StackEvent]:
-        """The events since the last call, oldest first."""
+        """Return the events since the last call, oldest first."""
         fresh = [event for event in self._fetch() if event.id not in self._seen]
         self._seen.update(event.id for event in fresh)
         return fresh[::-1]

@@ -23,10 +23,10 @@ class Outcome:
 
     Attributes:
         stack: The stack afterwards; None where it is gone.
-        succeeded: Whether it did what was asked for.
+        succeeded: Whether the operation did what was asked for.
         cause: The event with which a failure began, if there is one.
         replica: Why a replica failed meanwhile, if one did.
-        capacity: Why a replica could not be placed, if that was so.
+        capacity: Why a replica could not be placed, if one could not.
     """
 
     stack: StackState | None
@@ -42,8 +42,10 @@ def run(
     """Execute a change set and wait until the stack has settled.
 
     Args:
-        change_set: What to do.
-        subject: The API or cluster, for the progress lines.
+        cloud: A session of the environment.
+        change_set: What to execute.
+        subject: The API, splitter or cluster, for progress lines.
+        progress: Hears of each step.
         watcher: Looks at the replicas meanwhile; None for stacks without a service.
     """
     events = EventReader(cloud, change_set.stack_id)
@@ -60,7 +62,16 @@ def watch(
     progress: Progress,
     watcher: RolloutWatcher | None = None,
 ) -> Outcome:
-    """Wait until the stack has settled, telling what happens."""
+    """Wait until a stack has settled, and tell what happens.
+
+    Args:
+        cloud: A session of the environment.
+        stack_id: The stack's name or id.
+        events: Reads its events.
+        subject: The API, splitter or cluster, for progress lines.
+        progress: Hears of each step.
+        watcher: Looks at the replicas meanwhile; None for stacks without a service.
+    """
     cause: StackEvent | None = None
     next_look = time.monotonic() + LOOK_SECONDS
     for pause in pauses():

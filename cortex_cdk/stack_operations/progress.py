@@ -9,26 +9,29 @@ from cortex_cdk.stack_operations.events import StackEvent
 
 
 class Progress(Protocol):
-    """Hears how an operation goes. Calls may come from several threads."""
+    """Hears how an operation goes. Calls may come from several threads.
+
+    ``subject`` is the API, splitter or cluster that the operation is about.
+    """
 
     def step(self, subject: str, text: str) -> None:
-        """Something began or ended, in a few words. ``subject`` is the API or cluster."""
+        """Hear in a few words that something began or ended."""
 
     def log(self, subject: str, line: str) -> None:
-        """A line of the log of something that runs elsewhere. There may be thousands."""
+        """Hear one line of the log of something that runs elsewhere. There may be thousands."""
 
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
-        """What is about to be changed."""
+        """Hear which resources are about to be changed."""
 
     def event(self, subject: str, event: StackEvent) -> None:
-        """A resource changed its state."""
+        """Hear that a resource changed its state."""
 
     def confirm(self, subject: str, question: str) -> bool:
         """Ask the user. False refuses."""
 
 
 class Silent:
-    """Hears everything, says nothing, and accepts whatever is asked: for callers from Python."""
+    """Hears everything, says nothing, and accepts every question: for callers from Python."""
 
     def step(self, subject: str, text: str) -> None:
         """Nothing."""

@@ -16,16 +16,21 @@ if TYPE_CHECKING:
 
 # A stack in one of these never held a working resource: it can only be deleted.
 NEVER_WORKED = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS"})
-# A stack whose last operation could not be undone, or whose deletion did not end.
-STUCK = frozenset({"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"})
 
 
 @dataclass(frozen=True)
 class StackState:
-    """A stack as it is now.
+    """A stack as CloudFormation describes it.
 
     Attributes:
-        updated: When it was last changed (or created).
+        name: The stack's name.
+        id: Its ARN, which no later stack of that name has.
+        status: Such as ``UPDATE_COMPLETE``.
+        reason: Why it has that status; empty where CloudFormation gives no reason.
+        parameters: Values by parameter. While an operation runs, those of that operation.
+        outputs: Values by output key. While an operation runs, those of before.
+        tags: Values by tag.
+        updated: When it was last changed, or created.
     """
 
     name: str
@@ -39,21 +44,24 @@ class StackState:
 
     @property
     def in_progress(self) -> bool:
-        """Whether an operation runs on it."""
+        """Whether an operation runs on the stack."""
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
     @property
     def never_worked(self) -> bool:
-        """Whether it holds nothing but the remains of a first deployment that failed."""
+        """Whether the stack holds nothing but what is left of a first deployment that failed."""
         return self.status in NEVER_WORKED
 
     def belongs_to(self, cluster: str) -> bool:
-        """Whether it is of that cluster: stacks of a cluster called "a-api" look like those of APIs of cluster "a"."""
+        """Whether the stack is of that cluster.
+
+        The name does not tell: stacks of a cluster called "a-api" look like those of APIs of cluster "a".
+        """
         return self.tags.get(names.TAG_CLUSTER, cluster) == cluster
 
     @property
     def failed(self) -> bool:
-        """Whether its last operation did not do what was asked for."""
+        """Whether the last operation did not do what was asked for."""
         return "ROLLBACK" in self.status or self.status.endswith("_FAILED")
 
 
@@ -71,7 +79,15 @@ def _state(stack: StackTypeDef) -> StackState:
 
 
 def read_stack(cloud: Cloud, name: str) -> StackState | None:
-    """The stack of that name or id, or None where there is none."""
+    """Describe one stack.
+
+    Args:
+        cloud: A session of the environment.
+        name: The stack's name or id. By id, a stack that was deleted is still found, as ``DELETE_COMPLETE``.
+
+    Returns:
+        None where there is no such stack.
+    """
     from botocore.exceptions import ClientError
 
     try:
@@ -83,10 +99,33 @@ def read_stack(cloud: Cloud, name: str) -> StackState | None:
     return _state(stacks[0]) if stacks else None
 
 
-def list_stacks(cloud: Cloud, prefix: str) -> Iterator[StackState]:
-    """Every living stack whose name begins with ``prefix``, by name."""
+def list_stacks(cloud: Cloud, *prefixes: str) -> Iterator[StackState]:
+    """List stacks by name. Reads every page of the account's stacks, once.
+
+    Args:
+        cloud: A session of the environment.
+        prefixes: How the names begin, one or another.
+
+    Returns:
+        The stacks that are not deleted, sorted by name.
+    """
     pages = cloud.cloudformation.get_paginator("describe_stacks").paginate()
-    stacks = [stack for page in pages for stack in page["Stacks"] if stack["StackName"].startswith(prefix)]
+    stacks = [stack for page in pages for stack in page["Stacks"] if stack["StackName"].startswith(prefixes)]
     for stack in sorted(stacks, key=lambda stack: stack["StackName"]):
         if stack["StackStatus"] != "DELETE_COMPLETE":
             yield _state(stack)
+
+
+def list_resource_stacks(cloud: Cloud, cluster: str) -> list[tuple[names.Resource, StackState]]:
+    """List the stacks of the APIs and traffic splitters of a cluster: APIs first, each by name.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The environment's cluster.
+    """
+    found = [
+        (resource, stack)
+        for stack in list_stacks(cloud, names.api_stack(cluster, ""), names.splitter_stack(cluster, ""))
+        if stack.belongs_to(cluster) and (resource := names.resource_of(cluster, stack.name))
+    ]
+    return sorted(found, key=lambda one: (one[0].kind, one[0].name))

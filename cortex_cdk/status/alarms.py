@@ -1,4 +1,4 @@
-"""The alarms of an API that have gone off: replicas may be all there, and answer nothing but errors."""
+"""Reads the alarms of an API that have gone off: replicas may be all there, and answer nothing but errors."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Alarm:
     """One alarm in state ALARM.
 
     Attributes:
+        name: Its name in CloudWatch.
         since: When it went off.
         description: What it is about, in one line.
     """
@@ -29,10 +30,11 @@ class Alarm:
 
 
 def read_alarms(cloud: Cloud, cluster: str, api: str) -> tuple[Alarm, ...]:
-    """The alarms of an API that have gone off, with one call.
+    """Read the alarms of an API that have gone off, with one call.
 
     Args:
-        cluster: The cluster's name.
+        cloud: A session of the environment.
+        cluster: The environment's cluster.
         api: The API's name.
     """
     answer = cloud.cloudwatch.describe_alarms(

@@ -1,4 +1,4 @@
-"""What a cluster is and what runs on it, for ``cortex cluster info``."""
+"""Reads what a cluster is and what runs on it, for ``cortex cluster info``."""
 
 from __future__ import annotations
 
@@ -87,10 +87,15 @@ class ClusterInfo:
 
 
 def cluster_info(cloud: Cloud, environment: Environment, running: RunningCluster) -> ClusterInfo:
-    """Look at a cluster.
+    """Read everything about a cluster.
+
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+        running: The cluster, as it was read before.
 
     Raises:
-        ClusterError: It does not exist any more, or is of another version.
+        ClusterError: The cluster does not exist any more, or was made by another version.
     """
     stack = read_stack(cloud, names.cluster_stack(running.name))
     if stack is None:

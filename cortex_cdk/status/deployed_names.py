@@ -1,17 +1,19 @@
-"""The names of what is deployed, for those who cannot wait: nothing of the configuration is loaded for them."""
+"""Reads the names of what is deployed, for those who cannot wait: nothing of the configuration is loaded."""
 
 from __future__ import annotations
 
-from cortex_cdk import names
 from cortex_cdk.environment import load_environments
-from cortex_cdk.stack_operations.stack import list_stacks
+from cortex_cdk.stack_operations.stack import list_resource_stacks
 
 
 def deployed_names(environment: str | None) -> list[str]:
-    """The APIs and traffic splitters of an environment, without starting it: none where its cloud does not run.
+    """List the APIs and traffic splitters of an environment. Starts nothing; asks once and gives up within seconds.
 
     Args:
         environment: Its name; None takes the default.
+
+    Returns:
+        Empty where nobody would answer.
 
     Raises:
         CloudError: There is no environment of that name.
@@ -20,5 +22,4 @@ def deployed_names(environment: str | None) -> list[str]:
     cloud = where.connect_unless_stopped()
     if cloud is None:
         return []
-    prefixes = names.api_stack(where.cluster, ""), names.splitter_stack(where.cluster, "")
-    return [stack.name.removeprefix(prefix) for prefix in prefixes for stack in list_stacks(cloud, prefix)]
+    return [resource.name for resource, _ in list_resource_stacks(cloud, where.cluster)]

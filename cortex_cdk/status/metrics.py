@@ -86,11 +86,15 @@ class Predictions:
 
 
 def read_traffic(cloud: Cloud, load_balancer: str, target_groups: Sequence[str]) -> dict[str, Traffic]:
-    """The requests to target groups, by target group; all of them by one call.
+    """Read the requests to target groups in the last two weeks, with one call.
 
     Args:
+        cloud: A session of the environment.
         load_balancer: Its ``LoadBalancer`` dimension.
         target_groups: Their ``TargetGroup`` dimensions.
+
+    Returns:
+        Traffic by target group.
     """
     if not target_groups:
         return {}

@@ -1,8 +1,8 @@
 """Reads the status of APIs and traffic splitters.
 
-    stacks -> services (ten at a time) -> for APIs that are not settled: target health and tasks -> ``replicas``
+    stacks -> services (ten with a call) -> for APIs that are not settled: target health and tasks -> ``rules``
 
-What is settled costs no call of its own, so that a list of many APIs is as fast as that of one.
+An API that is settled costs no call of its own, so that a list of many is as fast as a list of one.
 """
 
 from __future__ import annotations
@@ -17,27 +17,25 @@ from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
+from cortex_cdk.aws.ecs_services import describe_services
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
-from cortex_cdk.stack_operations.stack import StackState, list_stacks, read_stack
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 from cortex_cdk.status.rules import (
-    DELETING,
-    ERROR,
-    ERROR_IMAGE_PULL,
     LIVE,
-    NO_COMPUTE,
-    OUT_OF_MEMORY,
     UNKNOWN,
     UPDATING,
     Observed,
     Replicas,
+    Variant,
     Verdict,
-    judge,
+    is_settled,
     primary_deployment,
     serving,
-    settled,
+    status_of_replicas,
+    status_of_splitter,
+    with_stack,
 )
 
 if TYPE_CHECKING:
@@ -56,31 +54,26 @@ __all__ = [
     "splitter_of",
 ]
 
-# Of a splitter's members, the status that comes first here is the splitter's.
-WORST_FIRST = (DELETING, UNKNOWN, ERROR_IMAGE_PULL, ERROR, OUT_OF_MEMORY, NO_COMPUTE, UPDATING)
 TARGETS_A_CALL, TASKS_A_CALL = 50, 100
 PARALLEL_CALLS = 8
 
 
 @dataclass(frozen=True)
-class Variant:
-    """An API inside a splitter; ``weight`` is its share of the requests in percent."""
-
-    name: str
-    weight: int
-
-
-@dataclass(frozen=True)
 class ApiStatus:
-    """One API or splitter, as it is now.
+    """One API or traffic splitter, as it is now.
 
     Attributes:
+        name: Its name.
+        kind: ``RealtimeAPI`` or ``TrafficSplitter``.
+        status: Such as ``live``.
         endpoint: Its URL.
+        revision: The revision that is deployed, or being deployed (empty for a splitter).
+        replicas: How many an API has.
         last_update: When its stack was last changed.
         reason: Why it is not live, or what became of its last update, where that is known.
         target_group: The ``TargetGroup`` dimension of an API's metrics.
-        variants: What a splitter shares its requests out to.
-        culprit: Id of the replica that failed last, where that is why the API is not live.
+        variants: The APIs of a splitter.
+        failed_replica: Id of the replica that failed last, where failures are why the API is not live.
     """
 
     name: str
@@ -93,7 +86,7 @@ class ApiStatus:
     reason: str | None = None
     target_group: str | None = None
     variants: tuple[Variant, ...] = ()
-    culprit: str | None = None
+    failed_replica: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints of the status."""
@@ -115,7 +108,7 @@ class ApiStatus:
 
 
 def get_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus:
-    """The status of one API or splitter.
+    """Read the status of one API or splitter.
 
     Raises:
         NotDeployedError: There is none of that name.
@@ -124,18 +117,23 @@ def get_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus:
 
 
 def read_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus | None:
-    """The status of one API, without a look at others; None where there is none of that name."""
+    """Read the status of one API, and look at no other; None where there is none of that name."""
     return next(iter(read_apis(cloud, cluster, [name])), None)
 
 
 def read_apis(cloud: Cloud, cluster: RunningCluster, api_names: Iterable[str]) -> list[ApiStatus]:
-    """The status of some APIs, without a look at others; those that are not deployed are left out."""
-    stacks = [read_stack(cloud, names.api_stack(cluster.name, name)) for name in api_names]
-    return _Reader(cloud, cluster).apis([stack for stack in stacks if stack and stack.status != "REVIEW_IN_PROGRESS"])
+    """Read the status of some APIs, and look at no others; those that are not deployed are left out."""
+    stacks = {name: read_stack(cloud, names.api_stack(cluster.name, name)) for name in api_names}
+    there = {name: stack for name, stack in stacks.items() if stack and stack.status != "REVIEW_IN_PROGRESS"}
+    return _Reader(cloud, cluster).apis(there)
 
 
 def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
-    """The splitter of that name, given everything that is deployed.
+    """Pick the splitter of that name.
+
+    Args:
+        apis: The status of everything that is deployed.
+        name: The splitter's name.
 
     Raises:
         NotDeployedError: There is none of that name.
@@ -147,17 +145,14 @@ def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
 
 
 def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:
-    """The status of everything that is deployed: APIs, then splitters, each by name."""
-    stacks = [
-        stack
-        for stack in list_stacks(cloud, f"cortex-{cluster.name}-")
-        if stack.status != "REVIEW_IN_PROGRESS" and stack.belongs_to(cluster.name)
-    ]
+    """Read the status of everything that is deployed: APIs, then splitters, each by name."""
+    stacks: dict[str, dict[str, StackState]] = {REALTIME_API: {}, TRAFFIC_SPLITTER: {}}
+    for resource, stack in list_resource_stacks(cloud, cluster.name):
+        if stack.status != "REVIEW_IN_PROGRESS":
+            stacks[resource.kind][resource.name] = stack
     reader = _Reader(cloud, cluster)
-    api_stacks = [stack for stack in stacks if stack.name.startswith(names.api_stack(cluster.name, ""))]
-    apis = reader.apis(api_stacks)
-    splitter_stacks = [stack for stack in stacks if stack.name.startswith(names.splitter_stack(cluster.name, ""))]
-    return apis + reader.splitters(splitter_stacks, apis)
+    apis = reader.apis(stacks[REALTIME_API])
+    return apis + reader.splitters(stacks[TRAFFIC_SPLITTER], apis)
 
 
 class _Reader:
@@ -168,26 +163,24 @@ class _Reader:
         self._cluster = cluster
         self._ecs_cluster = names.ecs_cluster(cluster.name)
 
-    def apis(self, stacks: Sequence[StackState]) -> list[ApiStatus]:
-        """The APIs of these stacks."""
-        prefix = names.api_stack(self._cluster.name, "")
-        name_of = {stack.name: stack.name.removeprefix(prefix) for stack in stacks}
-        services = self._services(name_of[stack.name] for stack in stacks if not stack.never_worked)
+    def apis(self, stacks: Mapping[str, StackState]) -> list[ApiStatus]:
+        """Read the status of APIs, given their stacks by name."""
+        deployed = [name for name, stack in stacks.items() if not stack.never_worked]
+        services = describe_services(self._cloud, self._cluster.name, deployed)
         verdicts = self._verdicts(services)
-        return [self._api(stack, name_of[stack.name], verdicts.get(name_of[stack.name])) for stack in stacks]
+        return [self._api(stack, name, verdicts.get(name)) for name, stack in stacks.items()]
 
-    def splitters(self, stacks: Sequence[StackState], apis: Sequence[ApiStatus]) -> list[ApiStatus]:
-        """The splitters of these stacks, given all APIs."""
+    def splitters(self, stacks: Mapping[str, StackState], apis: Sequence[ApiStatus]) -> list[ApiStatus]:
+        """Read the status of splitters, given their stacks by name, and all APIs."""
         if not stacks:
             return []
-        prefix = names.splitter_stack(self._cluster.name, "")
         weights = self._weights_by_priority(apis)
-        statuses = {api.name: api for api in apis}
+        statuses = {api.name: api.status for api in apis}
         found = []
-        for stack in stacks:
-            variants = weights.get(stack.outputs.get("ListenerRulePriority", ""), ())
-            verdict = _judge_splitter(variants, statuses)
-            found.append(self._status(stack, stack.name.removeprefix(prefix), TRAFFIC_SPLITTER, verdict, variants))
+        for name, stack in stacks.items():
+            variants = weights.get(stack.outputs.get(names.Output.LISTENER_RULE_PRIORITY, ""), ())
+            verdict = status_of_splitter(variants, statuses)
+            found.append(self._status(stack, name, TRAFFIC_SPLITTER, verdict, variants))
         return found
 
     def _api(self, stack: StackState, name: str, verdict: Verdict | None) -> ApiStatus:
@@ -199,59 +192,53 @@ class _Reader:
     def _status(
         self, stack: StackState, name: str, kind: str, verdict: Verdict, variants: tuple[Variant, ...] = ()
     ) -> ApiStatus:
-        status, reason = _with_stack(stack, verdict)
+        status, reason = with_stack(stack, verdict)
         return ApiStatus(
             name=name,
             kind=kind,
             status=status,
-            endpoint=self._cluster.url + stack.outputs.get("Endpoint", f"/{name}"),
-            revision=stack.parameters.get("Revision", ""),
+            endpoint=self._cluster.url + stack.outputs.get(names.Output.ENDPOINT, f"/{name}"),
+            revision=stack.parameters.get(names.Parameter.REVISION, ""),
             replicas=verdict.replicas,
             last_update=stack.updated,
             reason=reason,
-            target_group=stack.outputs.get("TargetGroupFullName"),
+            target_group=stack.outputs.get(names.Output.TARGET_GROUP_FULL_NAME),
             variants=variants,
-            culprit=verdict.culprit["taskArn"].rpartition("/")[2] if verdict.culprit else None,
+            failed_replica=verdict.failed_task["taskArn"].rpartition("/")[2] if verdict.failed_task else None,
         )
 
-    def _services(self, apis: Iterable[str]) -> dict[str, ServiceTypeDef]:
-        found: dict[str, ServiceTypeDef] = {}
-        for batch in _batches([names.service(api) for api in apis], SERVICES_A_CALL):
-            answer = self._cloud.ecs.describe_services(cluster=self._ecs_cluster, services=batch)
-            found.update({s["serviceName"]: s for s in answer["services"] if s["status"] != "INACTIVE"})
-        return found
-
     def _verdicts(self, services: Mapping[str, ServiceTypeDef]) -> dict[str, Verdict]:
-        restless = {name: service for name, service in services.items() if not settled(service)}
-        minimums = self._minimums(list(restless))
+        restless = [name for name, service in services.items() if not is_settled(service)]
+        minimums = self._minimums(restless)
         with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
             observed = pool.map(lambda name: self._observe(services[name], minimums.get(name)), services)
-            judged = pool.map(self._judge, observed)
+            judged = pool.map(self._decide, observed)
             return dict(zip(services, judged, strict=True))
 
-    def _judge(self, observed: Observed) -> Verdict:
-        verdict = judge(observed)
-        if not verdict.waits or verdict.reason is None:
+    def _decide(self, observed: Observed) -> Verdict:
+        verdict = status_of_replicas(observed)
+        if not verdict.waits_for_capacity or verdict.reason is None:
             return verdict
         sizes = group_sizes(self._cloud, self._cluster.name, observed.service)
         return replace(verdict, reason=with_outlook(verdict.reason, sizes))
 
-    def _minimums(self, services: Sequence[str]) -> dict[str, int]:
-        """``min_replicas`` of services, as Application Auto Scaling has it."""
+    def _minimums(self, apis: Iterable[str]) -> dict[str, int]:
+        """``min_replicas`` of APIs, as Application Auto Scaling has it."""
+        api_of = {f"service/{self._ecs_cluster}/{names.service(api)}": api for api in apis}
         minimums = {}
-        for batch in _batches([f"service/{self._ecs_cluster}/{service}" for service in services], TARGETS_A_CALL):
+        for batch in _batches(list(api_of), TARGETS_A_CALL):
             answer = self._cloud.application_autoscaling.describe_scalable_targets(
                 ServiceNamespace="ecs", ResourceIds=batch, ScalableDimension="ecs:service:DesiredCount"
             )
             for target in answer["ScalableTargets"]:
-                minimums[target["ResourceId"].rpartition("/")[2]] = target["MinCapacity"]
+                minimums[api_of[target["ResourceId"]]] = target["MinCapacity"]
         return minimums
 
     def _observe(self, service: ServiceTypeDef, known_minimum: int | None) -> Observed:
         now = datetime.now(timezone.utc)
         # While an API is being created it has no scalable target yet: it begins with as many as are wanted.
         minimum = service["desiredCount"] if known_minimum is None else known_minimum
-        if settled(service):
+        if is_settled(service):
             primary = primary_deployment(service)
             return Observed(service, primary["runningCount"] if primary else 0, minimum, (), now)
         ready = serving(service, self._healthy_targets(service))
@@ -293,37 +280,6 @@ class _Reader:
                     for full_name in [group["TargetGroupArn"].rpartition(":")[2]]
                 )
         return weights
-
-
-def _judge_splitter(variants: Sequence[Variant], apis: Mapping[str, ApiStatus]) -> Verdict:
-    """The status of a splitter: the worst of those members that get requests."""
-    none = Replicas(0, 0, 0, 0)
-    if not variants:
-        return Verdict(UNKNOWN, none, "its listener rule is missing")
-    members = {variant.name: apis.get(variant.name) for variant in variants if variant.weight}
-    statuses = {name: api.status if api else UNKNOWN for name, api in members.items()}
-    for status in WORST_FIRST:
-        concerned = [name for name, its in statuses.items() if its == status]
-        if concerned:
-            return Verdict(status, none, "; ".join(f"{name}: {status}" for name in concerned))
-    return Verdict(LIVE, none)
-
-
-def _with_stack(stack: StackState, verdict: Verdict) -> tuple[str, str | None]:
-    """Status and reason, given the state of the stack too."""
-    if stack.never_worked:
-        return ERROR, stack.reason or "its first deployment failed"
-    if stack.status == "DELETE_FAILED":
-        return ERROR, f"it could not be deleted: {stack.reason}"
-    if stack.status.startswith("DELETE_"):
-        return DELETING, None
-    if verdict.status == UNKNOWN and stack.in_progress:
-        return UPDATING, None
-    undone = {
-        "UPDATE_ROLLBACK_COMPLETE": "the last update failed and was undone; the revision before it is deployed",
-        "UPDATE_ROLLBACK_FAILED": f"the last update failed and could not be undone: {stack.reason}",
-    }
-    return verdict.status, verdict.reason or undone.get(stack.status)
 
 
 def _batches(values: Sequence[str], size: int) -> Iterator[list[str]]:

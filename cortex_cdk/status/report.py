@@ -1,4 +1,4 @@
-"""Everything that ``cortex get`` shows: status, traffic, predictions, scaling, where to look further."""
+"""Collects everything that ``cortex get`` shows: status, traffic, predictions, scaling, where to look further."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ class ScalingActivity:
     """One thing that the autoscaler did.
 
     Attributes:
+        time: When.
+        status: Such as ``Successful``.
         description: Such as ``Setting desired count to 3.``
-        cause: Which alarm made it do so.
+        cause: The alarm that made it do so.
     """
 
     time: datetime
@@ -128,7 +130,12 @@ class Report:
 
 
 class Reporter:
-    """Reads reports of one cluster; asked again and again, it reads metrics only now and then."""
+    """Reads reports of one cluster. Asked again and again, it reads metrics every 20 seconds only.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The cluster.
+    """
 
     def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
         self._cloud = cloud
@@ -136,7 +143,7 @@ class Reporter:
         self._known: dict[Hashable, tuple[float, object]] = {}
 
     def all(self) -> list[Report]:
-        """A report of everything that is deployed, without what only one API's own report has."""
+        """Report everything that is deployed, without the parts that only an API's own report has."""
         apis = list_apis(self._cloud, self._cluster)
         traffic = self._read_traffic(apis)
         reports = {api.name: _with_traffic(api, traffic) for api in apis if api.kind == REALTIME_API}
@@ -144,7 +151,7 @@ class Reporter:
         return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
 
     def one(self, name: str) -> Report:
-        """All about one API or splitter.
+        """Report everything about one API or splitter.
 
         Raises:
             NotDeployedError: There is none of that name.
@@ -188,9 +195,11 @@ class Reporter:
 
     def _explained(self, api: ApiStatus) -> ApiStatus:
         """The status with the replica's own last words as reason, where it had any."""
-        if api.status != ERROR or api.culprit is None:
+        if api.status != ERROR or api.failed_replica is None:
             return api
-        record = fatal_record(self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.culprit)
+        record = fatal_record(
+            self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.failed_replica
+        )
         return replace(api, reason=record.message) if record else api
 
     def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:

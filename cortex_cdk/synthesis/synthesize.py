@@ -21,6 +21,7 @@ from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest, stacks_fo
 
 REQUEST_VARIABLE = "CORTEX_SYNTHESIS_REQUEST"
 OUTDIR_VARIABLE = "CDK_OUTDIR"
+NODE_VARIABLE = "JSII_NODE"
 SYNTHESIS_TIMEOUT_S = 120.0
 _ERROR_LINE = re.compile(r"[\w.]*(Error|Exception): \S")
 
@@ -61,7 +62,7 @@ def _run_app(variables: Mapping[str, str]) -> None:
             [sys.executable, "-m", "cortex_stacks.app"],
             # The interpreter looks for modules in the working folder first, so it must not be the user's project.
             cwd=root,
-            env={**os.environ, "JSII_NODE": str(node()), **variables},
+            env={**os.environ, NODE_VARIABLE: str(node()), **variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

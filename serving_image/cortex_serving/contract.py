@@ -120,8 +120,12 @@ def split_log_stream(name: str) -> tuple[str, str]:
     return revision, task
 
 
+CONFIG_FILE = "cortex.yaml"
+"""The configuration file, in a folder that is named instead of a file."""
 SAMPLE_FILE = "sample.json"
 """Sample request in a project: shown by the API, sent at warm-up."""
+PICKLE_SUFFIX = ".pickle"
+"""Ends the name of a file with a pickled predictor class, as Cortex's Python client made them."""
 ONLY_MODEL = "_cortex_default"
 """Name of the model that ``predictor.model_path`` gives; no model of ``predictor.models`` may have it."""
 
@@ -150,11 +154,13 @@ IMAGE_TAG_VARIABLE = "IMAGE_TAG"
 """Variable of an image build: the tag to build."""
 IMAGE_REPOSITORY_VARIABLE = "IMAGE_REPOSITORY"
 """Variable of an image build: the address of the repository to push to."""
+IMAGE_OPTIONS_VARIABLE = "BUILD_OPTIONS"
+"""Variable of an image build: further options of ``docker build``, such as the images whose layers it may use again."""
 CONTEXT_PROJECT = "project"
 """Folder of a build context with what the project installs from (``install.sh`` reads it)."""
 CONTEXT_SERVING = "serving_image"
 """Folder of a build context with the serving program."""
-CONTEXT_PYTHON_VERSION = "python-version"
+CONTEXT_PYTHON_VERSION = f"{CONTEXT_PROJECT}/.python-version"
 """File of a build context with the version of Python that the project asks for."""
 REQUIREMENTS_FILE = "requirements.txt"
 CONDA_FILE = "conda-packages.txt"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import requires
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-_CARRIED = ("Dockerfile", "Dockerfile.gpu", "install.sh", "pyproject.toml", "README.md")
+_CARRIED = ("Dockerfile", "Dockerfile.gpu", "install.sh", "constraints.txt", "pyproject.toml", "README.md")
 
 
 def context_files() -> dict[str, Path]:
@@ -21,3 +22,8 @@ def context_files() -> dict[str, Path]:
         if path.is_file() and relative.parts[0] != "_image" and "__pycache__" not in relative.parts:
             files[f"cortex_serving/{relative.as_posix()}"] = path
     return files
+
+
+def program_requirements() -> list[str]:
+    """What the serving program needs, as lines of a requirements file, without its extras."""
+    return sorted(line for line in requires("cortex-serving") or () if "extra ==" not in line)

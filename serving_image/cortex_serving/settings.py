@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cortex_serving.contract import COMMAND, LISTEN, Variable
+from cortex_serving.contract import COMMAND, CONFIG_FILE, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.formats.env_file import read_env_file
 from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config
@@ -149,8 +149,8 @@ def from_project(
         FormatError: ``cortex.yaml`` or ``.env`` cannot be read.
     """
     if not project.is_dir():
-        raise SpecError(f"{project} is not a folder: give the folder that holds cortex.yaml")
-    raw = read_config(config or project / "cortex.yaml", name)
+        raise SpecError(f"{project} is not a folder: give the folder that holds {CONFIG_FILE}")
+    raw = read_config(config or project / CONFIG_FILE, name)
     read_env_file(project)  # here, because workers would fail one after the other
     host, port = _listen(listen)
     return Settings(

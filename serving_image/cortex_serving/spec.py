@@ -149,7 +149,7 @@ def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
         return _parse(data)
     except KeyError as error:
         raise SpecError(f"the field {error.args[0]} is missing from the specification of the API") from error
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise SpecError(f"the specification of the API holds a value that does not make sense: {error}") from error
 
 
@@ -160,17 +160,21 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
     for missing in ("type", "path"):
         if not predictor.get(missing):
             raise SpecError(f"predictor.{missing} is missing from the specification of the API")
+    if not isinstance(predictor["path"], str):
+        raise SpecError(f"predictor.path is {predictor['path']!r}: give the name of a file")
+    if not isinstance(predictor["type"], str):
+        raise SpecError(f"predictor.type is {predictor['type']!r}: give the name of a type, such as python")
     name = str(data.get("name") or "api")
     autoscaling = data.get("autoscaling") or {}
     networking = data.get("networking") or {}
     monitoring = data.get("monitoring")
-    limit = data.get("max_replica_concurrency") or autoscaling.get("max_replica_concurrency")
+    limits = data if data.get("max_replica_concurrency") is not None else autoscaling
     return ApiSpec(
         name=name,
         endpoint="/" + str(data.get("endpoint") or networking.get("endpoint") or name).strip("/"),
         predictor=_parse_predictor(predictor),
         monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
-        max_replica_concurrency=int(limit or DEFAULT_MAX_CONCURRENCY),
+        max_replica_concurrency=_count(limits, "max_replica_concurrency", DEFAULT_MAX_CONCURRENCY),
     )
 
 
@@ -182,16 +186,9 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         path=data["path"],
         config=data.get("config") or {},
         python_path=data["python_path"].strip("/") if data.get("python_path") else None,
-        processes=_whole(data, "processes_per_replica"),
-        threads=_whole(data, "threads_per_process"),
-        batching=Batching(
-            _whole(batching, "max_batch_size"),
-            _quantity(
-                parse_duration, batching["batch_interval"], "server_side_batching.batch_interval", "10ms, 1.5s or 2m"
-            ),
-        )
-        if batching
-        else None,
+        processes=_count(data, "processes_per_replica", PredictorSpec.processes),
+        threads=_count(data, "threads_per_process", PredictorSpec.threads),
+        batching=None if batching is None else _parse_batching(batching),
         models=_parse_models(data),
         access_log=1.0 if access_log is None else float(access_log),
         max_body_bytes=_quantity(
@@ -199,6 +196,30 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         ),
         warmup=_parse_warmup(data.get("warmup", True)),
     )
+
+
+def _parse_batching(data: Mapping[str, Any]) -> Batching:
+    interval = data["batch_interval"]
+    return Batching(
+        _count(data, "max_batch_size"),
+        _quantity(parse_duration, interval, "server_side_batching.batch_interval", "10ms, 1.5s or 2m"),
+    )
+
+
+def _count(data: Mapping[str, Any], name: str, default: int | None = None) -> int:
+    """A field that holds a whole number above 0.
+
+    Args:
+        data: The fields.
+        name: The field's name.
+        default: Its value if it is not there; None if it must be.
+    """
+    value = data[name] if default is None else data.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SpecError(f"{name} is {value!r}: give a whole number, 1 or more")
+    return value
 
 
 def _parse_warmup(value: bool | str) -> str | None:
@@ -213,13 +234,6 @@ def _quantity(parse: Callable[[Any], _Number], value: Any, name: str, form: str)
         return parse(value)
     except ValueError:
         raise SpecError(f"predictor.{name} is {value!r}: write it like {form}") from None
-
-
-def _whole(data: Mapping[str, Any], name: str) -> int:
-    value = data.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise SpecError(f"predictor.{name} is {value!r}, not a whole number")
-    return value or 1
 
 
 def _parse_models(data: Mapping[str, Any]) -> Models | None:

@@ -9,7 +9,7 @@ May import: ``cortex_cdk``, and as the only package ``aws_cdk``.
 
 import os
 
-from cortex_cdk.synthesis.synthesize import node
+from cortex_cdk.synthesis.synthesize import NODE_VARIABLE, node
 
 # The CDK supports certain versions of Node only, so the machine's own Node is not used.
-os.environ.setdefault("JSII_NODE", str(node()))
+os.environ.setdefault(NODE_VARIABLE, str(node()))

@@ -15,6 +15,7 @@ from constructs import Construct
 from cortex_serving.contract import PORT, READY_PATH
 
 from cortex_cdk import names
+from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.names import Output, Parameter
 from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.alarm_topic import notify
@@ -65,7 +66,15 @@ class RealtimeApiStack(CortexStack):
             priority=spec.priority,
             action=elb.ListenerAction.forward([target_group]),
         )
-        alarms = ReplicaAlarms(self, "Alarms", cluster=cluster.cluster, api=api.name, target_group=target_group)
+        alarms = ReplicaAlarms(
+            self,
+            "Alarms",
+            cluster=cluster.cluster,
+            api=api.name,
+            target_group=target_group,
+            least_healthy=_least_healthy(api),
+            minutes_to_load=HEALTH_CHECK_GRACE_S // 60,
+        )
         if cluster.alarm_topic:
             notify(cluster.alarm_topic, alarms.errors, alarms.unhealthy)
         service = self._service(spec, vpc, task, target_group)
@@ -180,3 +189,9 @@ class RealtimeApiStack(CortexStack):
         strategy = spec.api.update_strategy.model_dump_json()
         self.output(Output.UPDATE_STRATEGY, strategy, "How to replace replicas later")
         self.output(Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")
+
+
+def _least_healthy(api: RealtimeApi) -> int:
+    """Return how many replicas an update leaves healthy when the API has its minimum; ECS rounds up."""
+    least = api.autoscaling.min_replicas
+    return max(1, -(-least * api.update_strategy.percentages(least).minimum_healthy // 100))

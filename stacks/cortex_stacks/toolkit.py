@@ -16,9 +16,10 @@ from cortex_cdk import names
 from cortex_cdk.clusters.running import read_cluster
 from cortex_cdk.config import Cluster, Config, RealtimeApi, TrafficSplitter, load_cluster, load_config
 from cortex_cdk.deploy.listener_rules import Rule, priority_for, read_rules
-from cortex_cdk.deploy.splitters import splitter_spec
+from cortex_cdk.deploy.splitters import splitter_spec, target_groups
 from cortex_cdk.environment import load_environments
 from cortex_cdk.image_reference import repository_uri
+from cortex_cdk.stack_operations.stack import list_stacks
 from cortex_cdk.synthesis.specs import (
     ApiStackSpec,
     ClusterResources,
@@ -83,8 +84,9 @@ def _with_environment(config: Config, name: str) -> Sequence[StackSpec]:
         ApiStackSpec(cluster=cluster.resources, api=api, priority=priorities[api.networking.endpoint])
         for api in config.apis
     ]
+    groups = target_groups(cluster.name, list_stacks(cloud, names.api_stack(cluster.name, "")))
     splitters = [
-        splitter_spec(cloud, cluster, splitter, priorities[splitter.networking.endpoint])
+        splitter_spec(cloud, cluster.resources, splitter, priorities[splitter.networking.endpoint], groups)
         for splitter in config.splitters
     ]
     return [*apis, *splitters]

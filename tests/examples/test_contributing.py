@@ -47,7 +47,9 @@ def with_new_file(tmp_path: Path, package: Path, name: str, text: str) -> dict[s
     """The environment of processes that have a copy of a package with one more file."""
     copy = tmp_path / "copy"
     shutil.copytree(package, copy / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / package.name / name).write_text(text)
+    file = copy / package.name / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
     return {**os.environ, "PYTHONPATH": str(copy), "CORTEX_HOME": str(tmp_path / "home")}
 
 
@@ -122,3 +124,32 @@ def test_a_new_command_is_in_the_help(tmp_path: Path) -> None:
 
     assert re.search(r"^Clusters:\n  address +Print the address of the cluster\.$", cortex("--help"), re.MULTILINE)
     assert cortex("addr", "--help").startswith("Usage: cortex address [OPTIONS]")
+
+
+RESOURCE = '''
+"""A service that nobody has thought of."""
+
+from cortex_cdk.localcloud.cloudformation.resource import PutResource, Place, Properties
+
+
+class Note(PutResource):
+    type = "AWS::Notes::Note"
+
+    def update(self, properties: Properties, place: Place) -> None: ...
+
+    def delete(self, place: Place) -> None: ...
+'''
+
+
+def test_a_new_resource_type_registers_itself(tmp_path: Path) -> None:
+    file = "localcloud/services/notes/resources.py"
+    environ = with_new_file(tmp_path, ROOT / "cortex_cdk", file, RESOURCE)
+    program = """
+from cortex_cdk.localcloud.cloudformation.types import class_of
+from cortex_cdk.localcloud.services import register_resource_types
+register_resource_types()
+print(class_of("AWS::Notes::Note").__name__, class_of("AWS::EC2::RouteTable").__module__)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "Note cortex_cdk.localcloud.services.ec2.resources.network\n"

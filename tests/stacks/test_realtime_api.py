@@ -12,6 +12,7 @@ from aws_cdk.assertions import Template
 from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import APIS, PRIORITY, TOPIC, api_spec, cluster_spec
+from tests.stacks.test_replica_threads import THREADS
 
 Synthesized = Callable[[str], Template]
 
@@ -67,6 +68,7 @@ def test_the_container_contract(synthesized: Synthesized) -> None:
     assert spec["endpoint"] == "/env"
     assert variables == {
         "MODE": "fast",
+        **dict.fromkeys(THREADS, "1"),
         "AWS_REGION": {"Ref": "AWS::Region"},
         "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
         "CORTEX_API": "env",
@@ -275,6 +277,15 @@ def test_alarms_have_fixed_names_and_are_quiet_without_requests(synthesized: Syn
     alarms = [alarm["Properties"] for alarm in synthesized("plain").find_resources("AWS::CloudWatch::Alarm").values()]
     assert {alarm["AlarmName"] for alarm in alarms} == {"cortex/types/plain/errors", "cortex/types/plain/unhealthy"}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
+
+
+def test_a_model_that_loads_slowly_wakes_nobody(synthesized: Synthesized) -> None:
+    """A replica that loads fails its health check for up to ten minutes; an update leaves enough others."""
+    alarms = [found["Properties"] for found in synthesized("scaled").find_resources("AWS::CloudWatch::Alarm").values()]
+    [unhealthy] = [alarm for alarm in alarms if alarm["AlarmName"].endswith("/unhealthy")]
+    assert unhealthy["EvaluationPeriods"] == 15
+    [expression] = [query["Expression"] for query in unhealthy["Metrics"] if "Expression" in query]
+    assert expression == "IF(healthy < 2, unhealthy, 0)"
 
 
 def test_alarms_tell_the_topic_of_the_cluster(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
 
 
 def _is_address(url: str) -> bool:
-    """Whether a URL has an IP address where others have a name, to which no DNS record could lead."""
+    """Return whether a URL's host is an IP address, to which no DNS record could lead."""
     try:
         ip_address(urlsplit(url).hostname or "")
     except ValueError:
@@ -92,7 +92,7 @@ def _is_address(url: str) -> bool:
 
 
 def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
-    """Ask, unless the answer was given; on a no, or on Ctrl-C, forget the plan."""
+    """Ask unless ``--yes`` was given; on a no, or on Ctrl-C, discard the plan."""
     if yes:
         return
     if not interactive():
@@ -106,7 +106,7 @@ def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
 
 
 def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
-    changes = plan.change_set.changes
+    changes = plan.changes
     if plan.deployed is None:
         click.echo(f"the cluster {plan.cluster.name} would be made in {environment.region}: {len(changes)} resources")
     else:
@@ -116,6 +116,8 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
         for change in changes:
             anew = ", made anew" if change.replacement else ""
             click.echo(f"  {change.action.lower()} {change.logical_id} ({change.resource_type}{anew})")
+    if plan.recovery:
+        click.echo(f"before that: {plan.recovery.value}")
     for warning in plan.warnings:
         click.secho("warning: ", fg="yellow", nl=False, err=True)
         click.echo(warning, err=True)

@@ -10,7 +10,7 @@ from cortex_cli.output import interactive, print_json
 
 SECTION = "APIs"
 
-# As Cortex does: few replicas are soon made again, many are a service that somebody uses.
+# As Cortex does: few replicas are soon made again, while many serve somebody.
 ASK_ABOVE_REPLICAS = 2
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from cortex_serving.contract import SAMPLE_FILE, TRAFFIC_SPLITTER
+from cortex_serving.contract import CONFIG_FILE, SAMPLE_FILE, TRAFFIC_SPLITTER
 
 from cortex_cli import options
 from cortex_cli.messages import show, warn
@@ -24,12 +24,17 @@ MOST_TRIALS = 5
 
 
 @click.command("deploy")
-@click.argument("config", type=options.ConfigPath(), default=Path("cortex.yaml"))
+@click.argument("config", type=options.ConfigPath(), default=Path(CONFIG_FILE))
 @options.environment
 @options.yes
 @click.option("-f", "--force", is_flag=True, help="Cancel an update that runs, rather than refuse.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Build the image anew, with the updates of system and packages, though there is one.",
+)
 @options.output
-def command(config: Path, env: str | None, yes: bool, force: bool, output: str) -> None:
+def command(config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, output: str) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
     from cortex_cdk.client import Client
     from cortex_cdk.config import load_config
@@ -39,7 +44,7 @@ def command(config: Path, env: str | None, yes: bool, force: bool, output: str) 
     for warning in loaded.warnings:
         warn(str(warning))
     with TerminalProgress(yes=yes) as progress:
-        results = Client(env, progress).deploy(loaded, force=force)
+        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild)
     if output == "json":
         print_json([_as_json(result) for result in results])
     else:
@@ -66,7 +71,7 @@ def _print(config: Config, results: list[Applied]) -> None:
     if not serving:
         return
     click.echo()
-    # Where there is a splitter, clients talk to that.
+    # Clients talk to the splitter, if there is one.
     serving.sort(key=lambda result: result.kind != TRAFFIC_SPLITTER)
     for result in serving:
         click.echo(f"endpoint: {result.endpoint}")
@@ -82,7 +87,7 @@ def _print(config: Config, results: list[Applied]) -> None:
 
 
 def _print_trials(serving: list[Applied], sample: str) -> None:
-    """A line for each, or where they would fill the screen one for the first."""
+    """Write a sample request for each API and splitter; for the first only, if there are many."""
     shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
     for result in shown:
         click.echo(f"try it:   {sample_request(result.name, result.endpoint, sample)}")

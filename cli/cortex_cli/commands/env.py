@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
+from cortex_cdk import names
 from cortex_cdk.environment import (
-    DEFAULT_REGION,
     Environment,
     check_environment,
     load_environments,
@@ -61,8 +61,8 @@ def default(name: str | None) -> None:
 
 @command.command("configure")
 @click.argument("name", shell_complete=shell_completion.environments)
-@click.option("--cluster", help="Name of the cluster (default: cortex).")
-@click.option("--region", help=f"AWS region (default: {DEFAULT_REGION}).")
+@click.option("--cluster", help=f"Name of the cluster (default: {names.DEFAULT_CLUSTER}).")
+@click.option("--region", help=f"AWS region (default: {names.DEFAULT_REGION}).")
 @click.option("--profile", help="Profile of the AWS configuration files (default: the usual credential chain).")
 @click.option("--endpoint-url", metavar="URL", help="Replaces the AWS endpoints, for emulators.")
 def configure(

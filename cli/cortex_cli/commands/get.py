@@ -25,18 +25,18 @@ WATCH_SECONDS = 2.0
 @click.command("get")
 @options.name(required=False)
 @options.environment
-@click.option("-w", "--watch", is_flag=True, help="Show it again every 2 seconds, until interrupted.")
+@click.option("-w", "--watch", is_flag=True, help="Show the same again every 2 seconds, until interrupted.")
 @options.output
 def command(name: str | None, env: str | None, watch: bool, output: str) -> None:
     """Show every API and traffic splitter, or one of them.
 
-    Requests and latencies are those of the last two weeks, as the load balancer counted them.
+    Requests and latencies are the load balancer's of the last two weeks.
     """
     from cortex_cdk.client import Client
     from cortex_cdk.environment import load_environments
 
     names = [env] if env or name else [environment.name for environment in load_environments().all]
-    # Kept while watching: a client does not ask for metrics each time.
+    # Kept while watching, because a client does not read metrics each time.
     clients = [Client(environment) for environment in names]
     with until_left():
         while True:
@@ -68,7 +68,7 @@ def _all(clients: list[Client], output: str) -> str:
 
 
 def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
-    """What each environment has. One that cannot be reached is reported, and does not hide the others."""
+    """Read the reports of each environment. One that cannot be reached is reported, and does not hide the others."""
     from cortex_cdk.errors import ClusterError
 
     found: dict[str, Sequence[Report]] = {}

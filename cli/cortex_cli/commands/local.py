@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SECTION = "Clusters"
 
-# How long `up` waits for the APIs that were deployed before; models that load longer come back later.
+# For so long `up` waits for the APIs to come back; models that load longer come back later.
 RETURN_SECONDS = 60.0
 
 
@@ -28,16 +28,18 @@ def command() -> None:
 @command.command("up")
 @options.output
 def up(output: str) -> None:
-    """Start the local cloud, with every API that it had."""
+    """Start the local cloud, with every API that was deployed."""
     from cortex_cdk.client import Client
     from cortex_cdk.environment import LOCAL
     from cortex_cdk.localcloud import launcher
 
     settings = Settings.from_environ()
     endpoint = launcher.ensure_running(settings)
+    if endpoint.news:
+        warn(endpoint.news)
     if output == "pretty":
         click.echo("the local cloud is running")
-    # What there is to tell of the start is told by this client, as by every other.
+    # This client tells about the start, as any other would.
     apis = Client(LOCAL).wait_until_settled(RETURN_SECONDS)
     if output == "json":
         print_json({**_as_json(settings, endpoint), "apis": [{"name": api.name, "status": api.status} for api in apis]})
@@ -79,8 +81,8 @@ def status(output: str) -> None:
 
     settings = Settings.from_environ()
     endpoint = launcher.status(settings)
-    if endpoint and endpoint.notice:
-        warn(endpoint.notice)
+    for told in filter(None, (endpoint.notice, endpoint.news) if endpoint else ()):
+        warn(told)
     if output == "json":
         print_json(_as_json(settings, endpoint))
         return

@@ -23,7 +23,7 @@ SECTION = "APIs"
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 COLORS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 REPLICA_DIGITS = 8
-# Without --since and --tail. Enough for the start of a replica and its last traceback.
+# Records that are shown without --since and --tail: enough for the start of a replica and its last traceback.
 DEFAULT_TAIL = 1000
 
 
@@ -33,10 +33,10 @@ class Age(click.ParamType[datetime]):
     name = "duration"
 
     def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Parse it.
+        """Return the moment that long ago; one before 1970 becomes 1970.
 
         Raises:
-            click.BadParameter: It is no duration, or one that began before time did.
+            click.BadParameter: The value is no duration, or too long.
         """
         if isinstance(value, datetime):
             return value
@@ -59,14 +59,14 @@ class Age(click.ParamType[datetime]):
     "--tail",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"Of the records that are there, only the newest N ({DEFAULT_TAIL} without --since).",
+    help=f"Only the newest N of the existing records ({DEFAULT_TAIL} without --since).",
 )
 @options.output
 def command(name: str, env: str | None, follow: bool, since: datetime | None, tail: int | None, output: str) -> None:
     """Show an API's logs, and follow them until interrupted or the API is deleted.
 
-    Each line names the time, the beginning of the replica's id and the level, and at its end the id of the request that
-    it belongs to, which the caller has got as X-Request-Id.
+    Each line shows the time, the beginning of the replica's id and the level, and at its end the id of the request that
+    the record belongs to. The caller of the API got that id as X-Request-Id.
     """
     from cortex_cdk.client import Client
 
@@ -84,17 +84,17 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
 
 
 def _pause(seconds: float) -> None:
-    """Wait, but not for somebody who has stopped reading (such as ``head``).
+    """Wait, unless the reader of stdout (such as ``head``) has left.
 
     Raises:
-        BrokenPipeError: Standard output leads nowhere any more.
+        BrokenPipeError: The reader has left.
     """
     if sys.platform == "win32":
         time.sleep(seconds)
         return
     sys.stdout.flush()
     reader = select.poll()
-    # Asked for no event: that the other end is closed is reported all the same.
+    # No event is asked for: a closed end is reported all the same.
     reader.register(sys.stdout.fileno(), 0)
     if reader.poll(seconds * 1000):
         raise BrokenPipeError
@@ -111,7 +111,7 @@ def _as_json(record: LogRecord) -> str:
 
 
 def _as_text(record: LogRecord) -> str:
-    """A line, with what belongs to it (a traceback) indented below."""
+    """Return a record as a line, with the rest of its message and its traceback indented below."""
     moment = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     first, *rest = record.message.splitlines() or [""]
     level = click.style(record.level, fg=COLORS.get(record.level))

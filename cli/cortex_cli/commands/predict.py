@@ -21,12 +21,12 @@ SECTION = "APIs"
 
 
 class Pair(click.ParamType[tuple[str, str]]):
-    """An option's value that is a name and a value in one; becomes both.
+    """An option's value that holds a name and a value; becomes the pair of both.
 
     Args:
-        name: What it is called.
-        pattern: Matches all of it; its two groups are the name and the value.
-        example: One that is right.
+        name: Name of the type, in errors.
+        pattern: Regular expression for the whole text; its two groups are the name and the value.
+        example: A right value.
     """
 
     def __init__(self, name: str, pattern: str, example: str) -> None:
@@ -37,10 +37,10 @@ class Pair(click.ParamType[tuple[str, str]]):
     def convert(
         self, value: str | tuple[str, str], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Parse it.
+        """Return the name and the value.
 
         Raises:
-            click.BadParameter: It is none.
+            click.BadParameter: The text is no such pair.
         """
         if isinstance(value, tuple):
             return value
@@ -51,7 +51,7 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 
 HEADER = Pair("header", r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*?)[ \t]*", "'Content-Type: image/png'")
-# Neither is quoted for a URL yet.
+# Neither part is quoted for a URL yet.
 QUERY_PARAMETER = Pair("query parameter", r"([^=]+)=(.*)", "top=5")
 
 
@@ -73,7 +73,7 @@ QUERY_PARAMETER = Pair("query parameter", r"([^=]+)=(.*)", "top=5")
     type=QUERY_PARAMETER,
     multiple=True,
     metavar="NAME=VALUE",
-    help="Query parameter; what a URL cannot hold is quoted. Can be given several times.",
+    help="Query parameter; cortex quotes what a URL cannot hold. Can be given several times.",
 )
 @options.environment
 def command(
@@ -87,8 +87,8 @@ def command(
 
     JSON is indented. Anything else, such as the items of a stream, is printed as it comes.
 
-    The content type is guessed from the ending of FILE's name; standard input is taken for JSON if it is text. Name
-    another one with: -H 'Content-Type: ...'
+    The content type is guessed from the ending of FILE's name; text from standard input counts as JSON. Name another
+    type with: -H 'Content-Type: ...'
     """
     from cortex_cdk.client import Client
     from cortex_cdk.predict import Call, content_type_of
@@ -112,7 +112,7 @@ def _print_document(answer: Answer) -> None:
 
 
 def _print_as_it_comes(answer: Answer) -> None:
-    """Write the bytes as they are; a text whose last line has no end gets one, as a shell's prompt comes next."""
+    """Write the bytes as they come. A text whose last line has no end gets one, because a shell's prompt comes next."""
     decoder, end = getincrementaldecoder("utf-8")(), b"\n"
     is_text = True
     try:

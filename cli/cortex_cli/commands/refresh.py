@@ -18,7 +18,7 @@ SECTION = "APIs"
 def command(name: str, env: str | None, output: str) -> None:
     """Begin to replace every replica of an API, without interrupting its traffic.
 
-    The command does not wait until all are replaced: `cortex get NAME --watch` shows how far it is.
+    The command does not wait for the end: `cortex get NAME --watch` shows the progress.
     """
     from cortex_cdk.client import Client
 

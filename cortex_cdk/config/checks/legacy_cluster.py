@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cortex_cdk import names
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import Document, FieldPath
 
@@ -37,7 +38,7 @@ _GONE: dict[str, str] = {
     "bucket": "the cluster's stack makes its bucket",
     "operator_load_balancer_scheme": "there is no operator",
     "api_gateway": "requests go straight to the load balancer",
-    "log_group": "logs are in /cortex/<cluster>/<api>",
+    "log_group": f"logs are in {names.log_group('<cluster>', '<api>')}",
     "telemetry": "nothing is sent anywhere",
     "instance_pools": "spot instances come from the pools with the most capacity",
     "on_demand_backup": "use on_demand_base_capacity, or an instance group without spot",

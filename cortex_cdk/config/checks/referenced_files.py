@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from cortex_serving.contract import PICKLE_SUFFIX
+
 from cortex_cdk.config.checks.predictor_source import check_source
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import FieldPath
@@ -49,7 +51,7 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[
 
 def is_pickle(path: str) -> bool:
     """Return whether a predictor's path names a pickled class, as the original's Python client wrote them."""
-    return path.endswith(".pickle")
+    return path.endswith(PICKLE_SUFFIX)
 
 
 class _Folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -43,6 +44,10 @@ class Compute(Section):
     def cpu_units(self) -> int:
         """CPU in units of ECS (1024 = 1 virtual CPU), rounded up."""
         return -(-round(self.cpu * 1000) * 1024 // 1000)
+
+    def threads(self, processes: int) -> int:
+        """Threads that each of so many processes has CPUs for."""
+        return max(1, math.ceil(self.cpu / processes))
 
     @property
     def memory_mib(self) -> int | None:

@@ -21,6 +21,12 @@ _TOO_SMALL = ("nano", "micro")
 _MOST_IOPS_PER_GIB = {"gp3": 500, "io1": 50, "io2": 500}
 _FEWEST_IOPS = {"gp3": 3000, "io1": 100, "io2": 100}
 _PROVISIONED = ("io1", "io2")
+# MiB/s of gp3: 125 are in its price; more needs IOPS, and images of several GB are written at this speed.
+# https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type
+FREE_GP3_THROUGHPUT = 125
+_DEFAULT_GP3_THROUGHPUT = 250
+_MOST_GP3_THROUGHPUT = 2000
+_GP3_IOPS_PER_MIB = 4
 _DEFAULT_PROVISIONED_IOPS = 3000
 # The root snapshot of the ECS-optimized AMIs (amazon-ecs-ami, variables.pkr.hcl, block_device_size_gb). EC2 launches no
 # instance with a smaller volume: "InvalidBlockDeviceMapping: Volume of size 20GB is smaller than snapshot".
@@ -62,7 +68,8 @@ InstanceType = Annotated[
     str,
     BeforeValidator(_instance_type),
     Allowed(
-        "an EC2 instance type such as m6i.large or g4dn.xlarge; ARM (Graviton), nano and micro types cannot be used"
+        "an EC2 instance type such as m7i-flex.large or g4dn.xlarge; "
+        "ARM (Graviton), nano and micro types cannot be used"
     ),
 ]
 
@@ -78,12 +85,24 @@ class Volume(Section):
         None, description="Provisioned input and output operations per second."
     )
 
+    throughput: Annotated[
+        Annotated[Whole, Field(ge=FREE_GP3_THROUGHPUT, le=_MOST_GP3_THROUGHPUT)] | None, Shown("250 for gp3")
+    ] = Field(
+        None, description="Provisioned MiB each second (gp3 only): images of several GB are written at this speed."
+    )
+
+    @property
+    def provisioned_throughput(self) -> int | None:
+        """Throughput in MiB/s to ask for; None where the type has its own."""
+        return self.throughput or (_DEFAULT_GP3_THROUGHPUT if self.type == "gp3" else None)
+
     @property
     def provisioned_iops(self) -> int | None:
         """IOPS to ask EBS for; None for volume types that have fixed ones."""
         return self.iops or (_DEFAULT_PROVISIONED_IOPS if self.type in _PROVISIONED else None)
 
     def rules(self) -> Iterator[Conflict]:
+        yield from self._throughput_rules()
         if self.iops is not None and self.type not in _MOST_IOPS_PER_GIB:
             message = f"cannot be chosen for {self.type} volumes"
             yield Conflict((("iops",), ("type",)), message, "remove iops, or use gp3")
@@ -93,6 +112,18 @@ class Volume(Section):
             most = _MOST_IOPS_PER_GIB[self.type] * self.size
             bounds = f"from {_FEWEST_IOPS[self.type]} to {most} for {self.size} GiB of {self.type}"
             yield Conflict((("iops",), ("size",), ("type",)), f"IOPS must be {bounds}, not {iops}")
+
+    def _throughput_rules(self) -> Iterator[Conflict]:
+        if self.throughput is None:
+            return
+        if self.type != "gp3":
+            message = f"cannot be chosen for {self.type} volumes"
+            yield Conflict((("throughput",), ("type",)), message, "remove it, or use gp3")
+        elif self.throughput * _GP3_IOPS_PER_MIB > (self.iops or _FEWEST_IOPS["gp3"]):
+            needed = self.throughput * _GP3_IOPS_PER_MIB
+            yield Conflict(
+                (("throughput",), ("iops",)), f"{self.throughput} MiB/s need {needed} IOPS", f"set iops: {needed}"
+            )
 
 
 class Spot(Section):

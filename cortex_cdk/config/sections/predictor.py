@@ -172,6 +172,11 @@ class Predictor(Section):
         None,
         description="Container image that is used as it is; it must have the serving program.",
     )
+    base_image: Annotated[Text | None, Shown("Debian with Python")] = Field(
+        None,
+        description="Image that the API's image is built on: Debian or Ubuntu, such as NVIDIA's with CUDA (which "
+        "packages of PyPI and conda bring along themselves). An addition to Cortex's fields.",
+    )
     tensorflow_serving_image: Text | None = Field(
         None, description="Accepted, not used: models are served in the replica's own process."
     )
@@ -215,6 +220,8 @@ class Predictor(Section):
         return self.processes_per_replica * self.threads_per_process
 
     def rules(self) -> Iterator[Conflict]:
+        if self.image and self.base_image:
+            yield Conflict((("base_image",), ("image",)), "has no effect on an image of your own", "remove one of them")
         if self.model_path and self.models:
             yield Conflict(
                 (("models",), ("model_path",)), "cannot be used together with model_path", "remove one of them"

@@ -11,12 +11,11 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.aws_errors import failure
-from cortex_cdk.localcloud.endpoint import HEALTH_PATH, DaemonInfo
+from cortex_cdk.localcloud.endpoint import HEALTH_PATH, NONCE, DaemonInfo
 from cortex_cdk.localcloud.settings import REGION
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -54,7 +53,7 @@ class ControlPlane:
     """
 
     def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[], None]) -> None:
-        self._health = asdict(info)
+        self._info = info
         self._tasks = tasks
         self._changed = changed
         self._moto = moto_application()
@@ -66,7 +65,8 @@ class ControlPlane:
             return _json(start_response, "403 Forbidden", {"message": refusal})
         path = environ.get("PATH_INFO", "")
         if path == HEALTH_PATH:
-            return _json(start_response, "200 OK", self._health)
+            nonce = parse_qs(environ.get("QUERY_STRING", "")).get(NONCE, [""])[0]
+            return _json(start_response, "200 OK", self._info.health(nonce))
         metadata = METADATA_PATH.match(path)
         if metadata:
             return self._task_metadata(start_response, metadata[1], whole_task=bool(metadata[2]))

@@ -6,6 +6,7 @@ import gc
 import logging
 import logging.handlers
 import os
+import secrets
 import signal
 import threading
 import time
@@ -19,11 +20,14 @@ from typing import TYPE_CHECKING
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import moto_setup, ports
 from cortex_cdk.localcloud.containers import orphans
-from cortex_cdk.localcloud.endpoint import DaemonInfo, hold_life_lock, read_info
+from cortex_cdk.localcloud.endpoint import STATE_FILE, DaemonInfo, hold_life_lock, read_ports
 from cortex_cdk.localcloud.settings import HOST, REGION, Settings
+from cortex_cdk.localcloud.state_folder import make_state_folder
 
 if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer
+
+    from cortex_cdk.localcloud.daemon.durability import Recovery
 
 LOG_FILE = "daemon.log"
 LOG_BYTES = 5_000_000
@@ -48,7 +52,7 @@ def run(settings: Settings) -> None:
     Raises:
         LocalCloudError: Another daemon uses the state folder, or a port is in use.
     """
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_folder(settings.state)
     _log_to(settings.state / LOG_FILE)
     life = hold_life_lock(settings.state)
     if life is None:
@@ -56,8 +60,12 @@ def run(settings: Settings) -> None:
     with life:
         # Left by a daemon that was killed, they would hold the ports.
         _wait_for_end(orphans.end_all(settings.state))
-        settings = _with_ports(settings)
-        _serve(settings)
+        says_where = settings.state / STATE_FILE
+        says_where.unlink(missing_ok=True)
+        try:
+            _serve(_with_ports(settings))
+        finally:
+            says_where.unlink(missing_ok=True)
 
 
 def _serve(settings: Settings) -> None:
@@ -89,7 +97,7 @@ def _serve(settings: Settings) -> None:
 
     cloudformation.install(moved=changed, settled=durability.save_if_possible)
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
-    info = _info(settings, notice=durability.restore())
+    info = _info(settings, durability.restore())
     control_plane = ControlPlane(info, data_plane, changed)
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
     take_own_users_connections(server)
@@ -108,8 +116,8 @@ def _serve(settings: Settings) -> None:
 
 
 def _with_ports(settings: Settings) -> Settings:
-    last = read_info(settings.state)
-    previous = ports.Ports(last.control_port, last.http_port, last.https_port) if last else None
+    last = read_ports(settings.state)
+    previous = ports.Ports(last["control_port"], last["http_port"], last["https_port"]) if last else None
     chosen = ports.resolve(settings, previous)
     return replace(settings, control_port=chosen.control, http_port=chosen.http, https_port=chosen.https)
 
@@ -124,7 +132,7 @@ def _wait_for_end(pids: list[int]) -> None:
     psutil.wait_procs(processes, timeout=ORPHAN_TIMEOUT)
 
 
-def _info(settings: Settings, notice: str | None) -> DaemonInfo:
+def _info(settings: Settings, recovery: Recovery | None) -> DaemonInfo:
     return DaemonInfo(
         pid=os.getpid(),
         control_port=settings.control_port,
@@ -132,8 +140,10 @@ def _info(settings: Settings, notice: str | None) -> DaemonInfo:
         https_port=settings.https_port or 0,
         version=version("cortex-cdk"),
         state=str(settings.state.resolve()),
-        notice=notice,
+        notice=recovery.losses if recovery else None,
+        news=recovery.news if recovery else None,
         speed=settings.speed,
+        secret=secrets.token_hex(32),
     )
 
 

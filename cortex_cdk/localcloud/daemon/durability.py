@@ -13,6 +13,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from cortex_cdk.localcloud.daemon.records.account import AccountRecords, Rebuilt
@@ -26,10 +27,54 @@ BODIES_FOLDER = "objects"
 ASIDE_FOLDER = "aside"
 DEBOUNCE = 0.5
 """Seconds from a change to the snapshot; changes meanwhile share it."""
+STACKS_NAMED = 10
+"""In what the user is told; the log names all."""
 INTERVAL = 5.0
 """Seconds between snapshots of what changes by itself: counts of the scheduler, logs, metrics."""
 
 log = logging.getLogger("cortex.local.durability")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What was done where the snapshot could not be read.
+
+    Attributes:
+        reason: Why it could not be read.
+        rebuilt: What is back and what is not.
+        aside: The folder that keeps all that was stored.
+    """
+
+    reason: str
+    rebuilt: Rebuilt
+    aside: Path
+
+    @property
+    def news(self) -> str | None:
+        """What is back; None where nothing is."""
+        if not self.rebuilt.stacks:
+            return None
+        names = self.rebuilt.stacks[:STACKS_NAMED]
+        more = len(self.rebuilt.stacks) - len(names)
+        return (
+            f"The stored snapshot could not be read ({self.reason}), so everything was made again from its records: "
+            f"{', '.join(names)}{f' and {more} more' if more else ''}. The old files are kept in {self.aside}."
+        )
+
+    @property
+    def losses(self) -> str | None:
+        """What is not back; None where nothing is lost."""
+        if self.rebuilt.problems:
+            return (
+                f"The stored snapshot could not be read ({self.reason}), and these are not back: "
+                f"{'; '.join(self.rebuilt.problems)}. Deploy them again; the old files are kept in {self.aside}."
+            )
+        if self.rebuilt.stacks:
+            return None
+        return (
+            f"The stored snapshot could not be read ({self.reason}), and there are no records of stacks: the local "
+            f"cloud starts empty. Deploy your APIs again; the old files are kept in {self.aside}."
+        )
 
 
 class Durability:
@@ -49,11 +94,11 @@ class Durability:
         self._written = b""
         self._thread = threading.Thread(target=self._keep_saving, name="durability", daemon=True)
 
-    def restore(self) -> str | None:
+    def restore(self) -> Recovery | None:
         """Bring the last state back, to be called before anything is used.
 
         Returns:
-            None, or what the user must know: what was brought back from records, and what was not.
+            What came of it where the snapshot could not be read, else None.
         """
         with STATE_LOCK:
             try:
@@ -72,7 +117,7 @@ class Durability:
             aside = self._set_aside()
             rebuilt = self._records.rebuild()
             self.save_if_possible()
-        return _notice(reason, rebuilt, aside)
+        return _told(Recovery(reason, rebuilt, aside))
 
     def start(self) -> None:
         """Begin to store what changes."""
@@ -144,17 +189,8 @@ def _link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _notice(reason: str, rebuilt: Rebuilt, aside: Path) -> str:
-    """What the user is told of an account that was made again."""
-    stacks = ", ".join(rebuilt.stacks)
-    told = [f"The snapshot of the stored state cannot be read: {reason}."]
-    if rebuilt.stacks:
-        told.append(f"Brought back from records, with their objects and images: {stacks}.")
-    elif not rebuilt.problems:
-        told.append("There are no records either, as an earlier version kept none: deploy your APIs again.")
-    if rebuilt.problems:
-        told.append(f"Not brought back: {'; '.join(rebuilt.problems)}.")
-    told.append(f"All that was stored is kept in {aside}.")
-    for line in told:
-        log.error("%s", line)
-    return " ".join(told)
+def _told(recovery: Recovery) -> Recovery:
+    for line in filter(None, (recovery.news, recovery.losses)):
+        log.warning("%s", line)
+    log.info("stacks that were made again: %s", ", ".join(recovery.rebuilt.stacks) or "none")
+    return recovery

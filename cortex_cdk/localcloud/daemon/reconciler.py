@@ -27,7 +27,7 @@ from cortex_cdk.localcloud.services.ecs.starter import Starter
 from cortex_cdk.localcloud.services.elbv2 import draining, routing, targets, tls
 from cortex_cdk.localcloud.services.elbv2.envoy import Envoy
 from cortex_cdk.localcloud.services.elbv2.health import HealthChecker
-from cortex_cdk.localcloud.services.logs import embedded_metrics as embedded
+from cortex_cdk.localcloud.services.logs import backend as logs
 from cortex_cdk.localcloud.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def install() -> None:
     targets.install()
     tls.install()
     cloudwatch.install()
-    embedded.install()
+    logs.install()
     autoscaling_models.install()
     autoscaling_responses.install()
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from cortex_serving.contract import Variable
+from cortex_serving.contract import PICKLE_SUFFIX, Variable
 from cortex_serving.errors import PredictorError
 from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
@@ -37,7 +37,7 @@ def load_class(spec: PredictorSpec, project: Path) -> type:
     """
     path = project / spec.path
     class_name = predictor_type(spec.type).class_name
-    if path.suffix == ".pickle":
+    if path.suffix == PICKLE_SUFFIX:
         return _load_pickle(path, class_name)
     if path.suffix != ".py" or not path.is_file():
         raise PredictorError(f"predictor.path names {path.name}, which is not a Python file of the project")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
@@ -14,22 +16,29 @@ from cortex_serving import contract
 from cortex_cdk import names
 from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
 
-IMAGES_KEPT = 100
 BUILD_TIMEOUT_MIN = 60
 LOG_RETENTION = logs.RetentionDays.ONE_MONTH
 _REPOSITORY, _TAG = contract.IMAGE_REPOSITORY_VARIABLE, contract.IMAGE_TAG_VARIABLE
-_IMAGE = f"${_REPOSITORY}:${_TAG}"
-# The request to build brings the build context (a zip with a Dockerfile), the tag and the repository.
+_IMAGE, _OPTIONS = f"${_REPOSITORY}:${_TAG}", contract.IMAGE_OPTIONS_VARIABLE
+# Base images come from ECR Public, which lets those who are logged in pull ten times as often (its service quotas). It
+# knows one region, and no account of another partition (China): then without.
+# https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html
+PUBLIC_LOGIN = (
+    "aws ecr-public get-login-password --region us-east-1 | docker login --username AWS --password-stdin public.ecr.aws"
+)
+# The request to build brings the build context (a zip with a Dockerfile), the tag, the repository and options (which
+# images may serve as a cache). An image describes its layers (inline cache), so that it can be such a cache.
 # The push belongs to the same phase: CodeBuild runs a later phase even if this one failed.
-BUILD_SPEC = {
+BUILD_SPEC: dict[str, Any] = {
     "version": "0.2",
-    "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}},
+    "env": {"variables": {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", _OPTIONS: ""}},
     "phases": {
         "build": {
             "on-failure": "ABORT",
             "commands": [
                 f'aws ecr get-login-password | docker login --username AWS --password-stdin "${{{_REPOSITORY}%%/*}}"',
-                f'docker build --tag "{_IMAGE}" .',
+                f'{PUBLIC_LOGIN} || echo "base images are pulled without a login"',
+                f'docker build --build-arg BUILDKIT_INLINE_CACHE=1 ${_OPTIONS} --tag "{_IMAGE}" .',
                 f'docker push "{_IMAGE}"',
             ],
         }
@@ -56,10 +65,10 @@ class ImageBuilder(Construct):
         self.project = self._project(cluster, role)
         contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
         allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
-        self.repository.grant_push(role)
-        # Docker looks for layers that are there; grant_push leaves this out ("Pushing an image", ECR user guide).
-        self.repository.grant(role, "ecr:BatchGetImage")
+        # A push looks for layers that are there, and builds take them from images ("Pushing an image", ECR user guide).
+        self.repository.grant_pull_push(role)
         acknowledge_wildcard(role, "*", "ecr:GetAuthorizationToken takes no resource")
+        allow(role, ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"], ["*"])
         # Not CreateLogGroup: a build that outlives its cluster would make the group again, which would then stand in
         # the way of the next cluster of that name.
         group = f"{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{names.image_builder_log_group(cluster)}"
@@ -76,10 +85,8 @@ class ImageBuilder(Construct):
             "Repository",
             repository_name=names.repository(cluster),
             image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+            # No lifecycle rules: ECR does not know which images are deployed. cortex_cdk.deploy.image_cleanup does.
             image_scan_on_push=True,
-            lifecycle_rules=[
-                ecr.LifecycleRule(description=f"keep the newest {IMAGES_KEPT}", max_image_count=IMAGES_KEPT)
-            ],
             # Every image can be built again from its project.
             empty_on_delete=True,
             removal_policy=cdk.RemovalPolicy.DESTROY,

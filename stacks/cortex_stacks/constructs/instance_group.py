@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from aws_cdk import aws_autoscaling as autoscaling
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -13,6 +14,7 @@ from cortex_cdk.config.sections import instance_group as config
 from cortex_stacks.constructs.network import Network
 from cortex_stacks.constructs.permissions import acknowledge
 
+MANAGED_TAG = "AmazonECSManaged"
 ROOT_DEVICE = "/dev/xvda"
 INSTANCE_WARMUP_S = 120
 # The AL2023 variant with Neuron; AmiHardwareType.NEURON of the CDK names one that does not exist.
@@ -75,6 +77,9 @@ class InstanceGroup(Construct):
             launch_template=None if choice else template,
             mixed_instances_policy=choice,
         )
+        # ECS adds this tag only when the capacity provider is there. Instances that are launched before would register
+        # without the provider's name, and get no task ("Auto Scaling group capacity providers", ECS developer guide).
+        cdk.Tags.of(instances).add(MANAGED_TAG, "true", apply_to_launched_instances=True)
         acknowledge(instances, "AwsSolutions-EC26", "every volume is encrypted; the rule fails on a choice of types")
         acknowledge(instances, "AwsSolutions-AS3", "ECS scales the group; its events show in the service")
         self.provider = self._provider(names.capacity_provider(cluster, group.name), instances)
@@ -116,6 +121,7 @@ class InstanceGroup(Construct):
                         volume.size,
                         volume_type=VOLUME_TYPES[volume.type],
                         iops=volume.provisioned_iops,
+                        throughput=volume.provisioned_throughput,
                         encrypted=True,
                         delete_on_termination=True,
                     ),

@@ -11,6 +11,7 @@ from cortex_cdk import names
 
 MINUTE = cdk.Duration.minutes(1)
 ERROR_PERCENT = 10
+MINUTES_BEYOND = 5
 
 
 class ReplicaAlarms(Construct):
@@ -22,14 +23,24 @@ class ReplicaAlarms(Construct):
         cluster: The cluster's name.
         api: The API's name.
         target_group: The API's target group.
+        least_healthy: The fewest healthy replicas that an update leaves when there are as few as may be.
+        minutes_to_load: How long a replica may take to load its model. Until then it fails its health check.
 
     Attributes:
         errors: More than 10 % of the answers were 5XX in two of three minutes. Rolls a deployment back.
-        unhealthy: A replica was unhealthy for five minutes.
+        unhealthy: Too few replicas were healthy for longer than a model may take to load.
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, cluster: str, api: str, target_group: elb.ApplicationTargetGroup
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        cluster: str,
+        api: str,
+        target_group: elb.ApplicationTargetGroup,
+        least_healthy: int,
+        minutes_to_load: int,
     ) -> None:
         super().__init__(scope, id)
         self._metrics = target_group.metrics
@@ -49,12 +60,24 @@ class ReplicaAlarms(Construct):
             self,
             "Unhealthy",
             alarm_name=names.alarm(cluster, api, names.UNHEALTHY),
-            alarm_description=f"A replica of API {api} fails its health check",
-            metric=self._metrics.unhealthy_host_count(period=MINUTE, statistic=cloudwatch.Stats.MAXIMUM),
+            alarm_description=f"API {api} has too few healthy replicas, for longer than loading a model may take",
+            metric=self._unhealthy_and_missed(least_healthy),
             threshold=0,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            evaluation_periods=5,
+            evaluation_periods=minutes_to_load + MINUTES_BEYOND,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+
+    def _unhealthy_and_missed(self, least_healthy: int) -> cloudwatch.MathExpression:
+        """Replicas that fail their health check, while fewer pass than an update leaves."""
+        return cloudwatch.MathExpression(
+            label="Unhealthy replicas that are missed",
+            expression=f"IF(healthy < {least_healthy}, unhealthy, 0)",
+            using_metrics={
+                "healthy": self._metrics.healthy_host_count(period=MINUTE, statistic=cloudwatch.Stats.MINIMUM),
+                "unhealthy": self._metrics.unhealthy_host_count(period=MINUTE, statistic=cloudwatch.Stats.MAXIMUM),
+            },
+            period=MINUTE,
         )
 
     def _error_percent(self) -> cloudwatch.MathExpression:

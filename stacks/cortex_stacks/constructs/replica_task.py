@@ -22,6 +22,13 @@ CONTAINER = "api"
 # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
 SHARED_MEMORY_MIB = 1024
 OPEN_FILES = 65_536
+# `cpu` is a share, no limit: a container sees all CPUs of its instance, and numerical libraries start a thread for
+# each: as many as fit its share are faster.
+# OpenBLAS, MKL, BLIS, numexpr and PyTorch take OMP_NUM_THREADS where their own variable is not set; the others do not.
+# https://github.com/OpenMathLib/OpenBLAS#setting-the-number-of-threads-using-environment-variables
+# https://www.intel.com/content/www/us/en/docs/onemkl/developer-guide-linux/2025-2/mkl-num-threads.html
+# https://docs.pytorch.org/docs/stable/threading_environment_variables.html
+_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 GROUP_LABEL = "cortex.instance-group"
 
 
@@ -93,7 +100,9 @@ class ReplicaTask(Construct):
 
 def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str) -> dict[str, str]:
     api, cluster = spec.api, spec.cluster
+    threads = str(api.compute.threads(api.predictor.processes_per_replica))
     return {
+        **dict.fromkeys(_THREADS, threads),
         **api.predictor.env,
         # boto3 reads the second name only, other SDKs the first.
         "AWS_REGION": cdk.Aws.REGION,

@@ -38,6 +38,7 @@ WITHOUT_CLUSTER = (
 )
 KEYS = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 SPLITTER = "- name: part\n  kind: TrafficSplitter\n  apis: [{name: good, weight: 50}, {name: gone, weight: 50}]\n"
+NAMED_OTHER = SPLITTER.replace("part", "other\n  networking: {endpoint: /part}")
 
 
 def init(*lines: str) -> dict[str, str]:
@@ -61,7 +62,8 @@ REFUSED = [
     Mistake("member-is-a-splitter", {"cortex.yaml": SPLITTER.replace("gone", "half")}),
     Mistake("endpoint-of-another-api", {"cortex.yaml": CONFIG + "  networking: {endpoint: /good}\n"}),
     Mistake("name-of-a-splitter", config("name: text", "name: half")),
-    Mistake("name-of-an-api", {"cortex.yaml": SPLITTER.replace("part", "other\n  networking: {endpoint: /part}")}),
+    Mistake("name-of-an-api", {"cortex.yaml": CONFIG + NAMED_OTHER.replace("gone", "text")}),
+    Mistake("several-findings", {"cortex.yaml": NAMED_OTHER + CONFIG + "  networking: {endpoint: /good}\n"}),
     Mistake("more-than-any-instance-has", config("{cpu: 50m, mem: 128Mi}", "{cpu: 50, mem: 1000Gi}")),
     Mistake("no-inferentia", config("{cpu: 50m, mem: 128Mi}", "{inf: 1}")),
     Mistake("no-cluster", arguments=("deploy", "--env", "emulator"), environ=KEYS),

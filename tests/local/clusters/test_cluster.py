@@ -180,7 +180,7 @@ def test_apis_move_to_another_group_before_theirs_is_removed(cortex: Cortex, tmp
     assert "0 resources" not in deployed.stderr, "of the splitter only outputs change"
     cortex.ok("cluster", "configure", write(tmp_path, NEW, GPU), "--yes")
     tasks = running_tasks(cortex)
-    assert {task["capacityProviderName"] for task in tasks} == {"cortex-local-new"}
+    assert {task["capacityProviderName"] for task in tasks} == {"cortex-local_new"}
     assert {task["lastStatus"] for task in tasks} == {"RUNNING"}, "they moved when they were deployed"
     assert {api["status"] for api in cortex.json("get", "--env", "local")} == {"live"}
 

@@ -35,6 +35,7 @@ PROJECT: dict[str, str] = {
     "words.txt": "some words",
     "dependencies.sh": 'echo copying\ncp words.txt "$VIRTUAL_ENV"\n',
 }
+PLAIN = "class PythonPredictor:\n    def __init__(self, config): pass\n    def predict(self, payload): return 1\n"
 # Waits for a file that the test makes.
 WAITING = 'echo waiting\nuntil [ -e "{flag}" ]; do sleep 0.1; done\necho going on\n'
 
@@ -68,7 +69,15 @@ def test_what_a_project_installs_is_there_and_its_log_is_shown(cortex: Cortex, p
     assert shown[0] == "preparing (once for these dependencies)"
     assert shown[1].startswith("==> dependencies.sh will run on this machine, as you, ")
     steps = [line for line in shown[2:] if line.startswith("==> ") or line == "copying"]
-    assert steps == ["==> Python", "==> dependencies.sh", "copying", "==> requirements.txt"]
+    assert steps == [
+        "==> Python",
+        "==> dependencies.sh",
+        "copying",
+        "==> requirements.txt",
+        "==> dependencies of the serving program",
+        "==> the serving program",
+        "==> installed",
+    ]
     assert shown[-1] == "ready"
     assert ask(cortex, "text") == ["some words", "oxen"]
     assert "@sha256:" in image_of(cortex, "text")
@@ -93,6 +102,41 @@ def test_a_file_that_the_script_names_makes_another_image(cortex: Cortex, projec
     assert ask(cortex, "text")[1] == "other words"
     assert builds(cortex) == before + 1
     assert image_of(cortex, "text") != image
+
+
+def test_an_image_is_built_anew_where_that_is_asked_for(cortex: Cortex, project: Path) -> None:
+    before, image = builds(cortex), image_of(cortex, "text")
+    done = cortex.run("deploy", "--rebuild", cwd=project)
+    assert done.stdout.startswith("updated text"), done.stderr
+    rebuilt = image_of(cortex, "text")
+    assert (builds(cortex), rebuilt == image) == (before + 1, False)
+    # From now on it is the image of these dependencies.
+    assert "image: " not in cortex.run("deploy", cwd=project).stderr
+    assert (builds(cortex), image_of(cortex, "text")) == (before + 1, rebuilt)
+
+
+def test_old_images_are_removed_but_those_that_are_deployed(cortex: Cortex, project: Path, tmp_path: Path) -> None:
+    ecr, deployed = cortex.aws("ecr"), image_of(cortex, "text")
+    for number in range(105):
+        manifest = json.dumps({"schemaVersion": 2, "config": {"digest": f"sha256:{number:064}"}, "layers": []})
+        ecr.put_image(
+            repositoryName="cortex-local",
+            imageManifest=manifest,
+            imageManifestMediaType="application/vnd.oci.image.manifest.v1+json",
+            imageTag=f"old-{number:03}",
+            imageDigest=f"sha256:{number:064x}",
+        )
+    write_files(tmp_path, {"cortex.yaml": CONFIG.replace("text", "more"), "predictor.py": PLAIN})
+    done = cortex.run("deploy", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    pages = ecr.get_paginator("describe_images").paginate(repositoryName="cortex-local")
+    images = [image for page in pages for image in page["imageDetails"]]
+    tags = {tag for image in images for tag in image["imageTags"]}
+    assert {"old-000", "old-005"} - tags == {"old-000", "old-005"}
+    assert "old-006" in tags
+    assert deployed.partition("@")[2] in {image["imageDigest"] for image in images}, "its replicas could not start"
+    assert len(images) == 100 + 1
+    cortex.ok("delete", "more")
 
 
 def test_an_image_may_be_used_again_as_ones_own(cortex: Cortex, tmp_path: Path) -> None:

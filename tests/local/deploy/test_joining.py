@@ -114,7 +114,7 @@ def test_a_deployment_that_was_left_is_joined(
     project("other")
     refused = cortex.run("deploy", str(tmp_path / "project"))
     assert refused.returncode == 1, refused.stdout
-    assert "cortex-local-api-slow is being changed by another operation" in refused.stderr
+    assert "slow: another operation is changing it (" in refused.stderr
     (tmp_path / revision).touch()
     code, said = joined.end()
     assert code == 0, said

@@ -67,7 +67,7 @@ def test_what_a_load_balancer_has_no_room_for_is_refused_before_anything_is_made
     done = cortex.run("deploy", cwd=project)
     assert done.returncode == 1
     assert (
-        "error: the load balancer of cluster local has 100 target groups (one for each API), of 100 at most, "
+        "error: cluster local: its load balancer has 100 target groups (one for each API), of 100 at most, "
         "and this deployment adds 1\n"
     ) in done.stderr
     assert "hint: delete what is not needed (cortex delete), or deploy to another cluster" in done.stderr

@@ -288,8 +288,9 @@ def _assert_rolled_back(aws: Aws, group: str, before: Any) -> None:
     said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", '"no weights"')
     streams = {event["logStreamName"].split("/")[1] for event in said["events"]}
     assert streams == {task["taskArn"].rsplit("/", 1)[-1] for task in failed}
-    pattern = '{ $.level = "INFO" && $.event = "listening" }'
-    said = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", pattern)
+    said = aws(
+        "logs", "filter-log-events", "--log-group-name", "/cortex/local/one", "--filter-pattern", "INFO listening"
+    )
     records = [json.loads(event["message"]) for event in said["events"]]
     assert records
     assert {(record["level"], record["event"]) for record in records} == {("INFO", "listening")}

@@ -28,10 +28,14 @@ PACKAGE = {
     '[project.scripts]\ncortex-serve = "serve:main"\n'
     '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
     '[tool.hatch.build.targets.wheel]\ninclude = ["serve.py"]\n',
-    "serving_image/serve.py": "def main() -> None:\n    import toolz\n    print('served', toolz.__version__)\n",
+    "serving_image/serve.py": "import os\ndef main() -> None:\n    import toolz\n"
+    "    print('served', toolz.__version__, *(['with', os.environ['RDBASE']] if 'RDBASE' in os.environ else []))\n",
+    "serving_image/requirements.txt": "click>=8\n",
+    "serving_image/constraints.txt": "click==8.3.1\ncolorama==0.4.6\n",
     "serving_image/install.sh": (ROOT / "serving_image/install.sh").read_text(),
 }
 REQUIREMENTS = "project/requirements.txt"
+OUR_STEPS = ["==> dependencies of the serving program", "==> the serving program", "==> installed"]
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +187,7 @@ pip install --quiet --index-url https://pypi.org/simple toolz==0.12.0
         "==> Python",
         "==> dependencies.sh",
         "==> requirements.txt",
+        *OUR_STEPS,
     ]
     assert "index: https://pypi.org/simple" in log
     assert any(line.startswith("Collecting toolz==0.12.1 ") for line in log), "pip did not install, and reads pip.conf"
@@ -207,17 +212,19 @@ def test_a_script_that_fails_ends_the_build(running: Cloud) -> None:
 
 def test_the_version_of_python_that_is_asked_for(running: Cloud) -> None:
     ours = ".".join(map(str, sys.version_info[:2]))
-    done = build(running, "same-python", {REQUIREMENTS: "", "python-version": f"{ours}\n"})
+    done = build(running, "same-python", {REQUIREMENTS: "", "project/.python-version": f"{ours}\n"})
     assert "nothing to build" in log_of(running, done)[0]
 
-    done = build(running, "python", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n", "python-version": f"{ours}\n"})
+    done = build(
+        running, "python", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n", "project/.python-version": f"{ours}\n"}
+    )
     assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
     assert log_of(running, done)[0] == "==> .python-version"
     python = images.resolve(f"{URI}:python").binaries / "python"
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     assert subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout == f"{ours}\n"
 
-    done = build(running, "no-python", {**PACKAGE, "python-version": "3.99\n"})
+    done = build(running, "no-python", {**PACKAGE, "project/.python-version": "3.99\n"})
     assert done["buildStatus"] == "FAILED"
     assert "error: there is no Python 3.99 here, and uv could not get it" in log_of(running, done)
 
@@ -253,9 +260,14 @@ def test_conda_makes_the_environment_and_pip_comes_last(running: Cloud, conda: P
         "==> dependencies.sh",
         "==> conda-packages.txt",
         "==> requirements.txt",
+        *OUR_STEPS,
     ]
     assert f"in {environment}" in log
     assert images.resolve(f"{URI}:conda").binaries == Path(environment) / "bin"
+    # What a package sets when its environment is activated is set where the serving program runs.
+    serve = [f"{environment}/bin/cortex-serve"]
+    served = subprocess.run(serve, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True)
+    assert served.stdout == f"served 0.12.1 with {environment}/share/RDKit\n"
 
 
 def test_conda_takes_our_python_where_none_is_named(running: Cloud, conda: Path) -> None:
@@ -282,6 +294,45 @@ def test_conda_packages_need_a_conda(running: Cloud, tmp_path: Path, monkeypatch
     assert "error: conda packages need micromamba, mamba or conda, and none is on the PATH" in log_of(running, done)
 
 
+def test_a_missing_temporary_folder_is_said(running: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    done = build(running, "no-temporary-folder", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n"})
+    said = f"error: the temporary folder {tmp_path / 'gone'} does not exist, or cannot be written to"
+    assert said in log_of(running, done)
+
+
+@pytest.mark.parametrize("configured", [False, True], ids=["uv", "pip"])
+def test_requirements_may_have_hashes(running: Cloud, configured: bool, tmp_path: Path) -> None:
+    """pip cannot check the hash of a folder, which the serving program is: it must be installed in another call."""
+    hashed = "toolz==0.12.1 --hash=sha256:d22731364c07d72eea0a0ad45bafb2c2937ab6fd38a3507bf55eae8744aa7d85\n"
+    script = "mkdir -p ~/.config/pip && printf '[global]\\ntimeout = 99\\n' > ~/.config/pip/pip.conf\n"
+    files = {**PACKAGE, REQUIREMENTS: hashed, **({"project/dependencies.sh": script} if configured else {})}
+    done = build(running, f"hashes-{configured}", files)
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+    assert any(line.startswith("Collecting toolz") for line in log_of(running, done)) == configured
+
+
+def test_what_the_project_has_chosen_stays_as_it_is(running: Cloud) -> None:
+    """The serving program has its dependencies as tested, but for those that the project installs itself."""
+    own = {
+        "serving_image/requirements.txt": "click>=8\nitsdangerous>=2\n",
+        "serving_image/constraints.txt": "click==8.3.1\nitsdangerous==2.1.2\n",
+    }
+    done = build(running, "chosen", {**PACKAGE, **own, REQUIREMENTS: "toolz==0.12.1\nclick<8.2\n"})
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+    python = images.resolve(f"{URI}:chosen").binaries / "python"
+    code = "from importlib.metadata import version; print(version('click') < '8.2', version('itsdangerous'))"
+    assert subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout == "True 2.1.2\n"
+
+
+def test_what_the_serving_program_needs_counts_when_the_project_is_installed(running: Cloud) -> None:
+    own = {"serving_image/requirements.txt": "click>=8\n"}
+    done = build(running, "conflict", {**PACKAGE, **own, REQUIREMENTS: "toolz==0.12.1\nclick==7.1.2\n"})
+    log = log_of(running, done)
+    assert done["buildStatus"] == "FAILED"
+    assert [line for line in log if line.startswith("==> ")][-1] == "==> requirements.txt"
+
+
 def test_builds_end_with_the_data_plane(running: Cloud) -> None:
     started = start(running, "endless", {**PACKAGE, "project/dependencies.sh": "echo begun\nsleep 600\n"})
     until(lambda: "begun" in log_of(running, started))
@@ -305,3 +356,29 @@ def test_an_environment_that_was_removed_is_said_and_can_be_made_anew(running: C
     tags = [image.get("imageTag") for image in running.client("ecr").list_images(repositoryName=REPOSITORY)["imageIds"]]
     assert "there" in tags
     assert "gone" not in tags
+
+
+def test_an_image_whose_python_is_gone_is_built_again_while_its_tasks_wait(running: Cloud, tmp_path: Path) -> None:
+    """As after an upgrade of Python: the environment is there, and its Python is a link to nowhere."""
+    gate = tmp_path / "gate"
+    gate.touch()
+    waiting = f"until [ -e {gate} ]; do sleep 0.1; done\n"
+    done = build(running, "upgraded", {**PACKAGE, "project/dependencies.sh": waiting})
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+    before = images.resolve(f"{URI}:upgraded")
+    running.group("upgraded")
+    running.rule(1, "/upgraded", weights={"upgraded": 1})
+    running.service("upgraded", running.definition("upgraded", image=f"{URI}@{before.digest}"))
+    until(lambda: running.get("/upgraded")[0] == 200)
+
+    gate.unlink()
+    (before.binaries / "python").unlink()
+    running.restart()
+
+    until(lambda: any("is being built again" in event["message"] for event in running.describe("upgraded")["events"]))
+    assert running.describe("upgraded")["runningCount"] == 0
+    assert [task["stopCode"] for task in running.tasks("upgraded", "STOPPED")] == ["TerminationNotice"]
+    gate.touch()
+    until(lambda: running.get("/upgraded")[0] == 200)
+    assert images.resolve(f"{URI}@{before.digest}") == before
+    assert len(running.tasks("upgraded", "STOPPED")) == 1, "no task was tried without its image"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
-
-import pytest
 
 from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.daemon.durability import SNAPSHOT_FILE
+from cortex_cdk.localcloud.daemon.storage.snapshot import KEPT_LOG_STREAMS
 from cortex_cdk.localcloud.endpoint import Endpoint, is_alive
 from cortex_cdk.localcloud.settings import Settings
 from tests.local.localcloud.stacks import (
@@ -114,34 +114,6 @@ def test_a_creation_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:
         assert [cluster["status"] for cluster in clusters] in ([], ["INACTIVE"])
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b'{"format": 1, "moto": "0.0.1"}\nrest', "made by another version"),
-        (None, "it is damaged"),
-    ],
-)
-def test_a_state_that_cannot_be_read_is_moved_aside_and_told(
-    tmp_path: Path, content: bytes | None, reason: str
-) -> None:
-    state = tmp_path / "local"
-    with running(state) as endpoint:
-        Stacks(endpoint).create("before", template(Group=log_group("before")))
-        kill(endpoint, state)
-        stored = state / SNAPSHOT_FILE
-        stored.write_bytes(stored.read_bytes()[:-200] if content is None else content)
-        kept = stored.read_bytes()
-
-        again = restart(state)
-
-        assert again.notice is not None
-        assert reason in again.notice
-        (aside,) = state.glob(f"{SNAPSHOT_FILE}.*.unreadable")
-        assert str(aside) in again.notice
-        assert aside.read_bytes() == kept
-        assert Stacks(again).api.describe_stacks()["Stacks"] == []
-
-
 def test_a_service_that_cannot_be_stored_does_not_stop_the_others_from_being_stored(tmp_path: Path) -> None:
     state = tmp_path / "local"
     with running(state) as endpoint:
@@ -152,3 +124,38 @@ def test_a_service_that_cannot_be_stored_does_not_stop_the_others_from_being_sto
         kill(endpoint, state)
         again = restart(state)
         assert Stacks(again).api.describe_stacks(StackName="lasting")["Stacks"] == [made]
+
+
+def test_log_events_of_two_daemons_have_different_ids(tmp_path: Path) -> None:
+    """``cortex logs`` tells events by their ids."""
+    state = tmp_path / "local"
+
+    def say(endpoint: Endpoint, line: str) -> None:
+        event = {"timestamp": int(time.time() * 1000), "message": line}
+        client(endpoint, "logs").put_log_events(logGroupName="/own", logStreamName="s", logEvents=[event])
+
+    with running(state) as endpoint:
+        client(endpoint, "logs").create_log_group(logGroupName="/own")
+        client(endpoint, "logs").create_log_stream(logGroupName="/own", logStreamName="s")
+        say(endpoint, "before")
+        launcher.stop(Settings(state=state))
+        again = restart(state)
+        say(again, "after")
+        events = client(again, "logs").filter_log_events(logGroupName="/own")["events"]
+        assert [event["message"] for event in events] == ["before", "after"]
+        assert len({event["eventId"] for event in events}) == 2
+
+
+def test_log_streams_of_a_crash_loop_do_not_pile_up(tmp_path: Path) -> None:
+    with running(tmp_path / "local") as endpoint:
+        logs = client(endpoint, "logs")
+        logs.create_log_group(logGroupName="/own")
+        for number in range(KEPT_LOG_STREAMS + 3):
+            logs.create_log_stream(logGroupName="/own", logStreamName=f"{number:04}")
+
+        def names() -> list[str]:
+            pages = logs.get_paginator("describe_log_streams").paginate(logGroupName="/own")
+            return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+
+        until(lambda: len(names()) == KEPT_LOG_STREAMS)
+        assert names()[0] == "0003"

@@ -9,7 +9,7 @@ import pytest
 
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.lifecycle import attribute, network, ref, resource
-from tests.local.localcloud.stacks import Stacks, running, template
+from tests.local.localcloud.stacks import Stacks, client, running, template, until
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +64,44 @@ def test_a_volume_smaller_than_the_snapshot_of_the_image_is_refused(cloud: Endpo
     assert stacks.create("grown", group(volume=30))["StackStatus"] == "CREATE_COMPLETE"
     assert stacks.update("grown", group(volume=20))["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert any(refusal in reason for reason in stacks.reasons("grown", "UPDATE_FAILED"))
+
+
+def managed(**properties: Any) -> dict[str, Any]:
+    """A template with a capacity provider of a group that has an instance at once."""
+    content = group(MinSize="1", **properties)
+    content["Resources"] |= template(
+        Provider=resource("AWS::ECS::CapacityProvider", AutoScalingGroupProvider={"AutoScalingGroupArn": ref("Group")}),
+        Cluster=resource("AWS::ECS::Cluster"),
+        Providers=resource(
+            "AWS::ECS::ClusterCapacityProviderAssociations",
+            Cluster=ref("Cluster"),
+            CapacityProviders=[ref("Provider")],
+            DefaultCapacityProviderStrategy=[],
+        ),
+    )["Resources"]
+    return content
+
+
+def registered(cloud: Endpoint, stack: str) -> list[str | None]:
+    """The capacity providers of a stack's container instances."""
+    ecs, cluster = client(cloud, "ecs"), Stacks(cloud).resources(stack)["Cluster"][0]
+    arns = ecs.list_container_instances(cluster=cluster)["containerInstanceArns"]
+    found = ecs.describe_container_instances(cluster=cluster, containerInstances=arns) if arns else {}
+    return [instance.get("capacityProviderName") for instance in found.get("containerInstances", [])]
+
+
+def test_an_instance_that_is_launched_before_its_capacity_provider_is_none_of_it(cloud: Endpoint) -> None:
+    """Unless the group has ECS's tag from the beginning. Later ones are: ECS adds the tag to the group."""
+    stacks = Stacks(cloud)
+    assert stacks.create("untagged", managed())["StackStatus"] == "CREATE_COMPLETE"
+    until(lambda: registered(cloud, "untagged"))
+    assert registered(cloud, "untagged") == [None]
+    name = stacks.resources("untagged")["Group"][0]
+    client(cloud, "autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=2)
+    until(lambda: len(registered(cloud, "untagged")) == 2)
+    assert sum(provider is None for provider in registered(cloud, "untagged")) == 1
+
+    tag = {"Key": "AmazonECSManaged", "Value": "true", "PropagateAtLaunch": True}
+    assert stacks.create("tagged", managed(Tags=[tag]))["StackStatus"] == "CREATE_COMPLETE"
+    until(lambda: registered(cloud, "tagged"))
+    assert registered(cloud, "tagged") == [stacks.resources("tagged")["Provider"][0]]

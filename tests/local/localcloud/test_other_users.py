@@ -7,13 +7,23 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
 
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.daemon import peer
-from cortex_cdk.localcloud.endpoint import Endpoint
+from cortex_cdk.localcloud.endpoint import HEALTH_PATH, Endpoint, hold_life_lock, read_info
+from cortex_cdk.localcloud.settings import Settings
+from cortex_cdk.localcloud.state_folder import make_state_folder
 from tests.local.localcloud.stacks import client, running
 
 NOBODY = 65534
@@ -86,3 +96,74 @@ def test_an_end_that_is_closed_belongs_to_nobody(netlink: bool, monkeypatch: pyt
             caller.close()
             assert connection.recv(1) == b""
             assert peer.peer_user(connection) is None
+
+
+class Impostor(BaseHTTPRequestHandler):
+    """Answers the health door with whatever the daemon once answered there."""
+
+    answer: ClassVar[dict[str, object]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        body = json.dumps(self.answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_who_takes_the_port_of_a_stopped_cloud_is_not_believed(tmp_path: Path, alive: bool) -> None:
+    state = tmp_path / "home" / "local"
+    with running(state) as endpoint:
+        info = read_info(state)
+        assert info is not None
+        with urllib.request.urlopen(f"{endpoint.control_url}{HEALTH_PATH}?nonce=seen") as response:
+            Impostor.answer = json.load(response)
+    assert "secret" not in Impostor.answer
+    assert read_info(state) is None, "the file outlived its daemon"
+    Impostor.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", info.control_port), Impostor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # Even a file that a crash left behind, and a daemon that only begins, make nobody believe the answer.
+        info.write(state)
+        with (hold_life_lock(state) or nullcontext()) if alive else nullcontext():
+            assert launcher.status(Settings(state=state)) is None
+        server.shutdown()
+    assert bool(Impostor.asked) == alive
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+@pytest.mark.parametrize("place", ["home", "home/local"])
+def test_a_state_folder_that_others_may_write_to_is_refused(tmp_path: Path, place: str, mode: int) -> None:
+    (tmp_path / "home" / "local").mkdir(parents=True)
+    (tmp_path / place).chmod(mode)
+    with pytest.raises(LocalCloudError, match=f"may write to {tmp_path / place} ") as refusal:
+        make_state_folder(tmp_path / "home" / "local")
+    assert refusal.value.hint == f"Take that away with: chmod go-w {tmp_path / place}"
+    (tmp_path / place).chmod(0o755)
+    make_state_folder(tmp_path / "home" / "local")
+
+
+@as_root
+@pytest.mark.parametrize("place", ["home", "home/local"])
+def test_a_state_folder_of_another_user_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "home" / "local").mkdir(parents=True)
+    os.chown(tmp_path / place, NOBODY, NOBODY)
+    settings = Settings(state=tmp_path / "home" / "local", control_port=0, http_port=0, https_port=0)
+    with pytest.raises(LocalCloudError, match="belongs to another user"):
+        launcher.ensure_running(settings)
+    assert list((tmp_path / "home" / "local").iterdir()) == []
+
+
+def test_a_new_state_folder_is_the_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        make_state_folder(tmp_path / "home" / "local")
+    finally:
+        os.umask(before)
+    assert {(tmp_path / place).stat().st_mode & 0o777 for place in ("home", "home/local")} == {0o700}

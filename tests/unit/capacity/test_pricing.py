@@ -20,15 +20,20 @@ def cluster(**settings: Any) -> Cluster:
 
 def test_the_smallest_cluster() -> None:
     cost = estimate(cluster(instance_groups=[{**CPU, "volume": {"size": 100}}]))
-    # m6i.large 70.08 + 100 GiB gp3 8.00 + load balancer 16.425 + 3 addresses 10.95; a dashboard may be 3.00 more.
-    assert cost.monthly == pytest.approx((105.455, 108.455))
+    # m6i.large 70.08 + 100 GiB gp3 8.00 + 125 MiB/s above those of its price 5.00 + load balancer 16.425 + 3 addresses
+    # 10.95; a dashboard may be 3.00 more.
+    assert cost.monthly == pytest.approx((110.455, 113.455))
     assert cost.unknown == ()
+
+
+def test_all_types_of_the_built_in_cluster_have_a_price() -> None:
+    assert estimate(Cluster.default()).unknown == ()
 
 
 def test_fewest_and_most_instances() -> None:
     gpu = {"name": "gpu", "instance_types": ["g4dn.xlarge"], "min_instances": 0, "max_instances": 3}
     cost = estimate(cluster(instance_groups=[gpu]))
-    disk = 50 * 0.08 / 730
+    disk = (50 * 0.08 + 125 * 0.04) / 730
     assert cost.hourly[0] == pytest.approx(0.0225 + 2 * 0.005)
     assert cost.hourly[1] == pytest.approx(3 * (0.526 + disk + 0.005) + 0.0225 + 2 * 0.005 + 3 / 730)
 

@@ -56,7 +56,12 @@ def test_defaults(load: Load) -> None:
     assert cluster == Cluster.default("cortex", "us-east-1")
     assert Cluster.model_validate(cluster.model_dump(mode="json")) == cluster
     cpu, gpu = cluster.instance_groups
-    assert (cpu.instance_types, cpu.min_instances, cpu.max_instances, cpu.accelerator) == (("m6i.large",), 1, 5, "none")
+    assert (cpu.instance_types, cpu.min_instances, cpu.max_instances, cpu.accelerator) == (
+        ("m7i-flex.large",),
+        1,
+        5,
+        "none",
+    )
     assert (gpu.instance_types, gpu.min_instances, gpu.max_instances, gpu.gpu) == (("g4dn.xlarge",), 0, 5, True)
     assert (cluster.nat_gateway, cluster.subnet_visibility, cluster.log_retention) == ("none", "public", 30)
     assert cluster.load_balancer.allowed_cidrs == ("0.0.0.0/0",)
@@ -125,6 +130,9 @@ ACCEPTED: list[dict[str, Any]] = [
     group(volume={"size": 30, "type": "io1", "iops": 1500}),
     group(volume={"size": 60, "type": "io1"}),
     group(volume={"type": "gp2"}),
+    group(volume={"throughput": 125}),
+    group(volume={"throughput": 750}),
+    group(volume={"throughput": 1000, "iops": 4000}),
     group(instance_types=["u7i-6tb.112xlarge", "m7i-flex.large", "c5.metal"]),
     {
         "vpc": {**VPC, "public_subnets": [], "private_subnets": SUBNETS},
@@ -231,6 +239,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (group(volume={"size": 16385}), "instance_groups[0].volume.size: must be"),
     (group(volume={"type": "st1"}), "instance_groups[0].volume.type: must be gp3, gp2, io1 or io2"),
     (group(volume={"type": "gp2", "iops": 3000}), "instance_groups[0].volume.iops: cannot be chosen for gp2 volumes"),
+    (
+        group(volume={"throughput": 124}),
+        "instance_groups[0].volume.throughput: must be a whole number from 125 to 2000",
+    ),
+    (
+        group(volume={"type": "gp2", "throughput": 200}),
+        "instance_groups[0].volume.throughput: cannot be chosen for gp2 volumes",
+    ),
+    (group(volume={"throughput": 751}), "instance_groups[0].volume.throughput: 751 MiB/s need 3004 IOPS"),
     (group(volume={"iops": 99}), "instance_groups[0].volume.iops: must be a whole number from 100 to 64000"),
     (group(volume={"iops": 2999}), "instance_groups[0].volume.iops: IOPS must be from 3000 to 25000 for 50 GiB of gp3"),
     (

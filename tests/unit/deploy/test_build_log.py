@@ -98,6 +98,42 @@ error: there is no Python 3.99 here, and uv could not get it
 hint: install it
 """
 
+# What docker build and docker push of a real engine (28.5.2) say.
+INSTALLED = """\
+#12 [stage-4 6/7] RUN --mount=from=uv,source=/uv,target=/usr/local/bin/uv     sh /run/context/serving_image/install.sh
+#12 0.167 ==> requirements.txt
+#12 0.307 error: this one did not matter
+#12 1.912 Installed 1 package in 62ms
+#12 2.923 ==> installed
+#12 DONE 3.2s
+#14 exporting to image
+#14 exporting layers
+"""
+NO_EXPORT = f"""\
+{INSTALLED}#14 ERROR: failed to prepare extraction snapshot: no space left on device
+------
+ > exporting to image:
+------
+"""
+NO_PUSH = f"""\
+{INSTALLED}#14 naming to 127.0.0.1:5511/x:y done
+#14 DONE 2.7s
+WARNING! Your credentials are stored unencrypted in '/root/.docker/config.json'.
+Configure a credential helper to remove this warning. See
+https://docs.docker.com/go/credential-store/
+
+The push refers to repository [127.0.0.1:5511/x]
+5f70bf18a086: Preparing
+f12df7879997: Preparing
+no basic auth credentials
+"""
+PROGRAM = """\
+==> requirements.txt
+error: this one did not matter
+==> dependencies of the serving program
+error: Failed to fetch: https://pypi.org/simple/falcon/
+"""
+
 
 class Cloud:
     """Answers GetLogEvents as CloudWatch does: pages, and at the end the token that it was given."""
@@ -171,6 +207,9 @@ def test_each_line_is_read_once() -> None:
         ),
         (GAVE_UP, ".python-version", "there is no Python 3.99 here, and uv could not get it"),
         ("==> Python\nsomething else\n", None, "something else"),
+        (NO_EXPORT, None, "failed to prepare extraction snapshot: no space left on device"),
+        (NO_PUSH, None, "no basic auth credentials"),
+        (PROGRAM, None, "Failed to fetch: https://pypi.org/simple/falcon/"),
     ],
 )
 def test_the_useful_line(text: str, file: str | None, reason: str) -> None:
@@ -187,6 +226,13 @@ def test_details_do_not_repeat_the_reason() -> None:
     found = failure(GAVE_UP.splitlines())
     assert found.details == ("error: No interpreter found for Python 3.99 in managed installations or search path",)
     assert found.hint == "install it"
+
+
+@pytest.mark.parametrize(("text", "installed"), [(NO_EXPORT, True), (NO_PUSH, True), (PROGRAM, False), (DOCKER, False)])
+def test_what_fails_after_the_installing_is_told_apart(text: str, installed: bool) -> None:
+    log = log_of(text.splitlines())
+    log.new()
+    assert failure(log.lines).installed == installed
 
 
 def test_nothing_is_said_by_nothing() -> None:

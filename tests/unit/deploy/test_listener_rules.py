@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.deploy.listener_rules import HIGHEST, MAX_DEPTH, Rule, band, priority_for
+from cortex_cdk.deploy.listener_rules import HIGHEST, MAX_DEPTH, EndpointTakenError, Rule, allocate, band, priority_for
 from cortex_cdk.errors import DeployError
 
 endpoints = st.lists(st.sampled_from(["a", "b", "ab", "v1"]), min_size=1, max_size=5).map(lambda p: "/" + "/".join(p))
@@ -63,3 +63,15 @@ def test_a_full_band_is_told() -> None:
     rules = [Rule(f"/a{number}", number) for number in band("/a")]
     with pytest.raises(DeployError, match="no listener rule priority is left"):
         priority_for("/a", None, rules)
+
+
+def test_what_is_deployed_together_exchanges_endpoints_and_every_refusal_is_kept() -> None:
+    rules = [Rule("/a", 49_300), Rule("/b", 49_301), Rule("/c", 49_302), Rule("/d", 49_303)]
+    wanted = {"/b": 49_300, "/a": 49_301, "/c": None, "/d": None, "/e": None}
+    allocation = allocate(wanted, rules, own={49_300, 49_301})
+    assert (allocation.priority("/b"), allocation.priority("/a")) == (49_300, 49_301)
+    assert allocation.priority("/e") not in {rule.priority for rule in rules}
+    assert list(allocation.refused) == ["/c", "/d"]
+    with pytest.raises(EndpointTakenError, match="the endpoint /c is taken"):
+        allocation.priority("/c")
+    assert {rule.endpoint for rule in allocation.rules} == {"/a", "/b", "/c", "/d", "/e"}

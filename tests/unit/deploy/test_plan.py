@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from cortex_cdk.config import RealtimeApi, load_config
 from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, is_deployed, plan_api, revision_of
+from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, Release, StackPlan, plan_stack, revision_of
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.recovery import Recovery
 from cortex_cdk.stack_operations.stack import StackState
 from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterResources, provider_resources
 from tests.conftest import ROOT
@@ -47,13 +48,14 @@ def spec_of(api: RealtimeApi, priority: int = 100) -> ApiStackSpec:
 
 
 def deployed_from(plan: StackPlan) -> StackState:
+    spec = plan.release.spec
     return StackState(
-        name=plan.spec.stack_name,
+        name=spec.stack_name,
         id="id",
         status="CREATE_COMPLETE",
         reason="",
         parameters=plan.parameters,
-        outputs={"SpecDigest": plan.spec.digest, "ListenerRulePriority": str(plan.spec.priority)},
+        outputs={"SpecDigest": spec.digest, "ListenerRulePriority": str(spec.priority)},
         tags={},
         updated=datetime.now(timezone.utc),
     )
@@ -65,8 +67,9 @@ def plan_of(
     digest: str = DIGEST,
     image: str = IMAGE,
     desired: int | None = None,
+    force: bool = False,
 ) -> StackPlan:
-    return plan_api(spec_of(api), project_digest=digest, image=image, deployed=deployed, desired=desired)
+    return plan_stack(Release(spec_of(api), digest, image), deployed, desired=desired, force=force)
 
 
 def change(api: RealtimeApi, section: str, **fields: Any) -> RealtimeApi:
@@ -97,11 +100,40 @@ def test_what_is_on_its_way_is_waited_for_and_nothing_else(iris: RealtimeApi, st
     underway = replace(deployed_from(plan_of(iris)), status=status)
     plan = plan_of(iris, underway)
     assert (plan.action, plan.synthesize, plan.changes) == (JOIN, False, False)
-    assert is_deployed(plan, underway)
+    assert plan.release.is_deployed_as(underway)
     for changed in (change(iris, "autoscaling", max_replicas=50), change(iris, "predictor", config={"a": 1})):
         with pytest.raises(DeployError, match="is being changed by another operation"):
             plan_of(changed, underway)
-        assert not is_deployed(plan_of(changed), underway)
+        assert not plan_of(changed).release.is_deployed_as(underway)
+
+
+@pytest.mark.parametrize(
+    ("status", "action", "recovery"),
+    [
+        ("CREATE_COMPLETE", NOTHING, None),
+        ("UPDATE_ROLLBACK_COMPLETE", NOTHING, None),
+        ("ROLLBACK_COMPLETE", CREATE, Recovery.REMOVE),
+        ("ROLLBACK_FAILED", CREATE, Recovery.REMOVE),
+        ("CREATE_FAILED", CREATE, Recovery.REMOVE),
+        ("DELETE_FAILED", CREATE, Recovery.REMOVE),
+        ("REVIEW_IN_PROGRESS", CREATE, Recovery.REMOVE),
+        ("UPDATE_ROLLBACK_FAILED", UPDATE, Recovery.CONTINUE_ROLLBACK),
+        ("CREATE_IN_PROGRESS", CREATE, Recovery.GIVE_UP_CREATION),
+        ("UPDATE_IN_PROGRESS", UPDATE, Recovery.GIVE_UP_UPDATE),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", UPDATE, Recovery.WAIT),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", UPDATE, Recovery.WAIT),
+        ("DELETE_IN_PROGRESS", UPDATE, Recovery.WAIT),
+    ],
+)
+def test_the_plan_names_the_way_out_of_every_state(
+    iris: RealtimeApi, status: str, action: str, recovery: Recovery | None
+) -> None:
+    iris = change(iris, "autoscaling", init_replicas=3)
+    plan = plan_of(iris, replace(deployed_from(plan_of(iris)), status=status), desired=2, force=True)
+    assert (plan.action, plan.recovery) == (action, recovery)
+    if recovery:
+        assert plan.synthesize, "what the recovery leaves is not known yet, so the template must be ready"
+    assert plan.parameters["InitialReplicas"] == ("3" if action == CREATE else "")
 
 
 @pytest.mark.parametrize("changed", [{"digest": "e" * 64}, {"image": IMAGE.replace("0", "1")}])
@@ -111,7 +143,7 @@ def test_new_code_or_dependencies_keep_the_template_and_the_number_of_replicas(
     before = plan_of(iris)
     plan = plan_of(iris, deployed_from(before), **changed)
     assert (plan.action, plan.synthesize) == (UPDATE, False)
-    assert plan.revision != before.revision
+    assert plan.release.revision != before.release.revision
     assert plan.parameters["InitialReplicas"] == ""
 
 
@@ -130,7 +162,7 @@ def test_scaling_networking_and_strategy_keep_the_revision_so_no_replica_restart
     before = plan_of(iris)
     plan = plan_of(change(iris, section, **fields), deployed_from(before))
     assert (plan.action, plan.synthesize) == (UPDATE, True)
-    assert plan.revision == before.revision
+    assert plan.release.revision == before.release.revision
 
 
 @pytest.mark.parametrize(
@@ -146,7 +178,7 @@ def test_scaling_networking_and_strategy_keep_the_revision_so_no_replica_restart
 def test_what_reaches_the_replicas_makes_a_new_revision(
     iris: RealtimeApi, section: str, fields: dict[str, Any]
 ) -> None:
-    assert plan_of(change(iris, section, **fields)).revision != plan_of(iris).revision
+    assert plan_of(change(iris, section, **fields)).release.revision != plan_of(iris).release.revision
 
 
 def test_replicas_know_where_their_api_answers_from_their_revision_on(iris: RealtimeApi) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.deploy.images import build_context
+from cortex_cdk.deploy.images import Flavour, build_context
 from cortex_cdk.errors import ConfigError
 from cortex_cdk.project.archive import collect
 from cortex_cdk.project.dependencies import Dependencies, read_dependencies
@@ -221,14 +221,14 @@ def test_the_tag_changes_with_what_is_installed_and_nothing_else(
         "dependencies.sh": "cp pip.conf ~\n",
     }
     files: dict[str, Content] = {**texts}
-    before = build_context(read(folder, files), gpu=False).tag
-    assert build_context(read(folder, files), gpu=False).tag == before
-    assert build_context(read(folder, files), gpu=True).tag != before
-    after = build_context(read(folder, {**files, changed: f"{texts.get(changed, '')}# more\n"}), gpu=False).tag
+    before = build_context(read(folder, files), Flavour(gpu=False)).tag
+    assert build_context(read(folder, files), Flavour(gpu=False)).tag == before
+    assert build_context(read(folder, files), Flavour(gpu=True)).tag != before
+    after = build_context(read(folder, {**files, changed: f"{texts.get(changed, '')}# more\n"}), Flavour(gpu=False)).tag
     assert (after != before) == (changed in NAMED)
 
 
 def test_line_ends_of_a_checkout_do_not_matter(tmp_path: Path) -> None:
     one = read(tmp_path, {"requirements.txt": "click\n", "conda-packages.txt": "rdkit\n"})
     other = read(tmp_path, {"requirements.txt": "click\r\n", "conda-packages.txt": "rdkit\r\n"})
-    assert build_context(one, gpu=False) == build_context(other, gpu=False)
+    assert build_context(one, Flavour(gpu=False)) == build_context(other, Flavour(gpu=False))

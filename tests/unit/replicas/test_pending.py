@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.replicas.pending import GroupSize, Refusal, refusal, with_outlook
+from cortex_cdk.replicas.pending import GroupSize, PlacementRefusal, placement_refusal, with_outlook
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 UNPLACED = "(service a) was unable to place a task because no container instance met all of its requirements. "
@@ -31,12 +31,12 @@ def events(*messages: str) -> list[Any]:
     ],
 )
 def test_the_newest_reason_counts_since_the_first_refusal(messages: tuple[str, ...], reason: str, minutes: int) -> None:
-    assert refusal(events(*messages)) == Refusal(reason, NOW - timedelta(minutes=minutes))
+    assert placement_refusal(events(*messages)) == PlacementRefusal(reason, NOW - timedelta(minutes=minutes))
 
 
 def test_who_has_a_place_by_now_does_not_wait() -> None:
-    assert refusal(events("(service a) has reached a steady state.", UNPLACED + CLOSEST)) is None
-    assert refusal([]) is None
+    assert placement_refusal(events("(service a) has reached a steady state.", UNPLACED + CLOSEST)) is None
+    assert placement_refusal([]) is None
 
 
 @pytest.mark.parametrize(

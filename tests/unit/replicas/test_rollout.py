@@ -31,8 +31,11 @@ def arn(task: str) -> str:
     return f"arn:aws:ecs:us-east-1:123456789012:task/cortex-local/{task}"
 
 
-def stopped(task: str, definition: str, stop_code: str = "EssentialContainerExited") -> dict[str, Any]:
+def stopped(
+    task: str, definition: str, stop_code: str = "EssentialContainerExited", why: str = "Essential container exited"
+) -> dict[str, Any]:
     return {
+        "stoppedReason": why,
         "taskArn": arn(task),
         "taskDefinitionArn": definition,
         "lastStatus": "STOPPED",
@@ -69,6 +72,12 @@ def test_ecs_has_gone_back_already() -> None:
 
 def test_the_service_is_gone_already() -> None:
     assert looked({"services": []}, {"services": []}, ["a"], [stopped("a", NEW)]) == FAILED
+
+
+def test_a_replica_that_failed_its_health_checks_is_told_too() -> None:
+    """ECS itself stops it, as it stops those that a deployment replaces."""
+    unhealthy = stopped("a", NEW, "ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group x)")
+    assert looked(service(OLD), service(NEW), ["a"], [unhealthy]) == FAILED
 
 
 def test_what_the_rollout_did_not_start_is_not_its_failure() -> None:

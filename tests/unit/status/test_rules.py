@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.status.rules import Observed, Verdict, judge, serving, settled
+from cortex_cdk.status.rules import Observed, Verdict, is_settled, serving, status_of_replicas
 
 Events = Sequence[tuple[datetime, str]]
 
@@ -53,7 +53,7 @@ def stopped(
 
 
 def seen(ready: int, *tasks: Any, minimum: int = 1, **of_service: Any) -> Verdict:
-    return judge(Observed(service(**of_service), ready, minimum, tasks, NOW))
+    return status_of_replicas(Observed(service(**of_service), ready, minimum, tasks, NOW))
 
 
 PULL = stopped(code="TaskFailedToStart", why="CannotPullContainerError: not found")
@@ -61,6 +61,7 @@ OOM = stopped(reason="OutOfMemoryError: Container killed due to memory usage", e
 EXIT = stopped(exitCode=1)
 SCALED_IN = stopped(code="ServiceSchedulerInitiated", why="Scaling activity initiated by (deployment new)")
 UNHEALTHY = stopped(code="ServiceSchedulerInitiated", why="Task failed ELB health checks in (target-group x)")
+LOST = stopped(code="SpotInterruption", why="Your Spot Task was interrupted.")
 UNPLACED = "(service iris) was unable to place a task because no container instance met all of its requirements. "
 NO_GPU = UNPLACED + "Reason: No instance has a GPU left."
 
@@ -78,6 +79,7 @@ NO_GPU = UNPLACED + "Reason: No instance has a GPU left."
         ("error (out of memory)", seen(2, OOM)),
         ("updating", seen(0, new=1)),
         ("updating", seen(0, SCALED_IN, new=1)),
+        ("updating", seen(0, LOST, new=1)),
         ("updating", seen(0, stopped(by="old"), new=1)),
         ("updating", seen(1, minimum=2, new=1)),
         ("live", seen(2, minimum=2, new=2)),
@@ -102,8 +104,8 @@ def test_replicas_are_counted_by_deployment() -> None:
 def test_the_reason_names_what_stopped_the_last_replica() -> None:
     verdict = seen(0, stopped(at=ago(minutes=9), exitCode=2), stopped(at=ago(minutes=1), exitCode=3))
     assert verdict.reason == "Essential container in task exited (exit code 3)"
-    assert verdict.culprit
-    assert verdict.culprit["containers"] == [{"exitCode": 3}]
+    assert verdict.failed_task
+    assert verdict.failed_task["containers"] == [{"exitCode": 3}]
 
 
 @pytest.mark.parametrize(
@@ -151,9 +153,9 @@ STARTED, STEADY = "(service a) has started 1 tasks: (task 1).", "(service a) has
 
 def test_a_service_is_settled_once_its_rollout_is_complete_and_every_task_is_healthy() -> None:
     steady = ((NOW, STEADY), (ago(minutes=1), STARTED))
-    assert settled(service(events=steady))
-    assert settled(service(events=((NOW, "(service a) (deployment ecs-svc/1) deployment completed."), *steady)))
-    assert not settled(service(events=steady, rollout="IN_PROGRESS"))
-    assert not settled(service(events=steady, new=2))
-    assert not settled(service(events=((NOW, STARTED), *steady)))
-    assert not settled(service())
+    assert is_settled(service(events=steady))
+    assert is_settled(service(events=((NOW, "(service a) (deployment ecs-svc/1) deployment completed."), *steady)))
+    assert not is_settled(service(events=steady, rollout="IN_PROGRESS"))
+    assert not is_settled(service(events=steady, new=2))
+    assert not is_settled(service(events=((NOW, STARTED), *steady)))
+    assert not is_settled(service())

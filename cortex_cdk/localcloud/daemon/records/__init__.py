@@ -6,5 +6,5 @@ the snapshot cannot be read. One module knows one kind of record: ``stacks``, ``
 ids that a resource loses when it is made again.
 
 May import: ``daemon.storage``, ``cloudformation``, ``services``. Why there are records beside the snapshot:
-docs/decisions/0024.
+docs/decisions/0026.
 """

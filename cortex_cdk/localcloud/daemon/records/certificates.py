@@ -12,6 +12,8 @@ from cortex_cdk.localcloud.services.elbv2.tls import LocalCertificate
 from cortex_cdk.localcloud.settings import ACCOUNT_ID, REGION
 
 FOLDER = "certificates"
+SHOWN = ("common_name", "issuer_common_name", "sans")
+"""What is told of a certificate. That of a requested one is less than is in it: it is also for this machine."""
 
 
 def read() -> dict[str, Record]:
@@ -36,6 +38,8 @@ def restore(record: Record) -> None:
     bundle.chain = record["chain"].encode()
     bundle.created_at = datetime.fromisoformat(record["created"])
     bundle.tags.update(record["tags"])
+    for attribute in SHOWN:
+        setattr(bundle, attribute, record[attribute])
     backend: Any = acm_backends[ACCOUNT_ID][REGION]
     backend._certificates[bundle.arn] = bundle
 
@@ -48,6 +52,7 @@ def _described(bundle: CertBundle) -> Record:
         "created": bundle.created_at.isoformat(),
         "options": bundle.cert_options,
         "tags": dict(bundle.tags),
+        **{attribute: getattr(bundle, attribute) for attribute in SHOWN},
         "certificate": bundle.cert.decode(),
         "chain": (bundle.chain or b"").decode(),
         "key": bundle.key.decode(),

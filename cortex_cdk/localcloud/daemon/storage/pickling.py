@@ -40,7 +40,7 @@ MOVED = {
     "instances.placement": "services.ecs.instances.placement",
     "instances.resources": "services.ecs.instances.task_resources",
     "metrics.cloudwatch": "services.cloudwatch.backend",
-    "metrics.embedded": "services.logs.embedded_metrics",
+    "metrics.embedded": "services.logs.backend",
     "metrics.store": "services.cloudwatch.store",
     "resources.applicationautoscaling": "services.application_autoscaling.resources",
     "resources.autoscaling": "services.autoscaling.resources",

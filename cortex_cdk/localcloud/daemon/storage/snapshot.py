@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import moto
-from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.base_backend import BackendDict
 from moto.logs.models import logs_backends
 
@@ -23,8 +22,8 @@ READABLE = (2, FORMAT)
 """Format 2 has the same content. Its classes lived elsewhere (``pickling.MOVED``)."""
 KEPT_LOG_EVENTS = 5_000
 """Newest events kept of each log stream."""
-KEPT_DATAPOINTS = 50_000
-"""Newest metric data points kept of each region."""
+KEPT_LOG_STREAMS = 500
+"""Streams kept of each log group, those with the newest events. A crash loop starts thousands a day."""
 
 
 _LEFT_OUT: set[tuple[str, str]] = set()
@@ -129,12 +128,14 @@ def _registry_state(known: BackendDict[Any]) -> tuple[tuple[str, str], dict[str,
 
 
 def _forget_oldest() -> None:
-    """Log events and metrics never stop coming; only the newest are kept."""
+    """Log events never stop coming, nor do replicas that are started again and again: only the newest are kept."""
     logs: Any
-    metrics: Any
     for _, _, logs in logs_backends.iter_backends():
         for group in logs.groups.values():
             for stream in group.streams.values():
                 del stream.events[:-KEPT_LOG_EVENTS]
-    for _, _, metrics in cloudwatch_backends.iter_backends():
-        del metrics.metric_data[:-KEPT_DATAPOINTS]
+            if len(group.streams) > KEPT_LOG_STREAMS:
+                # A replica that has lived long may still write to the first one.
+                by_age = sorted(group.streams.values(), key=lambda one: one.last_ingestion_time or one.creation_time)
+                for stream in by_age[:-KEPT_LOG_STREAMS]:
+                    del group.streams[stream.log_stream_name]

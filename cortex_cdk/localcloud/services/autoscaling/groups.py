@@ -23,6 +23,12 @@ from cortex_cdk.localcloud.state_lock import STATE_LOCK
 PENDING, IN_SERVICE, LEAVING = "Pending", "InService", "Terminating:Wait"
 RUNNING = ("running", 16)
 NOT_YET = ("pending", 0)
+MANAGED_TAG = "AmazonECSManaged"
+"""The tag that ECS gives the group of a capacity provider, which reaches the instances that are launched from then on.
+
+Those that were launched before it register without the provider's name ("Auto Scaling group capacity providers", ECS
+developer guide).
+"""
 ENDED_KEPT = 20
 """How many ended instances DescribeInstances still knows (EC2 forgets them after about an hour)."""
 
@@ -43,6 +49,11 @@ class GroupInstance(InstanceState):
     def id(self) -> str:
         """The EC2 instance's id."""
         return str(self.instance.id)
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether ECS knows of which capacity provider it is."""
+        return any(tag["key"] == MANAGED_TAG for tag in self.instance.get_tags())
 
     @property
     def is_leaving(self) -> bool:
@@ -103,6 +114,15 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         """Note how many instances it shall have, and launch those that it lacks. Which ones go is up to the fleet."""
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
         self.launch_missing()
+
+    def get_propagated_tags(self) -> dict[str, str]:
+        """The tags that its new instances get. moto takes the text "false" for a yes."""
+        return {tag["Key"]: tag["Value"] for tag in self.tags if str(tag.get("PropagateAtLaunch")).lower() == "true"}
+
+    def be_managed(self) -> None:
+        """Take the tag by which ECS knows instances that are launched from now on as a capacity provider's."""
+        if not any(tag["Key"] == MANAGED_TAG for tag in self.tags):
+            self.tags = [*self.tags, {"Key": MANAGED_TAG, "Value": "", "PropagateAtLaunch": "true"}]
 
     def launch_missing(self) -> None:
         """Launch what it has too few of."""

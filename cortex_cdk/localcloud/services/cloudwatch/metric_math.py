@@ -1,7 +1,8 @@
-"""Metric math: the part of CloudWatch's expressions that alarms and status need.
+"""Metric math: the part of CloudWatch's expressions that alarms, scaling policies and status need.
 
-Understood: numbers, names of other queries, ``+ - * /``, brackets, ``FILL(m, number)``, and ``SUM``, ``AVG``, ``MIN``
-and ``MAX`` of a list or of ``METRICS()``. Source: "Use metric math" of the CloudWatch guide.
+Understood: numbers, names of other queries, ``+ - * /``, comparisons, brackets, ``FILL(m, number)``,
+``IF(condition, a, b)``, and ``SUM``, ``AVG``, ``MIN`` and ``MAX`` of a list or of ``METRICS()``. Source: "Use metric
+math" of the CloudWatch guide.
 """
 
 from __future__ import annotations
@@ -19,6 +20,15 @@ OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], float]] = {
+    ast.Lt: lambda left, right: float(left < right),
+    ast.LtE: lambda left, right: float(left <= right),
+    ast.Gt: lambda left, right: float(left > right),
+    ast.GtE: lambda left, right: float(left >= right),
+    ast.Eq: lambda left, right: float(left == right),
+    ast.NotEq: lambda left, right: float(left != right),
+}
+"""1 where they hold, else 0."""
 REDUCERS: dict[str, Callable[[Sequence[float]], float]] = {
     "SUM": sum,
     "MIN": min,
@@ -64,6 +74,8 @@ class _Evaluation:
             return _combine(operator.sub, 0.0, self.of(node.operand))
         if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
             return _combine(OPERATORS[type(node.op)], self.of(node.left), self.of(node.right))
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            return _combine(COMPARISONS[type(node.ops[0])], self.of(node.left), self.of(node.comparators[0]))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return self._call(node.func.id, node.args)
         raise ExpressionError(f"not understood: {ast.unparse(node)}")
@@ -73,9 +85,22 @@ class _Evaluation:
             values, filler = self.of(arguments[0]), self.of(arguments[1])
             if isinstance(values, dict) and isinstance(filler, float):
                 return {moment: values.get(moment, filler) for moment in self._times}
+        if name == "IF" and len(arguments) == 3:
+            return self._choose(*map(self.of, arguments))
         if name in REDUCERS and len(arguments) == 1:
             return self._reduce(REDUCERS[name], self._list(arguments[0]))
         raise ExpressionError(f"not understood: {name}({', '.join(ast.unparse(part) for part in arguments)})")
+
+    def _choose(self, condition: Values | float, one: Values | float, other: Values | float) -> Values | float:
+        """``one`` where the condition is not 0, else ``other``; no value where the chosen one has none."""
+        if not isinstance(condition, dict):
+            return one if condition else other
+        chosen = {moment: one if value else other for moment, value in condition.items()}
+        return {
+            moment: source[moment] if isinstance(source, dict) else source
+            for moment, source in chosen.items()
+            if not isinstance(source, dict) or moment in source
+        }
 
     def _list(self, node: ast.expr) -> list[Values]:
         if isinstance(node, ast.List):

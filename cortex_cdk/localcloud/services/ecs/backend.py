@@ -8,12 +8,14 @@ from typing import Any
 import moto.ecs.urls
 from moto.ecs.exceptions import InvalidParameterException, ServiceNotFoundException
 from moto.ecs.models import (
+    CapacityProvider,
     ContainerInstance,
     ContainerInstanceFailure,
     EC2ContainerServiceBackend,
     ecs_backends,
 )
 
+from cortex_cdk.localcloud.services.autoscaling.groups import groups
 from cortex_cdk.localcloud.services.ecs.instances.placement import Demand
 from cortex_cdk.localcloud.services.ecs.instances.task_resources import of_task
 from cortex_cdk.localcloud.services.ecs.responses import EcsResponse
@@ -88,6 +90,16 @@ class EcsBackend(EC2ContainerServiceBackend):
             )
             self.services[f"{cluster.name}:{service_name}"] = service
             return service
+
+    def create_capacity_provider(
+        self, name: str, asg_details: dict[str, Any], tags: list[dict[str, str]] | None
+    ) -> CapacityProvider:
+        """Make a capacity provider of a group, whose next instances ECS knows as the provider's."""
+        made = super().create_capacity_provider(name, asg_details, tags)
+        for group in groups(self.region_name):
+            if group.name == asg_details.get("autoScalingGroupArn", "").rpartition("/")[2]:
+                group.be_managed()
+        return made
 
     def update_service(self, service_properties: dict[str, Any]) -> Service:
         """Change a service. A new deployment is made only for another task definition, or where it is forced.

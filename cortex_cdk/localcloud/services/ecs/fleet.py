@@ -143,7 +143,7 @@ def _register(backend: EcsBackend, cluster: str) -> list[ContainerInstance]:
     ours = {instance.ec2_instance_id: instance for instance in known.values()}
     for ec2_id, (member, provider) in members.items():
         if ec2_id not in ours:
-            made = ContainerInstance(member, cluster, provider, backend)
+            made = ContainerInstance(member, cluster, provider if member.is_managed else None, backend)
             known[made.id] = ours[ec2_id] = made
         if member.is_leaving:
             ours[ec2_id].status = DRAINING

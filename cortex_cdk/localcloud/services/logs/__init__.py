@@ -1,1 +1,1 @@
-"""Amazon CloudWatch Logs: log groups, filter patterns, and metrics that log events carry."""
+"""Amazon CloudWatch Logs. ``backend`` (read it first) keeps log events; ``embedded_metrics`` finds metrics in them."""

@@ -7,13 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import moto.logs.models
-import moto.logs.urls
-from moto.logs.models import LogsBackend, logs_backends
-
-from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
-from cortex_cdk.localcloud.services.cloudwatch.store import Bucket, key
-from cortex_cdk.localcloud.services.logs import filter_patterns as log_patterns
+from cortex_cdk.localcloud.services.cloudwatch.store import Bucket
 
 MARK = '"_aws"'
 """Every such event has this member; others are not parsed."""
@@ -80,28 +74,3 @@ def _measured(found: Any) -> Bucket:
     bucket.count, bucket.total = float(found["Count"]), float(found["Sum"])
     bucket.minimum, bucket.maximum = float(found["Min"]), float(found["Max"])
     return bucket
-
-
-class LocalLogs(LogsBackend):
-    """moto's CloudWatch Logs that makes metrics of the events that carry them."""
-
-    @property
-    def _url_module(self) -> Any:
-        # moto derives it from the module of the class, which is ours here.
-        return moto.logs.urls
-
-    def put_log_events(self, log_group_name: str, log_stream_name: str, log_events: list[dict[str, Any]]) -> Any:
-        """Keep log events (PutLogEvents) and add the metrics in them."""
-        answer = super().put_log_events(log_group_name, log_stream_name, log_events)
-        store = cloudwatch.store(self.region_name)
-        for event in log_events:
-            for found in measurements(event["message"]):
-                metric = key(found.namespace, found.name, found.dimensions)
-                store.merge(metric, found.measured, at=found.at, unit=found.unit)
-        return answer
-
-
-def install() -> None:
-    """Make moto use these logs and filter patterns. To be called before their first use; more calls change nothing."""
-    logs_backends.backend = LocalLogs
-    vars(moto.logs.models)["EventMessageFilter"] = log_patterns.EventFilter

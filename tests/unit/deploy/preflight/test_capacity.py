@@ -9,10 +9,13 @@ from botocore.stub import Stubber
 from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.config import Cluster, RealtimeApi
-from cortex_cdk.deploy.preflight.capacity import check_gpus, check_room, room_warning
-from cortex_cdk.errors import DeployError
-from cortex_cdk.synthesis.specs import ApiStackSpec
+from cortex_cdk.clusters.running import RunningCluster
+from cortex_cdk.config import Cluster, Config, RealtimeApi
+from cortex_cdk.deploy.deployment import Deployment, Target, Wanted
+from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_rollout
+from cortex_cdk.deploy.preflight.checks import check
+from cortex_cdk.errors import PreflightError
+from tests.conftest import ROOT
 
 
 def api(name: str = "iris", **settings: Any) -> RealtimeApi:
@@ -25,18 +28,52 @@ def cluster(instance_type: str, most: int) -> Cluster:
     return Cluster.model_validate({"name": "demo", "instance_groups": [group]})
 
 
+def deployment(where: Cluster, *apis: RealtimeApi, desired: int | None = None) -> Deployment:
+    """APIs on a cluster that has nothing yet."""
+    resources = placeholder_resources(where)
+    return Deployment(
+        cloud=Cloud.without_account("us-east-1", "http://127.0.0.1:9"),
+        cluster=RunningCluster("demo", "test", resources, resources.base_url),
+        wanted=Wanted(Config(ROOT / "cortex.yaml", ROOT, apis, (), ()), "digest", {api.name: None for api in apis}),
+        apis=tuple(Target(api, f"cortex-demo-api-{api.name}", None, None, desired) for api in apis),
+        splitters=(),
+        stacks={},
+        rules=(),
+    )
+
+
 def warning(instance_type: str, most: int, replicas: int, **settings: Any) -> str | None:
-    resources = placeholder_resources(cluster(instance_type, most))
-    return room_warning(ApiStackSpec(cluster=resources, api=api(**settings), priority=1), replicas)
+    settings.setdefault("autoscaling", {"max_replicas": 1000})
+    found = list(check_rollout(deployment(cluster(instance_type, most), api(**settings), desired=replicas)))
+    assert not any(finding.fatal for finding in found)
+    return found[0].message if found else None
 
 
 def test_all_apis_that_fit_nowhere_are_named_at_once() -> None:
-    resources = placeholder_resources(cluster("m6i.large", 1))
     apis = [api("small"), api("big", compute={"cpu": 3}), api("gpu", compute={"gpu": 1})]
-    with pytest.raises(DeployError) as refusal:
-        check_room(resources, apis)
-    assert refusal.value.message.startswith("big: no instance of cluster demo has room")
-    assert refusal.value.details == ("gpu: cluster demo has no instance group for compute.gpu",)
+    found = list(check_fit(deployment(cluster("m6i.large", 1), *apis)))
+    assert [(finding.subject, finding.fatal) for finding in found] == [("big", True), ("gpu", True)]
+    assert found[0].message.startswith("no instance of cluster demo has room")
+    assert found[1].message == "cluster demo has no instance group for compute.gpu"
+
+
+def test_one_finding_is_told_as_it_is_and_several_each_with_its_hint() -> None:
+    big, gpu = api("big", compute={"cpu": 3}), api("gpu", compute={"gpu": 1})
+    with pytest.raises(PreflightError) as alone:
+        check(deployment(cluster("m6i.large", 1), gpu))
+    assert alone.value.message == "gpu: cluster demo has no instance group for compute.gpu"
+    assert alone.value.hint and alone.value.hint.startswith("add a group of gpu instances")
+    assert alone.value.details == ()
+
+    with pytest.raises(PreflightError) as together:
+        check(deployment(cluster("m6i.large", 1), big, gpu))
+    assert together.value.message == "nothing was deployed: 2 problems were found"
+    first, first_hint, second, second_hint = together.value.details
+    assert first.startswith("big: no instance of cluster demo has room")
+    assert first_hint.startswith("  hint: ask for less in compute")
+    assert second == alone.value.message
+    assert second_hint == f"  hint: {alone.value.hint}"
+    assert [finding["subject"] for finding in together.value.as_json()["findings"]] == ["big", "gpu"]
 
 
 @pytest.mark.parametrize(
@@ -54,27 +91,35 @@ def test_all_apis_that_fit_nowhere_are_named_at_once() -> None:
         ),
         (2, 2, None),
         (4, 3, None),
-        (None, 1, None),
     ],
 )
-def test_gpus_that_the_instances_lack_where_they_are(there: int | None, wanted: int, refused: str | None) -> None:
-    cloud = Cloud.without_account("us-east-1", "http://127.0.0.1:9")
-    resources = placeholder_resources(cluster("g4dn.12xlarge", 1))
-    apis = [api("plain"), api("text", compute={"gpu": wanted})]
-    with Stubber(cloud.ec2) as ec2:
-        if there is None:
-            ec2.add_client_error("describe_instance_types", "UnauthorizedOperation")
-        else:
-            info = {"GpuInfo": {"Gpus": [{"Count": there}]}} if there else {}
-            described: Any = {"InstanceTypes": [{"InstanceType": "g4dn.12xlarge", **info}]}
-            ec2.add_response("describe_instance_types", described, {"InstanceTypes": ["g4dn.12xlarge"]})
-        if refused:
-            with pytest.raises(DeployError) as refusal:
-                check_gpus(cloud, resources, apis)
-            assert refusal.value.message == f"text: {refused} here"
-        else:
-            check_gpus(cloud, resources, apis)
+def test_gpus_that_the_instances_lack_where_they_are(there: int, wanted: int, refused: str | None) -> None:
+    subject = deployment(cluster("g4dn.12xlarge", 1), api("plain"), api("text", compute={"gpu": wanted}))
+    with Stubber(subject.cloud.ec2) as ec2:
+        info = {"GpuInfo": {"Gpus": [{"Count": there}]}} if there else {}
+        described: Any = {"InstanceTypes": [{"InstanceType": "g4dn.12xlarge", **info}]}
+        ec2.add_response("describe_instance_types", described, {"InstanceTypes": ["g4dn.12xlarge"]})
+        found = list(check_gpus(subject))
         ec2.assert_no_pending_responses()
+    assert [str(finding) for finding in found] == ([f"text: {refused} here"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("InvalidInstanceType", []),
+        (
+            "UnauthorizedOperation",
+            ["could not check the GPUs of the instances: DescribeInstanceTypes answered UnauthorizedOperation"],
+        ),
+    ],
+)
+def test_a_check_that_cannot_be_made_is_a_warning(code: str, said: list[str]) -> None:
+    subject = deployment(cluster("g4dn.12xlarge", 2), api("text", compute={"gpu": 1}))
+    with Stubber(subject.cloud.ec2) as ec2:
+        ec2.add_client_error("describe_instance_types", code)
+        found = check(subject)
+    assert [(finding.subject, finding.message) for finding in found] == [("cluster demo", text) for text in said]
 
 
 def test_one_gpu_has_no_room_for_a_surge() -> None:

@@ -22,12 +22,14 @@ class ContainerInstance(MotoContainerInstance):
     """A registered instance.
 
     Attributes:
-        capacity_provider_name: The capacity provider of its group.
+        capacity_provider_name: The capacity provider of its group; None where ECS does not know it.
         registered: What it has.
         zone: Its availability zone.
     """
 
-    def __init__(self, member: GroupInstance, cluster: str, provider: str, backend: EC2ContainerServiceBackend) -> None:
+    def __init__(
+        self, member: GroupInstance, cluster: str, provider: str | None, backend: EC2ContainerServiceBackend
+    ) -> None:
         super().__init__(member.id, backend.account_id, backend.region_name, cluster, backend)
         self.id = self.id.replace("-", "")
         self.capacity_provider_name = provider

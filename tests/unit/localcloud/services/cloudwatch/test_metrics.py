@@ -77,6 +77,8 @@ def test_a_snapshot_holds_what_was_measured() -> None:
         ("SUM([requests, errors])", {0: 11.0, 60: 0.0, 120: 4.0}),
         ("MAX(METRICS())", {0: 10.0, 60: 0.0, 120: 4.0}),
         ("-errors", {0: -1.0, 120: -4.0}),
+        ("IF(requests < 5, 7, requests)", {0: 10.0, 60: 7.0}),
+        ("IF(requests >= 5, errors, 0)", {0: 1.0, 60: 0.0}),
         ("2 + 3", {0: 5.0, 60: 5.0, 120: 5.0}),
     ],
 )
