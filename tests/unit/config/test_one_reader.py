@@ -97,7 +97,7 @@ def test_both_read_a_file_alike(
         (API + "    env: {CORTEX_API: a}\n", "predictor.env.CORTEX_API is reserved"),
         (API + "    threads_per_process: 2.5\n", "threads_per_process is 2.5: give a whole number"),
         (API + "    threads_per_process: '2'\n", "threads_per_process is '2': give a whole number"),
-        (API + "    max_body_bytes: 1x\n", "predictor.max_body_bytes is '1x': write it like 64Mi"),
+        (API + "    max_body_bytes: 1x\n", "max_body_bytes is '1x': write it like 64Mi"),
         (API + "    config: {a: .nan}\n", "must be a finite number"),
         (API + "    config: {1: a}\n", "the key '1' is not text"),
     ],
