@@ -318,8 +318,10 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         "those of changed policies are gone"
     )
 
+    # The name is unique for each service only.
     named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs")
-    (found,) = aws("application-autoscaling", "describe-scaling-policies", *named)["ScalingPolicies"]
+    found_all = aws("application-autoscaling", "describe-scaling-policies", *named)["ScalingPolicies"]
+    (found,) = [policy for policy in found_all if policy["ResourceId"] == "service/cortex-local/one"]
     assert found["PolicyARN"] == counting["PolicyARN"]
 
     def activities(*paging: str) -> list[Any]:
