@@ -11,7 +11,6 @@ import falcon
 from cortex_serving.models.stores import S3, Store, StoredFile, fingerprint, open_store
 from cortex_serving.spec import Models
 
-DEFAULT = "_cortex_default"  # name of the only model, given by model_path
 LATEST = "latest"
 ONLY_VERSION = "1"  # of models without version folders
 
