@@ -14,8 +14,8 @@ from moto.cloudformation.utils import generate_stack_id
 from moto.core.utils import utcnow
 
 from cortex_cdk.localcloud.cloudformation import change_sets
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.operation import Operation
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack
 from cortex_cdk.localcloud.cloudformation.template import parse
 

@@ -10,8 +10,8 @@ from moto.cloudformation.utils import generate_changeset_id, validate_create_cha
 
 from cortex_cdk.localcloud.cloudformation import name_conflicts
 from cortex_cdk.localcloud.cloudformation.changes import compute
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.resource import Place
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack
 from cortex_cdk.localcloud.cloudformation.template import parse
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_cdk.localcloud.cloudformation import schema
-from cortex_cdk.localcloud.cloudformation.scope import UNKNOWN, Changing, Scope, Unknown
+from cortex_cdk.localcloud.cloudformation.functions import UNKNOWN, Changing, Scope, Unknown
 from cortex_cdk.localcloud.cloudformation.stack import ResourceChange, Stack, StackResource
 from cortex_cdk.localcloud.cloudformation.template import dependency_order
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
-from cortex_cdk.localcloud.cloudformation.scope import Scope
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
 from cortex_cdk.localcloud.cloudformation.steps import CancelledError, StepFailedError, Steps, reason_of
 from cortex_cdk.localcloud.cloudformation.template import dependencies, dependency_order, parse

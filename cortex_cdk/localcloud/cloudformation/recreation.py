@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.operation import deletion_order
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack
 from cortex_cdk.localcloud.cloudformation.steps import StepFailedError, Steps, reason_of
 from cortex_cdk.localcloud.cloudformation.template import dependencies, dependency_order, parse

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cortex_cdk.localcloud.cloudformation import name_conflicts, schema, types
+from cortex_cdk.localcloud.cloudformation import name_conflicts, resource_lifecycle, schema
 from cortex_cdk.localcloud.cloudformation.changes import difference
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.resource import Place
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -94,7 +94,7 @@ class Steps:
         with STATE_LOCK:
             try:
                 if resource.model is not None:
-                    types.delete(resource.model, self._order(resource, resource.properties or {}))
+                    resource_lifecycle.delete(resource.model, self._order(resource, resource.properties or {}))
             except Exception as error:
                 log.warning("%s of %s stays: %s", resource.logical_id, self._stack.name, reason_of(error))
 
@@ -118,7 +118,7 @@ class Steps:
         with STATE_LOCK:
             stack.note(resource, "DELETE_IN_PROGRESS")
             try:
-                types.delete(resource.model, self._order(resource, resource.properties or {}))
+                resource_lifecycle.delete(resource.model, self._order(resource, resource.properties or {}))
             except Exception as error:
                 if not _says_missing(error):
                     stack.note(resource, "DELETE_FAILED", reason_of(error))
@@ -162,8 +162,10 @@ class Steps:
             if wrong:
                 raise ValueError(wrong)
             name_conflicts.refuse_taken(resource.type, properties, self._place)
-            resource.name = resource.name or types.name_for(resource.type, properties, stack.name, resource.logical_id)
-            resource.model = types.create(self._order(resource, properties))
+            resource.name = resource.name or resource_lifecycle.name_for(
+                resource.type, properties, stack.name, resource.logical_id
+            )
+            resource.model = resource_lifecycle.create(self._order(resource, properties))
         resource.properties = properties
         stack.note(resource, f"{verb}_IN_PROGRESS", "Resource creation Initiated")
         return resource
@@ -176,7 +178,7 @@ class Steps:
             wrong = schema.problem(resource.type, properties)
             if wrong:
                 raise ValueError(wrong)
-            resource.model = types.update(resource.model, self._order(resource, properties))
+            resource.model = resource_lifecycle.update(resource.model, self._order(resource, properties))
         resource.properties = properties
         return resource
 
@@ -218,7 +220,7 @@ class Steps:
 
     def _verdict(self, resource: StackResource) -> bool | str:
         try:
-            return types.stabilized(resource.model, self._place)
+            return resource_lifecycle.stabilized(resource.model, self._place)
         except Exception as error:
             # Somebody removed it behind our back, for instance.
             return reason_of(error)
@@ -226,7 +228,7 @@ class Steps:
     def _is_gone(self, resource: StackResource) -> bool:
         with STATE_LOCK:
             try:
-                return types.gone(resource.model, self._place)
+                return resource_lifecycle.gone(resource.model, self._place)
             except Exception as error:
                 log.debug("%s cannot be looked at, so it is gone: %s", resource.logical_id, error)
                 return True
@@ -247,8 +249,8 @@ class Steps:
         own = {"logical-id": resource.logical_id, "stack-id": self._stack.id, "stack-name": self._stack.name}
         return {**self._stack.blueprint.tags, **{f"aws:cloudformation:{key}": value for key, value in own.items()}}
 
-    def _order(self, resource: StackResource, properties: dict[str, Any]) -> types.Order:
-        return types.Order(
+    def _order(self, resource: StackResource, properties: dict[str, Any]) -> resource_lifecycle.Order:
+        return resource_lifecycle.Order(
             logical_id=resource.logical_id,
             type=resource.type,
             name=resource.name,
@@ -275,7 +277,7 @@ def _says_missing(error: Exception) -> bool:
 def reason_of(error: Exception) -> str:
     """An exception as the reason of an event. One that is no answer of an AWS API also goes to the log."""
     message = getattr(error, "message", None) or getattr(error, "description", None) or str(error)
-    if not hasattr(error, "code") and not isinstance(error, (types.UnsupportedError, ValueError)):
+    if not hasattr(error, "code") and not isinstance(error, (resource_lifecycle.UnsupportedError, ValueError)):
         log.error("unexpected failure", exc_info=error)
         return f"{type(error).__name__}: {message}"
     return str(message)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from cortex_serving.contract import Variable
 
-from cortex_cdk.localcloud.containers import orphans, output
+from cortex_cdk.localcloud.containers import memory_limit, orphans, output
 from cortex_cdk.localcloud.containers.launch import OUT_OF_MEMORY, CannotStartError, Exit, Launch
 from cortex_cdk.localcloud.containers.sessions import end_session
 
@@ -87,13 +87,9 @@ class ContainerProcess:
 
     def enforce_memory_limit(self) -> None:
         """Kill its processes if they hold more memory than they may."""
-        limit = self.launch.memory_limit
-        if limit is not None and _memory(self._psutil, "rss") > limit:
-            # Forked workers share pages: count those once, as a control group does, before it is too late.
-            shared_once = _memory(self._psutil, "pss")
-            if shared_once > limit:
-                self._out_of_memory = True
-                self.kill()
+        if self.launch.memory_limit is not None and memory_limit.is_exceeded(self._psutil, self.launch.memory_limit):
+            self._out_of_memory = True
+            self.kill()
 
     def is_within_memory(self) -> bool:
         """Whether it has kept to its memory limit, which is enforced when this is first asked."""
@@ -152,21 +148,3 @@ def _last_words(path: Path) -> str | None:
         text = path.read_text(errors="replace").strip()
         return text.splitlines()[0][:LONGEST_REASON] if text else None
     return None
-
-
-def _memory(leader: psutil.Process, kind: str) -> int:
-    """Bytes that a process and its descendants hold.
-
-    Args:
-        leader: The process.
-        kind: ``rss``, or ``pss`` to count shared pages once (as ``rss`` where the system does not tell).
-    """
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        for process in [leader, *leader.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                if kind == "pss" and psutil.LINUX:
-                    total += process.memory_full_info().pss
-                else:
-                    total += process.memory_info().rss
-    return total

@@ -23,7 +23,7 @@ from cortex_cdk.localcloud.services.codebuild import backend as builds
 from cortex_cdk.localcloud.services.ecs import backend as ecs
 from cortex_cdk.localcloud.services.ecs.fleet import Fleet
 from cortex_cdk.localcloud.services.ecs.scheduler import Scheduler
-from cortex_cdk.localcloud.services.ecs.starter import Starter
+from cortex_cdk.localcloud.services.ecs.task_start import Starter
 from cortex_cdk.localcloud.services.elbv2 import draining, routing, targets, tls
 from cortex_cdk.localcloud.services.elbv2.envoy import Envoy
 from cortex_cdk.localcloud.services.elbv2.health import HealthChecker

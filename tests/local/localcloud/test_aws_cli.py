@@ -318,10 +318,10 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         "those of changed policies are gone"
     )
 
-    # The name is unique for each service only.
-    named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs")
-    found_all = aws("application-autoscaling", "describe-scaling-policies", *named)["ScalingPolicies"]
-    (found,) = [policy for policy in found_all if policy["ResourceId"] == "service/cortex-local/one"]
+    named = ("--policy-names", counting["PolicyName"], "--resource-id", "service/cortex-local/one")
+    (found,) = aws("application-autoscaling", "describe-scaling-policies", "--service-namespace", "ecs", *named)[
+        "ScalingPolicies"
+    ]
     assert found["PolicyARN"] == counting["PolicyARN"]
 
     def activities(*paging: str) -> list[Any]:
