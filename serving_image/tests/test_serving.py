@@ -291,7 +291,7 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, configuration: 
 @pytest.mark.parametrize(
     ("predictor", "said"),
     [
-        ({"processes_per_replica": "two"}, b"predictor.processes_per_replica is 'two', not a whole number"),
+        ({"processes_per_replica": "two"}, b"processes_per_replica is 'two': give a whole number"),
         ({"server_side_batching": {"max_batch_size": 4}}, b"the field batch_interval is missing"),
         ({"models": ["a"]}, b"does not make sense"),
     ],
