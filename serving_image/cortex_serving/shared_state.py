@@ -157,11 +157,19 @@ class Slot:
         """Requests being worked on or queued in this worker."""
         return int(self._words[_SLOT_IN_FLIGHT])
 
-    def enter(self) -> None:
-        """Count a request in (the caller holds the worker's lock)."""
+    def enter(self, room: int) -> bool:
+        """Count a request in, if there is room for it (the caller holds the worker's lock).
+
+        Args:
+            room: How many requests may be in flight in this worker.
+        """
         words = self._words
-        words[_SLOT_IN_FLIGHT] += 1
+        count = words[_SLOT_IN_FLIGHT]
+        if count >= room:
+            return False
+        words[_SLOT_IN_FLIGHT] = count + 1
         words[_SLOT_REQUESTS] = (words[_SLOT_REQUESTS] + 1) & _MASK
+        return True
 
     def leave(self) -> None:
         """Count a request out (the caller holds the worker's lock)."""

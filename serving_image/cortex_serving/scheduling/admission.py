@@ -214,14 +214,10 @@ class Admission:
         if expired:
             return Verdict.EXPIRED
         with self._lock:
-            if self._alone:  # then the own count is the replica's
-                return self._admit(self._slot.in_flight)
-            # Two workers that each read the sum and add one would let in one too many: they count one at a time.
-            with self._board.counting():
-                return self._admit(self._board.in_flight)
-
-    def _admit(self, count: int) -> Verdict:
-        if count >= self._limit:
-            return Verdict.OVER_LIMIT
-        self._slot.enter()
-        return Verdict.ADMITTED
+            if self._alone:
+                entered = self._slot.enter(self._limit)
+            else:
+                # Two workers that each read the sum and add one would let in one too many: they count one at a time.
+                with self._board.counting():
+                    entered = self._slot.enter(self._limit - self._board.in_flight + self._slot.in_flight)
+        return Verdict.ADMITTED if entered else Verdict.OVER_LIMIT

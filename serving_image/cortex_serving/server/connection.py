@@ -143,7 +143,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             super().service()
             if not request.error:
                 _end_unsent(request.exchange)
-        self._tell_loop()
+        loop = self.server.loop
+        if loop.unsettled(self):
+            loop.attend(self)
 
     def _answer_fast(self, request: Any) -> bool:
         """Answer an ordinary request at once if its response is ordinary, too; False if waitress has to go on.
@@ -237,8 +239,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if sent and sent == len(data):
             return sent
         written: int = super().write_soon(data[sent:] if sent else data)
-        if self.total_outbufs_len:
-            self._tell_loop()
+        if self.total_outbufs_len and self.server.loop.unsettled(self):
+            self.server.loop.attend(self)
         return sent + written
 
     def _write_both(self, head: bytes, body: bytes) -> None:
@@ -274,12 +276,6 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return 0
         finally:
             lock.release()
-
-    def _tell_loop(self) -> None:
-        """Have the loop look at this connection if it may want something else than the kernel was told."""
-        loop = self.server.loop
-        if loop.unsettled(self):
-            loop.attend(self)
 
     # Lingering: a socket that is closed with data unread resets the connection, and the reset throws the answer away
     # before the client, or the load balancer, has read it (RFC 9112, 9.6). So after a rejected request only the sending

@@ -80,10 +80,15 @@ class EpollLoop:
         if self._attention:
             self._look_again()
         connections = self.connections
-        for descriptor, flags in connections.epoll.poll(timeout):
+        for descriptor, happened in connections.epoll.poll(timeout):
             connection = connections.get(descriptor)
-            if connection is not None:
-                self._handle(descriptor, connection, flags)
+            if connection is None:
+                continue
+            flags = happened if connection.readable() else happened & ~_READ
+            if flags:
+                wasyncore.readwrite(connection, flags)
+            if connections.interest.get(descriptor) != _READ or connection.writable() or not flags:
+                self._register(descriptor, connection)
 
     def wake(self) -> None:
         """End a wait of the loop."""
@@ -101,14 +106,6 @@ class EpollLoop:
 
     def responded(self) -> None:
         """Nothing: a connection that needs the loop tells it so."""
-
-    def _handle(self, descriptor: int, connection: Any, flags: int) -> None:
-        if flags & _READ and not connection.readable():
-            flags &= ~_READ
-        if flags:
-            wasyncore.readwrite(connection, flags)
-        if self.connections.interest.get(descriptor) != _READ or connection.writable() or not flags:
-            self._register(descriptor, connection)
 
     def _register(self, descriptor: int, connection: Any) -> None:
         """Tell the kernel what the connection wants. Again, if that changes meanwhile: then nobody else will."""

@@ -28,6 +28,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from typing import Protocol
 
 from cortex_serving.scheduling.thread_pool import Task, ThreadPool
@@ -71,7 +72,7 @@ class _Term:
     __slots__ = ("answering", "thread")
 
     def __init__(self) -> None:
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.answering: float | None = None
 
 
@@ -104,7 +105,7 @@ class LeaderFollower:
     def put(self, *tasks: Task) -> None:
         """Have tasks done by the predictor's threads: next by this one if it leads, else through the pool's queue."""
         term = self._term
-        if term is not None and term.thread == threading.get_ident():
+        if term is not None and term.thread == get_ident():
             if term.answering is None:  # during a turn: rule 2
                 self._ready.extend(tasks)
                 return
@@ -139,7 +140,7 @@ class LeaderFollower:
             False if the response is to be sent at once, by the caller.
         """
         term = self._term
-        if term is None or not self._held.is_calm() or term.thread != threading.get_ident():
+        if term is None or not self._held.is_calm() or term.thread != get_ident():
             return False
         with self._lock:
             if self._term is not term:
@@ -260,7 +261,7 @@ class LeaderFollower:
         held = self._held
         while (task := self._next_kept() or self._pool.take()) is not None:
             now = time.perf_counter()
-            if held.is_due(now, comes_last=task.comes_last):
+            if held.is_due(now, task.comes_last):
                 self._still_leads(term)
             term.answering = self._last_answer = now
             try:
