@@ -1,4 +1,4 @@
-"""Makes change sets: what would change, or why the change set is of no use."""
+"""Makes change sets: the changes that an operation would make, or why the change set has failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
 
 
 class ChangeSetNotFoundError(CloudFormationError):
-    """No change set of that name or id."""
+    """There is no change set of this name or id."""
 
     code = "ChangeSetNotFound"
 
@@ -44,7 +44,7 @@ def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapp
     """Compare a stack with a blueprint.
 
     Args:
-        stack: The stack as it is; an empty one for ``CREATE``.
+        stack: The stack now; an empty one for ``CREATE``.
         name: The change set's name.
         kind: ``CREATE`` or ``UPDATE``.
         blueprint: Template, parameters and tags to come.
@@ -76,7 +76,7 @@ def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapp
 
 
 def _differs_otherwise(stack: Stack, template: dict[str, Any], scope: Scope, blueprint: Blueprint) -> bool:
-    """Whether anything but resource properties changes. Descriptions and metadata do not count, as in AWS."""
+    """Return whether anything but resource properties changes. As on AWS, descriptions and metadata do not count."""
     return (
         stack.blueprint.tags != blueprint.tags
         or stack.outputs != scope.outputs()

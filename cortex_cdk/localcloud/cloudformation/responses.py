@@ -1,4 +1,4 @@
-"""The API of CloudFormation: requests to calls of the back end, stacks to descriptions."""
+"""Answers the API of CloudFormation: turns requests into calls of the back end, and stacks into descriptions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ STACKS_PAGE = 100
 
 
 class StackResponse(CloudFormationResponse):
-    """Answers for stacks and change sets; what is not here (stack sets, validation) stays moto's."""
+    """Answers actions on stacks and change sets. Other actions (stack sets, validation) stay moto's."""
 
-    # moto's transformers reshape its own objects; ours are already in the form of the API.
+    # moto's transformers reshape moto's objects. Our descriptions have the form of the API already.
     RESPONSE_KEY_PATH_TO_TRANSFORMER: dict[str, Any] = {}  # noqa: RUF012 - moto reads a plain class attribute
 
     @property
@@ -135,7 +135,7 @@ class StackResponse(CloudFormationResponse):
         return ActionResult({"StackEvents": page, "NextToken": token})
 
     def describe_events(self) -> ActionResult:
-        """DescribeEvents: of a change set what early validation found, of a stack its events, newest first."""
+        """DescribeEvents: the findings of early validation for a change set, the newest events first for a stack."""
         failed_only = str(self._get_param("Filters.FailedEvents") or "").lower() == "true"
         if self._get_param("ChangeSetName"):
             stack, change_set = self._change_set()
@@ -169,7 +169,7 @@ class StackResponse(CloudFormationResponse):
         return ActionResult({"StackResourceSummaries": summaries, "NextToken": token})
 
     def get_template(self) -> ActionResult:
-        """GetTemplate: the text as it was sent."""
+        """GetTemplate: the text that was sent."""
         name = self._get_param("ChangeSetName")
         blueprint = self._change_set()[1].blueprint if name else self._stack().blueprint
         return ActionResult({"TemplateBody": blueprint.body, "StagesAvailable": ["Original", "Processed"]})

@@ -53,7 +53,7 @@ class Limits:
 
     @classmethod
     def of(cls, desired: int, minimum_healthy_percent: int, maximum_percent: int) -> Limits:
-        """The limits that ECS derives from the percentages: the minimum rounded up, the maximum down."""
+        """Return the limits that ECS derives from the percentages: the minimum rounded up, the maximum down."""
         return cls(lower=-(-desired * minimum_healthy_percent // 100), upper=desired * maximum_percent // 100)
 
 
@@ -71,7 +71,7 @@ class Decision:
 
 
 def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decision:
-    """Which replicas to start and to stop next.
+    """Return which replicas to start and to stop next.
 
     Args:
         desired: The wanted number of replicas of the primary deployment.

@@ -152,7 +152,7 @@ class Scheduler:
         return None
 
     def _wait_for_instances(self, backend: EcsBackend) -> list[Task]:
-        """The tasks that more instances would help: not those that this machine has no GPUs or no image for."""
+        """Return the tasks that more instances would help: not those that this machine has no GPUs or no image for."""
         helped, gpus = [], self._starter.free_gpus(backend)
         for task in backend.all_tasks():
             if task.is_waiting and task.demand.resources.gpus <= gpus and not self._starter.waits_for_image(task):
@@ -218,7 +218,7 @@ class Scheduler:
         return health
 
     def _is_current(self, task: Task, service: Service) -> bool:
-        """Whether a task need not be replaced: it is of the primary deployment, and its instance stays."""
+        """Return whether a task need not be replaced: it is of the primary deployment, and its instance stays."""
         rooms = self._rooms[service.cluster_name]
         return task.started_by == service.primary["id"] and not rooms.is_draining(task.container_instance_arn)
 
@@ -344,7 +344,7 @@ def _count_for_clusters(backend: EcsBackend) -> None:
 
 
 def is_of(task: Task, service: Service) -> bool:
-    """Whether a task belongs to a service."""
+    """Return whether a task belongs to a service."""
     return bool(task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name)
 
 
