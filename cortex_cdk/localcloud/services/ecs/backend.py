@@ -251,7 +251,7 @@ class EcsBackend(EC2ContainerServiceBackend):
             return super().describe_container_instances(cluster_str, list_container_instance_ids)
 
     def waits_for_capacity(self, provider: str | None) -> bool:
-        """Return whether tasks wait for an instance of a capacity provider: they do if the provider scales its group."""
+        """Return whether tasks wait for an instance of a capacity provider, which they do if it scales its group."""
         known = self.capacity_providers.get(provider or "")
         return known is not None and known.auto_scaling_group_provider["managedScaling"]["status"] == "ENABLED"
 
