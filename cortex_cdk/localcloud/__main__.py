@@ -14,7 +14,7 @@ from cortex_cdk.localcloud.settings import Settings
 
 
 def main() -> int:
-    """Run the daemon; 0 after a signal, ``REFUSED`` with the reason on stderr if it cannot start."""
+    """Run the daemon. Return 0 after a signal, or ``REFUSED`` if the daemon cannot start; the reason is on stderr."""
     try:
         from cortex_cdk.localcloud.daemon.daemon import run
 

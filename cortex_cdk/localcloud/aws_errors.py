@@ -1,7 +1,7 @@
-"""Failed AWS calls in a form that AWS tools can read: JSON where they sent JSON, else XML.
+"""Writes errors so that AWS tools can read them: as JSON for a request in JSON, else as XML.
 
 Source: "AWS JSON 1.1", "AWS query" and "AWS restXml" of the Smithy documentation, sections on the serialization of
-errors. One XML document serves all services with XML, as their clients look at ``Error`` only.
+errors. One XML document serves all services with XML, because their clients look at ``Error`` only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def failure(environ: WSGIEnvironment, code: str, message: str) -> tuple[str, str]:
-    """The answer to a call that failed.
+    """Return the answer to a call that failed.
 
     Args:
         environ: The request.

@@ -1,4 +1,4 @@
-"""What a running local cloud says about itself: the file that it writes and the door that it answers."""
+"""Finds a running local cloud: by the file that the daemon writes, and by the health door that the daemon answers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cortex_cdk.localcloud.settings import DEFAULT_SPEED, HOST
 
 HEALTH_PATH = "/_cortex/health"
 STATE_FILE = "daemon.json"
-"""There while the local cloud answers; it goes with the daemon."""
+"""Exists while the local cloud answers, and goes with the daemon."""
 PORTS_FILE = "ports.json"
-"""The last ports, which outlive the daemon."""
+"""Keeps the last ports. The file outlives the daemon."""
 NONCE = "nonce"
 LIFE_LOCK = "daemon.lock"
 HEALTH_TIMEOUT_S = 2.0
@@ -28,7 +28,7 @@ HEALTH_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a running local cloud answers.
+    """The addresses of a running local cloud.
 
     Attributes:
         control_url: Base URL of the AWS API (``endpoint_url`` of boto3).
@@ -47,19 +47,19 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class DaemonInfo:
-    """What the daemon writes to ``daemon.json`` and answers on its health door.
+    """What the daemon writes to ``daemon.json``, and tells on its health door.
 
     Attributes:
         pid: Process id.
         control_port: Port of the AWS API.
         http_port: Port of the load balancer.
-        https_port: Its port for TLS.
+        https_port: Port of the load balancer for TLS.
         version: Version of cortex-cdk that the daemon runs.
         state: The state folder, absolute.
         notice: What every command should tell about this start, or None.
         news: What ``cortex local up`` and ``status`` should tell besides, or None.
-        speed: How many times faster than AWS its clock runs.
-        secret: What only readers of the state folder know; never on the health door.
+        speed: How many times faster than AWS the clock of the local cloud runs.
+        secret: Text that only readers of the state folder know. The health door never tells it.
     """
 
     pid: int
@@ -85,17 +85,17 @@ class DaemonInfo:
         )
 
     def health(self, nonce: str = "") -> dict[str, Any]:
-        """What the health door answers.
+        """Return the answer of the health door.
 
         Args:
-            nonce: Text of whoever asks; the answer proves with it that this daemon knows the secret.
+            nonce: Text of the caller. The answer proves with the text that this daemon knows the secret.
         """
         answer = asdict(self)
         del answer["secret"]
         return {**answer, "proof": _proof(self.secret, nonce)} if nonce else answer
 
     def write(self, folder: Path) -> None:
-        """Write the files so that a reader sees the old or the new one, never half of one."""
+        """Write the files. A reader sees the old or the new content, never half of one."""
         ports = {name: value for name, value in asdict(self).items() if name.endswith("_port")}
         for name, content in ((PORTS_FILE, ports), (STATE_FILE, asdict(self))):
             scratch = folder / f"{name}.new"
@@ -105,14 +105,14 @@ class DaemonInfo:
 
 
 def read_info(folder: Path) -> DaemonInfo | None:
-    """What the daemon of that state folder wrote; None if none answers or the file is unreadable."""
+    """Return what the daemon of a state folder wrote; None if no daemon runs, or the file cannot be read."""
     with suppress(OSError, ValueError, TypeError):
         return DaemonInfo(**json.loads((folder / STATE_FILE).read_text()))
     return None
 
 
 def read_ports(folder: Path) -> dict[str, int]:
-    """The ports of the last daemon of that state folder, by their names in ``DaemonInfo``; empty if there was none."""
+    """Return the ports of a state folder's last daemon, by their names in ``DaemonInfo``; empty before the first."""
     with suppress(OSError, ValueError):
         ports: dict[str, int] = json.loads((folder / PORTS_FILE).read_text())
         return ports
@@ -120,7 +120,7 @@ def read_ports(folder: Path) -> dict[str, int]:
 
 
 def ask(port: int) -> DaemonInfo | None:
-    """Ask whoever listens on a port whether it is a local cloud. The answer may be a lie: see ``answers``.
+    """Ask the program that listens on a port whether it is a local cloud. The answer may be a lie: see ``answers``.
 
     Args:
         port: The control port on 127.0.0.1.
@@ -131,7 +131,7 @@ def ask(port: int) -> DaemonInfo | None:
 
 
 def answers(info: DaemonInfo) -> bool:
-    """Whether the daemon that wrote this answers, and nobody in its place.
+    """Return whether the daemon that wrote this answers, and nobody in its place.
 
     While it is stopped, another user of the machine may listen on its port, to be sent archives and secrets.
     """
@@ -157,14 +157,14 @@ def _proof(secret: str, nonce: str) -> str:
 
 
 def hold_life_lock(folder: Path, patience: float = 2.0) -> IO[str] | None:
-    """Become the one daemon of a state folder; the lock goes when the process does, however it ends.
+    """Become the one daemon of a state folder. The lock goes with the process, however the process ends.
 
     Args:
         folder: The state folder.
-        patience: Seconds to try: somebody who only looks holds the lock for an instant.
+        patience: Seconds to try. A process that only looks holds the lock for an instant.
 
     Returns:
-        The open lock file, to be kept; None if another daemon lives.
+        The open lock file, which the caller keeps; None if another daemon lives.
     """
     stream = (folder / LIFE_LOCK).open("a")
     deadline = time.monotonic() + patience
@@ -177,10 +177,10 @@ def hold_life_lock(folder: Path, patience: float = 2.0) -> IO[str] | None:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether a daemon of that state folder lives.
+    """Return whether a daemon of a state folder lives.
 
-    The daemon holds a lock for as long as it lives, so a reused process id or a left-over
-    ``daemon.json`` cannot deceive.
+    The daemon holds a lock for as long as it lives. So neither a reused process id nor a left-over ``daemon.json`` can
+    deceive.
     """
     try:
         with (folder / LIFE_LOCK).open("a") as stream:
@@ -191,7 +191,7 @@ def is_alive(folder: Path) -> bool:
 
 @contextmanager
 def waiting_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a file, waiting for whoever holds it now."""
+    """Hold an exclusive lock on a file. Wait while another process holds the lock."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with path.open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Start, find and stop the daemon of the local cloud. Standard library only: the CLI imports it on every run."""
+"""Starts, finds and stops the daemon. Uses the standard library only, because each run of the CLI imports this."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from cortex_cdk.localcloud.state_folder import make_state_folder
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 45.0
-"""Seconds; a replica may take its whole stop timeout to drain, then the processes are killed."""
+"""Seconds. A replica may take its whole stop timeout to drain; then the processes are killed."""
 POLL_INTERVAL = 0.05
 LAUNCH_LOCK = "launch.lock"
 OUTPUT_FILE = "daemon.out"
 LEAST_FREE = 1 << 20
-"""Bytes; with less, its state and its logs cannot be written."""
+"""Bytes of free disk. With less, the daemon can write neither state nor logs."""
 REFUSED = 3
-"""Exit status of a daemon that says in its first line why it cannot start, and what to do in the next."""
+"""Exit status of a daemon that cannot start. Its first line says why, and the next what to do."""
 
 
 def status(settings: Settings) -> Endpoint | None:
-    """Where the local cloud of these settings answers, or None if it does not run."""
+    """Return the addresses of the local cloud of these settings; None if the local cloud does not run."""
     info = _running(settings.state)
     return _as_it_runs(info) if info else None
 
@@ -38,13 +38,13 @@ def status(settings: Settings) -> Endpoint | None:
 def ensure_running(settings: Settings) -> Endpoint:
     """Start the local cloud unless it runs, and wait until it answers.
 
-    Safe when called by several processes at once: one of them starts the daemon, the others find it.
+    Several processes may call this at once: one of them starts the daemon, the others find the daemon.
 
     Args:
-        settings: Where its state is and which ports it takes. A running one keeps its ports and its speed.
+        settings: The state folder, the ports and the speed. A local cloud that runs keeps its ports and its speed.
 
     Raises:
-        LocalCloudError: A port is in use, the daemon ended early, or it did not answer in time.
+        LocalCloudError: A port is in use, the daemon ended early, or the daemon did not answer in time.
     """
     found = _running(settings.state)
     if found:
@@ -59,7 +59,7 @@ def ensure_running(settings: Settings) -> Endpoint:
 
 
 def _as_it_runs(info: DaemonInfo) -> Endpoint:
-    """Where one answers that was not started by this call; the notice says what was asked for in vain."""
+    """Return the addresses of a daemon that ran before. The notice names the settings that have no effect on it."""
     has: dict[str, float] = dict(zip(PORT_VARIABLES, (info.control_port, info.http_port, info.https_port), strict=True))
     has[SPEED_VARIABLE] = info.speed
     differing = ", ".join(
@@ -76,10 +76,10 @@ def stop(settings: Settings) -> bool:
     """Stop the local cloud and wait until it is gone.
 
     Returns:
-        False if it did not run. What a daemon that was killed left behind is ended all the same.
+        False if the local cloud did not run. Processes that a killed daemon left behind are ended all the same.
 
     Raises:
-        LocalCloudError: It runs but its process id is unknown.
+        LocalCloudError: The local cloud runs, but its process id is unknown.
     """
     if not is_alive(settings.state):
         _end_orphans(settings.state)
@@ -112,22 +112,22 @@ def _running(state: Path) -> DaemonInfo | None:
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
     with (settings.state / OUTPUT_FILE).open("wb") as output:
-        # An own session: the interrupt of a terminal, or its end, must not reach the daemon.
+        # In a session of its own: neither an interrupt nor the end of the terminal may reach the daemon.
         return subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "cortex_cdk.localcloud", *arguments(settings)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            # Not the caller's folder: Python would import the user's modules before the standard library's.
+            # Not in the caller's folder: Python would import the user's modules before the standard library's.
             cwd=settings.state,
-            # Nor the caller's AWS configuration: the daemon needs no account, and a profile that is gone would stop it.
+            # Without the caller's AWS configuration: the daemon needs no account, and a lost profile would stop it.
             env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         )
 
 
 def arguments(settings: Settings) -> list[str]:
-    """The command line of ``python -m cortex_cdk.localcloud`` that means these settings."""
+    """Return the arguments of ``python -m cortex_cdk.localcloud`` for these settings."""
     https = [] if settings.https_port is None else [f"--https-port={settings.https_port}"]
     return [
         f"--state={settings.state.resolve()}",
@@ -169,9 +169,9 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _early_end(state: Path, child: subprocess.Popen[bytes] | None) -> LocalCloudError:
-    """Why the daemon is gone: its own words if it refused to start, else the last thing that it wrote."""
+    """Return why the daemon is gone: its own words if it refused to start, else its last line."""
     if shutil.disk_usage(state).free < LEAST_FREE:
-        # What it wrote about that is not there either.
+        # The daemon could not write that down either.
         return LocalCloudError(
             f"The local cloud ended while starting: the disk of {state} is full.",
             hint="Make room, or set CORTEX_HOME to a folder on another disk.",

@@ -1,4 +1,4 @@
-"""moto as an account that lives for weeks, and not as a test double. To be called before moto is imported."""
+"""Sets moto up as an account that lives for weeks, not as a test double. Call this before moto is imported."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 SETTINGS = {
-    # A web page must not read our answers; moto allows every origin unless told otherwise.
+    # A web page must not read our answers. moto allows every origin unless this is set.
     "MOTO_DISABLE_GLOBAL_CORS": "true",
     # A thousand public images that nobody asks for would be the largest part of every snapshot.
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
-    # Nobody's name server is asked whether a requested certificate may be issued.
+    # A requested certificate is issued at once: no name server is asked.
     "MOTO_ACM_VALIDATION_WAIT": "-1",
 }
 
@@ -22,7 +22,7 @@ def prepare(region: str) -> None:
     """Set moto up.
 
     Args:
-        region: The only region. moto would otherwise read the tables of all of them, and to find their names the API
+        region: The only region. moto would otherwise read the tables of all regions, and find the regions in the API
             models of every service: 150 MiB, and a second of the start.
     """
     os.environ.update(SETTINGS)
@@ -40,5 +40,5 @@ def prepare(region: str) -> None:
 
     boto3.Session.get_available_regions = regions  # type: ignore[assignment]
     utils.load_resource = load_resource
-    # moto remembers every object that it ever made (for its reset button), which in a daemon is a leak.
+    # moto remembers every object for its reset button. In a daemon that would be a leak.
     BaseModel.__new__ = staticmethod(lambda cls, *args, **kwargs: object.__new__(cls))  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Ports of the local cloud: chosen once, kept over restarts, and refused with a reason when taken."""
+"""Chooses the ports of the local cloud, keeps them over restarts, and says who has a port that is taken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ports:
     Attributes:
         control: Port of the AWS API.
         http: Port of the load balancer.
-        https: Its port for TLS.
+        https: Port of the load balancer for TLS.
     """
 
     control: int
@@ -28,14 +28,14 @@ class Ports:
 
 
 def resolve(settings: Settings, previous: Ports | None) -> Ports:
-    """Turn the wanted ports into real ones: a fixed port must be free, 0 becomes the previous or a free port.
+    """Turn the wanted ports into real ones. A fixed port must be free; 0 becomes the previous port or a free one.
 
     Args:
         settings: The wanted ports.
-        previous: The ports of the last run, kept where they are still free.
+        previous: The ports of the last run. A port that is still free is kept.
 
     Raises:
-        LocalCloudError: A fixed port is in use by another program, or is wanted twice.
+        LocalCloudError: A fixed port is in use, or is wanted twice.
     """
     last = previous or Ports(0, 0, 0)
     for_control, for_http, for_https = PORT_VARIABLES
@@ -48,21 +48,21 @@ def resolve(settings: Settings, previous: Ports | None) -> Ports:
         )
     control = _pick(settings.control_port, last.control, for_control, taken)
     http = _pick(settings.http_port, last.http, for_http, taken | {control})
-    # The usual port for TLS is no reason not to start: only few clusters listen on it.
+    # A taken port for TLS must not keep the local cloud from starting: only few clusters listen on that port.
     usual = last.https or DEFAULT_HTTPS_PORT
     before = usual if settings.https_port is None else last.https
     return Ports(control, http, _pick(settings.https_port or 0, before, for_https, taken | {control, http}))
 
 
 def require_free(port: int, variable: str) -> None:
-    """Check that nothing listens on a port; 0 is always free.
+    """Check that nothing listens on a port. Port 0 is always free.
 
     Args:
         port: The port on 127.0.0.1.
-        variable: The environment variable that moves it, for the hint.
+        variable: The environment variable that sets the port, for the hint.
 
     Raises:
-        LocalCloudError: The port is in use.
+        LocalCloudError: The port is in use; the message names the local cloud that has it, if one has.
     """
     if not port or is_free(port):
         return
@@ -81,9 +81,9 @@ def require_free(port: int, variable: str) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port of 127.0.0.1 right now."""
+    """Return whether a server could listen on the port of 127.0.0.1 right now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connections are still in TIME_WAIT counts as free.
+        # As servers do: a port counts as free though its last connections are still in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -93,12 +93,12 @@ def is_free(port: int) -> bool:
 
 
 def _local_cloud_at(port: int) -> DaemonInfo | None:
-    """The local cloud of this user that listens on a port, be it with its AWS API or with its load balancer."""
+    """Return the local cloud of this user that listens on a port, with its AWS API or its load balancer."""
     return ask(port) or _of_load_balancer(port)
 
 
 def _of_load_balancer(port: int) -> DaemonInfo | None:
-    """The local cloud whose Envoy listens on a port. Envoy itself does not say whose it is; its command line does."""
+    """Return the local cloud whose Envoy listens on a port. Only Envoy's command line tells whose Envoy it is."""
     import psutil
 
     with suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""Where the local cloud keeps its state, which ports it takes, and how fast its clock runs."""
+"""Reads the settings of the local cloud: the state folder, the ports, and the speed of the clock."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ class Settings:
         state: The folder that holds everything that survives a restart.
         control_port: Port of the AWS API; 0 picks a free one.
         http_port: Port of the load balancer; 0 picks a free one.
-        https_port: Its port for TLS; 0 picks a free one, and so does None where the usual one is taken:
-            most clusters have no certificate and never open it.
-        speed: How many times faster than AWS periodic things run (health-check intervals, alarm
-            periods, cooldowns).
+        https_port: Port of the load balancer for TLS; 0 picks a free one. None picks the usual port, or a free one
+            where that is taken: most clusters have no certificate and never open it.
+        speed: How many times shorter than on AWS health-check intervals, alarm periods and cooldowns are.
     """
 
     state: Path
@@ -48,7 +47,7 @@ class Settings:
         """Read ``CORTEX_HOME``, ``CORTEX_LOCAL_PORT``, ``_HTTP_PORT``, ``_HTTPS_PORT`` and ``CORTEX_LOCAL_SPEED``.
 
         Raises:
-            LocalCloudError: One of them is not a number that can be used.
+            LocalCloudError: A variable is not a number in its range.
         """
         control, http, https = PORT_VARIABLES
         return cls(
@@ -61,7 +60,7 @@ class Settings:
 
 
 def asked() -> dict[str, float]:
-    """The ports and the speed that the environment asks for, by variable; where one is 0 or unset, any will do."""
+    """Return the ports and the speed that the environment sets, by variable. A port of 0 counts as not set."""
     found: dict[str, float] = {variable: _port(variable, 0) for variable in PORT_VARIABLES}
     if os.environ.get(SPEED_VARIABLE):
         found[SPEED_VARIABLE] = _speed()

@@ -1,5 +1,5 @@
-"""The folder of everything that survives the daemon. Only its owner may write there: what lies in it is unpickled and
-run."""
+"""Makes the folder of everything that survives the daemon. Only its owner may write there, because the daemon unpickles
+and runs what lies in the folder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_state_folder(state: Path) -> None:
-    """Make the folder unless it is there, and look who may write to it and to the folder above, as ssh does for its
-    keys.
+    """Make the folder unless it exists, and check who may write to it and to the folder above, as ssh does for keys.
 
     Raises:
-        LocalCloudError: It cannot be made or written to, or is not the user's alone.
+        LocalCloudError: The folder cannot be made or written to, or others may write there, too.
     """
     try:
-        # Not by ``parents=True``, which leaves the mode of the folder above to the umask.
+        # Not by ``parents=True``: the umask would decide the mode of the folder above.
         state.parent.parent.mkdir(parents=True, exist_ok=True)
         for folder in (state.parent, state):
             folder.mkdir(mode=0o700, exist_ok=True)

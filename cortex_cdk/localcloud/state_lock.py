@@ -1,8 +1,8 @@
-"""The one lock of the embedded cloud.
+"""The one lock of the local cloud.
 
-moto's back ends are plain dictionaries that several threads touch: the control plane's request threads,
-stack operations, the scheduler and the health checker. Whoever changes or copies them (a snapshot, for
-one) holds this lock while doing so, and never while waiting for a process, a file download or the network.
+moto's back ends are plain dictionaries. Several threads use them: those of the API server, of stack operations, of the
+scheduler and of the health checker. A thread holds this lock while it changes or copies a back end, and never while it
+waits for a process, a download or the network.
 """
 
 from __future__ import annotations

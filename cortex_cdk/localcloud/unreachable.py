@@ -1,4 +1,4 @@
-"""Why nobody answers at an address of this machine, where that has to do with the local cloud."""
+"""Explains why nobody answers at an address of this machine, where the local cloud is the reason."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cortex_cdk.localcloud.settings import HOST, Settings
 
 
 def explain_silence(url: str, environment: str) -> LocalCloudError | None:
-    """Put into words that the local cloud is not, or no longer, where it was looked for.
+    """Explain that the local cloud was stopped, or has moved to another port.
 
     Args:
-        url: The endpoint that did not answer.
+        url: The endpoint that does not answer.
         environment: Name of the environment whose endpoint it is.
 
     Returns:
-        None where it is not on this machine, or where nothing is known of it.
+        The error to show; None where the endpoint has nothing to do with the local cloud.
     """
     address = urlsplit(url)
     if address.hostname not in (HOST, "localhost"):

@@ -1,15 +1,19 @@
-"""CloudFormation as AWS runs it, on top of moto's parser and moto's resources.
+"""The stack engine: CloudFormation as AWS runs it, with moto's parser and moto's resources.
 
-What flows through here, in order:
+A request passes these modules in order; read ``operation`` first:
 
-1. ``responses`` turns a request of the API into a call of ``backend``, which checks it against the stack's
-   state; ``answers`` turns stacks back into what the API shows.
-2. ``template`` reads the text and orders the resources; ``scope`` resolves functions with moto's parser.
-3. ``changes`` compares resolved properties with the stack's, ``schema`` says what that replaces, and
-   ``change_sets`` makes a change set of it.
-4. ``operation`` runs in a thread: it walks the template through ``steps``, one resource at a time, rolls back
-   on failure, and removes last what is left over.
-5. ``types`` makes, changes and removes one resource, with a class of ``localcloud.resources`` or of moto.
+1. ``responses`` turns a request of the API into a call of ``backend``, which checks the call against the stack's state.
+   ``descriptions`` turns stacks into the form in which the API shows them.
+2. ``template`` reads the text and orders the resources. ``functions`` resolves ``Ref``, ``Fn::GetAtt`` and the like.
+3. ``changes`` compares resolved properties with those of the stack, ``schema`` tells which changes replace a resource,
+   and ``change_sets`` makes a change set. ``name_conflicts`` finds names that are taken.
+4. ``operation`` runs in a thread of its own. The operation walks the template through ``steps``, one resource at a
+time,
+   rolls back on failure, and removes left-over resources last. ``recreation`` makes a stack again that was lost.
+5. ``resource_lifecycle`` makes, changes and removes one resource, by a class of ``localcloud.services`` or of moto. The
+   base class of ours is in ``resource``; ``localcloud.services`` tells how to add a resource type.
+
+May import: nothing of ``services`` or ``daemon``.
 """
 
 from __future__ import annotations
@@ -18,11 +22,11 @@ from collections.abc import Callable
 
 
 def install(moved: Callable[[], None], settled: Callable[[], None]) -> None:
-    """Let moto's server use this CloudFormation; to be called before the first request.
+    """Let moto's server use this CloudFormation. Call this before the first request.
 
     Args:
-        moved: Called after every step of a stack operation.
-        settled: Called with the lock held when an operation has ended, before its end can be seen.
+        moved: Is called after each step of a stack operation.
+        settled: Is called with the lock held when an operation has ended, before anybody can see the end.
     """
     from moto.cloudformation import urls
     from moto.cloudformation.models import cloudformation_backends
@@ -36,7 +40,7 @@ def install(moved: Callable[[], None], settled: Callable[[], None]) -> None:
 
 
 def resume() -> None:
-    """Take up the stack operations that the end of the last daemon interrupted."""
+    """Resume the stack operations that the end of the last daemon interrupted."""
     from moto.cloudformation.models import cloudformation_backends
 
     from cortex_cdk.localcloud.cloudformation.backend import StackBackend

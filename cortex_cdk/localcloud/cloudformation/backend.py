@@ -1,4 +1,4 @@
-"""The stacks of one account and region: what the API of CloudFormation asks for, checked as AWS checks it."""
+"""Keeps the stacks of one account and region, and checks calls of the API as AWS does."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from moto.cloudformation.utils import generate_stack_id
 from moto.core.utils import utcnow
 
 from cortex_cdk.localcloud.cloudformation import change_sets
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.operation import Operation
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack
 from cortex_cdk.localcloud.cloudformation.template import parse
 
 KEPT_DELETED = 50
-"""Deleted stacks that can still be described by their id; CloudFormation keeps them for 90 days."""
+"""How many deleted stacks can still be described by their id. CloudFormation keeps them for 90 days."""
 UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "IMPORT_COMPLETE")
 REVIEW = "REVIEW_IN_PROGRESS"
 
 
 class Hooks:
-    """What the rest of the local cloud wants to know; set once by the daemon before anything is asked."""
+    """Tells the rest of the local cloud about operations. The daemon sets the hooks before the first request."""
 
     moved: Callable[[], None] = staticmethod(lambda: None)
-    """A step of a stack operation was made: the data plane should look."""
+    """An operation has done a step: the reconciler should look."""
     settled: Callable[[], None] = staticmethod(lambda: None)
-    """A stack operation has ended: the state must be stored before anybody can see it."""
+    """An operation has ended: the state must be stored before anybody can see the end."""
 
 
 class StackBackend(CloudFormationBackend):
@@ -47,10 +47,10 @@ class StackBackend(CloudFormationBackend):
         return urls
 
     def find(self, name_or_id: str) -> Stack:
-        """A stack by name, or by id also when deleted.
+        """Return a stack by name, or by id though it is deleted.
 
         Raises:
-            ValidationError: There is none.
+            ValidationError: There is no such stack.
         """
         found = self.stacks.get(name_or_id) or self.deleted_stacks.get(name_or_id) or self._named(name_or_id)
         if found is None:
@@ -58,11 +58,11 @@ class StackBackend(CloudFormationBackend):
         return found
 
     def all_stacks(self) -> list[Stack]:
-        """Stacks that exist, then those that were deleted."""
+        """Return the stacks that exist, then the deleted ones."""
         return [*self.stacks.values(), *self.deleted_stacks.values()]
 
     def exported(self) -> dict[str, Export]:
-        """The exports of all stacks by name."""
+        """Return the exports of all stacks by name."""
         return {
             output.export: Export(stack.id, output.export, output.value)
             for stack in self.stacks.values()
@@ -93,7 +93,7 @@ class StackBackend(CloudFormationBackend):
         """Start to update a stack.
 
         Raises:
-            ValidationError: It is in no state for that, or nothing would change.
+            ValidationError: The stack's status allows no update, or nothing would change.
         """
         self._require_updatable(stack)
         change_set = change_sets.make(stack, "update", "UPDATE", blueprint, self.exported())
@@ -102,10 +102,10 @@ class StackBackend(CloudFormationBackend):
         self._start_update(stack, blueprint, **settings)
 
     def delete(self, name_or_id: str, retain: Iterable[str]) -> None:
-        """Start to delete a stack; one that does not exist is not an error.
+        """Start to delete a stack. A stack that does not exist is no error.
 
         Raises:
-            ValidationError: It is protected, or an operation runs that cannot be stopped.
+            ValidationError: The stack is protected, or an operation runs that cannot be stopped.
         """
         stack = self.stacks.get(name_or_id) or self._named(name_or_id)
         if stack is None or stack.status == "DELETE_IN_PROGRESS":
@@ -147,13 +147,13 @@ class StackBackend(CloudFormationBackend):
         self._begin(stack)
 
     def create_change_set_of(self, stack_name: str, kind: str, name: str, blueprint: Blueprint) -> ChangeSet:
-        """Compute a change set, and for a new stack make the empty stack that it belongs to.
+        """Compute a change set. For a new stack, make the empty stack that the change set belongs to.
 
         Args:
             kind: ``CREATE`` or ``UPDATE``.
 
         Raises:
-            ValidationError: The stack is in no state for it, or the template is wrong.
+            ValidationError: The stack's status allows no change set, or the template is wrong.
         """
         stack = self._named(stack_name) or self.stacks.get(stack_name)
         if kind == "CREATE":
@@ -177,7 +177,7 @@ class StackBackend(CloudFormationBackend):
         return change_set
 
     def find_change_set(self, name_or_id: str, stack_name: str | None) -> tuple[Stack, ChangeSet]:
-        """A change set by its id, or by its name and its stack.
+        """Return a change set by its id, or by its name and its stack.
 
         Raises:
             ServiceException: ``ChangeSetNotFound``.
@@ -190,10 +190,10 @@ class StackBackend(CloudFormationBackend):
         raise change_sets.ChangeSetNotFoundError(name_or_id)
 
     def execute(self, stack: Stack, change_set: ChangeSet, *, disable_rollback: bool) -> None:
-        """Start what a change set says; all change sets of the stack are used up.
+        """Start the operation of a change set. All change sets of the stack are used up.
 
         Raises:
-            ServiceException: ``InvalidChangeSetStatus`` if it cannot be executed.
+            ServiceException: ``InvalidChangeSetStatus`` if the change set cannot be executed.
         """
         if change_set.execution_status != "AVAILABLE":
             raise change_sets.InvalidChangeSetStatusError(change_set)
@@ -214,7 +214,7 @@ class StackBackend(CloudFormationBackend):
         self._begin(stack)
 
     def resume(self) -> None:
-        """Take up the operations that were interrupted when the daemon ended; outputs follow a moved port."""
+        """Resume the operations that the end of the daemon interrupted, and let outputs follow a moved port."""
         for stack in list(self.stacks.values()):
             if stack.busy:
                 self._begin(stack, resume=True)

@@ -1,4 +1,4 @@
-"""Templates that make IAM resources need the caller's consent (``Capabilities``)."""
+"""Refuses templates with IAM resources that the caller has not agreed to (``Capabilities``)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NAME_PROPERTIES = {
     "AWS::IAM::Role": "RoleName",
     "AWS::IAM::User": "UserName",
 }
-"""Types that need ``CAPABILITY_IAM``, and the property that raises it to ``CAPABILITY_NAMED_IAM``."""
+"""Types that need ``CAPABILITY_IAM``, and the property that makes them need ``CAPABILITY_NAMED_IAM``."""
 NAMELESS = ("AWS::IAM::AccessKey", "AWS::IAM::Policy", "AWS::IAM::UserToGroupAddition")
 NAMED, UNNAMED = "CAPABILITY_NAMED_IAM", "CAPABILITY_IAM"
 
 
 class InsufficientCapabilitiesError(CloudFormationError):
-    """The template makes IAM resources and the caller has not agreed."""
+    """The template makes IAM resources, and the caller has not agreed."""
 
     code = "InsufficientCapabilitiesException"
 
@@ -30,7 +30,7 @@ def require(body: str, granted: Sequence[str]) -> None:
     """Refuse a template whose IAM resources the caller has not agreed to.
 
     Raises:
-        InsufficientCapabilitiesError: Names the capability that is missing.
+        InsufficientCapabilitiesError: A capability is missing; the message names it.
     """
     needed = _needed(body)
     if needed and needed not in granted and NAMED not in granted:

@@ -1,10 +1,10 @@
-"""CloudFormation writes ``PascalCase``; the APIs of ECS and CodeBuild write ``camelCase``."""
+"""Turns names of properties from CloudFormation's ``PascalCase`` into the ``camelCase`` of ECS and CodeBuild."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Names whose values belong to the user: their keys are data.
+# The keys inside these properties are the user's data.
 USER_MAPS = ("DockerLabels", "DriverOpts", "Labels", "Options")
 IRREGULAR = {
     "BuildSpec": "buildspec",
@@ -16,7 +16,7 @@ IRREGULAR = {
 
 
 def camel(value: Any) -> Any:
-    """A value with the names of all its properties in the form of the API."""
+    """Return a value with the names of all its properties in the form of the API."""
     if isinstance(value, dict):
         return {camel_name(key): item if key in USER_MAPS else camel(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -25,5 +25,5 @@ def camel(value: Any) -> Any:
 
 
 def camel_name(name: str) -> str:
-    """One name in the form of the API."""
+    """Return one name in the form of the API."""
     return IRREGULAR.get(name) or name[:1].lower() + name[1:]

@@ -1,4 +1,4 @@
-"""Makes change sets: what would change, or why the change set is of no use."""
+"""Makes change sets: the changes that an operation would make, or why the change set has failed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from moto.cloudformation.utils import generate_changeset_id, validate_create_cha
 
 from cortex_cdk.localcloud.cloudformation import name_conflicts
 from cortex_cdk.localcloud.cloudformation.changes import compute
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.resource import Place
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack
 from cortex_cdk.localcloud.cloudformation.template import parse
 
@@ -21,7 +21,7 @@ POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
 
 
 class ChangeSetNotFoundError(CloudFormationError):
-    """No change set of that name or id."""
+    """There is no change set of this name or id."""
 
     code = "ChangeSetNotFound"
 
@@ -44,7 +44,7 @@ def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapp
     """Compare a stack with a blueprint.
 
     Args:
-        stack: The stack as it is; an empty one for ``CREATE``.
+        stack: The stack now; an empty one for ``CREATE``.
         name: The change set's name.
         kind: ``CREATE`` or ``UPDATE``.
         blueprint: Template, parameters and tags to come.
@@ -76,7 +76,7 @@ def make(stack: Stack, name: str, kind: str, blueprint: Blueprint, exports: Mapp
 
 
 def _differs_otherwise(stack: Stack, template: dict[str, Any], scope: Scope, blueprint: Blueprint) -> bool:
-    """Whether anything but resource properties changes. Descriptions and metadata do not count, as in AWS."""
+    """Return whether anything but resource properties changes. As on AWS, descriptions and metadata do not count."""
     return (
         stack.blueprint.tags != blueprint.tags
         or stack.outputs != scope.outputs()

@@ -1,4 +1,4 @@
-"""What a change set would do: the resources of a stack against those that a template asks for."""
+"""Compares the resources of a stack with the resources that a template asks for."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_cdk.localcloud.cloudformation import schema
-from cortex_cdk.localcloud.cloudformation.scope import UNKNOWN, Changing, Scope, Unknown
+from cortex_cdk.localcloud.cloudformation.functions import UNKNOWN, Changing, Scope, Unknown
 from cortex_cdk.localcloud.cloudformation.stack import ResourceChange, Stack, StackResource
 from cortex_cdk.localcloud.cloudformation.template import dependency_order
 
 
 def compute(stack: Stack, template: dict[str, Any], scope: Scope) -> tuple[ResourceChange, ...]:
-    """The changes that executing a change set would make, in the order in which they would be made.
+    """Return the changes that executing a change set would make, in the order of the operation.
 
-    Compared are resolved properties, so a changed parameter or condition shows where it matters. A value
-    that depends on a resource still to be made counts as changed, as it does in CloudFormation.
+    Resolved properties are compared, so that a changed parameter or condition shows in each resource that uses it. As
+    in CloudFormation, a value counts as changed if it depends on a resource that is still to be made.
 
     Args:
-        stack: The stack as it is.
+        stack: The stack now.
         template: The parsed new template.
-        scope: Resolves that template for the stack; gets stand-ins for what would be made or changed.
+        scope: Resolves the template for the stack. The scope gets stand-ins for resources that would be made or
+            changed.
     """
     found = []
     present = set()
@@ -36,7 +37,7 @@ def compute(stack: Stack, template: dict[str, Any], scope: Scope) -> tuple[Resou
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The top-level properties that differ."""
+    """Return the top-level properties that differ."""
     return [name for name in {**old, **new} if old.get(name) != new.get(name)]
 
 
@@ -63,7 +64,7 @@ def _replaced(current: StackResource, kind: str, replacing: set[str], new: Mappi
         return "True"
     if not replacing:
         return "False"
-    # If every replacing value is still to be known, it may turn out to be the same.
+    # A value that is not known yet may turn out to be the same.
     return "Conditional" if all(_unknown(new.get(name)) for name in replacing) else "True"
 
 

@@ -1,4 +1,4 @@
-"""Names that are taken: what CloudFormation refuses to make because something is called so already.
+"""Refuses resources whose names are taken, as CloudFormation does before and while a stack is made.
 
 Source: "Validate stack deployments" (CloudFormation User Guide); the words of the check
 AWS::EarlyValidation::ResourceExistenceCheck are in aws-cloudformation/rain pull request 744. While a stack is made,
@@ -25,7 +25,7 @@ FAILED_VALIDATION = (
 
 
 def conflicts(changes: Iterable[ResourceChange], place: Place) -> tuple[NameConflict, ...]:
-    """The resources of a change set that cannot be made, as early validation finds them."""
+    """Return the resources of a change set that cannot be made, as early validation finds them."""
     added = [change for change in changes if change.action == "Add"]
     return tuple(
         NameConflict(change.logical_id, change.type, _words(change.type, name))
@@ -38,7 +38,7 @@ def refuse_taken(resource_type: str, properties: Mapping[str, Any], place: Place
     """Refuse to make a resource whose name is taken.
 
     Raises:
-        ValueError: It is, in the words of the event.
+        ValueError: The name is taken; the message is the reason of the event.
     """
     name = taken(resource_type, properties, place)
     if name is None:
@@ -48,7 +48,7 @@ def refuse_taken(resource_type: str, properties: Mapping[str, Any], place: Place
 
 
 def taken(resource_type: str, properties: Mapping[str, Any], place: Place) -> str | None:
-    """The name that the properties give, where a resource of that type has it; else None."""
+    """Return the name that the properties give, if a resource of the type has the name; else None."""
     kind = REGISTRY.get(resource_type)
     given = properties.get(kind.name_property) if kind else None
     if kind and isinstance(given, str) and kind.exists(given, place):
@@ -62,7 +62,7 @@ def _words(resource_type: str, name: str) -> str:
 
 
 def _owner(resource_type: str, name: str, place: Place) -> Stack | None:
-    """The stack that has a resource of that type and name."""
+    """Return the stack that has a resource of this type and name."""
     for stack in cloudformation_backends[place.account][place.region].stacks.values():
         if isinstance(stack, Stack) and any(
             (one.type, one.physical_id) == (resource_type, name) for one in _resources(stack)

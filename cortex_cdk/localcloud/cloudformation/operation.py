@@ -1,9 +1,9 @@
-"""Operations on a stack: create, update, roll back, delete. Each runs in a thread of its own.
+"""Runs the operations on a stack: create, update, roll back, delete. Each has a thread of its own.
 
-An operation converges: it walks a template in dependency order and makes every resource what the template
-says, skipping what already is. Going back is the same walk over the previous template. What must be removed
-comes last, in the opposite order. All that an operation needs to know is kept in the stack, so one that
-was interrupted by the end of the daemon is taken up again by ``resume``.
+An operation converges: it walks a template in dependency order, makes each resource as the template says, and skips a
+resource that is so already. A roll-back is the same walk over the previous template. Resources are removed last, in the
+opposite order. The stack keeps all facts that an operation needs, so ``resume`` can take up an operation that the end
+of the daemon interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
-from cortex_cdk.localcloud.cloudformation.scope import Scope
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
 from cortex_cdk.localcloud.cloudformation.steps import CancelledError, StepFailedError, Steps, reason_of
 from cortex_cdk.localcloud.cloudformation.template import dependencies, dependency_order, parse
@@ -27,13 +27,13 @@ log = logging.getLogger("cortex.local.cloudformation")
 
 
 class Operation:
-    """Carries one stack from what it is to what was asked for.
+    """One operation on one stack.
 
     Args:
-        stack: The stack, already in the status that says what is to be done.
+        stack: The stack. Its status says what the operation has to do.
         exports: Gives the exported values of all stacks by name.
-        moved: Called after every step, for the data plane to look.
-        settled: Called with the lock held when the stack has its final status, before anybody can see it.
+        moved: Is called after each step, so that the reconciler looks.
+        settled: Is called with the lock held when the stack has its final status, before anybody can see the status.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Operation:
         self._steps = Steps(stack, moved)
 
     def run(self) -> None:
-        """Do what the stack's status says; never raises, and always ends in a status that is final."""
+        """Do what the stack's status says. Raise nothing, and always end in a final status."""
         work = {
             "CREATE_IN_PROGRESS": self._create,
             "UPDATE_IN_PROGRESS": self._update,
@@ -67,7 +67,7 @@ class Operation:
             self._end(f"{operation}_FAILED", f"Internal failure: {reason_of(error)}")
 
     def resume(self) -> None:
-        """Take up an operation that the end of the daemon interrupted: what was being made is rolled back."""
+        """Resume an operation that the end of the daemon interrupted. A resource that was being made is rolled back."""
         stack = self._stack
         with STATE_LOCK:
             broken = [r for r in stack.resources.values() if r.status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")]
@@ -142,7 +142,7 @@ class Operation:
         self._clean_up("UPDATE_ROLLBACK_COMPLETE")
 
     def _clean_up(self, status: str) -> None:
-        """Remove what the stack no longer has; what cannot be removed stays behind, as in CloudFormation."""
+        """Remove the resources that have left the stack. As in CloudFormation, a resource that resists stays behind."""
         stack = self._stack
         self._remove(stack.obsolete, retaining=RETAINING)
         with STATE_LOCK:
@@ -152,7 +152,7 @@ class Operation:
 
     def _delete(self) -> None:
         stack = self._stack
-        # A rollback that failed may have left replaced resources behind.
+        # A failed roll-back may have left replaced resources behind.
         everything = [*stack.obsolete, *stack.displaced.values(), *stack.resources.values()]
         failed = self._remove(everything, retaining=RETAINING, skip=stack.retained)
         if not failed:
@@ -160,7 +160,7 @@ class Operation:
         self._end(*_verdict("DELETE", failed))
 
     def _converge(self) -> None:
-        """Make the stack's resources what its blueprint says, and set aside those that it no longer has."""
+        """Make the stack's resources as the blueprint says, and set the others aside for removal."""
         stack = self._stack
         template = parse(stack.blueprint.body)
         needs = dependencies(template)
@@ -205,7 +205,7 @@ class Operation:
 
 
 def deletion_order(resources: list[StackResource]) -> list[StackResource]:
-    """The resources so that each comes before those that it was made from."""
+    """Return the resources in an order in which each comes before the resources that it was made from."""
     by_name = {resource.logical_id: resource for resource in resources}
     order: list[StackResource] = []
     seen: set[str] = set()

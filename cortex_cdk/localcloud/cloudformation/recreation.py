@@ -1,7 +1,7 @@
-"""Makes a stack again that the account has lost: from its template, parameters and names, without waiting.
+"""Makes a stack again that the account has lost, from the stack's template, parameters and names.
 
-Unlike a creation, nothing is awaited. The local cloud does this before it answers anybody, and as after every restart
-services reach their desired count later.
+Unlike a creation, this waits for nothing: the local cloud does not answer anybody yet. As after every restart, services
+reach their desired count later.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.operation import deletion_order
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack
 from cortex_cdk.localcloud.cloudformation.steps import StepFailedError, Steps, reason_of
 from cortex_cdk.localcloud.cloudformation.template import dependencies, dependency_order, parse
@@ -25,11 +25,11 @@ def recreate(stack: Stack, names: Mapping[str, str], exports: Mapping[str, Any])
 
     Args:
         stack: The stack with its blueprint, without resources.
-        names: The resources that it had: their names, given or generated, by logical id.
+        names: The names, given or generated, of the resources that the stack had, by logical id.
         exports: Exported values of all stacks by name.
 
     Raises:
-        RecreationError: A resource could not be made. What had been made is removed.
+        RecreationError: A resource could not be made. The resources made before it are removed.
     """
     steps = Steps(stack, moved=lambda: None)
     try:
@@ -52,5 +52,5 @@ def _make_resources(stack: Stack, steps: Steps, names: Mapping[str, str], export
         if logical_id in names and scope.includes(definition):
             steps.recreate(logical_id, names[logical_id], definition, needs[logical_id], scope)
     stack.description = template.get("Description")
-    # A stack whose creation failed has no outputs, and may lack what they refer to.
+    # A stack whose creation failed has no outputs, and lacks the resources that outputs refer to.
     stack.outputs = scope.outputs() if names else []

@@ -1,4 +1,4 @@
-"""The base class of the resource types that moto's CloudFormation lacks or has in part."""
+"""The base class of our resource types. ``localcloud.services`` tells how to add one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from moto.core.common_models import CloudFormationModel
 Properties = Mapping[str, Any]
 
 REGISTRY: dict[str, type[Resource]] = {}
-"""The classes of this package by the type that they make; they win over moto's."""
+"""Our classes by the resource types that they make. They win over moto's classes."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a resource is made, and for which stack.
+    """The account and region of a resource, and the tags of its stack.
 
     Attributes:
         account: Account id.
@@ -31,13 +31,13 @@ class Place:
 
 
 class Resource(CloudFormationModel):
-    """A resource made by CloudFormation: what ``Ref`` and ``Fn::GetAtt`` give, and how it changes.
+    """A resource that CloudFormation makes: the values of ``Ref`` and ``Fn::GetAtt``, and how the resource changes.
 
-    An object of it is part of the stored state: it keeps identifiers, never clients or threads.
+    An object of this class is part of the stored state. So it keeps identifiers, never clients or threads.
 
     Attributes:
         type: The resource type that the class makes.
-        name_property: The property that names it; CloudFormation makes up a name where it is missing.
+        name_property: The property that names the resource. CloudFormation makes up a name where it is missing.
     """
 
     type: ClassVar[str] = ""
@@ -54,12 +54,12 @@ class Resource(CloudFormationModel):
 
     @classmethod
     def cloudformation_type(cls) -> str:
-        """moto's name for ``type``."""
+        """Return ``type``, under moto's name for it."""
         return cls.type
 
     @classmethod
     def cloudformation_name_type(cls) -> str:
-        """moto's name for ``name_property``."""
+        """Return ``name_property``, under moto's name for it."""
         return cls.name_property
 
     @classmethod
@@ -75,19 +75,19 @@ class Resource(CloudFormationModel):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Whether something of this type is called so, made by whomever."""
+        """Return whether something of this type is called so, made by whomever."""
         return False
 
     @abstractmethod
     def update(self, properties: Properties, place: Place) -> None:
-        """Change the resource in place; properties that cannot change in place are the same as before."""
+        """Change the resource in place. Properties that cannot change in place are the same as before."""
 
     @abstractmethod
     def delete(self, place: Place) -> None:
-        """Remove the resource; one that is already gone is not an error."""
+        """Remove the resource. A resource that is gone already is no error."""
 
     def get_cfn_attribute(self, attribute_name: str) -> Any:
-        """What ``Fn::GetAtt`` gives.
+        """Return the value of ``Fn::GetAtt``.
 
         Raises:
             UnformattedGetAttTemplateException: The type has no such attribute.
@@ -99,20 +99,20 @@ class Resource(CloudFormationModel):
         return self.attributes[attribute_name]
 
     def stabilized(self, place: Place) -> bool | str:
-        """Whether it has reached the state that the last change asked for; a text says why it never will."""
+        """Return whether the last change has taken effect, or a text that says why it never will."""
         return True
 
     def gone(self, place: Place) -> bool:
-        """Whether a deletion has run its course."""
+        """Return whether the deletion has ended."""
         return True
 
 
 class PutResource(Resource):
-    """A resource that one action makes and changes: what a template says is put in place either way."""
+    """A resource that one action of AWS both makes and changes."""
 
     @classmethod
     def create(cls, name: str, properties: Properties, place: Place) -> Resource:
-        """Put it under its name."""
+        """Make the resource by ``update``."""
         made = cls(name)
         made.update(properties, place)
         return made

@@ -1,4 +1,4 @@
-"""The API of CloudFormation: requests to calls of the back end, stacks to answers."""
+"""Answers the API of CloudFormation: turns requests into calls of the back end, and stacks into descriptions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from cortex_cdk.localcloud.cloudformation import answers, capabilities
+from cortex_cdk.localcloud.cloudformation import capabilities, descriptions
 from cortex_cdk.localcloud.cloudformation.backend import StackBackend
 from cortex_cdk.localcloud.cloudformation.stack import Blueprint, Stack
 
@@ -19,9 +19,9 @@ STACKS_PAGE = 100
 
 
 class StackResponse(CloudFormationResponse):
-    """Answers for stacks and change sets; what is not here (stack sets, validation) stays moto's."""
+    """Answers actions on stacks and change sets. Other actions (stack sets, validation) stay moto's."""
 
-    # moto's transformers reshape its own objects; ours are already in the form of the API.
+    # moto's transformers reshape moto's objects. Our descriptions have the form of the API already.
     RESPONSE_KEY_PATH_TO_TRANSFORMER: dict[str, Any] = {}  # noqa: RUF012 - moto reads a plain class attribute
 
     @property
@@ -95,7 +95,7 @@ class StackResponse(CloudFormationResponse):
         stack, change_set = self._change_set()
         page, token = self._page(list(change_set.changes), CHANGES_PAGE)
         with_values = self._get_bool_param("IncludePropertyValues", False)
-        return ActionResult(answers.change_set(stack, change_set, page, token, with_values=with_values))
+        return ActionResult(descriptions.change_set(stack, change_set, page, token, with_values=with_values))
 
     def execute_change_set(self) -> ActionResult:
         """ExecuteChangeSet."""
@@ -113,21 +113,21 @@ class StackResponse(CloudFormationResponse):
     def list_change_sets(self) -> ActionResult:
         """ListChangeSets."""
         stack = self._stack()
-        return ActionResult({"Summaries": [answers.summary(stack, c) for c in stack.change_sets.values()]})
+        return ActionResult({"Summaries": [descriptions.summary(stack, c) for c in stack.change_sets.values()]})
 
     def describe_stacks(self) -> ActionResult:
         """DescribeStacks."""
         name = self._get_param("StackName")
         stacks = [self._backend.find(name)] if name else list(self._backend.stacks.values())
         page, token = self._page(stacks, STACKS_PAGE)
-        return ActionResult({"Stacks": [answers.stack(s) for s in page], "NextToken": token})
+        return ActionResult({"Stacks": [descriptions.stack(s) for s in page], "NextToken": token})
 
     def list_stacks(self) -> ActionResult:
         """ListStacks."""
         wanted = self._get_param("StackStatusFilter", [])
         stacks = [s for s in self._backend.all_stacks() if not wanted or s.status in wanted]
         page, token = self._page(stacks, STACKS_PAGE)
-        return ActionResult({"StackSummaries": [answers.stack_summary(s) for s in page], "NextToken": token})
+        return ActionResult({"StackSummaries": [descriptions.stack_summary(s) for s in page], "NextToken": token})
 
     def describe_stack_events(self) -> ActionResult:
         """DescribeStackEvents: newest first."""
@@ -135,13 +135,13 @@ class StackResponse(CloudFormationResponse):
         return ActionResult({"StackEvents": page, "NextToken": token})
 
     def describe_events(self) -> ActionResult:
-        """DescribeEvents: of a change set what early validation found, of a stack its events, newest first."""
+        """DescribeEvents: the findings of early validation for a change set, the newest events first for a stack."""
         failed_only = str(self._get_param("Filters.FailedEvents") or "").lower() == "true"
         if self._get_param("ChangeSetName"):
             stack, change_set = self._change_set()
-            found = [answers.name_conflict(stack, change_set, conflict) for conflict in change_set.conflicts]
+            found = [descriptions.name_conflict(stack, change_set, conflict) for conflict in change_set.conflicts]
         else:
-            found = [answers.operation_event(event) for event in self._stack().events[::-1]]
+            found = [descriptions.operation_event(event) for event in self._stack().events[::-1]]
             found = [event for event in found if not failed_only or event["ResourceStatus"].endswith("_FAILED")]
         page, token = self._page(found, EVENTS_PAGE)
         return ActionResult({"OperationEvents": page, "NextToken": token})
@@ -151,25 +151,25 @@ class StackResponse(CloudFormationResponse):
         stack, logical_id = self._stack(), self._get_param("LogicalResourceId")
         if logical_id not in stack.resources:
             raise ValidationError(message=f"Resource {logical_id} does not exist for stack {stack.name}")
-        detail = answers.resource(stack, stack.resources[logical_id])
+        detail = descriptions.resource(stack, stack.resources[logical_id])
         return ActionResult({"StackResourceDetail": {**detail, "LastUpdatedTimestamp": detail["Timestamp"]}})
 
     def describe_stack_resources(self) -> ActionResult:
         """DescribeStackResources."""
         stack, logical_id = self._stack(), self._get_param("LogicalResourceId")
         wanted = [r for r in stack.resources.values() if logical_id in (None, r.logical_id)]
-        return ActionResult({"StackResources": [answers.resource(stack, r) for r in wanted]})
+        return ActionResult({"StackResources": [descriptions.resource(stack, r) for r in wanted]})
 
     def list_stack_resources(self) -> ActionResult:
         """ListStackResources."""
         stack = self._stack()
         page, token = self._page(list(stack.resources.values()), STACKS_PAGE)
-        details = [answers.resource(stack, resource) for resource in page]
+        details = [descriptions.resource(stack, resource) for resource in page]
         summaries = [{**detail, "LastUpdatedTimestamp": detail["Timestamp"]} for detail in details]
         return ActionResult({"StackResourceSummaries": summaries, "NextToken": token})
 
     def get_template(self) -> ActionResult:
-        """GetTemplate: the text as it was sent."""
+        """GetTemplate: the text that was sent."""
         name = self._get_param("ChangeSetName")
         blueprint = self._change_set()[1].blueprint if name else self._stack().blueprint
         return ActionResult({"TemplateBody": blueprint.body, "StagesAvailable": ["Original", "Processed"]})
@@ -178,7 +178,7 @@ class StackResponse(CloudFormationResponse):
         """GetTemplateSummary."""
         name = self._get_param("StackName")
         body = self._backend.find(name).blueprint.body if name else self._body(None)
-        return ActionResult(answers.template_summary(body))
+        return ActionResult(descriptions.template_summary(body))
 
     def get_stack_policy(self) -> ActionResult:
         """GetStackPolicy."""

@@ -1,7 +1,7 @@
-"""What AWS publishes about resource types: which properties exist, which cannot change in place.
+"""Reads from AWS's schemas which properties a resource type has, and which properties cannot change in place.
 
-The schemas are CloudFormation's own (CloudFormation User Guide, "Resource type schema"), read from the copy
-that the cfn-lint package carries. So no table of immutable properties is kept here.
+The schemas are CloudFormation's own (CloudFormation User Guide, "Resource type schema"), in the copy that the cfn-lint
+package carries. So the local cloud needs no table of immutable properties.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-# One copy serves every region: we ask for names and mutability only, which do not differ between them.
+# One region's copy will do: names and mutability of properties are the same in all regions.
 SCHEMA_REGION = "us-east-1"
 
 
 def replacement(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
-    """The changed properties of a resource that make CloudFormation replace it.
+    """Return the changed properties of a resource that make CloudFormation replace it.
 
     Args:
         resource_type: Such as ``AWS::ECS::Service``.
-        old: Its resolved properties.
-        new: Its resolved properties after the change.
+        old: The resolved properties before.
+        new: The resolved properties after the change.
     """
     create_only = [path.split("/")[2:] for path in _schema(resource_type).get("createOnlyProperties", [])]
     return {path[0] for path in create_only if _at(old, path) != _at(new, path)}
 
 
 def custom_name(resource_type: str, properties: Mapping[str, Any]) -> str | None:
-    """The name that the template gives a resource as its identity, or None if CloudFormation may name it."""
+    """Return the name that a template gives a resource as its identity; None if CloudFormation names the resource."""
     identifiers = _schema(resource_type).get("primaryIdentifier", [])
     if len(identifiers) != 1:
         return None
@@ -39,7 +39,7 @@ def custom_name(resource_type: str, properties: Mapping[str, Any]) -> str | None
 
 
 def problem(resource_type: str, properties: Mapping[str, Any]) -> str | None:
-    """What is wrong with the names of a resource's properties, or None."""
+    """Return what is wrong with the names of a resource's properties; None if nothing is."""
     schema = _schema(resource_type)
     if not schema:
         return None
@@ -54,7 +54,7 @@ def problem(resource_type: str, properties: Mapping[str, Any]) -> str | None:
 
 @cache
 def _schema(resource_type: str) -> dict[str, Any]:
-    """The schema of a type; empty for a type that AWS does not publish."""
+    """Return the schema of a type. The schema of a type that AWS does not publish is empty."""
     name = _index().get(resource_type)
     if name is None:
         return {}
@@ -69,7 +69,7 @@ def _index() -> dict[str, str]:
 
 
 def _folder() -> Path:
-    # Found without importing the package, which takes more than a second and is not needed for its data.
+    # Found without an import of the package, which would take more than a second.
     spec = find_spec("cfnlint")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("cfn-lint, which carries the schemas of resource types, is not installed")

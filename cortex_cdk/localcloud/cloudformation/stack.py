@@ -1,4 +1,4 @@
-"""What is known about a stack: its data, without behaviour beyond looking things up. All of it is pickled."""
+"""The data of a stack: resources, outputs, events, change sets. All of it is pickled (see ``snapshot.FORMAT``)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from moto.core.utils import utcnow
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
 KEPT_EVENTS = 2000
-"""Newest events kept of a stack; CloudFormation itself keeps them for 90 days."""
+"""How many of the newest events a stack keeps. CloudFormation keeps events for 90 days."""
 
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What a stack is made from.
+    """The input of a stack.
 
     Attributes:
-        body: The template as it was sent.
-        parameters: Values by name, as they were sent (defaults are not filled in).
+        body: The text of the template, as sent.
+        parameters: Values by name, as sent (without defaults).
         tags: The stack's tags.
     """
 
@@ -35,17 +35,17 @@ class StackResource:
     """One resource of a stack that exists, or existed until it was deleted.
 
     Attributes:
-        logical_id: Its name in the template.
+        logical_id: The resource's name in the template.
         type: Such as ``AWS::ECS::Service``.
-        name: The name that it was created under, given or generated.
+        name: The name, given or generated, under which the resource was created.
         model: moto's or our object.
         properties: Resolved properties as of the last success; None while a change is unfinished.
-        needs: Logical ids of the resources that it was made from, for the order of deletion.
-        deletion_policy: ``Delete`` or ``Retain`` when it leaves the stack.
-        replace_policy: The same for when it is replaced.
+        needs: Logical ids of the resources that this one was made from, for the order of deletion.
+        deletion_policy: ``Delete`` or ``Retain``, when the resource leaves the stack.
+        replace_policy: ``Delete`` or ``Retain``, when another resource replaces this one.
         status: Such as ``CREATE_COMPLETE``.
-        reason: Why it has that status.
-        updated: When it got that status.
+        reason: Why the resource has this status.
+        updated: When the resource got this status.
     """
 
     logical_id: str
@@ -62,13 +62,13 @@ class StackResource:
 
     @property
     def physical_id(self) -> str:
-        """What ``Ref`` gives; empty until it exists."""
+        """The value of ``Ref``; empty until the resource exists."""
         return str(self.model.physical_resource_id) if self.model is not None else ""
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output of a stack, and the name under which it is exported, if it is."""
+    """An output of a stack, and the name of its export, if it has one."""
 
     key: str
     value: str
@@ -92,12 +92,12 @@ class ResourceChange:
 
 @dataclass(frozen=True)
 class NameConflict:
-    """A resource that a change set would make, and whose name is taken.
+    """A resource that a change set would make, but whose name is taken.
 
     Attributes:
-        logical_id: Its name in the template.
-        type: Its type.
-        reason: Why it cannot be made.
+        logical_id: The resource's name in the template.
+        type: The resource type.
+        reason: Why the resource cannot be made.
     """
 
     logical_id: str
@@ -110,7 +110,7 @@ class ChangeSet:
     """A change set of a stack.
 
     Attributes:
-        conflicts: What early validation found: resources whose names are taken.
+        conflicts: The findings of early validation: resources whose names are taken.
     """
 
     id: str
@@ -135,12 +135,12 @@ class Stack:
     """A stack and its history.
 
     Attributes:
-        blueprint: What its resources are (being) made from.
-        previous: What to go back to while an update runs.
+        blueprint: The input that the resources are, or are being, made from.
+        previous: The input that a roll-back returns to, while an update runs.
         displaced: Resources that the running update has replaced, by logical id.
-        obsolete: Resources that are no longer part of the stack and remain to be deleted.
-        cancelled: Whether somebody asked to cancel the running operation.
-        doomed: Whether the stack is to be deleted once the running operation has been cancelled.
+        obsolete: Resources that have left the stack and remain to be deleted.
+        cancelled: Whether somebody has cancelled the running operation.
+        doomed: Whether to delete the stack when the running operation has been cancelled.
     """
 
     id: str
@@ -178,17 +178,17 @@ class Stack:
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
     def existing(self, logical_id: str) -> StackResource | None:
-        """The resource if there is one now; one that was deleted or could not be made does not count."""
+        """Return the resource if it exists. A resource that was deleted, or could not be made, does not."""
         resource = self.resources.get(logical_id)
         return resource if resource is not None and resource.model is not None else None
 
     def turn(self, status: str, reason: str | None = None) -> None:
-        """Give the stack a status, and say so in its events."""
+        """Give the stack a status, and add an event."""
         self.status, self.reason = status, reason
         self._record(LogicalResourceId=self.name, PhysicalResourceId=self.id, ResourceType=STACK_TYPE)
 
     def note(self, resource: StackResource, status: str, reason: str | None = None) -> None:
-        """Give a resource a status, and say so in the events."""
+        """Give a resource a status, and add an event."""
         resource.status, resource.reason, resource.updated = status, reason, utcnow()
         self._record(
             LogicalResourceId=resource.logical_id,

@@ -1,4 +1,4 @@
-"""One step of a stack operation: make, change or remove one resource, wait for it, and tell the events."""
+"""Does one step of a stack operation: makes, changes or removes one resource, waits, and adds events."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cortex_cdk.localcloud.cloudformation import name_conflicts, schema, types
+from cortex_cdk.localcloud.cloudformation import name_conflicts, resource_lifecycle, schema
 from cortex_cdk.localcloud.cloudformation.changes import difference
+from cortex_cdk.localcloud.cloudformation.functions import Scope
 from cortex_cdk.localcloud.cloudformation.resource import Place
-from cortex_cdk.localcloud.cloudformation.scope import Scope
 from cortex_cdk.localcloud.cloudformation.stack import Stack, StackResource
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 POLL_INTERVAL = 0.05
 STABILIZATION_TIMEOUT = 3 * 3600.0
-"""Seconds that CloudFormation waits for an ECS service (aws-cdk's documentation of the circuit breaker)."""
+"""Seconds for which CloudFormation waits for an ECS service (aws-cdk's documentation of the circuit breaker)."""
 MISSING = re.compile(r"NotFound|NoSuch|DoesNotExist")
 REPLACING = "Requested update requires the creation of a new physical resource; hence creating one."
 
@@ -28,7 +28,7 @@ log = logging.getLogger("cortex.local.cloudformation")
 
 
 class StepFailedError(Exception):
-    """A resource could not be made or changed; its event says why."""
+    """A resource could not be made or changed. The resource's event says why."""
 
     def __init__(self, logical_id: str) -> None:
         super().__init__(logical_id)
@@ -43,8 +43,8 @@ class Steps:
     """The steps of the operations on one stack.
 
     Args:
-        stack: The stack that is changed.
-        moved: Called after every step that changed something, for the data plane to look.
+        stack: The stack.
+        moved: Is called after each step that changed something, so that the reconciler looks.
     """
 
     def __init__(self, stack: Stack, moved: Callable[[], None]) -> None:
@@ -53,10 +53,10 @@ class Steps:
         self._place = Place(stack.account, stack.region)
 
     def apply(self, logical_id: str, definition: Mapping[str, Any], needs: Sequence[str], scope: Scope) -> None:
-        """Make one resource what the template says, and wait until it is.
+        """Make one resource as the template says, and wait until it is stable.
 
         Raises:
-            StepFailedError: It could not be made or changed.
+            StepFailedError: The resource could not be made or changed.
             CancelledError: The operation was cancelled meanwhile.
         """
         with STATE_LOCK:
@@ -76,10 +76,10 @@ class Steps:
         """Make a resource again that the account has lost, without waiting until it is stable.
 
         Args:
-            name: The name that it had, given or generated.
+            name: The name, given or generated, that the resource had.
 
         Raises:
-            StepFailedError: It could not be made.
+            StepFailedError: The resource could not be made.
         """
         with STATE_LOCK:
             resource = StackResource(logical_id, definition["Type"], name)
@@ -90,11 +90,11 @@ class Steps:
             self._stack.note(resource, "CREATE_COMPLETE")
 
     def discard(self, resource: StackResource) -> None:
-        """Remove what ``recreate`` has made, as far as that is possible, without waiting until it is gone."""
+        """Remove a resource that ``recreate`` has made, if possible, without waiting until it is gone."""
         with STATE_LOCK:
             try:
                 if resource.model is not None:
-                    types.delete(resource.model, self._order(resource, resource.properties or {}))
+                    resource_lifecycle.delete(resource.model, self._order(resource, resource.properties or {}))
             except Exception as error:
                 log.warning("%s of %s stays: %s", resource.logical_id, self._stack.name, reason_of(error))
 
@@ -102,10 +102,10 @@ class Steps:
         """Remove one resource and wait until it is gone.
 
         Args:
-            retain: Whether to leave it alone and only forget it.
+            retain: Whether to leave the resource alone and only forget it.
 
         Returns:
-            False if it could not be removed; its event says why.
+            False if the resource could not be removed. The resource's event says why.
         """
         stack = self._stack
         if resource.model is None:
@@ -118,7 +118,7 @@ class Steps:
         with STATE_LOCK:
             stack.note(resource, "DELETE_IN_PROGRESS")
             try:
-                types.delete(resource.model, self._order(resource, resource.properties or {}))
+                resource_lifecycle.delete(resource.model, self._order(resource, resource.properties or {}))
             except Exception as error:
                 if not _says_missing(error):
                     stack.note(resource, "DELETE_FAILED", reason_of(error))
@@ -162,21 +162,23 @@ class Steps:
             if wrong:
                 raise ValueError(wrong)
             name_conflicts.refuse_taken(resource.type, properties, self._place)
-            resource.name = resource.name or types.name_for(resource.type, properties, stack.name, resource.logical_id)
-            resource.model = types.create(self._order(resource, properties))
+            resource.name = resource.name or resource_lifecycle.name_for(
+                resource.type, properties, stack.name, resource.logical_id
+            )
+            resource.model = resource_lifecycle.create(self._order(resource, properties))
         resource.properties = properties
         stack.note(resource, f"{verb}_IN_PROGRESS", "Resource creation Initiated")
         return resource
 
     def _update(self, resource: StackResource, properties: dict[str, Any]) -> StackResource:
         self._stack.note(resource, "UPDATE_IN_PROGRESS")
-        # Until the change has succeeded nobody knows what the resource is, so a rollback sets it anew.
+        # Nobody knows the properties of a half-changed resource. So a roll-back must set them again.
         resource.properties = None
         with self._failing(resource, "UPDATE"):
             wrong = schema.problem(resource.type, properties)
             if wrong:
                 raise ValueError(wrong)
-            resource.model = types.update(resource.model, self._order(resource, properties))
+            resource.model = resource_lifecycle.update(resource.model, self._order(resource, properties))
         resource.properties = properties
         return resource
 
@@ -188,7 +190,7 @@ class Steps:
                 "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
                 f"Rename {name} and update the stack again."
             )
-        # A resource that was already replaced in this operation keeps its first form to go back to.
+        # A roll-back returns to the first form of a resource that was replaced twice in this operation.
         if current.logical_id in stack.displaced:
             stack.obsolete.append(current)
         else:
@@ -218,22 +220,22 @@ class Steps:
 
     def _verdict(self, resource: StackResource) -> bool | str:
         try:
-            return types.stabilized(resource.model, self._place)
+            return resource_lifecycle.stabilized(resource.model, self._place)
         except Exception as error:
-            # Somebody removed it behind our back, for instance.
+            # Somebody may have removed the resource behind our back.
             return reason_of(error)
 
     def _is_gone(self, resource: StackResource) -> bool:
         with STATE_LOCK:
             try:
-                return types.gone(resource.model, self._place)
+                return resource_lifecycle.gone(resource.model, self._place)
             except Exception as error:
                 log.debug("%s cannot be looked at, so it is gone: %s", resource.logical_id, error)
                 return True
 
     @contextmanager
     def _failing(self, resource: StackResource, verb: str) -> Iterator[None]:
-        """Turn whatever moto raises into a failed resource, once."""
+        """Turn any exception of moto into a failed resource, once."""
         try:
             yield
         except StepFailedError:
@@ -247,12 +249,12 @@ class Steps:
         own = {"logical-id": resource.logical_id, "stack-id": self._stack.id, "stack-name": self._stack.name}
         return {**self._stack.blueprint.tags, **{f"aws:cloudformation:{key}": value for key, value in own.items()}}
 
-    def _order(self, resource: StackResource, properties: dict[str, Any]) -> types.Order:
-        return types.Order(
+    def _order(self, resource: StackResource, properties: dict[str, Any]) -> resource_lifecycle.Order:
+        return resource_lifecycle.Order(
             logical_id=resource.logical_id,
             type=resource.type,
             name=resource.name,
-            # A copy: some of moto's classes change what they are given, and ours is compared later.
+            # A copy: some of moto's classes change their arguments, and ours are compared later.
             properties=copy.deepcopy(properties),
             stack_id=self._stack.id,
             place=replace(self._place, tags=self._tags(resource)),
@@ -260,22 +262,22 @@ class Steps:
 
 
 def _describe(resource: StackResource, definition: Mapping[str, Any], needs: Sequence[str]) -> None:
-    """Keep of a template's definition what deleting the resource will need."""
+    """Keep the facts of a template's definition that the deletion of the resource will need."""
     resource.needs = list(needs)
     resource.deletion_policy = definition.get("DeletionPolicy", "Delete")
     resource.replace_policy = definition.get("UpdateReplacePolicy", "Delete")
 
 
 def _says_missing(error: Exception) -> bool:
-    """Whether an AWS API says that there is no such thing; what is already gone counts as deleted."""
+    """Return whether an API says that the resource is gone, so that it counts as deleted."""
     code = getattr(error, "error_type", None) or getattr(error, "code", "")
     return MISSING.search(str(code)) is not None
 
 
 def reason_of(error: Exception) -> str:
-    """An exception as the reason of an event. One that is no answer of an AWS API also goes to the log."""
+    """Return an exception as the reason of an event. An exception that no AWS API would raise also goes to the log."""
     message = getattr(error, "message", None) or getattr(error, "description", None) or str(error)
-    if not hasattr(error, "code") and not isinstance(error, (types.UnsupportedError, ValueError)):
+    if not hasattr(error, "code") and not isinstance(error, (resource_lifecycle.UnsupportedError, ValueError)):
         log.error("unexpected failure", exc_info=error)
         return f"{type(error).__name__}: {message}"
     return str(message)

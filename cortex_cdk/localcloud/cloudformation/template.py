@@ -1,4 +1,4 @@
-"""Templates: text to dictionary, what refers to what, and the order that follows."""
+"""Parses templates, and orders their resources by the references between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moto.cloudformation.exceptions import ValidationError
 
 SUB_VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
 PARSED = 64
-"""Templates kept parsed: every description of a stack looks at its template."""
+"""How many templates stay parsed. Each description of a stack looks at the stack's template."""
 PSEUDO_PREFIX = "AWS::"
 
 
@@ -41,10 +41,10 @@ _Loader.yaml_implicit_resolvers = {
 
 @lru_cache(maxsize=PARSED)
 def parse(body: str) -> dict[str, Any]:
-    """Read a template, JSON or YAML, and check its form. The result is shared: nobody may change it.
+    """Read a template, JSON or YAML, and check its form. Callers share the result, and must not change it.
 
     Raises:
-        ValidationError: It is neither, has no resources, or refers to what does not exist.
+        ValidationError: The text is neither, has no resources, or refers to a name that does not exist.
     """
     try:
         content = json.loads(body) if body.lstrip().startswith("{") else yaml.load(body, Loader=_Loader)  # noqa: S506
@@ -62,7 +62,7 @@ def parse(body: str) -> dict[str, Any]:
 
 
 def dependencies(template: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Which resources each resource needs: by ``Ref``, ``Fn::GetAtt``, ``Fn::Sub`` and ``DependsOn``."""
+    """Return the resources that each resource refers to by ``Ref``, ``Fn::GetAtt``, ``Fn::Sub`` or ``DependsOn``."""
     resources = template["Resources"]
     return {
         name: list(dict.fromkeys(other for other in _needs(resource) if other in resources))
@@ -71,10 +71,10 @@ def dependencies(template: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def dependency_order(template: Mapping[str, Any]) -> list[str]:
-    """The resources so that each comes after what it needs, and otherwise as the template has them.
+    """Return the resources in the order of the template, but each after the resources that it refers to.
 
     Raises:
-        ValidationError: Resources need each other in a circle.
+        ValidationError: Resources refer to each other in a circle.
     """
     needs = dependencies(template)
     order: list[str] = []
@@ -97,7 +97,7 @@ def dependency_order(template: Mapping[str, Any]) -> list[str]:
 
 
 def references(value: Any) -> Iterator[str]:
-    """Every name that a piece of template refers to (resources, parameters, pseudo parameters)."""
+    """Yield each name that a piece of template refers to: resources, parameters, pseudo parameters."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)
@@ -130,7 +130,7 @@ def _sub_references(value: Any) -> Iterator[str]:
 
 
 def _normalize(value: Any) -> Any:
-    """``"Fn::GetAtt": "Name.Attribute.Part"`` and lists of more parts become ``[name, "Attribute.Part"]``."""
+    """Turn ``"Fn::GetAtt": "Name.Attribute.Part"``, and lists of more parts, into ``[name, "Attribute.Part"]``."""
     if isinstance(value, list):
         return [_normalize(item) for item in value]
     if not isinstance(value, dict):

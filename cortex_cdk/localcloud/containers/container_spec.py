@@ -1,4 +1,4 @@
-"""From a task and its task definition to a container that can be launched on this machine."""
+"""Turns a task definition into a container that can run on this machine."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from cortex_cdk.localcloud.settings import HOST
 INHERITED = re.compile(
     r"LANG|LC_\w+|TZ|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|(?:https?|all|no)_proxy", re.IGNORECASE | re.ASCII
 )
-"""The daemon's own variables that a container gets too: language, certificates and proxies. Nothing else."""
+"""The only variables of the daemon that a container gets: language, certificates and proxies."""
 SIZE = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE | re.ASCII)
 FACTORS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 MIB = 1024 * 1024
 
 
 def gpus_wanted(container: Mapping[str, Any]) -> int:
-    """How many GPUs a container definition asks for."""
+    """Return how many GPUs a container definition asks for."""
     requirements = container.get("resourceRequirements") or []
     return sum(int(item["value"]) for item in requirements if item["type"] == "GPU")
 
 
 def container_port(container: Mapping[str, Any]) -> int | None:
-    """The first port that a container definition maps, None if it maps none."""
+    """Return the first port that a container definition maps, None if it maps none."""
     mappings = container.get("portMappings") or []
     return int(mappings[0]["containerPort"]) if mappings else None
 
@@ -45,20 +45,20 @@ def plan(
     gpus: Sequence[str],
     overrides: Mapping[str, Any],
 ) -> Launch:
-    """Turn a task definition into something to launch.
+    """Turn a task definition into a container to launch.
 
     Args:
-        task_id: The task.
-        containers: Its container definitions, as registered.
+        task_id: The id of the task.
+        containers: The container definitions, as registered.
         binaries: The folder of the image's programs, first on ``PATH``.
-        default_command: What the image runs if the definition gives no command.
-        port: The host port that stands for the container's port, if it maps one.
-        control_port: Where the AWS API of this cloud listens.
-        gpus: The indices of the GPUs that it gets.
+        default_command: The image's command, for a definition without one.
+        port: The host port that stands for the container's port, if the definition maps a port.
+        control_port: The port of the AWS API.
+        gpus: The indices of the container's GPUs.
         overrides: The ``overrides`` of RunTask.
 
     Raises:
-        CannotStartError: The definition asks for something that one process cannot be.
+        CannotStartError: The definition asks for something that one process cannot do.
     """
     if len(containers) != 1:
         raise CannotStartError("The local cloud runs one container a task; the task definition has several.")
@@ -88,12 +88,12 @@ def _override(overrides: Mapping[str, Any], container: str) -> Mapping[str, Any]
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of the daemon's environment that a container sees."""
+    """Return the part of the daemon's environment that a container sees."""
     return {name: value for name, value in environ.items() if INHERITED.fullmatch(name)}
 
 
 def _platform(task_id: str, binaries: Path, control_port: int, gpus: Sequence[str]) -> dict[str, str]:
-    """What the ECS agent and the instance give to a container, pointed at this cloud."""
+    """Return the variables that the ECS agent and the instance set, with the addresses of the local cloud."""
     control = f"http://{HOST}:{control_port}"
     return {
         "PATH": os.pathsep.join([str(binaries), os.environ.get("PATH", os.defpath)]),
@@ -102,7 +102,7 @@ def _platform(task_id: str, binaries: Path, control_port: int, gpus: Sequence[st
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",
         "ECS_CONTAINER_METADATA_URI_V4": f"{control}/v4/{task_id}",
-        # Without a GPU requirement a container on ECS sees none.
+        # On ECS, a container without a GPU requirement sees no GPU.
         "CUDA_VISIBLE_DEVICES": ",".join(gpus),
     }
 

@@ -1,4 +1,4 @@
-"""The running containers of this machine: start, watch, stop, and tell how they ended."""
+"""Starts, watches and stops the containers of this machine, and tells how they ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cortex_cdk.localcloud.containers.process import ContainerProcess
 logger = logging.getLogger(__name__)
 
 WATCH_INTERVAL = 0.5
-"""Seconds between two looks at memory and output."""
+"""Seconds between two looks at the memory and output of containers."""
 FOLDERS_KEPT = 10
 """How many folders of ended tasks are kept for reading."""
 
@@ -25,8 +25,8 @@ class TaskDriver:
     """Runs containers as processes.
 
     Args:
-        state: The state folder; a task's folder is ``tasks/<task id>`` in it.
-        on_exit: Called, from any thread, whenever a container has ended.
+        state: The state folder. The folder of a task is ``tasks/<task id>`` in the state folder.
+        on_exit: Is called, from any thread, when a container has ended.
     """
 
     def __init__(self, state: Path, on_exit: Callable[[], None]) -> None:
@@ -43,7 +43,7 @@ class TaskDriver:
         self._watcher.start()
 
     def close(self, timeout: float) -> None:
-        """Stop every container, kill those that take longer, and stop watching.
+        """Stop all containers, kill the slow ones, and stop watching.
 
         Args:
             timeout: Seconds to wait for containers that drain.
@@ -62,41 +62,41 @@ class TaskDriver:
         """Start a container.
 
         Raises:
-            CannotStartError: It cannot be started.
+            CannotStartError: The container cannot be started.
         """
         self._running[launch.task_id] = ContainerProcess(launch, self._root / launch.task_id, self._ended)
 
     def stop(self, task_id: str) -> None:
-        """Begin to stop a container; its end is told by ``exits``. Unknown ids are ignored."""
+        """Begin to stop a container. ``exits`` tells its end. An unknown id is ignored."""
         process = self._running.get(task_id)
         if process is not None:
             process.stop()
 
     def is_running(self, task_id: str) -> bool:
-        """Whether the container of that task runs (or its end has not been acknowledged yet)."""
+        """Return whether a task's container runs, or has ended without an acknowledgement yet."""
         return task_id in self._running
 
     def pid(self, task_id: str) -> int | None:
-        """The process id of a task's container, None if it does not run."""
+        """Return the process id of a task's container; None if the container does not run."""
         process = self._running.get(task_id)
         return process.pid if process else None
 
     def is_within_memory(self, task_id: str) -> bool:
-        """Whether a task's container has kept to its memory limit, which is enforced when this is first asked.
+        """Return whether a task's container has kept to its memory limit. The first call enforces the limit.
 
-        Unknown ids count as within.
+        An unknown id counts as within.
         """
         process = self._running.get(task_id)
         return process is None or process.is_within_memory()
 
     def exits(self) -> list[Exit]:
-        """The containers that have ended and whose end nobody has acknowledged yet."""
+        """Return the ends of containers that nobody has acknowledged yet."""
         return list(self._exits.values())
 
     def acknowledge(self, task_id: str) -> None:
-        """Forget the end of a task's container: it has been written down.
+        """Forget the end of a task's container, because the caller has written it down.
 
-        Until then ``exits`` tells the end again, so that an error on the way loses none.
+        Until then ``exits`` tells the end again, so that no error on the way loses an end.
         """
         del self._exits[task_id]
         self._running.pop(task_id, None)
@@ -113,7 +113,7 @@ class TaskDriver:
                     process.enforce_memory_limit()
                     process.rotate_output()
                 except Exception:
-                    # A disk that is full for one task's output must not end the memory limits of all.
+                    # A full disk, which fails the output of one task, must not end the memory limits of all.
                     logger.exception("The container of task %s could not be looked at.", task_id)
 
     def _remove_old_folders(self) -> None:

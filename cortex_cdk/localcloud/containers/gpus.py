@@ -1,4 +1,4 @@
-"""The GPUs of this machine, as ``nvidia-smi`` lists them."""
+"""Lists the GPUs of this machine, by ``nvidia-smi``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT = 10.0
 
 @cache
 def devices() -> tuple[str, ...]:
-    """The indices of this machine's GPUs; empty without a driver. Asked once per process."""
+    """Return the indices of this machine's GPUs; empty without a driver. The driver is asked once per process."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()

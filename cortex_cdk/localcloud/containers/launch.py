@@ -1,4 +1,4 @@
-"""What is needed to run one container, and how it ended: plain values between the scheduler and the driver."""
+"""Plain values between the scheduler and the driver: a container to run, and how a container ended."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 """The reason that the ECS agent gives for a container that the kernel killed for its memory."""
 DEFAULT_STOP_TIMEOUT = 30.0
-"""Seconds between SIGTERM and SIGKILL where the container definition does not say (ECS_CONTAINER_STOP_TIMEOUT)."""
+"""Seconds between SIGTERM and SIGKILL, for a container definition without stopTimeout (ECS_CONTAINER_STOP_TIMEOUT)."""
 
 
 @dataclass(frozen=True)
 class OutputLimits:
-    """How much of a container's output is kept (Docker's ``json-file`` driver).
+    """How much of a container's output to keep (as Docker's ``json-file`` driver does).
 
     Attributes:
         max_bytes: Size at which the file is rotated.
@@ -29,12 +29,12 @@ class Launch:
     """One container to run.
 
     Attributes:
-        task_id: The task that it belongs to; it names the task's folder.
+        task_id: The container's task. The id names the task's folder.
         command: Program and arguments. The program is looked up on the environment's ``PATH``.
         environment: The complete environment, without the variables that name the task's own folder.
         memory_limit: Bytes that the process tree may hold, or None.
         stop_timeout: Seconds between SIGTERM and SIGKILL.
-        output: How much of its output is kept.
+        output: How much of the output to keep.
     """
 
     task_id: str
@@ -50,9 +50,9 @@ class Exit:
     """How a container ended.
 
     Attributes:
-        task_id: Its task.
+        task_id: The container's task.
         code: Exit code as Docker reports it: 128 + signal for a process that a signal ended.
-        reason: ``OUT_OF_MEMORY``, or what the program wrote to its termination log, or None.
+        reason: ``OUT_OF_MEMORY``, or the first line of the program's termination log, or None.
     """
 
     task_id: str
@@ -61,4 +61,4 @@ class Exit:
 
 
 class CannotStartError(Exception):
-    """A container cannot be started; the message is what ECS reports as the reason."""
+    """A container cannot be started. ECS reports the message as the reason."""

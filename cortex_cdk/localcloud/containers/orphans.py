@@ -1,4 +1,4 @@
-"""Know the processes of a state folder even after the daemon was killed, and end those that outlived it."""
+"""Records the processes of a state folder, and ends the processes that a killed daemon has left."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ RECORD = "process.json"
 
 
 def record(folder: Path, process: psutil.Process) -> None:
-    """Write down a session's leader, so that another daemon can find it.
+    """Write down a session's leader, so that a later daemon finds the process.
 
     Args:
         folder: The folder that belongs to the process, somewhere below the state folder.
-        process: The leader; its creation time tells it from a later process with the same id.
+        process: The leader. The creation time tells the leader from a later process with the same id.
     """
     content = json.dumps({"pid": process.pid, "created": process.create_time()})
     scratch = folder / f"{RECORD}.new"
@@ -34,7 +34,7 @@ def forget(folder: Path) -> None:
 def end_all(state: Path) -> list[int]:
     """Kill every recorded session that still lives.
 
-    To be called when no daemon runs: before one starts, or by ``cortex local down`` after one was killed.
+    Call this when no daemon runs: before a daemon starts, or from ``cortex local down`` after a daemon was killed.
 
     Args:
         state: The state folder of the local cloud.
@@ -54,7 +54,7 @@ def end_all(state: Path) -> list[int]:
 
 
 def _living(path: Path) -> psutil.Process | None:
-    """The process that a record names, unless it has ended (even if its id is in use again)."""
+    """Return the process that a record names; None if it has ended, though its id may be in use again."""
     with contextlib.suppress(OSError, ValueError, KeyError, psutil.NoSuchProcess):
         content = json.loads(path.read_text())
         process = psutil.Process(int(content["pid"]))

@@ -1,4 +1,4 @@
-"""Keep a container's output within Docker's ``json-file`` limits while the container goes on writing."""
+"""Keeps a container's output within the limits of Docker's ``json-file`` driver, while the container writes on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from cortex_cdk.localcloud.containers.launch import OutputLimits
 
 
 def rotate(path: Path, limits: OutputLimits) -> None:
-    """Move a file that has grown too large aside.
+    """Move a file aside that has grown too large.
 
-    The writer keeps its descriptor (opened for appending), so the file is copied and then cut: what is
-    written between the two is lost, which a log that is also shipped elsewhere can bear.
+    The writer keeps its descriptor (opened for appending), so the file is copied and then cut. Lines written between
+    the two are lost. The replica also ships its logs itself, so that is no loss for users.
 
     Args:
-        path: The file; older ones are ``<path>.1``, ``<path>.2`` and so on.
-        limits: Its size and how many are kept.
+        path: The file. Older files are ``<path>.1``, ``<path>.2`` and so on.
+        limits: The largest size, and how many files to keep.
     """
     with contextlib.suppress(FileNotFoundError):
         if path.stat().st_size <= limits.max_bytes:

@@ -1,4 +1,4 @@
-"""One running container: a session of processes, its folder, and its end."""
+"""Runs one container as a session of processes in a folder of its own, and reports its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from cortex_serving.contract import Variable
 
-from cortex_cdk.localcloud.containers import orphans, output
+from cortex_cdk.localcloud.containers import memory_limit, orphans, output
 from cortex_cdk.localcloud.containers.launch import OUT_OF_MEMORY, CannotStartError, Exit, Launch
 from cortex_cdk.localcloud.containers.sessions import end_session
 
@@ -24,12 +24,12 @@ LONGEST_REASON = 1024
 
 
 class ContainerProcess:
-    """A container that has been started. Its end is reported once, from a thread of its own.
+    """A container that runs. A thread reports its end, once.
 
     Args:
-        launch: What to run.
-        folder: The task's folder; it is made, and is home, temporary and working directory of the process.
-        on_exit: Called with how it ended.
+        launch: The container to run.
+        folder: The task's folder, to be made: home, temporary and working directory of the process.
+        on_exit: Takes the end of the container.
 
     Raises:
         CannotStartError: The program does not exist or cannot be executed, or the disk is full.
@@ -58,7 +58,7 @@ class ContainerProcess:
         return self._process.pid
 
     def stop(self) -> None:
-        """Send SIGTERM to the leader, and SIGKILL to the whole group when the stop timeout has passed."""
+        """Send SIGTERM to the leader, and SIGKILL to the whole session when the stop timeout has passed."""
         if self._stopping.is_set():
             return
         self._stopping.set()
@@ -69,7 +69,7 @@ class ContainerProcess:
         deadline.start()
 
     def kill(self) -> None:
-        """End all of it at once."""
+        """Kill all processes of the container at once."""
         if self._process.poll() is None:
             end_session(self._process.pid)
 
@@ -80,23 +80,19 @@ class ContainerProcess:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether it has.
+            Whether the end has been reported.
         """
         self._waiter.join(timeout)
         return not self._waiter.is_alive()
 
     def enforce_memory_limit(self) -> None:
-        """Kill its processes if they hold more memory than they may."""
-        limit = self.launch.memory_limit
-        if limit is not None and _memory(self._psutil, "rss") > limit:
-            # Forked workers share pages: count those once, as a control group does, before it is too late.
-            shared_once = _memory(self._psutil, "pss")
-            if shared_once > limit:
-                self._out_of_memory = True
-                self.kill()
+        """Kill the container's processes if they hold more memory than the limit."""
+        if self.launch.memory_limit is not None and memory_limit.is_exceeded(self._psutil, self.launch.memory_limit):
+            self._out_of_memory = True
+            self.kill()
 
     def is_within_memory(self) -> bool:
-        """Whether it has kept to its memory limit, which is enforced when this is first asked."""
+        """Return whether the container has kept to its memory limit. The first call enforces the limit."""
         if not self._was_measured:
             self._was_measured = True
             self.enforce_memory_limit()
@@ -128,13 +124,13 @@ class ContainerProcess:
         try:
             orphans.record(self._folder, self._psutil)
         except OSError:
-            end_session(self._process.pid)  # nobody would ever find it
+            end_session(self._process.pid)  # nobody would ever find the process
             self._process.wait()
             raise
 
     def _wait(self) -> None:
         status = self._process.wait()
-        # Like the end of process 1 of a container: whatever it left behind goes with it.
+        # As with process 1 of a container: all other processes end with it.
         end_session(self._process.pid)
         orphans.forget(self._folder)
         code = status if status >= 0 else 128 - status
@@ -147,26 +143,8 @@ def _folder_variables(folder: Path) -> dict[str, str]:
 
 
 def _last_words(path: Path) -> str | None:
-    """The first line of what a program wrote to its termination log, None if it wrote nothing."""
+    """Return the first line of a program's termination log; None if the log is empty."""
     with contextlib.suppress(OSError):
         text = path.read_text(errors="replace").strip()
         return text.splitlines()[0][:LONGEST_REASON] if text else None
     return None
-
-
-def _memory(leader: psutil.Process, kind: str) -> int:
-    """Bytes that a process and its descendants hold.
-
-    Args:
-        leader: The process.
-        kind: ``rss``, or ``pss`` to count shared pages once (as ``rss`` where the system does not tell).
-    """
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        for process in [leader, *leader.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                if kind == "pss" and psutil.LINUX:
-                    total += process.memory_full_info().pss
-                else:
-                    total += process.memory_info().rss
-    return total

@@ -1,8 +1,7 @@
-"""The AWS API of the local cloud: moto's WSGI application behind a guard, and two doors of our own.
+"""Answers the AWS API: moto's WSGI application behind a guard, and two doors of our own.
 
-A request passes, in order: the guard against web pages, our doors (health, task metadata), moto. After a
-request that may have changed something, ``changed`` is called so that the state is saved and the data plane
-looks again.
+A request passes, in order: the guard against web pages, our doors (health, task metadata), moto. A request that may
+have changed something calls ``changed``: the state is stored, and the reconciler looks again.
 """
 
 from __future__ import annotations
@@ -25,31 +24,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
-# Names that a browser cannot be made to resolve to this machine by somebody else's DNS server.
+# No DNS server of somebody else can make a browser resolve other names to these.
 OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?$", re.IGNORECASE)
-# Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from it.
+# Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from here.
 SIGNED_REGION = re.compile(r"(Credential=[^/]*/\d{8}/)[^/]+/")
 SIGNATURE = "AWS4-HMAC-SHA256"
 READING = re.compile(r"^(Describe|List|Get|BatchGet|Filter|Lookup|Head|Validate|Estimate|Test|Query|Select)")
 STEADY = ("PutLogEvents", "PutMetricData")
-"""Actions of replicas that come all the time: stored with the next regular snapshot, and nobody is woken."""
+"""Actions that replicas call all the time. They wake nobody, and are stored with the next regular snapshot."""
 TARGET_ACTION = re.compile(r"^[^.]+\.(?:.*\.)?([A-Za-z]+)$")
 
 
 class MetadataSource(Protocol):
-    """What the control plane asks of the data plane."""
+    """What the API server asks of the reconciler."""
 
     def metadata(self, task_id: str) -> dict[str, Any] | None:
-        """The task metadata (version 4) of a task, or None if there is no such task."""
+        """Return the metadata of a task (task metadata endpoint, version 4); None if there is no such task."""
 
 
-class ControlPlane:
+class ApiServer:
     """The WSGI application of the control port.
 
     Args:
-        info: What the health door answers.
-        tasks: Where task metadata comes from.
-        changed: Called after a request that may have changed the state.
+        info: The answer of the health door.
+        tasks: Gives task metadata.
+        changed: Is called after a request that may have changed the state.
     """
 
     def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[], None]) -> None:
@@ -84,17 +83,17 @@ class ControlPlane:
     def _aws(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         action = action_of(environ)
         if not is_signed(environ):
-            # moto takes other ways to say who one is, and evaluates more of them than any AWS tool sends.
+            # moto also reads the caller from other headers, in more forms than any AWS tool sends.
             said = f"Only requests signed with {SIGNATURE} are answered: use an AWS SDK or tool, with any credentials."
             return _failure(environ, start_response, "403 Forbidden", "MissingAuthenticationToken", said)
         if "HTTP_AUTHORIZATION" in environ:
-            # There is one region, whatever the user's AWS tools are configured for.
+            # There is one region, whatever region the user's AWS tools are configured for.
             environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])
         try:
             with STATE_LOCK:
                 answer = self._moto(environ, start_response)
         except NotImplementedError:
-            # 501, as AWS tools try again after a 500.
+            # Not 500: AWS tools would try again.
             said = f"The local cloud does not know the action {action}."
             return _failure(environ, start_response, "501 Not Implemented", "NotImplemented", said)
         except Exception as error:
@@ -107,7 +106,7 @@ class ControlPlane:
 
 
 def moto_application() -> WSGIApplication:
-    """moto's application for all services."""
+    """Return moto's application for all services."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     application: WSGIApplication = DomainDispatcherApplication(create_backend_app)
@@ -115,11 +114,11 @@ def moto_application() -> WSGIApplication:
 
 
 def refuse(environ: WSGIEnvironment) -> str | None:
-    """Why a request is refused, or None.
+    """Return why a request is refused; None if the request is not.
 
-    No credentials are needed on 127.0.0.1, so a page in the user's browser must not get through: not with a
-    host name that resolves to 127.0.0.1 (DNS rebinding), and not by a request across origins. Browsers mark
-    the latter with ``Origin`` or ``Sec-Fetch-Site`` (Fetch Metadata Request Headers, W3C); AWS SDKs send neither.
+    Any credentials will do on 127.0.0.1, so a page in the user's browser must not get through: neither with a host name
+    that resolves to 127.0.0.1 (DNS rebinding), nor by a request across origins. Browsers mark a request across origins
+    with ``Origin`` or ``Sec-Fetch-Site`` (Fetch Metadata Request Headers, W3C); AWS SDKs send neither.
     """
     if not OWN_HOST.match(environ.get("HTTP_HOST", "")):
         return "The local cloud answers only to 127.0.0.1 and localhost."
@@ -129,7 +128,7 @@ def refuse(environ: WSGIEnvironment) -> str | None:
 
 
 def is_signed(environ: WSGIEnvironment) -> bool:
-    """Whether a request says, in a header or in its URL, that it is signed with Signature Version 4.
+    """Return whether a request says, in a header or in its URL, that it is signed with Signature Version 4.
 
     Source: "Authenticating Requests (AWS Signature Version 4)", Amazon S3 API reference.
     """
@@ -140,7 +139,7 @@ def is_signed(environ: WSGIEnvironment) -> bool:
 
 
 def action_of(environ: WSGIEnvironment) -> str:
-    """The AWS action of a request, or the HTTP method for services without one (S3): ``GET`` counts as ``Get``."""
+    """Return the AWS action of a request, or the HTTP method for services without actions (S3; ``Get`` for ``GET``)."""
     target = TARGET_ACTION.match(environ.get("HTTP_X_AMZ_TARGET", ""))
     if target:
         return target[1]
@@ -152,7 +151,7 @@ def action_of(environ: WSGIEnvironment) -> str:
 
 
 def _form_action(environ: WSGIEnvironment) -> str:
-    # waitress hands over a complete, seekable body, so looking at it takes nothing away from moto.
+    # waitress hands over a complete, seekable body: moto can read the same bytes again.
     body: BinaryIO = environ["wsgi.input"]
     start = body.read(256)
     body.seek(0)

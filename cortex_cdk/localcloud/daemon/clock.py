@@ -1,4 +1,4 @@
-"""What happens once a minute of the local clock: metrics are read, alarms evaluated, services scaled."""
+"""Does the work of each minute of the local clock: reads metrics, evaluates alarms, scales services."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class MinuteClock:
     """A thread that works at the start of every minute.
 
     Args:
-        speed: How many times shorter than a real one its minutes are.
-        envoy: Where requests are counted.
-        autoscaler: What scales services.
-        on_minute: Called when a minute's work is done.
+        speed: How many times shorter than a real minute a minute is.
+        envoy: Counts requests.
+        autoscaler: Scales services.
+        on_minute: Is called when the work of a minute is done.
     """
 
     def __init__(self, speed: float, envoy: Envoy, autoscaler: Autoscaler, on_minute: Callable[[], None]) -> None:
@@ -58,7 +58,7 @@ class MinuteClock:
                 if minutes % MINUTES_BETWEEN_COMPACTIONS == 0:
                     cloudwatch.compact()
             except Exception:
-                # The clock must outlive a metric or an alarm that it cannot make sense of.
+                # A metric or an alarm that makes no sense must not stop the clock.
                 logger.exception("A minute of metrics and scaling could not be finished.")
 
     def _minute(self, middle: float) -> None:

@@ -1,4 +1,4 @@
-"""The process of the local cloud: ports, state, control plane, data plane, in that order; and back at the end."""
+"""Runs the process of the local cloud: starts ports, state, API server and reconciler in order, and stops them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ ORPHAN_TIMEOUT = 5.0
 """Seconds for killed processes to leave their ports."""
 ANSWER_TIMEOUT = 2.0
 ANSWER_POLL = 0.01
-"""Seconds that answers have at the end, and between two looks at them."""
+"""Seconds that answers have at the end, and seconds between two looks."""
 THREADS = 16
-"""Replicas poll and ship logs while the CLI asks; requests hold a thread only for milliseconds."""
+"""Replicas poll and ship logs while the CLI asks. A request holds its thread for milliseconds only."""
 
 log = logging.getLogger("cortex.local")
 
@@ -58,7 +58,7 @@ def run(settings: Settings) -> None:
     if life is None:
         raise LocalCloudError(f"Another local cloud already uses {settings.state}.", hint="See: cortex local status")
     with life:
-        # Left by a daemon that was killed, they would hold the ports.
+        # Processes of a daemon that was killed would hold the ports.
         _wait_for_end(orphans.end_all(settings.state))
         says_where = settings.state / STATE_FILE
         says_where.unlink(missing_ok=True)
@@ -69,17 +69,17 @@ def run(settings: Settings) -> None:
 
 
 def _serve(settings: Settings) -> None:
-    # moto makes so many objects while it is imported that collecting garbage meanwhile is a quarter of the start.
+    # moto makes very many objects while it is imported: collecting garbage meanwhile takes a quarter of the start.
     gc.disable()
     moto_setup.prepare(REGION)
-    # Everything below imports moto, which reads its settings once.
+    # The modules below import moto, which reads its settings once.
     from waitress.server import create_server
 
     from cortex_cdk.localcloud import cloudformation, services
-    from cortex_cdk.localcloud.daemon.api_server import ControlPlane
+    from cortex_cdk.localcloud.daemon.api_server import ApiServer
     from cortex_cdk.localcloud.daemon.durability import Durability
     from cortex_cdk.localcloud.daemon.peer import take_own_users_connections
-    from cortex_cdk.localcloud.daemon.reconciler import DataPlane
+    from cortex_cdk.localcloud.daemon.reconciler import Reconciler
     from cortex_cdk.localcloud.services.ec2 import instance_types as types
     from cortex_cdk.localcloud.services.elbv2 import limits
     from cortex_cdk.localcloud.services.elbv2.resources import answer_at
@@ -89,7 +89,7 @@ def _serve(settings: Settings) -> None:
     quotas.install()
     types.install()
     limits.install()
-    data_plane, durability = DataPlane(settings), Durability(settings.state)
+    data_plane, durability = Reconciler(settings), Durability(settings.state)
 
     def changed() -> None:
         durability.touch()
@@ -98,7 +98,7 @@ def _serve(settings: Settings) -> None:
     cloudformation.install(moved=changed, settled=durability.save_if_possible)
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
     info = _info(settings, durability.restore())
-    control_plane = ControlPlane(info, data_plane, changed)
+    control_plane = ApiServer(info, data_plane, changed)
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
     take_own_users_connections(server)
     gc.freeze()
@@ -148,7 +148,7 @@ def _info(settings: Settings, recovery: Recovery | None) -> DaemonInfo:
 
 
 def _serve_until_signal(server: BaseWSGIServer) -> None:
-    """Answer requests until SIGTERM or SIGINT; and after it, while replicas drain and send their last logs."""
+    """Answer requests until SIGTERM or SIGINT, and in the background while replicas drain and send their last logs."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
@@ -157,10 +157,10 @@ def _serve_until_signal(server: BaseWSGIServer) -> None:
 
 
 def _finish_answers(server: BaseWSGIServer) -> None:
-    """Take no new connections, and send what has been asked: half of an answer looks like a whole, broken one."""
+    """Take no new connections, and send the answers that are due: half of an answer looks like a broken one."""
     from waitress.wasyncore import dispatcher
 
-    # In the server's own thread, and without its trigger, which wakes that thread for each answer.
+    # In the server's own thread. Its trigger stays open, because each answer wakes the thread by the trigger.
     server.trigger.pull_trigger(partial(dispatcher.close, server))
     deadline = time.monotonic() + ANSWER_TIMEOUT
     while any(channel.requests or channel.total_outbufs_len for channel in list(server.active_channels.values())):
@@ -177,5 +177,5 @@ def _log_to(path: Path) -> None:
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     log.setLevel(logging.INFO)
-    # One warning per request that waits for a thread says nothing that a user can act on.
+    # A warning for each request that waits for a thread tells a user nothing to act on.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)

@@ -1,9 +1,9 @@
 """Keeps the account over restarts and upgrades: when it is stored, and how it is brought back.
 
-The snapshot is a cache: fast, complete, and readable by the version that wrote it only. The records are the truth.
-Both are written shortly after something has changed, and at once when a stack operation ends, before anybody can see
-that it has ended. So ``kill -9`` loses at most the last fraction of a second of single requests, never the outcome of a
-deployment. Where the snapshot cannot be read, the account is made again from the records.
+The snapshot is a cache: fast and complete, but only the version that wrote it can read it. The records are the truth.
+Both are written half a second after a change, and at once when a stack operation ends, before anybody can see the end.
+So ``kill -9`` loses the last fraction of a second of single requests at most, never the outcome of a deployment. Where
+the snapshot cannot be read, the account is made again from the records.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ RECORDS_FOLDER = "records"
 BODIES_FOLDER = "objects"
 ASIDE_FOLDER = "aside"
 DEBOUNCE = 0.5
-"""Seconds from a change to the snapshot; changes meanwhile share it."""
+"""Seconds from a change until it is stored. Changes meanwhile are stored together."""
 STACKS_NAMED = 10
-"""In what the user is told; the log names all."""
+"""How many stacks the user's message names. The log names all."""
 INTERVAL = 5.0
-"""Seconds between snapshots of what changes by itself: counts of the scheduler, logs, metrics."""
+"""Seconds between two looks for changes that come without requests: counts of the scheduler, logs, metrics."""
 
 log = logging.getLogger("cortex.local.durability")
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What was done where the snapshot could not be read.
+    """How the account came back where the snapshot could not be read.
 
     Attributes:
-        reason: Why it could not be read.
-        rebuilt: What is back and what is not.
-        aside: The folder that keeps all that was stored.
+        reason: Why the snapshot could not be read.
+        rebuilt: The stacks that are back, and the problems.
+        aside: The folder that keeps the old files.
     """
 
     reason: str
@@ -51,7 +51,7 @@ class Recovery:
 
     @property
     def news(self) -> str | None:
-        """What is back; None where nothing is."""
+        """Tells which stacks are back; None where no stack is."""
         if not self.rebuilt.stacks:
             return None
         names = self.rebuilt.stacks[:STACKS_NAMED]
@@ -63,7 +63,7 @@ class Recovery:
 
     @property
     def losses(self) -> str | None:
-        """What is not back; None where nothing is lost."""
+        """Tells what is not back, and why; None where nothing is lost."""
         if self.rebuilt.problems:
             return (
                 f"The stored snapshot could not be read ({self.reason}), and these are not back: "
@@ -95,10 +95,10 @@ class Durability:
         self._thread = threading.Thread(target=self._keep_saving, name="durability", daemon=True)
 
     def restore(self) -> Recovery | None:
-        """Bring the last state back, to be called before anything is used.
+        """Bring the last state back. Call this before any back end is used.
 
         Returns:
-            What came of it where the snapshot could not be read, else None.
+            How the account came back where the snapshot could not be read, else None.
         """
         with STATE_LOCK:
             try:
@@ -111,7 +111,7 @@ class Durability:
             except snapshot.UnreadableError as error:
                 reason = str(error)
             else:
-                # An earlier version may have kept no records, or not all.
+                # An earlier version may have kept no records, or other ones.
                 self.save_if_possible()
                 return None
             aside = self._set_aside()
@@ -120,7 +120,7 @@ class Durability:
         return _told(Recovery(reason, rebuilt, aside))
 
     def start(self) -> None:
-        """Begin to store what changes."""
+        """Begin to store changes."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -142,19 +142,19 @@ class Durability:
             taken = snapshot.take(self._bodies)
             if taken.content == self._written:
                 return
-            # Written with the lock held: a later snapshot must not be overtaken by an earlier one. The records come
-            # second: a snapshot that can be read is believed, and they are brought in line with it at the next start.
+            # Written with the lock held: an earlier snapshot must not overtake a later one. The records come second: a
+            # snapshot that can be read is believed, and the next start brings the records in line with it.
             write_durably(self._path, taken.content)
             recorded = self._records.write()
             self._written = taken.content
             self._bodies.keep_only(taken.bodies | recorded)
 
     def save_if_possible(self) -> None:
-        """Store everything now; a failure is logged, and tried again with the next regular one."""
+        """Store everything now. After a failure, which is logged, the next regular time tries again."""
         try:
             self.save()
         except Exception:
-            # Without this the state would silently stop being stored, or a full disk would fail a stack operation.
+            # A full disk must not fail a stack operation, nor end the thread that stores the state.
             log.exception("cannot store the state")
 
     def _keep_saving(self) -> None:
@@ -165,7 +165,7 @@ class Durability:
             self.save_if_possible()
 
     def _set_aside(self) -> Path:
-        """Keep everything that is stored in a folder of its own, for the version that wrote it, and for people.
+        """Keep all stored files in a folder of their own, for the version that wrote them, and for people.
 
         Returns:
             The folder.
@@ -176,7 +176,8 @@ class Durability:
             self._path.replace(aside / SNAPSHOT_FILE)
         for name in (RECORDS_FOLDER, BODIES_FOLDER):
             if (self._folder / name).is_dir():
-                # Bodies never change, and records are replaced by other files: links cost no room and stay as they are.
+                # Bodies never change, and a record is replaced by another file: links cost no room and keep their
+                # content.
                 shutil.copytree(self._folder / name, aside / name, copy_function=_link)
         return aside
 

@@ -1,7 +1,7 @@
-"""Connections to the AWS API are taken from the daemon's own user only.
+"""Takes connections to the AWS API from the daemon's own user only.
 
 A port on 127.0.0.1 is open to everybody on the machine, and the AWS API runs commands (``RunTask``). Linux knows the
-owner of every socket, so the other end of a connection can be told: once per connection, in some 15 microseconds.
+owner of every socket, so the daemon can ask who holds the other end: once a connection, in some 15 microseconds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 REFUSAL = "The local cloud answers only programs of the user who started it."
 MAX_REFUSALS = 8
 SOCKET_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-"""The second one has clients that speak IPv4 through an IPv6 socket, as Java does."""
+"""The second table has the clients that speak IPv4 through an IPv6 socket, as Java does."""
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h
 _NETLINK_SOCK_DIAG = 4
@@ -53,7 +53,7 @@ def take_own_users_connections(server: BaseWSGIServer) -> None:
 
 
 def peer_user(connection: socket.socket) -> int | None:
-    """Who holds the other end of a connection on the loopback interface.
+    """Return who holds the other end of a connection on the loopback interface.
 
     Args:
         connection: An accepted TCP connection over IPv4.
@@ -66,7 +66,7 @@ def peer_user(connection: socket.socket) -> int | None:
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None
-        # Some sandboxes have no netlink. The tables say the same, but are made anew for each reader.
+        # Some sandboxes have no netlink. The tables say the same, but the kernel makes them anew for each reader.
         return _look_up(connection)
 
 
@@ -109,7 +109,7 @@ def _channel_of_own_user(
     server: BaseWSGIServer, connection: socket.socket, address: Any, adjustments: Any, map: Any
 ) -> HTTPChannel | None:
     user = None
-    with suppress(OSError):  # it has gone already
+    with suppress(OSError):  # the other end has gone
         user = peer_user(connection)
     if user == os.geteuid():
         return HTTPChannel(server, connection, address, adjustments, map=map)
@@ -120,9 +120,9 @@ def _channel_of_own_user(
 
 
 class Refusal(dispatcher):  # type: ignore[misc]  # waitress has no types
-    """A connection that is answered with 403 as soon as something has come: an answer before a question would be lost.
+    """A connection that gets a 403 as soon as a request has come: an answer before the request would be lost.
 
-    Who asks nothing must not fill the server, so a few of them are kept at a time.
+    Connections without a request must not fill the server, so only a few are kept at a time.
     """
 
     waiting: ClassVar[deque[Refusal]] = deque()
@@ -134,11 +134,11 @@ class Refusal(dispatcher):  # type: ignore[misc]  # waitress has no types
             self.waiting[0].handle_close()
 
     def writable(self) -> bool:
-        """Nothing is sent before something has come."""
+        """Return False: nothing is sent before a request has come."""
         return False
 
     def handle_read(self) -> None:
-        """Answer whatever has come, and end the connection."""
+        """Answer the request, whatever it asks, and end the connection."""
         self.recv(1 << 16)
         body = json.dumps({"message": REFUSAL}).encode()
         head = f"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"

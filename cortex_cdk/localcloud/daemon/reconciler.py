@@ -1,7 +1,8 @@
-"""The data plane of the local cloud: makes true what moto's back ends record.
+"""Makes the machine match moto's back ends: tasks run, requests are routed, targets drain.
 
-One thread looks at ECS services and the load balancer about four times a second, at once when woken, and
-more often while targets drain. What happens on its own (a process ends, a target's health changes) wakes it.
+One thread looks at ECS services and the load balancer about four times a second, at once when woken, and more often
+while targets drain. A request that changes something wakes the thread, and so do the end of a process and another
+health of a target.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from cortex_cdk.localcloud.services.codebuild import backend as builds
 from cortex_cdk.localcloud.services.ecs import backend as ecs
 from cortex_cdk.localcloud.services.ecs.fleet import Fleet
 from cortex_cdk.localcloud.services.ecs.scheduler import Scheduler
-from cortex_cdk.localcloud.services.ecs.starter import Starter
+from cortex_cdk.localcloud.services.ecs.task_start import Starter
 from cortex_cdk.localcloud.services.elbv2 import draining, routing, targets, tls
 from cortex_cdk.localcloud.services.elbv2.envoy import Envoy
 from cortex_cdk.localcloud.services.elbv2.health import HealthChecker
@@ -40,9 +41,9 @@ STOP_TIMEOUT = 20.0
 
 
 def install() -> None:
-    """Make moto create the models of this data plane.
+    """Make moto create our models of its resources.
 
-    To be called before moto's back ends are used or restored from a snapshot; more calls change nothing.
+    Call this before a back end is used or restored from a snapshot. More calls change nothing.
     """
     groups.install()
     ecs.install()
@@ -54,11 +55,11 @@ def install() -> None:
     autoscaling_responses.install()
 
 
-class DataPlane:
+class Reconciler:
     """Runs tasks, routes requests to them and keeps services at their desired count.
 
     Args:
-        settings: Where the state is, which ports are taken (real ones, not 0), and how fast the clock runs.
+        settings: The state folder, the ports (real ones, not 0), and the speed of the clock.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -77,14 +78,14 @@ class DataPlane:
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
 
     def start(self) -> None:
-        """Start everything, after moto's state has been restored.
+        """Start everything. Call this when moto's state has been restored.
 
         Raises:
             LocalCloudError: The load balancer does not start.
         """
         self._settings.state.mkdir(parents=True, exist_ok=True)
         orphans.end_all(self._settings.state)
-        # Asked once, and not by the first task that wants one, which would hold the lock meanwhile.
+        # Asked now: the first task that wants a GPU would hold the lock meanwhile.
         gpus.devices()
         builds.recover()
         self._scheduler.recover()
@@ -95,7 +96,7 @@ class DataPlane:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the load balancer and every task; the recorded state keeps what shall run after the next start."""
+        """Stop the load balancer and every task. The recorded services start their tasks again at the next start."""
         self._closing.set()
         builds.close()
         self.wake()
@@ -107,11 +108,11 @@ class DataPlane:
         self._driver.close(STOP_TIMEOUT)
 
     def wake(self) -> None:
-        """Look at everything now: something was changed."""
+        """Look at everything now, because something has changed."""
         self._woken.set()
 
     def metadata(self, task_id: str) -> dict[str, Any] | None:
-        """What the ECS task metadata endpoint (version 4, path ``/task``) says about a task; None if unknown."""
+        """Return what the task metadata endpoint (version 4, path ``/task``) answers for a task; None if unknown."""
         for backend in ecs.backends():
             for task in backend.all_tasks():
                 if task.id == task_id:
@@ -124,13 +125,13 @@ class DataPlane:
     def _run(self) -> None:
         while not self._closing.is_set():
             is_draining = self._tick()
-            # Requests of replicas that ship logs wake it too: a burst of them shall not keep a core busy.
+            # A burst of requests, each of which wakes this thread, must not keep a core busy.
             self._closing.wait(SHORTEST_TICK)
             self._woken.wait(DRAINING_TICK if is_draining else TICK)
             self._woken.clear()
 
     def _tick(self) -> bool:
-        """Look at everything once. Returns whether targets are draining."""
+        """Look at everything once. Return whether targets are draining."""
         for step in (
             self._autoscaler.keep_bounds,
             self._scheduler.tick,
@@ -144,7 +145,7 @@ class DataPlane:
         self._envoy.apply(self._table())
 
     def _drain(self) -> bool:
-        """Remove the targets that have been drained. Returns whether any was draining."""
+        """Remove the targets that have been drained. Return whether any target was draining."""
         if not draining.is_anything_draining():
             return False
         draining.remove_drained(self._envoy)
@@ -152,7 +153,7 @@ class DataPlane:
 
 
 def _attempt(step: Callable[[], object]) -> object:
-    """Do one step of a round. A failure of one must not keep the others from being done: it is logged."""
+    """Do one step of a round. A failure is logged, and must not keep the other steps from being done."""
     try:
         return step()
     except Exception:

@@ -1,6 +1,6 @@
 """Python environments that stand for images.
 
-``environments`` makes them, once for each image tag, and says whether one is needed at all.
+``environments`` makes an environment, once for each image tag, and tells whether a project needs one at all.
 
 May import: ``localcloud.containers``.
 """

@@ -1,4 +1,4 @@
-"""Python environments that stand for images: made once per tag by the script that makes an image's, and reused."""
+"""Makes Python environments that stand for images, once for each tag, by the script that the Dockerfile runs."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ SCRIPT = f"{CONTEXT_PROJECT}/{DEPENDENCIES_SCRIPT}"
 INSTALL = f"{CONTEXT_SERVING}/install.sh"
 SERVING_PACKAGE = "cortex_serving"
 COMPLETE = ".complete"
-"""Written last: an environment without it was interrupted and is made anew."""
+"""Written last. An environment without this file was interrupted, and is made anew."""
 BUILD_TIMEOUT = 3600.0
 DRY_RUN = (
     *("pip", "install", "--dry-run", "--offline", "--no-index", "--no-build", "--no-config", "--no-progress"),
-    # Nothing is installed, whoever manages this Python.
+    # A Python that the system manages is no obstacle: nothing is installed.
     "--break-system-packages",
 )
 NO_CHANGES = "Would make no changes"
-"""What uv says of a dry run that would install nothing."""
+"""uv's words for a dry run that would install nothing."""
 
 HANDED_ON = re.compile(
     r"PATH|USER|LOGNAME|SHELL|TZ|TMPDIR|LANG|LC_\w+|(?:https?|ftp|all|no)_proxy|"
     r"(?:SSL|REQUESTS|CURL|UV|PIP|CONDA|MAMBA|XDG|PYENV)_\w+",
     re.IGNORECASE,
 )
-"""The variables that a build gets: the user's indexes, proxies and caches count, as when the user installs something.
-The rest of the daemon's environment is not the business of a script in a project."""
+"""The variables that a build gets: the user's indexes, proxies and caches, as when the user installs something. A
+script of a project must not see the rest of the daemon's environment."""
 
 _locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 _running: set[subprocess.Popen[str]] = set()
 
 
 class CannotBuildError(Exception):
-    """An environment could not be made; the message is worded as CodeBuild does, what went wrong is in the log."""
+    """An environment could not be made. The message has CodeBuild's words; the cause is in the build's log."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class ContextFile:
     """A file of a build context.
 
     Attributes:
-        content: Its bytes.
-        executable: Whether it may be executed.
+        content: The bytes.
+        executable: Whether the file may be executed.
     """
 
     content: bytes
@@ -79,15 +79,15 @@ def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
     """Find or make the environment of a build context.
 
     Args:
-        context: What it is made from.
-        place: The folder of the environment; one that is complete is used again.
+        context: The files of the build.
+        place: The folder of the environment. A complete environment is used again.
         say: Takes the lines of the log.
 
     Returns:
         The folder of the environment's programs.
 
     Raises:
-        CannotBuildError: It could not be made.
+        CannotBuildError: The environment could not be made.
     """
     if _needs_nothing(context):
         met = "requirements.txt is met" if REQUIREMENTS in context else "The project asks for no packages"
@@ -102,18 +102,18 @@ def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
 
 
 def has_programs(binaries: Path) -> bool:
-    """Whether an environment's folder of programs is there. Its Python may be a link to one that was removed."""
+    """Return whether an environment has its programs. Its Python may be a link to a Python that was removed."""
     return (binaries / "python").exists()
 
 
 def end_all() -> None:
-    """End the builds that run: nothing would wait for them any more."""
+    """End the builds that run, because nobody would wait for them any more."""
     for process in list(_running):
         _end(process)
 
 
 def _needs_nothing(context: Context) -> bool:
-    """Whether the Python that runs the local cloud is such an environment already."""
+    """Return whether replicas can run in the Python that runs the local cloud."""
     others = {name for name in context if name.startswith(f"{CONTEXT_PROJECT}/")}
     others -= {REQUIREMENTS, CONTEXT_PYTHON_VERSION}
     if others or not find_spec(SERVING_PACKAGE):
@@ -126,9 +126,9 @@ def _needs_nothing(context: Context) -> bool:
 
 
 def are_met(requirements: bytes) -> bool:
-    """Whether the Python that runs the local cloud has all that a requirements file asks for.
+    """Return whether the Python that runs the local cloud meets a requirements file.
 
-    uv is asked to install what is missing, with nowhere to get anything from and without doing it: some 30 ms.
+    A dry run of uv, without any index, succeeds only if nothing is missing. It takes some 30 ms.
 
     Args:
         requirements: The content of the file (pip's "Requirements File Format").
@@ -139,7 +139,7 @@ def are_met(requirements: bytes) -> bool:
         (Path(folder) / REQUIREMENTS_FILE).write_bytes(requirements)
         asked = subprocess.run(  # noqa: S603 - a fixed program with our own arguments
             [find_uv_bin(), *DRY_RUN, "--python", sys.executable, "--requirement", REQUIREMENTS_FILE],
-            # Not the daemon's folder: a requirement may be a path.
+            # Not in the daemon's folder, because a requirement may be a path.
             cwd=folder,
             env={"HOME": str(Path.home()), "PATH": os.environ.get("PATH", os.defpath)},
             stdin=subprocess.DEVNULL,
@@ -147,7 +147,7 @@ def are_met(requirements: bytes) -> bool:
             text=True,
             check=False,
         )
-    # A file may name a folder of wheels by itself, and they would be installed.
+    # A file may name a folder of wheels. Then uv succeeds, and would install.
     return asked.returncode == 0 and NO_CHANGES in asked.stderr
 
 
@@ -167,7 +167,7 @@ def _make(context: Context, place: Path, say: Callable[[str], None]) -> None:
 
 
 def _run(command: list[str], place: Path, say: Callable[[str], None]) -> None:
-    """Run a command for the environment at ``place``, and hand on what it says."""
+    """Run a command for the environment at ``place``, and pass its output on."""
     from uv import find_uv_bin
 
     home = place / "home"
@@ -203,7 +203,7 @@ def _run(command: list[str], place: Path, say: Callable[[str], None]) -> None:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    end_session(process.pid)  # what a script started must not go on, nor hold the pipe open
+    end_session(process.pid)  # processes of a script must not go on, nor hold the pipe open
 
 
 def _environment(place: Path) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-from cortex_cdk.localcloud.daemon.reconciler import DataPlane, install
+from cortex_cdk.localcloud.daemon.reconciler import Reconciler, install
 from cortex_cdk.localcloud.ports import Ports, resolve
 from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.settings import Settings
@@ -46,7 +46,7 @@ class Cloud:
 
     settings: Settings
     control: str
-    plane: DataPlane
+    plane: Reconciler
     vpc: str = ""
     balancer: str = ""
     listener: str = ""
@@ -55,7 +55,7 @@ class Cloud:
     def restart(self) -> None:
         """Stop the data plane and start another one on the same state."""
         self.plane.stop()
-        self.plane = DataPlane(self.settings)
+        self.plane = Reconciler(self.settings)
         self.plane.start()
 
     def client(self, service: str) -> Any:
@@ -250,7 +250,7 @@ def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
     host, port = server.get_host_and_port()
     ports: Ports = resolve(Settings(state=state, control_port=0, http_port=0, https_port=0), None)
     settings = Settings(state=state, control_port=port, http_port=ports.http, https_port=ports.https, speed=speed)
-    result = Cloud(settings, f"http://{host}:{port}", DataPlane(settings))
+    result = Cloud(settings, f"http://{host}:{port}", Reconciler(settings))
     result.plane.start()
     try:
         result.prepare()

@@ -318,8 +318,10 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         "those of changed policies are gone"
     )
 
-    named = ("--policy-names", counting["PolicyName"], "--service-namespace", "ecs")
-    (found,) = aws("application-autoscaling", "describe-scaling-policies", *named)["ScalingPolicies"]
+    named = ("--policy-names", counting["PolicyName"], "--resource-id", "service/cortex-local/one")
+    (found,) = aws("application-autoscaling", "describe-scaling-policies", "--service-namespace", "ecs", *named)[
+        "ScalingPolicies"
+    ]
     assert found["PolicyARN"] == counting["PolicyARN"]
 
     def activities(*paging: str) -> list[Any]:

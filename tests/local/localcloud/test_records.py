@@ -115,9 +115,8 @@ def test_ids_of_other_stacks_are_followed_in_whatever_order_they_came(tmp_path: 
         assert stacks.change_set("older", stacks.api.get_template(StackName="older")["TemplateBody"])["Changes"] == []
 
 
-def test_what_was_made_outside_of_stacks_is_back(tmp_path: Path) -> None:
+def test_objects_outside_of_stacks_are_back_in_all_their_versions(tmp_path: Path) -> None:
     state = tmp_path / "local"
-    certificate, key = self_signed(["example.com"])
     with running(state) as endpoint:
         s3 = client(endpoint, "s3")
         s3.create_bucket(Bucket="own")
@@ -126,43 +125,34 @@ def test_what_was_made_outside_of_stacks_is_back(tmp_path: Path) -> None:
         second = s3.put_object(Bucket="own", Key="a/b c", Body=b"two", ContentType="text/plain")
         s3.put_object(Bucket="own", Key="gone", Body=b"three")
         s3.delete_object(Bucket="own", Key="gone")
+
+        s3 = client(made_again(state), "s3")
+
+        versions = s3.list_object_versions(Bucket="own")
+        found = {version["VersionId"] for version in versions["Versions"] if version["Key"] == "a/b c"}
+        assert found == {first["VersionId"], second["VersionId"]}
+        assert [marker["Key"] for marker in versions["DeleteMarkers"]] == ["gone"]
+        old = s3.get_object(Bucket="own", Key="a/b c", VersionId=first["VersionId"])
+        assert (old["Body"].read(), old["ETag"]) == (b"one", first["ETag"])
+        assert {name.lower(): value for name, value in old["Metadata"].items()} == {"who": "me"}
+        tags = s3.get_object_tagging(Bucket="own", Key="a/b c", VersionId=first["VersionId"])["TagSet"]
+        assert tags == [{"Key": "x", "Value": "y"}]
+        new = s3.get_object(Bucket="own", Key="a/b c")
+        assert (new["Body"].read(), new["ContentType"]) == (b"two", "text/plain")
+
+
+def test_parameters_and_secrets_are_back(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
         client(endpoint, "ssm").put_parameter(
             Name="/own/secret", Value="s3cret", Type="SecureString", Tags=[{"Key": "a", "Value": "b"}]
         )
         secrets = client(endpoint, "secretsmanager")
         secret = secrets.create_secret(Name="own", SecretString="hidden", Description="mine")["ARN"]
         secrets.put_secret_value(SecretId="own", SecretString="changed")
-        acm = client(endpoint, "acm")
-        imported = acm.import_certificate(Certificate=certificate, PrivateKey=key, Tags=[{"Key": "a", "Value": "b"}])[
-            "CertificateArn"
-        ]
-        requested = acm.request_certificate(DomainName="requested.example.com")["CertificateArn"]
-        before = [acm.describe_certificate(CertificateArn=arn)["Certificate"] for arn in (imported, requested)]
-        logs = client(endpoint, "logs")
-        logs.create_log_group(logGroupName="/own", tags={"a": "b"})
-        logs.create_log_stream(logGroupName="/own", logStreamName="s")
-        now = int(state.stat().st_mtime * 1000)
-        logs.put_log_events(logGroupName="/own", logStreamName="s", logEvents=[{"timestamp": now, "message": "a line"}])
-        launcher.stop(Settings(state=state))
-        without_header(state / SNAPSHOT_FILE)
 
-        again = start(state)
+        again = made_again(state)
 
-        s3 = client(again, "s3")
-        versions = s3.list_object_versions(Bucket="own")
-        assert {v["VersionId"] for v in versions["Versions"] if v["Key"] == "a/b c"} == {
-            first["VersionId"],
-            second["VersionId"],
-        }
-        assert [marker["Key"] for marker in versions["DeleteMarkers"]] == ["gone"]
-        old = s3.get_object(Bucket="own", Key="a/b c", VersionId=first["VersionId"])
-        assert (old["Body"].read(), old["ETag"]) == (b"one", first["ETag"])
-        assert {name.lower(): value for name, value in old["Metadata"].items()} == {"who": "me"}
-        assert s3.get_object_tagging(Bucket="own", Key="a/b c", VersionId=first["VersionId"])["TagSet"] == [
-            {"Key": "x", "Value": "y"}
-        ]
-        new = s3.get_object(Bucket="own", Key="a/b c")
-        assert (new["Body"].read(), new["ContentType"]) == (b"two", "text/plain")
         ssm = client(again, "ssm")
         assert ssm.get_parameter(Name="/own/secret", WithDecryption=True)["Parameter"]["Value"] == "s3cret"
         tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId="/own/secret")["TagList"]
@@ -170,13 +160,48 @@ def test_what_was_made_outside_of_stacks_is_back(tmp_path: Path) -> None:
         secrets = client(again, "secretsmanager")
         assert secrets.get_secret_value(SecretId=secret)["SecretString"] == "changed"
         assert secrets.get_secret_value(SecretId=secret, VersionStage="AWSPREVIOUS")["SecretString"] == "hidden"
-        acm = client(again, "acm")
-        assert [acm.describe_certificate(CertificateArn=arn)["Certificate"] for arn in (imported, requested)] == before
-        assert acm.get_certificate(CertificateArn=imported)["Certificate"].encode() == certificate
-        logs = client(again, "logs")
+
+
+def test_certificates_are_back(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    certificate, key = self_signed(["example.com"])
+    with running(state) as endpoint:
+        acm = client(endpoint, "acm")
+        tags = [{"Key": "a", "Value": "b"}]
+        arns = [
+            acm.import_certificate(Certificate=certificate, PrivateKey=key, Tags=tags)["CertificateArn"],
+            acm.request_certificate(DomainName="requested.example.com")["CertificateArn"],
+        ]
+        before = [acm.describe_certificate(CertificateArn=arn)["Certificate"] for arn in arns]
+
+        acm = client(made_again(state), "acm")
+
+        assert [acm.describe_certificate(CertificateArn=arn)["Certificate"] for arn in arns] == before
+        assert acm.get_certificate(CertificateArn=arns[0])["Certificate"].encode() == certificate
+        assert acm.list_tags_for_certificate(CertificateArn=arns[0])["Tags"] == tags
+
+
+def test_log_events_are_back(tmp_path: Path) -> None:
+    state = tmp_path / "local"
+    with running(state) as endpoint:
+        logs = client(endpoint, "logs")
+        logs.create_log_group(logGroupName="/own", tags={"a": "b"})
+        logs.create_log_stream(logGroupName="/own", logStreamName="s")
+        now = int(state.stat().st_mtime * 1000)
+        logs.put_log_events(logGroupName="/own", logStreamName="s", logEvents=[{"timestamp": now, "message": "a line"}])
+
+        logs = client(made_again(state), "logs")
+
         events = logs.get_log_events(logGroupName="/own", logStreamName="s")["events"]
         assert [(event["timestamp"], event["message"]) for event in events] == [(now, "a line")]
         assert logs.list_tags_log_group(logGroupName="/own")["tags"] == {"a": "b"}
+
+
+def made_again(state: Path) -> Endpoint:
+    """Stop a local cloud, spoil its snapshot, and start it."""
+    launcher.stop(Settings(state=state))
+    without_header(state / SNAPSHOT_FILE)
+    return start(state)
 
 
 def test_a_stack_that_cannot_be_made_again_is_named_and_its_files_are_kept(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""All records of the account: written when something has changed, and read where the snapshot cannot be."""
+"""Writes all records of the account when something has changed, and makes the account again from them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ log = logging.getLogger("cortex.local.records")
 
 @dataclass
 class Rebuilt:
-    """What came of an account that was made again from its records.
+    """The outcome of making the account again.
 
     Attributes:
         stacks: The names of the stacks that are back.
-        problems: What is not back, and why: one line each.
+        problems: One line for each thing that is not back: its name and the reason.
     """
 
     stacks: list[str] = field(default_factory=list)
@@ -43,8 +43,8 @@ class AccountRecords:
     """The records of the account.
 
     Args:
-        folder: Where they are, with a folder for each kind.
-        bodies: Where the bodies of S3 objects are.
+        folder: The folder of the records, with a folder for each kind.
+        bodies: The bodies of S3 objects.
     """
 
     def __init__(self, folder: Path, bodies: Bodies) -> None:
@@ -59,7 +59,7 @@ class AccountRecords:
         """Bring the records in line with the account. The caller holds the lock.
 
         Args:
-            log_events: Whether log groups are written, too.
+            log_events: Whether to write log groups, too.
 
         Returns:
             The names of the bodies that the recorded objects have.
@@ -76,16 +76,16 @@ class AccountRecords:
         return {name for record in kept.values() for name in buckets.bodies_of(record)}
 
     def rebuild(self) -> Rebuilt:
-        """Make the account again. The caller holds the lock, and nothing has been used yet."""
+        """Make the account again. The caller holds the lock, and no back end has been used yet."""
         result = Rebuilt()
         stored = list(self._stored_stacks(result))
         owned = {resource["id"] for stack in stored for resource in stack.record["resources"].values()}
-        # Before the stacks that refer to them. What a stack makes by itself comes with the stack.
+        # Stacks refer to these. One that a stack has made comes with the stack.
         self._restore(certificates.FOLDER, "arn", certificates.restore, owned, result)
         self._restore(parameters.FOLDER, "name", parameters.restore, owned, result)
         self._restore(secrets.FOLDER, "arn", secrets.restore, owned, result)
         _restore_stacks(stored, result)
-        # What stacks have made is filled.
+        # Stacks have made most of these. Now they get their content.
         self._restore(buckets.FOLDER, "name", lambda record: self._restore_bucket(record, result), set(), result)
         self._restore(images.FOLDER, "name", images.restore, set(), result)
         self._restore(log_groups.FOLDER, "name", log_groups.restore, set(), result)

@@ -1,4 +1,4 @@
-"""Buckets and their objects as they are stored: every version by key, the bodies as files of their own."""
+"""Stores and restores buckets: every version of every object by key. Bodies are files of their own."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ PARTITION = "aws"
 CHECKSUM = ("checksum_algorithm", "checksum_value", "checksum_type", "checksum_parts")
 ENCRYPTION = ("encryption", "kms_key_id", "bucket_key_enabled")
 COPIED = (*CHECKSUM, *ENCRYPTION)
-"""Attributes of an object that are stored where they are set."""
+"""Attributes of an object that are stored if they are set."""
 
 
 def read(bodies: Bodies) -> dict[str, Record]:
-    """The record of every bucket by its name.
+    """Return the record of every bucket by its name.
 
     Args:
-        bodies: Where the bodies of objects go that are not stored yet.
+        bodies: Takes the bodies of objects that are not stored yet.
     """
     backend: Any = s3_backends[ACCOUNT_ID][PARTITION]
     return {name: _bucket(backend, bucket, bodies) for name, bucket in backend.buckets.items()}
 
 
 def bodies_of(record: Record) -> Iterator[str]:
-    """The names of the bodies that a bucket's objects have."""
+    """Return the names of the bodies that a bucket's objects have."""
     for versions in record["objects"].values():
         for version in versions:
             if "body" in version:
@@ -42,7 +42,7 @@ def restore(record: Record, bodies: Bodies) -> list[str]:
     """Put the objects of a bucket in place, and make the bucket where no stack has made it.
 
     Returns:
-        The keys of the objects whose bodies are gone. They are left out.
+        The keys of the objects whose bodies are gone. These objects are left out.
     """
     backend: Any = s3_backends[ACCOUNT_ID][PARTITION]
     name = record["name"]

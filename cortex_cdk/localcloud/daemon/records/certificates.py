@@ -1,4 +1,4 @@
-"""Certificates of Certificate Manager as they are stored, with their keys: the state folder is for its owner only."""
+"""Stores and restores certificates of Certificate Manager, with their keys. Only the owner can read the files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cortex_cdk.localcloud.settings import ACCOUNT_ID, REGION
 
 FOLDER = "certificates"
 SHOWN = ("common_name", "issuer_common_name", "sans")
-"""What is told of a certificate. That of a requested one is less than is in it: it is also for this machine."""
+"""Attributes that DescribeCertificate shows. A requested certificate is for this machine, too, and does not show it."""
 
 
 def read() -> dict[str, Record]:
-    """The record of every certificate by its id."""
+    """Return the record of every certificate by its id."""
     certificates: dict[str, Any] = acm_backends[ACCOUNT_ID][REGION]._certificates
     return {arn.rpartition("/")[2]: _described(bundle) for arn, bundle in certificates.items()}
 
@@ -34,7 +34,7 @@ def restore(record: Record) -> None:
         cert_status=record["status"],
         cert_options=record["options"],
     )
-    # The constructor would add AWS's root once more.
+    # Not by the constructor, which adds AWS's root once more.
     bundle.chain = record["chain"].encode()
     bundle.created_at = datetime.fromisoformat(record["created"])
     bundle.tags.update(record["tags"])

@@ -1,7 +1,7 @@
-"""Ids that AWS makes up: what stacks are told about each other, and how a text is told that an id has changed.
+"""Follows ids that change: AWS makes up the ids of VPCs, listeners or target groups, and does so anew.
 
-Stacks of APIs name the VPC, the listener and the target groups of other stacks by their ids. Resources that are made
-again get new ones, so texts that are stored under the old ones must be rewritten.
+The stack of an API names resources of other stacks by their ids. A resource that is made again has another id, so the
+stored texts that name the resource are rewritten.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import re
 from collections.abc import Iterable, Mapping
 
 SHORTEST = 12
-"""Characters. Ids that are made up are longer; a shorter value ("7", "local") says nothing about who refers to whom."""
+"""Characters. Ids that AWS makes up are longer. A shorter value ("7", "local") may be the same by chance."""
 
 
 class Identifiers:
-    """Which ids have changed, and to what."""
+    """The ids that have changed: new ids by old ones."""
 
     def __init__(self) -> None:
         self._new: dict[str, str] = {}
 
     def learn(self, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-        """Compare what was called what before with what is called what now.
+        """Compare the ids of things before with the ids of the same things now.
 
         Args:
-            old: Ids by what they are of.
-            new: The same. What is not among them has no new id.
+            old: Ids by things: logical ids of resources, or names of outputs.
+            new: Ids by things. A thing that is not among them has kept its id.
         """
         for name, before in old.items():
             after = new.get(name, before)
@@ -32,8 +32,8 @@ class Identifiers:
                 self._new[before] = after
 
     def apply(self, text: str) -> str:
-        """A text with the new ids in place of the old ones, wherever they stand as whole words."""
-        # The longest first: an ARN has shorter ids in it.
+        """Return a text with new ids in place of old ones, wherever an old id stands as a whole word."""
+        # The longest first, because an ARN has shorter ids in it.
         for old in sorted((old for old in self._new if old in text), key=len, reverse=True):
             new = self._new[old].replace("\\", r"\\")
             text = re.sub(rf"(?<![\w-]){re.escape(old)}(?![\w-])", new, text)
@@ -41,5 +41,5 @@ class Identifiers:
 
 
 def long_enough(values: Iterable[str]) -> set[str]:
-    """Those of the values that may be ids."""
+    """Return the values that may be ids that AWS made up."""
     return {value for value in values if len(value) >= SHORTEST}

@@ -1,4 +1,4 @@
-"""Image repositories and their images as they are stored. Which environment an image stands for is in its manifest."""
+"""Stores and restores image repositories. An image's manifest names the environment that the image stands for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = "images"
 
 
 def read() -> dict[str, Record]:
-    """The record of every repository by its name."""
+    """Return the record of every repository by its name."""
     repositories: dict[str, Any] = ecr_backends[ACCOUNT_ID][REGION].repositories
     return {
         name: {"name": name, "images": [_described(image) for image in repository.images]}

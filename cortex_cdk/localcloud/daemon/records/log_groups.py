@@ -1,7 +1,7 @@
-"""Log groups as they are stored, with their newest events.
+"""Stores and restores log groups with their newest events.
 
-They are written when the local cloud stops. Events come all the time, and writing them again and again is not worth
-what would be lost otherwise: events of a daemon that was killed, if its snapshot then cannot be read either.
+The records are written when the local cloud stops. Events come all the time, and writing them each time would cost more
+than it saves: events of a daemon that was killed, if the snapshot cannot be read afterwards.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOLDER = "log-groups"
 
 
 def read() -> dict[str, Record]:
-    """The record of every log group by its name."""
+    """Return the record of every log group by its name."""
     backend: Any = logs_backends[ACCOUNT_ID][REGION]
     return {name: _described(backend, group) for name, group in backend.groups.items()}
 

@@ -1,4 +1,4 @@
-"""Parameters of Systems Manager as they are stored: the newest version of each. What AWS publishes is left out."""
+"""Stores and restores the newest versions of Systems Manager parameters. Parameters that AWS publishes are left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COPIED = ("description", "allowed_pattern", "keyid", "version", "data_type", "la
 
 
 def read() -> dict[str, Record]:
-    """The record of every parameter by its name."""
+    """Return the record of every parameter by its name."""
     backend: Any = ssm_backends[ACCOUNT_ID][REGION]
     return {
         name: _described(backend, versions[-1])

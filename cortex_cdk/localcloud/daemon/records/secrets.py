@@ -1,4 +1,4 @@
-"""Secrets of Secrets Manager as they are stored, with their values: the state folder is for its owner only."""
+"""Stores and restores secrets of Secrets Manager, with their values. Only the owner can read the files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ COPIED = ("arn", "description", "tags", "kms_key_id", "created_date", "last_chan
 
 
 def read() -> dict[str, Record]:
-    """The record of every secret by its name."""
-    # Few accounts have secrets, and moto's module is not loaded for those that have none.
+    """Return the record of every secret by its name."""
+    # Few accounts have secrets. The others need not load moto's module.
     if MODELS not in sys.modules:
         return {}
     from moto.secretsmanager.models import FakeSecret

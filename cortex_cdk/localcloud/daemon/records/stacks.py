@@ -1,4 +1,4 @@
-"""Stacks as they are stored: template, parameters, tags, and the names and ids of their resources."""
+"""Stores and restores stacks: template, parameters, tags, and the names and ids of the resources."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from cortex_cdk.localcloud.daemon.records.store import Record
 
 FOLDER = "stacks"
 SETTINGS = ("on_failure", "protected", "policy", "role_arn", "capabilities", "notification_arns")
-"""Attributes of a stack that are stored as they are."""
+"""Attributes of a stack that are stored unchanged."""
 
 log = logging.getLogger("cortex.local.records")
 
 
 class StackRecords:
-    """The records of the account's stacks. Each is made anew only when its stack has changed."""
+    """Makes the records of all stacks. A record is made anew only when its stack has changed."""
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[object, Record]] = {}
 
     def read(self) -> dict[str, Record | None]:
-        """The record of every stack by its name; None for a stack that is being changed, whose last record stays."""
+        """Return the records of all stacks by name. None keeps the last record of a stack that is being changed."""
         return {
             stack.name: None if stack.busy else self._record(stack) for stack in _stacks() if stack.status != REVIEW
         }
@@ -81,12 +81,12 @@ def _blueprint(blueprint: Blueprint) -> Record:
 
 @dataclass(frozen=True)
 class StoredStack:
-    """A record that has been read.
+    """A stack's record, read from its file.
 
     Attributes:
-        file: The name of its file.
+        file: The name of the file.
         text: The content of the file.
-        record: The same as a value.
+        record: The content as a value.
     """
 
     file: str
@@ -100,13 +100,13 @@ class StoredStack:
 
     @property
     def ids(self) -> set[str]:
-        """What other stacks may refer to."""
+        """The ids, outputs and exports that other stacks may refer to."""
         record = self.record
         physical = [resource["id"] for resource in record["resources"].values()]
         return long_enough([*physical, *record["outputs"].values(), *record["exports"]])
 
     def references(self) -> set[str]:
-        """Every text in its template and its parameters."""
+        """Return every text in the stack's template and parameters."""
         return set(_texts([parse(self.record["template"]), self.record["parameters"]]))
 
     @classmethod
@@ -114,7 +114,7 @@ class StoredStack:
         """Read a record.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The file holds no record of a stack.
         """
         record = json.loads(text)
         if not isinstance(record, dict) or not {"name", "id", "template", "resources", "outputs"} <= record.keys():
@@ -123,13 +123,13 @@ class StoredStack:
 
 
 def in_order(stacks: Sequence[StoredStack]) -> list[StoredStack]:
-    """The stacks so that each comes after those that it refers to, and otherwise as they were created."""
+    """Return stacks in the order of their creation, but each after the stacks that it refers to."""
     waiting = sorted(stacks, key=lambda stack: str(stack.record["created"]))
     needs = {stack.name: _needs(stack, waiting) for stack in waiting}
     ordered: list[StoredStack] = []
     while waiting:
         left = {stack.name for stack in waiting}
-        # In a circle, which CloudFormation does not make either, the oldest goes first.
+        # In a circle, which CloudFormation could not make either, the oldest stack goes first.
         following = next((stack for stack in waiting if not needs[stack.name] & left), waiting[0])
         waiting.remove(following)
         ordered.append(following)
@@ -141,10 +141,10 @@ def bring_back(stored: StoredStack, identifiers: Identifiers) -> None:
 
     Args:
         stored: The stack.
-        identifiers: The ids of other stacks that have changed; those of this stack are added.
+        identifiers: The ids that have changed. The ids of this stack's resources are added.
 
     Raises:
-        RecreationError: It could not be made. Nothing of it is left.
+        RecreationError: The stack could not be made. Nothing of the stack is left.
     """
     record = json.loads(identifiers.apply(stored.text))
     backend: Any = cloudformation_backends[record["account"]][record["region"]]
@@ -184,7 +184,7 @@ def _needs(stack: StoredStack, others: Sequence[StoredStack]) -> set[str]:
     try:
         references = stack.references()
     except Exception as error:
-        # Whatever is wrong with the template is told when the stack is to be made.
+        # The user is told when the stack is made.
         log.warning("the template of the stack %s cannot be read: %s", stack.name, error)
         return set()
     return {other.name for other in others if other is not stack and other.ids & references}

@@ -1,4 +1,4 @@
-"""Folders of JSON files, one file for each thing: written when its content changes, removed when it is gone."""
+"""Keeps records in folders of JSON files, one file for each thing. Writes only the files whose content changes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import orjson
 from cortex_cdk.localcloud.daemon.storage.bodies import write_durably
 
 LONGEST_NAME = 200
-"""Characters; file systems take 255 bytes, and the scratch file has a longer name."""
+"""Characters of a file's name. File systems take 255 bytes, and the scratch file has a longer name."""
 
 Record = dict[str, Any]
-"""What is stored of one thing, as JSON has it."""
+"""The stored facts of one thing, as JSON values."""
 
 log = logging.getLogger("cortex.local.records")
 
@@ -26,8 +26,8 @@ class RecordFolder:
     """The records of one kind of thing.
 
     Args:
-        folder: Where the files are. It is made when the first record comes.
-        compact: Whether the files are many and large, so that nobody will read them by eye.
+        folder: The folder of the files. It is made when the first record comes.
+        compact: Whether to write without line breaks, because the files are large and nobody reads them by eye.
     """
 
     def __init__(self, folder: Path, *, compact: bool = False) -> None:
@@ -36,7 +36,7 @@ class RecordFolder:
         self._written: dict[Path, Record] = {}
 
     def texts(self) -> dict[str, str]:
-        """The content of every file, by the name of the file. Those that cannot be read are left out, and logged."""
+        """Return the content of each file by its name. A file that cannot be read is left out, and logged."""
         found = {}
         for path in sorted(self._folder.glob("*.json")):
             try:
@@ -46,10 +46,10 @@ class RecordFolder:
         return found
 
     def write(self, records: Mapping[str, Record | None]) -> None:
-        """Bring the files in line with what there is.
+        """Bring the files in line with the records.
 
         Args:
-            records: By name. None leaves the file of that name as it is; files of other names are removed.
+            records: Records by name. None leaves the file of a name unchanged. Files of all other names are removed.
         """
         wanted = {self._folder / file_name(name): record for name, record in records.items()}
         for path, record in wanted.items():
@@ -68,7 +68,7 @@ class RecordFolder:
 
 
 def file_name(name: str) -> str:
-    """The name of the file for a thing of that name, which may have any characters and any length."""
+    """Return the name of the file for a thing, whose name may have any characters and any length."""
     quoted = quote(name, safe="")
     if len(quoted) > LONGEST_NAME:
         quoted = f"{quoted[: LONGEST_NAME - 65]}-{hashlib.sha256(name.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Bodies of S3 objects as files named by their SHA-256."""
+"""Keeps the bodies of S3 objects as files named by their SHA-256."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from moto.s3.models import FakeKey
 
 
 class StoredBody:
-    """The body of a restored object: read from its file when somebody asks for it, not when the daemon starts.
+    """The body of a restored object. The file is read when somebody asks for the object, not when the daemon starts.
 
-    It is what moto expects of an object's buffer. An object that gets another body gets another buffer.
+    The class has the methods that moto calls on an object's buffer. An object that gets another body gets another
+    buffer.
 
     Attributes:
         name: The body's name in its folder.
@@ -32,7 +33,7 @@ class StoredBody:
         return position
 
     def read(self, size: int = -1) -> bytes:
-        """Read up to ``size`` bytes, all for -1."""
+        """Read up to ``size`` bytes; all that are left for -1."""
         with self._path.open("rb") as stream:
             stream.seek(self._position)
             content = stream.read(size)
@@ -40,23 +41,23 @@ class StoredBody:
         return content
 
     def close(self) -> None:
-        """Nothing is open between reads."""
+        """Do nothing: no file is open between reads."""
 
 
 class Bodies:
     """A folder of bodies.
 
     Args:
-        folder: Where the files are; made when the first body comes.
+        folder: The folder of the files. It is made when the first body comes.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # With the ETag that each object had then: moto may give an object another body.
+        # With the ETag that the object had then, because moto may give an object another body.
         self._names: WeakKeyDictionary[FakeKey, tuple[Any, str]] = WeakKeyDictionary()
 
     def name_of(self, key: FakeKey) -> str:
-        """Store the body of an S3 object, unless that has been done.
+        """Store the body of an S3 object, unless it is stored.
 
         Returns:
             The body's name in this folder.
@@ -75,7 +76,7 @@ class Bodies:
         """Store a body durably.
 
         Returns:
-            Its name: the SHA-256 of the content in hexadecimal.
+            The body's name: the SHA-256 of the content in hexadecimal.
         """
         name = hashlib.sha256(content).hexdigest()
         path = self._folder / name
@@ -85,15 +86,15 @@ class Bodies:
         return name
 
     def get(self, name: str) -> StoredBody:
-        """The body of that name, as a buffer."""
+        """Return a body as a buffer."""
         return StoredBody(self._folder / name)
 
     def has(self, name: str) -> bool:
-        """Whether there is a body of that name."""
+        """Return whether there is a body of this name."""
         return (self._folder / name).is_file()
 
     def keep_only(self, names: Set[str]) -> None:
-        """Remove the bodies that no object has any more."""
+        """Remove all other bodies: no object has them any more."""
         if self._folder.is_dir():
             for path in self._folder.iterdir():
                 if path.name not in names:
@@ -101,14 +102,14 @@ class Bodies:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that after a crash it holds either what it held before or all of ``content``."""
+    """Write a file. After a crash the file holds either the content before or all of ``content``."""
     scratch = path.with_name(f"{path.name}.new")
     with scratch.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     scratch.replace(path)
-    # The new name itself is lost with the power unless the folder is written too.
+    # Without this the new name would be lost with the power.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

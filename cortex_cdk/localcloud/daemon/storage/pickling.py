@@ -1,4 +1,4 @@
-"""Pickles moto's objects: object bodies go to files, and what pickle cannot do by itself is done here."""
+"""Pickles moto's objects. Bodies of S3 objects go to files, and types that pickle does not know are reduced here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
 
 PUBLIC_PARAMETERS = "/aws/service/"
 UNSTORED = ("_value_buffer", "lock")
-"""Attributes of an S3 object that are made anew."""
+"""Attributes of an S3 object that are not stored but made anew."""
 
 Reduced = tuple[Any, ...]
 MOVED = {
@@ -58,7 +58,7 @@ MOVED = {
     "resources.security_groups": "services.ec2.resources.security_groups",
     "storage.pickling": "daemon.storage.pickling",
 }
-"""Modules of stored classes, by the names that they had when a snapshot was all that was stored (formats 1 and 2)."""
+"""Modules of stored classes, by their names in format 2 (docs/decisions/0026). Goes with the next version of moto."""
 OURS = "cortex_cdk.localcloud."
 
 
@@ -66,11 +66,11 @@ class Pickler(pickle.Pickler):
     """A pickler for moto's back ends.
 
     Args:
-        stream: Where the pickle goes.
-        bodies: Where the bodies of S3 objects go.
+        stream: Takes the pickle.
+        bodies: Takes the bodies of S3 objects.
 
     Attributes:
-        body_names: The bodies that the pickled objects have.
+        body_names: The names of the bodies of all pickled objects.
     """
 
     def __init__(self, stream: io.BytesIO, bodies: Bodies) -> None:
@@ -79,7 +79,7 @@ class Pickler(pickle.Pickler):
         self.body_names: set[str] = set()
 
     def persistent_id(self, value: Any) -> tuple[str, ...] | None:
-        """moto's registries of back ends are globals: they are named, not copied."""
+        """Name moto's registries of back ends, which are globals, instead of copying them."""
         if isinstance(value, BackendDict):
             return registry_name(value)
         if isinstance(value, AccountSpecificBackend):
@@ -87,7 +87,7 @@ class Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, value: Any) -> Any:
-        """How to remake what pickle cannot handle."""
+        """Return how to make an object again that pickle cannot handle."""
         if isinstance(value, FakeKey):
             return self._reduce_object(value)
         for kind, reduce in REDUCERS.items():
@@ -103,20 +103,20 @@ class Pickler(pickle.Pickler):
 
 
 class Unpickler(pickle.Unpickler):
-    """The counterpart of ``Pickler``."""
+    """Reads what ``Pickler`` has written."""
 
     def __init__(self, stream: io.BytesIO, bodies: Bodies) -> None:
         super().__init__(stream)
         self._bodies = bodies
 
     def persistent_load(self, name: tuple[str, ...]) -> Any:
-        """The registry of that name, or the part of it that belongs to an account."""
+        """Return the registry of a name, or the part of the registry that belongs to an account."""
         if name[0] == "account":
             return registry(name[1], name[2])[name[3]]
         return registry(*name)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Bodies are found through this unpickler's folder, and classes where they live now."""
+        """Find a class in the module where the class lives now, and bodies in this unpickler's folder."""
         ours = module.removeprefix(OURS)
         found = super().find_class(OURS + MOVED[ours] if ours in MOVED else module, name)
         return self._object if found is _object else found
@@ -126,7 +126,7 @@ class Unpickler(pickle.Unpickler):
 
 
 def registry_name(value: BackendDict[Any]) -> tuple[str, str]:
-    """The module and the name of a registry of back ends, such as ``("moto.s3.models", "s3_backends")``."""
+    """Return the module and the name of a registry of back ends, such as ``("moto.s3.models", "s3_backends")``."""
     for module_name, module in list(sys.modules.items()):
         if module_name.startswith("moto.") and module_name.endswith(".models"):
             for name, item in vars(module).items():
@@ -136,12 +136,12 @@ def registry_name(value: BackendDict[Any]) -> tuple[str, str]:
 
 
 def registries() -> list[BackendDict[Any]]:
-    """moto's registries of back ends that are in use."""
+    """Return moto's registries of back ends that are in use."""
     return list(BackendDict._instances)  # type: ignore[misc]
 
 
 def registry(module: str, name: str) -> Any:
-    """The registry of back ends with that name."""
+    """Return the registry of back ends of a name, as ``registry_name`` gives it."""
     return getattr(importlib.import_module(module), name)
 
 
@@ -160,19 +160,19 @@ def _object(kind: type[FakeKey], body: str, bodies: Bodies) -> Any:
 
 
 def _set_attributes(key: FakeKey, state: dict[str, Any]) -> None:
-    # FakeKey's own way to be unpickled wants its body in the state.
+    # FakeKey's own __setstate__ expects the body in the state.
     key.__dict__.update(state)
 
 
 def _reduce_parameters(parameters: ParameterDict) -> Reduced:
-    """Parameters without AWS's public ones: moto loads those, thousands, when one is asked for."""
+    """Reduce parameters without AWS's public ones. moto loads those, thousands, as soon as one is asked for."""
     own = {name: item for name, item in parameters.items() if not name.startswith(PUBLIC_PARAMETERS)}
     loaded = {name: False for name in vars(parameters) if name.endswith("_loaded")}
     return _subclass, (ParameterDict, list), {**vars(parameters), **loaded}, None, iter(own.items())
 
 
 def _subclass(kind: type, factory: Any) -> Any:
-    # The constructors of moto's subclasses want other arguments than defaultdict's.
+    # The constructors of moto's subclasses take other arguments than that of defaultdict.
     made: defaultdict[Any, Any] = defaultdict.__new__(kind)
     defaultdict.__init__(made, factory)
     return made
@@ -193,7 +193,7 @@ def _certificate(pem: bytes) -> x509.Certificate:
 
 
 def _reduce_function(function: FunctionType) -> Any:
-    # Functions with a name are found by it; only lambdas need help.
+    # pickle finds a function by its name. A lambda has none.
     return (_lambda, _place_of(function)) if "<lambda>" in function.__qualname__ else NotImplemented
 
 
@@ -204,7 +204,7 @@ def _reduce_subclass(value: defaultdict[Any, Any]) -> Any:
 
 
 def _place_of(function: FunctionType) -> tuple[str, str, int]:
-    """Where a lambda is written: module, enclosing function, and which of its lambdas it is."""
+    """Return where a lambda is written: module, enclosing function, and the lambda's number in that function."""
     outer = function.__qualname__.split(".<locals>")[0]
     codes = _lambdas(_enclosing(function.__module__, outer))
     if function.__closure__ or function.__code__ not in codes:
@@ -240,4 +240,4 @@ REDUCERS: dict[type, Callable[[Any], Any]] = {
     ec.EllipticCurvePrivateKey: lambda key: (_private_key, (_pem(key),)),
     x509.Certificate: lambda certificate: (_certificate, (certificate.public_bytes(serialization.Encoding.PEM),)),
 }
-"""What pickle cannot do by itself, by type; the first that fits counts."""
+"""How to reduce types that pickle does not know. The first type that fits counts."""

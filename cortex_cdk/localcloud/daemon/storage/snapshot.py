@@ -1,4 +1,4 @@
-"""The whole account as bytes, and back."""
+"""Turns the whole account into bytes, and bytes into the account."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
 from cortex_cdk.localcloud.daemon.storage.pickling import Pickler, Unpickler, registries, registry, registry_name
 
 FORMAT = 3
-"""Raised when our own stored classes change so that older snapshots cannot be read."""
+"""Raise this when a stored class of ours changes so that older snapshots cannot be read."""
 READABLE = (2, FORMAT)
-"""Format 2 has the same content. Its classes lived elsewhere (``pickling.MOVED``)."""
+"""Format 2 has the same content. Its classes lived in other modules (``pickling.MOVED``)."""
 KEPT_LOG_EVENTS = 5_000
-"""Newest events kept of each log stream."""
+"""How many of the newest events each log stream keeps."""
 KEPT_LOG_STREAMS = 500
-"""Streams kept of each log group, those with the newest events. A crash loop starts thousands a day."""
+"""How many log streams each log group keeps, those with the newest events. A crash loop starts thousands a day."""
 
 
 _LEFT_OUT: set[tuple[str, str]] = set()
-"""Registries of services that cannot be stored."""
+"""Registries of services whose back ends cannot be pickled."""
 
 log = logging.getLogger("cortex.local.storage")
 
 
 class UnreadableError(Exception):
-    """The snapshot was made by another version, or is damaged; the text says which."""
+    """A snapshot cannot be read: another version made it, or the snapshot is damaged. The text says which."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot and the bodies that it refers to.
+    """A snapshot, and the bodies that the snapshot refers to.
 
     Attributes:
         content: The bytes to store.
-        bodies: Names of the bodies of its objects.
+        bodies: Names of the bodies of all S3 objects.
     """
 
     content: bytes
@@ -53,14 +53,14 @@ def take(bodies: Bodies) -> Snapshot:
     """Copy the account. The caller holds the lock.
 
     Args:
-        bodies: Where bodies of objects go that are not stored yet.
+        bodies: Takes the bodies of objects that are not stored yet.
     """
     _forget_oldest()
     kept = [known for known in registries() if registry_name(known) not in _LEFT_OUT]
     try:
         return _taken(kept, bodies)
     except Exception:
-        # A tool may have touched a service that we do not use, and whose back end in moto cannot be stored.
+        # A tool may have used a service that we do not use, and whose back end cannot be pickled.
         unstorable = [known for known in kept if not _is_storable(known, bodies)]
         if not unstorable:
             raise
@@ -89,10 +89,10 @@ def _is_storable(known: BackendDict[Any], bodies: Bodies) -> bool:
 
 
 def restore(content: bytes, bodies: Bodies) -> None:
-    """Put the account of a snapshot in place. The caller holds the lock; nothing has been used yet.
+    """Put the account of a snapshot in place. The caller holds the lock, and no back end has been used yet.
 
     Raises:
-        UnreadableError: It cannot be read; nothing was changed.
+        UnreadableError: The snapshot cannot be read. Nothing was changed.
     """
     header, _, pickled = content.partition(b"\n")
     _check(header)
@@ -121,21 +121,21 @@ def _check(header: bytes) -> None:
 
 
 def _registry_state(known: BackendDict[Any]) -> tuple[tuple[str, str], dict[str, Any], list[tuple[str, str, Any]]]:
-    # Registries of some services keep data of their own beside the back ends (S3: whose bucket it is).
+    # Some registries keep data of their own beside the back ends (S3: the account of each bucket).
     common = vars(BackendDict(known.backend, known.service_name))
     extra = {name: value for name, value in vars(known).items() if name not in common}
     return registry_name(known), extra, list(known.iter_backends())
 
 
 def _forget_oldest() -> None:
-    """Log events never stop coming, nor do replicas that are started again and again: only the newest are kept."""
+    """Forget all but the newest log events and log streams: neither stop coming."""
     logs: Any
     for _, _, logs in logs_backends.iter_backends():
         for group in logs.groups.values():
             for stream in group.streams.values():
                 del stream.events[:-KEPT_LOG_EVENTS]
             if len(group.streams) > KEPT_LOG_STREAMS:
-                # A replica that has lived long may still write to the first one.
+                # Not by creation: a replica that has lived long may still write to the first stream.
                 by_age = sorted(group.streams.values(), key=lambda one: one.last_ingestion_time or one.creation_time)
                 for stream in by_age[:-KEPT_LOG_STREAMS]:
                     del group.streams[stream.log_stream_name]

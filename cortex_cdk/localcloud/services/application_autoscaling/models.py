@@ -50,7 +50,7 @@ class ScalableTarget(FakeScalableTarget):
         self.activities: list[dict[str, Any]] = []
 
     def bounded(self, capacity: int) -> int:
-        """The capacity between the target's bounds that is nearest to the given one."""
+        """Return the capacity between the target's bounds that is nearest to the given one."""
         least = 0 if self.min_capacity is None else self.min_capacity
         most = capacity if self.max_capacity is None else self.max_capacity
         return max(least, min(most, capacity))
@@ -161,7 +161,7 @@ class TrackedMetrics:
 
 
 def tracked_metrics(body: Mapping[str, Any]) -> TrackedMetrics:
-    """The metrics that a target tracking configuration names, and what is computed of them.
+    """Return the metrics that a target tracking configuration names, and what is computed of them.
 
     Raises:
         ValueError: It has metrics none or several of which are returned.
@@ -193,7 +193,7 @@ def _predefined(metric: Mapping[str, Any]) -> tuple[Key, str]:
 
 
 def is_own(alarm_name: str) -> bool:
-    """Whether an alarm belongs to a scaling policy, which sets its state itself."""
+    """Return whether an alarm belongs to a scaling policy, which sets its state itself."""
     return alarm_name.startswith("TargetTracking-")
 
 

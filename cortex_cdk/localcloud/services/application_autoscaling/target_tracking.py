@@ -105,7 +105,7 @@ def decide(
     now: float,
     deploying: bool,
 ) -> Decision | None:
-    """Whether to change the capacity, and to what.
+    """Return whether to change the capacity, and to what.
 
     A policy without data does not scale out, and keeps all others from scaling in.
 
@@ -156,13 +156,13 @@ def _scale_in(
 
 
 def _base(policy: Policy, capacity: int, history: History, now: float) -> int:
-    """The capacity that the metric was measured with: what was just added does not serve yet."""
+    """Return the capacity that the metric was measured with: what was just added does not serve yet."""
     cooling = history.out_at is not None and now - history.out_at < policy.scale_out_cooldown
     return min(capacity, history.before_out) if cooling else capacity
 
 
 def _proportional(policy: Policy, values: Sequence[float | None], capacity: int) -> int:
-    """The capacity with which the newest value would be at the target."""
+    """Return the capacity with which the newest value would be at the target."""
     newest = next(value for value in reversed(values) if value is not None)
     # 3 x 1.1 / 1.1 must be 3, not 4.
     return math.ceil(round(capacity * newest / policy.target, 9))

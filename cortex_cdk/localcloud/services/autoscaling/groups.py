@@ -116,7 +116,7 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         self.launch_missing()
 
     def get_propagated_tags(self) -> dict[str, str]:
-        """The tags that its new instances get. moto takes the text "false" for a yes."""
+        """Return the tags that its new instances get. moto takes the text "false" for a yes."""
         return {tag["Key"]: tag["Value"] for tag in self.tags if str(tag.get("PropagateAtLaunch")).lower() == "true"}
 
     def be_managed(self) -> None:
@@ -197,7 +197,7 @@ class AutoScalingBackend(MotoBackend):
 
 
 def groups(region: str) -> Iterator[AutoScalingGroup]:
-    """The groups of a region."""
+    """Return the groups of a region."""
     for group in autoscaling_backends[ACCOUNT_ID][region].autoscaling_groups.values():
         if isinstance(group, AutoScalingGroup):
             yield group

@@ -36,7 +36,7 @@ def state_of(
     missing: str,
     current: str,
 ) -> str:
-    """The state that an alarm should have.
+    """Return the state that an alarm should have.
 
     Args:
         datapoints: The last ones, as many as its evaluation periods; None where there is no data.
@@ -95,7 +95,7 @@ def _evaluate(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> None:
 
 
 def reason_for(state: str, datapoints: Sequence[float | None], comparison: str, threshold: float) -> str:
-    """Why an alarm is in a state, in about CloudWatch's words.
+    """Return why an alarm is in a state, in about CloudWatch's words.
 
     Args:
         state: ``OK``, ``ALARM`` or ``INSUFFICIENT_DATA``.
@@ -124,7 +124,7 @@ def show(alarm: Alarm, state: str, reason: str) -> None:
 
 
 def _datapoints(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> list[float | None]:
-    """The values of an alarm's metric in its evaluation periods, the newest last."""
+    """Return the values of an alarm's metric in its evaluation periods, the newest last."""
     queries, returned = _queries(alarm)
     period = min(int(query["MetricStat"]["Period"]) for query in queries if query["MetricStat"]) / speed
     count = int(alarm.evaluation_periods)
@@ -135,7 +135,7 @@ def _datapoints(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> list[fl
 
 
 def _queries(alarm: Alarm) -> tuple[list[dict[str, Any]], str]:
-    """The metric queries of an alarm, and the id of the one whose value it watches."""
+    """Return the metric queries of an alarm, and the id of the one whose value it watches."""
     if not alarm.metric_data_queries:
         dimensions = [{"Name": item.name, "Value": item.value} for item in alarm.dimensions]
         metric = {"Namespace": alarm.namespace, "MetricName": alarm.metric_name, "Dimensions": dimensions}

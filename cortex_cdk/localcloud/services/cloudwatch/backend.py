@@ -62,7 +62,7 @@ class LocalCloudWatch(CloudWatchBackend):
     def get_metric_data(
         self, queries: list[dict[str, Any]], start_time: Any, end_time: Any, scan_by: str = "TimestampAscending"
     ) -> list[dict[str, Any]]:
-        """The values of metrics, expressions and searches (GetMetricData).
+        """Return the values of metrics, expressions and searches (GetMetricData).
 
         Raises:
             ValidationError: An expression or statistic is not understood.
@@ -92,7 +92,7 @@ class LocalCloudWatch(CloudWatchBackend):
         return results
 
     def _search(self, wanted: search.Search, start: float, end: float) -> list[tuple[str, Values]]:
-        """The values of every metric that a search finds and that was measured then, each with its label."""
+        """Return the values of every metric that a search finds and that was measured then, each with its label."""
         period = wanted.period
         found = []
         for metric in wanted.finds(self.store.series):
@@ -103,7 +103,7 @@ class LocalCloudWatch(CloudWatchBackend):
         return found
 
     def query(self, queries: Sequence[Mapping[str, Any]], start: float, end: float) -> dict[str, Values]:
-        """The values of metric queries, by their id.
+        """Return the values of metric queries, by their id.
 
         Args:
             queries: As in GetMetricData.
@@ -126,7 +126,7 @@ class LocalCloudWatch(CloudWatchBackend):
     def query_at_speed(
         self, queries: Sequence[Mapping[str, Any]], start: float, period: float, count: int, speed: float
     ) -> dict[str, Values]:
-        """The values of metric queries on a clock that runs faster.
+        """Return the values of metric queries on a clock that runs faster.
 
         Args:
             queries: As in GetMetricData; their own periods are not used.
@@ -162,7 +162,7 @@ class LocalCloudWatch(CloudWatchBackend):
         unit: str | None = None,
         extended: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
-        """The statistics of one metric (GetMetricStatistics); a metric with other dimensions is another metric."""
+        """Return the statistics of one metric (GetMetricStatistics). Other dimensions make another metric."""
         start, end = _seconds(start_time), _seconds(end_time)
         wanted = key(namespace, metric_name, _pairs(dimensions))
         buckets = self.store.between(wanted, start // period * period, end, period)
@@ -180,7 +180,7 @@ class LocalCloudWatch(CloudWatchBackend):
     def list_metrics(  # type: ignore[override]
         self, next_token: str | None, namespace: str | None, metric_name: str | None, dimensions: list[dict[str, Any]]
     ) -> tuple[None, list[dict[str, Any]]]:
-        """The metrics that there are, by namespace, name and dimensions (ListMetrics)."""
+        """Return the metrics that there are, by namespace, name and dimensions (ListMetrics)."""
         wanted = [(item["Name"], item.get("Value")) for item in dimensions or []]
         found = [
             metric
@@ -238,7 +238,7 @@ def install() -> None:
 
 
 def store(region: str) -> MetricStore:
-    """The metrics of a region."""
+    """Return the metrics of a region."""
     backend: Any = cloudwatch_backends[ACCOUNT_ID][region]
     found: MetricStore = backend.store
     return found
@@ -272,7 +272,7 @@ def _with_expressions(
 
 
 def _values(datum: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """The values of a datum, each with how often it was measured."""
+    """Return the values of a datum, each with how often it was measured."""
     if datum.get("Values"):
         counts = datum.get("Counts") or [1] * len(datum["Values"])
         return [(float(value), float(count)) for value, count in zip(datum["Values"], counts, strict=True)]

@@ -24,7 +24,7 @@ class Alarm(PutResource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Whether there is an alarm of that name."""
+        """Return whether there is an alarm of that name."""
         return name in backend(place).alarms
 
     def update(self, properties: Properties, place: Place) -> None:
@@ -69,7 +69,7 @@ class Dashboard(PutResource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Whether there is a dashboard of that name."""
+        """Return whether there is a dashboard of that name."""
         return name in backend(place).dashboards
 
     def update(self, properties: Properties, place: Place) -> None:
@@ -82,7 +82,7 @@ class Dashboard(PutResource):
 
 
 def alarm_query(query: Mapping[str, Any]) -> Any:
-    """A ``MetricDataQuery`` of an alarm, as moto keeps it."""
+    """Return a ``MetricDataQuery`` of an alarm, as moto keeps it."""
     # moto declares them as given, but takes what its own API layer passes: None where they are not.
     optional: dict[str, Any] = {name.lower(): query.get(name) for name in ("Label", "Period", "Expression")}
     statistic = _statistic(query["MetricStat"]) if "MetricStat" in query else None

@@ -39,7 +39,7 @@ class Search:
     period: int
 
     def finds(self, metrics: Iterable[Key]) -> list[Key]:
-        """Those of the metrics that are looked for, in a steady order."""
+        """Return those of the metrics that are looked for, in a steady order."""
         return sorted(metric for metric in metrics if self._is(metric))
 
     def label(self, metric: Key) -> str:

@@ -49,7 +49,7 @@ class Bucket:
         self.values.update(other.values)
 
     def statistic(self, name: str) -> float:
-        """One statistic, by CloudWatch's name (``Sum``, ``p99`` ...).
+        """Return one statistic, by CloudWatch's name (``Sum``, ``p99`` ...).
 
         Raises:
             ValueError: There is no such statistic.
@@ -64,7 +64,7 @@ class Bucket:
         raise ValueError(f"unknown statistic {name}")
 
     def _percentile(self, percent: float) -> float:
-        """The smallest value that at least so many percent of the values do not exceed."""
+        """Return the smallest value that at least so many percent of the values do not exceed."""
         needed = percent / 100 * sum(self.values.values())
         seen = 0
         for value in sorted(self.values):
@@ -150,7 +150,7 @@ class MetricStore:
         series.buckets.setdefault(int(time.time() if at is None else at), Bucket()).merge(measured)
 
     def between(self, metric: Key, start: float, end: float, period: float) -> dict[float, Bucket]:
-        """The buckets of a metric, merged into periods.
+        """Return the buckets of a metric, merged into periods.
 
         Args:
             metric: See ``key``.
@@ -171,7 +171,7 @@ class MetricStore:
     def newest(
         self, metric: Key, statistic: str, *, period: float, count: int, overlap: float = 0.0
     ) -> list[float | None]:
-        """The newest values of a metric.
+        """Return the newest values of a metric.
 
         Args:
             metric: See ``key``.

@@ -94,7 +94,7 @@ class LocalCodeBuild(CodeBuildBackend):
         return answer
 
     def batch_get_builds(self, ids: list[str]) -> list[Build]:
-        """The builds with these ids, as they stand."""
+        """Return the builds with these ids, as they stand."""
         with STATE_LOCK:
             return [build for build in self._builds() if build["id"] in ids]
 
@@ -167,7 +167,7 @@ class LocalCodeBuild(CodeBuildBackend):
         self._say(build, f"{repository}:{tag} is {digest}")
 
     def _context(self, location: str) -> Context:
-        """The files of a zip in S3, by path."""
+        """Return the files of a zip in S3, by path."""
         with STATE_LOCK:
             content = _source(location)
         if content is None:
@@ -251,7 +251,7 @@ def close() -> None:
 
 
 def _source(location: str) -> bytes | None:
-    """A build context in S3, by bucket, slash and key; None where there is none."""
+    """Return a build context in S3, by bucket, slash and key; None where there is none."""
     bucket, _, key = location.partition("/")
     s3 = s3_backends[ACCOUNT_ID]["aws"]
     found = s3.get_object(bucket, key) if bucket in s3.buckets else None

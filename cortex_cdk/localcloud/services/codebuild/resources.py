@@ -24,7 +24,7 @@ class Project(PutResource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Whether there is a project of that name."""
+        """Return whether there is a project of that name."""
         return name in backend(place).codebuild_projects
 
     def update(self, properties: Properties, place: Place) -> None:

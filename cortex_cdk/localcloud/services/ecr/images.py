@@ -142,7 +142,7 @@ def resolve(reference: str) -> LocalImage:
 
 
 def is_awaited(reference: str) -> bool:
-    """Whether the image that a reference stands for is being built again.
+    """Return whether the image that a reference stands for is being built again.
 
     Args:
         reference: As for ``resolve``.
@@ -164,7 +164,7 @@ def end_wait(repository: str, tag: str) -> None:
 
 
 def lost() -> list[LostImage]:
-    """The images whose programs are gone."""
+    """Return the images whose programs are gone."""
     with STATE_LOCK:
         return [
             LostImage(region, repository.name, image.image_tags[0], _origin(image))
@@ -211,7 +211,7 @@ def _find(backend: ECRBackend, repository: str, *, tag: str | None, digest: str 
 
 
 def _not_found(reference: str) -> str:
-    """The reason of a task whose image cannot be pulled: the beginning as the ECS agent words it."""
+    """Return the reason of a task whose image cannot be pulled: the beginning as the ECS agent words it."""
     return (
         f"CannotPullContainerError: failed to resolve ref {reference}: not found; the local cloud runs no containers, "
         "only what was built in it (leave predictor.image out here)"

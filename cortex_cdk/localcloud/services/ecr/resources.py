@@ -24,7 +24,7 @@ class Repository(Resource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Whether there is a repository of that name."""
+        """Return whether there is a repository of that name."""
         return name in backend(place).repositories
 
     @classmethod

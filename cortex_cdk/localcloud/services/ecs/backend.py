@@ -127,7 +127,7 @@ class EcsBackend(EC2ContainerServiceBackend):
     def list_services(
         self, cluster_str: str, scheduling_strategy: str | None = None, launch_type: str | None = None
     ) -> list[str]:
-        """The ARNs of a cluster's services; those that were deleted are not among them."""
+        """Return the ARNs of a cluster's services; those that were deleted are not among them."""
         with STATE_LOCK:
             cluster = self._get_cluster(cluster_str)
             return sorted(
@@ -244,19 +244,19 @@ class EcsBackend(EC2ContainerServiceBackend):
     def describe_container_instances(
         self, cluster_str: str, list_container_instance_ids: list[str]
     ) -> tuple[list[ContainerInstance], list[ContainerInstanceFailure]]:
-        """The instances of a cluster with these ids or ARNs."""
+        """Return the instances of a cluster with these ids or ARNs."""
         with STATE_LOCK:
             # moto has no place for the instances of a cluster before there are any.
             self.container_instances.setdefault(self._get_cluster(cluster_str).name, {})
             return super().describe_container_instances(cluster_str, list_container_instance_ids)
 
     def waits_for_capacity(self, provider: str | None) -> bool:
-        """Whether tasks without a place wait until the capacity provider has one: it does where it scales its group."""
+        """Return whether tasks wait for an instance of a capacity provider, which they do if it scales its group."""
         known = self.capacity_providers.get(provider or "")
         return known is not None and known.auto_scaling_group_provider["managedScaling"]["status"] == "ENABLED"
 
     def describe_tasks(self, cluster_str: str, tasks: list[str]) -> list[Task]:  # type: ignore[override]
-        """The tasks of a cluster with these ids or ARNs; unknown ones are left out."""
+        """Return the tasks of a cluster with these ids or ARNs; unknown ones are left out."""
         with STATE_LOCK:
             cluster = self._get_cluster(cluster_str)
             if not tasks:
@@ -266,12 +266,12 @@ class EcsBackend(EC2ContainerServiceBackend):
             return [task for task in known if isinstance(task, Task) and task.id in wanted]
 
     def task_arn(self, cluster: str, name: str) -> str:
-        """The ARN of a task, which need not exist, by its id or ARN."""
+        """Return the ARN of a task, which need not exist, by its id or ARN."""
         found = self._get_cluster(cluster).arn.replace(":cluster/", ":task/")
         return name if name.startswith("arn:") else f"{found}/{name}"
 
     def service(self, cluster: str, name: str) -> Service:
-        """The service of that name or ARN.
+        """Return the service of that name or ARN.
 
         Raises:
             ServiceNotFoundException: There is none.
@@ -286,11 +286,11 @@ class EcsBackend(EC2ContainerServiceBackend):
         self.tasks.setdefault(task.cluster_name, {})[task.task_arn] = task
 
     def all_tasks(self) -> list[Task]:
-        """Every task of the region that is ours to run, oldest first."""
+        """Return every task of the region that is ours to run, oldest first."""
         return [task for tasks in self.tasks.values() for task in tasks.values() if isinstance(task, Task)]
 
     def all_services(self) -> list[Service]:
-        """Every service of the region that is not gone."""
+        """Return every service of the region that is not gone."""
         services = [service for service in self.services.values() if isinstance(service, Service)]
         return [service for service in services if service.status != "INACTIVE"]
 
@@ -302,7 +302,7 @@ def install() -> None:
 
 
 def backends() -> Iterator[EcsBackend]:
-    """The ECS back ends of all regions that are in use."""
+    """Return the ECS back ends of all regions that are in use."""
     for backend in list(ecs_backends[ACCOUNT_ID].values()):
         if isinstance(backend, EcsBackend):
             yield backend

@@ -9,7 +9,7 @@ from cortex_cdk.localcloud.settings import ACCOUNT_ID
 
 
 def ringing(service: Service) -> list[str]:
-    """The alarms of a service's deployment configuration that are in ALARM."""
+    """Return the alarms of a service's deployment configuration that are in ALARM."""
     wanted = service.deployment_configuration.get("alarms") or {}
     if not wanted.get("enable"):
         return []

@@ -84,7 +84,7 @@ class Fleet:
             self._resize(group, need, _bounds(group, managed))
 
     def _begins_minute(self, region: str) -> bool:
-        """Whether this is the first look at a region in this minute of the local clock."""
+        """Return whether this is the first look at a region in this minute of the local clock."""
         minute = time.time() * self._speed // MINUTE
         before = self._measured.get(region)
         self._measured[region] = minute
@@ -152,7 +152,7 @@ def _register(backend: EcsBackend, cluster: str) -> list[ContainerInstance]:
 
 
 def _providers(backend: EcsBackend) -> Iterator[tuple[str, str, AutoScalingGroup]]:
-    """The capacity providers that clusters use: cluster, provider, group."""
+    """Return the capacity providers that clusters use: cluster, provider, group."""
     of_name = {group.name: group for group in groups(backend.region_name)}
     for cluster in backend.clusters.values():
         for name in cluster.capacity_providers or ():
@@ -175,7 +175,7 @@ def _bounds(group: AutoScalingGroup, managed: Mapping[str, Any]) -> Bounds:
 
 
 def _load(backend: EcsBackend) -> dict[str, list[Task]]:
-    """The tasks that are on an instance, by its ARN."""
+    """Return the tasks that are on an instance, by its ARN."""
     load: dict[str, list[Task]] = {}
     for task in backend.all_tasks():
         if task.container_instance_arn and task.last_status != "STOPPED":
@@ -186,7 +186,7 @@ def _load(backend: EcsBackend) -> dict[str, list[Task]]:
 def _soon(
     registered: Iterable[Any], provider: str, group: AutoScalingGroup, load: Mapping[str, Sequence[Task]]
 ) -> list[Instance]:
-    """The instances of a group as they will be when those that start have started, and tasks that stop have stopped."""
+    """Return a group's instances as they will be when all starts, and the stops of tasks, have ended."""
     known = {instance.ec2_instance_id: instance for instance in registered}
     soon = []
     for member in group.staying:

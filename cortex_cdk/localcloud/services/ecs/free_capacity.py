@@ -34,7 +34,7 @@ class Rooms:
         self._arns = {instance.container_instance_arn: instance for instance in known}
 
     def place(self, demand: Demand) -> ContainerInstance | None:
-        """The instance for a task, whose room it takes; None where none has room."""
+        """Return the instance for a task, whose room it takes; None where none has room."""
         chosen = choose(demand, list(self._free.values()))
         if chosen is None:
             return None
@@ -42,19 +42,19 @@ class Rooms:
         return self._known[chosen.id]
 
     def obstacle(self, demand: Demand) -> str:
-        """Why ``place`` found nothing, as ECS words it."""
+        """Return why ``place`` found nothing, as ECS words it."""
         return obstacle(demand, self._free.values())
 
     def knows(self, arn: str) -> bool:
-        """Whether an instance still is there."""
+        """Return whether an instance still is there."""
         return arn in self._arns
 
     def ec2_id(self, arn: str | None) -> str:
-        """The id of the EC2 instance that a container instance is."""
+        """Return the id of the EC2 instance that a container instance is."""
         return str(self._arns[arn or ""].ec2_instance_id)
 
     def is_draining(self, arn: str | None) -> bool:
-        """Whether the tasks of an instance have to move to another one."""
+        """Return whether the tasks of an instance have to move to another one."""
         instance = self._arns.get(arn or "")
         return instance is not None and instance.status != ACTIVE
 

@@ -100,7 +100,7 @@ class CapacityProvider(Resource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Whether there is a capacity provider of that name."""
+        """Return whether there is a capacity provider of that name."""
         return name in backend(place).capacity_providers
 
     @classmethod
@@ -225,12 +225,12 @@ class Service(Resource):
         backend(place).delete_service(self.cluster, self.name, True)
 
     def stabilized(self, place: Place) -> bool | str:
-        """Whether the deployment of the last change has completed; a text says why it failed."""
+        """Return whether the deployment of the last change has completed; a text says why it failed."""
         state, reason = backend(place).service(self.cluster, self.name).rollout_of(self.deployment)
         return reason or "The deployment failed." if state == "FAILED" else bool(state == "COMPLETED")
 
     def gone(self, place: Place) -> bool:
-        """Whether its tasks have stopped."""
+        """Return whether its tasks have stopped."""
         return bool(backend(place).service(self.cluster, self.name).status == "INACTIVE")
 
 

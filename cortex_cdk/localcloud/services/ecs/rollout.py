@@ -10,14 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-SMALLEST_THRESHOLD = 3
-LARGEST_THRESHOLD = 200
-FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 15.0
-"""Seconds."""
-DOUBLINGS = 6
-"""After so many the longest pause is reached. A power of a count without a bound would overflow in the end."""
-
 
 class Health(Enum):
     """How a replica counts."""
@@ -61,7 +53,7 @@ class Limits:
 
     @classmethod
     def of(cls, desired: int, minimum_healthy_percent: int, maximum_percent: int) -> Limits:
-        """The limits that ECS derives from the percentages: the minimum rounded up, the maximum down."""
+        """Return the limits that ECS derives from the percentages: the minimum rounded up, the maximum down."""
         return cls(lower=-(-desired * minimum_healthy_percent // 100), upper=desired * maximum_percent // 100)
 
 
@@ -79,7 +71,7 @@ class Decision:
 
 
 def decide(desired: int, limits: Limits, replicas: Sequence[Replica]) -> Decision:
-    """Which replicas to start and to stop next.
+    """Return which replicas to start and to stop next.
 
     Args:
         desired: The wanted number of replicas of the primary deployment.
@@ -124,20 +116,3 @@ def _surplus(good: Sequence[Replica], desired: int) -> list[Replica]:
     youngest_first = good[::-1]
     by_worth = sorted(youngest_first, key=lambda replica: (replica.health is Health.HEALTHY, replica.placed))
     return by_worth[: max(0, len(good) - desired)]
-
-
-def failure_threshold(desired: int) -> int:
-    """How many failed tasks trip the circuit breaker: half of the desired count, at least 3, at most 200."""
-    return min(LARGEST_THRESHOLD, max(SMALLEST_THRESHOLD, -(-desired // 2)))
-
-
-def pause_before_start(failures: int) -> float:
-    """Seconds to wait before another task is started after so many failures in a row.
-
-    ECS throttles services whose tasks fail repeatedly. Here the first replacement is immediate; then the pauses
-    double from a quarter of a second to 15 seconds, so that a crash loop is seen to be one quickly and does not
-    keep the machine busy.
-    """
-    if failures < 2:
-        return 0.0
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 2, DOUBLINGS))

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from cortex_cdk.localcloud.containers.driver import TaskDriver
 from cortex_cdk.localcloud.containers.launch import CannotStartError, Exit
-from cortex_cdk.localcloud.services.ecs import attachment, deployment_alarms
+from cortex_cdk.localcloud.services.ecs import deployment_alarms, target_registration
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
+from cortex_cdk.localcloud.services.ecs.circuit_breaker import CircuitBreaker
 from cortex_cdk.localcloud.services.ecs.fleet import Fleet
 from cortex_cdk.localcloud.services.ecs.free_capacity import Rooms
-from cortex_cdk.localcloud.services.ecs.rollout import Health, Replica, decide, failure_threshold, pause_before_start
+from cortex_cdk.localcloud.services.ecs.rollout import Health, Replica, decide
 from cortex_cdk.localcloud.services.ecs.service import Service
-from cortex_cdk.localcloud.services.ecs.starter import Starter
 from cortex_cdk.localcloud.services.ecs.task import STOPPED_TASKS_KEPT, Task, now
+from cortex_cdk.localcloud.services.ecs.task_start import Starter
 from cortex_cdk.localcloud.services.elbv2.targets import groups
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -27,14 +26,6 @@ RESTARTED = "The local cloud was restarted."
 STOPPED_BY_US = "ServiceSchedulerInitiated"
 UNPLACED = "was unable to place a task because no container instance met all of its requirements."
 MORE = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
-
-
-@dataclass
-class _Pause:
-    """How often tasks of a deployment have failed in a row, and when the next may start."""
-
-    failures: int = 0
-    until: float = 0.0
 
 
 class Scheduler:
@@ -52,7 +43,7 @@ class Scheduler:
         self._starter = starter
         self._fleet = fleet
         self._on_change = on_change
-        self._pauses: dict[str, _Pause] = {}
+        self._circuit_breaker = CircuitBreaker()
         self._rooms: dict[str, Rooms] = {}
 
     def recover(self) -> None:
@@ -82,7 +73,8 @@ class Scheduler:
                 self._tick(backend, tasks, exits)
             for task_id in unclaimed:
                 self._driver.acknowledge(task_id)
-            self._forget_pauses()
+            services = [service for backend in backends() for service in backend.all_services()]
+            self._circuit_breaker.keep_only({d["id"] for service in services for d in service.deployments})
 
     def _tick(self, backend: EcsBackend, tasks: list[Task], exits: Mapping[str, Exit]) -> None:
         """Look at one region.
@@ -117,8 +109,8 @@ class Scheduler:
 
     def _wind_down(self, task: Task) -> None:
         """Let a task's targets drain, then stop its container."""
-        attachment.deregister(task)
-        if attachment.is_attached(task):
+        target_registration.deregister(task)
+        if target_registration.is_attached(task):
             return
         if self._driver.is_running(task.id):
             task.last_status = "STOPPING"
@@ -128,7 +120,7 @@ class Scheduler:
 
     def _ended(self, backend: EcsBackend, task: Task, ended: Exit) -> None:
         was_wanted = task.is_wanted
-        attachment.detach(task)
+        target_registration.detach(task)
         self._on_change()
         task.mark_stopped(
             exit_code=ended.code,
@@ -160,7 +152,7 @@ class Scheduler:
         return None
 
     def _wait_for_instances(self, backend: EcsBackend) -> list[Task]:
-        """The tasks that more instances would help: not those that this machine has no GPUs or no image for."""
+        """Return the tasks that more instances would help: not those that this machine has no GPUs or no image for."""
         helped, gpus = [], self._starter.free_gpus(backend)
         for task in backend.all_tasks():
             if task.is_waiting and task.demand.resources.gpus <= gpus and not self._starter.waits_for_image(task):
@@ -190,23 +182,9 @@ class Scheduler:
         return None
 
     def _count_failure(self, backend: EcsBackend, task: Task) -> None:
-        """Count a task that failed by itself, and trip the circuit breaker where that is due."""
         service = next((service for service in backend.all_services() if is_of(task, service)), None)
-        if service is None:
-            return
-        deployment = next((d for d in service.deployments if d["id"] == task.started_by), None)
-        if deployment is None or deployment is not service.primary:
-            return
-        pause = self._pauses.setdefault(deployment["id"], _Pause())
-        pause.failures += 1
-        pause.until = time.monotonic() + pause_before_start(pause.failures)
-        if deployment["rolloutState"] != "IN_PROGRESS":
-            return
-        deployment["failedTasks"] += 1
-        breaker = service.circuit_breaker
-        if breaker.get("enable") and deployment["failedTasks"] >= failure_threshold(service.desired_count):
-            reason = f"ECS deployment circuit breaker: tasks failed to start. {last_words(task)}"
-            service.fail(reason, "tasks failed to start", rollback=bool(breaker.get("rollback")))
+        if service is not None:
+            self._circuit_breaker.record(service, task)
 
     def _reconcile(self, backend: EcsBackend, service: Service, tasks: list[Task]) -> None:
         wanted = [task for task in tasks if task.is_wanted]
@@ -234,13 +212,13 @@ class Scheduler:
     def _health(self, task: Task, grace: float) -> Health:
         """How a task counts. A kernel ends a container in the moment in which it takes too much memory; ours are looked
         at only now and then, so one more look is due before a task is called healthy for the first time."""
-        health = attachment.health(task, grace)
+        health = target_registration.health(task, grace)
         if health is Health.HEALTHY and not self._driver.is_within_memory(task.id):
             return Health.STARTING
         return health
 
     def _is_current(self, task: Task, service: Service) -> bool:
-        """Whether a task need not be replaced: it is of the primary deployment, and its instance stays."""
+        """Return whether a task need not be replaced: it is of the primary deployment, and its instance stays."""
         rooms = self._rooms[service.cluster_name]
         return task.started_by == service.primary["id"] and not rooms.is_draining(task.container_instance_arn)
 
@@ -261,7 +239,7 @@ class Scheduler:
                 reason = f"Task failed ELB health checks in (target-group {task.targets[0][0]})"
                 service.add_event(
                     f"(service {service.name}) (port {task.port}) is unhealthy in "
-                    f"(target-group {task.targets[0][0]}) due to ({attachment.why(task)})"
+                    f"(target-group {task.targets[0][0]}) due to ({target_registration.why(task)})"
                 )
             task.ask_to_stop(reason, STOPPED_BY_US)
             self._follow_stop(task)
@@ -270,14 +248,13 @@ class Scheduler:
                 self._count_failure(backend, task)
 
     def _follow_stop(self, task: Task) -> None:
-        attachment.deregister(task)
+        target_registration.deregister(task)
         self._on_change()
 
     def _launch(self, backend: EcsBackend, service: Service, tasks: list[Task], count: int) -> None:
         """Place the tasks that wait, then new ones. Those without a place wait where capacity can be made for them."""
         obstacles = [self._settle(backend, service, task) for task in tasks if task.is_waiting]
-        pause = self._pauses.get(service.primary["id"])
-        for _ in range(0 if pause and time.monotonic() < pause.until else count):
+        for _ in range(0 if self._circuit_breaker.pauses(service.primary["id"]) else count):
             task = self._new_task(backend, service, tasks)
             obstacles.append(self._settle(backend, service, task))
             if obstacles[-1]:
@@ -308,7 +285,9 @@ class Scheduler:
         obstacle = self._place(backend, task)
         if task.last_status == "RUNNING":
             service.add_event(f"(service {service.name}) has started 1 tasks: (task {task.id}).")
-            attachment.register(task, service, self._rooms[task.cluster_name].ec2_id(task.container_instance_arn))
+            target_registration.register(
+                task, service, self._rooms[task.cluster_name].ec2_id(task.container_instance_arn)
+            )
             self._on_change()
         return obstacle
 
@@ -330,18 +309,12 @@ class Scheduler:
         healthy = sum(replica.health is Health.HEALTHY and replica.current for replica in replicas)
         steady = len(replicas) == healthy == service.desired_count
         if steady:
-            self._pauses.pop(service.primary["id"], None)
+            self._circuit_breaker.reset(service.primary["id"])
         if steady and service.primary["rolloutState"] == "IN_PROGRESS":
             service.complete()
         if steady and not service.is_steady:
             service.add_event(f"(service {service.name}) has reached a steady state.")
         service.is_steady = steady
-
-    def _forget_pauses(self) -> None:
-        """Forget how often tasks of deployments failed that are gone."""
-        services = [service for backend in backends() for service in backend.all_services()]
-        known = {deployment["id"] for service in services for deployment in service.deployments}
-        self._pauses = {name: pause for name, pause in self._pauses.items() if name in known}
 
     def _forget_stopped(self, backend: EcsBackend) -> None:
         for tasks in backend.tasks.values():
@@ -371,19 +344,9 @@ def _count_for_clusters(backend: EcsBackend) -> None:
 
 
 def is_of(task: Task, service: Service) -> bool:
-    """Whether a task belongs to a service."""
+    """Return whether a task belongs to a service."""
     return bool(task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name)
 
 
 def _scaling(deployment_id: str) -> str:
     return f"Scaling activity initiated by (deployment {deployment_id})"
-
-
-def last_words(task: Task) -> str:
-    """Why a task ended, in one line: the stopped reason, the exit code, and what the program itself said."""
-    container = task.containers[0]
-    text = task.stopped_reason or ""
-    if "exitCode" in container:
-        text += f" (exit code {container['exitCode']})"
-    reason = container.get("reason")
-    return f"{text}: {reason}" if reason and reason not in text else text

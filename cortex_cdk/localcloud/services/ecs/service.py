@@ -174,7 +174,7 @@ class Service(MotoService):
         return "FAILED", f"ECS deployment {deployment_id} was replaced by {self.primary['id']}."
 
     def deployment_arn(self, deployment: Deployment) -> str:
-        """The ARN of one of its deployments as a service deployment."""
+        """Return the ARN of one of its deployments as a service deployment."""
         cluster_and_name = f"{self.cluster_name}/{self.name}"
         number = deployment["id"].rpartition("/")[2]
         return self.cluster_arn.rpartition(":cluster/")[0] + f":service-deployment/{cluster_and_name}/{number}"

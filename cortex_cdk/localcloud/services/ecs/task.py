@@ -15,7 +15,7 @@ STOPPED_TASKS_KEPT = 3600.0
 
 
 def now() -> datetime:
-    """The time, as moto's models keep it: UTC with a zone."""
+    """Return the time, as moto's models keep it: UTC with a zone."""
     return datetime.now(timezone.utc)
 
 

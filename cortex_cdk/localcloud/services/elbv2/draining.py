@@ -16,7 +16,7 @@ QUIET_LOOKS = 2
 
 
 def is_anything_draining() -> bool:
-    """Whether any target waits for its last requests."""
+    """Return whether any target waits for its last requests."""
     with STATE_LOCK:
         return any(target.state == "draining" for group in groups() for target in group.registered.values())
 

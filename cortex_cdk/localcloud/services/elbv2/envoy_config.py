@@ -76,7 +76,7 @@ def bootstrap(folder: str, admin_socket: str) -> Resource:
 
 
 def source(folder: str, name: str) -> Resource:
-    """A file of resources that is read again when another file is moved over it."""
+    """Return a file of resources that is read again when another file is moved over it."""
     return {
         "resource_api_version": "V3",
         "initial_fetch_timeout": "2s",
@@ -101,17 +101,17 @@ def files(table: Table, folder: str) -> dict[str, list[Resource]]:
 
 
 def endpoints_file(group: Group) -> str:
-    """The name of the file with a target group's endpoints."""
+    """Return the name of the file with a target group's endpoints."""
     return f"eds-{_digest(group.name)}.json"
 
 
 def routes_file(listener: Listener) -> str:
-    """The name of the file with a listener's routes."""
+    """Return the name of the file with a listener's routes."""
     return f"rds-{_digest(listener.name)}.json"
 
 
 def endpoints(group: Group) -> Resource:
-    """The targets of a group. Draining ones stay known, so that their active requests can be counted."""
+    """Return the targets of a group. Draining ones stay known, so that their active requests can be counted."""
     return {
         "@type": f"{TYPE}envoy.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": group.name,
@@ -130,7 +130,7 @@ def endpoints(group: Group) -> Resource:
 
 
 def cluster(group: Group, folder: str) -> Resource:
-    """A target group."""
+    """Return a target group."""
     name, message, fields = POLICIES.get(group.algorithm, POLICIES["round_robin"])
     policy = f"{EXTENSIONS}.load_balancing_policies.{name}.v3.{message}"
     limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
@@ -162,7 +162,7 @@ def _upstream() -> Resource:
 
 
 def listener_resource(listener: Listener, folder: str) -> Resource:
-    """A listener with its HTTP settings; its routes are in a file of their own."""
+    """Return a listener with its HTTP settings; its routes are in a file of their own."""
     manager = f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
     chain: Resource = {
         "filters": [{"name": manager, "typed_config": {"@type": TYPE + manager, **_http(listener, folder)}}]
@@ -212,7 +212,7 @@ def _http(listener: Listener, folder: str) -> Resource:
 
 
 def _bad_gateway() -> Resource:
-    """An ALB answers 502 where a target refused or closed the connection; Envoy would say 503."""
+    """Return an ALB answers 502 where a target refused or closed the connection; Envoy would say 503."""
     return {
         "filter": {"response_flag_filter": {"flags": ["UF", "UC", "UR", "UPE", "URX"]}},
         "status_code": 502,
@@ -230,7 +230,7 @@ def _router() -> Resource:
 
 
 def routes(listener: Listener) -> Resource:
-    """The rules of a listener, in order."""
+    """Return the rules of a listener, in order."""
     return {
         "@type": f"{TYPE}envoy.config.route.v3.RouteConfiguration",
         "name": listener.name,
@@ -275,7 +275,7 @@ def _retries() -> Resource:
 
 
 def _routes_of(rule: Rule) -> Iterator[Resource]:
-    """A rule's routes: one for each way in which its conditions can hold."""
+    """Return a rule's routes: one for each way in which its conditions can hold."""
     headers = [_header(name, values) for name, values in rule.headers]
     if rule.hosts:
         headers.append(_header(":authority", rule.hosts, suffix=r"(?::\d+)?", ignore_case=True))
@@ -290,7 +290,7 @@ def _routes_of(rule: Rule) -> Iterator[Resource]:
 
 
 def _path(pattern: str) -> Resource:
-    """A path pattern of a rule: ``*`` is any text, ``?`` any one character; upper and lower case differ."""
+    """Return a path pattern of a rule: ``*`` is any text, ``?`` any one character; upper and lower case differ."""
     if pattern == "*":
         return {"prefix": "/"}
     if not re.search(r"[*?]", pattern):
@@ -307,7 +307,7 @@ def _header(name: str, patterns: tuple[str, ...], suffix: str = "", ignore_case:
 
 
 def _query(key: str | None, value: str) -> Resource:
-    """A query condition. One without a key looks at values only, which Envoy cannot: the key then is the value."""
+    """Return a query condition. Envoy cannot look at values alone: a condition without a key takes the value as key."""
     if key is None:
         return {"name": value, "present_match": True}
     return {"name": key, "string_match": {"safe_regex": {"regex": _regex(value)}}}
@@ -348,7 +348,7 @@ def _fixed(action: FixedResponse) -> Resource:
 
 
 def _redirect(action: Redirect) -> Resource:
-    """A redirect. Of paths, only those without a part of the request's path are replaced."""
+    """Return a redirect. Of paths, only those without a part of the request's path are replaced."""
     result: Resource = {"response_code": "MOVED_PERMANENTLY" if action.status == 301 else "FOUND"}
     if "#{" not in action.protocol:
         result["scheme_redirect"] = action.protocol.lower()

@@ -65,7 +65,7 @@ class Check:
 
     @classmethod
     def of(cls, group: TargetGroup, speed: float) -> Check:
-        """The check of a target group, its interval divided by ``speed``."""
+        """Return the check of a target group, its interval divided by ``speed``."""
         return cls(
             path=group.health_check_path or "/",
             codes=status_codes(str((group.matcher or {}).get("HttpCode") or "200")),
@@ -77,7 +77,7 @@ class Check:
 
 
 def status_codes(matcher: str) -> frozenset[int]:
-    """The codes that a matcher such as ``200,301-303`` names."""
+    """Return the codes that a matcher such as ``200,301-303`` names."""
     codes: set[int] = set()
     for part in matcher.split(","):
         first, _, last = part.strip().partition("-")
@@ -236,7 +236,7 @@ async def probe(port: int, check: Check) -> CheckResult:
 
 
 async def _status(port: int, path: str) -> int:
-    """The status code of a GET request."""
+    """Return the status code of a GET request."""
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         request = f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n"

@@ -93,7 +93,7 @@ class GroupState:
 
 
 def group_states() -> list[GroupState]:
-    """The target groups that belong to a load balancer."""
+    """Return the target groups that belong to a load balancer."""
     with STATE_LOCK:
         return [
             GroupState(
@@ -130,7 +130,7 @@ def record(delta: Reading, states: Sequence[GroupState], at: float) -> None:
 
 
 def _of_group(delta: Reading, state: GroupState) -> Iterator[tuple[str, str, Values]]:
-    """The metrics of one target group: name, unit, values. Without requests there are only the host counts."""
+    """Return the metrics of one target group: name, unit, values. Without requests there are only the host counts."""
     yield "HealthyHostCount", "Count", [(float(state.healthy), 1.0)]
     yield "UnHealthyHostCount", "Count", [(float(state.unhealthy), 1.0)]
     times = delta.times.get(state.name, {})
@@ -151,7 +151,7 @@ def _of_group(delta: Reading, state: GroupState) -> Iterator[tuple[str, str, Val
 
 
 def _own_answers(delta: Reading, group: str) -> float:
-    """How often Envoy itself answered for a target group, which it counts as an answer 503 of the group.
+    """Return how often Envoy itself answered for a target group, which it counts as an answer 503 of the group.
 
     Every attempt that failed before an answer either was repeated or ended the request.
     """

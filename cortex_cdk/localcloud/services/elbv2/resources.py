@@ -203,7 +203,7 @@ def _refuse_taken(properties: Properties, place: Place) -> None:
 
 
 def _paths(conditions: Sequence[Mapping[str, Any]]) -> set[str]:
-    """The path patterns of a rule's conditions."""
+    """Return the path patterns of a rule's conditions."""
     return {
         path
         for condition in conditions

@@ -150,13 +150,13 @@ def read(http_port: int, https_port: int) -> Table:
 
 
 def suffix(arn: str) -> str:
-    """The part of an ELBv2 ARN that CloudWatch uses as a dimension."""
+    """Return the part of an ELBv2 ARN that CloudWatch uses as a dimension."""
     resource = arn.rpartition(":")[2]
     return resource.partition("/")[2] if resource.startswith(("loadbalancer/", "listener/")) else resource
 
 
 def _joined(listeners: list[Listener]) -> Listener:
-    """One listener with the rules and certificates of all of them, and the first one's default action."""
+    """Return one listener with the rules and certificates of all of them, and the first one's default action."""
     first = listeners[0]
     rules = [rule for listener in listeners for rule in listener.rules[:-1]]
     certificates = [known for listener in listeners if listener.tls for known in listener.tls.certificates]
@@ -168,7 +168,7 @@ def _joined(listeners: list[Listener]) -> Listener:
 
 
 def _port(listener: Any, usual: Mapping[tuple[str, str], int]) -> int:
-    """The port of a listener on this machine."""
+    """Return the port of a listener on this machine."""
     kind = (listener.protocol, str(listener.port))
     if kind in usual:
         return usual[kind]
@@ -184,7 +184,7 @@ def _free_port() -> int:
 
 
 def _listeners(balancer: FakeLoadBalancer, usual: Mapping[tuple[str, str], int]) -> Iterator[Listener]:
-    """The listeners of a load balancer. One for TLS whose certificate is gone has nothing to answer with."""
+    """Return the listeners of a load balancer. One for TLS whose certificate is gone has nothing to answer with."""
     ports = {str(listener.port): _port(listener, usual) for listener in balancer.listeners.values()}
     for listener in balancer.listeners.values():
         if listener.protocol != "HTTPS":

@@ -114,7 +114,7 @@ class TargetGroup(FakeTargetGroup):
                 del self.registered[key]
 
     def health_for(self, target: dict[str, Any], ec2_backend: Any = None) -> FakeHealthStatus:
-        """The health of one target, as DescribeTargetHealth reports it."""
+        """Return the health of one target, as DescribeTargetHealth reports it."""
         key = self._key(target)
         found = self.registered.get(key)
         if found is None:
@@ -141,7 +141,7 @@ def _describe_target_health(
 
 
 def find(backend: ELBv2Backend, arn: str) -> TargetGroup:
-    """The target group with that ARN.
+    """Return the target group with that ARN.
 
     Raises:
         TargetGroupNotFoundError: There is none.

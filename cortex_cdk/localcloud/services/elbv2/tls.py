@@ -81,7 +81,8 @@ def read(policy: str | None, certificate_arns: list[str]) -> Tls | None:
 
 
 def versions(policy: str) -> tuple[str, str]:
-    """The oldest and the newest TLS version of a security policy, by its name ("Security policies" of the ALB guide).
+    """Return the oldest and the newest TLS version of a security policy, by its name ("Security policies" of the ALB
+    guide).
 
     ``ELBSecurityPolicy-TLS13-1-2-2021-06`` begins with 1.2. Only the policies with ``TLS13`` in their name know 1.3.
     """
@@ -90,7 +91,7 @@ def versions(policy: str) -> tuple[str, str]:
 
 
 def self_signed(names: list[str]) -> tuple[bytes, bytes]:
-    """A certificate that signs itself, and its key, as PEM.
+    """Return a certificate that signs itself, and its key, as PEM.
 
     Args:
         names: What it is for, besides this machine; the first is its common name.

@@ -60,7 +60,7 @@ class EventFilter:
             )
 
     def matches(self, message: str) -> bool:
-        """Whether an event with that message is wanted."""
+        """Return whether an event with that message is wanted."""
         return all(term in message for term in self._terms)
 
 

@@ -35,7 +35,7 @@ class Measurement:
 
 
 def measurements(message: str) -> Iterator[Measurement]:
-    """The metrics that a log event carries; none if it carries none or breaks the format.
+    """Return the metrics that a log event carries; none if it carries none or breaks the format.
 
     Args:
         message: The event's message. Source of its form: "Embedded metric format specification" of the
@@ -63,7 +63,7 @@ def _directive(event: Mapping[str, Any], directive: Mapping[str, Any], at: float
 
 
 def _measured(found: Any) -> Bucket:
-    """A number, a list of numbers, or a distribution: values with counts, beside exact totals."""
+    """Return a number, a list of numbers, or a distribution: values with counts, beside exact totals."""
     bucket = Bucket()
     if not isinstance(found, Mapping):
         for value in found if isinstance(found, list) else [found]:

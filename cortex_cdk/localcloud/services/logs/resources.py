@@ -23,7 +23,7 @@ class LogGroup(Resource):
 
     @classmethod
     def exists(cls, name: str, place: Place) -> bool:
-        """Whether there is a log group of that name."""
+        """Return whether there is a log group of that name."""
         return name in backend(place).groups
 
     @classmethod

@@ -121,7 +121,7 @@ def _as_text(switches: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A lifecycle rule as the API has it."""
+    """Return a lifecycle rule as the API has it."""
     renamed = {RULE_NAMES.get(name, name): value for name, value in rule.items()}
     if "ExpirationInDays" in rule:
         renamed["Expiration"] = {"Days": rule["ExpirationInDays"]}

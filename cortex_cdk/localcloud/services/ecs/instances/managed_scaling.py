@@ -37,12 +37,12 @@ class Bounds:
     largest_step: int = 10_000
 
     def clamp(self, count: int) -> int:
-        """The nearest size that is allowed."""
+        """Return the nearest size that is allowed."""
         return max(self.minimum, min(self.maximum, count))
 
 
 def needed(instances: Sequence[Instance], empty: Resources, waiting: Sequence[Demand]) -> int:
-    """How many instances the tasks that run and those that wait need.
+    """Return how many instances the tasks that run and those that wait need.
 
     Args:
         instances: The group's, as they will be soon: those that still start are empty, and what a task holds that is
@@ -64,7 +64,7 @@ def needed(instances: Sequence[Instance], empty: Resources, waiting: Sequence[De
 
 
 def desired(present: int, need: int, bounds: Bounds, spare_for: float) -> int:
-    """The size that a group shall have.
+    """Return the size that a group shall have.
 
     Args:
         present: How many instances it has or starts.
@@ -92,7 +92,7 @@ def reservation(running: int, need: int) -> float:
 
 
 def has_spare(present: int, need: int, bounds: Bounds) -> bool:
-    """Whether a group has more instances than it shall have."""
+    """Return whether a group has more instances than it shall have."""
     return bounds.clamp(math.ceil(need * 100 / bounds.target)) < present
 
 
@@ -125,7 +125,7 @@ class Departure:
 
 
 def departure(members: Sequence[Member], size: int) -> Departure:
-    """Which instances go so that a group gets the size that it shall have.
+    """Return which instances go so that a group gets the size that it shall have.
 
     Args:
         members: All of the group, the oldest first.

@@ -56,11 +56,11 @@ class Instance:
     busy: bool = False
 
     def taking(self, demand: Demand) -> Instance:
-        """The instance with one more task on it."""
+        """Return the instance with one more task on it."""
         return replace(self, room=self.room - demand.resources, groups=(*self.groups, demand.group), busy=True)
 
     def accepts(self, demand: Demand) -> bool:
-        """Whether a task can be placed on it."""
+        """Return whether a task can be placed on it."""
         return (
             demand.provider in {None, self.provider}
             and demand.resources.fits(self.room)
@@ -69,7 +69,7 @@ class Instance:
 
 
 def choose(demand: Demand, instances: Sequence[Instance]) -> Instance | None:
-    """The instance that a task is placed on; None where none can take it.
+    """Return the instance that a task is placed on; None where none can take it.
 
     Args:
         instances: Those that take tasks, the oldest first.
@@ -93,7 +93,7 @@ def choose(demand: Demand, instances: Sequence[Instance]) -> Instance | None:
 
 
 def obstacle(demand: Demand, instances: Iterable[Instance]) -> str:
-    """Why a task has no place, in the words of ECS's service events.
+    """Return why a task has no place, in the words of ECS's service events.
 
     Args:
         instances: Those that take tasks; none of them accepts the task.
@@ -134,7 +134,7 @@ class Share:
 
 
 def provider_for(strategy: Sequence[Share], placed: Sequence[str | None]) -> str | None:
-    """The capacity provider of a service's next task; None where the service has no strategy.
+    """Return the capacity provider of a service's next task; None where the service has no strategy.
 
     Args:
         strategy: The service's.

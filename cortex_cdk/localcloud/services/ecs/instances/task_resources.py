@@ -31,7 +31,7 @@ class Resources:
         return Resources(self.cpu - other.cpu, self.memory - other.memory, self.gpus - other.gpus)
 
     def fits(self, room: Resources) -> bool:
-        """Whether there is room for this."""
+        """Return whether there is room for this."""
         return self.lacking(room) is None
 
     def lacking(self, room: Resources) -> str | None:

@@ -14,8 +14,6 @@ from cortex_cdk.localcloud.services.ecs.rollout import (
     Limits,
     Replica,
     decide,
-    failure_threshold,
-    pause_before_start,
 )
 
 
@@ -165,20 +163,3 @@ def test_a_rollout_ends_even_if_the_desired_count_changes(
     if desired > 0 and limits.lower >= limits.upper:
         return  # ECS cannot move such a service either.
     assert [(replica.current, replica.health) for replica in present] == [(True, Health.HEALTHY)] * desired
-
-
-def test_the_circuit_breaker_needs_between_3_and_200_failures() -> None:
-    assert [failure_threshold(desired) for desired in (1, 6, 7, 25, 1000)] == [3, 3, 4, 13, 200]
-
-
-def test_pauses_grow_and_are_bounded() -> None:
-    pauses = [pause_before_start(failures) for failures in range(20)]
-
-    assert pauses == sorted(pauses)
-    assert (pauses[0], pauses[1], pauses[-1]) == (0, 0, 15)
-
-
-@pytest.mark.parametrize("failures", [1026, 10**6])
-def test_a_crash_loop_may_go_on_for_ever(failures: int) -> None:
-    """A float has no power of two beyond 2 ** 1023: failure 1026, after some four hours."""
-    assert pause_before_start(failures) == 15

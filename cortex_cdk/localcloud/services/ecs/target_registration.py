@@ -43,7 +43,7 @@ def deregister(task: Task) -> None:
 
 
 def is_attached(task: Task) -> bool:
-    """Whether a task still is a target, be it a draining one."""
+    """Return whether a task still is a target, be it a draining one."""
     return any(_target(task.region_name, *place) for place in task.targets)
 
 

@@ -1,4 +1,4 @@
-"""Creates, updates and deletes one resource: with a class of ours, else with moto's."""
+"""Creates, updates and deletes one resource, by a class of ours or else by moto's."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ UNSUPPORTED = ("AWS::CloudFormation::Stack",)
 
 
 class UnsupportedError(Exception):
-    """The local cloud has no way to do that with a resource of this type."""
+    """The local cloud cannot do this to a resource of this type."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be made or changed.
+    """A resource to be made or changed.
 
     Attributes:
         logical_id: The resource's name in the template.
-        type: Its type.
-        name: Its physical name, given or made up.
-        properties: Its resolved properties.
-        stack_id: The stack that it belongs to.
+        type: The resource type.
+        name: The physical name, given or made up.
+        properties: The resolved properties.
+        stack_id: The stack that the resource belongs to.
         place: Account, region and tags of the stack.
     """
 
@@ -43,15 +43,15 @@ class Order:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The definition as moto's classes read it."""
+        """The definition in the form that moto's classes read."""
         return {"Type": self.type, "Properties": self.properties}
 
 
 def class_of(resource_type: str) -> type[CloudFormationModel]:
-    """The class that makes resources of a type.
+    """Return the class that makes resources of a type.
 
     Raises:
-        UnsupportedError: There is none.
+        UnsupportedError: There is no such class.
     """
     found = REGISTRY.get(resource_type) or get_model_map().get(resource_type)
     if found is None or resource_type in UNSUPPORTED:
@@ -63,13 +63,13 @@ def class_of(resource_type: str) -> type[CloudFormationModel]:
 
 
 def name_for(resource_type: str, properties: dict[str, Any], stack_name: str, logical_id: str) -> str:
-    """The name that the properties give, or a unique one."""
+    """Return the name that the properties give, or a unique one."""
     name = properties.get(class_of(resource_type).cloudformation_name_type() or "")
     return name if isinstance(name, str) else str(generate_resource_name(resource_type, stack_name, logical_id))
 
 
 def create(order: Order) -> Any:
-    """Make a resource and return the object that stands for it."""
+    """Make a resource. Return the object that stands for the resource."""
     kind = class_of(order.type)
     if issubclass(kind, Resource):
         return kind.create(order.name, order.properties, order.place)
@@ -89,7 +89,7 @@ def create(order: Order) -> Any:
 
 
 def update(model: Any, order: Order) -> Any:
-    """Change a resource in place and return the object that stands for it from now on.
+    """Change a resource in place. Return the object that stands for the resource from now on.
 
     Raises:
         UnsupportedError: moto cannot update the type.
@@ -118,7 +118,7 @@ def delete(model: Any, order: Order) -> None:
     if isinstance(model, Resource):
         model.delete(order.place)
         return
-    # As in moto's parser: an object that can delete itself does, the others by a class method.
+    # As in moto's parser: by the object's own method if there is one, else by a class method.
     own = getattr(model, "delete", None)
     if own and len(inspect.signature(own).parameters) == 2:
         own(order.place.account, order.place.region)
@@ -132,10 +132,10 @@ def delete(model: Any, order: Order) -> None:
 
 
 def stabilized(model: Any, place: Place) -> bool | str:
-    """Whether the last change has taken hold; a text is the reason why it failed."""
+    """Return whether the last change has taken effect, or a text that says why it failed."""
     return model.stabilized(place) if isinstance(model, Resource) else True
 
 
 def gone(model: Any, place: Place) -> bool:
-    """Whether a deleted resource has left."""
+    """Return whether the deletion of a resource has ended."""
     return model.gone(place) if isinstance(model, Resource) else True

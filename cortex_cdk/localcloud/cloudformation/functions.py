@@ -1,7 +1,7 @@
 """Resolves the functions of a template (``Ref``, ``Fn::GetAtt``, ``Fn::If`` ...) with moto's parser.
 
-moto's ``ResourceMap`` creates a resource when it is first asked for. Here it only looks up: what exists comes
-from the stack, and what does not exist yet (in a change set) is a stand-in whose every value is ``UNKNOWN``.
+moto's ``ResourceMap`` creates a resource at the first look. Here a look creates nothing: a resource that exists comes
+from the stack, and a resource that does not exist yet (in a change set) is a stand-in whose values are all ``UNKNOWN``.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Unknown:
     physical_resource_id = UNKNOWN
 
     def get_cfn_attribute(self, attribute_name: str) -> str:
-        """Every attribute is unknown."""
+        """Return ``UNKNOWN``, whatever the attribute."""
         return UNKNOWN
 
 
 class Changing:
-    """Stands for a resource that will be changed in place: some of its attributes become unknown."""
+    """Stands for a resource that will be changed in place, so that some attributes are unknown."""
 
     def __init__(self, model: Any, resource_type: str) -> None:
         self.physical_resource_id = model.physical_resource_id
@@ -44,17 +44,17 @@ class Changing:
         self._changing = CHANGING_ATTRIBUTES.get(resource_type, ())
 
     def get_cfn_attribute(self, attribute_name: str) -> Any:
-        """The attribute as it is now, unless the change will change it."""
+        """Return the attribute's value now, or ``UNKNOWN`` if the change may change it."""
         return UNKNOWN if attribute_name in self._changing else self._model.get_cfn_attribute(attribute_name)
 
 
 class Scope(ResourceMap):
-    """Everything that a template may refer to while a stack is made from it.
+    """Everything that a template may refer to while a stack is made from the template.
 
     Args:
-        stack: Whose resources can be referred to.
+        stack: The stack, whose resources the template may refer to.
         template: The parsed template.
-        blueprint: Has the values of its parameters, and the stack's tags, which its resources get.
+        blueprint: The values of the template's parameters, and the tags that the stack's resources get.
         exports: Exported values of all stacks by name.
 
     Raises:
@@ -89,16 +89,16 @@ class Scope(ResourceMap):
         return self._parsed_resources[key]
 
     def put(self, logical_id: str, model: Any) -> None:
-        """Make a resource known, or a stand-in for it."""
+        """Make a resource known, or a stand-in for the resource."""
         self._parsed_resources[logical_id] = model
 
     def includes(self, definition: Mapping[str, Any]) -> bool:
-        """Whether a resource or output is part of the stack, as its condition says."""
+        """Return whether a resource or output is part of the stack, as its condition says."""
         condition = definition.get("Condition")
         return condition is None or bool(self.lazy_condition_map[condition])
 
     def parse_ssm_parameter(self, value: str, value_type: str) -> Any:
-        """The value of an SSM parameter (moto calls this for parameters of such types)."""
+        """Return the value of an SSM parameter. moto calls this for template parameters of the SSM types."""
         from moto.ssm.models import ssm_backends
 
         parameter = ssm_backends[self._account_id][self._region_name].get_parameter(value)
@@ -109,7 +109,7 @@ class Scope(ResourceMap):
         raise ValidationError(message=f"Unable to fetch parameters [{value}] from parameter store for this account.")
 
     def resolve(self, value: Any) -> Any:
-        """A piece of the template with all functions computed.
+        """Return a piece of the template with all functions computed.
 
         Raises:
             ValidationError: A function cannot be computed here.
@@ -126,7 +126,7 @@ class Scope(ResourceMap):
         return resolved
 
     def _with_zones(self, value: Any) -> Any:
-        """``Fn::GetAZs`` of "" means this region; moto takes its own default region for it."""
+        """Name the region in ``Fn::GetAZs`` of "", for which moto would take a default region of its own."""
         if isinstance(value, list):
             return [self._with_zones(item) for item in value]
         if not isinstance(value, dict):
@@ -136,11 +136,11 @@ class Scope(ResourceMap):
         return {key: self._with_zones(item) for key, item in value.items()}
 
     def properties(self, definition: Mapping[str, Any]) -> dict[str, Any]:
-        """The resolved properties of a resource; of its tags those of the stack are part (its own go before them)."""
+        """Return the resolved properties of a resource. Its tags include the stack's; the resource's own win."""
         resolved: dict[str, Any] = self.resolve(definition.get("Properties") or {})
         own = resolved.get("Tags")
         if isinstance(own, list):
-            # As CloudFormation has it for Auto Scaling groups, the only type whose tags say this.
+            # CloudFormation adds this for Auto Scaling groups, the only type whose tags have it.
             more = {"PropagateAtLaunch": True} if any("PropagateAtLaunch" in tag for tag in own) else {}
             named = {tag["Key"] for tag in own}
             resolved["Tags"] = own + [
@@ -149,7 +149,7 @@ class Scope(ResourceMap):
         return resolved
 
     def outputs(self) -> list[Output]:
-        """The outputs of the template whose conditions hold."""
+        """Return the outputs of the template whose conditions hold."""
         return [
             Output(
                 key=key,
@@ -163,7 +163,7 @@ class Scope(ResourceMap):
 
 
 def public_image(name: str) -> str:
-    """An image id for a public AMI parameter that moto's data lacks: the same for the same name."""
+    """Return an image id for a public AMI parameter that moto's data lacks. The same name gives the same id."""
     return "ami-" + hashlib.sha256(name.encode()).hexdigest()[:17]
 
 
@@ -171,7 +171,7 @@ def check_parameters(template: Mapping[str, Any], parameters: Mapping[str, str])
     """Refuse parameters as CloudFormation does.
 
     Raises:
-        ValidationError: Names the parameters that are unknown, missing, or not allowed.
+        ValidationError: Parameters are unknown, missing, or not allowed; the message names them.
     """
     declared: Mapping[str, Any] = template.get("Parameters") or {}
     unknown = [name for name in parameters if name not in declared]
@@ -208,7 +208,7 @@ def _outside(size: float, slot: Mapping[str, Any], lowest: str, highest: str) ->
 
 
 def _without_nothing(value: Any) -> Any:
-    """``AWS::NoValue`` removes an item: moto drops it from dictionaries but leaves ``None`` in lists."""
+    """Remove items of ``AWS::NoValue`` from lists, too. moto removes such items from dictionaries only."""
     if isinstance(value, dict):
         return {key: _without_nothing(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -30,7 +30,7 @@ class Starter:
         self._control_port = control_port
 
     def obstacle(self, backend: EcsBackend, task: Task) -> str | None:
-        """Why this machine cannot run a task now, whatever instances there are, as ECS words it; None if it can.
+        """Return why this machine cannot run a task now, whatever instances there are, as ECS words it; None if it can.
 
         Args:
             backend: The ECS of the region.
@@ -49,11 +49,11 @@ class Starter:
         return "The closest matching (container-instance localhost) has insufficient GPU resource available."
 
     def waits_for_image(self, task: Task) -> bool:
-        """Whether a task cannot start before its image has been built again."""
+        """Return whether a task cannot start before its image has been built again."""
         return images.is_awaited(str(task.containers[0]["image"]))
 
     def free_gpus(self, backend: EcsBackend) -> int:
-        """How many GPUs of this machine no task has."""
+        """Return how many GPUs of this machine no task has."""
         return len(_free_gpus(backend)) if gpus.devices() else 0
 
     def start(self, backend: EcsBackend, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""Stacks, resources and change sets in the form in which the API of CloudFormation shows them."""
+"""Describes stacks, resources and change sets in the form of CloudFormation's API."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cortex_cdk.localcloud.cloudformation.stack import ChangeSet, NameConflict, 
 from cortex_cdk.localcloud.cloudformation.template import parse
 
 HIDDEN = "****"
-"""What CloudFormation shows of a parameter with ``NoEcho``."""
+"""CloudFormation shows this for a parameter with ``NoEcho``."""
 
 
 def stack(stack: Stack) -> dict[str, Any]:
-    """A ``Stack`` of DescribeStacks."""
+    """Return a ``Stack`` of DescribeStacks."""
     return _given(
         {
             "StackId": stack.id,
@@ -45,7 +45,7 @@ def stack(stack: Stack) -> dict[str, Any]:
 
 
 def stack_summary(stack: Stack) -> dict[str, Any]:
-    """A ``StackSummary`` of ListStacks."""
+    """Return a ``StackSummary`` of ListStacks."""
     return _given(
         {
             "StackId": stack.id,
@@ -62,7 +62,7 @@ def stack_summary(stack: Stack) -> dict[str, Any]:
 
 
 def resource(stack: Stack, resource: StackResource) -> dict[str, Any]:
-    """A ``StackResource`` of DescribeStackResources."""
+    """Return a ``StackResource`` of DescribeStackResources."""
     return _given(
         {
             "StackId": stack.id,
@@ -79,7 +79,7 @@ def resource(stack: Stack, resource: StackResource) -> dict[str, Any]:
 
 
 def summary(stack: Stack, change_set: ChangeSet) -> dict[str, Any]:
-    """A ``ChangeSetSummary`` of ListChangeSets, the common part of DescribeChangeSet."""
+    """Return a ``ChangeSetSummary`` of ListChangeSets, the common part of DescribeChangeSet."""
     return _given(
         {
             "StackId": stack.id,
@@ -98,12 +98,12 @@ def summary(stack: Stack, change_set: ChangeSet) -> dict[str, Any]:
 def change_set(
     stack: Stack, change_set: ChangeSet, changes: Sequence[ResourceChange], token: str | None, *, with_values: bool
 ) -> dict[str, Any]:
-    """The answer of DescribeChangeSet.
+    """Return the answer of DescribeChangeSet.
 
     Args:
         changes: The page of changes to show.
-        token: Where the next page begins, or None.
-        with_values: Whether properties before and after are shown (``IncludePropertyValues``).
+        token: The token of the next page, or None.
+        with_values: Whether to show properties before and after (``IncludePropertyValues``).
     """
     return _given(
         {
@@ -120,7 +120,7 @@ def change_set(
 
 
 def name_conflict(stack: Stack, change_set: ChangeSet, conflict: NameConflict) -> dict[str, Any]:
-    """An ``OperationEvent`` of DescribeEvents that says which resource early validation refused."""
+    """Return an ``OperationEvent`` of DescribeEvents that says which resource early validation refused."""
     return {
         "EventId": f"{change_set.id}/{conflict.logical_id}",
         "StackId": stack.id,
@@ -138,12 +138,12 @@ def name_conflict(stack: Stack, change_set: ChangeSet, conflict: NameConflict) -
 
 
 def operation_event(event: Mapping[str, Any]) -> dict[str, Any]:
-    """An event of a stack as an ``OperationEvent`` of DescribeEvents."""
+    """Return an event of a stack as an ``OperationEvent`` of DescribeEvents."""
     return {"EventType": "STACK_EVENT", **{key: value for key, value in event.items() if key != "StackName"}}
 
 
 def template_summary(body: str) -> dict[str, Any]:
-    """The answer of GetTemplateSummary."""
+    """Return the answer of GetTemplateSummary."""
     template = parse(body)
     return _given(
         {
