@@ -1,6 +1,7 @@
 """Compare the serving program with its peers: one worker process pinned to one core, ``wrk`` on the other.
 
     python benchmarks/serving/bench.py [--workloads w1,w3] [--servers 'cortex*;mosec'] [--rounds 3] [--seconds 4]
+                                       [--before ANOTHER_CHECKOUT]
 
 Every peer gets an environment of its own below ``.peers/`` (needs ``uv``). The servers of a workload are all started
 first; then each round measures one after the other, so that whatever else the machine does hits all of them alike. The
@@ -27,7 +28,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servers import HERE, PEERS, SERVERS, Server
+from servers import HERE, PEERS, SERVERS, Server, before
 
 CONNECTIONS = {"w1": 16, "w2": 16, "w3": 64, "w4json": 16, "w4bytes": 16}
 SCRIPTS = {"w1": "small.lua", "w2": "small.lua", "w3": "small.lua", "w4json": "floats.lua", "w4bytes": "bytes.lua"}
@@ -64,7 +65,8 @@ class Running:
         self.server = server
         path, self.script = server.special.get(workload, (server.path, SCRIPTS[workload]))
         self.url = f"http://{self.address}{path}"
-        environ = {**os.environ, **server.environ, "WORKLOAD": workload, "PYTHONPATH": str(PEERS)}
+        python_path = os.pathsep.join(map(str, (*server.python_path, PEERS)))
+        environ = {**os.environ, **server.environ, "WORKLOAD": workload, "PYTHONPATH": python_path}
         command = ["taskset", "-c", "0", *server.command(environment(server), self.address)]
         begin = time.monotonic()
         self.process = subprocess.Popen(
@@ -241,11 +243,13 @@ def main() -> None:
     parser.add_argument("--servers", help="names with wildcards, separated by semicolons; default all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--before", type=Path, help="another checkout, whose serving program takes part, too")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers are stopped then, too
     wanted = arguments.servers.split(";") if arguments.servers else ["*"]
     for workload in arguments.workloads.split(","):
-        taking_part = [server for server in SERVERS if workload in server.workloads]
+        known = (*SERVERS, *before(arguments.before)) if arguments.before else SERVERS
+        taking_part = [server for server in known if workload in server.workloads]
         servers = [s for s in taking_part if any(fnmatch.fnmatchcase(s.name, pattern) for pattern in wanted)]
         print(run(workload, servers, arguments.rounds, arguments.seconds), flush=True)
         print()

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cortex_serving.server import CHANGES
-
 HERE = Path(__file__).resolve().parent
 PEERS = HERE / "peers"
 ALL = ("w1", "w2", "w3", "w4json", "w4bytes")
@@ -29,6 +27,7 @@ class Server:
         packages: What its own environment needs; empty means the environment that runs the benchmark.
         workloads: Which workloads it takes part in.
         environ: Further variables.
+        python_path: Folders that Python imports from first.
         path: Where it answers.
         special: Workloads that it answers elsewhere, or with a request of another form: path and script for ``wrk``.
     """
@@ -38,6 +37,7 @@ class Server:
     packages: tuple[str, ...] = ()
     workloads: tuple[str, ...] = SINGLE
     environ: dict[str, str] = field(default_factory=dict)
+    python_path: tuple[Path, ...] = ()
     path: str = "/"
     special: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -46,14 +46,42 @@ def _port(address: str) -> str:
     return address.split(":")[1]
 
 
-def cortex(name: str, api: str, workloads: tuple[str, ...], *, http: str = "", without: str = "") -> Server:
-    """Our own server with one API of the project, some changes of ``cortex_serving.server``, and without a feature."""
+def cortex(
+    name: str,
+    api: str,
+    workloads: tuple[str, ...],
+    *,
+    http: str = "",
+    without: str = "",
+    checkout: Path | None = None,
+) -> Server:
+    """Our own server.
+
+    Args:
+        name: As the table shows it.
+        api: Which API of the project.
+        workloads: Which workloads it takes part in.
+        http: ``CORTEX_HTTP``; empty means the default.
+        without: A feature that is left out (``project/without.py``).
+        checkout: Another checkout of this repository, whose serving program is measured instead of this one's.
+    """
 
     def command(_: Path, address: str) -> list[str]:
         base = [sys.executable, "-m", "cortex_serving.cli", str(HERE / "project"), "--name", api]
         return [*base, "--listen", address]
 
-    return Server(name, command, workloads=workloads, environ={"CORTEX_HTTP": http, "BENCH_WITHOUT": without})
+    environ = {"CORTEX_HTTP": http, "BENCH_WITHOUT": without}
+    python_path = () if checkout is None else (checkout.resolve() / "serving_image",)
+    return Server(name, command, workloads=workloads, environ=environ, python_path=python_path)
+
+
+def before(checkout: Path) -> tuple[Server, ...]:
+    """Our own server of another checkout, to be measured beside this one's in the same run."""
+    return (
+        cortex("cortex, before", "plain", SINGLE, checkout=checkout),
+        cortex("cortex, batching, before", "batched", ("w1", "w3"), checkout=checkout),
+        cortex("cortex, stock waitress, before", "plain", ("w1",), http="stock", checkout=checkout),
+    )
 
 
 def _python(script: str) -> Callable[[Path, str], list[str]]:
@@ -77,7 +105,6 @@ SERVERS = (
     cortex("cortex, no access log", "quiet", ("w1",)),
     cortex("cortex, no metrics", "plain", ("w1",), without="metrics"),
     cortex("cortex, no Server-Timing", "plain", ("w1",), without="server-timing"),
-    *(cortex(f"cortex, without {change}", "plain", ("w1",), http=f"-{change}") for change in CHANGES),
     cortex("cortex, stock waitress", "plain", ("w1", "w4json", "w4bytes"), http="stock"),
     # What these cannot do is the point of them: no batching, no metrics, no health.
     Server("nginx, a static answer", _python("nginx_static.py"), workloads=("w1",)),

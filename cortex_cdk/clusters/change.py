@@ -17,9 +17,9 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
+from cortex_cdk.clusters.allowed_changes import Difference, differences, refusals
 from cortex_cdk.clusters.checks import WantedCluster, check, check_account
 from cortex_cdk.clusters.listener_move import move_rules
-from cortex_cdk.clusters.rules import Difference, differences, refusals
 from cortex_cdk.clusters.usage import computes_by_group
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment

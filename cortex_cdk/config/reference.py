@@ -35,6 +35,8 @@ is created.
 * Write *durations* as in Go: `250ms`, `30s`, `5m`, `1h30m`. A bare number means seconds.
 * Write *CPUs* as a number, `0.5`, or in thousandths, `500m`. Write *sizes* as `512Mi`, `2Gi`, `1G`, or in bytes.
 * A field that is `null` counts as not set. Unknown fields are errors.
+* YAML is read as Cortex read it: `1e-5` is a number, dates and `1:30` are text, and `yes`, `no`, `on`, `off` are
+  booleans (in `predictor.config` with a warning, as you may mean text). `predictor.config` keeps its order.
 * Paths are relative to the configuration file and never leave its folder. Models may also be on S3 (`s3://...`).
 
 ```yaml
@@ -59,6 +61,10 @@ environments, empty folders, sockets and pipes, and everything that `.cortexigno
 `.gitignore`). Links inside the project are followed; a link that leads out of the project is an error. The limit is
 512 MiB, for one file and for all together. `cortex deploy` asks before it uploads a file or an archive of 10 MiB, or a
 thousand files (`--yes` answers yes). A project has changed if names, contents or execute permissions have.
+
+`.env` sets environment variables of replicas, one `NAME=value` a line, in the syntax of python-dotenv: comments,
+quotes, values of several lines in double quotes, `${NAME}` for other variables (not in single quotes). Variables of
+`predictor.env` win over those of `.env`.
 """
 
 _CLUSTER_INTRODUCTION = """\

@@ -29,11 +29,11 @@ from cortex_cdk.deploy import assets, images
 from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
 from cortex_cdk.deploy.image_cleanup import remove_old_images
-from cortex_cdk.deploy.own_images import own_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
 from cortex_cdk.deploy.preflight.endpoints import name_holder
 from cortex_cdk.deploy.splitters import splitter_spec
+from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.errors import DeployError, Finding
 from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
 from cortex_cdk.project.dependencies import Dependencies

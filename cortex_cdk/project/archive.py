@@ -240,7 +240,7 @@ def _walk(root: Path, folder: str, exclusions: Exclusions, around: tuple[Path, .
         name = f"{folder}/{entry.name}" if folder else entry.name
         if exclusions.folder(name) if entry.is_dir() else exclusions.file(name):
             continue
-        _refuse_unspeakable(root, name)
+        _refuse_name(root, name)
         source = _target(root, name) if entry.is_symlink() else around[-1] / entry.name
         status = source.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -251,12 +251,16 @@ def _walk(root: Path, folder: str, exclusions: Exclusions, around: tuple[Path, .
             yield ProjectFile(name, source, status.st_size, bool(status.st_mode & stat.S_IXUSR))
 
 
-def _refuse_unspeakable(root: Path, name: str) -> None:
+def _refuse_name(root: Path, name: str) -> None:
+    """Refuse a name that replicas cannot have, or that means another file on another system."""
     try:
         name.encode()
     except UnicodeEncodeError:
         shown = name.encode(errors="surrogateescape")
         raise ProjectError(f"the file name {shown!r} in {root} is not UTF-8", hint="rename the file") from None
+    if "\\" in name:  # left by unpacking an archive of Windows; replicas and builds refuse such names
+        message = f"the file name {name} in {root} has a backslash"
+        raise ProjectError(message, hint=f"move the file to {name.replace(chr(92), '/')}, or {_ASIDE}")
 
 
 def _target(root: Path, name: str) -> Path:

@@ -1,8 +1,8 @@
 """What is deployed and how it goes, for ``cortex get`` and ``cortex cluster info``.
 
-``rules`` decides whether an API is ``live``, ``updating`` or in ``error``; read it first. ``read_status`` reads what
-the rules need. ``report`` adds the rest of ``cortex get``: ``alarms``, ``metrics``. ``cluster_info`` does so for a
-cluster; ``deployed_names`` is the quick way to names alone.
+``decide_status`` decides whether an API is ``live``, ``updating`` or in ``error``; read it first. ``read_status``
+reads what the rules need. ``report`` adds the rest of ``cortex get``: ``alarms``, ``metrics``. ``cluster_info`` does
+so for a cluster; ``deployed_names`` is the quick way to names alone.
 
 May import: ``clusters``, ``replicas``, ``stack_operations``, ``aws`` and what is below.
 """

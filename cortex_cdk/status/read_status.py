@@ -1,6 +1,6 @@
 """Reads the status of APIs and traffic splitters.
 
-    stacks -> services (ten with a call) -> for APIs that are not settled: target health and tasks -> ``rules``
+    stacks -> services (ten with a call) -> for APIs that are not settled: target health and tasks -> ``decide_status``
 
 An API that is settled costs no call of its own, so that a list of many is as fast as a list of one.
 """
@@ -22,7 +22,7 @@ from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
 from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
-from cortex_cdk.status.rules import (
+from cortex_cdk.status.decide_status import (
     LIVE,
     UNKNOWN,
     UPDATING,

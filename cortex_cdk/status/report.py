@@ -18,6 +18,7 @@ from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.logs import fatal_record
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.status.alarms import Alarm, read_alarms
+from cortex_cdk.status.decide_status import ERROR
 from cortex_cdk.status.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
 from cortex_cdk.status.read_status import (
     ApiStatus,
@@ -26,7 +27,6 @@ from cortex_cdk.status.read_status import (
     read_api,
     splitter_of,
 )
-from cortex_cdk.status.rules import ERROR
 
 Measured = TypeVar("Measured")
 ACTIVITIES_SHOWN = 5

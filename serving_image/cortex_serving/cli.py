@@ -1,4 +1,4 @@
-"""The command ``cortex-serve``."""
+"""The command ``cortex-serve``: runs a replica, in a task or of a project folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,14 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code (0 after a clean stop, 1 after a failure, 2 for wrong usage)."""
+    """Run the command.
+
+    Args:
+        argv: Arguments; None takes those of the process.
+
+    Returns:
+        The exit code: 0 after a clean stop, 1 after a failure, 2 for wrong usage.
+    """
     arguments = _parser().parse_args(argv)
     try:
         settings = _settings(arguments)

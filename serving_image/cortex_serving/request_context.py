@@ -1,4 +1,7 @@
-"""One request's way through the server: its admission, who it is, and where its time went."""
+"""One request and its response on their way through the server: the verdict of admission, the id, the times.
+
+An ``Exchange`` is made when all of a request has arrived, and travels with it, in the WSGI environment (``KEY``).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ KEY = "cortex.exchange"  # in the WSGI environment
 
 
 class Verdict(enum.Enum):
-    """What became of a request when it arrived."""
+    """The decision of admission (``scheduling.admission``) about a request when it arrived."""
 
     ADMITTED = "admitted"
     CONTROL = "control"
@@ -20,12 +23,12 @@ class Verdict(enum.Enum):
 
 
 class Outcome(Protocol):
-    """What was found out about a request before its turn to be answered came.
+    """The result of a request that was predicted, in a batch, before its turn to be answered came.
 
     Attributes:
-        arguments: What ``predict`` was given of it.
-        error: What is raised for it, if that is what was found out.
-        traceback: Where that came from.
+        arguments: By name, what ``predict`` was given of the request.
+        error: The exception that is its answer, if it is one.
+        traceback: Where the exception came from.
     """
 
     arguments: dict[str, Any]
@@ -33,28 +36,34 @@ class Outcome(Protocol):
     traceback: TracebackType | None
 
     def result(self) -> Any:
-        """What the predictor returned for it; raises what was raised."""
+        """The value that the predictor returned.
+
+        Raises:
+            BaseException: The answer is an exception.
+        """
 
 
 class Exchange:
-    """Times are in seconds, points in time are those of ``time.perf_counter``; ``batch`` is None without batching.
+    """A request and its response. Durations are in seconds, points in time are those of ``time.perf_counter``.
+
+    Args:
+        arrived: When all of the request had arrived.
+        deadline: When its client gives up, or None.
+        verdict: The decision of admission.
 
     Attributes:
-        arrived: When all of it had arrived.
-        deadline: When its client gives up, or None.
-        verdict: What became of it then.
-        environ: Its WSGI environment, if that had to be made before its turn to be answered; until then.
-        begun: Its response, or what was raised instead, from when the application has begun it until waitress sends it.
-        outcome: With server-side batching, what came of it, from when that is known until it is answered.
-        refusal: What is answered instead, if its form was not understood or something unexpected happened.
+        environ: The WSGI environment, from when it is made (before the application is called) until a task takes it.
+        begun: The application's response, or the exception that it raised, until waitress sends it.
+        outcome: With server-side batching, the result, from when it is known until the request is answered.
+        refusal: The answer instead of a prediction, if the request's form was not understood or our own code failed.
         request_id: The request's id; empty until somebody needs it.
-        queue: From its arrival to a thread.
-        batch: From there until its batch was dispatched.
-        predict: In the predictor.
-        encode: Writing the response's body.
+        queue: Time from its arrival to a thread.
+        batch: Time from there until its batch was dispatched; None without batching.
+        predict: Time in the predictor.
+        encode: Time to write the response's body.
         streaming: Whether the body is still being produced when the application returns.
         status: The response's status.
-        answered: When it was answered.
+        answered: When it was answered; 0 before.
     """
 
     environ: dict[str, Any] | None = None

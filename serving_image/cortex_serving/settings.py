@@ -1,4 +1,7 @@
-"""How this replica runs: the container's environment variables, or the command line of a standalone run."""
+"""How this replica runs: from the container's environment (``CORTEX_*``), or the command line of a standalone run.
+
+Everything is checked here, before anything starts: a worker that met a wrong value would fail again and again.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,9 @@ class Settings:
     """Everything that a replica is told from outside.
 
     Attributes:
+        cluster: The cluster's name, for metrics; empty outside a cluster.
+        revision: The API's deployed version.
+        spec: What to serve.
         raw_spec: The specification as it was given; handed to workers unchanged.
         variables: Environment variables for the workers (``predictor.env``); empty in a task, whose container has them.
         project: ``s3://bucket/key`` of the project archive, or a folder.

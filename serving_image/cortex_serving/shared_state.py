@@ -1,8 +1,9 @@
-"""The board: a few bytes of memory shared by the supervisor and its workers.
+"""A few bytes of memory that the supervisor and its workers share: the board.
 
-The supervisor writes the replica's state and reason; each worker writes its own slot only. All values are aligned
-32-bit words, which the processors we run on write and read whole. Only to admit a request to a limit that all workers
-share, workers take a lock, which the system takes back from a process that dies with it.
+The supervisor writes the replica's state and its reason; each worker writes its own slot only. All values are aligned
+32-bit words, which the processors we run on write and read whole, so that reading needs no lock. Only to admit a
+request to a limit that all workers share, workers take a lock, which the system takes back from a process that dies
+with it.
 """
 
 from __future__ import annotations
@@ -79,7 +80,12 @@ class Board:
         return self._memory[self._reason_at : end].decode("utf-8", "replace")
 
     def set_state(self, state: State, reason: str) -> None:
-        """Write the replica's state (supervisor only)."""
+        """Write the replica's state (supervisor only).
+
+        Args:
+            state: The state.
+            reason: Why, in one line for people; cut at ``REASON_BYTES``.
+        """
         encoded = reason.encode("utf-8", "backslashreplace")[:REASON_BYTES]
         self._words[_REASON_LENGTH] = 0
         self._memory[self._reason_at : self._reason_at + len(encoded)] = encoded
@@ -112,7 +118,7 @@ class Board:
 
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
-        """Keep the other processes from counting a request in (threads of one process need a lock of their own)."""
+        """Keep the other processes from counting a request in; threads of one process need a lock of their own."""
         fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
         try:
             yield
@@ -121,7 +127,11 @@ class Board:
 
 
 class Slot:
-    """One worker's words on the board."""
+    """One worker's words on the board.
+
+    Args:
+        words: The words.
+    """
 
     __slots__ = ("_words",)
 
@@ -147,11 +157,19 @@ class Slot:
         """Requests being worked on or queued in this worker."""
         return int(self._words[_SLOT_IN_FLIGHT])
 
-    def enter(self) -> None:
-        """Count a request in (the caller holds the worker's lock)."""
+    def enter(self, room: int) -> bool:
+        """Count a request in, if there is room for it (the caller holds the worker's lock).
+
+        Args:
+            room: How many requests may be in flight in this worker.
+        """
         words = self._words
-        words[_SLOT_IN_FLIGHT] += 1
+        count = words[_SLOT_IN_FLIGHT]
+        if count >= room:
+            return False
+        words[_SLOT_IN_FLIGHT] = count + 1
         words[_SLOT_REQUESTS] = (words[_SLOT_REQUESTS] + 1) & _MASK
+        return True
 
     def leave(self) -> None:
         """Count a request out (the caller holds the worker's lock)."""

@@ -6,6 +6,7 @@ fields that the serving program needs are read, so that an older image serves a 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,10 +200,9 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
 
 
 def _parse_batching(data: Mapping[str, Any]) -> Batching:
-    interval = data["batch_interval"]
     return Batching(
-        _count(data, "max_batch_size"),
-        _quantity(parse_duration, interval, "server_side_batching.batch_interval", "10ms, 1.5s or 2m"),
+        max_batch_size=_count(data, "max_batch_size"),
+        batch_interval=_quantity(parse_duration, data["batch_interval"], "batch_interval", "10ms, 1.5s or 2m"),
     )
 
 
@@ -230,10 +230,12 @@ def _parse_warmup(value: bool | str) -> str | None:
 
 
 def _quantity(parse: Callable[[Any], _Number], value: Any, name: str, form: str) -> _Number:
-    try:
-        return parse(value)
-    except ValueError:
-        raise SpecError(f"predictor.{name} is {value!r}: write it like {form}") from None
+    """A duration or size above 0."""
+    with contextlib.suppress(ValueError):
+        number = parse(value)
+        if number > 0:
+            return number
+    raise SpecError(f"{name} is {value!r}: write it like {form}")
 
 
 def _parse_models(data: Mapping[str, Any]) -> Models | None:

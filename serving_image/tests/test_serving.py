@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import Replica, Serve, eventually, running, write_project
+from tests.conftest import Replica, Serve, eventually, running
 
 ECHO = """
 class PythonPredictor:
@@ -255,37 +255,6 @@ def test_post_predict_runs_after_the_response(serve: Serve, tmp_path: Path) -> N
     eventually(lambda: mark.read_text() == "([5], 5)")
 
 
-def test_env_file_and_working_folder(serve: Serve, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    project.mkdir()
-    (project / ".env").write_text(
-        "\ufeff# comment\nexport GREETING='hello' # note\nPEM=\"a\nb\"\nKEPT=file\nOWN=${KEPT}\n", encoding="utf-8"
-    )
-    (project / "data.txt").write_text("there")
-    replica = serve(
-        """
-        import os
-        class PythonPredictor:
-            def __init__(self, config): pass
-            def predict(self):
-                found = [os.environ[name] for name in ("PEM", "KEPT", "OWN")]
-                return os.environ["GREETING"] + " " + open("data.txt").read() + str(found)
-        """,
-        env={"KEPT": "cortex.yaml"},
-    )
-    assert replica.post().text == "hello there['a\\nb', 'cortex.yaml', 'cortex.yaml']"
-
-
-def test_a_broken_env_file_is_told_before_anything_starts(tmp_path: Path) -> None:
-    project = write_project(tmp_path / "project", "class PythonPredictor: ...")
-    (project / ".env").write_text("A=1\nsecret\n")
-    with running([str(project)], ready=False) as replica:
-        assert replica.process.wait(20) == 1
-        replica.stop()
-        [text] = replica.broken
-        assert b".env:2: is not NAME=value" in text and b"secret" not in text
-
-
 def test_usage_errors_are_one_line(tmp_path: Path) -> None:
     with running([str(tmp_path)], ready=False) as replica:
         assert replica.process.wait(20) == 1
@@ -322,7 +291,7 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path, configuration: 
 @pytest.mark.parametrize(
     ("predictor", "said"),
     [
-        ({"processes_per_replica": "two"}, b"predictor.processes_per_replica is 'two', not a whole number"),
+        ({"processes_per_replica": "two"}, b"processes_per_replica is 'two': give a whole number"),
         ({"server_side_batching": {"max_batch_size": 4}}, b"the field batch_interval is missing"),
         ({"models": ["a"]}, b"does not make sense"),
     ],

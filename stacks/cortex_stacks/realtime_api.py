@@ -12,7 +12,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_logs as logs
 from constructs import Construct
-from cortex_serving.contract import PORT, READY_PATH
+from cortex_serving.contract import PORT
 
 from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
@@ -24,9 +24,8 @@ from cortex_stacks.constructs.replica_alarms import ReplicaAlarms
 from cortex_stacks.constructs.replica_scaling import scale_with_load
 from cortex_stacks.constructs.replica_task import CONTAINER, ReplicaTask
 from cortex_stacks.constructs.routing import endpoint_rule
+from cortex_stacks.constructs.target_group import replica_target_group
 
-HEALTH_CHECK_INTERVAL_S = 5
-DEREGISTRATION_DELAY_S = 60
 # A replica may load its model for minutes. Failing health checks mean nothing until then.
 HEALTH_CHECK_GRACE_S = 600
 
@@ -58,7 +57,7 @@ class RealtimeApiStack(CortexStack):
             revision=self._text(Parameter.REVISION, "The version of the API"),
             endpoint=self._text(Parameter.REPLICA_ENDPOINT, "The API's path when its replicas were last replaced"),
         )
-        target_group = self._target_group(vpc)
+        target_group = replica_target_group(self, "Targets", vpc)
         rule = endpoint_rule(
             self,
             cluster=cluster,
@@ -96,27 +95,6 @@ class RealtimeApiStack(CortexStack):
         # The group's name is fixed: a kept group would block the next deployment of the API.
         group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
         return group
-
-    def _target_group(self, vpc: ec2.IVpc) -> elb.ApplicationTargetGroup:
-        return elb.ApplicationTargetGroup(
-            self,
-            "Targets",
-            vpc=vpc,
-            target_type=elb.TargetType.INSTANCE,
-            protocol=elb.ApplicationProtocol.HTTP,
-            port=PORT,
-            deregistration_delay=cdk.Duration.seconds(DEREGISTRATION_DELAY_S),
-            load_balancing_algorithm_type=elb.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
-            health_check=elb.HealthCheck(
-                path=READY_PATH,
-                port="traffic-port",
-                interval=cdk.Duration.seconds(HEALTH_CHECK_INTERVAL_S),
-                timeout=cdk.Duration.seconds(HEALTH_CHECK_INTERVAL_S - 1),
-                healthy_threshold_count=2,
-                unhealthy_threshold_count=3,
-                healthy_http_codes="200",
-            ),
-        )
 
     def _service(
         self, spec: ApiStackSpec, vpc: ec2.IVpc, task: ReplicaTask, target_group: elb.ApplicationTargetGroup

@@ -145,7 +145,7 @@ def test_a_new_resource_type_registers_itself(tmp_path: Path) -> None:
     file = "localcloud/services/notes/resources.py"
     environ = with_new_file(tmp_path, ROOT / "cortex_cdk", file, RESOURCE)
     program = """
-from cortex_cdk.localcloud.cloudformation.types import class_of
+from cortex_cdk.localcloud.cloudformation.resource_lifecycle import class_of
 from cortex_cdk.localcloud.services import register_resource_types
 register_resource_types()
 print(class_of("AWS::Notes::Note").__name__, class_of("AWS::EC2::RouteTable").__module__)

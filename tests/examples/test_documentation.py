@@ -52,6 +52,13 @@ def test_code_that_is_named_exists(page: Path) -> None:
     assert [path for path in paths if not any((start / path).exists() for start in starts)] == []
 
 
+def test_each_decision_has_a_number_of_its_own() -> None:
+    decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
+    titles = [page.read_text().partition(". ")[0] for page in decisions]
+    assert titles == [f"# {int(page.name[:4])}" for page in decisions]
+    assert len(set(titles)) == len(titles)
+
+
 def test_the_map_of_the_tree_is_right() -> None:
     """A line has one or more names, two spaces, and a description; the indentation tells the folder that it is in."""
     section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are")[2].partition("\nEach package")[0]

@@ -28,6 +28,7 @@ PACKAGES = (
     "passwd",
     "base-files",
     "base-passwd",
+    "libstdc++6",
 )
 CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 MERGED = ("bin", "sbin", "lib", "lib64")

@@ -8,7 +8,7 @@ yields ``Finding`` objects:
 * ``images``: the user's own images exist.
 * ``endpoints``: nothing else answers there.
 * ``load_balancer``: its quotas allow one more.
-* ``members``: the APIs of a traffic splitter exist.
+* ``splitter_members``: the APIs of a traffic splitter exist.
 * ``operations``: no other operation changes the stacks.
 
 To add one: write the function, and put it into ``CHECKS``.

@@ -8,9 +8,9 @@ from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_ro
 from cortex_cdk.deploy.preflight.endpoints import check_endpoints
 from cortex_cdk.deploy.preflight.images import check_images
 from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
-from cortex_cdk.deploy.preflight.members import check_members
 from cortex_cdk.deploy.preflight.names import check_names
 from cortex_cdk.deploy.preflight.operations import check_operations
+from cortex_cdk.deploy.preflight.splitter_members import check_members
 from cortex_cdk.errors import Finding, PreflightError
 
 # In the order in which findings are shown.

@@ -61,7 +61,7 @@ def parse_size(value: Any) -> int:
     """
     size: int | None = None
     if isinstance(value, int | float) and not isinstance(value, bool):
-        size = int(value) if value == int(value) else None
+        size = int(value) if float(value).is_integer() else None
     elif isinstance(value, str) and len(value) <= LONGEST:
         match = _SIZE.fullmatch(value)
         if match:

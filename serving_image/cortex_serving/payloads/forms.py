@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import quopri
 import tempfile
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
 import falcon
 from falcon.media import MultipartFormHandler
+from falcon.util import BufferedReader
 
 from cortex_serving.payloads.request_data import MultiMapping
 
 MAX_PARTS = 1000
 _SPOOL_BYTES = 1024 * 1024  # larger files are kept on disk
 _COPY_BYTES = 256 * 1024
+_END_OF_HEADERS = b"\r\n\r\n"
+_AS_IT_IS = frozenset({"", "7bit", "8bit", "binary"})  # transfer encodings that leave the content as it is
 
 
 class FormError(Exception):
@@ -69,7 +74,11 @@ def parse_urlencoded(body: bytes) -> FormData:
         FormError: The body is not such a form.
     """
     try:
-        return FormData(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_PARTS))
+        return FormData(
+            parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARTS)
+        )
+    except UnicodeDecodeError as error:
+        raise FormError("the body is not a valid form: it is not UTF-8 text") from error
     except ValueError as error:
         raise FormError(f"the body is not a valid form: {error}") from error
 
@@ -84,6 +93,32 @@ def _handler() -> MultipartFormHandler:
 _MULTIPART = _handler()
 
 
+class _Reader(BufferedReader):  # type: ignore[misc, valid-type]  # Falcon chooses between two classes
+    """Reads a multipart body for Falcon, which refuses parts with a ``Content-Transfer-Encoding``.
+
+    RFC 7578 (4.7) deprecates that header, but Apache's HttpClient and mail libraries send it.
+
+    Attributes:
+        encoding: The encoding of the current part, in lower case; empty for a part as it is.
+    """
+
+    encoding = ""
+
+    def read_until(self, delimiter: bytes, size: int = -1, consume_delimiter: bool = False) -> bytes:
+        """Read; take the encoding out of a part's headers, and write these as Falcon expects them (``name: value``)."""
+        found: bytes = super().read_until(delimiter, size, consume_delimiter)
+        if delimiter != _END_OF_HEADERS:
+            return found
+        headers = dict(_header(line) for line in found.split(b"\r\n"))
+        self.encoding = headers.pop(b"content-transfer-encoding", b"").decode("latin-1").lower()
+        return b"\r\n".join(b"%s: %s" % pair for pair in headers.items())
+
+
+def _header(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
+    return name.strip().lower(), value.strip()
+
+
 def parse_multipart(request: falcon.Request) -> FormData:
     """Read a multipart body piece by piece: large files are never whole in memory.
 
@@ -95,24 +130,45 @@ def parse_multipart(request: falcon.Request) -> FormData:
     """
     pairs: list[tuple[str, str | UploadFile]] = []
     try:
-        form = _MULTIPART.deserialize(request.bounded_stream, request.content_type, request.content_length)
+        reader = _Reader(request.bounded_stream.read, request.content_length or 0)
+        form = _MULTIPART.deserialize(reader, request.content_type, request.content_length)
         for part in form:
-            pairs.append((part.name or "", _text(part) if part.filename is None else _file(part)))
-    except (falcon.HTTPError, ValueError) as error:
+            read = _text if part.filename is None else _file
+            pairs.append((part.name or "", read(part, reader.encoding)))
+    except (falcon.HTTPError, ValueError, LookupError) as error:
         reason = getattr(error, "description", None) or str(error)
         raise FormError(f"the body is not a valid multipart form: {reason}") from error
     return FormData(pairs)
 
 
-def _text(part: falcon.media.multipart.BodyPart) -> str:
+def _text(part: falcon.media.multipart.BodyPart, encoding: str) -> str:
     """Return a field's text, whatever the part's content type: clients send JSON beside a file, for example."""
-    text = part.get_text()  # None for any content type but text/plain
-    return part.get_data().decode("utf-8") if text is None else text
+    _, options = falcon.parse_header(part.content_type)
+    return _decoded(part, encoding).decode(options.get("charset", "utf-8"))
 
 
-def _file(part: falcon.media.multipart.BodyPart) -> UploadFile:
+def _file(part: falcon.media.multipart.BodyPart, encoding: str) -> UploadFile:
     file = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - the predictor owns the file from here
-    while chunk := part.stream.read(_COPY_BYTES):
-        file.write(chunk)
+    if encoding in _AS_IT_IS:
+        while chunk := part.stream.read(_COPY_BYTES):
+            file.write(chunk)
+    else:
+        file.write(_decoded(part, encoding))
     file.seek(0)
     return UploadFile(file, part.filename or "", part.content_type)
+
+
+def _decoded(part: falcon.media.multipart.BodyPart, encoding: str) -> bytes:
+    """Return a part's content; decode a ``Content-Transfer-Encoding`` (RFC 2045, 6).
+
+    Raises:
+        ValueError: The encoding is unknown, or the content does not have it.
+    """
+    content: bytes = part.get_data()
+    if encoding in _AS_IT_IS:
+        return content
+    if encoding == "base64":
+        return base64.b64decode(b"".join(content.split()), validate=True)
+    if encoding == "quoted-printable":
+        return quopri.decodestring(content)
+    raise ValueError(f"Content-Transfer-Encoding {encoding} is not supported: send the part as it is")

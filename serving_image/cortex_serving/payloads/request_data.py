@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import falcon
+
 
 class MultiMapping(Mapping[str, Any]):
     """A mapping that may hold several values of a name; ``mapping[name]`` is the last one.
@@ -58,8 +60,15 @@ class Headers(MultiMapping):
 
 
 def query_params(environ: Mapping[str, Any]) -> QueryParams:
-    """Read the query parameters from a WSGI environment."""
-    return QueryParams(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+    """Read the query parameters from a WSGI environment.
+
+    Raises:
+        falcon.HTTPBadRequest: The query string is not UTF-8.
+    """
+    try:
+        return QueryParams(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError as error:
+        raise falcon.HTTPBadRequest(description="the query string is not UTF-8 text") from error
 
 
 def headers(environ: Mapping[str, Any]) -> Headers:

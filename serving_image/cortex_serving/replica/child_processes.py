@@ -1,8 +1,8 @@
-"""What processes that a predictor starts inherit from its worker, what they must not, and who waits for them.
+"""Processes that a predictor starts: what they inherit from the worker, what they must not, and how they end.
 
 A worker outlives SIGTERM and a terminal's Ctrl-C, which reach every process of the replica: the supervisor decides when
-it ends. Ignored signals would stay ignored in every program that it starts, whose ``terminate()`` then did nothing; a
-handler is dropped by ``exec``, and forked children put the defaults back.
+a worker ends. *Ignored* signals would stay ignored in every program that the predictor starts, whose ``terminate()``
+then did nothing. A *handler* is dropped by ``exec``, and forked children put the defaults back (docs/decisions/0020).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def outlive_signals() -> None:
-    """Have this process live on at SIGTERM and SIGINT, but not those that it starts."""
+    """Have this process live on at SIGTERM and SIGINT, but not the processes that it starts."""
     for number in _SIGNALS:
         signal.signal(number, _live_on)
         signal.siginterrupt(number, False)  # no library sees its system call fail for a signal that means nothing
@@ -42,22 +42,25 @@ def outlive_signals() -> None:
 
 
 def lead_group() -> None:
-    """Make this process and those that it starts a group of their own, which ends with it (``end_group``)."""
+    """Make this process, with all that it starts, a group of its own, which ends with it (``end_group``)."""
     os.setpgid(0, 0)
 
 
 def end_group(leader: int) -> None:
-    """End what a process has started and left behind, and the process itself; as the end of a container does.
+    """End a process and all that it has started and left behind, as the end of a container does.
 
-    What the predecessor of a worker has started would otherwise hold its memory, of the GPU too, for nobody.
-    A daemon that made itself a session of its own lives on.
+    Processes that a dead worker has started would otherwise hold memory, of the GPU too, for nobody. A daemon that made
+    itself a session of its own lives on.
+
+    Args:
+        leader: The process, which leads a group.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def bury_adopted(own: Collection[int]) -> None:
-    """Let go of processes that have ended and were nobody's: process 1 of a container inherits and keeps them.
+    """Let go of dead processes that were nobody's: process 1 of a container inherits and keeps them.
 
     Args:
         own: This process's own children, which it waits for itself.
@@ -70,19 +73,23 @@ def bury_adopted(own: Collection[int]) -> None:
 
 
 def keep_at_exec(descriptors: Iterable[int]) -> None:
-    """Have programs that this process starts not inherit these descriptors, which it inherited itself."""
+    """Have programs that this process starts not inherit descriptors.
+
+    Args:
+        descriptors: Descriptors that this process inherited itself.
+    """
     for descriptor in descriptors:
         os.set_inheritable(descriptor, False)
 
 
 def give_up_at_fork(descriptors: Callable[[], Iterable[int]]) -> None:
-    """Have forked children hold none of these descriptors.
+    """Have forked children hold none of certain descriptors.
 
     A child that lives for long would keep the port taken after the replica's end, and connections open that the worker
-    has closed. Their numbers stay taken, by ``/dev/null``: objects of this process still name them.
+    has closed. The numbers stay taken, by ``/dev/null``: objects in the child still name them.
 
     Args:
-        descriptors: Names them, in the child.
+        descriptors: Called in the child; returns the descriptors.
     """
 
     def give_up() -> None:

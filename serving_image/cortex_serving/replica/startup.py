@@ -32,7 +32,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Built:
-    """A predictor that can serve, the batcher that must run for it, and where its metrics come from."""
+    """A predictor in service.
+
+    Attributes:
+        serving: For the application.
+        batcher: Must run for it, on a thread of its own; None without server-side batching.
+        metric_sources: Return lines with metrics.
+    """
 
     serving: Serving
     batcher: Batcher[Any] | None
@@ -62,7 +68,7 @@ def build(
 
     Raises:
         PredictorError: The predictor's file does not hold what it must.
-        Exception: Whatever the user's code raises.
+        Exception: The user's code raised.
     """
     sample = None
     with suppress(OSError, ValueError):  # the warm-up tells
@@ -104,6 +110,11 @@ def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
     With batching, through every power of two up to the largest batch, so that each compiled shape exists. Of a stream
     only the beginning is produced: it may have no end. A predictor that fails on its sample still serves: the sample
     may be meant as documentation only.
+
+    Args:
+        predictor: The specification.
+        serving: The predictor in service.
+        project: The project folder.
     """
     try:
         sample = read_sample(project, predictor.warmup) if predictor.warmup else None

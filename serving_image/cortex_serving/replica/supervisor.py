@@ -1,6 +1,7 @@
 """The supervisor: the container's main process. Starts workers, replaces them, writes their logs, ends them in order.
 
-One thread runs a loop over signals, the workers' sockets and pipes; fetching the project has a thread of its own.
+One thread runs a loop over signals, the workers' sockets and pipes; everything that changes the supervisor happens on
+it. Fetching the project, measuring and waiting for quiet have threads of their own, which post to the loop.
 """
 
 from __future__ import annotations
@@ -39,7 +40,14 @@ _TICK = 0.05
 
 
 class Supervisor:
-    """One replica."""
+    """One replica.
+
+    Args:
+        settings: Everything that it is told from outside.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -223,7 +231,7 @@ class Supervisor:
         self._start_worker(worker.index)
 
     def _let_go(self, worker: WorkerProcess) -> None:
-        """Take what a dead worker still had to say, then close its pipes."""
+        """Take a dead worker's last lines, then close its pipes."""
         for descriptor in (worker.control.fileno(), worker.lines, *worker.raw):
             try:
                 self._selector.get_key(descriptor)
@@ -278,7 +286,7 @@ class Supervisor:
         self._exit_code = 0
 
     def _measure(self) -> None:
-        """Publish the requests in flight, zero too: without it an idle API would never scale in (aws.md 4)."""
+        """Publish the requests in flight, zero too: without zeros an idle API would never scale in (aws.md 4)."""
         settings = self._settings
         own = dimensions(settings.cluster, settings.spec.name)
         samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
@@ -342,7 +350,14 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def run(settings: Settings) -> int:
-    """Serve until stopped; returns the exit code (0 after a clean stop, 1 after a failure)."""
+    """Serve until stopped.
+
+    Args:
+        settings: Everything that the replica is told from outside.
+
+    Returns:
+        The exit code: 0 after a clean stop, 1 after a failure.
+    """
     try:
         supervisor = Supervisor(settings)
     except OSError as error:

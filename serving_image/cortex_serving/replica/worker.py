@@ -1,8 +1,8 @@
 """A worker process: serves HTTP from its first moment, builds the predictor when the supervisor says so.
 
-It is started by the supervisor as a fresh interpreter (not forked): no lock, thread or CUDA context of another process
-comes along, and a replacement can be started at any time. It takes its orders as JSON lines on a socket; when
-that socket closes, the supervisor is gone and the worker ends.
+The supervisor starts a worker as a fresh interpreter (not forked): no lock, thread or CUDA context of another process
+comes along, and a replacement can be started at any time. Orders come as JSON lines on a socket; when the socket
+closes, the supervisor is gone and the worker ends.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Worker:
         threading.Thread(target=self._tell_what_is_waited_for, name="end", daemon=True).start()
 
     def _tell_what_is_waited_for(self) -> None:
-        """Python waits for threads and processes before it ends, which costs each update the whole stop timeout."""
+        """Warn about threads and processes that Python waits for: each update would cost the whole stop timeout."""
         time.sleep(PATIENCE_AT_END)
         names = [each.name for each in waited_for()]
         if names:

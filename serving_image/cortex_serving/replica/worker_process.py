@@ -18,7 +18,7 @@ from cortex_serving.replica.child_processes import end_group
 from cortex_serving.shared_state import Board
 
 _READ_BYTES = 256 * 1024
-_MOST_LAST_READS = 64  # a child of a worker may hold its pipes, and go on writing
+_MOST_LAST_READS = 64  # a child of a dead worker may hold the worker's pipes, and go on writing
 
 # Not with -m: multiprocessing imports the main module again in the processes that it starts afresh. The folder that
 # cortex-serve was started in is no place to import from: nobody else's replicas have it.
@@ -146,14 +146,25 @@ class WorkerProcess:
         self._partial: dict[int, bytes] = {}
 
     def order(self, **order: Any) -> None:
-        """Send an order; a worker that is gone does not mind."""
+        """Send an order, if the worker is still there.
+
+        Args:
+            order: ``do`` and its arguments.
+        """
         try:
             self.control.sendall(json.dumps(order).encode() + b"\n")
         except OSError:
             return
 
     def read_lines(self, descriptor: int) -> list[bytes] | None:
-        """Whole lines that are waiting in a pipe or on the control socket; None at its end."""
+        """Take the whole lines that wait in a pipe or on the control socket.
+
+        Args:
+            descriptor: The pipe, or the socket.
+
+        Returns:
+            Lines without their ends; None at the end of the pipe.
+        """
         try:
             data = os.read(descriptor, _READ_BYTES)
         except BlockingIOError:
@@ -173,7 +184,11 @@ class WorkerProcess:
         return lines
 
     def last_lines(self, descriptor: int) -> list[bytes]:
-        """What a worker that has ended left in a pipe, its last line whether it has an end or not."""
+        """Take all that a dead worker left in a pipe, its last line whether that has an end or not.
+
+        Args:
+            descriptor: The pipe.
+        """
         data = self._partial.pop(descriptor, b"")
         for _ in range(_MOST_LAST_READS):
             try:
@@ -187,12 +202,12 @@ class WorkerProcess:
         return [*lines, rest] if rest else lines
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the worker."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
 
     def how_it_ended(self) -> str:
-        """Its end in words."""
+        """The worker's end in words."""
         code = self.process.returncode
         if code is not None and code < 0:
             cause = " (out of memory?)" if -code == signal.SIGKILL else ""
@@ -200,7 +215,7 @@ class WorkerProcess:
         return f"exited with code {code}"
 
     def close(self) -> None:
-        """End what it has left behind, and close our ends of its pipes."""
+        """End processes that the worker has left behind, and close our ends of its pipes."""
         end_group(self.process.pid)
         self.control.close()
         for descriptor in (self.lines, *self.raw):

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from cortex_serving.request_context import Exchange, Verdict
-from cortex_serving.scheduling.deadlines import Deadlines, Timer, deadline_of
+from cortex_serving.scheduling.deadlines import HEADER, Deadlines, Timer, deadline_of
 from cortex_serving.scheduling.thread_pool import Task, ThreadPool
 from cortex_serving.shared_state import Board, Slot
 
@@ -45,6 +45,8 @@ class Admitted(Exchange):
     """
 
     comes_last = False
+    _timer: Timer | None = None
+    _withdraw: tuple[Callable[[Any], None], Any] | None = None
 
     def __init__(self, arrived: float, deadline: float | None, channel: Any, admission: Admission) -> None:
         # What the base's own does, spelled out: a call less for every request.
@@ -53,8 +55,6 @@ class Admitted(Exchange):
         self.verdict = Verdict.ADMITTED
         self._channel = channel
         self._admission = admission
-        self._timer: Timer | None = None
-        self._withdraw: tuple[Callable[[Any], None], Any] | None = None
 
     def start_timer(self, deadlines: Deadlines) -> None:
         """Have the request refused at its deadline if it still waits."""
@@ -72,7 +72,7 @@ class Admitted(Exchange):
 
     def service(self) -> None:
         """Answer the request (one whose outcome is known was claimed already)."""
-        if self.outcome is None and not self._claim_in_time():
+        if self.deadline is not None and self.outcome is None and not self._claim_in_time(self.deadline):
             return
         start = time.perf_counter()
         try:
@@ -80,12 +80,10 @@ class Admitted(Exchange):
         finally:
             self._admission.leave(time.perf_counter() - start)
 
-    def _claim_in_time(self) -> bool:
-        if self.deadline is None:
-            return True
+    def _claim_in_time(self, deadline: float) -> bool:
         if not self.claim():
             return False
-        if self.deadline > time.perf_counter():
+        if deadline > time.perf_counter():
             return True
         self._expire()  # who watches over deadlines may be late
         return False
@@ -181,8 +179,9 @@ class Admission:
         """Take a connection whose first request is complete (called by waitress)."""
         request = channel.requests[0]
         now = time.perf_counter()
-        deadline = deadline_of(request.headers, now)
-        verdict = self._judge(request, expired=deadline is not None and deadline <= now)
+        given = request.headers.get(HEADER)
+        deadline = None if given is None else deadline_of(given, now)
+        verdict = self._judge(request, deadline is not None and deadline <= now)
         if verdict is not Verdict.ADMITTED:
             request.exchange = Exchange(now, deadline, verdict)
             self._control.put(channel)
@@ -207,7 +206,7 @@ class Admission:
         with self._lock:
             self._slot.leave()
 
-    def _judge(self, request: Any, *, expired: bool) -> Verdict:
+    def _judge(self, request: Any, expired: bool) -> Verdict:
         if request.error or request.command != "POST":
             return Verdict.CONTROL
         if not self._slot.ready:
@@ -215,14 +214,10 @@ class Admission:
         if expired:
             return Verdict.EXPIRED
         with self._lock:
-            if self._alone:  # then the own count is the replica's
-                return self._admit(self._slot.in_flight)
-            # Two workers that each read the sum and add one would let in one too many: they count one at a time.
-            with self._board.counting():
-                return self._admit(self._board.in_flight)
-
-    def _admit(self, count: int) -> Verdict:
-        if count >= self._limit:
-            return Verdict.OVER_LIMIT
-        self._slot.enter()
-        return Verdict.ADMITTED
+            if self._alone:
+                entered = self._slot.enter(self._limit)
+            else:
+                # Two workers that each read the sum and add one would let in one too many: they count one at a time.
+                with self._board.counting():
+                    entered = self._slot.enter(self._limit - self._board.in_flight + self._slot.in_flight)
+        return Verdict.ADMITTED if entered else Verdict.OVER_LIMIT

@@ -7,29 +7,26 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from cortex_serving.contract import TIMEOUT_HEADER
 
-_HEADER = TIMEOUT_HEADER.upper().replace("-", "_")  # as waitress spells names
+HEADER = TIMEOUT_HEADER.upper().replace("-", "_")  # as waitress spells names
 _MILLISECONDS = re.compile(r"-?[0-9]{1,9}(\.[0-9]+)?")  # what a client has left of a time of its own may be all of this
 _FEWEST_TO_SWEEP = 100  # cancelled timers that stay in the heap in any case, as in asyncio
 
 
-def deadline_of(headers: Mapping[str, str], arrived: float) -> float | None:
+def deadline_of(milliseconds: str, arrived: float) -> float | None:
     """When a request's time is up.
 
     Args:
-        headers: The request's headers, as waitress spells them.
-        arrived: When it had arrived (``time.perf_counter``).
+        milliseconds: The header's value.
+        arrived: When the request had arrived (``time.perf_counter``).
 
     Returns:
-        ``time.perf_counter`` at the deadline; None if the client did not say one, or not clearly.
+        ``time.perf_counter`` at the deadline; None if the client said none clearly.
     """
-    text = headers.get(_HEADER)
-    if text is None or not _MILLISECONDS.fullmatch(text):
-        return None
-    return arrived + float(text) / 1000
+    return arrived + float(milliseconds) / 1000 if _MILLISECONDS.fullmatch(milliseconds) else None
 
 
 class Timer:

@@ -1,52 +1,20 @@
-"""waitress made faster through its own seams; ``CORTEX_HTTP=stock`` turns all of it off.
+"""HTTP: from a socket to the WSGI application and back. waitress, made faster through its own seams.
 
-Each module is one change, and each can be left out (``CORTEX_HTTP=-epoll,-leader``), so that its worth can be measured:
+Read ``connection`` first: one class, from the bytes of a request to the bytes of its response. It uses, in this order:
 
-* ``request``: ordinary request headers are read with tables instead of regular expressions.
-* ``bodies``: bodies arrive in large pieces and stay in memory.
-* ``whole``: a request that came in one piece is taken without the bookkeeping for parts.
-* ``environment``: the constant part of the WSGI environment is made once.
-* ``reply``: response headers come from templates, and leave together with the body, without a task in between.
-* ``direct``: a response goes straight to the socket, and through buffers only as far as the socket does not take it.
-* ``epoll``: registrations that persist, instead of lists that are made anew for every turn of the loop.
-* ``leader``: the thread that polled a request answers it, while answers come quickly.
-* ``together``: what it answered in one turn of the loop leaves together.
+* ``connection_passing``: the connection goes to a worker that is less busy.
+* ``request_parser``, ``request_body``: ordinary headers are read with tables, bodies arrive in large pieces.
+* ``rejected_requests``: who answers 400, 413, 431 and 501.
+* ``wsgi_task``: waitress's task, with what the application has to know of the request's way so far.
+* ``response_headers``: headers of ordinary responses come from templates.
 
-Whatever a fast path does not recognise goes to waitress's own code. HTTP parsing is security code: a fast path decides
-only about requests that it has understood completely, and its answers are compared with stock waitress byte for byte
-(``tests/server/test_http.py``).
+``server`` accepts connections (``accept_backoff``: not while descriptors are missing) and drains them. ``event_loop``
+waits for sockets, ``leader_follower`` decides which thread runs the loop and which one answers, ``joint_writes`` has
+the responses of one turn leave together.
+
+``CORTEX_HTTP=stock`` turns every fast path off. HTTP parsing is security code: a fast path decides only about requests
+that it has understood completely, everything else goes to waitress's own code, and answers are compared with those of
+stock waitress byte for byte (``tests/server/test_http.py``; docs/decisions/0016 and 0021).
+
+May import: ``scheduling``, ``shared_state``, ``request_context``.
 """
-
-from __future__ import annotations
-
-from cortex_serving.errors import SpecError
-
-CHANGES = ("request", "bodies", "whole", "environment", "reply", "direct", "epoll", "leader", "together")
-_NEEDS = {
-    "leader": {"epoll"},
-    "together": {"leader", "epoll", "reply"},
-    "bodies": {"request"},
-    "whole": {"request", "bodies"},
-}
-
-
-def chosen(text: str | None) -> frozenset[str]:
-    """The changes to use, from the value of ``CORTEX_HTTP``.
-
-    Args:
-        text: Names separated by commas: those with a minus are left out, others are used alone, with what they need.
-
-    Raises:
-        SpecError: A name is unknown.
-    """
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    unknown = {name.removeprefix("-") for name in names} - {*CHANGES, "stock"}
-    if unknown:
-        raise SpecError(f"CORTEX_HTTP names {', '.join(sorted(unknown))}; known are stock, {', '.join(CHANGES)}")
-    if "stock" in names:
-        return frozenset()
-    removed = {name[1:] for name in names if name.startswith("-")}
-    only = {name for name in names if not name.startswith("-")}
-    only.update(*(_NEEDS.get(name, ()) for name in only))
-    changes = (only or set(CHANGES)) - removed
-    return frozenset(name for name in changes if _NEEDS.get(name, set()) <= changes)

@@ -107,13 +107,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return True
         neighbours = self.server.neighbours
         if neighbours is None:
-            return bool(super().received(data))
+            taken: bool = super().received(data)
+            return taken
         begins = self.request is None and not self.requests and data[:5] == b"POST "
         if begins and neighbours.pass_on(self.socket, data, self._hops):
             self.handle_close()
             return True
         self._hops = 0
-        taken = bool(super().received(data))
+        taken = super().received(data)
         self._note_receiving(self.request is not None)
         return taken
 
@@ -142,7 +143,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             super().service()
             if not request.error:
                 _end_unsent(request.exchange)
-        self._tell_loop()
+        loop = self.server.loop
+        if loop.unsettled(self):
+            loop.attend(self)
 
     def _answer_fast(self, request: Any) -> bool:
         """Answer an ordinary request at once if its response is ordinary, too; False if waitress has to go on.
@@ -170,9 +173,9 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         request.close()
         with self.requests_lock:
             self.requests.pop(0)
-            if self.connected:
+            if self.connected and (self.requests or self.request is not None):
                 self._go_on()
-        self.server.pull_trigger()
+        self.server.loop.responded()
         self.last_activity = time.time()
         return True
 
@@ -180,9 +183,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Do what waitress does between two requests of a connection."""
         if self.requests:
             self.server.add_task(self)
-            return
-        waiting = self.request
-        if waiting is not None and waiting.expect_continue and waiting.headers_finished and not self.sent_continue:
+        elif self.request.expect_continue and self.request.headers_finished and not self.sent_continue:
             self.send_continue()
 
     def _respond(self, environ: dict[str, Any], exchange: Any) -> bool:
@@ -235,13 +236,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             ClientDisconnected: The connection is closed.
         """
         sent = self._send_now([data]) if self._fast and data and type(data) is bytes else 0
-        if sent:
-            self.last_activity = time.time()
-            if sent == len(data):
-                return sent
+        if sent and sent == len(data):
+            return sent
         written: int = super().write_soon(data[sent:] if sent else data)
-        if self.total_outbufs_len:
-            self._tell_loop()
+        if self.total_outbufs_len and self.server.loop.unsettled(self):
+            self.server.loop.attend(self)
         return sent + written
 
     def _write_both(self, head: bytes, body: bytes) -> None:
@@ -253,8 +252,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             sent = max(0, sent - len(part))
 
     def _send_held(self, data: bytes) -> None:
-        with contextlib.suppress(ClientDisconnected):
+        try:
             self.write_soon(data)
+        except ClientDisconnected:
+            return
 
     def _send_now(self, parts: list[bytes]) -> int:
         """Send what the socket takes at once; returns how many bytes.
@@ -275,12 +276,6 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return 0
         finally:
             lock.release()
-
-    def _tell_loop(self) -> None:
-        """Have the loop look at this connection if it may want something else than the kernel was told."""
-        loop = self.server.loop
-        if loop.unsettled(self):
-            loop.attend(self)
 
     # Lingering: a socket that is closed with data unread resets the connection, and the reset throws the answer away
     # before the client, or the load balancer, has read it (RFC 9112, 9.6). So after a rejected request only the sending

@@ -3,22 +3,24 @@
 Processes share the listening socket, but a connection that a load balancer keeps open stays with the process that
 accepted it. So when a new request comes to a busy worker while another has less to do, the connection itself and the
 bytes that were read so far are passed on (a file descriptor over a Unix socket), and the other worker goes on from
-there. Every worker has an inbox; what lies in the inbox of a worker that died waits for its replacement.
+there. Every worker has an inbox; connections in the inbox of a worker that died wait for its replacement.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from waitress import wasyncore
 
-from cortex_serving.shared_state import Board, State
+from cortex_serving.shared_state import Board, Slot, State
 
 MAX_BYTES = 65536  # of a request's beginning; a longer first read stays where it is
 MAX_HOPS = 3  # workers count each other's requests a moment late, so a choice may need correcting; but not for ever
-_BATCH = 16
+Adopt = Callable[[socket.socket, Any, bytes, int], None]
+_BATCH = 16  # connections that are taken over in one turn of the event loop
 
 
 class Neighbours:
@@ -39,12 +41,15 @@ class Neighbours:
         self._last = own
 
     def pass_on(self, connection: socket.socket, data: bytes, hops: int) -> bool:
-        """Give a connection to a worker that is less busy; False if there is none, or it cannot be reached.
+        """Give a connection to a worker that is less busy.
 
         Args:
-            connection: The connection.
+            connection: The connection; the caller closes its own descriptor.
             data: What was read of its request.
             hops: How often it was passed on already.
+
+        Returns:
+            False if no worker is less busy, or none can be reached: then the connection stays here.
         """
         busy = self._slots[self._own].load
         if busy < self._capacity or len(data) > MAX_BYTES or hops >= MAX_HOPS:
@@ -71,15 +76,23 @@ class Neighbours:
 
 
 class Inbox(wasyncore.dispatcher):  # type: ignore[misc]
-    """Connections that other workers pass on, as part of the server's loop."""
+    """Connections that other workers pass on, as part of the event loop.
 
-    def __init__(self, server: Any, receiver: socket.socket, sockets: dict[int, Any]) -> None:
-        self._server = server
+    Args:
+        receiver: The socket on which they come.
+        slot: This worker's part of the shared memory.
+        adopt: Goes on with a connection, given its socket, the client's address, what was read, and its hops.
+        sockets: The event loop's connections by descriptor.
+    """
+
+    def __init__(self, receiver: socket.socket, slot: Slot, adopt: Adopt, sockets: dict[int, Any]) -> None:
+        self._slot = slot
+        self._adopt_connection = adopt
         super().__init__(receiver, map=sockets)
 
     def readable(self) -> bool:
         """Only while this worker is ready: what comes before that can wait, or was meant for its predecessor."""
-        return bool(self._server.slot.ready)
+        return self._slot.ready
 
     def writable(self) -> bool:
         """Never: it only receives."""
@@ -106,4 +119,4 @@ class Inbox(wasyncore.dispatcher):  # type: ignore[misc]
         except OSError:  # the client is gone already
             connection.close()  # from here on the descriptor is the socket's: closing its number may hit another file
             return
-        self._server.adopt(connection, address, data[1:], data[0])
+        self._adopt_connection(connection, address, data[1:], data[0])

@@ -16,6 +16,9 @@ from typing import Any, Protocol
 from waitress import wasyncore
 from waitress.trigger import trigger
 
+_READ = getattr(select, "EPOLLIN", 1)  # as poll's flags
+_WRITE = getattr(select, "EPOLLOUT", 4)
+
 
 class Loop(Protocol):
     """One thread at a time takes turns; everything else may be called by any thread."""
@@ -53,8 +56,8 @@ class EpollMap(dict[int, Any]):
         self.interest: dict[int, int] = {}
 
     def __setitem__(self, descriptor: int, connection: Any) -> None:
-        self.epoll.register(descriptor, select.EPOLLIN)
-        self.interest[descriptor] = select.EPOLLIN
+        self.epoll.register(descriptor, _READ)
+        self.interest[descriptor] = _READ
         super().__setitem__(descriptor, connection)
 
     def __delitem__(self, descriptor: int) -> None:
@@ -77,10 +80,15 @@ class EpollLoop:
         if self._attention:
             self._look_again()
         connections = self.connections
-        for descriptor, flags in connections.epoll.poll(timeout):
+        for descriptor, happened in connections.epoll.poll(timeout):
             connection = connections.get(descriptor)
-            if connection is not None:
-                self._handle(descriptor, connection, flags)
+            if connection is None:
+                continue
+            flags = happened if connection.readable() else happened & ~_READ
+            if flags:
+                wasyncore.readwrite(connection, flags)
+            if connections.interest.get(descriptor) != _READ or connection.writable() or not flags:
+                self._register(descriptor, connection)
 
     def wake(self) -> None:
         """End a wait of the loop."""
@@ -94,26 +102,18 @@ class EpollLoop:
 
     def unsettled(self, connection: Any) -> bool:
         """Whether a connection may want something else than the kernel was told."""
-        return bool(self.connections.interest.get(connection._fileno) != select.EPOLLIN or connection.writable())
+        return bool(self.connections.interest.get(connection._fileno) != _READ or connection.writable())
 
     def responded(self) -> None:
         """Nothing: a connection that needs the loop tells it so."""
-
-    def _handle(self, descriptor: int, connection: Any, flags: int) -> None:
-        if flags & select.EPOLLIN and not connection.readable():
-            flags &= ~select.EPOLLIN
-        if flags:
-            wasyncore.readwrite(connection, flags)  # poll's flags have the same values as epoll's
-        if self.connections.interest.get(descriptor) != select.EPOLLIN or connection.writable() or not flags:
-            self._register(descriptor, connection)
 
     def _register(self, descriptor: int, connection: Any) -> None:
         """Tell the kernel what the connection wants. Again, if that changes meanwhile: then nobody else will."""
         connections = self.connections
         while descriptor in connections and connections[descriptor] is connection:
-            wanted = select.EPOLLIN if connection.readable() else 0
+            wanted = _READ if connection.readable() else 0
             if connection.writable() and not connection.accepting:
-                wanted |= select.EPOLLOUT
+                wanted |= _WRITE
             if wanted == connections.interest[descriptor]:
                 return
             connections.interest[descriptor] = wanted

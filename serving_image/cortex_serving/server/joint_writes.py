@@ -51,7 +51,7 @@ class JointWrites:
             self._since = time.perf_counter()
         self._waiting.append((send, data))
 
-    def is_due(self, now: float, *, comes_last: bool) -> bool:
+    def is_due(self, now: float, comes_last: bool) -> bool:
         """Whether responses must leave before the next task begins.
 
         Args:

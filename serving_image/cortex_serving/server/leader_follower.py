@@ -28,6 +28,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from typing import Protocol
 
 from cortex_serving.scheduling.thread_pool import Task, ThreadPool
@@ -71,7 +72,7 @@ class _Term:
     __slots__ = ("answering", "thread")
 
     def __init__(self) -> None:
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.answering: float | None = None
 
 
@@ -104,18 +105,19 @@ class LeaderFollower:
     def put(self, *tasks: Task) -> None:
         """Have tasks done by the predictor's threads: next by this one if it leads, else through the pool's queue."""
         term = self._term
-        if term is not None and term.thread == threading.get_ident() and self._keep(term, tasks):
-            return
+        if term is not None and term.thread == get_ident():
+            if term.answering is None:  # during a turn: rule 2
+                self._ready.extend(tasks)
+                return
+            if self._keep(term, tasks):
+                return
         self._pool.put(*tasks)
         # Asked after the tasks are in the queue: who begins to lead after this looks into the queue first.
         if self._term is not None:
             self._loop.wake()  # the leader may be the only thread of its pool, and wait for connections
 
     def _keep(self, term: _Term, tasks: tuple[Task, ...]) -> bool:
-        """Keep tasks for the leader, which calls this; False if it leads no longer."""
-        if term.answering is None:  # during a turn, rule 2
-            self._ready.extend(tasks)
-            return True
+        """Keep tasks for the leader, which calls this while it answers; False if it leads no longer (rule 3)."""
         with self._lock:
             if self._term is not term:
                 return False
@@ -138,7 +140,7 @@ class LeaderFollower:
             False if the response is to be sent at once, by the caller.
         """
         term = self._term
-        if term is None or not self._held.is_calm() or term.thread != threading.get_ident():
+        if term is None or not self._held.is_calm() or term.thread != get_ident():
             return False
         with self._lock:
             if self._term is not term:
@@ -257,9 +259,9 @@ class LeaderFollower:
     def _answer(self, term: _Term) -> None:
         """Do what the turn brought, and what others have queued meanwhile: no other thread may be there to do it."""
         held = self._held
-        while (task := self._next()) is not None:
+        while (task := self._next_kept() or self._pool.take()) is not None:
             now = time.perf_counter()
-            if held.is_due(now, comes_last=task.comes_last):
+            if held.is_due(now, task.comes_last):
                 self._still_leads(term)
             term.answering = self._last_answer = now
             try:
@@ -270,11 +272,8 @@ class LeaderFollower:
             if self._term is not term or self._typical >= QUICK:
                 return
 
-    def _next(self) -> Task | None:
-        return self._next_kept() or self._pool.take()
-
     def _next_kept(self) -> Task | None:
-        """What the leader does next. No lock: the leader, and the thread that takes the loop, may both ask."""
+        """A task that was kept for the leader. No lock: the leader and the thread that takes the loop may both ask."""
         if not self._ready:
             return None
         try:

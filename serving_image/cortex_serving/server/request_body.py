@@ -18,6 +18,7 @@ class MemoryBody:
 
     Args:
         length: Bytes of the body.
+        first: The part of the body that came with the header.
 
     Attributes:
         completed: Whether all of it has come.
@@ -27,10 +28,11 @@ class MemoryBody:
     __slots__ = ("_left", "_length", "_pieces", "completed")
     error = None
 
-    def __init__(self, length: int) -> None:
-        self._pieces: list[bytes] = []
-        self._length = self._left = length
-        self.completed = False
+    def __init__(self, length: int, first: bytes) -> None:
+        self._pieces = [first]
+        self._length = length
+        self._left = length - len(first)
+        self.completed = not self._left
 
     def received(self, data: bytes) -> int:
         """Take the part of the data that belongs to the body; returns how many bytes that is."""

@@ -170,10 +170,8 @@ class TableParser(CarefulParser):
         if length > IN_MEMORY_BYTES:
             self.body_rcv = FixedStreamReceiver(length, OverflowableBuffer(self.adj.inbuf_overflow))
             return start
-        self.body_rcv = MemoryBody(length)
-        if start == len(data):
-            return start
-        taken: int = self.body_rcv.received(data[start:])
-        self.body_bytes_received = taken
+        first = data[start : start + length]
+        self.body_rcv = MemoryBody(length, first)
+        self.body_bytes_received = len(first)
         self.completed = self.body_rcv.completed
-        return start + taken
+        return start + len(first)

@@ -17,6 +17,7 @@ from waitress.task import hop_by_hop
 from waitress.utilities import build_http_date
 
 _MAX_TEMPLATES = 512
+_MAX_STATUSES = 512
 _SPECIAL = frozenset({"date", "server", "connection"})
 
 
@@ -38,18 +39,8 @@ class Template:
 _templates: dict[tuple[str, ...], Template | None] = {}
 
 
-class _Date:
-    """The Date header's value, made once a second."""
-
-    second = -1
-    text = ""
-
-    @classmethod
-    def now(cls, now: float) -> str:
-        second = int(now)
-        if cls.second != second:
-            cls.text, cls.second = build_http_date(second), second
-        return cls.text
+_statuses: dict[str, bool] = {}
+_date = (-1, "")  # the second, and the Date header's value in it
 
 
 def ordinary_head(status: str, headers: list[tuple[str, str]], length: int) -> bytes | None:
@@ -64,29 +55,45 @@ def ordinary_head(status: str, headers: list[tuple[str, str]], length: int) -> b
         None if the response is not ordinary: it has no body or not the length that it says, a header that concerns the
         connection, or one that waitress refuses.
     """
-    if not headers:
+    if not headers or not (_statuses.get(status) or _is_ordinary(status)):
         return None
     names, values = zip(*headers, strict=True)
-    template = _template(names)
-    if template is None or status[:1] == "1" or status[:3] in ("204", "304"):
+    template = _templates.get(names) or _template(names)
+    if template is None:
         return None
     joined = "".join(values)  # raises for what is not text, like waitress does
-    if "\r" in joined or "\n" in joined or "\r" in status or "\n" in status:
+    if "\r" in joined or "\n" in joined or values[template.length_at] != str(length):
         return None
-    if values[template.length_at] != str(length):
-        return None
-    head: str = template.text % template.pick((*values, _Date.now(time.time()), status))
+    head: str = template.text % template.pick((*values, _now(), status))
     return head.encode("latin-1")
 
 
+def _now() -> str:
+    """The Date header's value, made once a second."""
+    global _date  # noqa: PLW0603 - one value, so that no thread sees half of a change
+    second, text = _date
+    now = int(time.time())
+    if now != second:
+        text = build_http_date(now)
+        _date = now, text
+    return text
+
+
+def _is_ordinary(status: str) -> bool:
+    """Whether a response with this status has a body."""
+    ordinary = status[:1] != "1" and status[:3] not in ("204", "304") and "\r" not in status and "\n" not in status
+    if len(_statuses) < _MAX_STATUSES:
+        _statuses[status] = ordinary
+    return ordinary
+
+
 def _template(names: tuple[str, ...]) -> Template | None:
-    try:
-        return _templates[names]
-    except KeyError:
-        made = make_template(names)
-        if len(_templates) < _MAX_TEMPLATES:
-            _templates[names] = made
-        return made
+    if names in _templates:
+        return None
+    made = make_template(names)
+    if len(_templates) < _MAX_TEMPLATES:
+        _templates[names] = made
+    return made
 
 
 def make_template(names: tuple[str, ...]) -> Template | None:

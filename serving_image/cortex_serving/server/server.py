@@ -101,7 +101,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
-        self._inbox = Inbox(self, inbox, loop.connections) if inbox is not None else None
+        self._inbox = Inbox(inbox, slot, self.adopt, loop.connections) if inbox is not None else None
 
     # Accepting
 

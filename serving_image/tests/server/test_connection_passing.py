@@ -12,18 +12,7 @@ from typing import Any
 import pytest
 
 from cortex_serving.server.connection_passing import Inbox
-
-
-class Worker:
-    """As much of a server as an inbox needs: it remembers what it was given."""
-
-    def __init__(self) -> None:
-        self.adopted: list[tuple[socket.socket, Any, bytes, int]] = []
-        self.slot = self
-        self.ready = True
-
-    def adopt(self, *connection: Any) -> None:
-        self.adopted.append(connection)
+from cortex_serving.shared_state import Board, Slot, State
 
 
 class OtherThread:
@@ -40,6 +29,12 @@ class OtherThread:
         return self.trace
 
 
+def _ready() -> Slot:
+    slot = Board.create(1).slot(0)
+    slot.state = State.READY
+    return slot
+
+
 @pytest.fixture
 def sockets() -> Any:
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -54,8 +49,8 @@ def test_a_connection_that_cannot_be_adopted_is_closed_once(
     sockets: tuple[socket.socket, socket.socket], kind: str
 ) -> None:
     sender, receiver = sockets
-    worker = Worker()
-    inbox = Inbox(worker, receiver, {})
+    adopted: list[Any] = []
+    inbox = Inbox(receiver, _ready(), lambda *connection: adopted.append(connection), {})
     # A socket without a peer is like one whose client has reset it.
     passed = socket.socket().detach() if kind == "gone" else os.open(os.devnull, os.O_RDONLY)
     socket.send_fds(sender, [b"\1", b"POST "], [passed])
@@ -67,7 +62,7 @@ def test_a_connection_that_cannot_be_adopted_is_closed_once(
         inbox.handle_read()
     finally:
         sys.settrace(None)
-    assert worker.adopted == []
+    assert adopted == []
     assert other.opened
     for number in other.opened:
         os.close(number)  # raises if it was closed by somebody else
@@ -78,13 +73,13 @@ def test_a_connection_is_adopted_with_its_client_its_bytes_and_its_hops(
     sockets: tuple[socket.socket, socket.socket],
 ) -> None:
     sender, receiver = sockets
-    worker = Worker()
+    adopted: list[Any] = []
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         passed, _ = listener.accept()
         with passed:
             socket.send_fds(sender, [b"\2", b"POST "], [passed.fileno()])
-        Inbox(worker, receiver, {}).handle_read()
-        [(connection, address, data, hops)] = worker.adopted
+        Inbox(receiver, _ready(), lambda *connection: adopted.append(connection), {}).handle_read()
+        [(connection, address, data, hops)] = adopted
         with connection:
             assert (address, data, hops) == (client.getsockname(), b"POST ", 2)
             connection.sendall(b"answer")

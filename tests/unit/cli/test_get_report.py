@@ -17,10 +17,10 @@ from cortex_cli.output import age, latency
 from cortex_cdk.aws.console_links import Links
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
+from cortex_cdk.status.decide_status import Replicas
 from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus, Variant
 from cortex_cdk.status.report import Member, Report, ScalingActivity
-from cortex_cdk.status.rules import Replicas
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)

@@ -10,6 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from cortex_serving.project import unpack
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from cortex_cdk.errors import ProjectError
 from cortex_cdk.project import archive as project_module
@@ -35,6 +38,35 @@ def names(root: Path) -> list[str]:
 
 def pack(root: Path, to: Path) -> project_module.ProjectArchive:
     return archive(collect(root, root / "cortex.yaml"), to)
+
+
+@pytest.mark.parametrize("name", ["data\\labels.txt", "lib/a\\b", "a\\b/c", "\\"])
+def test_a_name_with_a_backslash_is_refused(root: Path, name: str) -> None:
+    write(root, name)
+    with pytest.raises(ProjectError, match="has a backslash") as caught:
+        collect(root, root / "cortex.yaml")
+    assert caught.value.hint is not None and caught.value.hint.startswith("move the file to ")
+    (root / ".cortexignore").write_text("*\\\\*\n")
+    assert names(root) == ["lib/model.py", "predictor.py"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    name=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=60).filter(
+        lambda name: len(name.encode()) < 250
+    )
+)
+def test_whatever_packs_unpacks_in_a_replica(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    root, replica = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("replica")
+    assume(name not in (".", ".."))
+    (root / name).write_text("content")
+    try:
+        packed = pack(root, root.parent / f"{root.name}.zip")
+    except ProjectError:
+        assert "\\" in name
+        return
+    unpack(packed.path.read_bytes(), replica)
+    assert [path.name for path in replica.iterdir()] == ([name] if packed.file_count else [])
 
 
 def test_everything_but_the_configuration_file_is_packed(root: Path, tmp_path: Path) -> None:

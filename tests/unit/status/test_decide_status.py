@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.status.rules import Observed, Verdict, is_settled, serving, status_of_replicas
+from cortex_cdk.status.decide_status import Observed, Verdict, is_settled, serving, status_of_replicas
 
 Events = Sequence[tuple[datetime, str]]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.clusters.rules import differences, refusals
+from cortex_cdk.clusters.allowed_changes import differences, refusals
 from cortex_cdk.config import Cluster, Compute
 
 CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 5}
