@@ -55,7 +55,7 @@ class Variable:
     TERMINATION_LOG = "CORTEX_TERMINATION_LOG"
     """File that receives the reason of a fatal end (the local cloud sets it, and Kubernetes can show it)."""
     HTTP = "CORTEX_HTTP"
-    """Which of our changes to waitress are in use (``server``)."""
+    """``fast``, or ``stock`` to serve by waitress without our fast paths (``settings.Http``)."""
 
     WORKER = "CORTEX_WORKER"
     MODEL_DIR = "CORTEX_MODEL_DIR"

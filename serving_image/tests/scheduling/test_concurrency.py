@@ -247,7 +247,7 @@ def test_sigterm_under_load_answers_every_request(
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_quick_and_slow_answers_by_turns(serve: Serve, threads: int) -> None:
-    """The loop passes from thread to thread with every slow answer (``http.leader``): nothing may be lost."""
+    """The loop passes from thread to thread with every slow answer (``leader_follower``): nothing may be lost."""
     replica = serve(
         """
         import random, time
