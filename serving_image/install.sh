@@ -89,7 +89,8 @@ make_environment() {
         echo "Python $python is not here: uv looks for one to download"
         interpreter=$python
     }
-    "$uv" venv --no-progress --no-project --seed --python "$interpreter" "$environment" ||
+    # Not in the project's folder: pyenv would look for the version that .python-version names, and fail uv's search.
+    (cd / && "$uv" venv --no-progress --no-project --seed --python "$interpreter" "$environment") ||
         fail "there is no Python $python here, and uv could not get it" \
             "install it, or write another version to .python-version (see: uv python list)"
 }

@@ -21,7 +21,7 @@ PACKAGES = {
     "cortex_stacks": ROOT / "stacks/cortex_stacks",
     "cortex_serving": ROOT / "serving_image/cortex_serving",
 }
-IMAGE = ("Dockerfile", "Dockerfile.gpu", "install.sh", "pyproject.toml", "README.md")
+IMAGE = ("Dockerfile", "Dockerfile.gpu", "install.sh", "pyproject.toml", "README.md", "constraints.txt")
 """What an installed ``cortex_serving`` carries of ``serving_image/``, to build the image that it runs in."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -37,6 +38,7 @@ PROJECT: dict[str, str] = {
 }
 PLAIN = "class PythonPredictor:\n    def __init__(self, config): pass\n    def predict(self, payload): return 1\n"
 # Waits for a file that the test makes.
+BUILT_TAG = re.compile(r"[0-9a-f]{32}$")
 WAITING = 'echo waiting\nuntil [ -e "{flag}" ]; do sleep 0.1; done\necho going on\n'
 
 
@@ -157,18 +159,22 @@ def test_the_tag_of_an_own_image_is_resolved_when_it_is_deployed(cortex: Cortex,
     address, _, digest = image_of(cortex, "text").partition("@")
     repository = address.partition("/")[2]
     ecr.put_image_tag_mutability(repositoryName=repository, imageTagMutability="MUTABLE")
-    tag_of = {
-        (image["imageTags"] or ["?"])[0]: image["imageDigest"]
-        for image in ecr.describe_images(repositoryName=repository)["imageDetails"]
+    pages = ecr.get_paginator("describe_images").paginate(repositoryName=repository)
+    built = {
+        image["imageDigest"]
+        for page in pages
+        for image in page["imageDetails"]
+        if BUILT_TAG.match(image["imageTags"][0])
     }
-    other = next(name for name in tag_of.values() if name != digest)
+    other = next(iter(built - {digest}))
 
     def move_tag(to: str) -> None:
         (image,) = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": to}])["images"]
-        ecr.put_image(repositoryName=repository, imageManifest=image["imageManifest"], imageTag="moving")
+        manifest = {key: image[key] for key in ("imageManifest", "imageManifestMediaType") if key in image}
+        ecr.put_image(repositoryName=repository, imageTag="moving", **manifest)
 
     own = with_image(f"{address}:moving")["cortex.yaml"].replace("name: text", "name: tagged")
-    write_files(tmp_path, {"cortex.yaml": own, "predictor.py": PREDICTOR})
+    write_files(tmp_path, {"cortex.yaml": own, "predictor.py": PLAIN})
     move_tag(digest)
     cortex.ok("deploy", cwd=tmp_path)
     assert image_of(cortex, "tagged") == f"{address}@{digest}"
