@@ -84,12 +84,6 @@ def splitter_stack(cluster: str, splitter: str) -> str:
     return f"cortex-{cluster}-split-{splitter}"
 
 
-def resource_stack(cluster: str, resource: Resource) -> str:
-    """The name of the stack of an API or traffic splitter."""
-    build = splitter_stack if resource.kind == TRAFFIC_SPLITTER else api_stack
-    return build(cluster, resource.name)
-
-
 def resource_of(cluster: str, stack: str) -> Resource | None:
     """The API or traffic splitter that a stack's name stands for in a cluster; None for the name of another stack.
 
