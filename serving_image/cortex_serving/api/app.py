@@ -28,7 +28,7 @@ from cortex_serving.contract import (
 )
 from cortex_serving.errors import UnsupportedResult
 from cortex_serving.logs.capture import LineWriter, current
-from cortex_serving.metrics.telemetry import Telemetry
+from cortex_serving.metrics.telemetry import CLIENT_CLOSED_REQUEST, Telemetry
 from cortex_serving.payloads import request_data
 from cortex_serving.payloads.read import read_payload
 from cortex_serving.payloads.validation import PayloadType
@@ -86,11 +86,10 @@ class RequestIds:
         self._prefix = os.urandom(6).hex()
         self._next = itertools.count().__next__
 
-    def of(self, environ: Mapping[str, Any]) -> str:
-        """Return the id of a request, given its WSGI environment."""
-        given = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_AMZN_TRACE_ID")
+    def of(self, given: str | None) -> str:
+        """Return the id of a request, given what its client or the load balancer calls it."""
         if given is not None and _REQUEST_ID.fullmatch(given):
-            return str(given)
+            return given
         return f"{self._prefix}-{self._next():x}"
 
 
@@ -157,9 +156,23 @@ class Application:
         finally:
             current.request_id = None
 
+    def abandoned(self, exchange: Exchange, request: Any) -> None:
+        """Count a request that was dropped, as its client had gone.
+
+        Args:
+            exchange: The request on its way.
+            request: The request, as waitress read it.
+        """
+        exchange.method, exchange.path = request.command, request.path
+        exchange.status = CLIENT_CLOSED_REQUEST
+        if not exchange.request_id:
+            given = request.headers.get("X_REQUEST_ID") or request.headers.get("X_AMZN_TRACE_ID")
+            exchange.request_id = self._ids.of(given)
+        self._telemetry.finished(exchange)
+
     def _identify(self, exchange: Exchange, environ: Mapping[str, Any]) -> str:
         if not exchange.request_id:
-            exchange.request_id = self._ids.of(environ)
+            exchange.request_id = self._ids.of(environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_AMZN_TRACE_ID"))
         return exchange.request_id
 
     def _finished(self, exchange: Exchange) -> None:

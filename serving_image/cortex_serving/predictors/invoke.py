@@ -80,7 +80,7 @@ class Batched:
                 admitted.outcome.settle(error=error)
                 self._put(admitted)
             return
-        admitted.when_expired(self.batcher.withdraw, part)
+        admitted.when_given_up(self.batcher.withdraw, part)
         self.batcher.submit(part)
 
     def _settled(self, parts: Sequence[_Part]) -> None:

@@ -6,7 +6,7 @@ wait, except that an idle model waits a moment for a batch to fill up: at most `
 item, and less when the flow of items has visibly stopped, or an item's deadline comes near.
 
 An item whose deadline has passed when its batch begins is settled with ``Expired`` and costs the predictor nothing; one
-whose client was answered while it waited is taken out at once (``Batcher.withdraw``).
+whose client was answered or has gone while it waited is taken out at once (``Batcher.withdraw``).
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Batcher(Generic[AnyItem]):
                 self._changed.notify()
 
     def withdraw(self, item: AnyItem) -> None:
-        """Have an item not predicted, which was answered otherwise (from any thread)."""
+        """Have an item not predicted, which was answered otherwise or abandoned (from any thread)."""
         with self._changed:
             item.withdrawn = True
             with suppress(ValueError):
