@@ -157,11 +157,10 @@ class Description:
         example = {} if self._sample is None else {"example": self._sample}
         if self._expected is None:
             return {"application/json": {"schema": schema, **example}}
-        form = self._expected.form
-        media_types, form_schema = form.described()
-        json_schema = form.as_json(schema)
-        contents = {} if json_schema is None else {"application/json": {"schema": json_schema, **example}}
-        return contents | {media_type: {"schema": form_schema} for media_type in media_types}
+        return {
+            media_type: {"schema": of, **(example if media_type == "application/json" else {})}
+            for media_type, of in self._expected.described().items()
+        }
 
     def _payload_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
         if self._expected is None:

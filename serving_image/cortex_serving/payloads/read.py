@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import falcon
 import orjson
 
 from cortex_serving.payloads.content_encoding import decode_body
-from cortex_serving.payloads.forms import parse_multipart, parse_urlencoded
+from cortex_serving.payloads.forms import UploadFile, parse_multipart, parse_urlencoded
 from cortex_serving.payloads.validation import PayloadType
 
 
@@ -41,6 +42,10 @@ def read_payload(request: falcon.Request, limit: int, expected: PayloadType | No
         form = parse_urlencoded(environ["wsgi.input"].read())
     elif expected is None:
         return environ["wsgi.input"].read()
+    elif expected.takes_file:
+        return expected.validate_file(
+            UploadFile(io.BytesIO(environ["wsgi.input"].read()), "", environ.get("CONTENT_TYPE", ""))
+        )
     else:
         raise falcon.HTTPUnsupportedMediaType(description="send the payload as application/json, or as a form")
     return form if expected is None else expected.validate_form(form)

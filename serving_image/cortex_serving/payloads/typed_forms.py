@@ -89,12 +89,16 @@ class FormFields:
 
     Args:
         schema: The payload's schema, with definitions under ``$defs``.
+
+    Attributes:
+        is_file: Whether the payload is a file, and nothing with fields.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._definitions = schema.get("$defs", {})
         self._objects = [variant for variant in self._variants(schema) if variant.get("type") == "object"]
         self._fields: dict[str, _Field] = {}
+        self.is_file = self._field(schema, required=True).only_files
         for variant in self._objects:
             for name, of in variant.get("properties", {}).items():
                 self._add(name, of, required=name in variant.get("required", ()))
@@ -118,6 +122,13 @@ class FormFields:
             if name not in value and field.required and field.repeated and not field.alone.schemas:
                 value[name] = []  # a form cannot say an empty list: it leaves the field out
         return value
+
+    @cached_property
+    def file_field(self) -> str | None:
+        """The field that a body may be which is a file: the only one that takes files, if no other is required."""
+        files = [name for name, field in self._fields.items() if field.alone.takes_files or field.alone.takes_bytes]
+        required = {name for name, field in self._fields.items() if field.required}
+        return files[0] if len(self._objects) == 1 and len(files) == 1 and required <= {files[0]} else None
 
     def described(self) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Return the content types of forms and their JSON schema, for OpenAPI.

@@ -20,8 +20,9 @@ from typing import Any
 import orjson
 
 from cortex_serving.errors import PredictorError
-from cortex_serving.payloads.forms import FormData
-from cortex_serving.payloads.typed_forms import FormFields
+from cortex_serving.payloads.forms import FormData, UploadFile
+from cortex_serving.payloads.problems import best_fitting
+from cortex_serving.payloads.typed_forms import MULTIPART, FormFields
 
 _REFERENCE = "#/components/schemas/{model}"
 _IS_JSON = {
@@ -79,19 +80,52 @@ class PayloadType:
         """Converts forms into values of this type."""
         return FormFields(self.schema)
 
+    @property
+    def takes_file(self) -> bool:
+        """Whether a body that is neither JSON nor a form may be the payload, or the payload's only field."""
+        return self.form.is_file or self.form.file_field is not None
+
+    def validate_file(self, file: UploadFile) -> Any:
+        """Validate a body that is a file, for a type that takes one.
+
+        Raises:
+            InvalidPayload: The file does not fit the type.
+        """
+        if self.form.is_file:
+            return file
+        assert self.form.file_field is not None
+        return self.validate_form(FormData([(self.form.file_field, file)]))
+
     def validate_form(self, form: FormData) -> Any:
         """Validate a form; text is converted to numbers, dates and booleans.
 
         Raises:
             InvalidPayload: The form does not fit the type.
         """
+        if self.form.is_file:
+            files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+            if len(files) == 1:
+                return files[0]
+            raise InvalidPayload([{"field": "(payload)", "problem": f"Send one file, not {len(files)}"}])
         first = next(iter(form), "")
         if first.startswith(("{", "[")) and not self.form.has(first):  # what curl -d sends without a header
             raise InvalidPayload([_IS_JSON])
+        value = self.form.value(form)
         try:
-            return self._adapter.validate_python(self.form.value(form), strict=False)  # it is all text
+            return self._adapter.validate_python(value, strict=False)  # it is all text
         except self._error as error:
-            raise InvalidPayload(_problems(error)) from error
+            raise InvalidPayload(self._problems(error, value)) from error
+
+    def described(self) -> dict[str, dict[str, Any]]:
+        """Return the JSON schema of the payload by content type, for OpenAPI, without definitions."""
+        schema = {name: of for name, of in self.schema.items() if name != "$defs"}
+        file = {"application/octet-stream": {"type": "string", "format": "binary"}}
+        if self.form.is_file:
+            return file | {MULTIPART: {"type": "object", "properties": {"file": schema}, "required": ["file"]}}
+        media_types, form_schema = self.form.described()
+        json_schema = self.form.as_json(schema)
+        contents = {} if json_schema is None else {"application/json": json_schema}
+        return contents | dict.fromkeys(media_types, form_schema) | (file if self.takes_file else {})
 
     def validate(self, value: Any) -> Any:
         """Validate the value of a JSON body.
@@ -110,8 +144,14 @@ class PayloadType:
             try:
                 return self._adapter.validate_json(orjson.dumps(value))
             except self._error as again:
-                error = error if _problems(again)[0]["problem"].startswith("Invalid JSON") else again
-        raise InvalidPayload(_problems(error)) from error
+                error = error if _errors(again)[0]["msg"].startswith("Invalid JSON") else again
+        raise InvalidPayload(self._problems(error, value)) from error
+
+    def _problems(self, error: Exception, value: Any) -> list[dict[str, Any]]:
+        return [
+            {"field": ".".join(map(str, problem["loc"])) or "(payload)", "problem": problem["msg"]}
+            for problem in best_fitting(_errors(error), value, self.schema)
+        ]
 
 
 def _schema_generator() -> type:
@@ -137,11 +177,9 @@ def _schema_generator() -> type:
     return Generator
 
 
-def _problems(error: Any) -> list[dict[str, Any]]:
-    return [
-        {"field": ".".join(str(part) for part in problem["loc"]) or "(payload)", "problem": problem["msg"]}
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
+def _errors(error: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = error.errors(include_url=False, include_context=False, include_input=False)
+    return found
 
 
 def payload_type(predict: Callable[..., Any], *, batched: bool) -> PayloadType | None:
@@ -235,7 +273,8 @@ def _structured(hint: Any, aliases: frozenset[str] = frozenset()) -> bool:
     hint = typing.get_origin(hint) or hint  # Page[int] is no class, but Page is
     # typing.is_typeddict does not know typing_extensions.TypedDict, which pydantic needs before Python 3.12.
     return isinstance(hint, type) and (
-        dataclasses.is_dataclass(hint)
+        hint is UploadFile
+        or dataclasses.is_dataclass(hint)
         or any(hasattr(hint, mark) for mark in ("__total__", "model_validate"))
         or (issubclass(hint, tuple) and hasattr(hint, "_fields"))
     )

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import LENIENT, Serve, schemathesis
 
 HEAD = """
@@ -294,3 +296,57 @@ def test_strict_types_take_what_json_and_forms_can_say(serve: Serve) -> None:
     assert "picked" in {problem["field"] for problem in deep.json()["problems"]}
     form = replica.post(data={**flower, "size": ["1.5", "2"]})
     assert form.json() == flower
+
+
+# Payloads that a body may be which is nothing but a file.
+BODIES = {
+    "UploadFile": "UploadFile",
+    "UploadFile or None": "typing.Optional[UploadFile]",
+    "a field": "Photo",
+    "a field of bytes": "Raw",
+    "the only field that is required": "Titled",
+}
+PHOTOS = """
+@dataclasses.dataclass
+class Photo:
+    image: UploadFile
+
+class Raw(pydantic.BaseModel):
+    image: bytes
+
+class Titled(pydantic.BaseModel):
+    model_config = {"arbitrary_types_allowed": True}
+    image: UploadFile
+    title: str = "none"
+
+class Named(Titled):
+    title: str
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload: HINT):
+        image = getattr(payload, "image", payload)
+        if isinstance(image, bytes):
+            return [image.hex(), "", ""]
+        return [image.read().hex(), image.content_type, image.filename]
+"""
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_file_as_the_body(serve: Serve, kind: str) -> None:
+    replica = serve(HEAD + PHOTOS.replace("HINT", BODIES[kind]))
+    for content_type in ("image/png", "application/octet-stream", "text/csv", "application/pdf"):
+        answer = replica.post(data=b"\x89PNG\xff", headers={"Content-Type": content_type})
+        expected = "" if kind == "a field of bytes" else content_type
+        assert (answer.status_code, answer.json()) == (200, [b"\x89PNG\xff".hex(), expected, ""]), content_type
+    form = replica.post(files={"image": ("a.png", b"PNG", "image/png")})
+    assert (form.status_code, form.json()[0]) == (200, b"PNG".hex())
+    content = replica.get("/api/openapi.json").json()["paths"]["/api"]["post"]["requestBody"]["content"]
+    assert content["application/octet-stream"]["schema"] == {"type": "string", "format": "binary"}
+    assert replica.post({"other": 1}).status_code == 422
+
+
+def test_a_file_alone_is_refused_where_more_is_required(serve: Serve) -> None:
+    replica = serve(HEAD + PHOTOS.replace("HINT", "Named"))
+    answer = replica.post(data=b"PNG", headers={"Content-Type": "image/png"})
+    assert (answer.status_code, "as a form" in answer.json()["error"]) == (415, True)
