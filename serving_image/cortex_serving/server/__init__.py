@@ -3,7 +3,8 @@
 Read ``connection`` first: one class, from the bytes of a request to the bytes of its response. It uses, in this order:
 
 * ``connection_passing``: the connection goes to a worker that is less busy.
-* ``request_parser``, ``request_body``: ordinary headers are read with tables, bodies arrive in large pieces.
+* ``request_parser``, ``header_lines``, ``request_body``: ordinary headers are read with tables, bodies arrive in large
+  pieces.
 * ``rejected_requests``: who answers 400, 413, 431 and 501.
 * ``wsgi_task``: waitress's task, with what the application has to know of the request's way so far.
 * ``response_headers``: headers of ordinary responses come from templates.

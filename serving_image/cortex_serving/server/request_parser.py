@@ -12,20 +12,22 @@ everything else. Nothing changes what was read of a block: requests share it.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser, ParsingError, crack_first_line, split_uri
 from waitress.receiver import FixedStreamReceiver
-from waitress.rfc7230 import HEADER_FIELD_RE
 
 from cortex_serving.request_context import Exchange
+from cortex_serving.server.header_lines import FIELD, without_long_blanks
 from cortex_serving.server.request_body import IN_MEMORY_BYTES, MemoryBody
 
 _MAX_LINES = 2048
 _MAX_LINE_BYTES = 256
 _MAX_BLOCKS = 256
 _MAX_BLOCK_BYTES = 1024
+_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _UNUSUAL = frozenset({"TRANSFER_ENCODING", "EXPECT"})
 
 Line = tuple[str, str]
@@ -58,7 +60,7 @@ _blocks: dict[bytes, Block] = {}
 
 def _parse_line(line: bytes) -> Line | None:
     """One header line, by waitress's own rules; None if it is unusual in any way."""
-    match = HEADER_FIELD_RE.match(line)
+    match = FIELD.match(line)
     if match is None or b"\n" in line or b"\r" in line or not line.isascii():
         return None
     name, value = match.group("name", "value")
@@ -105,6 +107,8 @@ def _parse_block(block: bytes) -> Block | None:
         headers[parsed[0]] = parsed[1]
     if len(headers) != len(rest):
         return None  # a name came twice
+    if parsed_first[2] == "1.1" and "HOST" not in headers:
+        return None
     length = headers.get("CONTENT_LENGTH", "0")
     if not (length.isdigit() and len(length) < 16):
         return None
@@ -117,10 +121,12 @@ def _parse_block(block: bytes) -> Block | None:
 
 
 class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
-    """waitress's parser, with two rules that it lacks.
+    """waitress's parser, with rules that it lacks.
 
     A request that is rejected is not told to continue (RFC 9110, 10.1.1). One that says its length as a number and as
-    chunks may be an attempt at smuggling: it is the last of its connection (RFC 9112, 6.1).
+    chunks may be an attempt at smuggling: it is the last of its connection (RFC 9112, 6.1). Chunks in HTTP/1.0, which
+    does not know them, are refused, as two programs may see different ends of the request (RFC 9112, 6.1). A request
+    of HTTP/1.1 names one host, and no request names two (RFC 9112, 3.2). Blanks without end cost no time.
 
     Attributes:
         exchange: The request on its way, once admission has decided about it.
@@ -130,7 +136,12 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header block."""
-        super().parse_header(header_plus)
+        super().parse_header(without_long_blanks(header_plus))
+        if self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("Transfer-Encoding in HTTP/1.0")
+        hosts = _HOST.findall(header_plus)
+        if len(hosts) > 1 or (self.version == "1.1" and not hosts):
+            raise ParsingError(f"{len(hosts)} Host headers instead of one")
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             self.headers["CONNECTION"] = "close"
             self.connection_close = True

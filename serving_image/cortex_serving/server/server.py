@@ -20,6 +20,7 @@ from cortex_serving.server.wsgi_task import WsgiApplication, resuming
 from cortex_serving.shared_state import Board, Slot
 
 BACKLOG = 2048
+_HEADER_BYTES = 64 * 1024  # all that an AWS load balancer passes on
 _DRAIN_POLL_SECONDS = 0.05
 
 
@@ -36,6 +37,7 @@ def _adjustments(listener: socket.socket, max_body_bytes: int) -> Adjustments:
         ident=None,
         connection_limit=10_000,
         channel_timeout=CONNECTION_IDLE_TIMEOUT_S,
+        max_request_header_size=_HEADER_BYTES,
         max_request_body_size=max_body_bytes + 1,  # waitress refuses the very size
         backlog=BACKLOG,
         clear_untrusted_proxy_headers=False,  # nothing here trusts them, and the check costs every request
