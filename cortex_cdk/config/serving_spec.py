@@ -28,6 +28,7 @@ def serving_spec(api: RealtimeApi, endpoint: str) -> str:
         "endpoint": endpoint,
         "predictor": api.predictor.model_dump(mode="json", exclude=_NOT_SERVED),
         "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
+        "compute": {"mem": api.compute.mem},
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
     }
     return json.dumps(spec, separators=(",", ":"))

@@ -129,7 +129,7 @@ PICKLE_SUFFIX = ".pickle"
 ONLY_MODEL = "_cortex_default"
 """Name of the model that ``predictor.model_path`` gives; no model of ``predictor.models`` may have it."""
 
-DEFAULT_MAX_BODY_BYTES = 256 * 2**20
+DEFAULT_MAX_BODY_BYTES = 64 * 2**20
 DEFAULT_MAX_CONCURRENCY = 1024
 """Requests that a replica admits at once, unless ``autoscaling.max_replica_concurrency`` says otherwise."""
 MAX_PROJECT_BYTES = 512 * 2**20

@@ -24,6 +24,7 @@ from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.formats.problem import FormatError
 from cortex_serving.formats.quantities import parse_duration, parse_size
 
+_MOST_BUILT = 8  # times the longest body: as much as ordinary JSON takes as Python's values
 _Number = TypeVar("_Number", int, float)
 
 
@@ -121,6 +122,19 @@ class Monitoring:
 
 
 @dataclass(frozen=True)
+class BodyLimits:
+    """Limits of a request's body.
+
+    Attributes:
+        size: Bytes, after decompression.
+        built: Bytes of memory that the values of a JSON body may take, roughly.
+    """
+
+    size: int
+    built: int
+
+
+@dataclass(frozen=True)
 class ApiSpec:
     """One API as the serving program sees it.
 
@@ -130,6 +144,7 @@ class ApiSpec:
         predictor: The ``predictor`` section.
         monitoring: Prediction monitoring, if it is on.
         max_replica_concurrency: Most requests that the replica admits at once.
+        memory: Bytes of memory that the replica may use (``compute.mem``); None without a limit.
     """
 
     name: str
@@ -137,6 +152,14 @@ class ApiSpec:
     predictor: PredictorSpec
     monitoring: Monitoring | None = None
     max_replica_concurrency: int = DEFAULT_MAX_CONCURRENCY
+    memory: int | None = None
+
+    @property
+    def limits(self) -> BodyLimits:
+        """What a request's body may take: one body must not end the replica."""
+        most = self.predictor.max_body_bytes
+        built = _MOST_BUILT * most
+        return BodyLimits(most, built if self.memory is None else min(built, self.memory // 4))
 
 
 def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
@@ -171,6 +194,7 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
     autoscaling = data.get("autoscaling") or {}
     networking = data.get("networking") or {}
     monitoring = data.get("monitoring")
+    memory = (data.get("compute") or {}).get("mem")
     limits = data if data.get("max_replica_concurrency") is not None else autoscaling
     return ApiSpec(
         name=name,
@@ -178,6 +202,7 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
         predictor=_parse_predictor(predictor),
         monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
         max_replica_concurrency=_count(limits, "max_replica_concurrency", DEFAULT_MAX_CONCURRENCY),
+        memory=None if memory is None else _quantity(parse_size, memory, "compute.mem", "512Mi"),
     )
 
 

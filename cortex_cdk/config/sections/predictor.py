@@ -199,7 +199,7 @@ class Predictor(Section):
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
     )
-    max_body_bytes: Annotated[Size, Shown("256Mi")] = Field(
+    max_body_bytes: Annotated[Size, Shown("64Mi")] = Field(
         DEFAULT_MAX_BODY_BYTES,
         description="Largest request body; more is answered with 413. An addition to Cortex's fields.",
     )

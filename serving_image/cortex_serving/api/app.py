@@ -112,6 +112,7 @@ class Application:
 
     def __init__(self, spec: ApiSpec, revision: str, board: Board, writer: LineWriter, telemetry: Telemetry) -> None:
         self._spec = spec
+        self._limits = spec.limits
         self._board = board
         self._writer = writer
         self._telemetry = telemetry
@@ -303,7 +304,7 @@ class Application:
         wants = serving.predictor.wants
         arguments: dict[str, Any] = {}
         if "payload" in wants:
-            arguments["payload"] = read_payload(req, self._spec.predictor.max_body_bytes, serving.expected)
+            arguments["payload"] = read_payload(req, self._limits, serving.expected)
         if "query_params" in wants:
             arguments["query_params"] = request_data.query_params(req.env)
         if "headers" in wants:

@@ -11,6 +11,8 @@ import falcon
 
 SUPPORTED = "gzip, zstd"
 _PIECE = 1024  # bytes given to a decompressor at once: small, because the size of its output has no limit
+_MOST_RATIO = 100  # times the compressed body; ordinary JSON and arrays stay below 30
+_ANY_RATIO_BYTES = 16 * 1024 * 1024  # up to which the ratio does not matter
 _MAX_PARTS = 10_000  # of a body; even empty parts cost memory and time
 _ZSTD_WINDOW = 8 * 1024 * 1024  # bytes; the most memory that a frame may ask for over HTTP (RFC 9659)
 
@@ -31,9 +33,12 @@ def decode_body(environ: dict[str, Any], limit: int) -> None:
     decode = _DECODERS.get(encoding)
     if decode is None:
         raise _unsupported(f"bodies encoded as {encoding} are not supported; supported are {SUPPORTED}")
-    body = decode(environ["wsgi.input"].read(), limit)
-    if len(body) > limit:
-        raise falcon.HTTPContentTooLarge(description=f"the decompressed body is larger than {limit} bytes")
+    packed = environ["wsgi.input"].read()
+    most = min(limit, max(_ANY_RATIO_BYTES, _MOST_RATIO * len(packed)))
+    body = decode(packed, most)
+    if len(body) > most:
+        why = "" if most == limit else f", {_MOST_RATIO} times the compressed one"
+        raise falcon.HTTPContentTooLarge(description=f"the decompressed body is larger than {most} bytes{why}")
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
     del environ["HTTP_CONTENT_ENCODING"]

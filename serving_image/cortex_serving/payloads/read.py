@@ -11,14 +11,18 @@ import orjson
 from cortex_serving.payloads.content_encoding import decode_body
 from cortex_serving.payloads.forms import UploadFile, parse_multipart, parse_urlencoded
 from cortex_serving.payloads.validation import PayloadType
+from cortex_serving.spec import BodyLimits
+
+_SMALL = 1024 * 1024  # bytes of JSON that can do no harm, whatever they are
+_COSTS = {b"[": 80, b"{": 200, b",": 40, b'"': 28}  # bytes of Python's objects for each of these characters
 
 
-def read_payload(request: falcon.Request, limit: int, expected: PayloadType | None) -> Any:
+def read_payload(request: falcon.Request, limits: BodyLimits, expected: PayloadType | None) -> Any:
     """Read the payload of a request.
 
     Args:
         request: The request.
-        limit: Largest size of the body, in bytes after decompression.
+        limits: What the body may take.
         expected: Type of the payload if ``predict`` has a type hint that is enforced.
 
     Returns:
@@ -31,10 +35,10 @@ def read_payload(request: falcon.Request, limit: int, expected: PayloadType | No
     """
     environ = request.env
     if "HTTP_CONTENT_ENCODING" in environ:
-        decode_body(environ, limit)
+        decode_body(environ, limits.size)
     content_type = environ.get("CONTENT_TYPE", "").lower()
     if content_type.startswith("application/json"):
-        value = parse_json(environ["wsgi.input"].read())
+        value = parse_json(environ["wsgi.input"].read(), limits.built)
         return value if expected is None else expected.validate(value)
     if content_type.startswith("multipart/form"):
         form = parse_multipart(request)
@@ -51,16 +55,25 @@ def read_payload(request: falcon.Request, limit: int, expected: PayloadType | No
     return form if expected is None else expected.validate_form(form)
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, most: int) -> Any:
     """Parse JSON text. NaN and Infinity are not JSON (RFC 8259).
 
     Args:
         body: The text, in UTF-8.
+        most: Bytes of memory that its values may take.
 
     Raises:
         falcon.HTTPBadRequest: The text is not JSON.
+        falcon.HTTPContentTooLarge: Its values would take too much memory.
     """
+    if len(body) > _SMALL and _built(body) > most:
+        raise falcon.HTTPContentTooLarge(description=f"the values of the JSON body would take more than {most} bytes")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise falcon.HTTPBadRequest(description=f"the body is not valid JSON: {error}") from error
+
+
+def _built(body: bytes) -> int:
+    """Estimate the memory that the values of JSON text take, without building them."""
+    return len(body) + sum(cost * body.count(character) for character, cost in _COSTS.items())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+
+import orjson
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +92,29 @@ def test_hosts_and_old_chunks(serve: Serve, mode: str) -> None:
         assert (b" 400 Bad Request\r\n" in answer) == refused, name
         assert (b" 200 OK\r\n" in answer) != refused, name
         assert (b"Connection: close" in answer) == (refused or version == b"1.0"), name
+
+
+# Bodies of JSON that are short on the wire, compressed 1000 times, and gigabytes as Python's values.
+BOMBS = {
+    "empty lists": b"[" + b"[]," * 20_000_000 + b"[]]",
+    "empty objects": b"[" + b"{}," * 20_000_000 + b"{}]",
+    "objects": b"[" + b'{"a":1},' * 7_000_000 + b"{}]",
+    "empty texts": b"[" + b'"",' * 20_000_000 + b"1]",
+    "numbers": b"[" + b"9," * 25_000_000 + b"9]",
+}
+
+
+@pytest.mark.parametrize("mem", [None, "400Mi"])
+def test_json_that_would_exhaust_the_memory_is_refused(serve: Serve, mem: str | None) -> None:
+    replica = serve(ECHO, compute={"mem": mem})
+    headers = {"Content-Type": "application/json"}
+    worker = psutil.Process(replica.process.pid).children()[0]
+    for name, body in BOMBS.items():
+        for encoding, data in (("gzip", gzip.compress(body, 1)), ("identity", body)):
+            answer = replica.post(data=data, headers={**headers, "Content-Encoding": encoding})
+            assert answer.status_code == 413, (name, encoding)
+            assert "error" in answer.json()
+    assert worker.memory_info().rss < 400 * 2**20
+    assert replica.post([[1, 2.5, "a"]] * 20_000).status_code == 200
+    large = orjson.dumps([0.12345678901234567] * (600_000 if mem else 2_000_000))
+    assert replica.post(data=large, headers=headers).status_code == 200, "ordinary JSON of many MB"
