@@ -175,6 +175,7 @@ def info(env: str | None, output: str) -> None:
 
 def _print_info(found: ClusterInfo, environment: Environment) -> None:
     click.echo(f"cluster:   {found.running.name} ({found.status})")
+    click.echo(f"version:   {found.running.resources.version or 'unknown'}")
     click.echo(f"region:    {found.configuration.region}")
     click.echo(f"endpoint:  {found.running.url}")
     click.echo(f"bucket:    {found.running.resources.bucket}")
