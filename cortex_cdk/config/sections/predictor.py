@@ -14,7 +14,7 @@ from cortex_serving.predictors.types import predictor_types
 from pydantic import BeforeValidator, Field, field_validator
 
 from cortex_cdk.config.document import FieldPath
-from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole
+from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
 from cortex_cdk.config.quantities import Size, parse_duration
 
 if TYPE_CHECKING:
@@ -147,7 +147,9 @@ class Predictor(Section):
     )
     signature_key: Text | None = Field(None, description="SavedModel signature to call.")
     models: Annotated[Models | None, Allowed("a map with paths or dir, or a list of models")] = Field(
-        None, description="Several models; instead of `model_path`."
+        None,
+        description="Several models; instead of `model_path`.",
+        json_schema_extra=or_written_as("array"),
     )
     server_side_batching: ServerSideBatching | None = Field(
         None,
