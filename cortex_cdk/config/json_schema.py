@@ -16,6 +16,7 @@ from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.model import Section
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 
+_SHOWN = ("title", "description", "default")
 DIALECT = GenerateJsonSchema.schema_dialect
 
 
@@ -39,9 +40,8 @@ class _FileSchema(GenerateJsonSchema):
 
 def _or_null(field: JsonSchemaValue) -> JsonSchemaValue:
     """Describe a field that may be null. What editors show of the field stays at its top."""
-    shown = {key: field[key] for key in ("title", "description", "default") if key in field}
-    values = {key: value for key, value in field.items() if key not in shown}
-    return {**shown, "anyOf": [values, {"type": "null"}]}
+    values = {key: value for key, value in field.items() if key not in _SHOWN}
+    return {key: value for key, value in field.items() if key in _SHOWN} | {"anyOf": [values, {"type": "null"}]}
 
 
 def api_file_schema() -> dict[str, Any]:

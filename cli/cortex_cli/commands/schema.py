@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import click
+from cortex_serving.contract import CONFIG_FILE
 
+from cortex_cdk.names import CLUSTER_FILE
 from cortex_cli.output import print_json
 
 SECTION = "Other commands"
 
-CONFIGURATION_FILES = ("cortex.yaml", "cluster.yaml")
-
 
 @click.command("schema")
-@click.argument("file", type=click.Choice(CONFIGURATION_FILES), default="cortex.yaml")
+@click.argument("file", type=click.Choice([CONFIG_FILE, CLUSTER_FILE]), default=CONFIG_FILE)
 def command(file: str) -> None:
     """Print the JSON Schema of cortex.yaml or cluster.yaml, by which editors complete and check the file.
 
@@ -24,4 +24,4 @@ def command(file: str) -> None:
     """
     from cortex_cdk.config.json_schema import api_file_schema, cluster_file_schema
 
-    print_json(api_file_schema() if file == "cortex.yaml" else cluster_file_schema())
+    print_json(api_file_schema() if file == CONFIG_FILE else cluster_file_schema())

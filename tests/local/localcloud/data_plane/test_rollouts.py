@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 
 import psutil
 
@@ -88,10 +89,14 @@ def test_a_task_that_becomes_healthy_ends_a_row_of_failures(running: Cloud, api:
     for _ in range(3):
         before = until(lambda: two_healthy_tasks(running, api))
         os.kill(running.get(f"/{api}")[1]["pid"], signal.SIGKILL)
-        until(lambda before=before: two_healthy_tasks(running, api) - before)
+        until(partial(another_pair, running, api, before))
 
     deployment = running.describe(api)["deployments"][0]
     assert (deployment["rolloutState"], deployment["failedTasks"]) == ("IN_PROGRESS", 0)
+
+
+def another_pair(cloud: Cloud, api: str, before: set[str]) -> set[str]:
+    return two_healthy_tasks(cloud, api) - before
 
 
 def two_healthy_tasks(cloud: Cloud, api: str) -> set[str]:
