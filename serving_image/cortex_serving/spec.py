@@ -65,6 +65,9 @@ class Models:
         signature_key: Signature of models that name none.
         cache_size: Most models in memory; None keeps all.
         disk_cache_size: Most fetched models on disk; None keeps all.
+        shaped_outputs: Whether clients return outputs in their shape, not as flat lists; for SavedModels.
+        batching: How concurrent calls of the client are put together, for predictor types whose client does that.
+        callers: Threads of one process that can call the client at the same time.
     """
 
     paths: tuple[ModelEntry, ...] = ()
@@ -72,6 +75,9 @@ class Models:
     signature_key: str | None = None
     cache_size: int | None = None
     disk_cache_size: int | None = None
+    shaped_outputs: bool = False
+    batching: Batching | None = None
+    callers: int = 1
 
 
 @dataclass(frozen=True)
@@ -257,6 +263,7 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
         signature_key=models.get("signature_key") or data.get("signature_key"),
         cache_size=models.get("cache_size"),
         disk_cache_size=models.get("disk_cache_size"),
+        shaped_outputs=data.get("shaped_outputs") is True,
     )
 
 

@@ -11,7 +11,7 @@ from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_F
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PredictorType
 from cortex_serving.predictors.types import predictor_types
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, Strict, field_validator
 
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole
@@ -152,7 +152,9 @@ class Predictor(Section):
     server_side_batching: ServerSideBatching | None = Field(
         None,
         description="Batching in the replica, for every predictor type. `predict` gets lists and returns a list. "
-        "Unlike in Cortex, a batch may be larger than processes * threads: a waiting request holds no thread.",
+        "Unlike in Cortex, a batch may be larger than processes * threads: a waiting request holds no thread. In "
+        "TensorFlow predictors, as in Cortex, `predict` gets one payload, and concurrent calls of the client run "
+        "together: at most `threads_per_process` of them.",
     )
     processes_per_replica: Annotated[Whole, Field(ge=1, le=100)] = Field(
         1, description="Processes in a replica, each with its own predictor."
@@ -176,6 +178,11 @@ class Predictor(Section):
         None,
         description="Image that the API's image is built on: Debian or Ubuntu, such as NVIDIA's with CUDA (which "
         "packages of PyPI and conda bring along themselves). An addition to Cortex's fields.",
+    )
+    shaped_outputs: Annotated[bool, Strict()] = Field(
+        False,
+        description="Whether `tensorflow_client.predict` returns each output in its shape. Cortex returned flat lists, "
+        "whatever the shape. An addition to Cortex's fields.",
     )
     tensorflow_serving_image: Text | None = Field(
         None, description="Accepted, not used: models are served in the replica's own process."

@@ -65,6 +65,8 @@ class PredictorType:
         model_methods: Further methods that the class must have where models are configured.
         own_fields: Names of fields of the ``predictor`` section, or below it, that only such types know.
         on_inferentia: Whether it runs on AWS Inferentia.
+        batches_calls: Whether ``server_side_batching`` is the client's work: ``predict`` then gets one payload, and
+            concurrent calls of the client run the model together.
     """
 
     name: str
@@ -75,6 +77,7 @@ class PredictorType:
     model_methods: tuple[Method, ...] = ()
     own_fields: frozenset[str] = frozenset()
     on_inferentia: bool = True
+    batches_calls: bool = False
 
     @property
     def title(self) -> str:

@@ -25,6 +25,7 @@ from cortex_serving.contract import TRACEBACK_EVENT, Variable, dimensions
 from cortex_serving.logs.capture import LineWriter, install
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictors.predictor import summary, user_traceback
+from cortex_serving.predictors.types import by_rules_of_type
 from cortex_serving.project import enter
 from cortex_serving.replica.child_processes import (
     ForkedChild,
@@ -195,7 +196,7 @@ def main() -> None:
     outlive_signals()
     faulthandler.enable(file=2)
     arguments = WorkerArguments(**json.loads(os.environ.pop(Variable.WORKER)))
-    spec = parse_spec(json.loads(os.environ[Variable.SPEC]))
+    spec = by_rules_of_type(parse_spec(json.loads(os.environ[Variable.SPEC])))
     Worker(arguments, spec).run()
     with contextlib.suppress(Exception):  # whatever stream a predictor has put there
         sys.stdout.flush()
