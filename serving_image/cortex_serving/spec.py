@@ -24,6 +24,8 @@ from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.formats.problem import FormatError
 from cortex_serving.formats.quantities import parse_duration, parse_size
 
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
 _Number = TypeVar("_Number", int, float)
 
 
@@ -95,6 +97,7 @@ class PredictorSpec:
         models: The configured models, if there are any.
         access_log: Share of requests that get an access line, 0 to 1.
         max_body_bytes: Bytes of the largest request body.
+        log_level: Least severe records of ``logging`` that are logged: debug, info, warning or error.
         warmup: File in the project with the warm-up request; None for no warm-up.
     """
 
@@ -108,6 +111,7 @@ class PredictorSpec:
     models: Models | None = None
     access_log: float = 1.0
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    log_level: str = "info"
     warmup: str | None = SAMPLE_FILE
 
 
@@ -201,6 +205,7 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         max_body_bytes=_quantity(
             parse_size, data.get("max_body_bytes", PredictorSpec.max_body_bytes), "max_body_bytes", "64Mi"
         ),
+        log_level=_parse_log_level(data.get("log_level")),
         warmup=_parse_warmup(data.get("warmup", True)),
     )
 
@@ -233,6 +238,14 @@ def _parse_warmup(value: bool | str) -> str | None:
     if isinstance(value, str):
         return value
     return PredictorSpec.warmup if value else None
+
+
+def _parse_log_level(value: Any) -> str:
+    if value is None:
+        return PredictorSpec.log_level
+    if value not in LOG_LEVELS:
+        raise SpecError(f"log_level is {value!r}: write {', '.join(LOG_LEVELS)}")
+    return str(value)
 
 
 def _quantity(parse: Callable[[Any], _Number], value: Any, name: str, form: str) -> _Number:
@@ -297,11 +310,14 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         SpecError: The file holds no such API.
         FormatError: The file cannot be read, with the place of each problem.
     """
-    from cortex_serving.formats.yaml_document import read_document  # workers and tasks get JSON, and need no YAML
+    # Workers and tasks get JSON, and need no YAML.
+    from cortex_serving.formats.legacy_api import modernize
+    from cortex_serving.formats.yaml_document import read_document
 
     document = read_document(path)
-    if document.problems:
-        raise FormatError(document.problems)
+    problems = [*document.problems, *modernize(document).problems]
+    if problems:
+        raise FormatError(problems)
     if not isinstance(document.data, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
     for entry in document.data:

@@ -193,6 +193,15 @@ class Predictor(Section):
             f"text, under a name that does not start with {Variable.PREFIX} (put numbers and true, false in quotes)"
         ),
     ] = Field({}, description="Environment variables of the replica.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe records of Python's `logging` that get into the log."
+    )
+    # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
+    shm_size: Annotated[Size, Shown("1Gi")] = Field(
+        2**30,
+        description="Shared memory of a replica (`/dev/shm`), for data that its processes share. The local cloud uses "
+        "this machine's.",
+    )
     warmup: Annotated[bool | str, BeforeValidator(_warmup), Allowed("true, false, or a file in the project")] = Field(
         True,
         description=f"Sample request sent before a replica reports ready: a file, `true` for `{SAMPLE_FILE}` where the "

@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import gc
 import json
+import logging
 import os
 import socket
 import sys
@@ -65,6 +66,7 @@ class Worker:
         self._control = socket.socket(fileno=arguments.control)
         self._writer = LineWriter(arguments.lines, arguments.index)
         self._finish_lines = install(self._writer)
+        logging.getLogger().setLevel(spec.predictor.log_level.upper())
         board = Board(arguments.board, arguments.workers)
         self._slot = board.slot(arguments.index)
         self._forked_child = ForkedChild(self._slot.detach, self._finish_lines)
