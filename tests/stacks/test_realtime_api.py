@@ -72,6 +72,7 @@ def test_the_container_contract(synthesized: Synthesized) -> None:
         "AWS_REGION": {"Ref": "AWS::Region"},
         "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
         "CORTEX_API": "env",
+        "CORTEX_BASE_URL": api_spec("env").cluster.base_url,
         "CORTEX_CLUSTER": "types",
         "CORTEX_LISTEN": "0.0.0.0:8888",
         "CORTEX_LOG_GROUP": "/cortex/types/env",
@@ -125,6 +126,7 @@ def test_the_process_gets_signals_shared_memory_and_files(synthesized: Synthesiz
         "InitProcessEnabled": True,
         "SharedMemorySize": 1024,
     }
+    assert container(synthesized("shared-memory"))["LinuxParameters"]["SharedMemorySize"] == 64
     assert definition["Ulimits"] == [{"Name": "nofile", "SoftLimit": 65536, "HardLimit": 65536}]
     assert definition["StopTimeout"] == 60
 

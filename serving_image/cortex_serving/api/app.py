@@ -275,7 +275,9 @@ class Application:
         wants = serving.predictor.wants
         arguments: dict[str, Any] = {}
         if "payload" in wants:
-            arguments["payload"] = read_payload(req, self._spec.predictor.max_body_bytes, serving.expected)
+            arguments["payload"] = read_payload(
+                req, self._spec.predictor.max_body_bytes, serving.expected, text=serving.predictor.is_handler
+            )
         if "query_params" in wants:
             arguments["query_params"] = request_data.query_params(req.env)
         if "headers" in wants:
