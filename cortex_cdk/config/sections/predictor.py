@@ -132,6 +132,11 @@ class ServerSideBatching(Section):
     batch_interval: Annotated[float, BeforeValidator(_interval), Allowed("a duration such as 50ms, above 0")] = Field(
         description="Longest time that the first request of a batch waits for others."
     )
+    on_error: Literal["split", "fail"] = Field(
+        "split",
+        description="When `predict` raises an exception for several requests: `split` calls `predict` again for each "
+        "of them alone, `fail` answers all of them with 500.",
+    )
 
 
 class Predictor(Section):
