@@ -36,10 +36,12 @@ class Batching:
     Attributes:
         max_batch_size: Most requests in a batch.
         batch_interval: Seconds for which the first request of a batch waits for others.
+        splits: Whether each request of a batch that failed is predicted again, alone (``on_error: split``).
     """
 
     max_batch_size: int
     batch_interval: float
+    splits: bool = True
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,14 @@ def _parse_batching(data: Mapping[str, Any]) -> Batching:
     return Batching(
         max_batch_size=_count(data, "max_batch_size"),
         batch_interval=_quantity(parse_duration, data["batch_interval"], "batch_interval", "10ms, 1.5s or 2m"),
+        splits=_splits(data.get("on_error")),
     )
+
+
+def _splits(value: Any) -> bool:
+    if value not in (None, "split", "fail"):
+        raise SpecError(f"on_error is {value!r}: write split or fail")
+    return bool(value != "fail")
 
 
 def _count(data: Mapping[str, Any], name: str, default: int | None = None) -> int:

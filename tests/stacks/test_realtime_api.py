@@ -240,7 +240,11 @@ def test_deployments_take_their_bounds_from_parameters_and_roll_back(synthesized
     service = properties(synthesized("plain"), "AWS::ECS::Service")
     assert service["DeploymentConfiguration"] == {
         "Alarms": {"AlarmNames": ["cortex/types/plain/errors"], "Enable": True, "Rollback": True},
-        "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
+        "DeploymentCircuitBreaker": {
+            "Enable": True,
+            "Rollback": True,
+            "ThresholdConfiguration": {"Type": "COUNT", "Value": 2},
+        },
         "MaximumPercent": {"Ref": "MaximumPercent"},
         "MinimumHealthyPercent": {"Ref": "MinimumHealthyPercent"},
     }

@@ -14,7 +14,7 @@ from cortex_serving.predictors.types import predictor_types
 from pydantic import BeforeValidator, Field, Strict, field_validator
 
 from cortex_cdk.config.document import FieldPath
-from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole
+from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
 from cortex_cdk.config.quantities import Size, parse_duration
 
 if TYPE_CHECKING:
@@ -132,6 +132,11 @@ class ServerSideBatching(Section):
     batch_interval: Annotated[float, BeforeValidator(_interval), Allowed("a duration such as 50ms, above 0")] = Field(
         description="Longest time that the first request of a batch waits for others."
     )
+    on_error: Literal["split", "fail"] = Field(
+        "split",
+        description="When `predict` raises an exception for several requests: `split` calls `predict` again for each "
+        "of them alone, `fail` answers all of them with 500.",
+    )
 
 
 class Predictor(Section):
@@ -147,7 +152,9 @@ class Predictor(Section):
     )
     signature_key: Text | None = Field(None, description="SavedModel signature to call.")
     models: Annotated[Models | None, Allowed("a map with paths or dir, or a list of models")] = Field(
-        None, description="Several models; instead of `model_path`."
+        None,
+        description="Several models; instead of `model_path`.",
+        json_schema_extra=or_written_as("array"),
     )
     server_side_batching: ServerSideBatching | None = Field(
         None,

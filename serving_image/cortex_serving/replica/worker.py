@@ -88,6 +88,7 @@ class Worker:
                 runner=self._runner,
                 control=ThreadPool("control", 1, self._forked_child.end),
                 enlist=self._application.enlist if batching else None,
+                abandoned=self._application.abandoned,
             ),
             loop=loop,
             runner=self._runner,
