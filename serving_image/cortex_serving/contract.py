@@ -37,6 +37,8 @@ class Variable:
     """Begins all of them; ``predictor.env`` may set none that begins so."""
 
     API = "CORTEX_API"
+    BASE_URL = "CORTEX_BASE_URL"
+    """Scheme and host of the load balancer, where this API calls others: ``$CORTEX_BASE_URL/<endpoint>``."""
     CLUSTER = "CORTEX_CLUSTER"
     LISTEN = "CORTEX_LISTEN"
     """``HOST:PORT``."""

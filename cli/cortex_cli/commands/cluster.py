@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from cortex_cdk.errors import CortexError
+from cortex_cdk.names import CLUSTER_FILE
 from cortex_cli import options
 from cortex_cli.messages import warn
 from cortex_cli.output import interactive, print_json, print_table
@@ -58,13 +59,12 @@ def configure(config: Path | None, env: str | None, yes: bool) -> None:
 
 def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> None:
     from cortex_cdk.client import Client
-    from cortex_cdk.config.load_cluster import DEFAULT_FILE
     from cortex_cli.progress import TerminalProgress
 
-    if config is None and Path(DEFAULT_FILE).exists():
+    if config is None and Path(CLUSTER_FILE).exists():
         # Unlike ./cortex.yaml, which deploy reads: an own cluster would be taken for the one of the file.
         verb = "up" if creates else "configure"
-        warn(f"the {DEFAULT_FILE} of this folder is not read; use it with: cortex cluster {verb} {DEFAULT_FILE}")
+        warn(f"the {CLUSTER_FILE} of this folder is not read; use it with: cortex cluster {verb} {CLUSTER_FILE}")
     progress = TerminalProgress(yes=yes)
     client = Client(env, progress)
     name = client.environment.cluster
@@ -175,6 +175,7 @@ def info(env: str | None, output: str) -> None:
 
 def _print_info(found: ClusterInfo, environment: Environment) -> None:
     click.echo(f"cluster:   {found.running.name} ({found.status})")
+    click.echo(f"version:   {found.running.resources.version or 'unknown'}")
     click.echo(f"region:    {found.configuration.region}")
     click.echo(f"endpoint:  {found.running.url}")
     click.echo(f"bucket:    {found.running.resources.bucket}")

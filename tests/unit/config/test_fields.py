@@ -236,6 +236,7 @@ def test_batching(load_api: LoadApi, kind: str, size: int, interval: Any, expect
         ({"max_batch_size": 2, "batch_interval": "0s"}, ".batch_interval"),
         ({"max_batch_size": 2, "batch_interval": -1}, ".batch_interval"),
         ({"max_batch_size": 2}, ".batch_interval"),
+        ({"max_batch_size": 2, "batch_interval": 1, "on_error": "retry"}, ".on_error"),
         ({"batch_interval": "1s"}, ".max_batch_size"),
         (2, ""),
     ],
