@@ -57,7 +57,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
     else:
         parts = [table([_api_row(report, now)], width)]
     parts += [_reason(report.api), _alarms(report.alarms, now), _predictions(report.predictions), _pages(report)]
-    parts += [_activities(report.activities, now, width), _stopped(report.stopped, now, width)]
+    parts += [_maximum(report), _activities(report.activities, now, width), _stopped(report.stopped, now, width)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -157,6 +157,12 @@ def _pages(report: Report) -> str:
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)
+
+
+def _maximum(report: Report) -> str:
+    if report.maximum is None:
+        return ""
+    return f"at its maximum of {report.maximum} replicas: more load adds none (autoscaling.max_replicas)"
 
 
 def _activities(activities: Sequence[ScalingActivity], now: datetime, width: int | None) -> str:
