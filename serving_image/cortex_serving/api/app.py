@@ -40,7 +40,7 @@ from cortex_serving.results.streams import EVENT_STREAM
 from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import BatchFailed, Expired
 from cortex_serving.scheduling.thread_pool import Job
-from cortex_serving.shared_state import Board, State
+from cortex_serving.shared_state import Board
 from cortex_serving.spec import ApiSpec
 
 _EXPIRED = f"the request waited longer than its {TIMEOUT_HEADER}"
@@ -236,9 +236,9 @@ class Application:
     def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.content_type = "application/json"
         if req.path == LIVE_PATH:
-            self._health(resp, good=self._board.state is not State.FAILED)
+            self._health(resp, live=True)
         elif req.path == READY_PATH:
-            self._health(resp, good=self._board.state is State.READY)
+            self._health(resp, live=False)
         elif self.serving is None:
             raise unavailable(self._not_ready())
         else:
@@ -251,18 +251,10 @@ class Application:
             raise falcon.HTTPNotFound(description=f"there is nothing at {path}: GET {own} describes the API")
         return description.openapi() if path.endswith(document) else description.summary()
 
-    def _health(self, resp: falcon.Response, *, good: bool) -> None:
-        state = self._board.state
+    def _health(self, resp: falcon.Response, *, live: bool) -> None:
+        good, report = self._board.health(live=live)
         resp.status = 200 if good else 503
-        resp.data = dump_json(
-            {
-                "state": state.name.lower(),
-                "reason": self._board.reason,
-                "workers": [slot.state.name.lower() for slot in self._board.slots()],
-                "restarts": self._board.restarts,
-                "in_flight": self._board.in_flight,
-            }
-        )
+        resp.data = dump_json(report)
 
     def _not_ready(self) -> str:
         return f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}"

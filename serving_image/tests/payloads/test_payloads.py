@@ -138,14 +138,6 @@ def test_typed_payloads_are_validated(serve: Serve) -> None:
     assert "Flower" in document["components"]["schemas"]
 
 
-def test_a_sample_that_does_not_fit_is_told_by_its_field(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "sample.json").write_text('{"flowers": [{"width": "wide"}]}')
-    replica = serve(TYPED)
-    (warning,) = replica.messages(level="WARNING")
-    assert warning.endswith("flowers.0.width: Input should be a valid number, unable to parse string as a number")
-
-
 HINTS = """
 from __future__ import annotations
 import dataclasses, typing

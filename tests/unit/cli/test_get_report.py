@@ -34,6 +34,7 @@ def api(name: str = "iris", **changed: Any) -> ApiStatus:
         endpoint=f"http://127.0.0.1:8080/{name}",
         revision="3185d7c42311",
         replicas=Replicas(requested=2, up_to_date=2, stale=0, failed=0),
+        created=NOW - timedelta(days=1),
         last_update=NOW - timedelta(minutes=5),
     )
     return replace(status, **changed)
