@@ -127,7 +127,7 @@ def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
         for size in _sizes(predictor):
             value = serving.predictor.predict(**_warm_arguments(serving, sample, size))
             for one in [value] if size is None else split_batch(value, size):
-                _begin_answer(one)
+                _begin_answer(serving.predictor.take_apart(one)[0])
     except Exception as error:
         logger.warning("the warm-up request failed, serving anyway: %s: %s", type(error).__name__, error)
 
