@@ -269,6 +269,7 @@ class Application:
         else:
             arguments = exchange.outcome.arguments
             value = exchange.outcome.result()
+        value, callback = serving.predictor.take_apart(value)
         start = time.perf_counter()
         render(value, resp)
         exchange.encode = time.perf_counter() - start
@@ -282,6 +283,8 @@ class Application:
             serving.observe(value)
         if serving.predictor.post_predict is not None:
             serving.after(Job(partial(self._post_predict, serving, req.env, value, arguments)))
+        if callback is not None:
+            serving.after(Job(partial(self._after_answer, "the callback", callback, req.env)))
 
     def _refusal(self, verdict: Verdict) -> falcon.HTTPError:
         if verdict is Verdict.OVER_LIMIT:
@@ -319,11 +322,16 @@ class Application:
             arguments["response"] = value
         for name in wants & {"query_params", "headers"} - arguments.keys():
             arguments[name] = getattr(request_data, name)(environ)
+        assert serving.predictor.post_predict is not None
+        self._after_answer("post_predict", partial(serving.predictor.post_predict, **arguments), environ)
+
+    def _after_answer(self, what: str, call: Callable[[], Any], environ: dict[str, Any]) -> None:
+        """Call a function of the user's for a request that is answered; log its exceptions."""
         current.request_id = environ[KEY].request_id
         try:
-            serving.predictor.post_predict(**arguments)  # type: ignore[misc]
+            call()
         except BaseException as error:
-            self._log_error(f"post_predict failed\n{self._trace(error)}")
+            self._log_error(f"{what} failed\n{self._trace(error)}")
         finally:
             current.request_id = None
 

@@ -137,6 +137,12 @@ class Predictor:
         self.predict: Callable[..., Any] = getattr(self.instance, predict.name)
         self.post_predict: Callable[..., Any] | None = None if handler else getattr(self.instance, "post_predict", None)
 
+    def take_apart(self, value: Any) -> tuple[Any, Callable[[], Any] | None]:
+        """Divide what a ``Handler`` returned into the result and, of a pair with one, the callback (Cortex 0.34)."""
+        if self.is_handler and isinstance(value, tuple) and len(value) == 2 and callable(value[1]):
+            return value
+        return value, None
+
 
 def _plain(value: Any) -> Any:
     """Copy configuration deeply, as ordinary dicts and lists."""
