@@ -52,6 +52,29 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """A package that replicas need besides what the serving program and the project install.
+
+    Attributes:
+        module: What is imported. An environment that has this module, from whichever package, lacks nothing.
+        requirements: Lines of a requirements file that bring the module.
+        gpu_requirements: The same for replicas with GPUs; None where they need nothing else.
+    """
+
+    module: str
+    requirements: tuple[str, ...]
+    gpu_requirements: tuple[str, ...] | None = None
+
+    def lines(self, *, gpu: bool) -> tuple[str, ...]:
+        """The lines of a requirements file for replicas with or without GPUs."""
+        return self.gpu_requirements if gpu and self.gpu_requirements else self.requirements
+
+
+PICKLES = Runtime("dill", ("dill>=0.3.8",))
+"""What loads a pickled predictor."""
+
+
+@dataclass(frozen=True)
 class PredictorType:
     """One value of ``predictor.type``, with the rules of Cortex for its class (cortex.md 1.1).
 
@@ -65,6 +88,7 @@ class PredictorType:
         model_methods: Further methods that the class must have where models are configured.
         own_fields: Names of fields of the ``predictor`` section, or below it, that only such types know.
         on_inferentia: Whether it runs on AWS Inferentia.
+        runtimes: What its client imports. Images get what the project does not install itself.
     """
 
     name: str
@@ -75,6 +99,7 @@ class PredictorType:
     model_methods: tuple[Method, ...] = ()
     own_fields: frozenset[str] = frozenset()
     on_inferentia: bool = True
+    runtimes: tuple[Runtime, ...] = ()
 
     @property
     def title(self) -> str:
