@@ -31,7 +31,8 @@ error: No solution found when resolving dependencies
   cause: Because tensorflow==2.3.0 has no wheels with a matching Python ABI tag (e.g., `cp311`)\
  and you require tensorflow==2.3.0, we can conclude that your requirements are unsatisfiable.
 hint: You require CPython 3.11 \
-(`cp311`), but we only found wheels for `tensorflow` (v2.3.0) with the following Python ABI tags: `cp35m`, `cp36m`, `cp37m`, `cp38`
+(`cp311`), but we only found wheels for `tensorflow` (v2.3.0) with the following Python ABI tags: `cp35m`, `cp36m`, \
+`cp37m`, `cp38`
 """
 WANTED_NO_WHEEL = """\
 error: No solution found when resolving dependencies

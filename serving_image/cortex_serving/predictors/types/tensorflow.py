@@ -23,7 +23,6 @@ TYPE = PredictorType(
     class_name="TensorFlowPredictor",
     client_argument="tensorflow_client",
     make_client=_client,
-    own_fields=frozenset({"signature_key", "tensorflow_serving_image"}),
     runtimes=(
         Runtime(
             "tensorflow",
@@ -31,4 +30,6 @@ TYPE = PredictorType(
             ("tensorflow[and-cuda]>=2.16",),
         ),
     ),
+    own_fields=frozenset({"signature_key", "tensorflow_serving_image", "shaped_outputs"}),
+    batches_calls=True,
 )
