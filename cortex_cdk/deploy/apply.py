@@ -17,6 +17,7 @@ from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
 from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
+from cortex_cdk.project import missing_imports
 from cortex_cdk.replicas.desired_count import read_desired_count
 from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard
@@ -265,9 +266,12 @@ def failure(name: str, outcome: Outcome) -> DeployError:
     """
     aftermath = "the previous revision keeps serving" if outcome.stack else "nothing of it was kept"
     if outcome.replica:
-        remedy = "raise compute.mem" if "OutOfMemory" in outcome.replica.reason else "correct the cause"
+        reason = outcome.replica.reason
+        remedy = missing_imports.remedy(reason) or "correct the cause"
+        if "OutOfMemory" in reason:
+            remedy = "raise compute.mem"
         return DeployError(
-            f"{name}: the replica failed: {outcome.replica.reason}",
+            f"{name}: the replica failed: {reason}",
             hint=f"{aftermath}; {remedy} and deploy again",
             details=outcome.replica.details,
         )
