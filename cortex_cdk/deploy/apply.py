@@ -12,6 +12,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
+from cortex_cdk.deploy.failures import failure, interruption
 from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, read_template, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
@@ -21,7 +22,7 @@ from cortex_cdk.replicas.desired_count import read_desired_count
 from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard
 from cortex_cdk.stack_operations.events import EventReader
-from cortex_cdk.stack_operations.operation import Outcome, run, watch
+from cortex_cdk.stack_operations.operation import Outcome, next_operation, run, watch
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import recover
 from cortex_cdk.stack_operations.stack import read_stack
@@ -34,17 +35,6 @@ _WORDS = {
     UPDATE: ("updating", "updated"),
     JOIN: ("the same is being deployed already: waiting for that", "deployed"),
 }
-LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
-
-
-class PriorityTakenError(DeployError):
-    """Another deployment, which ran at the same time, has the priority of the listener rule."""
-
-    def __init__(self, name: str, aftermath: str) -> None:
-        super().__init__(
-            f"{name}: deployments that ran at the same time took its priority in the listener again and again",
-            hint=f"{aftermath}; deploy again",
-        )
 
 
 @dataclass(frozen=True)
@@ -200,11 +190,7 @@ class Applier:
         self._progress.changes(name, change_set.changes)
         self._ask_about(change_set, name)
         outcome = run(self._cloud, change_set, name, self._progress, self._watcher(plan))
-        if plan.action == UPDATE and outcome.stack is None:
-            # An update that fails leaves the stack: what replicas and resources say of their end is no cause.
-            raise DeployError(f"{name} was deleted while it was updated", hint="deploy it again if it should be there")
-        if not outcome.succeeded:
-            raise failure(name, outcome)
+        self._require_success(plan, outcome, change_set.stack_id)
         if plan.action == CREATE and isinstance(plan.release.spec, ApiStackSpec):
             self._forget_initial_replicas(name, stack_name)
         return True
@@ -218,17 +204,27 @@ class Applier:
 
     def _join(self, plan: StackPlan) -> bool:
         """Wait for a deployment of the same that runs already: of a terminal that was closed, or of somebody else."""
-        name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
-        events = EventReader(self._cloud, stack_name)
+        name = plan.release.resource.name
+        # By its id: a stack that is deleted meanwhile, and made anew, is another deployment.
+        stack_id = plan.stack.id if plan.stack else plan.release.spec.stack_name
+        events = EventReader(self._cloud, stack_id)
         watcher = self._watcher(plan)
-        outcome = watch(self._cloud, stack_name, events, name, progress=self._progress, watcher=watcher)
-        if not outcome.succeeded:
-            raise failure(name, outcome)
+        outcome = watch(self._cloud, stack_id, events, name, progress=self._progress, watcher=watcher)
+        self._require_success(plan, outcome, stack_id)
         if outcome.stack is None or not plan.release.is_deployed_as(outcome.stack):
             raise DeployError(
                 f"{name}: another deployment was quicker", hint="look at it with cortex get, then deploy again"
             )
         return True
+
+    def _require_success(self, plan: StackPlan, outcome: Outcome, stack_id: str) -> None:
+        """Raise what became of a deployment whose revision does not serve: it failed, or others gave it up."""
+        if outcome.succeeded:
+            return
+        name, spec = plan.release.resource.name, plan.release.spec
+        if outcome.interrupted:
+            raise interruption(name, outcome, next_operation(self._cloud, spec.stack_name, stack_id, outcome.status))
+        raise failure(name, outcome)
 
     def _watcher(self, plan: StackPlan) -> RolloutWatcher | None:
         if not isinstance(plan.release.spec, ApiStackSpec):
@@ -254,32 +250,3 @@ def _in_words(error: Exception, environment: str) -> CortexError:
 def interrupts(change: Change) -> bool:
     """Whether a change takes away the service or the target group, which carry the traffic."""
     return change.resource_type in CARRY_TRAFFIC and (change.replacement or change.action == "Remove")
-
-
-def failure(name: str, outcome: Outcome) -> DeployError:
-    """Name the first cause of an operation that failed.
-
-    Args:
-        name: The API or splitter.
-        outcome: How the operation ended.
-    """
-    aftermath = "the previous revision keeps serving" if outcome.stack else "nothing of it was kept"
-    if outcome.replica:
-        remedy = "raise compute.mem" if "OutOfMemory" in outcome.replica.reason else "correct the cause"
-        return DeployError(
-            f"{name}: the replica failed: {outcome.replica.reason}",
-            hint=f"{aftermath}; {remedy} and deploy again",
-            details=outcome.replica.details,
-        )
-    if outcome.capacity:
-        return DeployError(
-            f"{name}: no replica could be placed: {outcome.capacity}",
-            hint=f"{aftermath}; raise max_instances of the instance group, or ask for less in compute",
-        )
-    if outcome.cause:
-        cause = outcome.cause
-        if cause.resource_type == LISTENER_RULE and "in use" in cause.reason:
-            return PriorityTakenError(name, aftermath)
-        return DeployError(f"{name}: {cause.logical_id} ({cause.resource_type}): {cause.reason}", hint=aftermath)
-    reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
-    return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)

@@ -26,8 +26,9 @@ from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy import assets, images
-from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError
+from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
+from cortex_cdk.deploy.failures import PriorityTakenError
 from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check

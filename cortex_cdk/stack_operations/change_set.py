@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 # CloudFormation has no code for "nothing to do"; these are the texts that it answers with.
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 # Nor for a stack that somebody else began to change, or made, since it was looked at.
-_RACED = re.compile(r"_IN_PROGRESS state|already exists and cannot be created again")
+_RACED = re.compile(
+    r"_IN_PROGRESS state|already exists and cannot be created again|execution status|ChangeSet \[.*\] does not exist"
+)
 MOST_TEMPLATE_BYTES = 51_200
 CAPABILITIES: Sequence[Any] = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 
@@ -159,8 +161,13 @@ def _change(change: ChangeTypeDef) -> Change:
 
 
 def execute(cloud: Cloud, change_set: ChangeSet) -> None:
-    """Start what a change set says. The stack's events tell the rest."""
-    cloud.cloudformation.execute_change_set(ChangeSetName=change_set.arn)
+    """Start what a change set says. The stack's events tell the rest.
+
+    Raises:
+        DeployError: Another operation was quicker.
+    """
+    with _alone(change_set.stack_id.split("/")[1] if "/" in change_set.stack_id else change_set.stack_id):
+        cloud.cloudformation.execute_change_set(ChangeSetName=change_set.arn)
 
 
 def discard(cloud: Cloud, change_set: ChangeSet) -> None:
