@@ -68,7 +68,7 @@ def failure(name: str, outcome: Outcome) -> DeployError:
         cause = outcome.cause
         if cause.resource_type == LISTENER_RULE and "in use" in cause.reason:
             return PriorityTakenError(name, aftermath)
-        return DeployError(f"{name}: {cause.logical_id} ({cause.resource_type}): {cause.reason}", hint=aftermath)
+        return DeployError(f"{name}: {cause.what}: {cause.reason}", hint=aftermath)
     reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
     return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)
 

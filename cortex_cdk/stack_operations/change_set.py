@@ -15,6 +15,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.resource_words import in_words
 from cortex_cdk.stack_operations.validation import refusal
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Change:
     logical_id: str
     resource_type: str
     replacement: bool
+
+    @property
+    def what(self) -> str:
+        """The resource in words, such as ``service``."""
+        return in_words(self.logical_id, self.resource_type)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.stack_operations.resource_words import in_words, without_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
@@ -30,7 +31,7 @@ class StackEvent:
         logical_id: The resource's id in the template.
         resource_type: Such as ``AWS::ECS::Service``.
         status: Such as ``CREATE_FAILED``.
-        reason: Why; may be empty.
+        reason: Why, with words in the place of logical ids; may be empty.
     """
 
     id: str
@@ -39,6 +40,11 @@ class StackEvent:
     resource_type: str
     status: str
     reason: str
+
+    @property
+    def what(self) -> str:
+        """The resource in words, such as ``service``."""
+        return in_words(self.logical_id, self.resource_type)
 
     @property
     def is_cause(self) -> bool:
@@ -95,5 +101,5 @@ def _event(event: StackEventTypeDef) -> StackEvent:
         logical_id=event.get("LogicalResourceId", ""),
         resource_type=event.get("ResourceType", ""),
         status=event.get("ResourceStatus", ""),
-        reason=event.get("ResourceStatusReason", ""),
+        reason=without_ids(event.get("ResourceStatusReason", "")),
     )

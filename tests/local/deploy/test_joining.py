@@ -147,6 +147,7 @@ def test_a_deployment_that_is_joined_may_fail(
 def test_a_deployment_whose_api_is_deleted_meanwhile_says_so(
     cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment], is_new: bool
 ) -> None:
+    cortex.run("delete", "slow", "--yes")
     if not is_new:
         (tmp_path / "here").touch()
         project("here")
@@ -165,6 +166,7 @@ def test_a_deployment_whose_api_is_deleted_meanwhile_says_so(
 def test_a_deployment_that_another_one_takes_the_place_of_says_so(
     cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment], is_new: bool
 ) -> None:
+    cortex.run("delete", "slow", "--yes")
     for name in ("here", "fixed"):
         (tmp_path / name).touch()
     if not is_new:
@@ -206,6 +208,7 @@ def test_a_deployment_that_somebody_cancels_says_so(
 def test_a_refresh_while_replicas_are_replaced_is_refused_unless_forced(
     cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment]
 ) -> None:
+    cortex.run("delete", "slow", "--yes")
     project("here")
     creating = deploying()
     until_it_runs(cortex)
