@@ -14,6 +14,7 @@ from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
+from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, latency, table
 from cortex_cli.suggestions import sample_request
 
@@ -126,11 +127,11 @@ def _shared_counts(report: Report) -> str:
 
 
 def _reason(api: ApiStatus) -> str:
-    return f"reason: {api.reason}" if api.reason else ""
+    return on_stdout(f"reason: {api.reason}") if api.reason else ""
 
 
 def _alarms(alarms: Sequence[Alarm], now: datetime) -> str:
-    return "\n".join(f"alarm: {alarm.description} (since {age(alarm.since, now)})" for alarm in alarms)
+    return on_stdout("\n".join(f"alarm: {alarm.description} (since {age(alarm.since, now)})" for alarm in alarms))
 
 
 def _predictions(predictions: Predictions | None) -> str:

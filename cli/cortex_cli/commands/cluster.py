@@ -12,6 +12,7 @@ import click
 from cortex_cdk.errors import CortexError
 from cortex_cdk.names import CLUSTER_FILE
 from cortex_cli import options
+from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.messages import warn
 from cortex_cli.output import interactive, print_json, print_table
 
@@ -112,7 +113,7 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
     else:
         click.echo(f"the cluster {plan.cluster.name} would be changed:")
         for difference in plan.differences:
-            click.echo(f"  {difference}")
+            click.echo(on_stdout(f"  {difference}"))
         for change in changes:
             anew = ", made anew" if change.replacement else ""
             click.echo(f"  {change.action.lower()} {change.logical_id} ({change.resource_type}{anew})")
@@ -120,7 +121,7 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
         click.echo(f"before that: {plan.recovery.value}")
     for warning in plan.warnings:
         click.secho("warning: ", fg="yellow", nl=False, err=True)
-        click.echo(warning, err=True)
+        click.echo(on_stderr(warning), err=True)
     click.echo()
     _print_cost(plan.cost, environment)
 

@@ -170,9 +170,9 @@ class _Entry:
         self._document.move(self._full(*old), self._full(*new))
 
     def _ignore(self, path: FieldPath, message: str) -> None:
-        parent = self._data
+        parent: Any = self._data
         for part in path[:-1]:
-            parent = parent.get(part) if isinstance(parent, dict) else None  # type: ignore[assignment]
+            parent = parent.get(part) if isinstance(parent, dict) else None
         if isinstance(parent, dict) and path[-1] in parent:
             if parent[path[-1]] is not None:
                 self._warn(path, message)
