@@ -28,15 +28,17 @@ _INTRODUCTION = """\
 <!-- Written by `python -m cortex_cdk.config.reference docs/configuration.md` from the models. Do not edit. -->
 
 `cortex deploy` reads a YAML file (`cortex.yaml` unless you name another one): a list of one or more Realtime APIs and
-traffic splitters. The file's folder is the project. Files written for Cortex 0.20 to 0.23 load unchanged; fields that
-ECS cannot honour are accepted with a warning. All problems are reported together, each with its place, before anything
-is created.
+traffic splitters. The file's folder is the project. Files written for [Cortex](from-cortex.md) 0.18 to 0.35 load
+unchanged; fields that ECS cannot honour are accepted with a warning. All problems are reported together, each with its
+place, before anything is created.
 
 * Write *durations* as in Go: `250ms`, `30s`, `5m`, `1h30m`. A bare number means seconds.
 * Write *CPUs* as a number, `0.5`, or in thousandths, `500m`. Write *sizes* as `512Mi`, `2Gi`, `1G`, or in bytes.
 * A field that is `null` counts as not set. Unknown fields are errors.
 * YAML is read as Cortex read it: `1e-5` is a number, dates and `1:30` are text, and `yes`, `no`, `on`, `off` are
   booleans (in `predictor.config` with a warning, as you may mean text). `predictor.config` keeps its order.
+* `predictor.config`, `predictor.env` and the list of models have room for some 30,000 bytes together: put what is
+  larger into a file of the project, variables into `.env` (128 KiB each), and many models into one folder.
 * Paths are relative to the configuration file and never leave its folder. Models may also be on S3 (`s3://...`).
 
 ```yaml

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 KEY = "cortex.exchange"  # in the WSGI environment
+REPEATED = "cortex.repeated_headers"  # there too, where headers came more than once: their values by their names
 
 
 class Verdict(enum.Enum):

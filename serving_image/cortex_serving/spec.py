@@ -20,9 +20,11 @@ from cortex_serving.contract import (
     SAMPLE_FILE,
 )
 from cortex_serving.errors import SpecError
-from cortex_serving.formats.env_file import wrong_variable
+from cortex_serving.formats.env_file import too_large, wrong_variable
 from cortex_serving.formats.problem import FormatError
 from cortex_serving.formats.quantities import parse_duration, parse_size
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _MOST_BUILT = 8  # times the longest body: as much as ordinary JSON takes as Python's values
 _Number = TypeVar("_Number", int, float)
@@ -68,6 +70,9 @@ class Models:
         signature_key: Signature of models that name none.
         cache_size: Most models in memory; None keeps all.
         disk_cache_size: Most fetched models on disk; None keeps all.
+        shaped_outputs: Whether clients return outputs in their shape, not as flat lists; for SavedModels.
+        batching: How concurrent calls of the client are put together, for predictor types whose client does that.
+        callers: Threads of one process that can call the client at the same time.
     """
 
     paths: tuple[ModelEntry, ...] = ()
@@ -75,6 +80,9 @@ class Models:
     signature_key: str | None = None
     cache_size: int | None = None
     disk_cache_size: int | None = None
+    shaped_outputs: bool = False
+    batching: Batching | None = None
+    callers: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ class PredictorSpec:
         models: The configured models, if there are any.
         access_log: Share of requests that get an access line, 0 to 1.
         max_body_bytes: Bytes of the largest request body.
+        log_level: Least severe records of ``logging`` that are logged: debug, info, warning or error.
         warmup: File in the project with the warm-up request; None for no warm-up.
     """
 
@@ -105,6 +114,7 @@ class PredictorSpec:
     models: Models | None = None
     access_log: float = 1.0
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    log_level: str = "info"
     warmup: str | None = SAMPLE_FILE
 
 
@@ -222,6 +232,7 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         max_body_bytes=_quantity(
             parse_size, data.get("max_body_bytes", PredictorSpec.max_body_bytes), "max_body_bytes", "64Mi"
         ),
+        log_level=_parse_log_level(data.get("log_level")),
         warmup=_parse_warmup(data.get("warmup", True)),
     )
 
@@ -263,6 +274,14 @@ def _parse_warmup(value: bool | str) -> str | None:
     return PredictorSpec.warmup if value else None
 
 
+def _parse_log_level(value: Any) -> str:
+    if value is None:
+        return PredictorSpec.log_level
+    if value not in LOG_LEVELS:
+        raise SpecError(f"log_level is {value!r}: write {', '.join(LOG_LEVELS)}")
+    return str(value)
+
+
 def _quantity(parse: Callable[[Any], _Number], value: Any, name: str, form: str) -> _Number:
     """A duration or size above 0."""
     with contextlib.suppress(ValueError):
@@ -291,6 +310,7 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
         signature_key=models.get("signature_key") or data.get("signature_key"),
         cache_size=models.get("cache_size"),
         disk_cache_size=models.get("disk_cache_size"),
+        shaped_outputs=data.get("shaped_outputs") is True,
     )
 
 
@@ -305,7 +325,7 @@ def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
     """
     variables: Mapping[str, Any] = (data.get("predictor") or {}).get("env") or {}
     for name, value in variables.items():
-        if reason := wrong_variable(name, value):
+        if reason := wrong_variable(name, value) or too_large(name, value):
             raise SpecError(f"predictor.env.{name} {reason}")
     return dict(variables)
 
@@ -324,11 +344,14 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         SpecError: The file holds no such API.
         FormatError: The file cannot be read, with the place of each problem.
     """
-    from cortex_serving.formats.yaml_document import read_document  # workers and tasks get JSON, and need no YAML
+    # Workers and tasks get JSON, and need no YAML.
+    from cortex_serving.formats.legacy_api import modernize
+    from cortex_serving.formats.yaml_document import read_document
 
     document = read_document(path)
-    if document.problems:
-        raise FormatError(document.problems)
+    problems = [*document.problems, *modernize(document).problems]
+    if problems:
+        raise FormatError(problems)
     if not isinstance(document.data, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
     for entry in document.data:

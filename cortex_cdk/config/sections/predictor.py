@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_FILE, Variable
+from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, PICKLE_SUFFIX, SAMPLE_FILE, Variable
 from cortex_serving.formats.env_file import wrong_variable
-from cortex_serving.predictors.predictor_type import PredictorType
+from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, Strict, field_validator
 
 from cortex_cdk.config.document import FieldPath
-from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole
+from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
 from cortex_cdk.config.quantities import Size, parse_duration
 
 if TYPE_CHECKING:
@@ -152,12 +152,16 @@ class Predictor(Section):
     )
     signature_key: Text | None = Field(None, description="SavedModel signature to call.")
     models: Annotated[Models | None, Allowed("a map with paths or dir, or a list of models")] = Field(
-        None, description="Several models; instead of `model_path`."
+        None,
+        description="Several models; instead of `model_path`.",
+        json_schema_extra=or_written_as("array"),
     )
     server_side_batching: ServerSideBatching | None = Field(
         None,
         description="Batching in the replica, for every predictor type. `predict` gets lists and returns a list. "
-        "Unlike in Cortex, a batch may be larger than processes * threads: a waiting request holds no thread.",
+        "Unlike in Cortex, a batch may be larger than processes * threads: a waiting request holds no thread. In "
+        "TensorFlow predictors, as in Cortex, `predict` gets one payload, and concurrent calls of the client run "
+        "together: at most `threads_per_process` of them.",
     )
     processes_per_replica: Annotated[Whole, Field(ge=1, le=100)] = Field(
         1, description="Processes in a replica, each with its own predictor."
@@ -182,6 +186,11 @@ class Predictor(Section):
         description="Image that the API's image is built on: Debian or Ubuntu, such as NVIDIA's with CUDA (which "
         "packages of PyPI and conda bring along themselves). An addition to Cortex's fields.",
     )
+    shaped_outputs: Annotated[bool, Strict()] = Field(
+        False,
+        description="Whether `tensorflow_client.predict` returns each output in its shape. Cortex returned flat lists, "
+        "whatever the shape. An addition to Cortex's fields.",
+    )
     tensorflow_serving_image: Text | None = Field(
         None, description="Accepted, not used: models are served in the replica's own process."
     )
@@ -191,10 +200,19 @@ class Predictor(Section):
             f"text, under a name that does not start with {Variable.PREFIX} (put numbers and true, false in quotes)"
         ),
     ] = Field({}, description="Environment variables of the replica.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe records of Python's `logging` that get into the log."
+    )
+    # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
+    shm_size: Annotated[Size, Shown("1Gi")] = Field(
+        2**30,
+        description="Shared memory of a replica (`/dev/shm`), for data that its processes share. The local cloud uses "
+        "this machine's.",
+    )
     warmup: Annotated[bool | str, BeforeValidator(_warmup), Allowed("true, false, or a file in the project")] = Field(
         True,
-        description=f"Sample request sent before a replica reports ready: a file, `true` for `{SAMPLE_FILE}` where the "
-        "project has one, or `false`. An addition to Cortex's fields.",
+        description="Sample request that a replica must answer before it is ready: a file, `true` for "
+        f"`{SAMPLE_FILE}` where the project has one, or `false`. An addition to Cortex's fields.",
     )
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
@@ -215,9 +233,22 @@ class Predictor(Section):
         return predictor_types()[self.type]
 
     @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        """The packages that replicas need for the predictor's type and file."""
+        return (*self.kind.runtimes, *((PICKLES,) if self.path.endswith(PICKLE_SUFFIX) else ()))
+
+    @property
     def has_models(self) -> bool:
         """Whether models are configured, so that the predictor gets a client."""
         return bool(self.model_path or self.models)
+
+    @property
+    def s3_prefixes(self) -> list[tuple[str, str]]:
+        """Bucket and key prefix of every model in S3, each once, sorted."""
+        models = self.models
+        paths = [self.model_path, models and models.dir, *(each.model_path for each in (models and models.paths) or ())]
+        split = (path.removeprefix("s3://").partition("/") for path in paths if path and path.startswith("s3://"))
+        return sorted({(bucket, key.rstrip("/")) for bucket, _, key in split})
 
     @property
     def slots(self) -> int:

@@ -40,7 +40,7 @@ from cortex_serving.results.streams import EVENT_STREAM
 from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import BatchFailed, Expired
 from cortex_serving.scheduling.thread_pool import Job
-from cortex_serving.shared_state import Board, State
+from cortex_serving.shared_state import Board
 from cortex_serving.spec import ApiSpec
 
 _EXPIRED = f"the request waited longer than its {TIMEOUT_HEADER}"
@@ -237,9 +237,9 @@ class Application:
     def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.content_type = "application/json"
         if req.path == LIVE_PATH:
-            self._health(resp, good=self._board.state is not State.FAILED)
+            self._health(resp, live=True)
         elif req.path == READY_PATH:
-            self._health(resp, good=self._board.state is State.READY)
+            self._health(resp, live=False)
         elif self.serving is None:
             raise unavailable(self._not_ready())
         else:
@@ -252,18 +252,10 @@ class Application:
             raise falcon.HTTPNotFound(description=f"there is nothing at {path}: GET {own} describes the API")
         return description.openapi() if path.endswith(document) else description.summary()
 
-    def _health(self, resp: falcon.Response, *, good: bool) -> None:
-        state = self._board.state
+    def _health(self, resp: falcon.Response, *, live: bool) -> None:
+        good, report = self._board.health(live=live)
         resp.status = 200 if good else 503
-        resp.data = dump_json(
-            {
-                "state": state.name.lower(),
-                "reason": self._board.reason,
-                "workers": [slot.state.name.lower() for slot in self._board.slots()],
-                "restarts": self._board.restarts,
-                "in_flight": self._board.in_flight,
-            }
-        )
+        resp.data = dump_json(report)
 
     def _not_ready(self) -> str:
         return f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}"
@@ -278,6 +270,7 @@ class Application:
         else:
             arguments = exchange.outcome.arguments
             value = exchange.outcome.result()
+        value, callback = serving.predictor.take_apart(value)
         start = time.perf_counter()
         render(value, resp)
         exchange.encode = time.perf_counter() - start
@@ -291,6 +284,8 @@ class Application:
             serving.observe(value)
         if serving.predictor.post_predict is not None:
             serving.after(Job(partial(self._post_predict, serving, req.env, value, arguments)))
+        if callback is not None:
+            serving.after(Job(partial(self._after_answer, "the callback", callback, req.env)))
 
     def _refusal(self, verdict: Verdict) -> falcon.HTTPError:
         if verdict is Verdict.OVER_LIMIT:
@@ -304,7 +299,7 @@ class Application:
         wants = serving.predictor.wants
         arguments: dict[str, Any] = {}
         if "payload" in wants:
-            arguments["payload"] = read_payload(req, self._limits, serving.expected)
+            arguments["payload"] = read_payload(req, self._limits, serving.expected, text=serving.predictor.is_handler)
         if "query_params" in wants:
             arguments["query_params"] = request_data.query_params(req.env)
         if "headers" in wants:
@@ -326,11 +321,16 @@ class Application:
             arguments["response"] = value
         for name in wants & {"query_params", "headers"} - arguments.keys():
             arguments[name] = getattr(request_data, name)(environ)
+        assert serving.predictor.post_predict is not None
+        self._after_answer("post_predict", partial(serving.predictor.post_predict, **arguments), environ)
+
+    def _after_answer(self, what: str, call: Callable[[], Any], environ: dict[str, Any]) -> None:
+        """Call a function of the user's for a request that is answered; log its exceptions."""
         current.request_id = environ[KEY].request_id
         try:
-            serving.predictor.post_predict(**arguments)  # type: ignore[misc]
+            call()
         except BaseException as error:
-            self._log_error(f"post_predict failed\n{self._trace(error)}")
+            self._log_error(f"{what} failed\n{self._trace(error)}")
         finally:
             current.request_id = None
 

@@ -72,12 +72,15 @@ def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: The file is not JSON.
+        ValueError: The file is not JSON, or nested too deeply.
     """
     path = project / name
     if name == SAMPLE_FILE and not path.is_file():
         return None
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
 
 
 class Description:

@@ -53,7 +53,10 @@ def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
     found = [path] if path.is_file() else [file for file in path.rglob("*.onnx") if not file.name.startswith(".")]
     if len(found) != 1:
         raise PredictorError(f"model {files.name} must have exactly one .onnx file, not {len(found)}")
-    session = onnxruntime.InferenceSession(str(found[0]), providers=onnxruntime.get_available_providers())
+    providers = onnxruntime.get_available_providers()
+    if "CUDAExecutionProvider" in providers and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # CUDA and cuDNN of PyPI lie where no loader looks for libraries
+    session = onnxruntime.InferenceSession(str(found[0]), providers=providers)
     inputs = {node.name: (tuple(node.shape), _DTYPES.get(node.type, "")) for node in session.get_inputs()}
     return OnnxModel(session, inputs)
 
@@ -75,6 +78,16 @@ class OnnxClient:
     def start(self) -> None:
         """Load the models that are loaded at the start, and begin to follow changes."""
         self._library.start()
+
+    @property
+    def input_signatures(self) -> dict[str, Any]:
+        """Shape and type of each input, by model, as in Cortex up to 0.21."""
+        return {name: _signatures(self._library.get(name)) for name in self._library.names()}
+
+    @property
+    def sessions(self) -> dict[str, Any]:
+        """onnxruntime's session of each model, as in Cortex up to 0.21."""
+        return {name: self._library.get(name).session for name in self._library.names()}
 
     def predict(
         self, model_input: Any, model_name: str | None = None, model_version: str | int | None = LATEST

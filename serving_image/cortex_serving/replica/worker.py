@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import gc
 import json
+import logging
 import os
 import socket
 import sys
@@ -25,6 +26,7 @@ from cortex_serving.contract import TRACEBACK_EVENT, Variable, dimensions
 from cortex_serving.logs.capture import LineWriter, install
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictors.predictor import summary, user_traceback
+from cortex_serving.predictors.types import by_rules_of_type
 from cortex_serving.project import enter
 from cortex_serving.replica.child_processes import (
     ForkedChild,
@@ -35,7 +37,8 @@ from cortex_serving.replica.child_processes import (
     outlive_signals,
     waited_for,
 )
-from cortex_serving.replica.startup import build, warm_up
+from cortex_serving.replica.startup import build
+from cortex_serving.replica.warm_up import SampleFailed, warm_up
 from cortex_serving.replica.worker_process import WorkerArguments
 from cortex_serving.scheduling.admission import Admission
 from cortex_serving.scheduling.batching import Batcher
@@ -64,6 +67,7 @@ class Worker:
         self._control = socket.socket(fileno=arguments.control)
         self._writer = LineWriter(arguments.lines, arguments.index)
         self._finish_lines = install(self._writer)
+        logging.getLogger().setLevel(spec.predictor.log_level.upper())
         board = Board(arguments.board, arguments.workers)
         self._slot = board.slot(arguments.index)
         self._forked_child = ForkedChild(self._slot.detach, self._finish_lines)
@@ -94,7 +98,7 @@ class Worker:
             max_body_bytes=spec.predictor.max_body_bytes,
             fast=arguments.fast,
             neighbours=_neighbours(arguments, board, spec.predictor.threads),
-            inbox=socket.socket(fileno=arguments.inbox) if arguments.workers > 1 else None,
+            inbox=socket.socket(fileno=arguments.inbox),
         )
         self._deadline = float("inf")
         keep_at_exec(arguments.descriptors)
@@ -160,10 +164,7 @@ class Worker:
             warm_up(self._spec.predictor, built.serving, project)
             self._forked_child.end()
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
-            self._forked_child.end(error)
-            self._slot.state = State.FAILED
-            self._writer.log("ERROR", user_traceback(error, project), source="replica", event=TRACEBACK_EVENT)
-            self._tell(event="failed", reason=summary(error))
+            self._not_ready(error, project)
             return
         # What was built stays for good: the garbage collector need not walk through it again and again.
         gc.collect()
@@ -175,6 +176,15 @@ class Worker:
         self._slot.state = State.READY
         self._tell(event="ready")
         self._server.now_ready()
+
+    def _not_ready(self, error: BaseException, project: Path) -> None:
+        by_sample = isinstance(error, SampleFailed)
+        cause = error.__cause__ if by_sample else error
+        self._forked_child.end(cause or error)
+        self._slot.state = State.FAILED
+        if cause is not None:  # the answer that a sample got has no traceback
+            self._writer.log("ERROR", user_traceback(cause, project), source="replica", event=TRACEBACK_EVENT)
+        self._tell(event="failed", reason=str(error) if by_sample else summary(error))
 
     def _run_batches(self, batcher: Batcher[Any]) -> None:
         while True:
@@ -196,7 +206,7 @@ def main() -> None:
     outlive_signals()
     faulthandler.enable(file=2)
     arguments = WorkerArguments(**json.loads(os.environ.pop(Variable.WORKER)))
-    spec = parse_spec(json.loads(os.environ[Variable.SPEC]))
+    spec = by_rules_of_type(parse_spec(json.loads(Path(arguments.spec).read_text())))
     Worker(arguments, spec).run()
     with contextlib.suppress(Exception):  # whatever stream a predictor has put there
         sys.stdout.flush()

@@ -44,10 +44,10 @@ DEFAULTS: dict[str, Any] = {
     "compute.inf": 0,
     "monitoring": None,
     "autoscaling.min_replicas": 1,
-    "autoscaling.max_replicas": 100,
+    "autoscaling.max_replicas": 10,
     "autoscaling.init_replicas": 1,
     "autoscaling.target_replica_concurrency": 1.0,
-    "autoscaling.target_replica_requests_per_second": 10.0,
+    "autoscaling.target_replica_requests_per_second": None,
     "autoscaling.max_replica_concurrency": 1024,
     "autoscaling.window": 60.0,
     "autoscaling.downscale_stabilization_period": 300.0,
@@ -94,11 +94,14 @@ FIELDS: list[Row] = [
     ("predictor.max_body_bytes", [1, ("1Mi", 2**20)], [0, -1, "0", "1X", 1.5, True]),
     ("networking.local_port", [1, 65535], [0, 65536, *NOT_WHOLE]),
     ("networking.api_gateway", ["public", "none"], ["private", "", 1, True]),
-    ("compute.cpu", [("20m", 0.02), (0.02, 0.02), ("0.02", 0.02), ("200m", 0.2), (2, 2.0), ("1.5", 1.5), (".5", 0.5)],
+    ("compute.cpu", [("20m", 0.02), (0.02, 0.02), ("0.02", 0.02), ("200m", 0.2), (2, 2.0), ("1.5", 1.5), (".5", 0.5),
+      ("1e-1", 0.1), ("250000u", 0.25), ("100000000n", 0.1), ("+1.", 1.0), ("1k", 1000.0)],
      ["19m", 0.019, 0, "0", -1, "", "1x", "m", "1 m", True, [1], {"a": 1}]),
     ("compute.mem", [("20Mi", 20 * 2**20), (20 * 2**20, 20 * 2**20), ("1Gi", 2**30),
       ("1.5Gi", 3 * 2**29), ("1G", 10**9), ("21M", 21 * 10**6), ("30000K", 3 * 10**7), ("30000k", 3 * 10**7),
-      ("20480Ki", 20 * 2**20), ("1Ti", 2**40), ("1T", 10**12)],
+      ("20480Ki", 20 * 2**20), ("1Ti", 2**40), ("1T", 10**12),
+      ("129e6", 129 * 10**6), (129e6, 129 * 10**6), ("1E9", 10**9), ("128974848000m", 128974848), ("1P", 10**15),
+      ("1Pi", 2**50), ("1E", 10**18), ("1Ei", 2**60), (".5Gi", 2**29), ("+1.G", 10**9)],
      [20 * 2**20 - 1, "19Mi", 0, -1, "", "1", "Mi", "1 Gi", "1gi", "1GB", 20971520.5, True, [1]]),
     ("compute.gpu", [0, 1, 8], [-1, *NOT_WHOLE]),
     ("compute.inf", [0, 1], [-1, 2, *NOT_WHOLE]),
@@ -272,11 +275,32 @@ def test_endpoint_refused(complaints: Complaints, endpoint: Any) -> None:
     assert complaint.startswith("iris.networking.endpoint: must be a path of at most 126 characters")
 
 
-def test_targets_grow_with_processes_and_threads(load_api: LoadApi) -> None:
+def test_the_target_grows_with_processes_and_threads(load_api: LoadApi) -> None:
     scaling = load_api({"predictor.processes_per_replica": 2, "predictor.threads_per_process": 4}).autoscaling
-    assert (scaling.target_replica_concurrency, scaling.target_replica_requests_per_second) == (8.0, 80.0)
+    assert scaling.target_replica_concurrency == 8
     scaling = load_api({"predictor.processes_per_replica": 2, "autoscaling.target_replica_concurrency": 3}).autoscaling
-    assert (scaling.target_replica_concurrency, scaling.target_replica_requests_per_second) == (3.0, 20.0)
+    assert scaling.target_replica_concurrency == 3
+
+
+@pytest.mark.parametrize("written", [None, 0.5, 80])
+def test_the_rate_scales_only_where_it_is_written(load_api: LoadApi, written: float | None) -> None:
+    found = load_api({"predictor.threads_per_process": 8, "autoscaling.target_replica_requests_per_second": written})
+    assert found.autoscaling.target_replica_requests_per_second == written
+
+
+@pytest.mark.parametrize(
+    ("written", "most"),
+    [
+        ({}, 10),
+        ({"min_replicas": 2}, 10),
+        ({"min_replicas": 12}, 12),
+        ({"init_replicas": 30}, 30),
+        ({"max_replicas": 3}, 3),
+    ],
+)
+def test_the_default_maximum_is_small(load_api: LoadApi, written: dict[str, int], most: int) -> None:
+    found = load_api({f"autoscaling.{name}": value for name, value in written.items()})
+    assert found.autoscaling.max_replicas == most
 
 
 def test_init_replicas_default_to_the_minimum(load_api: LoadApi) -> None:
