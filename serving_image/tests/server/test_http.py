@@ -108,6 +108,8 @@ class Side:
             slot=board.slot(0),
             max_body_bytes=MAX_BODY,
             fast=fast,
+            neighbours=None,
+            inbox=socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0],
         )
 
     def exchange(self, pieces: list[bytes]) -> tuple[bytes, bool]:
