@@ -18,3 +18,21 @@ Packages, from the top down; each may import those below it, and none above it:
 
 Read ``client`` first, then ``deploy.deployer``.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cortex_cdk.client import Client as Client
+
+__all__ = ["Client"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the client when somebody asks for it, because every module of the library imports this package."""
+    if name == "Client":
+        from cortex_cdk.client import Client
+
+        return Client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

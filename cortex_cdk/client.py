@@ -1,6 +1,6 @@
 """The Python client: what the ``cortex`` command does, as functions.
 
-from cortex_cdk.client import Client
+from cortex_cdk import Client
 
 client = Client("local")
 client.deploy("examples/iris-classifier")

@@ -136,6 +136,21 @@ class LocalEnvironment(Environment):
         """Replicas are processes of this machine."""
         return "this machine"
 
+    def default_cluster(self) -> Cluster:
+        """A cluster with the room of this machine: one instance, of the largest type that is no larger.
+
+        The group of GPU instances stays: it is empty until a replica asks for a GPU of this machine.
+        """
+        from cortex_cdk.capacity.fit import largest_within
+        from cortex_cdk.capacity.machine import this_machine
+
+        cluster = super().default_cluster()
+        size = {"instance_types": (largest_within(this_machine()).name,), "min_instances": 1, "max_instances": 1}
+        groups = tuple(
+            group.model_copy(update=size) if group.accelerator == "none" else group for group in cluster.instance_groups
+        )
+        return cluster.model_copy(update={"instance_groups": groups})
+
     def connect(self) -> Cloud:
         """Start the embedded cloud unless it runs, and make a session.
 

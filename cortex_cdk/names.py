@@ -15,6 +15,8 @@ from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
 DEFAULT_CLUSTER, DEFAULT_REGION = "cortex", "us-east-1"
 """Name and region of a cluster, where the user names neither."""
+CLUSTER_FILE = "cluster.yaml"
+"""A cluster's configuration in a folder."""
 TAG_PREFIX = "cortex:"
 TAG_CLUSTER = "cortex:cluster"
 TAG_API = "cortex:api"

@@ -14,6 +14,7 @@ from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
+from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, latency, table
 from cortex_cli.suggestions import sample_request
 
@@ -56,7 +57,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
     else:
         parts = [table([_api_row(report, now)], width)]
     parts += [_reason(report.api), _alarms(report.alarms, now), _predictions(report.predictions), _pages(report)]
-    parts += [_activities(report.activities, now, width), _stopped(report.stopped, now, width)]
+    parts += [_maximum(report), _activities(report.activities, now, width), _stopped(report.stopped, now, width)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -126,11 +127,11 @@ def _shared_counts(report: Report) -> str:
 
 
 def _reason(api: ApiStatus) -> str:
-    return f"reason: {api.reason}" if api.reason else ""
+    return on_stdout(f"reason: {api.reason}") if api.reason else ""
 
 
 def _alarms(alarms: Sequence[Alarm], now: datetime) -> str:
-    return "\n".join(f"alarm: {alarm.description} (since {age(alarm.since, now)})" for alarm in alarms)
+    return on_stdout("\n".join(f"alarm: {alarm.description} (since {age(alarm.since, now)})" for alarm in alarms))
 
 
 def _predictions(predictions: Predictions | None) -> str:
@@ -156,6 +157,12 @@ def _pages(report: Report) -> str:
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)
+
+
+def _maximum(report: Report) -> str:
+    if report.maximum is None:
+        return ""
+    return f"at its maximum of {report.maximum} replicas: more load adds none (autoscaling.max_replicas)"
 
 
 def _activities(activities: Sequence[ScalingActivity], now: datetime, width: int | None) -> str:

@@ -9,6 +9,7 @@ import logging
 import click
 
 from cortex_cdk.errors import HINT_LINE, CortexError
+from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.invocation import Invocation, current_invocation
 from cortex_cli.suggestions import for_environment
 
@@ -21,13 +22,14 @@ def show(error: CortexError, invocation: Invocation | None = None) -> None:
         invocation: The run that failed; None takes the current one.
     """
     click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(error.message, err=True)
+    click.echo(on_stderr(error.message), err=True)
     for line in error.details:
         # Of several findings each has a hint of its own, below its line.
-        click.echo(f"  {for_environment(line, invocation) if line.startswith(HINT_LINE) else line}", err=True)
+        text = for_environment(line, invocation) if line.startswith(HINT_LINE) else line
+        click.echo(f"  {on_stderr(text)}", err=True)
     if error.hint:
         click.secho("hint: ", fg="cyan", nl=False, err=True)
-        click.echo(for_environment(error.hint, invocation), err=True)
+        click.echo(on_stderr(for_environment(error.hint, invocation)), err=True)
 
 
 def show_last(error: CortexError, invocation: Invocation) -> None:
@@ -35,13 +37,13 @@ def show_last(error: CortexError, invocation: Invocation) -> None:
     show(error, invocation)
     if invocation.wants_json:
         # One line, as each record of `cortex logs` is one.
-        click.echo(json.dumps({"error": error.as_json()}, ensure_ascii=False))
+        click.echo(on_stdout(json.dumps({"error": error.as_json()}, ensure_ascii=False)))
 
 
 def warn(text: str) -> None:
     """Write a warning to stderr."""
     click.secho("warning: ", fg="yellow", nl=False, err=True)
-    click.echo(text, err=True)
+    click.echo(on_stderr(text), err=True)
 
 
 class Warnings(logging.Handler):

@@ -14,13 +14,15 @@ from typing import Any
 
 import click
 
+from cortex_cli.control_characters import on_stdout
+
 # Columns that are of interest only if something is wrong.
 HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
 
 
 def print_json(value: Any) -> None:
     """Write a JSON document to stdout."""
-    click.echo(as_json(value))
+    click.echo(on_stdout(as_json(value)))
 
 
 def as_json(value: Any) -> str:
@@ -46,7 +48,7 @@ def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
         for column in rows[0]
         if column not in HIDDEN_WHEN_ZERO or any(row[column] not in ("0", "-") for row in rows)
     ]
-    cells = [[row[column] for column in columns] for row in rows]
+    cells = [[on_stdout(row[column]) for column in columns] for row in rows]
     head, *lines = _aligned([columns, *cells], gap=3)
     heads = [head]
     if width is not None and max(map(len, [head, *lines])) > width:

@@ -13,6 +13,7 @@ from rich.text import Text
 from cortex_cdk.deploy.build_log import is_step
 from cortex_cdk.stack_operations.change_set import Change
 from cortex_cdk.stack_operations.events import StackEvent
+from cortex_cli.control_characters import on_stderr
 from cortex_cli.output import interactive
 
 # Lines at the end of a log that a terminal shows, as Docker does.
@@ -47,17 +48,17 @@ class TerminalProgress:
     def step(self, subject: str, text: str) -> None:
         """Write a line."""
         self._log.clear()
-        self._spinner.update(f"{escape(subject)}: {escape(text)}")
-        self._console.print(f"[bold]{escape(subject)}[/]: {escape(text)}", soft_wrap=True)
+        self._spinner.update(f"{_markup(subject)}: {_markup(text)}")
+        self._console.print(f"[bold]{_markup(subject)}[/]: {_markup(text)}", soft_wrap=True)
 
     def log(self, subject: str, line: str) -> None:
         """Write a line of a log. A terminal keeps the beginnings of steps, and the last lines below the spinner."""
         if is_step(line) or not self._console.is_terminal:
             self._log.clear()
-            self._console.print(f"[bold]{escape(subject)}[/]: {escape(line)}", soft_wrap=True)
+            self._console.print(f"[bold]{_markup(subject)}[/]: {_markup(line)}", soft_wrap=True)
             return
         self._log.append(line)
-        shown = (Text(f"  {line}", style="dim", no_wrap=True, overflow="ellipsis") for line in self._log)
+        shown = (Text(on_stderr(f"  {line}"), style="dim", no_wrap=True, overflow="ellipsis") for line in self._log)
         self._spinner.update(Group(Text(subject), *shown))
 
     def changes(self, subject: str, changes: tuple[Change, ...]) -> None:
@@ -67,24 +68,31 @@ class TerminalProgress:
             return
         for change in changes:
             anew = " (made anew)" if change.replacement else ""
-            line = f"  {SIGNS.get(change.action, '?')} {escape(change.logical_id)} {change.resource_type}{anew}"
+            line = f"  {SIGNS.get(change.action, '?')} {_markup(change.logical_id)} {change.resource_type}{anew}"
             self._console.print(line, soft_wrap=True)
 
     def event(self, subject: str, event: StackEvent) -> None:
         """Write a line for a failure or a roll-back; show other events beside the spinner."""
         if event.status.endswith("_FAILED"):
-            self._console.print(f"  [red]failed[/] {escape(event.logical_id)}: {escape(event.reason)}", soft_wrap=True)
+            self._console.print(
+                f"  [red]failed[/] {_markup(event.logical_id)}: {_markup(event.reason)}", soft_wrap=True
+            )
         elif event.resource_type == STACK and "ROLLBACK_IN_PROGRESS" in event.status:
             self.step(subject, "rolling back")
         else:
             action = event.status.replace("_", " ").lower()
-            self._spinner.update(f"{escape(subject)}: {escape(event.logical_id)} {action}")
+            self._spinner.update(f"{_markup(subject)}: {_markup(event.logical_id)} {action}")
 
     def confirm(self, subject: str, question: str) -> bool:
         """Ask a question if there is a person to ask; return whether the answer is yes."""
         if self._yes or not interactive():
             return self._yes
         self._spinner.stop()
-        answer = click.confirm(f"{subject}: {question}", err=True)
+        answer = click.confirm(on_stderr(f"{subject}: {question}"), err=True)
         self._spinner.start()
         return answer
+
+
+def _markup(text: str) -> str:
+    """Return a text for rich's markup on stderr."""
+    return escape(on_stderr(text))

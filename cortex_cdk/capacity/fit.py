@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cortex_cdk.capacity.instance_types import InstanceType, instance_types
+from cortex_cdk.capacity.instance_types import USABLE_MEMORY_PERCENT, InstanceType, instance_types
+from cortex_cdk.capacity.machine import Machine
 from cortex_cdk.config.sections.compute import Compute
+
+_PLAIN_FAMILIES = ("t3", "c6i", "m6i", "r6i")
+"""Families that have 1, 2, 4 or 8 GiB for each CPU, and nothing else."""
 
 
 def fits(compute: Compute, instance: InstanceType) -> bool:
@@ -63,6 +67,25 @@ def largest(compute: Compute, types: Iterable[str]) -> InstanceType:
             instance.vcpus,
         ),
     )
+
+
+def largest_within(machine: Machine) -> InstanceType:
+    """Return the largest plain instance type that is no larger than a machine; the smallest one if none is.
+
+    Cores count first, then memory. A machine of 16 GiB counts as one of 16 GiB, though its kernel shows a little less.
+
+    Args:
+        machine: The cores and the memory of the machine.
+    """
+    plain = [one for name, one in instance_types().items() if name.partition(".")[0] in _PLAIN_FAMILIES]
+    fitting = [
+        one
+        for one in plain
+        if one.vcpus <= machine.cores and one.memory_mib * USABLE_MEMORY_PERCENT // 100 <= machine.memory_mib
+    ]
+    if not fitting:
+        return min(plain, key=lambda one: (one.vcpus, one.memory_mib))
+    return max(fitting, key=lambda one: (one.vcpus, one.memory_mib, one.name))
 
 
 def request_in_words(compute: Compute) -> str:

@@ -7,7 +7,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.change import apply_plan, plan_cluster
 from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.environment import Environment
-from cortex_cdk.stack_operations import recovery
+from cortex_cdk.stack_operations.interruption import wait
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import read_stack
 
@@ -38,5 +38,5 @@ def _is_made(cloud: Cloud, environment: Environment) -> bool:
     """Whether the cluster's stack has been made; one that is just being made is waited for."""
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
     if stack and stack.in_progress:
-        stack = recovery.wait(cloud, stack)
+        stack = wait(cloud, stack)
     return bool(stack and stack.outputs)

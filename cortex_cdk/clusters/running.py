@@ -22,12 +22,14 @@ class RunningCluster:
         environment: Name of the environment that it belongs to.
         resources: What its stack made.
         url: Where its load balancer answers, such as ``http://cortex-1.us-east-1.elb.amazonaws.com``.
+        is_billed: Whether somebody pays for what runs there.
     """
 
     name: str
     environment: str
     resources: ClusterResources
     url: str
+    is_billed: bool = True
 
 
 def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
@@ -47,7 +49,8 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
     if not stack.outputs:
         raise ClusterError(f"the cluster {name!r} is not ready ({stack.status})", hint="wait, then try again")
     resources = ClusterResources.from_outputs(stack.outputs).model_copy(update={"tags": user_tags(stack)})
-    return RunningCluster(name, environment.name, resources, load_balancer_url(cloud, resources))
+    url = load_balancer_url(cloud, resources)
+    return RunningCluster(name, environment.name, resources, url, environment.is_billed)
 
 
 def load_balancer_url(cloud: Cloud, resources: ClusterResources) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cortex_serving.contract import CONFIG_FILE, REALTIME_API, TRAFFIC_SPLITTER
 from cortex_serving.formats.env_file import read_env_file
+from cortex_serving.formats.legacy_api import entry_label, modernize
 from cortex_serving.formats.problem import FormatError
 
 from cortex_cdk.config.checks.referenced_files import check_files
@@ -21,6 +22,12 @@ from cortex_cdk.errors import ConfigError, Problem
 _KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
     REALTIME_API: RealtimeApi,
     TRAFFIC_SPLITTER: TrafficSplitter,
+}
+# Kinds of the original, with what to do instead.
+_GONE = {
+    "BatchAPI": "keep batch jobs in a file of their own",
+    "AsyncAPI": f"write {REALTIME_API} and let clients wait, or keep results in a store of your own",
+    "TaskAPI": "keep tasks in a file of their own, and run them with AWS Batch or ECS",
 }
 _KIND_WORDS = f"{REALTIME_API} or {TRAFFIC_SPLITTER}"
 
@@ -65,8 +72,9 @@ def load_config(path: Path) -> Config:
     """
     file = path / CONFIG_FILE if path.is_dir() else path
     document = read_document(file)
-    problems = [_named(problem, document) for problem in document.problems]
-    entries = list(_entries(document, problems))
+    legacy = modernize(document)
+    problems = [*(_named(problem, document) for problem in document.problems), *legacy.problems]
+    entries = list(_entries(document, problems, legacy.hopeless))
     problems += _shared_names(entries)
     problems += _wrong_members(entries)
     for entry in entries:
@@ -87,6 +95,7 @@ def load_config(path: Path) -> Config:
         apis=tuple(without_cortex_image(resource) for resource in resources if isinstance(resource, RealtimeApi)),
         splitters=tuple(resource for resource in resources if isinstance(resource, TrafficSplitter)),
         warnings=(
+            *legacy.warnings,
             *(warning for entry in entries for warning in warnings(entry.resource, entry.diagnosis)),
             *_words_as_booleans(document),
             *env_warnings,
@@ -99,7 +108,7 @@ def _words_as_booleans(document: Document) -> Iterator[Problem]:
     for path, word in document.booleans.items():
         if path[1:3] == ("predictor", "config"):
             place = document.value_place(path)
-            label = _label(int(path[0]), document.data[path[0]])
+            label = entry_label(int(path[0]), document.data[path[0]])
             message = f"{word} means {str(document.at(path)).lower()}, as in Cortex"
             hint = f'write "{word}" if you mean text'
             yield Problem(document.file, place.line, place.column, written_path((label, *path[1:])), message, hint)
@@ -110,7 +119,7 @@ def _order(problem: Problem, file: Path) -> tuple[bool, str, int, int]:
     return problem.file != file, str(problem.file), problem.line or 0, problem.column or 0
 
 
-def _entries(document: Document, problems: list[Problem]) -> Iterator[_Entry]:
+def _entries(document: Document, problems: list[Problem], hopeless: Set[int]) -> Iterator[_Entry]:
     if not isinstance(document.data, list) or not document.data:
         place = document.value_place(())
         message = "must be a list of one or more APIs (each starting with '- name: ...')"
@@ -119,23 +128,20 @@ def _entries(document: Document, problems: list[Problem]) -> Iterator[_Entry]:
         problems.append(Problem(document.file, place.line, place.column, "", message, hint if is_map else None))
         return
     for index, data in enumerate(document.data):
-        diagnosis = Diagnosis(document, (index,), _label(index, data))
+        if index in hopeless:
+            continue
+        diagnosis = Diagnosis(document, (index,), entry_label(index, data))
         resource = _resource(diagnosis, data)
         problems += diagnosis.problems
         if resource:
             yield _Entry(resource, diagnosis)
 
 
-def _label(index: int, data: object) -> str:
-    name = data.get("name") if isinstance(data, dict) else None
-    return name if isinstance(name, str) and name else f"[{index}]"
-
-
 def _named(problem: Problem, document: Document) -> Problem:
     """Return the problem with the entry's name in its path instead of the entry's position."""
     for index, data in enumerate(document.data if isinstance(document.data, list) else ()):
         if problem.path.startswith(f"[{index}]"):
-            return replace(problem, path=_label(index, data) + problem.path[len(f"[{index}]") :])
+            return replace(problem, path=entry_label(index, data) + problem.path[len(f"[{index}]") :])
     return problem
 
 
@@ -147,9 +153,8 @@ def _resource(diagnosis: Diagnosis, data: object) -> RealtimeApi | TrafficSplitt
     model = _KINDS.get(kind) if isinstance(kind, str) else None
     if model:
         return diagnosis.validate(model)
-    if kind == "BatchAPI":
-        message = f"BatchAPI is not supported; allowed are {_KIND_WORDS}"
-        diagnosis.add(("kind",), message, "keep batch jobs in a file of their own")
+    if isinstance(kind, str) and kind in _GONE:
+        diagnosis.add(("kind",), f"{kind} is not supported; allowed are {_KIND_WORDS}", _GONE[kind])
         return None
     if kind is None:
         diagnosis.add(("kind",), f"is required ({_KIND_WORDS})", at_key=True)

@@ -9,8 +9,7 @@ from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import read_document
 from cortex_cdk.errors import ConfigError
-
-DEFAULT_FILE = "cluster.yaml"
+from cortex_cdk.names import CLUSTER_FILE
 
 
 def load_cluster(path: Path, *, name: str | None = None, region: str | None = None) -> Cluster:
@@ -27,7 +26,7 @@ def load_cluster(path: Path, *, name: str | None = None, region: str | None = No
     Raises:
         ConfigError: All problems, in the order of the file.
     """
-    document = read_document(path / DEFAULT_FILE if path.is_dir() else path)
+    document = read_document(path / CLUSTER_FILE if path.is_dir() else path)
     diagnosis = Diagnosis(document, (), "")
     if isinstance(document.data, dict):
         modernize(document, diagnosis)

@@ -7,7 +7,7 @@ bounds, or from an ``Allowed`` marker beside the type.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -57,6 +57,15 @@ class Conflict:
     def below(self, *parent: str | int) -> Conflict:
         """Return the same conflict, its paths relative to the section around this one."""
         return replace(self, fields=tuple((*parent, *path) for path in self.fields))
+
+
+def or_written_as(json_type: str) -> Callable[[dict[str, Any]], None]:
+    """Let the JSON Schema of an optional field accept a short spelling, which a validator of the field expands.
+
+    Args:
+        json_type: The short spelling's type, such as ``array``.
+    """
+    return lambda schema: schema["anyOf"].append({"type": json_type})
 
 
 class Section(BaseModel):

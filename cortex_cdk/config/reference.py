@@ -28,9 +28,9 @@ _INTRODUCTION = """\
 <!-- Written by `python -m cortex_cdk.config.reference docs/configuration.md` from the models. Do not edit. -->
 
 `cortex deploy` reads a YAML file (`cortex.yaml` unless you name another one): a list of one or more Realtime APIs and
-traffic splitters. The file's folder is the project. Files written for Cortex 0.20 to 0.23 load unchanged; fields that
-ECS cannot honour are accepted with a warning. All problems are reported together, each with its place, before anything
-is created.
+traffic splitters. The file's folder is the project. Files written for [Cortex](from-cortex.md) 0.18 to 0.35 load
+unchanged; fields that ECS cannot honour are accepted with a warning. All problems are reported together, each with its
+place, before anything is created.
 
 * Write *durations* as in Go: `250ms`, `30s`, `5m`, `1h30m`. A bare number means seconds.
 * Write *CPUs* as a number, `0.5`, or in thousandths, `500m`. Write *sizes* as `512Mi`, `2Gi`, `1G`, or in bytes.

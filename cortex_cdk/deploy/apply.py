@@ -12,16 +12,19 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
+from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, read_template, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
 from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
+from cortex_cdk.replicas.desired_count import read_desired_count
 from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard
 from cortex_cdk.stack_operations.events import EventReader
 from cortex_cdk.stack_operations.operation import Outcome, run, watch
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import recover
+from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
@@ -146,7 +149,41 @@ class Applier:
         service = describe_service(self._cloud, self._cluster.name, name) if left else None
         return plan_stack(plan.release, left, desired=service["desiredCount"] if service else None)
 
+    def _with_fewer_replicas(self, plan: StackPlan) -> StackPlan:
+        """Lower the number of replicas first where the plan asks for fewer, and plan with what that leaves."""
+        spec = plan.release.spec
+        if plan.action != UPDATE or not plan.synthesize or not isinstance(spec, ApiStackSpec):
+            return plan
+        name, scaling = spec.api.name, spec.api.autoscaling
+        service = describe_service(self._cloud, self._cluster.name, name)
+        template = read_template(self._cloud, spec.stack_name) if service else {}
+        bounds = deployed_bounds(template)
+        if plan.stack is None or service is None or bounds is None:
+            return plan
+        count = fewer_replicas(scaling, bounds, desired=service["desiredCount"], running=service["runningCount"])
+        if count is None:
+            return plan
+        self._progress.step(name, f"asking for {count} instead of {service['desiredCount']} replicas first")
+        desired = read_desired_count(self._cloud, service)
+        # Before: CloudFormation may wait for as many as are desired. After: the old minimum may have brought them back.
+        desired.lower(self._cloud, count)
+        change_set = create_change_set(
+            self._cloud,
+            spec.stack_name,
+            template=with_bounds(template, scaling),
+            parameters={**plan.stack.parameters, names.Parameter.INITIAL_REPLICAS: ""},
+            tags=plan.stack.tags,
+            creates=False,
+        )
+        outcome = run(self._cloud, change_set, name, self._progress) if change_set else None
+        if outcome and not outcome.succeeded:
+            desired.restore(self._cloud)
+            raise failure(name, outcome)
+        self._cloud.ecs.update_service(cluster=desired.cluster, service=desired.service, desiredCount=count)
+        return plan_stack(plan.release, read_stack(self._cloud, spec.stack_name), desired=count)
+
     def _change(self, plan: StackPlan) -> bool:
+        plan = self._with_fewer_replicas(plan)
         name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
         if plan.action == UPDATE and plan.knows_initial_replicas:
             forget_initial_replicas(self._cloud, stack_name)

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from cortex_cdk import names
+from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
@@ -32,6 +33,8 @@ from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
 from cortex_cdk.deploy.preflight.endpoints import name_holder
+from cortex_cdk.deploy.scaling import scaling_in_words
+from cortex_cdk.deploy.scaling_defaults import Updates, changed_by_defaults
 from cortex_cdk.deploy.splitters import member_failed, splitter_spec
 from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.errors import DeployError, Finding
@@ -45,6 +48,7 @@ from cortex_cdk.synthesis.synthesize import synthesize
 PARALLEL_STACKS = 4
 # Each time somebody else's rule has become visible, so that the same number is not chosen again.
 MOST_ATTEMPTS = 3
+CHANGED_BY_DEFAULTS = Check("the scaling of what is deployed", changed_by_defaults)
 IMAGE = "image"
 """What progress lines about building an image are about."""
 
@@ -99,6 +103,7 @@ class Deployer:
             deployment, warnings = self._ready_to_plan(config, project, dependencies)
             plans = self._plan_apis(deployment)
             self._warn(warnings, plans)
+            self._explain_scaling(plans)
             if any(plan.changes for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
@@ -176,6 +181,17 @@ class Deployer:
         for finding in warnings:
             if finding.subject not in staying:
                 self._progress.step(finding.subject, f"warning: {finding.message}")
+
+    def _explain_scaling(self, plans: Sequence[StackPlan]) -> None:
+        """Say what the autoscaling of each API means that gets a new template, and what defaults change of it."""
+        updates = Updates(self._cloud, self._cluster.name, tuple(plans))
+        for finding in run_checks((CHANGED_BY_DEFAULTS,), updates, f"cluster {self._cluster.name}"):
+            self._progress.step(finding.subject, f"warning: {finding.message}")
+        for plan in plans:
+            spec = plan.release.spec
+            if plan.changes and plan.synthesize and isinstance(spec, ApiStackSpec):
+                for line in scaling_in_words(spec.api, spec.provider, is_billed=self._cluster.is_billed):
+                    self._progress.step(spec.api.name, line)
 
     def _deploy_splitters(self, wanted: Wanted, failed: frozenset[str]) -> list[Applied]:
         """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs.

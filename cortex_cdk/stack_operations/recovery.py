@@ -6,17 +6,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
-from cortex_cdk.aws.polling import pauses
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.interruption import end_operation, wait
 from cortex_cdk.stack_operations.stack import NEVER_WORKED, StackState, read_stack
 
 JOINABLE = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"})
@@ -29,6 +27,7 @@ class Recovery(Enum):
     WAIT = "waiting for the operation that runs"
     GIVE_UP_CREATION = "giving up its first deployment, which runs"
     GIVE_UP_UPDATE = "giving up the update that runs"
+    END_ROLLBACK = "bringing the roll-back that runs to its end"
     CONTINUE_ROLLBACK = "continuing the roll-back of its last update, which failed"
     REMOVE = "removing what is left of an earlier attempt"
 
@@ -42,6 +41,8 @@ RECOVERIES: Mapping[str, Recovery] = {
     # There is nothing to go back to, and it may wait for capacity for hours.
     "CREATE_IN_PROGRESS": Recovery.GIVE_UP_CREATION,
     "UPDATE_IN_PROGRESS": Recovery.GIVE_UP_UPDATE,
+    # Replicas of the revision before may lack room, or fail, like those of the new one.
+    "UPDATE_ROLLBACK_IN_PROGRESS": Recovery.END_ROLLBACK,
     "UPDATE_ROLLBACK_FAILED": Recovery.CONTINUE_ROLLBACK,
     "DELETE_FAILED": Recovery.REMOVE,
     **dict.fromkeys(NEVER_WORKED, Recovery.REMOVE),
@@ -100,18 +101,39 @@ def recover(cloud: Cloud, stack: StackState, tell: Callable[[str], None], *, for
 def _take(cloud: Cloud, stack: StackState, step: Recovery) -> None:
     if step.leaves_nothing:
         remove(cloud, stack)
-        return
-    if step is Recovery.GIVE_UP_UPDATE:
-        _give_up(cloud, stack)
     elif step is Recovery.CONTINUE_ROLLBACK:
-        cloud.cloudformation.continue_update_rollback(StackName=stack.id)
-    wait(cloud, stack)
+        _continue_rollback(cloud, stack)
+    elif step is Recovery.WAIT:
+        wait(cloud, stack)
+    else:
+        end_operation(cloud, stack, keeps_replicas=True)
+
+
+def _continue_rollback(cloud: Cloud, stack: StackState) -> None:
+    """Try the roll-back once more, and then without the resources that fail again.
+
+    What is skipped counts as rolled back (ContinueUpdateRollback, ResourcesToSkip). The update that follows sets it.
+    """
+    cloud.cloudformation.continue_update_rollback(StackName=stack.id)
+    left = _end_rollback(cloud, stack)
+    if left is None or left.status != "UPDATE_ROLLBACK_FAILED":
+        return
+    resources = cloud.cloudformation.describe_stack_resources(StackName=stack.id)["StackResources"]
+    failed = [one["LogicalResourceId"] for one in resources if one["ResourceStatus"] == "UPDATE_FAILED"]
+    cloud.cloudformation.continue_update_rollback(StackName=stack.id, ResourcesToSkip=failed)
+    _end_rollback(cloud, stack)
+
+
+def _end_rollback(cloud: Cloud, stack: StackState) -> StackState | None:
+    current = read_stack(cloud, stack.id)
+    return end_operation(cloud, current, keeps_replicas=True) if current and current.in_progress else current
 
 
 def make_deletable(cloud: Cloud, stack: StackState) -> StackState | None:
     """End whatever keeps CloudFormation from deleting a stack: it deletes none that is being updated.
 
-    An update may wait for capacity for hours, so it is given up; everything else is waited for.
+    An update may wait for capacity for hours, and so may its roll-back. So they are ended; the service is left without
+    replicas where it has to be. Everything else is waited for.
 
     Returns:
         The stack, or None where it is gone.
@@ -120,9 +142,10 @@ def make_deletable(cloud: Cloud, stack: StackState) -> StackState | None:
     while current is not None and current.status != "DELETE_COMPLETE":
         if not current.in_progress or current.status == "CREATE_IN_PROGRESS":
             return current
-        if current.status == "UPDATE_IN_PROGRESS":
-            _give_up(cloud, current)
-        current = wait(cloud, current)
+        if current.status in ("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"):
+            current = end_operation(cloud, current, keeps_replicas=False)
+        else:
+            current = wait(cloud, current)
     return None
 
 
@@ -146,55 +169,6 @@ def with_planned_outputs(cloud: Cloud, stack: StackState) -> StackState:
     outputs = template.get("Outputs", {}) if isinstance(template, Mapping) else {}
     literal = {name: output["Value"] for name, output in outputs.items() if isinstance(output["Value"], str)}
     return replace(stack, outputs=literal)
-
-
-def _give_up(cloud: Cloud, stack: StackState) -> None:
-    """Give up an update that runs; one that has ended by itself meanwhile has.
-
-    ECS goes back by itself where replicas are being replaced: it keeps those of the revision before. CloudFormation
-    would have it start new ones (containers-roadmap issue 117), which may wait for room like those that are given up.
-    """
-    from botocore.exceptions import ClientError
-
-    deployment = _rollout(cloud, stack)
-    try:
-        if deployment:
-            cloud.ecs.stop_service_deployment(serviceDeploymentArn=deployment, stopType="ROLLBACK")
-        else:
-            cloud.cloudformation.cancel_update_stack(StackName=stack.id)
-    except ClientError:
-        current = read_stack(cloud, stack.id)
-        if current and current.status == stack.status:
-            raise
-
-
-def _rollout(cloud: Cloud, stack: StackState) -> str | None:
-    """The service deployment that replaces the replicas of an API's stack; None where nothing is replaced."""
-    from botocore.exceptions import ClientError
-
-    service, cluster = stack.outputs.get(names.Output.SERVICE_NAME), stack.tags.get(names.TAG_CLUSTER)
-    if service is None or cluster is None:
-        return None
-    try:
-        found = cloud.ecs.list_service_deployments(
-            cluster=names.ecs_cluster(cluster), service=service, status=["IN_PROGRESS"]
-        )
-    except ClientError:
-        # CloudFormation can go back without it.
-        return None
-    return next((deployment["serviceDeploymentArn"] for deployment in found["serviceDeployments"]), None)
-
-
-def wait(cloud: Cloud, stack: StackState) -> StackState | None:
-    """Wait until no operation runs. None where the stack is gone."""
-    for pause in pauses():
-        current = read_stack(cloud, stack.id)
-        if current is None or current.status == "DELETE_COMPLETE":
-            return None
-        if not current.in_progress:
-            return current
-        time.sleep(pause)
-    raise AssertionError("pauses never end")
 
 
 def remove(cloud: Cloud, stack: StackState) -> None:

@@ -63,6 +63,7 @@ class ClusterInfo:
             "name": self.running.name,
             "region": self.configuration.region,
             "status": self.status,
+            "version": resources.version,
             "endpoint": self.running.url,
             "instance_groups": [
                 {
@@ -82,7 +83,7 @@ class ClusterInfo:
             "apis": [{"name": api.name, "kind": api.kind, "status": api.status} for api in self.apis],
             "dashboard": self.dashboard,
             "configuration": self.configuration.model_dump(mode="json"),
-            "resources": resources.model_dump(mode="json", exclude={"cluster", "providers"}),
+            "resources": resources.model_dump(mode="json", exclude={"cluster", "providers", "version"}),
         }
 
 

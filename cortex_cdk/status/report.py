@@ -99,6 +99,7 @@ class Report:
 
     Attributes:
         traffic: The requests to an API, whether by its own endpoint or a splitter's.
+        maximum: ``max_replicas`` of an API that has so many, and may have fewer; None for others.
         stopped: The last replicas of an API that ended without being asked to.
         alarms: An API's alarms that have gone off.
         members: A splitter's APIs.
@@ -109,6 +110,7 @@ class Report:
     traffic: Traffic | None = None
     predictions: Predictions | None = None
     activities: tuple[ScalingActivity, ...] = ()
+    maximum: int | None = None
     stopped: tuple[StoppedReplica, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     members: tuple[Member, ...] = ()
@@ -163,10 +165,11 @@ class Reporter:
         return self._splitter(splitter_of(everything, name), everything)
 
     def _api(self, api: ApiStatus) -> Report:
-        with ThreadPoolExecutor(6) as pool:
+        with ThreadPoolExecutor(7) as pool:
             traffic = pool.submit(self._read_traffic, [api])
             predictions = pool.submit(self._read_predictions, api)
             activities = pool.submit(self._activities, api)
+            maximum = pool.submit(self._reached_maximum, api)
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
@@ -175,6 +178,7 @@ class Reporter:
                 traffic=traffic.result().get(api.target_group or ""),
                 predictions=predictions.result(),
                 activities=activities.result(),
+                maximum=maximum.result(),
                 stopped=stopped.result(),
                 alarms=alarms.result(),
                 links=links(self._cloud, self._cluster.name, api.name),
@@ -229,10 +233,24 @@ class Reporter:
         self._known[key] = time.monotonic(), measured
         return measured
 
+    def _reached_maximum(self, api: ApiStatus) -> int | None:
+        answer = self._cloud.application_autoscaling.describe_scalable_targets(
+            ServiceNamespace="ecs",
+            ResourceIds=[self._scalable(api.name)],
+            ScalableDimension="ecs:service:DesiredCount",
+        )
+        for target in answer["ScalableTargets"]:
+            if target["MinCapacity"] < target["MaxCapacity"] <= api.replicas.requested:
+                return target["MaxCapacity"]
+        return None
+
+    def _scalable(self, api: str) -> str:
+        return f"service/{names.ecs_cluster(self._cluster.name)}/{names.service(api)}"
+
     def _activities(self, api: ApiStatus) -> tuple[ScalingActivity, ...]:
         answer = self._cloud.application_autoscaling.describe_scaling_activities(
             ServiceNamespace="ecs",
-            ResourceId=f"service/{names.ecs_cluster(self._cluster.name)}/{names.service(api.name)}",
+            ResourceId=self._scalable(api.name),
             MaxResults=ACTIVITIES_SHOWN,
         )
         return tuple(

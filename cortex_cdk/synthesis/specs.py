@@ -66,6 +66,7 @@ class ClusterResources(BaseModel):
 
     Attributes:
         cluster: The cluster's name.
+        version: The version of cortex that made the stack, or changed it last; None where it does not say.
         load_balancer_full_name: The ``LoadBalancer`` dimension of its metrics: ``app/NAME/ID``.
         listener_arn: The listener that carries the rules (port 443 where the cluster has a certificate).
         base_url: Scheme and host, without a slash at the end.
@@ -78,6 +79,7 @@ class ClusterResources(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_pascal, populate_by_name=True)
 
     cluster: str
+    version: str | None = None
     vpc_id: str
     ecs_cluster: str
     load_balancer_arn: str
@@ -152,8 +154,8 @@ class ClusterResources(BaseModel):
         return [provider for provider in self.providers if accelerator in ("none", provider.accelerator)]
 
 
-# Left out of digests: a cluster that grows or shrinks changes no API.
-_COUNTS_OF_INSTANCES = {"cluster": {"providers": {"__all__": {"max_instances"}}}}
+# Left out of digests: a cluster that grows, shrinks or gets a newer version changes no API.
+_OF_THE_CLUSTER_ONLY = {"cluster": {"providers": {"__all__": {"max_instances"}}, "version": True}}
 
 
 class _StackSpec(BaseModel):
@@ -191,7 +193,7 @@ class ApiStackSpec(_StackSpec):
         priority: Priority of its listener rule, 1 to 50000.
     """
 
-    _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
+    _in_no_template: ClassVar[dict[str, Any]] = _OF_THE_CLUSTER_ONLY
     kind: Literal["api"] = "api"
     cluster: ClusterResources
     api: RealtimeApi
@@ -222,7 +224,7 @@ class SplitterStackSpec(_StackSpec):
         target_groups: ARNs of the members' target groups, by member.
     """
 
-    _in_no_template: ClassVar[dict[str, Any]] = _COUNTS_OF_INSTANCES
+    _in_no_template: ClassVar[dict[str, Any]] = _OF_THE_CLUSTER_ONLY
     kind: Literal["splitter"] = "splitter"
     cluster: ClusterResources
     splitter: TrafficSplitter

@@ -20,6 +20,7 @@ class Verdict(enum.Enum):
     NOT_READY = "not ready"
     OVER_LIMIT = "over limit"
     EXPIRED = "expired"
+    ABANDONED = "abandoned"
 
 
 class Outcome(Protocol):
@@ -85,6 +86,14 @@ class Exchange:
         self.arrived = arrived
         self.deadline = deadline
         self.verdict = verdict
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody has begun to work on the request, although it was admitted."""
+        return False
+
+    def abandon(self) -> None:
+        """Drop the request if it waits: its connection has ended."""
 
     def server_timing(self) -> str:
         """The ``Server-Timing`` header: milliseconds of each part."""

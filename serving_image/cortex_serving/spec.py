@@ -24,6 +24,8 @@ from cortex_serving.formats.env_file import too_large, wrong_variable
 from cortex_serving.formats.problem import FormatError
 from cortex_serving.formats.quantities import parse_duration, parse_size
 
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
 _Number = TypeVar("_Number", int, float)
 
 
@@ -34,10 +36,12 @@ class Batching:
     Attributes:
         max_batch_size: Most requests in a batch.
         batch_interval: Seconds for which the first request of a batch waits for others.
+        splits: Whether each request of a batch that failed is predicted again, alone (``on_error: split``).
     """
 
     max_batch_size: int
     batch_interval: float
+    splits: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ class Models:
         signature_key: Signature of models that name none.
         cache_size: Most models in memory; None keeps all.
         disk_cache_size: Most fetched models on disk; None keeps all.
+        shaped_outputs: Whether clients return outputs in their shape, not as flat lists; for SavedModels.
+        batching: How concurrent calls of the client are put together, for predictor types whose client does that.
+        callers: Threads of one process that can call the client at the same time.
     """
 
     paths: tuple[ModelEntry, ...] = ()
@@ -72,6 +79,9 @@ class Models:
     signature_key: str | None = None
     cache_size: int | None = None
     disk_cache_size: int | None = None
+    shaped_outputs: bool = False
+    batching: Batching | None = None
+    callers: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class PredictorSpec:
         models: The configured models, if there are any.
         access_log: Share of requests that get an access line, 0 to 1.
         max_body_bytes: Bytes of the largest request body.
+        log_level: Least severe records of ``logging`` that are logged: debug, info, warning or error.
         warmup: File in the project with the warm-up request; None for no warm-up.
     """
 
@@ -102,6 +113,7 @@ class PredictorSpec:
     models: Models | None = None
     access_log: float = 1.0
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    log_level: str = "info"
     warmup: str | None = SAMPLE_FILE
 
 
@@ -195,6 +207,7 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         max_body_bytes=_quantity(
             parse_size, data.get("max_body_bytes", PredictorSpec.max_body_bytes), "max_body_bytes", "64Mi"
         ),
+        log_level=_parse_log_level(data.get("log_level")),
         warmup=_parse_warmup(data.get("warmup", True)),
     )
 
@@ -203,7 +216,14 @@ def _parse_batching(data: Mapping[str, Any]) -> Batching:
     return Batching(
         max_batch_size=_count(data, "max_batch_size"),
         batch_interval=_quantity(parse_duration, data["batch_interval"], "batch_interval", "10ms, 1.5s or 2m"),
+        splits=_splits(data.get("on_error")),
     )
+
+
+def _splits(value: Any) -> bool:
+    if value not in (None, "split", "fail"):
+        raise SpecError(f"on_error is {value!r}: write split or fail")
+    return bool(value != "fail")
 
 
 def _count(data: Mapping[str, Any], name: str, default: int | None = None) -> int:
@@ -227,6 +247,14 @@ def _parse_warmup(value: bool | str) -> str | None:
     if isinstance(value, str):
         return value
     return PredictorSpec.warmup if value else None
+
+
+def _parse_log_level(value: Any) -> str:
+    if value is None:
+        return PredictorSpec.log_level
+    if value not in LOG_LEVELS:
+        raise SpecError(f"log_level is {value!r}: write {', '.join(LOG_LEVELS)}")
+    return str(value)
 
 
 def _quantity(parse: Callable[[Any], _Number], value: Any, name: str, form: str) -> _Number:
@@ -257,6 +285,7 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
         signature_key=models.get("signature_key") or data.get("signature_key"),
         cache_size=models.get("cache_size"),
         disk_cache_size=models.get("disk_cache_size"),
+        shaped_outputs=data.get("shaped_outputs") is True,
     )
 
 
@@ -290,11 +319,14 @@ def read_config(path: Path, name: str | None) -> dict[str, Any]:
         SpecError: The file holds no such API.
         FormatError: The file cannot be read, with the place of each problem.
     """
-    from cortex_serving.formats.yaml_document import read_document  # workers and tasks get JSON, and need no YAML
+    # Workers and tasks get JSON, and need no YAML.
+    from cortex_serving.formats.legacy_api import modernize
+    from cortex_serving.formats.yaml_document import read_document
 
     document = read_document(path)
-    if document.problems:
-        raise FormatError(document.problems)
+    problems = [*document.problems, *modernize(document).problems]
+    if problems:
+        raise FormatError(problems)
     if not isinstance(document.data, list):
         raise SpecError(f"{path} is no list of APIs: begin each with '- name: ...'")
     for entry in document.data:

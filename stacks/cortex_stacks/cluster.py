@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -134,6 +135,7 @@ class ClusterStack(CortexStack):
         cluster = spec.cluster
         providers = [provider.model_dump() for provider in provider_resources(cluster)]
         self.output("Cluster", cluster.name, "Name of the cluster")
+        self.output("Version", version("cortex-cdk"), "Version of cortex that made this template")
         self.output("LogRetentionDays", str(cluster.log_retention), "Days for which the logs of APIs are kept")
         if cluster.alarm_topic:
             self.output("AlarmTopic", cluster.alarm_topic, "SNS topic that alarms tell")

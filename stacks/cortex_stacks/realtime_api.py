@@ -28,6 +28,9 @@ from cortex_stacks.constructs.target_group import replica_target_group
 
 # A replica may load its model for minutes. Failing health checks mean nothing until then.
 HEALTH_CHECK_GRACE_S = 600
+# One failure may be an instance's. By default ECS wants three, for each of which a replica that hangs takes the whole
+# grace period. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
+FAILED_REPLICAS_TO_GIVE_UP = 2
 
 
 class RealtimeApiStack(CortexStack):
@@ -132,11 +135,11 @@ class RealtimeApiStack(CortexStack):
             enable_ecs_managed_tags=True,
         )
         target_group.add_target(service.load_balancer_target(container_name=CONTAINER, container_port=PORT))
-        self._counts_from_parameters(service)
+        self._set_counts(service)
         return service
 
-    def _counts_from_parameters(self, service: ecs.Ec2Service) -> None:
-        """Take the deployment percentages and the first count from parameters; the construct takes numbers only."""
+    def _set_counts(self, service: ecs.Ec2Service) -> None:
+        """Set the counts of a deployment, mostly by parameters: the construct takes numbers only, and no threshold."""
         minimum = cdk.CfnParameter(self, Parameter.MINIMUM_HEALTHY_PERCENT, type="Number", min_value=0, max_value=100)
         maximum = cdk.CfnParameter(self, Parameter.MAXIMUM_PERCENT, type="Number", min_value=100)
         initial = cdk.CfnParameter(
@@ -149,6 +152,10 @@ class RealtimeApiStack(CortexStack):
         )
         resource = service.node.find_child("Service")
         assert isinstance(resource, ecs.CfnService)
+        resource.add_property_override(
+            "DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration",
+            {"Type": "COUNT", "Value": FAILED_REPLICAS_TO_GIVE_UP},
+        )
         resource.add_property_override("DeploymentConfiguration.MinimumHealthyPercent", {"Ref": minimum.logical_id})
         resource.add_property_override("DeploymentConfiguration.MaximumPercent", {"Ref": maximum.logical_id})
         resource.add_property_override(

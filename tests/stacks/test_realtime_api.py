@@ -72,6 +72,7 @@ def test_the_container_contract(synthesized: Synthesized) -> None:
         "AWS_REGION": {"Ref": "AWS::Region"},
         "AWS_DEFAULT_REGION": {"Ref": "AWS::Region"},
         "CORTEX_API": "env",
+        "CORTEX_BASE_URL": api_spec("env").cluster.base_url,
         "CORTEX_CLUSTER": "types",
         "CORTEX_LISTEN": "0.0.0.0:8888",
         "CORTEX_LOG_GROUP": "/cortex/types/env",
@@ -125,6 +126,7 @@ def test_the_process_gets_signals_shared_memory_and_files(synthesized: Synthesiz
         "InitProcessEnabled": True,
         "SharedMemorySize": 1024,
     }
+    assert container(synthesized("shared-memory"))["LinuxParameters"]["SharedMemorySize"] == 64
     assert definition["Ulimits"] == [{"Name": "nofile", "SoftLimit": 65536, "HardLimit": 65536}]
     assert definition["StopTimeout"] == 60
 
@@ -238,7 +240,11 @@ def test_deployments_take_their_bounds_from_parameters_and_roll_back(synthesized
     service = properties(synthesized("plain"), "AWS::ECS::Service")
     assert service["DeploymentConfiguration"] == {
         "Alarms": {"AlarmNames": ["cortex/types/plain/errors"], "Enable": True, "Rollback": True},
-        "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
+        "DeploymentCircuitBreaker": {
+            "Enable": True,
+            "Rollback": True,
+            "ThresholdConfiguration": {"Type": "COUNT", "Value": 2},
+        },
         "MaximumPercent": {"Ref": "MaximumPercent"},
         "MinimumHealthyPercent": {"Ref": "MinimumHealthyPercent"},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from aws_cdk.assertions import Match, Template
 from cortex_stacks.app import add_stack, make_app
@@ -88,4 +90,14 @@ def test_scaling_follows_requests_in_flight(template: Template) -> None:
                 **COOLDOWNS,
             },
         },
+    )
+
+
+def test_the_rate_scales_nothing_unless_it_is_written(tmp_path: Path) -> None:
+    app = make_app(str(tmp_path))
+    template = Template.from_stack(add_stack(app, api_spec("plain")))
+    [policy] = template.find_resources(POLICY).values()
+    assert policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 1
+    template.has_resource_properties(
+        "AWS::ApplicationAutoScaling::ScalableTarget", {"MinCapacity": 1, "MaxCapacity": 10}
     )

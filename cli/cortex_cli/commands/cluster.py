@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import click
 
 from cortex_cdk.errors import CortexError
+from cortex_cdk.names import CLUSTER_FILE
 from cortex_cli import options
+from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.messages import warn
 from cortex_cli.output import interactive, print_json, print_table
 
@@ -58,13 +60,12 @@ def configure(config: Path | None, env: str | None, yes: bool) -> None:
 
 def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> None:
     from cortex_cdk.client import Client
-    from cortex_cdk.config.load_cluster import DEFAULT_FILE
     from cortex_cli.progress import TerminalProgress
 
-    if config is None and Path(DEFAULT_FILE).exists():
+    if config is None and Path(CLUSTER_FILE).exists():
         # Unlike ./cortex.yaml, which deploy reads: an own cluster would be taken for the one of the file.
         verb = "up" if creates else "configure"
-        warn(f"the {DEFAULT_FILE} of this folder is not read; use it with: cortex cluster {verb} {DEFAULT_FILE}")
+        warn(f"the {CLUSTER_FILE} of this folder is not read; use it with: cortex cluster {verb} {CLUSTER_FILE}")
     progress = TerminalProgress(yes=yes)
     client = Client(env, progress)
     name = client.environment.cluster
@@ -112,7 +113,7 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
     else:
         click.echo(f"the cluster {plan.cluster.name} would be changed:")
         for difference in plan.differences:
-            click.echo(f"  {difference}")
+            click.echo(on_stdout(f"  {difference}"))
         for change in changes:
             anew = ", made anew" if change.replacement else ""
             click.echo(f"  {change.action.lower()} {change.logical_id} ({change.resource_type}{anew})")
@@ -120,7 +121,7 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
         click.echo(f"before that: {plan.recovery.value}")
     for warning in plan.warnings:
         click.secho("warning: ", fg="yellow", nl=False, err=True)
-        click.echo(warning, err=True)
+        click.echo(on_stderr(warning), err=True)
     click.echo()
     _print_cost(plan.cost, environment)
 
@@ -175,6 +176,7 @@ def info(env: str | None, output: str) -> None:
 
 def _print_info(found: ClusterInfo, environment: Environment) -> None:
     click.echo(f"cluster:   {found.running.name} ({found.status})")
+    click.echo(f"version:   {found.running.resources.version or 'unknown'}")
     click.echo(f"region:    {found.configuration.region}")
     click.echo(f"endpoint:  {found.running.url}")
     click.echo(f"bucket:    {found.running.resources.bucket}")

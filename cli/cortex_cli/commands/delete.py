@@ -17,7 +17,7 @@ ASK_ABOVE_REPLICAS = 2
 @click.command("delete")
 @options.name()
 @options.environment
-@options.yes
+@click.option("-y", "--yes", "-f", "--force", "yes", is_flag=True, help="Delete without a question.")
 @options.output
 def command(name: str, env: str | None, yes: bool, output: str) -> None:
     """Delete an API or traffic splitter and wait until it is gone."""

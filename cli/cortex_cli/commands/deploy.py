@@ -10,6 +10,7 @@ import click
 from cortex_serving.contract import CONFIG_FILE, SAMPLE_FILE, TRAFFIC_SPLITTER
 
 from cortex_cli import options
+from cortex_cli.control_characters import on_stdout
 from cortex_cli.messages import show, warn
 from cortex_cli.output import print_json
 from cortex_cli.suggestions import for_environment, sample_request
@@ -66,7 +67,7 @@ def _as_json(result: Applied) -> dict[str, Any]:
 
 def _print(config: Config, results: list[Applied]) -> None:
     for result in results:
-        click.echo(result.message)
+        click.echo(on_stdout(result.message))
     serving = [result for result in results if not result.error]
     if not serving:
         return
@@ -90,7 +91,7 @@ def _print_trials(serving: list[Applied], sample: str) -> None:
     """Write a sample request for each API and splitter; for the first only, if there are many."""
     shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
     for result in shown:
-        click.echo(f"try it:   {sample_request(result.name, result.endpoint, sample)}")
+        click.echo(on_stdout(f"try it:   {sample_request(result.name, result.endpoint, sample)}"))
     if len(shown) < len(serving):
         click.echo(f"          and likewise the other {len(serving) - len(shown)}")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cortex_cli import options
+from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import until_left
 from cortex_cli.suggestions import for_environment
 
@@ -75,7 +76,7 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
     shown = 0
     with until_left():
         for record in Client(env).logs(name, following=follow, since=since, tail=tail, pause=_pause):
-            click.echo(_as_json(record) if output == "json" else _as_text(record))
+            click.echo(on_stdout(_as_json(record)) if output == "json" else _as_text(record))
             shown += 1
     if follow:
         click.echo(f"{name} was deleted", err=True)
@@ -113,9 +114,9 @@ def _as_json(record: LogRecord) -> str:
 def _as_text(record: LogRecord) -> str:
     """Return a record as a line, with the rest of its message and its traceback indented below."""
     moment = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    first, *rest = record.message.splitlines() or [""]
-    level = click.style(record.level, fg=COLORS.get(record.level))
+    first, *rest = map(on_stdout, record.message.splitlines() or [""])
+    level = click.style(on_stdout(record.level), fg=COLORS.get(record.level))
     request = record.fields.get("request_id")
-    belonging = click.style(f"  {request}", dim=True) if request else ""
-    lines = [f"{moment} {record.replica[:REPLICA_DIGITS]} {level} {first}{belonging}"]
-    return "\n".join(lines + [f"    {line}" for line in [*rest, *record.traceback]])
+    belonging = click.style(on_stdout(f"  {request}"), dim=True) if request else ""
+    lines = [f"{moment} {on_stdout(record.replica[:REPLICA_DIGITS])} {level} {first}{belonging}"]
+    return "\n".join(lines + [f"    {line}" for line in [*rest, *map(on_stdout, record.traceback)]])

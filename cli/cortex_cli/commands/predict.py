@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from cortex_cli import options
+from cortex_cli.control_characters import on_stdout, visible
 from cortex_cli.output import until_left
 
 if TYPE_CHECKING:
@@ -106,14 +108,15 @@ def command(
 def _print_document(answer: Answer) -> None:
     prediction = answer.whole()
     try:
-        click.echo(prediction.as_text())
+        click.echo(on_stdout(prediction.as_text()))
     except ValueError:
-        click.echo(prediction.body, nl=False)
+        click.echo(_as_bytes(prediction.body), nl=False)
 
 
 def _print_as_it_comes(answer: Answer) -> None:
     """Write the bytes as they come. A text whose last line has no end gets one, because a shell's prompt comes next."""
     decoder, end = getincrementaldecoder("utf-8")(), b"\n"
+    on_terminal = getincrementaldecoder("utf-8")("backslashreplace") if sys.stdout.isatty() else None
     is_text = True
     try:
         for chunk in answer.chunks():
@@ -122,7 +125,12 @@ def _print_as_it_comes(answer: Answer) -> None:
                 decoder.decode(chunk)
             except UnicodeDecodeError:
                 is_text = False
-            click.echo(chunk, nl=False)
+            click.echo(visible(on_terminal.decode(chunk)) if on_terminal else chunk, nl=False)
     finally:
         if is_text and end != b"\n":
             click.echo()
+
+
+def _as_bytes(body: bytes) -> bytes | str:
+    """Return an answer that is no text, as stdout may show it."""
+    return visible(body.decode(errors="backslashreplace")) if sys.stdout.isatty() else body

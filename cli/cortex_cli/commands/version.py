@@ -11,13 +11,20 @@ SECTION = "Other commands"
 
 
 @click.command("version")
+@options.environment
 @options.output
-def command(output: str = "pretty") -> None:
-    """Print the version of this program."""
+def command(env: str | None = None, output: str = "pretty") -> None:
+    """Print the version of this program; with --env, that of the environment's cluster, too."""
     from importlib.metadata import version
 
-    found = version("cortex-cdk")
+    found = {"version": version("cortex-cdk")}
+    if env:
+        from cortex_cdk.client import Client
+
+        found["cluster_version"] = Client(env).cluster.resources.version or "unknown"
     if output == "json":
-        print_json({"version": found})
+        print_json(found)
         return
-    click.echo(found)
+    click.echo(found["version"])
+    if env:
+        click.echo(f"cluster: {found['cluster_version']}")

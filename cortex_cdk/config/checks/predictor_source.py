@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from cortex_serving.predictors.predictor_type import Method
+from cortex_serving.predictors.predictor_type import HANDLE_OTHERS, HANDLE_POST, HANDLER, Method
 from cortex_serving.predictors.types import predictor_types
 
 from cortex_cdk.config.checks.python_bindings import Bindings, Function, Value, bindings, yields
@@ -24,6 +24,12 @@ from cortex_cdk.errors import Problem
 
 # Decorators that leave the signature as it is.
 _TRANSPARENT = ("no_grad", "inference_mode", "override", "final")
+# Arguments that versions of the original passed.
+_INSTEAD = {
+    "metrics_client": "metrics of your own are not here: log what you measure",
+    "proto_module_pb2": "there is no gRPC: answer JSON or bytes",
+    "module_proto_pb2": "there is no gRPC: answer JSON or bytes",
+}
 _NO_METHODS = ("staticmethod", "classmethod", "property", "cached_property")
 
 
@@ -64,7 +70,9 @@ class _Check:
         self._lines = lines
         self._module = module
         self._kind = predictor.kind
-        self._name = predictor.kind.class_name
+        own = predictor.kind.class_name
+        self._handler = module.last(own) is None and module.last(HANDLER) is not None
+        self._name = HANDLER if self._handler else own
         self._with_models = predictor.has_models
 
     def problems(self) -> Iterator[Problem]:
@@ -78,8 +86,13 @@ class _Check:
         first, *more = self._module.plain(self._name)
         if more:
             yield self._problem(more[-1], self._name, f"is defined twice; the first one is in line {first.lineno}")
-        for rule in self._kind.methods(with_models=self._with_models):
+        for rule in self._kind.methods(with_models=self._with_models, handler=self._handler):
             yield from self._method(found, rule)
+        for name in HANDLE_OTHERS if self._handler else ():
+            unused = bindings(found.body).last(name)
+            if isinstance(unused, Function):
+                message = "is never called: requests come by POST, and GET describes the API"
+                yield self._problem(unused, f"{self._name}.{name}", message, f"do its work in {HANDLE_POST.name}")
 
     def _no_class(self) -> Problem:
         message = f"defines no class {self._name}, which predictor.type {self._kind.name} needs"
@@ -150,7 +163,7 @@ class _Check:
             )
         defaults = _with_default(arguments)
         # The client of a type that needs models is always passed.
-        client = None if self._kind.needs_models else self._kind.client_argument
+        client = None if self._kind.needs_models else self._kind.client_name(handler=self._handler)
         named = [*positional[1:], *arguments.kwonlyargs]
         for argument in named:
             if argument.arg not in rule.allowed and argument.arg not in defaults:
@@ -166,7 +179,8 @@ class _Check:
     def _unknown(self, argument: ast.arg, label: str, rule: Method) -> Problem:
         close = difflib.get_close_matches(argument.arg, rule.allowed, n=1)
         message = f"takes {argument.arg}, which is never passed; allowed are {', '.join(rule.allowed)}"
-        return self._problem(argument, label, message, f"did you mean {close[0]}?" if close else None)
+        hint = _INSTEAD.get(argument.arg) or (f"did you mean {close[0]}?" if close else None)
+        return self._problem(argument, label, message, hint)
 
     def _problem(
         self, node: ast.stmt | ast.expr | ast.arg, path: str, message: str, hint: str | None = None

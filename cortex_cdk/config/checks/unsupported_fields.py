@@ -40,6 +40,7 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
             yield diagnosis.problem(
                 ("compute", "cpu"), "ECS needs a CPU share to place replicas; the default of 200m is used", at_key=True
             )
+        yield from _small_batches(resource, diagnosis)
         if is_pickle(resource.predictor.path):
             message = (
                 "a pickled predictor cannot be checked before it runs, and needs dill and the Python that wrote it"
@@ -53,6 +54,15 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
             )
         elif resource.predictor.image:
             yield from _without_dependencies(diagnosis)
+
+
+def _small_batches(api: RealtimeApi, diagnosis: Diagnosis) -> Iterator[Problem]:
+    """Warn about batches of calls that cannot get full: a batch consists of calls of different threads."""
+    predictor, batching = api.predictor, api.predictor.server_side_batching
+    if batching and predictor.kind.batches_calls and batching.max_batch_size > predictor.threads_per_process:
+        message = f"only {predictor.threads_per_process} calls of the client can run together: one of each thread"
+        hint = f"set threads_per_process to {batching.max_batch_size}"
+        yield diagnosis.problem(("predictor", "server_side_batching", "max_batch_size"), message, hint)
 
 
 def _without_dependencies(diagnosis: Diagnosis) -> Iterator[Problem]:

@@ -11,8 +11,12 @@ from pydantic import AfterValidator, Field
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Whole
 from cortex_cdk.config.quantities import Duration
 
-REQUESTS_PER_SECOND_PER_SLOT = 10.0
-"""Default target for one thread of one process, in requests per second: one prediction in 100 ms."""
+DEFAULT_MAX_REPLICAS = 10
+"""Most replicas of an API that names none: enough to see scaling work, few enough for the bill (decision 0033)."""
+MOST_UNWRITTEN_REPLICAS = 100
+"""Above so many replicas, the maximum has to be written."""
+
+_COUNTS = ("min_replicas", "init_replicas")
 
 
 def _window(seconds: float) -> float:
@@ -24,22 +28,28 @@ def _window(seconds: float) -> float:
 class Autoscaling(Section):
     """The number of replicas, and when replicas are added and removed.
 
-    Each of the two targets becomes a target-tracking policy of Application Auto Scaling. The policy that asks for more
-    replicas wins; replicas are removed when both agree. ``min_replicas`` <= ``init_replicas`` <= ``max_replicas``, and
-    ``target_replica_concurrency`` <= ``max_replica_concurrency``.
+    Each target becomes a target-tracking policy of Application Auto Scaling: the requests in flight always, the request
+    rate where it is given. The policy that asks for more replicas wins; replicas are removed when all agree.
+    ``min_replicas`` <= ``init_replicas`` <= ``max_replicas``, and ``target_replica_concurrency`` <=
+    ``max_replica_concurrency``.
     """
 
     min_replicas: Annotated[Whole, Field(ge=1)] = Field(
         1, description="Fewest replicas: the minimum capacity of the scalable target."
     )
-    max_replicas: Annotated[Whole, Field(ge=1)] = Field(
-        100, description="Most replicas: the maximum capacity of the scalable target."
-    )
     init_replicas: Annotated[Whole, Field(ge=1), Shown("min_replicas")] = Field(
         default_factory=lambda data: data["min_replicas"],
         description="Replicas of the first deployment. Later deployments keep the running count.",
     )
-    # Both defaults are for one process with one thread; for_slots multiplies them.
+    max_replicas: Annotated[
+        Whole, Field(ge=1), Shown(f"{DEFAULT_MAX_REPLICAS}, or more if the fields above ask for more")
+    ] = Field(
+        default_factory=lambda data: min(
+            MOST_UNWRITTEN_REPLICAS, max(DEFAULT_MAX_REPLICAS, *(data.get(name, 1) for name in _COUNTS))
+        ),
+        description="Most replicas: the maximum capacity of the scalable target, and the limit of the costs.",
+    )
+    # The default is for one process with one thread; for_slots multiplies it.
     target_replica_concurrency: Annotated[Number, Field(gt=0), Shown("processes_per_replica * threads_per_process")] = (
         Field(
             1.0,
@@ -47,12 +57,10 @@ class Autoscaling(Section):
             "that replicas publish.",
         )
     )
-    target_replica_requests_per_second: Annotated[
-        Number, Field(gt=0), Shown("10 * processes_per_replica * threads_per_process")
-    ] = Field(
-        REQUESTS_PER_SECOND_PER_SLOT,
-        description="Target of scaling: requests per second to each replica, by the load balancer's request count per "
-        "target. An addition to Cortex's fields.",
+    target_replica_requests_per_second: Annotated[Number, Field(gt=0)] | None = Field(
+        None,
+        description="Second target of scaling: requests per second to each replica, by the load balancer's request "
+        "count per target. Without it the rate scales nothing. An addition to Cortex's fields.",
     )
     max_replica_concurrency: Annotated[Whole, Field(ge=1, le=65535)] = Field(
         DEFAULT_MAX_CONCURRENCY,
@@ -91,15 +99,13 @@ class Autoscaling(Section):
             yield Conflict((first, least, most), f"must be from {bounds}, not {self.init_replicas}")
 
     def for_slots(self, slots: int) -> Autoscaling:
-        """Return the section with the default targets of a replica that runs several predictions at a time.
+        """Return the section with the default target of a replica that runs several predictions at a time.
 
         Args:
             slots: Predictions that the replica can run at a time: processes * threads.
         """
-        defaults = {
-            "target_replica_concurrency": float(slots),
-            "target_replica_requests_per_second": REQUESTS_PER_SECOND_PER_SLOT * slots,
-        }
-        missing = {name: value for name, value in defaults.items() if name not in self.model_fields_set}
-        # model_copy would record the defaults as fields that the user has set.
-        return self.model_construct(_fields_set=self.model_fields_set, **{**dict(self), **missing})
+        if "target_replica_concurrency" in self.model_fields_set:
+            return self
+        # model_copy would record the default as a field that the user has set.
+        values = {**dict(self), "target_replica_concurrency": float(slots)}
+        return self.model_construct(_fields_set=self.model_fields_set, **values)

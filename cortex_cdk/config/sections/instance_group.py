@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Whole
+from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Whole, or_written_as
 
 Accelerator = Literal["none", "gpu", "inf"]
 
@@ -155,7 +155,9 @@ class InstanceGroup(Section):
     max_instances: Annotated[Whole, Field(ge=1)] = Field(5, description="Most instances.")
     volume: Volume = Field(default_factory=Volume, description="Root volume of each instance.")
     spot: Annotated[Spot | None, Allowed("true, false, or a map")] = Field(
-        None, description="Use spot instances. `true` means only spot instances."
+        None,
+        description="Use spot instances. `true` means only spot instances.",
+        json_schema_extra=or_written_as("boolean"),
     )
 
     @field_validator("spot", mode="before")

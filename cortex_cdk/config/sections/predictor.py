@@ -11,10 +11,10 @@ from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_F
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PredictorType
 from cortex_serving.predictors.types import predictor_types
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, Strict, field_validator
 
 from cortex_cdk.config.document import FieldPath
-from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole
+from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
 from cortex_cdk.config.quantities import Size, parse_duration
 
 if TYPE_CHECKING:
@@ -132,6 +132,11 @@ class ServerSideBatching(Section):
     batch_interval: Annotated[float, BeforeValidator(_interval), Allowed("a duration such as 50ms, above 0")] = Field(
         description="Longest time that the first request of a batch waits for others."
     )
+    on_error: Literal["split", "fail"] = Field(
+        "split",
+        description="When `predict` raises an exception for several requests: `split` calls `predict` again for each "
+        "of them alone, `fail` answers all of them with 500.",
+    )
 
 
 class Predictor(Section):
@@ -147,12 +152,16 @@ class Predictor(Section):
     )
     signature_key: Text | None = Field(None, description="SavedModel signature to call.")
     models: Annotated[Models | None, Allowed("a map with paths or dir, or a list of models")] = Field(
-        None, description="Several models; instead of `model_path`."
+        None,
+        description="Several models; instead of `model_path`.",
+        json_schema_extra=or_written_as("array"),
     )
     server_side_batching: ServerSideBatching | None = Field(
         None,
         description="Batching in the replica, for every predictor type. `predict` gets lists and returns a list. "
-        "Unlike in Cortex, a batch may be larger than processes * threads: a waiting request holds no thread.",
+        "Unlike in Cortex, a batch may be larger than processes * threads: a waiting request holds no thread. In "
+        "TensorFlow predictors, as in Cortex, `predict` gets one payload, and concurrent calls of the client run "
+        "together: at most `threads_per_process` of them.",
     )
     processes_per_replica: Annotated[Whole, Field(ge=1, le=100)] = Field(
         1, description="Processes in a replica, each with its own predictor."
@@ -177,6 +186,11 @@ class Predictor(Section):
         description="Image that the API's image is built on: Debian or Ubuntu, such as NVIDIA's with CUDA (which "
         "packages of PyPI and conda bring along themselves). An addition to Cortex's fields.",
     )
+    shaped_outputs: Annotated[bool, Strict()] = Field(
+        False,
+        description="Whether `tensorflow_client.predict` returns each output in its shape. Cortex returned flat lists, "
+        "whatever the shape. An addition to Cortex's fields.",
+    )
     tensorflow_serving_image: Text | None = Field(
         None, description="Accepted, not used: models are served in the replica's own process."
     )
@@ -186,6 +200,15 @@ class Predictor(Section):
             f"text, under a name that does not start with {Variable.PREFIX} (put numbers and true, false in quotes)"
         ),
     ] = Field({}, description="Environment variables of the replica.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe records of Python's `logging` that get into the log."
+    )
+    # Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
+    shm_size: Annotated[Size, Shown("1Gi")] = Field(
+        2**30,
+        description="Shared memory of a replica (`/dev/shm`), for data that its processes share. The local cloud uses "
+        "this machine's.",
+    )
     warmup: Annotated[bool | str, BeforeValidator(_warmup), Allowed("true, false, or a file in the project")] = Field(
         True,
         description="Sample request that a replica must answer before it is ready: a file, `true` for "

@@ -135,14 +135,25 @@ class StackBackend(CloudFormationBackend):
             )
         stack.cancelled = True
 
-    def continue_rollback(self, stack: Stack) -> None:
+    def continue_rollback(self, stack: Stack, skip: Iterable[str] = ()) -> None:
         """Try again to roll an update back.
 
+        Args:
+            skip: Logical ids of resources that count as rolled back from now on.
+
         Raises:
-            ValidationError: No rollback has failed.
+            ValidationError: No rollback has failed, or a resource to skip is not one of those that failed.
         """
         if stack.status not in ("UPDATE_ROLLBACK_FAILED", "UPDATE_FAILED"):
             raise ValidationError(message=f"Stack:{stack.id} is in {stack.status} state and can not be rolled back.")
+        skipped = list(skip)
+        for logical_id in skipped:
+            resource = stack.resources.get(logical_id)
+            if resource is None or resource.status != "UPDATE_FAILED":
+                raise ValidationError(
+                    message=f"Resource [{logical_id}] is not in UPDATE_FAILED state and can not be skipped"
+                )
+        stack.skipped = tuple(skipped)
         stack.turn("UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated")
         self._begin(stack)
 

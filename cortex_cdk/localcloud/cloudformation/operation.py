@@ -200,6 +200,7 @@ class Operation:
     def _end(self, status: str, reason: str | None = None) -> None:
         with STATE_LOCK:
             self._stack.cancelled = False
+            self._stack.skipped = ()
             self._stack.turn(status, reason)
             self._settled()
 

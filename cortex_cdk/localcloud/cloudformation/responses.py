@@ -62,7 +62,7 @@ class StackResponse(CloudFormationResponse):
 
     def continue_update_rollback(self) -> ActionResult:
         """ContinueUpdateRollback."""
-        self._backend.continue_rollback(self._stack())
+        self._backend.continue_rollback(self._stack(), self._get_param("ResourcesToSkip", []))
         return EmptyResult()
 
     def update_termination_protection(self) -> ActionResult:

@@ -141,6 +141,7 @@ class Stack:
         obsolete: Resources that have left the stack and remain to be deleted.
         cancelled: Whether somebody has cancelled the running operation.
         doomed: Whether to delete the stack when the running operation has been cancelled.
+        skipped: Resources that the running roll-back leaves as they are (ResourcesToSkip).
     """
 
     id: str
@@ -159,6 +160,7 @@ class Stack:
     obsolete: list[StackResource] = field(default_factory=list)
     cancelled: bool = False
     doomed: bool = False
+    skipped: tuple[str, ...] = ()
     on_failure: str = "ROLLBACK"
     retained: tuple[str, ...] = ()
     protected: bool = False

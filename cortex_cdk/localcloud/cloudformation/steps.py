@@ -63,6 +63,10 @@ class Steps:
             if self._stack.cancelled:
                 raise CancelledError
             current = self._stack.existing(logical_id)
+            if current is not None and logical_id in self._stack.skipped:
+                # Its properties stay unknown, so that the next update sets all of them.
+                self._stack.note(current, "UPDATE_COMPLETE")
+                return
             resource = self._start(logical_id, definition, current, scope)
             _describe(resource, definition, needs)
             scope.put(logical_id, resource.model)

@@ -135,6 +135,7 @@ class Reconciler:
         for step in (
             self._autoscaler.keep_bounds,
             self._scheduler.tick,
+            self._autoscaler.follow_activities,
             self._envoy.keep_alive,
             self._apply_routes,
         ):

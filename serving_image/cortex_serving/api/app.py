@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from cortex_serving.contract import (
 )
 from cortex_serving.errors import UnsupportedResult
 from cortex_serving.logs.capture import LineWriter, current
-from cortex_serving.metrics.telemetry import Telemetry
+from cortex_serving.metrics.telemetry import CLIENT_CLOSED_REQUEST, Telemetry
 from cortex_serving.payloads import request_data
 from cortex_serving.payloads.read import read_payload
 from cortex_serving.payloads.validation import PayloadType
@@ -86,11 +86,10 @@ class RequestIds:
         self._prefix = os.urandom(6).hex()
         self._next = itertools.count().__next__
 
-    def of(self, environ: Mapping[str, Any]) -> str:
-        """Return the id of a request, given its WSGI environment."""
-        given = environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_AMZN_TRACE_ID")
+    def of(self, given: str | None) -> str:
+        """Return the id of a request, given what its client or the load balancer calls it."""
         if given is not None and _REQUEST_ID.fullmatch(given):
-            return str(given)
+            return given
         return f"{self._prefix}-{self._next():x}"
 
 
@@ -153,13 +152,27 @@ class Application:
         assert environ is not None and serving is not None and serving.batched is not None
         current.request_id = self._identify(admitted, environ)  # a payload's own validators may log
         try:
-            serving.batched.enlist(admitted, lambda: self._arguments(self._falcon_request(environ), serving))
+            serving.batched.enlist(admitted, partial(self._read_anew, environ, serving))
         finally:
             current.request_id = None
 
+    def abandoned(self, exchange: Exchange, request: Any) -> None:
+        """Count a request that was dropped, as its client had gone.
+
+        Args:
+            exchange: The request on its way.
+            request: The request, as waitress read it.
+        """
+        exchange.method, exchange.path = request.command, request.path
+        exchange.status = CLIENT_CLOSED_REQUEST
+        if not exchange.request_id:
+            given = request.headers.get("X_REQUEST_ID") or request.headers.get("X_AMZN_TRACE_ID")
+            exchange.request_id = self._ids.of(given)
+        self._telemetry.finished(exchange)
+
     def _identify(self, exchange: Exchange, environ: Mapping[str, Any]) -> str:
         if not exchange.request_id:
-            exchange.request_id = self._ids.of(environ)
+            exchange.request_id = self._ids.of(environ.get("HTTP_X_REQUEST_ID") or environ.get("HTTP_X_AMZN_TRACE_ID"))
         return exchange.request_id
 
     def _finished(self, exchange: Exchange) -> None:
@@ -267,7 +280,9 @@ class Application:
         wants = serving.predictor.wants
         arguments: dict[str, Any] = {}
         if "payload" in wants:
-            arguments["payload"] = read_payload(req, self._spec.predictor.max_body_bytes, serving.expected)
+            arguments["payload"] = read_payload(
+                req, self._spec.predictor.max_body_bytes, serving.expected, text=serving.predictor.is_handler
+            )
         if "query_params" in wants:
             arguments["query_params"] = request_data.query_params(req.env)
         if "headers" in wants:
@@ -275,6 +290,11 @@ class Application:
         if "batch_id" in wants:
             arguments["batch_id"] = None
         return arguments
+
+    def _read_anew(self, environ: dict[str, Any], serving: Serving) -> dict[str, Any]:
+        """Read a request from the beginning of its body."""
+        environ["wsgi.input"].seek(0)
+        return self._arguments(self._falcon_request(environ), serving)
 
     def _post_predict(self, serving: Serving, environ: dict[str, Any], value: Any, given: dict[str, Any]) -> None:
         """Call ``post_predict``; log its exceptions (cortex.md 1.1)."""
@@ -304,17 +324,22 @@ class Application:
         if resp.status_code == 503 and resp.get_header("Retry-After") is None:
             resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
 
-    def batch_failed(self, error: BaseException, size: int) -> None:
-        """Log a batch that failed as a whole.
+    def batch_failed(self, error: BaseException, exchanges: Sequence[Exchange], split: bool) -> None:
+        """Log a batch of several requests that failed as a whole.
 
         Args:
             error: The exception that ``predict`` raised.
-            size: Number of requests in the batch.
+            exchanges: The requests.
+            split: Whether each of them is predicted again, alone.
         """
+        ids = ", ".join(exchange.request_id for exchange in exchanges)
+        message = f"a batch of {len(exchanges)} failed (requests {ids})"
         if isinstance(error, UnsupportedResult):
-            self._log_error(f"a batch of {size} failed: {error}")
+            self._log_error(f"{message}: {error}")
+        elif split:
+            self._writer.log("WARNING", f"{message}, each is predicted alone now\n{self._trace(error)}")
         else:
-            self._log_error(f"a batch of {size} failed\n{self._trace(error)}")
+            self._log_error(f"{message}\n{self._trace(error)}")
 
     def _log_error(self, message: str) -> None:
         self._writer.log("ERROR", message)

@@ -19,8 +19,9 @@ from cortex_serving.logs.capture import LineWriter
 from cortex_serving.logs.lines import iso
 from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.metrics.histogram import Histogram
-from cortex_serving.request_context import Exchange
+from cortex_serving.request_context import Exchange, Verdict
 
+CLIENT_CLOSED_REQUEST = 499  # nginx's status for its log: the client went away without an answer
 FLUSH_SECONDS = 0.25  # access lines wait so long, so that one write serves many requests
 _NOTES = 64  # answered requests that are processed together
 _LINES = 256  # access lines that are written together: about as many as a pipe holds, so that a write does not block
@@ -48,11 +49,16 @@ class Counters:
             self._histogram(name, unit).add(value)
 
     def requests(self, exchanges: Sequence[Exchange]) -> None:
-        """Count finished requests: statuses, latencies and times in the queue."""
-        latencies = [(exchange.answered - exchange.arrived) * 1000 for exchange in exchanges]
-        queued = [exchange.queue * 1000 for exchange in exchanges]
+        """Count finished requests: statuses, latencies and times in the queue. Abandoned ones are counted only."""
+        answered = [exchange for exchange in exchanges if exchange.verdict is not Verdict.ABANDONED]
+        if abandoned := len(exchanges) - len(answered):
+            self.count("Abandoned", abandoned)
+        if not answered:
+            return
+        latencies = [(exchange.answered - exchange.arrived) * 1000 for exchange in answered]
+        queued = [exchange.queue * 1000 for exchange in answered]
         with self._lock:
-            for exchange in exchanges:
+            for exchange in answered:
                 name = _STATUS_CLASSES[exchange.status // 100]
                 self._counts[name] = self._counts.get(name, 0) + 1
             self._histogram("Latency", "Milliseconds").add(*latencies)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import falcon
 
+from cortex_serving.contract import ONLY_MODEL
 from cortex_serving.models.stores import S3, Store, StoredFile, fingerprint, open_store
 from cortex_serving.spec import Models
 
@@ -160,14 +161,16 @@ def resolve(catalog: Catalog, name: str | None, version: str | int | None) -> Mo
 
     Args:
         catalog: The models that exist.
-        name: Model; None means the only one.
+        name: Model; None means the only one. The model of ``model_path`` has no name: as in Cortex, any name means it.
         version: A number; None and ``latest`` mean the highest.
 
     Raises:
         UnknownModel: There is no model of that name or version.
         AmbiguousModel: No name was given, and there are several models.
     """
-    if name is None:
+    if ONLY_MODEL in catalog:
+        name = ONLY_MODEL
+    elif name is None:
         if not catalog:
             raise UnknownModel("there are no models")
         if len(catalog) > 1:

@@ -38,9 +38,15 @@ class Library:
         folder: Folder for fetched models.
         load: Makes a model from its files.
         counters: Counts loads and evictions.
+
+    Attributes:
+        models: The section.
+        counters: The counters, for clients that count more.
     """
 
     def __init__(self, models: Models, project: Path, folder: Path, load: Load, counters: Counters) -> None:
+        self.models = models
+        self.counters = counters
         self._places = places(models, project)
         self._on_demand = models.cache_size is not None
         self._load_model = load

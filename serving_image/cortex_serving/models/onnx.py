@@ -76,6 +76,16 @@ class OnnxClient:
         """Load the models that are loaded at the start, and begin to follow changes."""
         self._library.start()
 
+    @property
+    def input_signatures(self) -> dict[str, Any]:
+        """Shape and type of each input, by model, as in Cortex up to 0.21."""
+        return {name: _signatures(self._library.get(name)) for name in self._library.names()}
+
+    @property
+    def sessions(self) -> dict[str, Any]:
+        """onnxruntime's session of each model, as in Cortex up to 0.21."""
+        return {name: self._library.get(name).session for name in self._library.names()}
+
     def predict(
         self, model_input: Any, model_name: str | None = None, model_version: str | int | None = LATEST
     ) -> list[Any]:

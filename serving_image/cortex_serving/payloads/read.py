@@ -12,16 +12,17 @@ from cortex_serving.payloads.forms import parse_multipart, parse_urlencoded
 from cortex_serving.payloads.validation import PayloadType
 
 
-def read_payload(request: falcon.Request, limit: int, expected: PayloadType | None) -> Any:
+def read_payload(request: falcon.Request, limit: int, expected: PayloadType | None, *, text: bool = False) -> Any:
     """Read the payload of a request.
 
     Args:
         request: The request.
         limit: Largest size of the body, in bytes after decompression.
         expected: Type of the payload if ``predict`` has a type hint that is enforced.
+        text: Whether a body of plain text becomes text: that of a ``Handler``, as since Cortex 0.25.
 
     Returns:
-        The value of a JSON body, ``FormData``, or bytes; a value of the expected type if there is one.
+        The value of a JSON body, ``FormData``, or bytes (text); a value of the expected type if there is one.
 
     Raises:
         falcon.HTTPError: The body does not match its headers.
@@ -40,10 +41,19 @@ def read_payload(request: falcon.Request, limit: int, expected: PayloadType | No
     elif content_type.startswith("application/x-www-form-urlencoded"):
         form = parse_urlencoded(environ["wsgi.input"].read())
     elif expected is None:
-        return environ["wsgi.input"].read()
+        body: bytes = environ["wsgi.input"].read()
+        return _text(body, request) if text and content_type.startswith("text/plain") else body
     else:
         raise falcon.HTTPUnsupportedMediaType(description="send the payload as application/json, or as a form")
     return form if expected is None else expected.validate_form(form)
+
+
+def _text(body: bytes, request: falcon.Request) -> str:
+    _, options = falcon.parse_header(request.content_type or "")
+    try:
+        return body.decode(options.get("charset", "utf-8"))
+    except (LookupError, UnicodeDecodeError) as error:
+        raise falcon.HTTPBadRequest(description=f"the body is not text in its charset: {error}") from error
 
 
 def parse_json(body: bytes) -> Any:

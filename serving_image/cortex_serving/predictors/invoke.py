@@ -16,6 +16,10 @@ from cortex_serving.spec import Batching
 
 Invoke = Callable[[dict[str, Any], Exchange], Any]
 """Calls the predictor with the arguments of one request, and notes how long it took."""
+Read = Callable[[], dict[str, Any]]
+"""Reads the arguments of ``predict`` from a request, each time anew."""
+BatchFailed = Callable[[BaseException, Sequence[Exchange], bool], None]
+"""Told about requests whose batch failed as a whole, and whether each is predicted again, alone."""
 
 
 def direct(predictor: Predictor) -> Invoke:
@@ -33,13 +37,24 @@ def direct(predictor: Predictor) -> Invoke:
 
 
 class _Part(Item):
-    """The part of an admitted request in a batch."""
+    """The part of an admitted request in a batch.
 
-    __slots__ = ("admitted",)
+    Args:
+        admitted: The request.
+        read: Reads the arguments of ``predict`` from the request.
+        arguments: What it has read.
+    """
 
-    def __init__(self, admitted: Admitted, arguments: dict[str, Any]) -> None:
+    __slots__ = ("_read", "admitted")
+
+    def __init__(self, admitted: Admitted, read: Read, arguments: dict[str, Any]) -> None:
         super().__init__(arguments, admitted.deadline, admitted.claim)
         self.admitted = admitted
+        self._read = read
+
+    def renew(self) -> None:
+        """Read the arguments again."""
+        self.arguments = self._read()
 
 
 class Batched:
@@ -57,30 +72,34 @@ class Batched:
         predictor: Predictor,
         batching: Batching,
         counters: Counters,
-        failed: Callable[[BaseException, int], None],
+        failed: BatchFailed,
         put: Callable[..., None],
     ) -> None:
         self._predictor = predictor
         self._put = put
-        self.batcher: Batcher[_Part] = Batcher(self._run, batching, counters, failed, self._settled)
+        self._failed = failed
+        self.batcher: Batcher[_Part] = Batcher(self._run, batching, counters, self._tell_failed, self._settled)
 
-    def enlist(self, admitted: Admitted, read: Callable[[], dict[str, Any]]) -> None:
+    def _tell_failed(self, error: BaseException, parts: Sequence[_Part], split: bool) -> None:
+        self._failed(error, [part.admitted for part in parts], split)
+
+    def enlist(self, admitted: Admitted, read: Read) -> None:
         """Read what ``predict`` wants to know of a request, and have it predicted in a batch.
 
         Args:
             admitted: The request. What reading raises is its outcome.
-            read: Reads it.
+            read: Reads it, from the beginning each time.
         """
         admitted.queue = time.perf_counter() - admitted.arrived
         try:
-            part = _Part(admitted, read())
+            part = _Part(admitted, read, read())
         except BaseException as error:  # also what a payload's own validator raises: it has an answer like any other
             if admitted.claim():
-                admitted.outcome = _Part(admitted, {})
+                admitted.outcome = _Part(admitted, read, {})
                 admitted.outcome.settle(error=error)
                 self._put(admitted)
             return
-        admitted.when_expired(self.batcher.withdraw, part)
+        admitted.when_given_up(self.batcher.withdraw, part)
         self.batcher.submit(part)
 
     def _settled(self, parts: Sequence[_Part]) -> None:

@@ -18,6 +18,7 @@ from types import ModuleType
 
 from cortex_serving.contract import PICKLE_SUFFIX, Variable
 from cortex_serving.errors import PredictorError
+from cortex_serving.predictors.predictor_type import HANDLER
 from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
 
@@ -41,8 +42,10 @@ def load_class(spec: PredictorSpec, project: Path) -> type:
         return _load_pickle(path, class_name)
     if path.suffix != ".py" or not path.is_file():
         raise PredictorError(f"predictor.path names {path.name}, which is not a Python file of the project")
-    _check_once(path, spec.path, class_name)
-    found = getattr(_import(path, project / (spec.python_path or "")), class_name, None)
+    for name in (class_name, HANDLER):
+        _check_once(path, spec.path, name)
+    module = _import(path, project / (spec.python_path or ""))
+    found = getattr(module, class_name, None) or getattr(module, HANDLER, None)
     if not inspect.isclass(found):
         raise PredictorError(f"{spec.path} defines no class {class_name} (predictor.type is {spec.type})")
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_serving.errors import PredictorError, ServingError
-from cortex_serving.predictors.predictor_type import POST_PREDICT, PREDICT, Client, Method
+from cortex_serving.predictors.predictor_type import HANDLE_POST, HANDLER, POST_PREDICT, PREDICT, Client, Method
 from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
 
@@ -78,7 +78,9 @@ class Predictor:
 
     Attributes:
         instance: The built predictor.
-        wants: Arguments that ``predict`` names.
+        predict: The method that answers requests: ``predict``, or ``handle_post`` of a ``Handler``.
+        is_handler: Whether the class is a ``Handler``.
+        wants: Arguments that this method names.
         post_wants: Arguments that ``post_predict`` names; None without that method.
         metadata: Tells about the models, for the answer to GET.
 
@@ -91,26 +93,29 @@ class Predictor:
         kind = predictor_type(spec.type)
         if kind.needs_models and open_library is None:
             raise PredictorError(f"{kind.class_name} needs predictor.model_path or predictor.models")
+        handler = cls.__name__ == HANDLER or (not hasattr(cls, PREDICT.name) and hasattr(cls, HANDLE_POST.name))
+        self.is_handler = handler
+        predict = HANDLE_POST if handler else PREDICT
         wanted = {
             method: _arguments(cls, method)
-            for method in kind.methods(with_models=open_library is not None)
+            for method in kind.methods(with_models=open_library is not None, handler=handler)
             if method.required or getattr(cls, method.name, None) is not None
         }
-        self.wants = wanted[PREDICT]
+        self.wants = wanted[predict]
         self.post_wants = wanted.get(POST_PREDICT)
         self.instance: Any = cls.__new__(cls)
         values: dict[str, object] = {"config": _plain(spec.config), "job_spec": None}
         client: Client | None = None
         if open_library is not None:
-            values[kind.client_argument] = client = kind.make_client(open_library, self.instance)
+            values[kind.client_name(handler=handler)] = client = kind.make_client(open_library, self.instance)
             client.find()  # before __init__, which may want a model already
         init = next(method for method in wanted if method.name == "__init__")
         self.instance.__init__(**{name: value for name, value in values.items() if name in wanted[init]})
         if client is not None:
             client.start()
         self.metadata: Callable[[], dict[str, Any]] = dict if client is None else client.metadata
-        self.predict: Callable[..., Any] = self.instance.predict
-        self.post_predict: Callable[..., Any] | None = getattr(self.instance, "post_predict", None)
+        self.predict: Callable[..., Any] = getattr(self.instance, predict.name)
+        self.post_predict: Callable[..., Any] | None = None if handler else getattr(self.instance, "post_predict", None)
 
 
 def _plain(value: Any) -> Any:

@@ -35,6 +35,11 @@ class Method:
 
 
 PREDICT = Method("predict", ("payload", "query_params", "headers", "batch_id"), may_yield=True)
+HANDLER = "Handler"
+"""The class of every type in Cortex 0.34 and 0.35; its ``handle_post`` is ``predict``."""
+HANDLE_POST = Method("handle_post", ("payload", "query_params", "headers"), may_yield=True)
+HANDLE_OTHERS = ("handle_get", "handle_put", "handle_patch", "handle_delete")
+"""Methods of a ``Handler`` that are not called here: GET describes the API."""
 POST_PREDICT = Method("post_predict", ("response", "payload", "query_params", "headers"), required=False)
 
 
@@ -64,7 +69,10 @@ class PredictorType:
         needs_models: Whether ``predictor.model_path`` or ``predictor.models`` must be given.
         model_methods: Further methods that the class must have where models are configured.
         own_fields: Names of fields of the ``predictor`` section, or below it, that only such types know.
+        handler_argument: The name of this argument in a class ``Handler``; None if it is the same.
         on_inferentia: Whether it runs on AWS Inferentia.
+        batches_calls: Whether ``server_side_batching`` is the client's work: ``predict`` then gets one payload, and
+            concurrent calls of the client run the model together.
     """
 
     name: str
@@ -74,23 +82,31 @@ class PredictorType:
     needs_models: bool = True
     model_methods: tuple[Method, ...] = ()
     own_fields: frozenset[str] = frozenset()
+    handler_argument: str | None = None
     on_inferentia: bool = True
+    batches_calls: bool = False
 
     @property
     def title(self) -> str:
         """The type's name for people, such as ``TensorFlow``."""
         return self.class_name.removesuffix("Predictor")
 
-    def methods(self, *, with_models: bool) -> tuple[Method, ...]:
+    def client_name(self, *, handler: bool) -> str:
+        """The argument of ``__init__`` that takes the client, in a class ``Handler`` or the type's own."""
+        return (self.handler_argument if handler else None) or self.client_argument
+
+    def methods(self, *, with_models: bool, handler: bool = False) -> tuple[Method, ...]:
         """The methods that the class may or must have.
 
         Args:
             with_models: Whether models are configured.
+            handler: Whether the class is a ``Handler``.
         """
-        client = with_models or self.needs_models
+        argument = self.client_name(handler=handler)
         init = Method(
             "__init__",
-            allowed=("config", "job_spec", self.client_argument),
-            needed=("config", self.client_argument) if client else ("config",),
+            allowed=("config", "job_spec", argument),
+            needed=("config", argument) if with_models or self.needs_models else ("config",),
         )
-        return (init, PREDICT, POST_PREDICT, *(self.model_methods if with_models else ()))
+        calls = (HANDLE_POST,) if handler else (PREDICT, POST_PREDICT)
+        return (init, *calls, *(self.model_methods if with_models else ()))

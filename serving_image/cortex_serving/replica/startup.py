@@ -15,7 +15,7 @@ from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.library import open_library
 from cortex_serving.payloads.validation import payload_type, result_schema
-from cortex_serving.predictors.invoke import Batched, direct
+from cortex_serving.predictors.invoke import Batched, BatchFailed, direct
 from cortex_serving.predictors.loading import load_class
 from cortex_serving.predictors.predictor import Predictor
 from cortex_serving.scheduling.batching import Batcher
@@ -45,7 +45,7 @@ def build(
     dimensions: Mapping[str, str],
     counters: Counters,
     put: Callable[..., None],
-    batch_failed: Callable[[BaseException, int], None],
+    batch_failed: BatchFailed,
 ) -> Built:
     """Build the project's predictor.
 

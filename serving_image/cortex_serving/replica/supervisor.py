@@ -324,14 +324,18 @@ class Supervisor:
         self._exit_code = 0
 
     def _measure(self) -> None:
-        """Publish the requests in flight, zero too: without zeros an idle API would never scale in (aws.md 4)."""
+        """Publish the requests in flight, zero too: without zeros an idle API would never scale in (aws.md 4).
+
+        A replica that loads its model counts as well, with zero. The autoscaler multiplies the average by the running
+        replicas; without those that load, the product would be several times the requests that there are.
+        """
         settings = self._settings
         own = dimensions(settings.cluster, settings.spec.name)
         samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
         while True:
             time.sleep(1.0)
             samples.append(self._board.in_flight)
-            if len(samples) >= REPORT_SECONDS and self._board.state is State.READY:
+            if len(samples) >= REPORT_SECONDS and self._board.state not in {State.DRAINING, State.FAILED}:
                 average = sum(samples) / len(samples)
                 self._pipeline.lines([emf_line(own, [Metric(IN_FLIGHT_METRIC, average, "Count", 1)])])
                 samples.clear()

@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import gc
 import json
+import logging
 import os
 import socket
 import sys
@@ -25,6 +26,7 @@ from cortex_serving.contract import TRACEBACK_EVENT, Variable, dimensions
 from cortex_serving.logs.capture import LineWriter, install
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictors.predictor import summary, user_traceback
+from cortex_serving.predictors.types import by_rules_of_type
 from cortex_serving.project import enter
 from cortex_serving.replica.child_processes import (
     ForkedChild,
@@ -65,6 +67,7 @@ class Worker:
         self._control = socket.socket(fileno=arguments.control)
         self._writer = LineWriter(arguments.lines, arguments.index)
         self._finish_lines = install(self._writer)
+        logging.getLogger().setLevel(spec.predictor.log_level.upper())
         board = Board(arguments.board, arguments.workers)
         self._slot = board.slot(arguments.index)
         self._forked_child = ForkedChild(self._slot.detach, self._finish_lines)
@@ -86,6 +89,7 @@ class Worker:
                 runner=self._runner,
                 control=ThreadPool("control", 1, self._forked_child.end),
                 enlist=self._application.enlist if batching else None,
+                abandoned=self._application.abandoned,
             ),
             loop=loop,
             runner=self._runner,
@@ -202,7 +206,7 @@ def main() -> None:
     outlive_signals()
     faulthandler.enable(file=2)
     arguments = WorkerArguments(**json.loads(os.environ.pop(Variable.WORKER)))
-    spec = parse_spec(json.loads(Path(arguments.spec).read_text()))
+    spec = by_rules_of_type(parse_spec(json.loads(Path(arguments.spec).read_text())))
     Worker(arguments, spec).run()
     with contextlib.suppress(Exception):  # whatever stream a predictor has put there
         sys.stdout.flush()

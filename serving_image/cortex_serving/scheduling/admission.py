@@ -9,6 +9,7 @@ Why requests are refused here, before they wait: a queue that only grows makes e
 useful. ``max_replica_concurrency`` is the limit of the *replica*, whose workers share a count (``shared_state``). What
 is over it is refused with 503 at once, so that a client or a load balancer can try elsewhere. A request whose client
 said how long it waits (``deadlines``) is refused with 504 when that is over, without costing the predictor anything.
+A request whose client goes away while the request waits is dropped, and costs the predictor nothing either.
 
 With server-side batching the predictor has a thread of its own, and a request takes two turns in the predict pool: its
 payload is read and handed to the batcher, and when its batch has run it is answered. In between it holds no thread.
@@ -40,8 +41,8 @@ class Runner(Protocol):
 class Admitted(Exchange):
     """A request that was let in; it leaves the count of requests in flight when it is answered.
 
-    Whoever claims it decides what becomes of it: a thread that begins to work on it, the batch that takes it, or its
-    deadline.
+    Whoever claims it decides what becomes of it: a thread that begins to work on it, the batch that takes it, its
+    deadline, or the end of its connection.
     """
 
     comes_last = False
@@ -55,56 +56,79 @@ class Admitted(Exchange):
         self.verdict = Verdict.ADMITTED
         self._channel = channel
         self._admission = admission
+        self._unclaimed = [True]  # popping is atomic: one thread gets it
 
     def start_timer(self, deadlines: Deadlines) -> None:
         """Have the request refused at its deadline if it still waits."""
         assert self.deadline is not None
         self._timer = deadlines.at(self.deadline, self._expire)
 
+    @property
+    def waits(self) -> bool:
+        """Whether nobody has claimed the request yet."""
+        return bool(self._unclaimed)
+
     def claim(self) -> bool:
-        """Whether the request may be worked on from here on; False if its time was up before, and it was refused."""
-        if self._timer is None:
-            return True
-        if not self._timer.cancel():
+        """Whether the request may be worked on from here on; False if it was refused or abandoned before."""
+        taken = self._take()
+        if taken:
+            self._withdraw = None
+        return taken
+
+    def _take(self) -> bool:
+        try:
+            self._unclaimed.pop()
+        except IndexError:
             return False
-        self._withdraw = None
+        if self._timer is not None:
+            self._timer.cancel()
         return True
 
     def service(self) -> None:
         """Answer the request (one whose outcome is known was claimed already)."""
-        if self.deadline is not None and self.outcome is None and not self._claim_in_time(self.deadline):
+        if self.outcome is None and not self._take():
+            return
+        if not self._channel.connected:
+            self._give_up(Verdict.ABANDONED)
             return
         start = time.perf_counter()
+        if self.deadline is not None and self.deadline <= start and self.outcome is None:
+            self._give_up(Verdict.EXPIRED)  # who watches over deadlines may be late
+            return
         try:
             self._channel.service()
         finally:
             self._admission.leave(time.perf_counter() - start)
 
-    def _claim_in_time(self, deadline: float) -> bool:
-        if not self.claim():
-            return False
-        if deadline > time.perf_counter():
-            return True
-        self._expire()  # who watches over deadlines may be late
-        return False
-
-    def when_expired(self, withdraw: Callable[[Any], None], part: Any) -> None:
-        """Have ``withdraw(part)`` called if the request's time is up while a part of it waits elsewhere."""
-        if self._timer is None:
-            return
+    def when_given_up(self, withdraw: Callable[[Any], None], part: Any) -> None:
+        """Have ``withdraw(part)`` called if the request is refused or abandoned while a part of it waits elsewhere."""
         self._withdraw = withdraw, part
-        if self.verdict is Verdict.EXPIRED:  # meanwhile
+        if self.verdict is not Verdict.ADMITTED:  # meanwhile
+            self._withdraw = None
             withdraw(part)
 
+    def abandon(self) -> None:
+        """Drop the request if it waits: its connection has ended (from any thread)."""
+        if self._take():
+            self._give_up(Verdict.ABANDONED)
+
     def _expire(self) -> None:
-        """Refuse the request, which is claimed by this, without costing the predictor anything."""
-        self.verdict = Verdict.EXPIRED
+        if self._take():
+            self._give_up(Verdict.EXPIRED)
+
+    def _give_up(self, verdict: Verdict) -> None:
+        """Refuse or drop the request, which is claimed by the caller, without costing the predictor anything."""
+        self.verdict = verdict
         if self._withdraw is not None:
             withdraw, part = self._withdraw
             withdraw(part)
         # The pool's queue may hold this for as long as the predictor is busy, but not the connection and its buffers.
-        channel, self._channel, self._withdraw = self._channel, None, None
-        self._admission.refuse(channel)
+        channel, self._channel, self._withdraw, self.outcome = self._channel, None, None, None
+        if verdict is Verdict.EXPIRED:
+            self._admission.refuse(channel)
+        else:
+            self.environ = None
+            self._admission.drop(self, channel)
 
 
 class _Enlistment:
@@ -135,7 +159,7 @@ class _Enlistment:
 
     def service(self) -> None:
         """Enlist the request; it comes back when its outcome is known."""
-        if self._admitted.verdict is Verdict.EXPIRED:
+        if not self._admitted.waits:
             return
         start = time.perf_counter()
         self._admitted.environ = self._channel.environment_of(self._request)
@@ -153,6 +177,7 @@ class Admission:
         runner: Has admitted requests answered by the predictor's threads.
         control: Answers everything else.
         enlist: Reads a request's payload and hands it to the batcher; None without server-side batching.
+        abandoned: Told about a request whose client has gone, and its headers as waitress keeps them.
     """
 
     def __init__(
@@ -164,7 +189,9 @@ class Admission:
         runner: Runner,
         control: ThreadPool,
         enlist: Callable[[Admitted], None] | None,
+        abandoned: Callable[[Exchange, Any], None],
     ) -> None:
+        self._abandoned = abandoned
         self._board = board
         self._slot = slot
         self._limit = limit
@@ -205,6 +232,13 @@ class Admission:
         self._control.put(channel)
         with self._lock:
             self._slot.leave()
+
+    def drop(self, admitted: Admitted, channel: Any) -> None:
+        """Count an admitted request out that nobody waits for."""
+        with self._lock:
+            self._slot.leave()
+        for request in channel.requests[:1]:
+            self._abandoned(admitted, request)
 
     def _judge(self, request: Any, expired: bool) -> Verdict:
         if request.error or request.command != "POST":

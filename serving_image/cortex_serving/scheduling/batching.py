@@ -6,7 +6,10 @@ wait, except that an idle model waits a moment for a batch to fill up: at most `
 item, and less when the flow of items has visibly stopped, or an item's deadline comes near.
 
 An item whose deadline has passed when its batch begins is settled with ``Expired`` and costs the predictor nothing; one
-whose client was answered while it waited is taken out at once (``Batcher.withdraw``).
+whose client was answered or has gone while it waited is taken out at once (``Batcher.withdraw``).
+
+An exception of a batch of one is that item's answer. One of a larger batch is nobody's: each item is predicted again,
+alone, so that no item's answer depends on its company; or all items fail, if the API wants that (docs/decisions/0036).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from cortex_serving.errors import UnsupportedResult
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.spec import Batching
 
@@ -30,7 +34,7 @@ _SMOOTHING = 0.1
 
 
 class BatchFailed(Exception):
-    """The whole batch failed; the reason was logged once, where it happened."""
+    """The whole batch of several items failed; the reason was logged once, where it happened."""
 
 
 class Expired(Exception):
@@ -88,6 +92,9 @@ class Item:
         self.error: BaseException | None = None
         self.traceback: TracebackType | None = None
 
+    def renew(self) -> None:
+        """Make the arguments anew: they were given to ``predict`` before, which may have changed them."""
+
     def settle(self, value: Any = None, error: BaseException | None = None) -> None:
         """Give the item its answer."""
         self._value, self.error = value, error
@@ -114,9 +121,9 @@ class Batcher(Generic[AnyItem]):
 
     Args:
         run: Predicts a batch: one value for each item, in order. An exception as a value fails that item alone.
-        batching: Size and interval.
+        batching: Size and interval, and what to do about batches that fail.
         counters: Where sizes and reasons are counted.
-        failed: Told about a batch that failed as a whole, once.
+        failed: Told about a batch of several items that failed as a whole, once, with whether it is split.
         settled: Given the items of a batch once all of them have their answers. The next batch waits for it.
     """
 
@@ -125,12 +132,13 @@ class Batcher(Generic[AnyItem]):
         run: Callable[[list[AnyItem]], Sequence[Any]],
         batching: Batching,
         counters: Counters,
-        failed: Callable[[BaseException, int], None],
+        failed: Callable[[BaseException, Sequence[AnyItem], bool], None],
         settled: Callable[[Sequence[AnyItem]], None],
     ) -> None:
         self._run = run
         self._size = batching.max_batch_size
         self._interval = batching.batch_interval
+        self._splits = batching.splits
         self._counters = counters
         self._failed = failed
         self._settled = settled
@@ -154,7 +162,7 @@ class Batcher(Generic[AnyItem]):
                 self._changed.notify()
 
     def withdraw(self, item: AnyItem) -> None:
-        """Have an item not predicted, which was answered otherwise (from any thread)."""
+        """Have an item not predicted, which was answered otherwise or abandoned (from any thread)."""
         with self._changed:
             item.withdrawn = True
             with suppress(ValueError):
@@ -219,18 +227,47 @@ class Batcher(Generic[AnyItem]):
     def _predict(self, batch: list[AnyItem]) -> None:
         self._counters.observe("BatchSize", len(batch), "Count")
         start = time.perf_counter()
+        error = self._run_and_settle(batch)
+        if error is None:
+            self._typical_run += (time.perf_counter() - start - self._typical_run) * _SMOOTHING
+        elif len(batch) == 1:
+            batch[0].settle(error=error)
+        else:
+            self._settle_failed(batch, error)
+
+    def _settle_failed(self, batch: list[AnyItem], error: BaseException) -> None:
+        """Settle several items whose batch failed as a whole."""
+        # A result that cannot be split into answers says nothing about any one item: predict does not know batches.
+        splits = self._splits and isinstance(error, Exception) and not isinstance(error, UnsupportedResult)
+        self._failed(error, batch, splits)
+        if splits:
+            self._counters.count("BatchesSplit")
+        for item in batch:
+            if not splits:
+                item.settle(error=BatchFailed())
+            elif item.deadline is not None and item.deadline < time.perf_counter():
+                item.settle(error=Expired())
+            elif (own := self._run_alone(item)) is not None:
+                item.settle(error=own)
+
+    def _run_alone(self, item: AnyItem) -> BaseException | None:
+        try:
+            item.renew()
+        except Exception as error:
+            return error
+        return self._run_and_settle([item])
+
+    def _run_and_settle(self, batch: list[AnyItem]) -> BaseException | None:
+        """Predict items; settle them, or return the exception of all of them."""
         try:
             values = list(self._run(batch))
             if len(values) != len(batch):
-                raise ValueError(f"predict returned {len(values)} values for a batch of {len(batch)}")
+                raise UnsupportedResult(f"predict returned {len(values)} values for a batch of {len(batch)}")
         except BaseException as error:
-            self._failed(error, len(batch))
-            for item in batch:
-                item.settle(error=BatchFailed())
-            return
-        self._typical_run += (time.perf_counter() - start - self._typical_run) * _SMOOTHING
+            return error
         for item, value in zip(batch, values, strict=True):
             if isinstance(value, BaseException):
                 item.settle(error=value)
             else:
                 item.settle(value)
+        return None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cortex_serving.server.server import ServingServer
 
 LINGER_SECONDS = 30.0  # as nginx's lingering_time
+_STILL_THERE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _JOIN_BYTES = 65536  # above this, header and body are handed to the kernel as two pieces instead of being joined
 
 
@@ -41,6 +42,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     Attributes:
         refused: Whether a request was rejected, so that more of it may come.
+        shut: Whether the client sends nothing more, which was noticed while its request was being answered.
         lingers_until: ``time.time`` when a connection that lingers is closed; None while it does not linger.
     """
 
@@ -57,6 +59,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     close_when_flushed: bool
 
     refused = False
+    shut = False
     lingers_until: float | None = None
     _is_receiving = False
 
@@ -128,6 +131,28 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Forget the connection (called by waitress when it is closed)."""
         self._note_receiving(False)
         super().del_channel(map)
+
+    # The client goes. The end of its sending side is all that shows, and means one of two things: the client has closed
+    # the connection, or it still waits for its answer (RFC 9293, 3.6: a half-closed connection). So a client whose
+    # request waits is sent an interim answer, which clients of HTTP/1.1 read past (RFC 9110, 15.2): the system of one
+    # that has gone answers with a reset. nginx, Envoy and HAProxy take both for gone.
+
+    def shut_by_client(self) -> None:
+        """Ask whether the client is still there (called by the loop, once, if nothing more comes from the client)."""
+        self.shut = True
+        for request in self.requests[:1]:
+            with self.outbuf_lock:  # who works on the request sends under this lock: an interim answer comes first
+                waits = request.exchange is not None and request.exchange.waits
+                if waits and request.version == "1.1" and not self.total_outbufs_len:
+                    with contextlib.suppress(OSError):
+                        self.socket.send(_STILL_THERE)
+
+    def handle_close(self) -> None:
+        """Close the connection; a request of it that waits is dropped."""
+        super().handle_close()
+        for request in self.requests[:1]:
+            if request.exchange is not None:
+                request.exchange.abandon()
 
     # Answering
 

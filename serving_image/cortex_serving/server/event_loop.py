@@ -4,7 +4,8 @@ waitress's loop (``PollLoop``) asks every connection on every turn whether it wa
 them to the kernel anew; and every response wakes the loop through a pipe. In ``EpollLoop`` a connection is registered
 once, for reading. Interest changes when something happens: a connection that cannot be read now (a request is being
 answered) is parked when the kernel reports it, and looked at again after its response; one with output left is
-registered for writing.
+registered for writing. A connection that is not read is watched for the end of its client's side, which it is told
+once (``shut_by_client``): its request may have been abandoned.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any, Protocol
 from waitress import wasyncore
 from waitress.trigger import trigger
 
-_READ = getattr(select, "EPOLLIN", 1)  # as poll's flags
-_WRITE = getattr(select, "EPOLLOUT", 4)
+_SHUT = getattr(select, "POLLRDHUP", 0)  # the other side sends nothing more; epoll's flags are those of poll
+_READ = select.POLLIN | _SHUT
+_WRITE = select.POLLOUT
 
 
 class Loop(Protocol):
@@ -87,6 +89,8 @@ class EpollLoop:
             flags = happened if connection.readable() else happened & ~_READ
             if flags:
                 wasyncore.readwrite(connection, flags)
+            elif happened & _SHUT:
+                connection.shut_by_client()
             if connections.interest.get(descriptor) != _READ or connection.writable() or not flags:
                 self._register(descriptor, connection)
 
@@ -111,7 +115,7 @@ class EpollLoop:
         """Tell the kernel what the connection wants. Again, if that changes meanwhile: then nobody else will."""
         connections = self.connections
         while descriptor in connections and connections[descriptor] is connection:
-            wanted = _READ if connection.readable() else 0
+            wanted = _READ if connection.readable() else _unread_interest(connection)
             if connection.writable() and not connection.accepting:
                 wanted |= _WRITE
             if wanted == connections.interest[descriptor]:
@@ -127,8 +131,13 @@ class EpollLoop:
                 self._register(connection._fileno, connection)
 
 
+def _unread_interest(connection: Any) -> int:
+    """What the kernel is asked to report of a connection that is not read; it always reports a reset."""
+    return 0 if getattr(connection, "shut", True) else _SHUT
+
+
 class PollLoop:
-    """waitress's own loop, on poll."""
+    """waitress's own loop, on poll; waitress does not watch connections that are not read."""
 
     def __init__(self) -> None:
         self.connections: dict[int, Any] = {}
@@ -136,7 +145,21 @@ class PollLoop:
 
     def turn(self, timeout: float) -> None:
         """Wait for something to happen, for at most ``timeout`` seconds, and handle it."""
-        wasyncore.poll2(timeout, self.connections)
+        poll = select.poll()
+        connections = self.connections
+        for descriptor, connection in list(connections.items()):
+            wanted = select.POLLIN | select.POLLPRI if connection.readable() else _unread_interest(connection)
+            if connection.writable() and not connection.accepting:
+                wanted |= _WRITE
+            if wanted or (_SHUT and hasattr(connection, "shut")):
+                poll.register(descriptor, wanted)
+        for descriptor, happened in poll.poll(int(timeout * 1000)):
+            connection = connections.get(descriptor)
+            if connection is None:
+                continue
+            if happened & _SHUT:
+                connection.shut_by_client()
+            wasyncore.readwrite(connection, happened)
 
     def wake(self) -> None:
         """End a wait of the loop."""

@@ -19,6 +19,7 @@ from waitress.parser import HTTPRequestParser, ParsingError, crack_first_line, s
 from waitress.receiver import FixedStreamReceiver
 from waitress.rfc7230 import HEADER_FIELD_RE
 
+from cortex_serving.request_context import Exchange
 from cortex_serving.server.request_body import IN_MEMORY_BYTES, MemoryBody
 
 _MAX_LINES = 2048
@@ -120,7 +121,12 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
 
     A request that is rejected is not told to continue (RFC 9110, 10.1.1). One that says its length as a number and as
     chunks may be an attempt at smuggling: it is the last of its connection (RFC 9112, 6.1).
+
+    Attributes:
+        exchange: The request on its way, once admission has decided about it.
     """
+
+    exchange: Exchange | None = None
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header block."""

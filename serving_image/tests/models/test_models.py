@@ -63,6 +63,7 @@ def test_both_generations_of_configuration(serve: Serve, tmp_path: Path) -> None
     _write(tmp_path / "project" / "one", "only")
     replica = serve(MANY, model_path="one")
     assert replica.post(**NULL).text == "only"
+    assert replica.post("iris").text == "only"  # an only model has no name: as in Cortex, any name means it
     replica.stop()
     replica = serve(MANY, models=[{"name": "x", "model_path": "one"}])
     assert replica.post("x").text == "only"
@@ -245,6 +246,27 @@ def test_onnx_models(serve: Serve, tmp_path: Path) -> None:
     assert replica.post({"x": [1, 2, 3, 4], "model": "thrice"}).json() == [[3.0, 6.0], [9.0, 12.0]]
     assert replica.post({"x": [1], "model": "other"}).status_code == 404
     assert replica.post({"x": [1, 2]}).status_code == 400
+
+
+DESCRIBED = """
+class ONNXPredictor:
+    def __init__(self, onnx_client, config):
+        (self.inputs,) = onnx_client.input_signatures.values()
+        (session,) = onnx_client.sessions.values()
+        self.client, self.outputs = onnx_client, [node.name for node in session.get_outputs()]
+    def predict(self, payload):
+        return [self.inputs, self.outputs, self.client.predict(payload, "any")[0].tolist()]
+"""
+
+
+def test_an_onnx_model_describes_itself_as_in_cortex(serve: Serve, tmp_path: Path) -> None:
+    save_onnx_model(tmp_path / "project" / "twice.onnx", 2.0)
+    described = {"x": {"shape": ["batch", 2], "type": "float32"}}
+    assert serve(DESCRIBED, type="onnx", model_path="twice.onnx").post([1, 2]).json() == [
+        described,
+        ["y"],
+        [[2.0, 4.0]],
+    ]
 
 
 @pytest.mark.parametrize("kind", ["onnx", "tensorflow"])

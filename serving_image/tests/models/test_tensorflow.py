@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import Serve, eventually
+from tests.conftest import Replica, Serve, eventually
 from tests.model_files import save_tensorflow_model, tensorflow_or_skip
 
 CLIENT = """
@@ -88,7 +88,7 @@ def test_what_does_not_fit_the_model_is_logged_with_its_reason(tensorflow: Any, 
         assert (answer.status_code, answer.text) == (500, "internal server error")
         assert reason in eventually(lambda: replica.messages(level="ERROR", request_id="mine"))[-1]
         replica.lines.clear()
-    assert replica.post({"input": {"x": [[1, 2]]}}).json() == {"y": [[2.0, 4.0]]}
+    assert replica.post({"input": {"x": [[1, 2]]}}).json() == {"y": [2.0, 4.0]}
 
 
 EARLY = """
@@ -119,8 +119,94 @@ def test_text(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
     module = tensorflow.Module()
     echo = tensorflow.function(lambda x: {"y": x, "many": tensorflow.stack([x])}, input_signature=[spec])
     tensorflow.saved_model.save(module, str(tmp_path / "project" / "model"), {"predict": echo})
-    replica = serve(CLIENT, type="tensorflow", model_path="model")
-    assert replica.post({"input": {"x": "grün"}}).json() == {"y": "grün", "many": ["grün"]}
+    shaped = serve(CLIENT, type="tensorflow", model_path="model", shaped_outputs=True)
+    assert shaped.post({"input": {"x": "grün"}}).json() == {"y": "grün", "many": ["grün"]}
+    shaped.stop()
+    flat = serve(CLIENT, type="tensorflow", model_path="model")
+    assert flat.post({"input": {"x": "grün"}}).json() == {"y": ["grün"], "many": ["grün"]}
+
+
+def _save_table(tensorflow: Any, path: Path) -> None:
+    """A model of outputs of several shapes and types, of rows of three numbers."""
+    rows = tensorflow.TensorSpec([None, 3], tensorflow.float32, name="x")
+    weights = tensorflow.TensorSpec([None], tensorflow.float32, name="weight")
+
+    def outputs(x: Any, weight: Any) -> dict[str, Any]:
+        scaled = x * weight[:, None]
+        return {
+            "rows": scaled,
+            "best": tensorflow.argmax(scaled, axis=1),
+            "small": tensorflow.cast(tensorflow.argmax(scaled, axis=1), tensorflow.int32),
+            "above": scaled > 1,
+            "pairs": scaled[:, None, :2],
+            "total": tensorflow.reduce_sum(scaled),
+        }
+
+    module = tensorflow.Module()
+    tensorflow.saved_model.save(
+        module, str(path), {"predict": tensorflow.function(outputs, input_signature=[rows, weights])}
+    )
+
+
+FLAT = {
+    "rows": [0.9, 0.0, 0.1, 1.0, 2.0, 3.0],
+    "best": [0, 2],
+    "small": [0, 2],
+    "above": [False, False, False, False, True, True],
+    "pairs": [0.9, 0.0, 1.0, 2.0],
+    "total": [7.0],
+}
+SHAPED = {
+    "rows": [[0.9, 0.0, 0.1], [1.0, 2.0, 3.0]],
+    "best": [0, 2],
+    "small": [0, 2],
+    "above": [[False, False, False], [False, True, True]],
+    "pairs": [[[0.9, 0.0]], [[1.0, 2.0]]],
+    "total": 7.0,
+}
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, FLAT), ({"shaped_outputs": True}, SHAPED)])
+def test_outputs_are_flat_lists_as_in_cortex_unless_shapes_are_asked_for(
+    tensorflow: Any, serve: Serve, tmp_path: Path, options: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    _save_table(tensorflow, tmp_path / "project" / "model")
+    replica = serve(CLIENT, type="tensorflow", model_path="model", **options)
+    assert replica.post({"input": {"x": [[0.9, 0, 0.1], [1, 2, 3]], "weight": [1, 1]}}).json() == expected
+
+
+INPUTS = """
+import numpy, tensorflow
+VALUES = {
+    "a number": {"x": 3, "size": 2},
+    "lists": {"x": [3], "size": [[2]]},
+    "arrays of other types": {"x": numpy.array([3]), "size": numpy.array([[2.0]])},
+    "scalars of numpy": {"x": numpy.float64(3), "size": numpy.int64(2)},
+    "tensors": {"x": tensorflow.constant([3]), "size": tensorflow.constant([[2]], tensorflow.int64)},
+}
+class TensorFlowPredictor:
+    def __init__(self, tensorflow_client, config):
+        self.client = tensorflow_client
+    def predict(self, payload):
+        if payload == "signatures":
+            return self.client.input_signatures
+        return self.client.predict(VALUES[payload])["y"]
+"""
+
+
+def test_inputs_are_cast_and_single_values_are_enough(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    """A scalar for a ``(None,)`` or ``(None, 1)`` input, as TensorFlow Serving accepted it."""
+    specs = [
+        tensorflow.TensorSpec([None], tensorflow.float32, name="x"),
+        tensorflow.TensorSpec([None, 1], tensorflow.int64, name="size"),
+    ]
+    double = tensorflow.function(lambda x, size: {"y": x * tensorflow.cast(size[:, 0], x.dtype)}, input_signature=specs)
+    tensorflow.saved_model.save(tensorflow.Module(), str(tmp_path / "project" / "model"), {"predict": double})
+    replica = serve(INPUTS, type="tensorflow", model_path="model")
+    for given in ("a number", "lists", "arrays of other types", "scalars of numpy", "tensors"):
+        assert (given, replica.post(given).json()) == (given, [6.0])
+    described = {"x": {"shape": [-1], "type": "float32"}, "size": {"shape": [-1, 1], "type": "int64"}}
+    assert list(replica.post("signatures").json().values()) == [described]
 
 
 def test_versions_and_a_new_one(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
@@ -137,20 +223,89 @@ def test_versions_and_a_new_one(tensorflow: Any, serve: Serve, tmp_path: Path) -
     assert replica.get("/api").json()["model_metadata"] == {"m": ["1", "2"]}
 
 
-def test_batches(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+CALLS = """
+import threading
+class TensorFlowPredictor:
+    def __init__(self, tensorflow_client, config):
+        self.client = tensorflow_client
+    def predict(self, payload):
+        if payload == "wrong":
+            return self.client.predict({"x": [[1, 2]]})
+        return self.client.predict({"x": payload})["y"]
+"""
+
+
+def _in_batches(threads: int = 4, size: int = 4, interval: str = "5s") -> dict[str, Any]:
+    return {
+        "type": "tensorflow",
+        "model_path": "model",
+        "threads_per_process": threads,
+        "server_side_batching": {"max_batch_size": size, "batch_interval": interval},
+    }
+
+
+def _save_counter(tensorflow: Any, path: Path) -> None:
+    """A model that tells beside each row how many rows ran together."""
+    spec = tensorflow.TensorSpec([None], tensorflow.float32, name="x")
+
+    def outputs(x: Any) -> dict[str, Any]:
+        together = tensorflow.cast(tensorflow.shape(x)[0], tensorflow.float32)
+        checked = tensorflow.debugging.check_numerics(x, "this row is no number")
+        return {"y": tensorflow.stack([checked * 2, tensorflow.fill(tensorflow.shape(x), together)], axis=1)}
+
+    module = tensorflow.Module()
+    tensorflow.saved_model.save(module, str(path), {"predict": tensorflow.function(outputs, input_signature=[spec])})
+
+
+def _post_all(replica: Replica, payloads: list[Any]) -> list[requests.Response]:
+    def post(payload: Any) -> requests.Response:
+        return requests.post(f"{replica.address}/api", json=payload, timeout=30)
+
+    with ThreadPoolExecutor(len(payloads)) as pool:
+        return list(pool.map(post, payloads))
+
+
+def test_calls_are_batched_by_the_client(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    """``predict`` gets one payload, as in Cortex; what its calls give to the client runs together."""
+    _save_counter(tensorflow, tmp_path / "project" / "model")
+    replica = serve(CALLS, **_in_batches())
+    answers = [answer.json() for answer in _post_all(replica, [[n] for n in range(4)])]
+    assert answers == [[2.0 * n, 4.0] for n in range(4)]  # four calls, one run: all threads wait, so none is missing
+    rows = [answer.json() for answer in _post_all(replica, [[1, 2], [3, 4]])]
+    assert rows == [[2.0, 4.0, 4.0, 4.0], [6.0, 4.0, 8.0, 4.0]]  # full by its rows
+    assert replica.post([1, 2, 3, 4, 5]).json()[1::2] == [5.0] * 5  # more rows than a batch has: by itself
+
+
+def test_one_thread_waits_for_nobody(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    _save_counter(tensorflow, tmp_path / "project" / "model")
+    replica = serve(CALLS, **_in_batches(threads=1, interval="60s"))
+    assert [replica.post([n]).json() for n in range(3)] == [[2.0 * n, 1.0] for n in range(3)]
+
+
+def test_a_call_that_fails_fails_alone(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    _save_counter(tensorflow, tmp_path / "project" / "model")
+    replica = serve(CALLS.replace('"x": payload', '"x": [float(v) for v in payload]'), **_in_batches())
+    answers = _post_all(replica, [[1], ["nan"], [3], [4]])
+    assert [answer.status_code for answer in answers] == [200, 500, 200, 200]
+    assert [answers[n].json()[0] for n in (0, 2, 3)] == [2.0, 6.0, 8.0]
+
+
+def test_a_model_that_mixes_rows_cannot_run_in_batches(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    _save_table(tensorflow, tmp_path / "project" / "model")
+    replica = serve(CLIENT, **_in_batches(threads=1))
+    answer = replica.post({"input": {"x": [[1, 2, 3]], "weight": [1]}})
+    assert answer.status_code == 500
+    reason = "output total has the shape () for 1 rows of input: remove server_side_batching"
+    assert eventually(lambda: [text for text in replica.messages(level="ERROR") if reason in text])
+
+
+def test_single_values_and_batches(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
+    _save_counter(tensorflow, tmp_path / "project" / "model")
+    replica = serve(CALLS, **_in_batches())
+    assert [answer.json() for answer in _post_all(replica, [0, 1, 2, 3])] == [[2.0 * n, 4.0] for n in range(4)]
+
+
+def test_the_name_of_an_only_model_is_not_asked_for(tensorflow: Any, serve: Serve, tmp_path: Path) -> None:
     _save(tensorflow, tmp_path / "project" / "model", "y")
-    replica = serve(
-        """
-        class TensorFlowPredictor:
-            def __init__(self, tensorflow_client, config):
-                self.client = tensorflow_client
-            def predict(self, payload):
-                return self.client.predict({"x": payload})["y"]
-        """,
-        type="tensorflow",
-        model_path="model",
-        server_side_batching={"max_batch_size": 8, "batch_interval": "20ms"},
-    )
-    with ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda n: requests.post(replica.address, json=n, timeout=30).json(), range(40))
-    assert list(answers) == [2.0 * n for n in range(40)]
+    replica = serve(CLIENT, type="tensorflow", model_path="model")
+    assert replica.post({"input": {"x": [1]}, "model": "iris"}).json() == {"y": [2.0]}

@@ -14,6 +14,7 @@ import requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cortex_serving.errors import UnsupportedResult
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.scheduling.batching import Batcher, BatchFailed, Expired, Item
 from cortex_serving.spec import Batching
@@ -21,6 +22,17 @@ from tests.conftest import Replica, Serve, eventually
 
 BATCHED = """
 import time
+import falcon
+class HTTPException(Exception):  # as starlette's
+    def __init__(self, status_code, detail):
+        self.status_code, self.detail, self.headers = status_code, detail, {"X-Why": "mine"}
+HTTP = {
+    "falcon": falcon.HTTPBadRequest(description="no such word"),
+    "busy": falcon.HTTPServiceUnavailable(description="later", headers={"Retry-After": "7"}),
+    "status": falcon.HTTPStatus(418, text="a teapot"),
+    "starlette": HTTPException(409, "taken"),
+    "exit": SystemExit(3),
+}
 class PythonPredictor:
     def __init__(self, config):
         self.sizes = []
@@ -34,6 +46,12 @@ class PythonPredictor:
             return payload[:-1]
         if "raise" in payload:
             raise RuntimeError("the whole batch")
+        if any(isinstance(item, dict) for item in payload):
+            payload[0].pop("number")  # predict may take payloads apart
+            payload = [item["value"] for item in payload]
+        for item in payload:
+            if item in HTTP:
+                raise HTTP[item]
         return [ValueError("just one") if item == "bad" else {"got": item} for item in payload]
 """
 BATCHING = {"max_batch_size": 8, "batch_interval": "50ms"}
@@ -95,6 +113,108 @@ def test_a_bad_item_fails_alone_and_a_bad_batch_fails_whole_with_one_line(serve:
     assert sum("the whole batch" in text for text in errors) == 1
 
 
+# By what is raised: the status and a part of the answer.
+ERRORS = {
+    "falcon": (400, '{"error":"no such word"}'),
+    "busy": (503, "later"),
+    "status": (418, "a teapot"),
+    "starlette": (409, "taken"),
+    "exit": (500, "internal server error"),
+    "raise": (500, "internal server error"),
+}
+
+
+def _batch(replica: Replica, tmp_path: Path, values: list[Any]) -> list[requests.Response]:
+    """Have values predicted in one batch: all wait while another one is predicted."""
+    ids = (f"{value}-{number}" if isinstance(value, str) else f"id-{number}" for number, value in enumerate(values))
+
+    def ask(value: Any, name: str) -> requests.Response:
+        return requests.post(replica.address, json=value, headers={"X-Request-Id": name}, timeout=30)
+
+    with ThreadPoolExecutor(len(values) + 1) as pool:
+        (tmp_path / "wait").touch()
+        first = pool.submit(_post, replica, "wait")
+        eventually(lambda: not (tmp_path / "wait").exists())
+        answers = [pool.submit(ask, value, name) for value, name in zip(values, ids, strict=True)]
+        eventually(lambda: replica.get("/healthz").json()["in_flight"] == len(values) + 1)
+        (tmp_path / "go").touch()
+        assert first.result().status_code == 200
+        return [answer.result() for answer in answers]
+
+
+def _gated(tmp_path: Path) -> str:
+    """The predictor, which waits before it predicts "wait"."""
+    wait = f"""
+        if payload == ["wait"]:
+            import os
+            os.remove({str(tmp_path / "wait")!r})
+            while not os.path.exists({str(tmp_path / "go")!r}):
+                time.sleep(0.005)
+            os.remove({str(tmp_path / "go")!r})
+    """
+    return BATCHED.replace("        time.sleep(0.05)\n", wait)
+
+
+@pytest.mark.parametrize("on_error", ["split", "fail"])
+def test_an_exception_in_a_batch_of_one_is_that_requests_answer(serve: Serve, on_error: str) -> None:
+    replica = serve(BATCHED, server_side_batching={**BATCHING, "on_error": on_error})
+    for value, (status, text) in ERRORS.items():
+        answer = _post(replica, value)
+        assert (answer.status_code, text in answer.text) == (status, True), answer.text
+    assert _post(replica, "busy").headers["Retry-After"] == "7"
+    assert _post(replica, "starlette").headers["X-Why"] == "mine"
+    assert replica.stop() == 0
+    logged = [text.splitlines()[-1] for text in replica.messages(level="ERROR")]
+    assert logged == ["SystemExit: 3", "RuntimeError: the whole batch"]
+    assert all(record.get("request_id") for record in replica.records(level="ERROR"))
+
+
+def test_each_request_of_a_batch_that_failed_is_predicted_again_alone(serve: Serve, tmp_path: Path) -> None:
+    replica = serve(_gated(tmp_path), server_side_batching=BATCHING)
+    for value, (status, text) in ERRORS.items():
+        if value == "exit":
+            continue
+        good, bad, other = _batch(replica, tmp_path, ["good", value, "other"])
+        assert (good.json(), other.json()) == ({"got": "good"}, {"got": "other"})
+        assert (bad.status_code, text in bad.text) == (status, True), bad.text
+    # What the batch has done to a payload is undone.
+    answers = _batch(replica, tmp_path, [{"number": 1, "value": value} for value in ("a", "falcon", "b")])
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 400]
+    assert replica.stop() == 0
+    warnings = [text.splitlines()[0] for text in replica.messages(level="WARNING")]
+    assert len(warnings) == len(ERRORS)
+    for value, text in zip(ERRORS, warnings, strict=False):
+        if value not in ("exit", "raise"):
+            assert text.startswith("a batch of 3 failed (requests ")
+            assert {"good-0", f"{value}-1", "other-2"} == set(
+                text.partition("requests ")[2].partition(")")[0].split(", ")
+            )
+    (error,) = replica.records(level="ERROR")
+    assert error["message"].endswith("RuntimeError: the whole batch")
+    assert error["request_id"] == "raise-1"
+    assert sum(record.get("BatchesSplit", 0) for record in replica.lines) == len(ERRORS)
+
+
+def test_a_batch_that_failed_stays_failed_if_the_api_wants_that(serve: Serve, tmp_path: Path) -> None:
+    replica = serve(_gated(tmp_path), server_side_batching={**BATCHING, "on_error": "fail"})
+    answers = _batch(replica, tmp_path, ["good", "falcon", "other"])
+    assert [answer.status_code for answer in answers] == [500] * 3
+    assert replica.stop() == 0
+    (error,) = replica.messages(level="ERROR")
+    assert error.startswith("a batch of 3 failed (requests ")
+    assert "HTTPBadRequest" in error.splitlines()[-1]
+
+
+@pytest.mark.parametrize("value", ["short", "exit"])
+def test_what_no_request_is_to_blame_for_fails_the_batch(serve: Serve, tmp_path: Path, value: str) -> None:
+    replica = serve(_gated(tmp_path), server_side_batching=BATCHING)
+    answers = _batch(replica, tmp_path, ["good", value, "other"])
+    assert [answer.status_code for answer in answers] == [500] * 3
+    assert replica.stop() == 0
+    (error,) = replica.messages(level="ERROR")
+    assert error.startswith("a batch of 3 failed (requests ")
+
+
 def test_waiting_for_a_batch_ends_at_the_clients_deadline(serve: Serve, tmp_path: Path) -> None:
     replica = serve(
         f"""
@@ -139,6 +259,7 @@ def run_batches(batcher: Batcher[Any]) -> None:
 @given(
     size=st.integers(1, 9),
     interval=st.floats(0.0, 0.02),
+    splits=st.booleans(),
     items=st.lists(
         st.tuples(
             st.sampled_from(["ok", "bad", "batch", "short"]),
@@ -149,7 +270,7 @@ def run_batches(batcher: Batcher[Any]) -> None:
     ),
 )
 def test_no_answer_goes_to_the_wrong_item(
-    size: int, interval: float, items: list[tuple[str, float | None, float]]
+    size: int, interval: float, splits: bool, items: list[tuple[str, float | None, float]]
 ) -> None:
     def run(batch: list[Item]) -> list[Any]:
         kinds = [item.arguments["kind"] for item in batch]
@@ -162,7 +283,7 @@ def test_no_answer_goes_to_the_wrong_item(
         ]
         return values[1:] if "short" in kinds else values
 
-    batcher = Batcher(run, Batching(size, interval), Counters(), lambda error, count: None, note_all)
+    batcher = Batcher(run, Batching(size, interval, splits), Counters(), lambda error, batch, split: None, note_all)
     run_batches(batcher)
     asked: list[tuple[Waiting, bool]] = []
     for n, (kind, timeout, pause) in enumerate(items):
@@ -184,7 +305,11 @@ def test_no_answer_goes_to_the_wrong_item(
         except KeyError as error:
             assert (kind, error.args) == ("bad", (n,))
         except BatchFailed:
-            assert any(other in ("batch", "short") for other, _, _ in items)
+            assert any(other in (("short",) if splits else ("batch", "short")) for other, _, _ in items)
+        except RuntimeError:
+            assert kind == "batch"
+        except UnsupportedResult:
+            assert kind == "short"
         else:
             assert (kind, value) == ("ok", n)
         assert item.settlements == 1
@@ -192,7 +317,7 @@ def test_no_answer_goes_to_the_wrong_item(
 
 def test_why_batches_were_dispatched_is_counted() -> None:
     counters = Counters()
-    batcher = Batcher(lambda batch: batch, Batching(2, 0.01), counters, lambda error, count: None, note_all)
+    batcher = Batcher(lambda batch: batch, Batching(2, 0.01), counters, lambda error, batch, split: None, note_all)
     items = [Waiting({}) for _ in range(4)]
     for item in items:
         batcher.submit(item)

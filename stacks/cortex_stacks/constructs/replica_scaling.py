@@ -1,10 +1,11 @@
-"""Scaling of an API: two target-tracking policies on one scalable target.
+"""Scaling of an API: target tracking of the requests in flight, and of the request rate where a target is given.
 
 With several policies Application Auto Scaling takes the largest answer when scaling out, and scales in only when all
 agree; a policy without data agrees to nothing ("How target tracking scaling works", Application Auto Scaling guide). So
-both must have data when there is no traffic: requests in flight, which replicas publish even when idle, and the load
-balancer's requests, which vanish with the traffic and are filled with zeros. (The predefined metric
-ALBRequestCountPerTarget would be the same without the zeros, and keep an idle API from ever scaling in.)
+each must have data when there is no traffic. Replicas publish their requests in flight even when idle. The load
+balancer's requests vanish with the traffic and are filled with zeros. (The predefined metric ALBRequestCountPerTarget
+would be the same without the zeros, and keep an idle API from ever scaling in.) FILL gives zeros even where a window
+has no value at all (decision 0033).
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def scale_with_load(
     scale_in_cooldown = cdk.Duration.seconds(round(scaling.downscale_stabilization_period))
     scale_out_cooldown = cdk.Duration.seconds(round(scaling.upscale_stabilization_period))
     target = service.auto_scale_task_count(min_capacity=scaling.min_replicas, max_capacity=scaling.max_replicas)
-    _track_requests(target, target_group, scaling)
+    if scaling.target_replica_requests_per_second is not None:
+        _track_requests(target, target_group, scaling, scaling.target_replica_requests_per_second)
     target.scale_to_track_custom_metric(
         names.IN_FLIGHT_POLICY,
         metric=in_flight(cluster, api.name),
@@ -47,9 +49,9 @@ def scale_with_load(
 
 
 def _track_requests(
-    target: ecs.ScalableTaskCount, target_group: elb.ApplicationTargetGroup, scaling: Autoscaling
+    target: ecs.ScalableTaskCount, target_group: elb.ApplicationTargetGroup, scaling: Autoscaling, rate: float
 ) -> None:
-    """Keep the requests per replica at the target. The construct of the CDK takes no metric math."""
+    """Keep the requests per replica and second at the target. The construct of the CDK takes no metric math."""
     scalable = target.node.find_child("Target")
     assert isinstance(scalable, appscaling.ScalableTarget)
     requests = target_group.metrics.custom("RequestCountPerTarget")
@@ -62,7 +64,7 @@ def _track_requests(
         scaling_target_id=scalable.scalable_target_id,
         target_tracking_scaling_policy_configuration=policy.TargetTrackingScalingPolicyConfigurationProperty(
             # The metric counts requests per minute.
-            target_value=scaling.target_replica_requests_per_second * 60,
+            target_value=rate * 60,
             scale_in_cooldown=round(scaling.downscale_stabilization_period),
             scale_out_cooldown=round(scaling.upscale_stabilization_period),
             customized_metric_specification=policy.CustomizedMetricSpecificationProperty(

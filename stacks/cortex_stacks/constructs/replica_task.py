@@ -19,8 +19,6 @@ from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.permissions import acknowledge, allow
 
 CONTAINER = "api"
-# Data loaders of PyTorch exchange batches through shared memory; Docker's default is 64 MiB.
-SHARED_MEMORY_MIB = 1024
 OPEN_FILES = 65_536
 # `cpu` is a share, no limit: a container sees all CPUs of its instance, and numerical libraries start a thread for
 # each: as many as fit its share are faster.
@@ -108,6 +106,7 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
         "AWS_REGION": cdk.Aws.REGION,
         "AWS_DEFAULT_REGION": cdk.Aws.REGION,
         Variable.API: api.name,
+        Variable.BASE_URL: cluster.base_url,
         Variable.CLUSTER: cluster.cluster,
         Variable.LISTEN: LISTEN,
         Variable.LOG_GROUP: names.log_group(cluster.cluster, api.name),
@@ -124,7 +123,7 @@ def _linux_parameters(scope: Construct, api: RealtimeApi) -> ecs.LinuxParameters
         "Linux",
         # Python as process 1 would ignore SIGTERM.
         init_process_enabled=True,
-        shared_memory_size=SHARED_MEMORY_MIB,
+        shared_memory_size=-(-api.predictor.shm_size // 2**20),
     )
     parameters.drop_capabilities(ecs.Capability.ALL)
     for chip in range(api.compute.inf):

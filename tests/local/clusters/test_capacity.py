@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import CORTEX, Cortex
+from tests.local.traffic import Traffic
 
 SPEED = "20"
 SMALL = {"name": "small", "instance_types": ["t3.small"], "min_instances": 1, "max_instances": 2}
@@ -31,7 +32,7 @@ def small_cluster(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> N
 def project(tmp_path: Path) -> Callable[..., str]:
     """Writes a project with one API; returns its folder."""
 
-    def write(name: str, cpu: str, replicas: int) -> str:
+    def write(name: str, cpu: str, replicas: int, **autoscaling: Any) -> str:
         (tmp_path / "predictor.py").write_text(
             "class PythonPredictor:\n"
             "    def __init__(self, config):\n        pass\n"
@@ -42,7 +43,7 @@ def project(tmp_path: Path) -> Callable[..., str]:
             "kind": "RealtimeAPI",
             "predictor": {"type": "python", "path": "predictor.py"},
             "compute": {"cpu": cpu, "mem": "200Mi"},
-            "autoscaling": {"min_replicas": replicas, "max_replicas": replicas},
+            "autoscaling": {"min_replicas": replicas, "max_replicas": replicas, **autoscaling},
         }
         (tmp_path / "cortex.yaml").write_text(yaml.safe_dump([api]))
         return str(tmp_path)
@@ -190,3 +191,23 @@ def test_an_instance_that_is_idle_goes_and_one_with_replicas_stays(cortex: Corte
     assert len(seen.instances()) == 1
     assert seen.group["DesiredCapacity"] == 1
     assert cortex.json("get", "more")["replicas"]["up_to_date"] == 1
+
+
+def test_replicas_that_wait_for_room_are_not_asked_for_again(cortex: Cortex, project: Callable[..., str]) -> None:
+    said = cortex.run("deploy", project("burst", "900m", 1, max_replicas=100, target_replica_requests_per_second=2))
+    assert said.returncode == 0, said.stderr
+    assert "burst: group small has room for 4 of 100" in said.stderr
+
+    def requested() -> int:
+        return int(cortex.json("get", "burst")["replicas"]["requested"])
+
+    with Traffic(cortex.json("get", "burst")["endpoint"], {}, str, clients=4, pause=0.1):
+        until(lambda: requested() > 4)
+        time.sleep(15)  # Five minutes: a cooldown of one has ended long ago.
+        # Four clients send forty requests a second at most, which are the targets of twenty replicas.
+        assert requested() <= 20
+    activities = cortex.aws("application-autoscaling").describe_scaling_activities(ServiceNamespace="ecs")
+    newest = activities["ScalingActivities"][0]
+    assert newest["StatusCode"] == "InProgress"
+    assert newest["StatusMessage"].endswith("Waiting for change to be fulfilled by ecs.")
+    cortex.ok("delete", "burst", "--yes")

@@ -77,6 +77,10 @@ def test_info_names_endpoint_groups_cost_and_apis(cortex: Cortex) -> None:
     shown = cortex.ok("cluster", "info")
     for text in (info["endpoint"], info["resources"]["bucket"], "m6i.large", "g4dn.xlarge", "no apis are deployed"):
         assert text in shown
+    version = cortex.json("version")["version"]
+    assert f"version:   {version}\n" in shown
+    assert cortex.json("version", "-e", "local") == {"version": version, "cluster_version": version}
+    assert cortex.ok("version", "-e", "local") == f"{version}\ncluster: {version}\n"
 
 
 def test_configure_changes_what_may_be_changed(cortex: Cortex, tmp_path: Path) -> None:

@@ -144,3 +144,12 @@ def test_apis_of_one_file_exchange_their_endpoints(cortex: Cortex, tmp_path: Pat
     deploy(one="/first", two="/third")
     for name in ("one", "two"):
         cortex.ok("delete", name, "--yes")
+
+
+def test_many_replicas_are_deleted_without_a_question_by_force_only(cortex: Cortex, project: WriteProject) -> None:
+    replicated = {**api("replicated"), "autoscaling": {"min_replicas": 3, "max_replicas": 3}}
+    cortex.ok("deploy", project(replicated))
+    done = cortex.run("delete", "replicated")
+    assert done.returncode == 1
+    assert "replicated has 3 replicas: not deleted" in done.stderr
+    assert cortex.ok("delete", "replicated", "-f") == "deleted replicated\n"

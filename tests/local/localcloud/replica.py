@@ -29,6 +29,8 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(float(query.get("sleep", ["0"])[0]))
         while "until" in query and not Path(query["until"][0]).exists():
             time.sleep(0.01)
+        if "gone" in query and self.connection.recv(1) == b"":
+            Path(query["gone"][0]).touch()
         if "exit" in query:
             os._exit(int(query["exit"][0]))
         self.answer(

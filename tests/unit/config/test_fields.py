@@ -44,10 +44,10 @@ DEFAULTS: dict[str, Any] = {
     "compute.inf": 0,
     "monitoring": None,
     "autoscaling.min_replicas": 1,
-    "autoscaling.max_replicas": 100,
+    "autoscaling.max_replicas": 10,
     "autoscaling.init_replicas": 1,
     "autoscaling.target_replica_concurrency": 1.0,
-    "autoscaling.target_replica_requests_per_second": 10.0,
+    "autoscaling.target_replica_requests_per_second": None,
     "autoscaling.max_replica_concurrency": 1024,
     "autoscaling.window": 60.0,
     "autoscaling.downscale_stabilization_period": 300.0,
@@ -236,6 +236,7 @@ def test_batching(load_api: LoadApi, kind: str, size: int, interval: Any, expect
         ({"max_batch_size": 2, "batch_interval": "0s"}, ".batch_interval"),
         ({"max_batch_size": 2, "batch_interval": -1}, ".batch_interval"),
         ({"max_batch_size": 2}, ".batch_interval"),
+        ({"max_batch_size": 2, "batch_interval": 1, "on_error": "retry"}, ".on_error"),
         ({"batch_interval": "1s"}, ".max_batch_size"),
         (2, ""),
     ],
@@ -271,11 +272,32 @@ def test_endpoint_refused(complaints: Complaints, endpoint: Any) -> None:
     assert complaint.startswith("iris.networking.endpoint: must be a path of at most 126 characters")
 
 
-def test_targets_grow_with_processes_and_threads(load_api: LoadApi) -> None:
+def test_the_target_grows_with_processes_and_threads(load_api: LoadApi) -> None:
     scaling = load_api({"predictor.processes_per_replica": 2, "predictor.threads_per_process": 4}).autoscaling
-    assert (scaling.target_replica_concurrency, scaling.target_replica_requests_per_second) == (8.0, 80.0)
+    assert scaling.target_replica_concurrency == 8
     scaling = load_api({"predictor.processes_per_replica": 2, "autoscaling.target_replica_concurrency": 3}).autoscaling
-    assert (scaling.target_replica_concurrency, scaling.target_replica_requests_per_second) == (3.0, 20.0)
+    assert scaling.target_replica_concurrency == 3
+
+
+@pytest.mark.parametrize("written", [None, 0.5, 80])
+def test_the_rate_scales_only_where_it_is_written(load_api: LoadApi, written: float | None) -> None:
+    found = load_api({"predictor.threads_per_process": 8, "autoscaling.target_replica_requests_per_second": written})
+    assert found.autoscaling.target_replica_requests_per_second == written
+
+
+@pytest.mark.parametrize(
+    ("written", "most"),
+    [
+        ({}, 10),
+        ({"min_replicas": 2}, 10),
+        ({"min_replicas": 12}, 12),
+        ({"init_replicas": 30}, 30),
+        ({"max_replicas": 3}, 3),
+    ],
+)
+def test_the_default_maximum_is_small(load_api: LoadApi, written: dict[str, int], most: int) -> None:
+    found = load_api({f"autoscaling.{name}": value for name, value in written.items()})
+    assert found.autoscaling.max_replicas == most
 
 
 def test_init_replicas_default_to_the_minimum(load_api: LoadApi) -> None:

@@ -50,6 +50,7 @@ PREDICTOR: dict[str, st.SearchStrategy[str]] = {
     "warmup": st.sampled_from(["true", "false", "no", "sample.json", "null"]),
     "server_side_batching": st.sampled_from(
         ["null"] + [f"{{max_batch_size: 4, batch_interval: {text}}}" for text in ("1", "0.5", "1.5s", "1h2m", "1µs", ".5s")]
+        + [f"{{max_batch_size: 4, batch_interval: 1s, on_error: {text}}}" for text in ("split", "fail", "null")]
     ),
     "models": st.sampled_from(
         ["null", "[{name: m, model_path: model}]", "{dir: model}", "{paths: [{name: m, model_path: s3://bucket/m}]}"]
@@ -97,6 +98,10 @@ def test_both_read_a_file_alike(
         (API + "    env: {CORTEX_API: a}\n", "predictor.env.CORTEX_API is reserved"),
         (API + "    threads_per_process: 2.5\n", "threads_per_process is 2.5: give a whole number"),
         (API + "    threads_per_process: '2'\n", "threads_per_process is '2': give a whole number"),
+        (
+            API + "    server_side_batching: {max_batch_size: 2, batch_interval: 1s, on_error: no}\n",
+            "on_error is False",
+        ),
         (API + "    max_body_bytes: 1x\n", "max_body_bytes is '1x': write it like 64Mi"),
         (API + "    config: {a: .nan}\n", "must be a finite number"),
         (API + "    config: {1: a}\n", "the key '1' is not text"),

@@ -24,7 +24,7 @@ CONFLICTS: list[tuple[dict[str, Any], str]] = [
     ({"autoscaling": {"min_replicas": 200}}, "autoscaling.min_replicas: 200 is more than max_replicas, which is 100"),
     (
         {"autoscaling": {"min_replicas": 2, "init_replicas": 1}},
-        "autoscaling.init_replicas: must be from min_replicas (2) to max_replicas (100), not 1",
+        "autoscaling.init_replicas: must be from min_replicas (2) to max_replicas (10), not 1",
     ),
     (
         {"autoscaling": {"max_replicas": 4, "init_replicas": 5}},

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cortex_cdk.config import RealtimeApi, load_config
 from cortex_cdk.config.cluster import Cluster
+from cortex_cdk.deploy.fewer_replicas import Bounds, fewer_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, Release, StackPlan, plan_stack, revision_of
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.recovery import Recovery
@@ -122,7 +123,7 @@ def test_what_is_on_its_way_is_waited_for_and_nothing_else(iris: RealtimeApi, st
         ("CREATE_IN_PROGRESS", CREATE, Recovery.GIVE_UP_CREATION),
         ("UPDATE_IN_PROGRESS", UPDATE, Recovery.GIVE_UP_UPDATE),
         ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", UPDATE, Recovery.WAIT),
-        ("UPDATE_ROLLBACK_IN_PROGRESS", UPDATE, Recovery.WAIT),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", UPDATE, Recovery.END_ROLLBACK),
         ("DELETE_IN_PROGRESS", UPDATE, Recovery.WAIT),
     ],
 )
@@ -203,3 +204,30 @@ def test_percentages_are_those_of_the_replicas_that_there_are_when_they_are_repl
 def test_a_revision_is_the_same_on_every_machine(iris: RealtimeApi) -> None:
     assert revision_of(iris, DIGEST, IMAGE) == revision_of(iris.model_copy(deep=True), DIGEST, IMAGE)
     assert len(revision_of(iris, DIGEST, IMAGE)) == 12
+
+
+@pytest.mark.parametrize(
+    ("wanted", "deployed", "desired", "running", "count"),
+    [
+        ((1, 2), (12, 20), 12, 2, 2),
+        ((1, 20), (12, 20), 12, 5, 5),
+        ((1, 20), (12, 20), 12, 0, 1),
+        ((6, 20), (12, 20), 12, 5, 6),
+        ((1, 2), (1, 20), 9, 9, 2),
+        # Traffic asked for them, not the minimum.
+        ((1, 20), (2, 20), 12, 5, None),
+        ((12, 20), (12, 20), 12, 2, None),
+        ((1, 20), (12, 20), 12, 12, None),
+        ((15, 20), (12, 20), 12, 2, None),
+    ],
+)
+def test_a_lower_number_of_replicas_comes_first(
+    iris: RealtimeApi,
+    wanted: tuple[int, int],
+    deployed: tuple[int, int],
+    desired: int,
+    running: int,
+    count: int | None,
+) -> None:
+    scaling = change(iris, "autoscaling", min_replicas=wanted[0], max_replicas=wanted[1]).autoscaling
+    assert fewer_replicas(scaling, Bounds(*deployed), desired=desired, running=running) == count

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
@@ -37,7 +35,6 @@ from cortex_cdk.localcloud.state_lock import STATE_LOCK
 logger = logging.getLogger(__name__)
 
 DIMENSION = "ecs:service:DesiredCount"
-ACTIVITIES_KEPT = 50
 MINUTE = 60.0
 MOST = 1_000_000
 SLOWEST_PUBLISHER = 15.0
@@ -64,6 +61,14 @@ class Autoscaler:
                         bound = "minimum" if bounded > service.desired_count else "maximum"
                         _scale(backend, target, service, bounded, f"{bound} capacity was set to {bounded}")
 
+    def follow_activities(self) -> None:
+        """End the activities that ECS has fulfilled. Call this when the running tasks have been counted."""
+        now = time.time() * self._speed
+        with STATE_LOCK:
+            for backend in backends():
+                for target, service in _scaled_services(backend):
+                    target.follow(service.running_count, now)
+
     def evaluate(self) -> None:
         """Evaluate every policy once. Call this once a minute of the local clock."""
         with STATE_LOCK:
@@ -89,6 +94,7 @@ class Autoscaler:
             history=target.history,
             now=time.time() * self._speed,
             deploying=service.primary["rolloutState"] == "IN_PROGRESS",
+            running=service.running_count,
         )
         if decision and not _is_suspended(target, decision.capacity > service.desired_count):
             self._record(target, service.desired_count, decision)
@@ -159,17 +165,4 @@ def _cause(decision: Decision, policies: Sequence[ScalingPolicy]) -> str:
 
 def _scale(backend: EcsBackend, target: ScalableTarget, service: Service, count: int, cause: str) -> None:
     backend.update_service({"cluster": service.cluster_name, "service": service.name, "desired_count": count})
-    moment = datetime.now(timezone.utc)
-    activity = {
-        "ActivityId": str(uuid.uuid4()),
-        "ServiceNamespace": "ecs",
-        "ResourceId": target.resource_id,
-        "ScalableDimension": target.scalable_dimension,
-        "Description": f"Setting desired count to {count}.",
-        "Cause": cause,
-        "StartTime": moment.timestamp(),
-        "EndTime": moment.timestamp(),
-        "StatusCode": "Successful",
-        "StatusMessage": f"Successfully set desired count to {count}. Change successfully fulfilled by ecs.",
-    }
-    target.activities = [activity, *target.activities][:ACTIVITIES_KEPT]
+    target.begin(count, cause)

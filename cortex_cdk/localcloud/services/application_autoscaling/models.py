@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import moto.applicationautoscaling.models
@@ -36,13 +37,20 @@ STATES = {
 """The states of a policy's alarms, the high one first."""
 
 
+ACTIVITIES_KEPT = 50
+IN_PROGRESS, SUCCESSFUL, OVERRIDDEN = "InProgress", "Successful", "Overridden"
+
+
 class ScalableTarget(FakeScalableTarget):
     """A scalable target with its activities.
 
     Attributes:
         history: The last activities, in the form that decisions need.
         activities: The activities that are kept, as AWS describes them, the newest first.
+        awaited: The desired count that the newest activity has set, while other numbers of tasks run.
     """
+
+    awaited: int | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -54,6 +62,48 @@ class ScalableTarget(FakeScalableTarget):
         least = 0 if self.min_capacity is None else self.min_capacity
         most = capacity if self.max_capacity is None else self.max_capacity
         return max(least, min(most, capacity))
+
+    def begin(self, count: int, cause: str) -> None:
+        """Record an activity that has set the desired count. An activity that was not over by then has lost its end."""
+        if self.awaited is not None:
+            was_set = f"Successfully set desired count to {self.awaited}."
+            self._end(OVERRIDDEN, f"{was_set} Found it was later changed to {count}.")
+        activity = {
+            "ActivityId": str(uuid.uuid4()),
+            "ServiceNamespace": "ecs",
+            "ResourceId": self.resource_id,
+            "ScalableDimension": self.scalable_dimension,
+            "Description": f"Setting desired count to {count}.",
+            "Cause": cause,
+            "StartTime": time.time(),
+            "StatusCode": IN_PROGRESS,
+            "StatusMessage": f"Successfully set desired count to {count}. Waiting for change to be fulfilled by ecs.",
+        }
+        self.activities = [activity, *self.activities][:ACTIVITIES_KEPT]
+        self.awaited = count
+
+    def follow(self, running: int, now: float) -> None:
+        """Record whether ECS has fulfilled the newest activity.
+
+        The cooldown of a scaling out begins with the end of the activity ("the amount of time after a scale out
+        activity completes", TargetTrackingScalingPolicyConfiguration). So tasks that wait for an instance are never
+        asked for twice.
+
+        Args:
+            running: The service's running tasks.
+            now: The time in seconds, on the clock of ``history``.
+        """
+        if self.awaited is None:
+            return
+        if self.history.out_at is not None:
+            self.history = replace(self.history, out_at=now)
+        if running == self.awaited:
+            message = f"Successfully set desired count to {running}. Change successfully fulfilled by ecs."
+            self._end(SUCCESSFUL, message)
+
+    def _end(self, status: str, message: str) -> None:
+        self.activities[0].update(StatusCode=status, StatusMessage=message, EndTime=time.time())
+        self.awaited = None
 
 
 class ScalingPolicy(FakeApplicationAutoscalingPolicy):

@@ -4,6 +4,10 @@ Source: "Target tracking scaling policies" of the Application Auto Scaling guide
 metric was above the target in three minutes in a row, and in when it was below nine tenths of it in fifteen. Of
 several policies the largest answer wins when scaling out; scaling in needs all of them, and one without data agrees to
 nothing ("How target tracking scaling works": "cannot scale your scalable target until new data points are found").
+
+The answer is in proportion to the tasks that run, not to those that are wanted: a metric is an average over the former
+(containers-roadmap 525 shows desired counts that were computed from running tasks). Otherwise tasks that wait for an
+instance would be asked for again and again.
 """
 
 from __future__ import annotations
@@ -104,6 +108,7 @@ def decide(
     history: History,
     now: float,
     deploying: bool,
+    running: int | None = None,
 ) -> Decision | None:
     """Return whether to change the capacity, and to what.
 
@@ -117,13 +122,15 @@ def decide(
         history: The last activities.
         now: The time in seconds, on the clock of ``history``.
         deploying: Whether a deployment runs. Meanwhile ECS services are not scaled in.
+        running: The tasks that run; None if all of them do.
 
     Returns:
         The change, or None.
     """
     alarms = [(policy, values, alarm_of(policy, values)) for policy, values in observed]
+    measured = capacity if running is None else running
     wishes = [
-        Decision(min(maximum, _proportional(policy, values, _base(policy, capacity, history, now))), policy.name, alarm)
+        Decision(min(maximum, _proportional(policy, values, _base(policy, measured, history, now))), policy.name, alarm)
         for policy, values, alarm in alarms
         if alarm is Alarm.HIGH
     ]
@@ -132,12 +139,14 @@ def decide(
         return largest if largest.capacity > capacity else None
     if deploying:
         return None
-    return _scale_in(alarms, capacity, minimum, history, now)
+    return _scale_in(alarms, capacity, measured, minimum=minimum, history=history, now=now)
 
 
 def _scale_in(
     alarms: Sequence[tuple[Policy, Sequence[float | None], Alarm]],
     capacity: int,
+    measured: int,
+    *,
     minimum: int,
     history: History,
     now: float,
@@ -146,7 +155,7 @@ def _scale_in(
     if not voting or any(alarm is not Alarm.LOW for _, _, alarm in voting):
         return None
     wishes = [
-        Decision(max(minimum, _proportional(policy, values, capacity)), policy.name, alarm)
+        Decision(max(minimum, _proportional(policy, values, measured)), policy.name, alarm)
         for policy, values, alarm in voting
     ]
     largest = max(wishes, key=lambda wish: wish.capacity)
@@ -155,10 +164,10 @@ def _scale_in(
     return None if cooling or largest.capacity >= capacity else largest
 
 
-def _base(policy: Policy, capacity: int, history: History, now: float) -> int:
+def _base(policy: Policy, running: int, history: History, now: float) -> int:
     """Return the capacity that the metric was measured with. Replicas that were just added do not serve yet."""
     cooling = history.out_at is not None and now - history.out_at < policy.scale_out_cooldown
-    return min(capacity, history.before_out) if cooling else capacity
+    return min(running, history.before_out) if cooling else running
 
 
 def _proportional(policy: Policy, values: Sequence[float | None], capacity: int) -> int:

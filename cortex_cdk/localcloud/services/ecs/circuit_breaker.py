@@ -1,19 +1,23 @@
 """Decides what the failures of tasks do to a deployment: a pause before the next task, and the circuit breaker.
 
-Sources: "Deployment circuit breaker" and "Service throttle logic" of the ECS developer guide.
+Sources: "Deployment circuit breaker" and "Service throttle logic" of the ECS developer guide;
+``DeploymentCircuitBreaker`` and ``ThresholdConfiguration`` of the ECS API reference.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Container
+from collections.abc import Container, Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
 from cortex_cdk.localcloud.services.ecs.service import Deployment, Service
 from cortex_cdk.localcloud.services.ecs.task import Task
 
+DEFAULT_PERCENT = 50
 SMALLEST_THRESHOLD = 3
 LARGEST_THRESHOLD = 200
+"""Bounds of a threshold of the type ``BOUNDED_PERCENT``."""
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 15.0
 """Seconds between the failure of a task and the next start."""
@@ -28,10 +32,12 @@ class _Failures:
     Attributes:
         count: How many tasks have failed.
         paused_until: When the next task may start, on the monotonic clock.
+        healthy: The tasks that were healthy at the last look.
     """
 
     count: int = 0
     paused_until: float = 0.0
+    healthy: Set[str] = frozenset()
 
 
 class CircuitBreaker:
@@ -68,6 +74,21 @@ class CircuitBreaker:
         failures = self._failures.get(deployment_id)
         return failures is not None and time.monotonic() < failures.paused_until
 
+    def see_healthy(self, service: Service, healthy: Set[str]) -> None:
+        """Take note of the primary deployment's healthy tasks. A task that becomes healthy ends a row of failures.
+
+        Args:
+            service: The service.
+            healthy: Ids of the tasks that are healthy now.
+        """
+        deployment = service.primary
+        if deployment["rolloutState"] != "IN_PROGRESS":
+            return
+        failures = self._failures.setdefault(deployment["id"], _Failures())
+        if healthy - failures.healthy and service.circuit_breaker.get("resetOnHealthyTask", True):
+            deployment["failedTasks"] = 0
+        failures.healthy = healthy
+
     def reset(self, deployment_id: str) -> None:
         """Forget the failures of a deployment, because its service has reached a steady state."""
         self._failures.pop(deployment_id, None)
@@ -77,9 +98,18 @@ class CircuitBreaker:
         self._failures = {name: known for name, known in self._failures.items() if name in deployment_ids}
 
 
-def failure_threshold(desired: int) -> int:
-    """Return how many failed tasks trip the circuit breaker: half of the desired count, at least 3, at most 200."""
-    return min(LARGEST_THRESHOLD, max(SMALLEST_THRESHOLD, -(-desired // 2)))
+def failure_threshold(configuration: Mapping[str, Any], desired: int) -> int:
+    """Return how many failed tasks trip the circuit breaker.
+
+    Args:
+        configuration: The ``thresholdConfiguration``. By default half of the desired count, at least 3, at most 200.
+        desired: The desired count of the service.
+    """
+    kind, value = configuration.get("type") or "BOUNDED_PERCENT", int(configuration.get("value") or DEFAULT_PERCENT)
+    if kind == "COUNT":
+        return value
+    threshold = max(1, -(-desired * value // 100))
+    return threshold if kind == "UNBOUNDED_PERCENT" else min(LARGEST_THRESHOLD, max(SMALLEST_THRESHOLD, threshold))
 
 
 def pause_before_start(failures: int) -> float:
@@ -96,7 +126,8 @@ def pause_before_start(failures: int) -> float:
 
 def _trip_if_due(service: Service, deployment: Deployment, task: Task) -> None:
     settings = service.circuit_breaker
-    if settings.get("enable") and deployment["failedTasks"] >= failure_threshold(service.desired_count):
+    threshold = failure_threshold(settings.get("thresholdConfiguration") or {}, service.desired_count)
+    if settings.get("enable") and deployment["failedTasks"] >= threshold:
         reason = f"ECS deployment circuit breaker: tasks failed to start. {_last_words(task)}"
         service.fail(reason, "tasks failed to start", rollback=bool(settings.get("rollback")))
 

@@ -347,8 +347,9 @@ class Scheduler:
         service.deployments = [d for d in service.deployments if d["status"] == "PRIMARY" or d["id"] in alive]
 
     def _notice_steady_state(self, service: Service, replicas: list[Replica]) -> None:
-        healthy = sum(replica.health is Health.HEALTHY and replica.current for replica in replicas)
-        steady = len(replicas) == healthy == service.desired_count
+        healthy = {replica.id for replica in replicas if replica.health is Health.HEALTHY and replica.current}
+        self._circuit_breaker.see_healthy(service, healthy)
+        steady = len(replicas) == len(healthy) == service.desired_count
         if steady:
             self._circuit_breaker.reset(service.primary["id"])
         if steady and service.primary["rolloutState"] == "IN_PROGRESS":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -139,11 +139,12 @@ def read(http_port: int, https_port: int) -> Table:
             for backend in list(elbv2_backends[ACCOUNT_ID].values())
             for balancer in backend.load_balancers.values()
         ]
+        listeners = [listener for balancer in balancers for listener in _listeners(balancer, usual)]
         by_port: dict[int, list[Listener]] = {}
-        for listener in (listener for balancer in balancers for listener in _listeners(balancer, usual)):
+        for listener in listeners:
             by_port.setdefault(listener.port, []).append(listener)
         return Table(
-            listeners=tuple(_joined(listeners) for listeners in by_port.values()),
+            listeners=tuple(joined(of_port, listeners) for of_port in by_port.values()),
             groups=tuple(_group(group) for group in groups() if group.target_type != "lambda"),
         )
 
@@ -154,16 +155,37 @@ def suffix(arn: str) -> str:
     return resource.partition("/")[2] if resource.startswith(("loadbalancer/", "listener/")) else resource
 
 
-def _joined(listeners: list[Listener]) -> Listener:
-    """Join listeners: all rules and certificates, with the default action of the first listener."""
+def joined(listeners: Sequence[Listener], everything: Iterable[Listener]) -> Listener:
+    """Join the listeners of several load balancers that share a port here: all rules and certificates.
+
+    A listener that sends every request to another port must not do that with the requests of other load balancers. So
+    it redirects what the listener on that port has rules for. The default action is the first one that is no redirect.
+
+    Args:
+        listeners: The listeners of one port, those of the oldest load balancer first.
+        everything: The listeners of all ports.
+    """
     first = listeners[0]
-    rules = [rule for listener in listeners for rule in listener.rules[:-1]]
-    certificates = [known for listener in listeners if listener.tls for known in listener.tls.certificates]
+    if len(listeners) == 1:
+        return first
+    rules = [rule for one in listeners for rule in (*one.rules[:-1], *_redirected(one, everything))]
+    defaults = [one.rules[-1] for one in listeners]
+    default = next((rule for rule in defaults if not isinstance(rule.action, Redirect)), defaults[0])
+    certificates = [known for one in listeners if one.tls for known in one.tls.certificates]
     return replace(
         first,
-        rules=(*rules, first.rules[-1]),
+        rules=(*rules, default),
         tls=replace(first.tls, certificates=tuple(dict.fromkeys(certificates))) if first.tls else None,
     )
+
+
+def _redirected(listener: Listener, everything: Iterable[Listener]) -> list[Rule]:
+    """Return the rules that a default action stands for that redirects to another listener of its load balancer."""
+    action = listener.rules[-1].action
+    if not isinstance(action, Redirect):
+        return []
+    others = [other for other in everything if (other.balancer, str(other.port)) == (listener.balancer, action.port)]
+    return [replace(rule, action=action) for other in others for rule in other.rules[:-1]]
 
 
 def _port(listener: Any, usual: Mapping[tuple[str, str], int]) -> int:

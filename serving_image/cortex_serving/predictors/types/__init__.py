@@ -9,6 +9,7 @@ May import: everything that predictors may; outside of ``make_client`` nothing b
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -16,6 +17,7 @@ from types import MappingProxyType
 
 from cortex_serving.errors import SpecError
 from cortex_serving.predictors.predictor_type import PredictorType
+from cortex_serving.spec import ApiSpec
 
 
 @cache
@@ -36,3 +38,16 @@ def predictor_type(name: str) -> PredictorType:
     if name not in known:
         raise SpecError(f"predictor.type is {name!r}; known are {', '.join(known)}")
     return known[name]
+
+
+def by_rules_of_type(spec: ApiSpec) -> ApiSpec:
+    """Return a specification with its batching where the predictor's type does it: in ``predict``, or in the client.
+
+    Raises:
+        SpecError: There is no such type.
+    """
+    predictor = spec.predictor
+    if predictor.batching is None or predictor.models is None or not predictor_type(predictor.type).batches_calls:
+        return spec
+    models = replace(predictor.models, batching=predictor.batching, callers=predictor.threads)
+    return replace(spec, predictor=replace(predictor, batching=None, models=models))

@@ -20,6 +20,7 @@ TYPE = PredictorType(
     name="python",
     class_name="PythonPredictor",
     client_argument="python_client",
+    handler_argument="model_client",
     make_client=_client,
     needs_models=False,
     model_methods=(Method("load_model", allowed=("model_path",), needed=("model_path",)),),

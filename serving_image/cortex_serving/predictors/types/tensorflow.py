@@ -21,5 +21,6 @@ TYPE = PredictorType(
     class_name="TensorFlowPredictor",
     client_argument="tensorflow_client",
     make_client=_client,
-    own_fields=frozenset({"signature_key", "tensorflow_serving_image"}),
+    own_fields=frozenset({"signature_key", "tensorflow_serving_image", "shaped_outputs"}),
+    batches_calls=True,
 )

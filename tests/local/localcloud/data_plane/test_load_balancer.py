@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 from collections import Counter
@@ -94,6 +95,20 @@ def test_draining_lets_requests_finish(running: Cloud, api: str, tmp_path: Path)
 
     assert (status, content["answer"]) == (200, "slow")
     until(lambda: running.describe(api)["runningCount"] == 0 and not running.health(api))
+
+
+def test_a_target_learns_that_a_client_has_gone(running: Cloud, api: str, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    running.service(api, running.definition())
+    running.wait_for_rollout(api)
+
+    client = http.client.HTTPConnection("127.0.0.1", running.settings.http_port)
+    client.request("POST", f"/{api}?gone={gone}", b"{}")
+    until(lambda: _in_flight(running) > 0)
+    assert not gone.exists()
+    client.close()
+
+    until(gone.exists)
 
 
 def _in_flight(running: Cloud) -> int:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from functools import partial
+
 import psutil
 
 from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, Traffic, until
 
+# Of the memory of the only instance, in MiB: two such replicas find room.
+A_THIRD = 70_000
 BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
 
 
@@ -73,6 +79,30 @@ def test_first_deployment_that_fails(running: Cloud, api: str) -> None:
     assert {task["containers"][0]["reason"] for task in stopped} == {"ValueError: no model"}
     assert len(stopped) == 3
     assert running.get(f"/{api}")[0] == 503
+
+
+def test_a_task_that_becomes_healthy_ends_a_row_of_failures(running: Cloud, api: str) -> None:
+    """The third replica never finds room, so that the rollout goes on."""
+    breaker = {"enable": True, "rollback": False, "thresholdConfiguration": {"type": "COUNT", "value": 2}}
+    configuration = {"deploymentCircuitBreaker": breaker}
+    running.service(api, running.definition(memory=A_THIRD), 3, deploymentConfiguration=configuration)
+    for _ in range(3):
+        before = until(lambda: two_healthy_tasks(running, api))
+        os.kill(running.get(f"/{api}")[1]["pid"], signal.SIGKILL)
+        until(partial(another_pair, running, api, before))
+
+    deployment = running.describe(api)["deployments"][0]
+    assert (deployment["rolloutState"], deployment["failedTasks"]) == ("IN_PROGRESS", 0)
+
+
+def another_pair(cloud: Cloud, api: str, before: set[str]) -> set[str]:
+    return two_healthy_tasks(cloud, api) - before
+
+
+def two_healthy_tasks(cloud: Cloud, api: str) -> set[str]:
+    """The ports of the healthy tasks, where there are two; else nothing."""
+    targets = [target for target in cloud.health(api) if target["TargetHealth"]["State"] == "healthy"]
+    return {str(target["Target"]["Port"]) for target in targets} if len(targets) == 2 else set()
 
 
 def test_replicas_that_take_too_much_memory_while_they_start_never_count_as_healthy(running: Cloud, api: str) -> None:

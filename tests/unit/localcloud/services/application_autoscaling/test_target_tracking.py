@@ -77,6 +77,38 @@ def test_cooldowns() -> None:
     assert choose([150, 150, 150], history=just_in) is not None
 
 
+@pytest.mark.parametrize(
+    ("running", "capacity", "value", "wanted"),
+    [
+        (1, 1, 500, 5),  # One task with five times its target.
+        (1, 5, 500, None),  # Four more are wanted already, and wait for an instance.
+        (1, 5, 600, 6),  # The load has grown: by one task, not by five times six.
+        (3, 5, 170, 6),
+        (5, 5, 110, 6),
+        (4, 2, 110, 5),  # During a rollout four tasks run where two are wanted; the average is over four.
+    ],
+)
+def test_the_running_tasks_count(running: int, capacity: int, value: float, wanted: int | None) -> None:
+    decision = choose([value] * 3, capacity, running=running, maximum=100)
+    assert (decision.capacity if decision else None) == wanted
+
+
+def test_tasks_that_wait_for_an_instance_are_not_asked_for_again() -> None:
+    capacity, history, counts = 1, History(), []
+    for minute in range(30):
+        decision = choose([530] * 15, capacity, running=1, history=history, now=minute * 60.0, maximum=100)
+        if decision:
+            history = History(out_at=minute * 60.0, before_out=capacity)
+            capacity = decision.capacity
+        counts.append(capacity)
+    assert set(counts) == {6}, "the formula's answer: one task with 5.3 times its target"
+
+
+def test_scaling_in_leaves_what_the_running_tasks_need() -> None:
+    decision = choose([20.0] * 15, capacity=33, running=4, maximum=100)
+    assert decision == Decision(1, "requests", Alarm.LOW)
+
+
 values = st.one_of(st.none(), st.floats(0, 300).map(lambda value: round(value, 1)))
 policies = st.builds(
     Policy,

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cortex_cdk.localcloud.services.ecs.circuit_breaker import failure_threshold, pause_before_start
 
 
-def test_the_circuit_breaker_needs_between_3_and_200_failures() -> None:
-    assert [failure_threshold(desired) for desired in (1, 6, 7, 25, 1000)] == [3, 3, 4, 13, 200]
+@pytest.mark.parametrize(
+    ("configuration", "thresholds"),
+    [
+        ({}, [3, 3, 4, 13, 200]),
+        ({"type": "BOUNDED_PERCENT", "value": 20}, [3, 3, 3, 5, 200]),
+        ({"type": "UNBOUNDED_PERCENT", "value": 50}, [1, 3, 4, 13, 500]),
+        ({"type": "COUNT", "value": 2}, [2, 2, 2, 2, 2]),
+    ],
+)
+def test_failures_that_trip_the_circuit_breaker(configuration: dict[str, Any], thresholds: list[int]) -> None:
+    assert [failure_threshold(configuration, desired) for desired in (1, 6, 7, 25, 1000)] == thresholds
 
 
 def test_pauses_grow_and_are_bounded() -> None:

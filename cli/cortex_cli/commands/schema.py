@@ -1,0 +1,27 @@
+"""Print the JSON Schema of a configuration file."""
+
+from __future__ import annotations
+
+import click
+from cortex_serving.contract import CONFIG_FILE
+
+from cortex_cdk.names import CLUSTER_FILE
+from cortex_cli.output import print_json
+
+SECTION = "Other commands"
+
+
+@click.command("schema")
+@click.argument("file", type=click.Choice([CONFIG_FILE, CLUSTER_FILE]), default=CONFIG_FILE)
+def command(file: str) -> None:
+    """Print the JSON Schema of cortex.yaml or cluster.yaml, by which editors complete and check the file.
+
+    Write the schema to a file, and name the file in the first line of your configuration:
+
+    \b
+      cortex schema > cortex.schema.json
+      # yaml-language-server: $schema=cortex.schema.json
+    """
+    from cortex_cdk.config.json_schema import api_file_schema, cluster_file_schema
+
+    print_json(api_file_schema() if file == CONFIG_FILE else cluster_file_schema())

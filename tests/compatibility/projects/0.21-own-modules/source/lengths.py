@@ -1,0 +1,2 @@
+def convert(feet):
+    return round(feet * 0.3048, 3)

@@ -1,0 +1,6 @@
+class PythonPredictor:
+    def __init__(self, config):
+        pass
+
+    def predict(self, payload):
+        return sorted(payload)
