@@ -19,7 +19,6 @@ from cortex_cli.command_list import command_names, listed_commands, load_command
 from cortex_cli.invocation import Invocation
 from cortex_cli.messages import Warnings, in_words, show_last
 
-
 _ESCAPED = "cortex-json-escapes"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_a_deleted_log_group_or_stream_loses_nothing_once_it_is_back(aws: dict[s
             logs.delete_log_stream(**group, logStreamName=stream["logStreamName"])
         replica.post("meanwhile")
         if gone == "group":
-            replica.post("later")
+            time.sleep(3)  # longer than watchtower tries by itself
             logs.create_log_group(**group)
         eventually(lambda: "meanwhile" in printed())
         replica.post("after")
