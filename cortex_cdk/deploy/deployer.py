@@ -27,8 +27,10 @@ from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy import assets, images
-from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError
+from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
+from cortex_cdk.deploy.differences import differences
+from cortex_cdk.deploy.failures import PriorityTakenError
 from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
@@ -107,7 +109,7 @@ class Deployer:
             if any(plan.changes for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
-            applier = self._applier(plans)
+            applier = self._applier(plans, project.path)
         done = self._execute(deployment.wanted, plans, applier)
         failed = frozenset(applied.name for applied in done if applied.error)
         return done + self._deploy_splitters(deployment.wanted, failed)
@@ -226,11 +228,14 @@ class Deployer:
         spec = splitter_spec(self._cloud, self._cluster.resources, target.resource, priority, groups)
         return plan_stack(Release(spec), target.deployed, force=self._options.force)
 
-    def _applier(self, plans: Sequence[StackPlan]) -> Applier:
-        """What carries out plans, with the templates that they need."""
+    def _applier(self, plans: Sequence[StackPlan], project: Path | None = None) -> Applier:
+        """What carries out plans, with the templates that they need, and with what they change of a project's files."""
         specs = tuple(plan.release.spec for plan in plans if plan.changes and plan.synthesize)
         templates = synthesize(SynthesisRequest(stacks=specs)) if specs else {}
-        return Applier(self._cloud, self._cluster, self._progress, templates, force=self._options.force)
+        bucket = self._cluster.resources.bucket
+        compared = [(plan, differences(self._cloud, bucket, plan, project)) for plan in plans] if project else []
+        found = {plan.release.spec.stack_name: known for plan, known in compared if known}
+        return Applier(self._cloud, self._cluster, self._progress, templates, found, force=self._options.force)
 
     def _execute(self, wanted: Wanted, plans: Sequence[StackPlan], applier: Applier) -> list[Applied]:
         """Carry out plans; one whose priority another deployment took meanwhile, with another priority."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code, error_message
+from cortex_cdk.stack_operations.resource_words import without_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -72,7 +73,7 @@ def _state(stack: StackTypeDef) -> StackState:
         name=stack["StackName"],
         id=stack.get("StackId", ""),
         status=stack["StackStatus"],
-        reason=stack.get("StackStatusReason", ""),
+        reason=without_ids(stack.get("StackStatusReason", "")),
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])},
         outputs={o["OutputKey"]: o.get("OutputValue", "") for o in stack.get("Outputs", [])},
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},

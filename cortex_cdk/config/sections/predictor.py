@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_FILE, Variable
+from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, PICKLE_SUFFIX, SAMPLE_FILE, Variable
 from cortex_serving.formats.env_file import wrong_variable
-from cortex_serving.predictors.predictor_type import PredictorType
+from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
 from pydantic import BeforeValidator, Field, Strict, field_validator
 
@@ -231,6 +231,11 @@ class Predictor(Section):
     def kind(self) -> PredictorType:
         """The rules of the predictor's type."""
         return predictor_types()[self.type]
+
+    @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        """The packages that replicas need for the predictor's type and file."""
+        return (*self.kind.runtimes, *((PICKLES,) if self.path.endswith(PICKLE_SUFFIX) else ()))
 
     @property
     def has_models(self) -> bool:

@@ -17,7 +17,7 @@ from cortex_serving.models.library import open_library
 from cortex_serving.payloads.validation import payload_type, result_schema
 from cortex_serving.predictors.invoke import Batched, BatchFailed, direct
 from cortex_serving.predictors.loading import load_class
-from cortex_serving.predictors.predictor import Predictor
+from cortex_serving.predictors.predictor import Predictor, tell_of_streams
 from cortex_serving.scheduling.batching import Batcher
 from cortex_serving.spec import ApiSpec
 
@@ -67,7 +67,8 @@ def build(
         sample = read_sample(project)
     models = spec.predictor.models
     libraries = partial(open_library, models, project, counters) if models else None
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries)
+    cls = load_class(spec.predictor, project)
+    predictor = Predictor(cls, spec.predictor, libraries)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -84,6 +85,7 @@ def build(
         observe=monitor.observe if monitor else None,
         after=put,
         project=project,
+        streams_told=spec.predictor.threads > 1 or tell_of_streams(cls),
         description=Description(
             spec,
             revision,

@@ -76,7 +76,7 @@ def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
                 if isinstance(one, BaseException):  # of an item of a batch
                     _judge(name, one, asked)
                 else:
-                    _begin_answer(name, one)
+                    _begin_answer(name, serving.predictor.take_apart(one)[0])
         except SampleFailed:
             raise
         except BaseException as error:  # sys.exit too: of a request, it would be a 500

@@ -89,6 +89,14 @@ def test_in_flight_is_published_even_when_idle(serve: Serve) -> None:
     assert record["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["StorageResolution"] == 1
 
 
+def test_a_replica_that_loads_counts_as_an_idle_one(serve: Serve) -> None:
+    """The autoscaler multiplies the average by the running replicas: by those that load, too."""
+    slow = "import time\n" + SIMPLE.replace("config): pass", "config): time.sleep(11.5)")
+    replica = serve(slow)
+    events = [record.get("event") or ("metrics" if "InFlight" in record else "") for record in replica.lines]
+    assert events.index("metrics") < events.index("ready")
+
+
 def test_predicted_classes_are_counted(serve: Serve) -> None:
     replica = serve(SIMPLE, monitoring={"model_type": "classification", "key": "label"})
     for label in ["a", "b", "a", 7, 1.5]:

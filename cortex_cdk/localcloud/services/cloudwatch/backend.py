@@ -14,7 +14,7 @@ from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
-from cortex_cdk.localcloud.services.cloudwatch import search
+from cortex_cdk.localcloud.services.cloudwatch import alarm_history, search
 from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError, Values, evaluate
 from cortex_cdk.localcloud.services.cloudwatch.store import Key, MetricStore, key
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
@@ -214,6 +214,23 @@ class LocalCloudWatchResponse(CloudWatchResponse):
             kind: [alarm for alarm in alarms if wanted in (None, alarm.state_value)] for kind, alarms in found.items()
         }
         return ActionResult(kept)
+
+    def describe_alarm_history(self) -> ActionResult:
+        """Answer DescribeAlarmHistory: when alarms were made, and from which state to which they went."""
+        given = self._get_params()
+        backend: Any = self.cloudwatch_backend
+        items = alarm_history.items(
+            backend.alarms.values(),
+            name=given.get("AlarmName"),
+            kind=given.get("HistoryItemType"),
+            since=_seconds(given["StartDate"]) if given.get("StartDate") else None,
+            until=_seconds(given["EndDate"]) if given.get("EndDate") else None,
+        )
+        if given.get("ScanBy") == "TimestampAscending":
+            items.reverse()
+        start, size = int(given.get("NextToken") or 0), int(given.get("MaxRecords") or alarm_history.PAGE)
+        more = {"NextToken": str(start + size)} if start + size < len(items) else {}
+        return ActionResult({"AlarmHistoryItems": items[start : start + size], **more})
 
     def get_metric_statistics(self) -> ActionResult:
         """Answer GetMetricStatistics."""
