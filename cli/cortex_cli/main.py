@@ -5,6 +5,8 @@ Exit codes: 0 success, 1 the command failed, 2 it was called wrongly, 130 interr
 
 from __future__ import annotations
 
+import codecs
+import io
 import itertools
 import logging
 import os
@@ -16,6 +18,8 @@ from click.shell_completion import CompletionItem
 from cortex_cli.command_list import command_names, listed_commands, load_command
 from cortex_cli.invocation import Invocation
 from cortex_cli.messages import Warnings, in_words, show_last
+
+_ESCAPED = "cortex-json-escapes"
 
 
 class Commands(click.Group):
@@ -70,7 +74,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line."""
-    _open_closed_streams()
+    _set_up_streams()
     logging.getLogger("cortex_cdk").addHandler(Warnings())
     invocation = Invocation()
     try:
@@ -97,11 +101,26 @@ def main() -> None:
         sys.exit(1)
 
 
-def _open_closed_streams() -> None:
-    """Open the streams that the caller closed (``>&-``), for which Python has None, so that they can be written."""
+def _set_up_streams() -> None:
+    """Open the streams that the caller closed (``>&-``), for which Python has None, and have the others write any text.
+
+    An encoding such as latin-1 (``PYTHONIOENCODING``, the locale) lacks characters that a predictor may have logged.
+    They are written as JSON escapes, so that JSON stays JSON.
+    """
+    codecs.register_error(_ESCAPED, _escaped)
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPED)
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
 
 
 def _leave_stdout() -> None:

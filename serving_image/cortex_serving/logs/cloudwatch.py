@@ -29,6 +29,7 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_MESSAGE_BYTES = MAX_LOG_LINE_BYTES + 1024  # watchtower cuts no line, because none is longer
 _HANDED_OVER = 2_000  # lines that may wait inside watchtower
 _LONGEST_PAUSE = 15.0
+_NOT_FOUND = "ResourceNotFoundException"
 
 
 class BoundedLines:
@@ -80,7 +81,7 @@ class BoundedLines:
 
 
 class PatientClient:
-    """A Logs client that waits out outages and throttling until it is told to close.
+    """A Logs client that waits out outages, throttling and the lack of its log group until it is told to close.
 
     Args:
         client: boto3's client.
@@ -115,8 +116,23 @@ class PatientClient:
             except ClientError as error:
                 if self._closing.is_set() or not _heals(error.response):
                     raise
+                if error.response["Error"]["Code"] == _NOT_FOUND:
+                    self._make_stream(arguments)
             self._closing.wait(pause)
             pause = min(_LONGEST_PAUSE, pause * 2)
+
+    def _make_stream(self, arguments: dict[str, Any]) -> None:
+        """Make the stream again that somebody has deleted, once its group is there.
+
+        Not the group: replicas that outlive their API for a moment would make the group again, which would then stand
+        in the way of the next API of that name.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with contextlib.suppress(ClientError, BotoCoreError):
+            self._client.create_log_stream(
+                logGroupName=arguments["logGroupName"], logStreamName=arguments["logStreamName"]
+            )
 
 
 def _heals(response: Any) -> bool:
@@ -126,7 +142,7 @@ def _heals(response: Any) -> bool:
         status >= 500
         or status == 429
         or "Throttl" in code
-        or code in ("AccessDeniedException", "ExpiredTokenException")
+        or code in ("AccessDeniedException", "ExpiredTokenException", _NOT_FOUND)
     )
 
 
@@ -151,7 +167,7 @@ class Shipper:
     """Sends lines to one stream of one log group, from a thread of its own.
 
     Args:
-        group: The log group, which must exist.
+        group: The log group. Lines wait, and are counted when they become too many, while there is none.
         revision: First part of the stream's name.
         metadata_url: ECS's metadata endpoint, which knows the task id, or None.
     """

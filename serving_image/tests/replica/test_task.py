@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,12 @@ CODE = """
 class PythonPredictor:
     def __init__(self, config): print("built on " + __file__)
     def predict(self, payload): return payload
+"""
+
+PRINTS = """
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload): print(payload)
 """
 
 
@@ -88,6 +95,48 @@ def test_project_from_s3_and_logs_to_cloudwatch(aws: dict[str, str], tmp_path: P
         assert shipped == replica.lines, "standard output and CloudWatch must show the same lines in the same order"
         assert shipped[-1]["event"] == "stopped"
     assert not list(tmp_path.iterdir()), "the unpacked project must not be left behind"
+
+
+@pytest.mark.parametrize("gone", ["group", "stream"])
+def test_a_deleted_log_group_or_stream_loses_nothing_once_it_is_back(aws: dict[str, str], gone: str) -> None:
+    s3, logs = _client(aws, "s3"), _client(aws, "logs")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="projects/gone.zip", Body=_archive({"predictor.py": PRINTS}))
+    group = {"logGroupName": f"/cortex/test/{gone}"}
+    logs.create_log_group(**group)
+    environ = {**_environ(aws, "projects/gone.zip"), "CORTEX_LOG_GROUP": group["logGroupName"]}
+
+    def printed() -> list[str]:
+        if not logs.describe_log_groups(logGroupNamePrefix=group["logGroupName"])["logGroups"]:
+            return []
+        messages = [json.loads(event["message"]) for event in logs.filter_log_events(**group)["events"]]
+        return [record["message"] for record in messages if record.get("source") == "stdout"]
+
+    with running([], environ) as replica:
+        replica.post("before")
+        eventually(lambda: "before" in printed())
+        if gone == "group":
+            logs.delete_log_group(**group)
+        else:
+            (stream,) = logs.describe_log_streams(**group)["logStreams"]
+            logs.delete_log_stream(**group, logStreamName=stream["logStreamName"])
+        replica.post("meanwhile")
+        if gone == "group":
+            time.sleep(3)  # longer than watchtower tries by itself
+            logs.create_log_group(**group)
+        eventually(lambda: "meanwhile" in printed())
+        replica.post("after")
+        eventually(lambda: "after" in printed())
+        assert replica.stop() == 0
+
+
+def test_without_a_log_group_a_replica_serves_and_stops(aws: dict[str, str]) -> None:
+    s3 = _client(aws, "s3")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="projects/unlogged.zip", Body=_archive({"predictor.py": CODE}))
+    with running([], {**_environ(aws, "projects/unlogged.zip"), "CORTEX_LOG_GROUP": "/cortex/test/none"}) as replica:
+        assert replica.post(1).json() == 1
+        assert replica.stop() == 0
 
 
 def _shipped(logs: Any) -> list[dict[str, Any]]:
