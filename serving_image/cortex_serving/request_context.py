@@ -64,6 +64,7 @@ class Exchange:
         predict: Time in the predictor.
         encode: Time to write the response's body.
         streaming: Whether the body is still being produced when the application returns.
+        events: Whether that body is server-sent events.
         status: The response's status.
         answered: When it was answered; 0 before.
     """
@@ -80,6 +81,7 @@ class Exchange:
     predict = 0.0
     encode = 0.0
     streaming = False
+    events = False
     status = 0
     answered = 0.0
 

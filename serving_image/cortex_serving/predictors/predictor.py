@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import traceback
 from collections.abc import Callable, Mapping
@@ -17,6 +18,12 @@ from cortex_serving.spec import PredictorSpec
 if TYPE_CHECKING:
     from cortex_serving.models.library import OpenLibrary
 
+logger = logging.getLogger(__name__)
+
+ONE_STREAM = (
+    "predict answers with a stream, and threads_per_process is 1: each stream keeps other requests of its process "
+    "waiting until it ends; set predictor.threads_per_process to the number of streams that a process sends at once"
+)
 _LONGEST_SUMMARY = 1000  # characters: the summary goes into one line, and into the replica's shared state
 _OWN = str(Path(__file__).parents[1]) + os.sep
 
@@ -66,6 +73,19 @@ def _check_kind(cls: type, rule: Method, method: Any, label: str) -> None:
         )
     if not rule.may_yield and (inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)):
         raise PredictorError(f"{label} has a yield, and would never run: only predict may be a generator")
+
+
+def tell_of_streams(cls: Any) -> bool:
+    """Warn about a predictor whose answers are streams, on one thread; return whether that was so.
+
+    Args:
+        cls: The predictor's class. Its ``predict`` may also return a stream, which shows only then.
+    """
+    method = inspect.unwrap(cls.predict)
+    streams = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+    if streams:
+        logger.warning(ONE_STREAM)
+    return streams
 
 
 class Predictor:
