@@ -75,13 +75,13 @@ def _check_kind(cls: type, rule: Method, method: Any, label: str) -> None:
         raise PredictorError(f"{label} has a yield, and would never run: only predict may be a generator")
 
 
-def tell_of_streams(cls: Any) -> bool:
+def tell_of_streams(predict: Callable[..., Any]) -> bool:
     """Warn about a predictor whose answers are streams, on one thread; return whether that was so.
 
     Args:
-        cls: The predictor's class. Its ``predict`` may also return a stream, which shows only then.
+        predict: The method that answers requests. It may also return a stream, which shows only then.
     """
-    method = inspect.unwrap(cls.predict)
+    method = inspect.unwrap(predict)
     streams = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
     if streams:
         logger.warning(ONE_STREAM)

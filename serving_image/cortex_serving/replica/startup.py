@@ -67,8 +67,7 @@ def build(
         sample = read_sample(project)
     models = spec.predictor.models
     libraries = partial(open_library, models, project, counters) if models else None
-    cls = load_class(spec.predictor, project)
-    predictor = Predictor(cls, spec.predictor, libraries)
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -85,7 +84,7 @@ def build(
         observe=monitor.observe if monitor else None,
         after=put,
         project=project,
-        streams_told=spec.predictor.threads > 1 or tell_of_streams(cls),
+        streams_told=spec.predictor.threads > 1 or tell_of_streams(predictor.predict),
         description=Description(
             spec,
             revision,
