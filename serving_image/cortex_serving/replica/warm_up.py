@@ -95,7 +95,7 @@ def _judge(name: str, error: BaseException, asked: set[str]) -> None:
         SampleFailed: It is.
     """
     answer, unexpected = falcon.Response(), list[str]()
-    write_error(answer, error, unexpected.append, summary)
+    write_error(answer, error, "", unexpected.append, summary)
     if answer.status_code < _FIRST_FAILURE:  # a predictor may raise any answer
         return
     if (answer.status_code in _CLIENTS_FAULT and asked) or any(
