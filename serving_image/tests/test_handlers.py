@@ -117,3 +117,15 @@ def test_a_callback_runs_after_the_answer(serve: Serve) -> None:
     (failure,) = eventually(lambda: replica.messages(level="ERROR"))
     assert failure.startswith("the callback failed")
     assert "ZeroDivisionError" in failure
+
+
+def test_a_handler_may_stream(serve: Serve) -> None:
+    replica = serve(
+        """
+        class Handler:
+            def __init__(self, config): pass
+            def handle_post(self, payload):
+                yield from ("a", "b")
+        """
+    )
+    assert replica.post(1).text == "ab"

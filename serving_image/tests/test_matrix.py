@@ -104,6 +104,7 @@ def replica(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         options["server_side_batching"] = {"max_batch_size": 2, "batch_interval": "1ms"}
     if kind == "tensorflow":
         save_tensorflow_model(tensorflow_or_skip(), folder / "model")
+        options["shaped_outputs"] = True
     if kind == "onnx":
         save_onnx_model(folder / "model" / "twice.onnx", 2.0)
     if kind != "python":

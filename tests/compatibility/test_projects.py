@@ -126,7 +126,7 @@ def asked(base_url: str, api: str, request: dict[str, Any]) -> Any:
 
 
 def expected(request: dict[str, Any]) -> dict[str, Any]:
-    fields = {name: request[name] for name in ("answer", "text", "content_type") if name in request}
+    fields: dict[str, Any] = {name: request[name] for name in ("answer", "text", "content_type") if name in request}
     return {"status": request.get("status", 200), **fields}
 
 

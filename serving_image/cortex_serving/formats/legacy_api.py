@@ -89,6 +89,7 @@ class _Entry:
         self._rename_handler()
         for path in (("node_groups",), ("compute", "node_groups")):
             self._ignore(path, _GROUPS)
+        self._rename_target()
         predictor = self._data.get("predictor")
         if isinstance(predictor, dict):
             if predictor.get("protobuf_path") is not None:
@@ -116,9 +117,18 @@ class _Entry:
         else:
             self._move(("handler",), ("predictor",))
 
+    def _rename_target(self) -> None:
+        """``target_in_flight`` of 0.36 and later is ``target_replica_concurrency``."""
+        scaling = self._data.get("autoscaling")
+        if isinstance(scaling, dict) and "target_in_flight" in scaling and "target_replica_concurrency" not in scaling:
+            self._move(("autoscaling", "target_in_flight"), ("autoscaling", "target_replica_concurrency"))
+
     def _models(self, predictor: dict[str, Any]) -> None:
-        if "multi_model_reloading" in predictor and "models" not in predictor:
-            self._move(("predictor", "multi_model_reloading"), ("predictor", "models"))
+        old: FieldPath = ("predictor", "multi_model_reloading")
+        if predictor.get("models") is None and predictor.get("multi_model_reloading") is not None:
+            self._move(old, ("predictor", "models"))
+        elif predictor.pop("multi_model_reloading", None) is not None:
+            self._refuse(old, "is the name of models in Cortex 0.25 to 0.35", "keep one of them")
         models = predictor.get("models")
         if not isinstance(models, dict):
             return
@@ -126,13 +136,22 @@ class _Entry:
             if isinstance(model, dict) and "path" in model and "model_path" not in model:
                 at: FieldPath = ("predictor", "models", "paths", place)
                 self._move((*at, "path"), (*at, "model_path"))
-        if models.get("path") is not None and not models.keys() & {"paths", "dir"}:
+        others = [f"models.{name}" for name in ("paths", "dir") if models.get(name) is not None]
+        others += ["model_path"] if predictor.get("model_path") is not None else []
+        if models.get("path") is None:
+            models.pop("path", None)
+        elif others:
+            self._refuse(
+                ("predictor", "models", "path"), f"cannot be used together with {others[0]}", "keep one of them"
+            )
+            del models["path"]
+        else:
             self._only_model(predictor, models)
 
     def _only_model(self, predictor: dict[str, Any], models: dict[str, Any]) -> None:
         """``models.path`` (0.25 and later) is ``model_path``."""
         for old, new in (("path", "model_path"), ("signature_key", "signature_key")):
-            if old in models and new not in predictor:
+            if old in models and predictor.get(new) is None:
                 self._move(("predictor", "models", old), ("predictor", new))
         for name in ("cache_size", "disk_cache_size"):
             self._ignore(("predictor", "models", name), _NO_CACHE)
@@ -141,7 +160,14 @@ class _Entry:
 
     def _dependencies(self, predictor: dict[str, Any]) -> None:
         files = predictor.get("dependencies")
-        if not isinstance(files, dict):
+        if files is not None and not (isinstance(files, dict) and files.keys() <= _DEPENDENCY_FILES.keys()):
+            names = ", ".join(_DEPENDENCY_FILES.values())
+            self._refuse(
+                ("predictor", "dependencies"), "must be a map of pip, conda and shell", f"remove it: {names} count"
+            )
+            del predictor["dependencies"]
+            return
+        if files is None:
             return
         for name, only in _DEPENDENCY_FILES.items():
             file = files.get(name)
@@ -156,15 +182,22 @@ class _Entry:
             del predictor["dependencies"]
 
     def _shadows(self, apis: list[Any]) -> None:
-        for place in reversed(range(len(apis))):
+        before = len(apis)
+        for place in reversed(range(before)):
             member = apis[place]
-            if not isinstance(member, dict) or not isinstance(member.get("shadow"), bool):
+            if not isinstance(member, dict) or "shadow" not in member:
                 continue
-            if member.pop("shadow"):
+            shadow = member.pop("shadow")
+            if not isinstance(shadow, bool | None):
+                self._refuse(("apis", place, "shadow"), "must be true or false", "remove it: shadows get no requests")
+            elif shadow:
                 self._warn(("apis", place), _MIRROR, label=f"apis[{place}] ({member.get('name')}, shadow)")
                 for later in range(place + 1, len(apis)):
                     self._document.copy(self._full("apis", later), self._full("apis", later - 1))
                 del apis[-1]
+        if len(apis) == 1 and before > 1:
+            message = "has one member without its shadow, and a load balancer of AWS cannot send copies of requests"
+            self._give_up(("apis",), message, "call this member itself, or name another one")
 
     def _move(self, old: FieldPath, new: FieldPath) -> None:
         self._document.move(self._full(*old), self._full(*new))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -61,7 +62,9 @@ class Headers(MultiMapping):
         repeated: All values of the names that came more than once.
     """
 
-    def __init__(self, pairs: list[tuple[str, Any]], repeated: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, pairs: list[tuple[str, Any]], repeated: Mapping[str, Sequence[str]] = MappingProxyType({})
+    ) -> None:
         super().__init__(pairs)
         self._repeated = repeated
 

@@ -110,6 +110,18 @@ def test_fields_that_have_a_meaning(project: Path) -> None:
     assert (predictor.log_level, predictor.shm_size) == ("debug", 64 * 2**20)
 
 
+def test_the_target_of_later_versions(project: Path) -> None:
+    scaling = load(project, api(autoscaling={"target_in_flight": 3})).apis[0].autoscaling
+    assert scaling.target_replica_concurrency == 3
+
+
+def test_fields_that_are_null_count_as_not_set(project: Path) -> None:
+    fields = dict.fromkeys(
+        ["models", "multi_model_reloading", "dependencies", "log_level", "shm_size", "protobuf_path"]
+    )
+    assert load(project, api(fields), {**api({"models": {"path": None, "dir": "model"}}), "name": "b"}).warnings == ()
+
+
 def test_node_groups_are_ignored(project: Path) -> None:
     config = load(project, api(compute={"node_groups": ["gpu"]}), api({}, name="b", node_groups=["cpu"]))
     assert [text.partition(":")[0] for text in said(config)] == ["iris.compute.node_groups", "b.node_groups"]
@@ -175,6 +187,46 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         SOURCE,
         "iris.predictor.dependencies.shell: must be dependencies.sh: all APIs of a file share the dependencies of its "
         "folder (rename setup.sh to dependencies.sh)",
+    ),
+    "both names of models": (
+        api({"models": {"dir": "s3://bucket/models"}, "multi_model_reloading": {"dir": "s3://bucket/models"}}),
+        SOURCE.replace("python_client=None", "python_client"),
+        "iris.predictor.multi_model_reloading: is the name of models in Cortex 0.25 to 0.35 (keep one of them)",
+    ),
+    "one path and several": (
+        api({"models": {"path": S3, "paths": [{"name": "a", "path": S3}]}}),
+        SOURCE,
+        "iris.predictor.models.path: cannot be used together with models.paths (keep one of them)",
+    ),
+    "one path and a folder": (
+        api({"models": {"path": S3, "dir": S3}}),
+        SOURCE,
+        "iris.predictor.models.path: cannot be used together with models.dir (keep one of them)",
+    ),
+    "dependencies": (
+        api({"dependencies": "requirements.txt"}),
+        SOURCE,
+        "iris.predictor.dependencies: must be a map of pip, conda and shell "
+        "(remove it: requirements.txt, conda-packages.txt, dependencies.sh count)",
+    ),
+    "shadow": (
+        {
+            "name": "s",
+            "kind": "TrafficSplitter",
+            "apis": [{"name": "a", "weight": 50, "shadow": "no"}, {"name": "b", "weight": 50}],
+        },
+        SOURCE,
+        "s.apis[0].shadow: must be true or false (remove it: shadows get no requests)",
+    ),
+    "only a shadow beside": (
+        {
+            "name": "s",
+            "kind": "TrafficSplitter",
+            "apis": [{"name": "a", "weight": 100}, {"name": "b", "weight": 1, "shadow": True}],
+        },
+        SOURCE,
+        "s.apis: has one member without its shadow, and a load balancer of AWS cannot send copies of requests "
+        "(call this member itself, or name another one)",
     ),
     "handler and predictor": (
         {**api(), "handler": PYTHON},
