@@ -211,8 +211,8 @@ class Predictor(Section):
     )
     warmup: Annotated[bool | str, BeforeValidator(_warmup), Allowed("true, false, or a file in the project")] = Field(
         True,
-        description=f"Sample request sent before a replica reports ready: a file, `true` for `{SAMPLE_FILE}` where the "
-        "project has one, or `false`. An addition to Cortex's fields.",
+        description="Sample request that a replica must answer before it is ready: a file, `true` for "
+        f"`{SAMPLE_FILE}` where the project has one, or `false`. An addition to Cortex's fields.",
     )
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
@@ -241,6 +241,14 @@ class Predictor(Section):
     def has_models(self) -> bool:
         """Whether models are configured, so that the predictor gets a client."""
         return bool(self.model_path or self.models)
+
+    @property
+    def s3_prefixes(self) -> list[tuple[str, str]]:
+        """Bucket and key prefix of every model in S3, each once, sorted."""
+        models = self.models
+        paths = [self.model_path, models and models.dir, *(each.model_path for each in (models and models.paths) or ())]
+        split = (path.removeprefix("s3://").partition("/") for path in paths if path and path.startswith("s3://"))
+        return sorted({(bucket, key.rstrip("/")) for bucket, _, key in split})
 
     @property
     def slots(self) -> int:
