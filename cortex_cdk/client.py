@@ -35,11 +35,12 @@ from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import ClusterError, CortexError, DeployError
+from cortex_cdk.errors import ClusterError, CortexError, DeployError, ProjectError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
-from cortex_cdk.project.archive import collect
+from cortex_cdk.project.archive import ProjectFiles, collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
+from cortex_cdk.project.ignore_rules import IGNORE_FILE
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
 from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
@@ -94,13 +95,16 @@ class Client:
             self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
         return self._read
 
-    def deploy(self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False) -> list[Applied]:
+    def deploy(
+        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+    ) -> list[Applied]:
         """Deploy a configuration.
 
         Args:
             config: A configuration, its file, or the folder of a ``cortex.yaml``.
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
+            strict: Refuse a project with files that look like secrets.
 
         Raises:
             ConfigError: The configuration cannot be used. Nothing was changed.
@@ -108,6 +112,7 @@ class Client:
         """
         loaded = config if isinstance(config, Config) else load_config(Path(config))
         project = collect(loaded.project_root, loaded.path)
+        self._name_secrets(project, refuse=strict)
         is_built = any(api.predictor.image is None for api in loaded.apis)
         dependencies = read_dependencies(project) if is_built else NO_DEPENDENCIES
         for warning in dependencies.warnings:
@@ -120,6 +125,22 @@ class Client:
         minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}
         wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
+
+    def _name_secrets(self, project: ProjectFiles, *, refuse: bool) -> None:
+        """Name the files that look like secrets, which every replica would get.
+
+        Raises:
+            ProjectError: There are some, and they are to be refused.
+        """
+        if not project.secrets:
+            return
+        named = ", ".join(project.secrets)
+        hint = f"list in {IGNORE_FILE} what replicas do not need"
+        if refuse:
+            message = f"these files look like secrets, and every replica would get them: {named}"
+            raise ProjectError(message, hint=f"{hint}, or deploy without --strict")
+        message = f"warning: these files look like secrets, and every replica gets them: {named} ({hint})"
+        self._progress.step("project", message)
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
         """Find out what making or changing the environment's cluster would do, and what it would cost.

@@ -123,8 +123,8 @@ class Diagnosis:
         self._wrong.add(loc)
         section, field = _resolve(model, loc)
         if kind == "extra_forbidden":
-            name = str(loc[-1])
-            self.add(loc, "is not a field here", _nearest(name, section, loc[:-1]), at_key=True)
+            name, written = str(loc[-1]), _as_written(loc[:-1], self._document.at(self._at))
+            self.add(loc, "is not a field here", _nearest(name, section, written), at_key=True)
         elif kind == "missing":
             words = f" ({allowed(field)})" if field else ""
             self.add(loc, f"is required{words}", at_key=True)
@@ -230,7 +230,7 @@ def _nearest(name: str, section: type[Section], parents: FieldPath) -> str:
         return f"it belongs to {elsewhere}"
     *_, where = ("this map", *parents)
     if isinstance(where, int):  # an item is known by its list
-        where = f"each of {parents[-2]}"
+        where = f"each entry of {parents[-2]}"
     return f"the fields of {where} are {', '.join(fields)}"
 
 

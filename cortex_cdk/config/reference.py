@@ -60,7 +60,11 @@ place, before anything is created.
 The project is the folder of the configuration file. Left out are the configuration file itself, hidden files and
 folders (but `.env` is always included), `*.pyc`, `*.pyo`, `*.pyd`, `__pycache__`, `cortex-debug-*`, virtual
 environments, empty folders, sockets and pipes, and everything that `.cortexignore` names (in the syntax of
-`.gitignore`). Links inside the project are followed; a link that leads out of the project is an error. The limit is
+`.gitignore`). A project without `.cortexignore` leaves out what Git ignores: the `.gitignore` files in the project and
+around it, up to the root of the repository, count. `cortex deploy` names files that look like secrets (`id_rsa`,
+`*.pem`, `.env`, `credentials.json`, `terraform.tfstate` ...) before it packs them; `--strict` refuses them.
+
+Links inside the project are followed; a link that leads out of the project is an error. The limit is
 512 MiB, for one file and for all together. `cortex deploy` asks before it uploads a file or an archive of 10 MiB, or a
 thousand files (`--yes` answers yes). A project has changed if names, contents or execute permissions have.
 

@@ -152,6 +152,8 @@ def failure(lines: Sequence[str]) -> Failure:
     else:
         said = list(itertools.takewhile(lambda line: not _HINT.match(line), after))
     gave_up, cause = _gave_up(lines), find_cause(lines) if step in (REQUIREMENTS_FILE, *_OURS) else None
+    reason: str | None
+    hint: str | None
     if gave_up:
         reason, hint = gave_up
     elif cause:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-import re
 import stat
 import zipfile
 from collections.abc import Iterator
@@ -20,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-import pathspec
 from cortex_serving.contract import MAX_PROJECT_BYTES, MAX_PROJECT_FILES
 
 from cortex_cdk.errors import ProjectError
+from cortex_cdk.project.ignore_rules import IGNORE_FILE, IgnoreRules
+from cortex_cdk.project.secret_files import secret_files
 from cortex_cdk.project.zip_entry import zip_entry
 
-IGNORE_FILE = ".cortexignore"
 MIB = 2**20
 # Cortex asked before it uploaded as much (reference ``cortex.md`` 1.5).
 MANY_BYTES = 10 * MIB
@@ -68,6 +67,11 @@ class ProjectFiles:
         return sum(file.size for file in self.files)
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of the files that look like secrets."""
+        return tuple(secret_files(file.name for file in self.files))
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What makes every deployment of this project slow, one sentence each."""
         found = [f"{file.name} has {_mib(file.size)}; {_ASIDE}" for file in self.files if file.size >= MANY_BYTES]
@@ -103,13 +107,13 @@ class Exclusions:
         config_path: The configuration file, which does not belong to the project.
 
     Raises:
-        ProjectError: ``.cortexignore`` cannot be read or has an invalid pattern.
+        ProjectError: ``.cortexignore`` cannot be read or has an invalid pattern. (``.gitignore`` is read later.)
     """
 
     def __init__(self, root: Path, config_path: Path) -> None:
         self._root = root
         self._config = os.path.realpath(config_path)
-        self._ignored = _read_ignore_file(root / IGNORE_FILE)
+        self._ignored = IgnoreRules(root)
 
     def file(self, name: str) -> bool:
         """Return whether a file is left out, by its own path in the project and not by the folders around it."""
@@ -119,12 +123,12 @@ class Exclusions:
         if base.startswith((".", "cortex-debug-")) or base.endswith(_COMPILED):
             return True
         # os.path.realpath, because Path.resolve fails for links that name themselves.
-        return self._ignored.match_file(name) or os.path.realpath(self._root / name) == self._config
+        return self._ignored.match(name) or os.path.realpath(self._root / name) == self._config
 
     def folder(self, name: str) -> bool:
         """Return whether a folder is left out with all of its content, by its path in the project."""
         base = PurePosixPath(name).name
-        if base.startswith((".", "cortex-debug-")) or base == "__pycache__" or self._ignored.match_file(f"{name}/"):
+        if base.startswith((".", "cortex-debug-")) or base == "__pycache__" or self._ignored.match(f"{name}/"):
             return True
         # A virtual environment works only on the machine where it was made.
         return (self._root / name / "pyvenv.cfg").is_file()
@@ -208,18 +212,6 @@ def archive(project: ProjectFiles, destination: Path) -> ProjectArchive:
 
 
 _TOO_LARGE = f"keep models on S3 (predictor.model_path), and put what replicas do not need into {IGNORE_FILE}"
-
-
-def _read_ignore_file(file: Path) -> pathspec.GitIgnoreSpec:
-    if not file.is_file():
-        return pathspec.GitIgnoreSpec.from_lines([])
-    try:
-        return pathspec.GitIgnoreSpec.from_lines(file.read_text(encoding="utf-8-sig").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{file} cannot be read: {error}", hint="save it as UTF-8 text") from error
-    except (ValueError, re.error) as error:
-        hint = "correct it; the syntax is that of .gitignore"
-        raise ProjectError(f"{file} has an invalid pattern: {error}", hint=hint) from error
 
 
 def _refuse_top_level(root: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from cortex_cdk.errors import ConfigError, Problem
 from cortex_cdk.project import conda_packages, python_version, requirements_file, shell_script
-from cortex_cdk.project.archive import IGNORE_FILE, ProjectFile, ProjectFiles
+from cortex_cdk.project.archive import ProjectFile, ProjectFiles
+from cortex_cdk.project.ignore_rules import ignore_file
 from cortex_cdk.project.requirements_file import Requirements
 from cortex_cdk.project.source import Named, SourceFile, read_source
 
@@ -120,7 +121,9 @@ class _Reader:
         names = [name for name in self._project if name == path or name.startswith(prefix)]
         if not names:
             exists = (self._root / path).exists()
-            reason = f"is left out of the project (hidden, or in {IGNORE_FILE})" if exists else "does not exist"
+            reason = (
+                f"is left out of the project (hidden, or in {ignore_file(self._root)})" if exists else "does not exist"
+            )
             hint = None if exists else "paths are relative to the project"
             self._problems.append(file.problem(named.line, f"{named.path} {reason}", hint))
         yield from names

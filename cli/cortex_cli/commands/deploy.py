@@ -34,8 +34,9 @@ MOST_TRIALS = 5
     is_flag=True,
     help="Build the image anew, with the updates of system and packages, though there is one.",
 )
+@click.option("--strict", is_flag=True, help="Refuse files that look like secrets, rather than name them.")
 @options.output
-def command(config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, output: str) -> None:
+def command(config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, strict: bool, output: str) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
     from cortex_cdk.client import Client
     from cortex_cdk.config import load_config
@@ -45,7 +46,7 @@ def command(config: Path, env: str | None, yes: bool, force: bool, rebuild: bool
     for warning in loaded.warnings:
         warn(str(warning))
     with TerminalProgress(yes=yes) as progress:
-        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild)
+        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild, strict=strict)
     if output == "json":
         print_json([_as_json(result) for result in results])
     else:

@@ -15,7 +15,8 @@ from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.config.sections.predictor import Predictor
 from cortex_cdk.errors import Problem
-from cortex_cdk.project.archive import IGNORE_FILE, Exclusions
+from cortex_cdk.project.archive import Exclusions
+from cortex_cdk.project.ignore_rules import ignore_file
 
 # The fields that decide which methods and arguments the predictor class must have.
 _DECISIVE: tuple[FieldPath, ...] = (
@@ -24,6 +25,7 @@ _DECISIVE: tuple[FieldPath, ...] = (
     ("predictor", "model_path"),
     ("predictor", "models"),
 )
+LEFT_OUT = "is left out of the project"
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 
 
@@ -44,7 +46,7 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[
         reason = check(name) if diagnosis.sound(path) else None
         if reason:
             parseable = parseable and path != ("predictor", "path")
-            hint = None if IGNORE_FILE in reason or "JSON" in reason else "paths are relative to the configuration file"
+            hint = None if LEFT_OUT in reason or "JSON" in reason else "paths are relative to the configuration file"
             yield diagnosis.problem(path, reason, hint)
     if parseable:
         yield from check_source(file.parent / api.predictor.path, api.predictor)
@@ -91,7 +93,7 @@ class _Folder:
         if not (self._root / name).exists():
             return f"{name} does not exist in {self._root.absolute()}"
         if self._exclusions.path(name.rstrip("/")):
-            return f"{name} is left out of the project (hidden, or in {IGNORE_FILE})"
+            return f"{name} {LEFT_OUT} (hidden, or in {ignore_file(self._root)})"
         return None
 
 

@@ -6,6 +6,7 @@ yields ``Finding`` objects:
 * ``names``: an API stays an API, a splitter a splitter.
 * ``capacity``: the cluster's instances can hold the replicas.
 * ``images``: the user's own images exist.
+* ``models``: the models on S3 exist, with the files that the predictor's type needs.
 * ``endpoints``: nothing else answers there.
 * ``load_balancer``: its quotas allow one more.
 * ``splitter_members``: the APIs of a traffic splitter exist.

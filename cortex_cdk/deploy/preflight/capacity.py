@@ -36,7 +36,18 @@ def check_gpus(deployment: Deployment) -> Iterator[Finding]:
         provider = _provider(deployment.cluster.resources, api) if api.compute.gpu else None
         there = gpus_of(provider.instance_types) if provider else {}
         if provider and there and max(there.values()) < api.compute.gpu:
-            yield _too_few_gpus(api, provider, there)
+            is_here = not deployment.cluster.is_billed
+            yield _too_few_here(api, max(there.values())) if is_here else _too_few_gpus(api, provider, there)
+
+
+def _too_few_here(api: RealtimeApi, count: int) -> Finding:
+    """Word a lack of GPUs in a cluster that nobody pays for: its instances are this machine."""
+    wanted = api.compute.gpu
+    return Finding(
+        api.name,
+        f"a replica asks for {wanted} GPU{'s' if wanted > 1 else ''}, and this machine has {count or 'no GPU'}",
+        "leave compute.gpu out here, or choose another environment with --env (nvidia-smi lists the GPUs that count)",
+    )
 
 
 def _too_few_gpus(api: RealtimeApi, provider: ProviderResource, there: dict[str, int]) -> Finding:
@@ -46,8 +57,7 @@ def _too_few_gpus(api: RealtimeApi, provider: ProviderResource, there: dict[str,
         api.name,
         f"a replica asks for {wanted} GPU{'s' if wanted > 1 else ''}, and no instance of group "
         f"{provider.group} has {'so many' if any(there.values()) else 'one'}: EC2 says that {has}",
-        "ask for less in compute.gpu, or choose another environment with --env: a local cloud has the GPUs "
-        "that nvidia-smi finds on its machine",
+        "ask for less in compute.gpu, or choose another environment with --env",
     )
 
 

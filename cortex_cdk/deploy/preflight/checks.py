@@ -8,6 +8,7 @@ from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_ro
 from cortex_cdk.deploy.preflight.endpoints import check_endpoints
 from cortex_cdk.deploy.preflight.images import check_images
 from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
+from cortex_cdk.deploy.preflight.models import check_models
 from cortex_cdk.deploy.preflight.names import check_names
 from cortex_cdk.deploy.preflight.operations import check_operations
 from cortex_cdk.deploy.preflight.splitter_members import check_members
@@ -19,6 +20,7 @@ CHECKS: tuple[Check[Deployment], ...] = (
     Check("whether replicas fit the instances", check_fit),
     Check("the GPUs of the instances", check_gpus),
     Check("whether predictor.image exists", check_images),
+    Check("the models on S3", check_models),
     Check("endpoints", check_endpoints),
     Check("the quotas of the load balancer", check_load_balancer),
     Check("members of traffic splitters", check_members),

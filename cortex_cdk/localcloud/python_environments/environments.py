@@ -31,7 +31,7 @@ COMPLETE = ".complete"
 BUILD_TIMEOUT = 3600.0
 TORCH_BACKEND = re.compile(rb"^ARG UV_TORCH_BACKEND=(\w+)", re.MULTILINE)
 """The line of a Dockerfile that says which wheels of PyTorch the image gets."""
-NOT_FOUND = re.compile(r"not found in the package registry|there (?:is|are) no versions? of|not found in the cache")
+NOT_FOUND = re.compile(r"([\w.-]+) was not found in the package registry|no versions? of ([\w.-]+?)(?:[=<>!~]|\s)")
 """uv's words for a package, or a version, that no index has."""
 
 HANDED_ON = re.compile(
@@ -128,8 +128,10 @@ def _make(context: Context, place: Path, say: Callable[[str], None], *, fresh: b
     try:
         _run(command, place, variables, hear)
     except CannotBuildError:
-        if pip.unused and any(NOT_FOUND.search(line) for line in said):
-            say(f"hint: {pip.unused}")
+        missing = [name for line in said for match in NOT_FOUND.finditer(line) for name in match.groups() if name]
+        unused = pip.unused(missing)
+        if unused:
+            say(f"hint: {unused}")
         raise
     (place / COMPLETE).touch()
 

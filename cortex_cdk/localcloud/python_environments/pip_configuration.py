@@ -11,7 +11,7 @@ import configparser
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +40,21 @@ class PipConfiguration:
     Attributes:
         variables: Variables of uv's processes.
         notes: Lines that tell which index counts.
-        unused: A sentence on what does not count, and how it would; None where all counts.
+        extra: The further indexes, which do not count.
     """
 
     variables: Mapping[str, str]
     notes: tuple[str, ...]
-    unused: str | None
+    extra: tuple[str, ...]
+
+    def unused(self, missing: Sequence[str]) -> str | None:
+        """Say that an index does not count that may have what is missing, and how the index would count.
+
+        Args:
+            missing: Names of packages that no index has. A folder is looked at; others are not asked.
+        """
+        found = [index for index in self.extra if any(_may_have(index, name) for name in missing)]
+        return _unused(found) if found else None
 
 
 def read(environ: Mapping[str, str], home: Path) -> PipConfiguration:
@@ -72,7 +81,7 @@ def read(environ: Mapping[str, str], home: Path) -> PipConfiguration:
         if option == "index-url":
             notes.append(f"packages come from {_shown(values[0])}, the index-url of your pip configuration")
     extra = [value for value in found.get(EXTRA, "").split() if _exists(value)]
-    return PipConfiguration(variables, tuple(notes), _unused(extra) if extra else None)
+    return PipConfiguration(variables, tuple(notes), tuple(extra))
 
 
 def _unused(extra: list[str]) -> str:
@@ -122,6 +131,12 @@ def _exists(place: str) -> bool:
     """Return whether a place is elsewhere, or there. pip warns of folders that are not there, and uv would fail."""
     path = place.removeprefix("file://")
     return "://" in path or not path.startswith("/") or Path(path).exists()
+
+
+def _may_have(index: str, package: str) -> bool:
+    path = Path(index.removeprefix("file://"))
+    name = re.sub(r"[-_.]+", "-", package).lower()  # as simple indexes spell names (PEP 503)
+    return not path.is_absolute() or (path / name).exists()
 
 
 def _shown(place: str) -> str:

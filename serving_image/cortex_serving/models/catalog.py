@@ -39,6 +39,11 @@ class AmbiguousModel(falcon.HTTPBadRequest):
         return f"{self.description}: {', '.join(sorted(self._names))}"
 
 
+def title(name: str) -> str:
+    """Return a model's name for people: the one of ``predictor.model_path`` has none that they would know."""
+    return "the model" if name == ONLY_MODEL else f"model {name}"
+
+
 @dataclass(frozen=True)
 class ModelFiles:
     """The files of one version of one model.
@@ -65,6 +70,11 @@ class ModelFiles:
     def key(self) -> tuple[str, str]:
         """Name and version."""
         return self.name, self.version
+
+    @property
+    def title(self) -> str:
+        """The model's name for people."""
+        return title(self.name)
 
     def local(self, folder: Path) -> Path:
         """Return the folder or file of the model on this disk; fetch it below ``folder`` if it lies elsewhere.
@@ -186,5 +196,6 @@ def resolve(catalog: Catalog, name: str | None, version: str | int | None) -> Mo
         wanted = str(int(wanted))  # as for folders: 007 is 7
     if wanted not in versions:
         there = ", ".join(sorted(versions, key=int))
-        raise UnknownModel(f"model {name!r} has no version {version!r}; there are {there}")
+        model = title(name) if name == ONLY_MODEL else f"model {name!r}"
+        raise UnknownModel(f"{model} has no version {version!r}; there are {there}")
     return versions[wanted]

@@ -15,7 +15,7 @@ from cortex_serving.contract import Variable
 from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
-from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, places, resolve
+from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, places, resolve, title
 from cortex_serving.models.stores import FilesGone, StoreError, one_line
 from cortex_serving.spec import Models
 
@@ -155,7 +155,7 @@ class Library:
                 if usable != known.get(name, {}):
                     self._publish(name, usable)
             for name in known.keys() - found.keys():
-                logger.warning("model %s is gone from %s, and is not served any more", name, place.location)
+                logger.warning("%s is gone from %s, and is not served any more", title(name), place.location)
                 self._publish(name, {})
 
     def _usable(self, found: Mapping[str, ModelFiles], known: Mapping[str, ModelFiles]) -> dict[str, ModelFiles]:
@@ -213,12 +213,12 @@ class Library:
             self._cannot_load(files, error)
             return False
         self._told.pop(files.key, None)
-        logger.info("model %s version %s was loaded", files.name, files.version)
+        logger.info("%s version %s was loaded", files.title, files.version)
         return True
 
     def _cannot_load(self, files: ModelFiles, error: BaseException) -> None:
         kind = "" if isinstance(error, ServingError) else f"{type(error).__name__}: "
-        reason = f"model {files.name} version {files.version} cannot be loaded: {kind}{one_line(error)}"
+        reason = f"{files.title} version {files.version} cannot be loaded: {kind}{one_line(error)}"
         self._complain(files.key, reason, files.fingerprint)
 
     def _complain(self, about: Hashable, reason: str, state: str = "") -> None:

@@ -52,7 +52,7 @@ def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
     # macOS leaves ._model.onnx beside model.onnx
     found = [path] if path.is_file() else [file for file in path.rglob("*.onnx") if not file.name.startswith(".")]
     if len(found) != 1:
-        raise PredictorError(f"model {files.name} must have exactly one .onnx file, not {len(found)}")
+        raise PredictorError(f"{files.title} must have exactly one .onnx file, not {len(found)}")
     providers = onnxruntime.get_available_providers()
     if "CUDAExecutionProvider" in providers and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # CUDA and cuDNN of PyPI lie where no loader looks for libraries

@@ -50,7 +50,7 @@ def load_saved_model(path: Path, files: ModelFiles) -> SavedModel:
         raise PredictorError(message) from error
     with _unpacked(path, files) as folder:
         if not (folder / "saved_model.pb").is_file():
-            raise PredictorError(f"model {files.name} is no SavedModel: it has no saved_model.pb")
+            raise PredictorError(f"{files.title} is no SavedModel: it has no saved_model.pb")
         module = tensorflow.saved_model.load(str(folder))
     signature = module.signatures[_signature_key(files, list(module.signatures))]
     return SavedModel(module, signature, signature.structured_input_signature[1])
@@ -68,7 +68,7 @@ def _unpacked(path: Path, files: ModelFiles) -> Iterator[Path]:
             with zipfile.ZipFile(archive) as zipped:
                 zipped.extractall(folder)
         except (zipfile.BadZipFile, OSError) as error:
-            raise PredictorError(f"model {files.name} cannot be unpacked from {archive.name}: {error}") from error
+            raise PredictorError(f"{files.title} cannot be unpacked from {archive.name}: {error}") from error
         found = [file.parent for file in Path(folder).rglob("saved_model.pb")]
         yield max(found, key=lambda of: int(of.name) if of.name.isdecimal() else -1, default=Path(folder))
 
@@ -77,13 +77,13 @@ def _signature_key(files: ModelFiles, keys: list[str]) -> str:
     """Which signature: the configured one, else the only one, else ``predict`` (cortex.md 1.6)."""
     if files.signature_key is not None:
         if files.signature_key not in keys:
-            raise PredictorError(f"model {files.name} has no signature {files.signature_key}; it has {', '.join(keys)}")
+            raise PredictorError(f"{files.title} has no signature {files.signature_key}; it has {', '.join(keys)}")
         return files.signature_key
     if len(keys) == 1:
         return keys[0]
     if "predict" in keys:
         return "predict"
-    raise PredictorError(f"model {files.name} has the signatures {', '.join(keys) or 'none'}: choose a signature_key")
+    raise PredictorError(f"{files.title} has the signatures {', '.join(keys) or 'none'}: choose a signature_key")
 
 
 class TensorFlowClient:

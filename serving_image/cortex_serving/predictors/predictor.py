@@ -171,12 +171,13 @@ def user_traceback(error: BaseException, project: Path) -> str:
             continue
         seen.add(id(part))
         first = next((n for n, frame in enumerate(part.stack) if frame.filename.startswith(str(project))), None)
-        if first is not None:
+        if first is not None or part is not described:
+            # A cause that this program met in a library has no frame of the user's, and ours tell nothing.
             theirs = [frame for frame in part.stack[first:] if not frame.filename.startswith(_OWN)]
             part.stack = traceback.StackSummary.from_list(theirs)
         elif part is described and isinstance(error, (ServingError, SyntaxError)):
             part.stack = traceback.StackSummary.from_list([])
-        pending += [part.__cause__, part.__context__]
+        pending += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
     return "".join(described.format()).rstrip()
 
 

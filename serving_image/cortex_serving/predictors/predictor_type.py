@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -95,6 +95,8 @@ class PredictorType:
         handler_argument: The name of this argument in a class ``Handler``; None if it is the same.
         on_inferentia: Whether it runs on AWS Inferentia.
         runtimes: What its client imports. Images get what the project does not install itself.
+        wrong_files: Says why the files with these paths are no model, completing "<model> ..."; None where they may be
+            one. None for a type that takes any files.
         batches_calls: Whether ``server_side_batching`` is the client's work: ``predict`` then gets one payload, and
             concurrent calls of the client run the model together.
     """
@@ -109,6 +111,7 @@ class PredictorType:
     handler_argument: str | None = None
     on_inferentia: bool = True
     runtimes: tuple[Runtime, ...] = ()
+    wrong_files: Callable[[Sequence[str]], str | None] | None = None
     batches_calls: bool = False
 
     @property

@@ -107,3 +107,13 @@ def test_inputs(serve: Serve, tmp_path: Path) -> None:
     assert len(said) == len(NOT_FITTING)
     for line, (model, given, reason) in zip(said, NOT_FITTING, strict=True):
         assert reason in line, (model, given)
+
+
+def test_the_only_model_has_no_name_that_its_user_would_not_know(serve: Serve, tmp_path: Path) -> None:
+    for name in ("a.onnx", "b.onnx"):
+        save_onnx_identity(tmp_path / "project/models/m" / name, "FLOAT", x=["n"])
+    replica = serve(CLIENT, type="onnx", model_path="models/m", ready=False)
+    assert replica.process.wait(30) != 0
+    said = "\n".join(replica.messages())
+    assert "the model must have exactly one .onnx file, not 2" in said
+    assert "_cortex_default" not in said

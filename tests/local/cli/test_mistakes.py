@@ -37,6 +37,11 @@ CONFIGURATION = [
     Mistake("entry-is-text", {"cortex.yaml": "- text\n"}),
     Mistake("unknown-field", config("compute: {cpu", "compute: {cpus")),
     Mistake("unknown-section", config("compute:", "computer:")),
+    Mistake(
+        "unknown-field-of-an-item",
+        config("    path:", "    models: [{name: a, model_path: predictor.py, size: 1}]\n    path:"),
+    ),
+    Mistake("secrets", {"id_rsa": "x", "lib/server.pem": "x"}, arguments=("deploy", "--strict")),
     Mistake("missing-name", config("- name: text\n  kind", "- kind")),
     Mistake("missing-kind", {"cortex.yaml": "- name: text\n  apis: [{name: a, weight: 50}, {name: b, weight: 50}]\n"}),
     Mistake("containers", {"cortex.yaml": "- name: text\n  kind: RealtimeAPI\n  pod: {port: 8080}\n"}),
@@ -115,6 +120,7 @@ def answer(code: str) -> Mistake:
 
 ENVIRONMENTS = [
     Mistake("unknown-environment", arguments=("deploy", "--env", "prod")),
+    Mistake("delete-unknown-environment", arguments=("env", "delete", "nope")),
     Mistake("unknown-default", arguments=("env", "default", "prod")),
     Mistake("delete-local-environment", arguments=("env", "delete", "local")),
     Mistake("configure-local-environment", arguments=("env", "configure", "local", "--region", "eu-west-1")),

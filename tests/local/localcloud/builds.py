@@ -94,6 +94,6 @@ def log_of(running: Cloud, done: dict[str, Any]) -> list[str]:
 def python_of(tag: str, code: str) -> str:
     """What the Python of an image prints."""
     python = images.resolve(f"{URI}:{tag}").binaries / "python"
-    command = [python, "-c", code]
+    command = [str(python), "-c", code]
     # Python also imports from the folder that it is started in.
     return subprocess.run(command, cwd="/", capture_output=True, text=True, check=True).stdout.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortex_serving.predictors.predictor_type import Client, PredictorType, Runtime
@@ -16,6 +17,12 @@ def _client(open_library: OpenLibrary, _predictor: Any) -> Client:
     return OnnxClient(open_library(load_onnx))
 
 
+def _wrong_files(paths: Sequence[str]) -> str | None:
+    names = [path.rpartition("/")[2] for path in paths]
+    count = sum(name.endswith(".onnx") and not name.startswith(".") for name in names)
+    return None if count == 1 else f"must have exactly one .onnx file, not {count}"
+
+
 TYPE = PredictorType(
     name="onnx",
     class_name="ONNXPredictor",
@@ -23,5 +30,6 @@ TYPE = PredictorType(
     make_client=_client,
     on_inferentia=False,
     # From 1.21 on, CUDA and cuDNN can come from PyPI, too.
+    wrong_files=_wrong_files,
     runtimes=(Runtime("onnxruntime", ("onnxruntime>=1.17",), ("onnxruntime-gpu[cuda,cudnn]>=1.21",)),),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cortex_serving.predictors.predictor_type import Client, PredictorType, Runtime
@@ -18,11 +19,17 @@ def _client(open_library: OpenLibrary, _predictor: Any) -> Client:
     return TensorFlowClient(open_library(load_saved_model))
 
 
+def _wrong_files(paths: Sequence[str]) -> str | None:
+    is_model = any(path.rpartition("/")[2] == "saved_model.pb" or path.endswith(".zip") for path in paths)
+    return None if is_model else "has no saved_model.pb"
+
+
 TYPE = PredictorType(
     name="tensorflow",
     class_name="TensorFlowPredictor",
     client_argument="tensorflow_client",
     make_client=_client,
+    wrong_files=_wrong_files,
     runtimes=(
         Runtime(
             "tensorflow",

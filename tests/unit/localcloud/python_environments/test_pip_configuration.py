@@ -38,9 +38,17 @@ def test_variables_count_more_than_files(section: str, tmp_path: Path) -> None:
 def test_further_packages_do_not_count_and_that_is_said(tmp_path: Path) -> None:
     found = read(write(tmp_path, "[global]\nextra-index-url = https://me:secret@own.example/simple\n"), tmp_path)
     assert not {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & set(found.variables)
-    assert found.unused
-    assert "https://****@own.example/simple" in found.unused
-    assert "requirements.txt" in found.unused
+    said = found.unused(["own"]) or ""
+    assert "https://****@own.example/simple" in said
+    assert "requirements.txt" in said
+    assert found.unused([]) is None
+
+
+def test_a_folder_that_lacks_a_package_is_not_proposed(tmp_path: Path) -> None:
+    (tmp_path / "own-thing").mkdir()
+    found = read({"PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": f"file://{tmp_path}"}, tmp_path)
+    assert found.unused(["Own_Thing"])
+    assert found.unused(["other"]) is None
 
 
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"])
@@ -48,7 +56,7 @@ def test_who_has_configured_uv_is_left_alone(name: str, tmp_path: Path) -> None:
     environ = write(tmp_path, "[global]\nindex-url = https://a.example\nextra-index-url = https://b.example\n")
     found = read({**environ, name: "https://uv.example/simple"}, tmp_path)
     assert "UV_DEFAULT_INDEX" not in found.variables
-    assert found.unused is None
+    assert found.extra == ()
 
 
 @pytest.mark.parametrize(("value", "counts"), [("1", True), ("true", True), ("0", False), ("false", False)])
