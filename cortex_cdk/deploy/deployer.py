@@ -37,7 +37,7 @@ from cortex_cdk.deploy.preflight.checks import check
 from cortex_cdk.deploy.preflight.endpoints import name_holder
 from cortex_cdk.deploy.scaling import scaling_in_words
 from cortex_cdk.deploy.scaling_defaults import Updates, changed_by_defaults
-from cortex_cdk.deploy.splitters import splitter_spec
+from cortex_cdk.deploy.splitters import member_failed, splitter_spec
 from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.errors import DeployError, Finding
 from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
@@ -93,7 +93,7 @@ class Deployer:
             dependencies: What the project installs.
 
         Returns:
-            What became of each API, then of each splitter; of no splitter where an API failed.
+            What became of each API, then of each splitter. A splitter with a member that failed is left as it is.
 
         Raises:
             PreflightError: Something is in the way; the error has all of it.
@@ -111,9 +111,8 @@ class Deployer:
                 assets.upload(self._cloud, project.path, bucket, key)
             applier = self._applier(plans, project.path)
         done = self._execute(deployment.wanted, plans, applier)
-        if any(applied.error for applied in done) or not config.splitters:
-            return done
-        return done + self._deploy_splitters(deployment.wanted)
+        failed = frozenset(applied.name for applied in done if applied.error)
+        return done + self._deploy_splitters(deployment.wanted, failed)
 
     def _ready_to_plan(
         self, config: Config, project: ProjectArchive, dependencies: Dependencies
@@ -196,12 +195,26 @@ class Deployer:
                 for line in scaling_in_words(spec.api, spec.provider, is_billed=self._cluster.is_billed):
                     self._progress.step(spec.api.name, line)
 
-    def _deploy_splitters(self, wanted: Wanted) -> list[Applied]:
-        """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs."""
+    def _deploy_splitters(self, wanted: Wanted, failed: frozenset[str]) -> list[Applied]:
+        """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs.
+
+        Args:
+            wanted: What is deployed.
+            failed: The APIs that were to be deployed and were not: their splitters stay as they are.
+        """
+        refused = [
+            Applied.refused(self._cluster, splitter, error)
+            for splitter in wanted.config.splitters
+            if (error := member_failed(splitter, failed))
+        ]
+        if len(refused) == len(wanted.config.splitters):
+            return refused
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         endpoints = deployment.splitter_endpoints()
-        plans, refused = [], []
+        plans = []
         for target in deployment.splitters:
+            if any(target.name == applied.name for applied in refused):
+                continue
             try:
                 plans.append(self._plan_splitter(deployment, target, endpoints.priority(target.endpoint)))
             except DeployError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cortex_cdk.errors import DeployError
+from cortex_cdk.project import missing_imports
 from cortex_cdk.stack_operations.operation import Next, Outcome
 
 LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
@@ -53,9 +54,12 @@ def failure(name: str, outcome: Outcome) -> DeployError:
     if outcome.cause and _REPLACED in outcome.cause.reason:
         return DeployError(f"{name}: this deployment did not end: another refresh took its place", hint=aftermath)
     if outcome.replica:
-        remedy = "raise compute.mem" if "OutOfMemory" in outcome.replica.reason else "correct the cause"
+        reason = outcome.replica.reason
+        remedy = missing_imports.remedy(reason) or "correct the cause"
+        if "OutOfMemory" in reason:
+            remedy = "raise compute.mem"
         return DeployError(
-            f"{name}: the replica failed: {outcome.replica.reason}",
+            f"{name}: the replica failed: {reason}",
             hint=f"{aftermath}; {remedy} and deploy again",
             details=outcome.replica.details,
         )

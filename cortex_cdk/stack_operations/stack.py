@@ -31,6 +31,7 @@ class StackState:
         parameters: Values by parameter. While an operation runs, those of that operation.
         outputs: Values by output key. While an operation runs, those of before.
         tags: Values by tag.
+        created: When it was created: a stack of that name that was deleted before is another one.
         updated: When it was last changed, or created.
     """
 
@@ -41,6 +42,7 @@ class StackState:
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
     tags: Mapping[str, str]
+    created: datetime
     updated: datetime
 
     @property
@@ -75,6 +77,7 @@ def _state(stack: StackTypeDef) -> StackState:
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])},
         outputs={o["OutputKey"]: o.get("OutputValue", "") for o in stack.get("Outputs", [])},
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
+        created=stack["CreationTime"],
         updated=stack.get("LastUpdatedTime") or stack["CreationTime"],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -96,7 +97,7 @@ class LocalCloudWatch(CloudWatchBackend):
         period = wanted.period
         found = []
         for metric in wanted.finds(self.store.series):
-            buckets = self.store.between(metric, start // period * period, end, period)
+            buckets = self.store.between(metric, start // period * period, end, period, not_before=start)
             if buckets:
                 values = {begin: bucket.statistic(wanted.statistic) for begin, bucket in buckets.items()}
                 found.append((wanted.label(metric), values))
@@ -120,7 +121,9 @@ class LocalCloudWatch(CloudWatchBackend):
         known = {}
         for query in plain:
             period = int(query["MetricStat"]["Period"])
-            known[query["Id"]] = self._plain(query["MetricStat"], start // period * period, end, period)
+            known[query["Id"]] = self._plain(
+                query["MetricStat"], start // period * period, end, period, not_before=start
+            )
         return _with_expressions(queries, known, times)
 
     def query_at_speed(
@@ -144,10 +147,12 @@ class LocalCloudWatch(CloudWatchBackend):
                 known[query["Id"]] = {begin: value * factor for begin, value in values.items()}
         return _with_expressions(queries, known, times)
 
-    def _plain(self, statistic: Mapping[str, Any], start: float, end: float, period: float) -> Values:
+    def _plain(
+        self, statistic: Mapping[str, Any], start: float, end: float, period: float, not_before: float = -math.inf
+    ) -> Values:
         metric = statistic["Metric"]
         wanted = key(metric["Namespace"], metric["MetricName"], _pairs(metric.get("Dimensions")))
-        buckets = self.store.between(wanted, start, end, period)
+        buckets = self.store.between(wanted, start, end, period, not_before=not_before)
         return {begin: bucket.statistic(statistic["Stat"]) for begin, bucket in buckets.items()}
 
     def get_metric_statistics(  # type: ignore[override] # noqa: PLR0917 - moto's signature
@@ -165,7 +170,7 @@ class LocalCloudWatch(CloudWatchBackend):
         """Return the statistics of one metric (GetMetricStatistics). Other dimensions make another metric."""
         start, end = _seconds(start_time), _seconds(end_time)
         wanted = key(namespace, metric_name, _pairs(dimensions))
-        buckets = self.store.between(wanted, start // period * period, end, period)
+        buckets = self.store.between(wanted, start // period * period, end, period, not_before=start)
         known_unit = self.store.series[wanted].unit if buckets else None
         return [
             {
