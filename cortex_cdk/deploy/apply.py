@@ -27,7 +27,7 @@ from cortex_cdk.stack_operations.events import EventReader
 from cortex_cdk.stack_operations.operation import Outcome, next_operation, run, watch
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import recover
-from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
@@ -167,24 +167,28 @@ class Applier:
         count = fewer_replicas(scaling, bounds, desired=service["desiredCount"], running=service["runningCount"])
         if count is None:
             return plan
+        if service["runningCount"] >= service["desiredCount"] and not plan.replaces_replicas:
+            return plan
         self._progress.step(name, f"asking for {count} instead of {service['desiredCount']} replicas first")
         desired = read_desired_count(self._cloud, service)
         # Before: CloudFormation may wait for as many as are desired. After: the old minimum may have brought them back.
         desired.lower(self._cloud, count)
+        try:
+            self._change_bounds(plan.stack, name, with_bounds(template, scaling))
+        except Exception:
+            desired.restore(self._cloud)
+            raise
+        self._cloud.ecs.update_service(cluster=desired.cluster, service=desired.service, desiredCount=count)
+        return plan_stack(plan.release, read_stack(self._cloud, spec.stack_name), desired=count)
+
+    def _change_bounds(self, stack: StackState, name: str, template: Mapping[str, Any]) -> None:
+        parameters = {**stack.parameters, names.Parameter.INITIAL_REPLICAS: ""}
         change_set = create_change_set(
-            self._cloud,
-            spec.stack_name,
-            template=with_bounds(template, scaling),
-            parameters={**plan.stack.parameters, names.Parameter.INITIAL_REPLICAS: ""},
-            tags=plan.stack.tags,
-            creates=False,
+            self._cloud, stack.name, template=template, parameters=parameters, tags=stack.tags, creates=False
         )
         outcome = run(self._cloud, change_set, name, self._progress) if change_set else None
         if outcome and not outcome.succeeded:
-            desired.restore(self._cloud)
             raise failure(name, outcome)
-        self._cloud.ecs.update_service(cluster=desired.cluster, service=desired.service, desiredCount=count)
-        return plan_stack(plan.release, read_stack(self._cloud, spec.stack_name), desired=count)
 
     def _change(self, plan: StackPlan) -> bool:
         plan = self._with_fewer_replicas(plan)

@@ -104,7 +104,8 @@ def differences(cloud: Cloud, bucket: str, plan: StackPlan, archive: Path) -> Di
         archive: The project that is to be deployed.
 
     Returns:
-        None where there is nothing to compare with: the stack is new, or half-way between two states.
+        None where there is nothing to compare with: the stack is new, or half-way between two states, or the archive of
+        what is deployed cannot be read.
     """
     spec, stack = plan.release.spec, plan.stack
     if stack is None or plan.recovery or not plan.changes or not isinstance(spec, ApiStackSpec):
@@ -115,13 +116,15 @@ def differences(cloud: Cloud, bucket: str, plan: StackPlan, archive: Path) -> Di
     after: Mapping[str, Any] = {}
     if key != wanted_key:
         before, after = _listing(_S3Object.open(cloud, bucket, key)), _listing(archive.open("rb"))
+        if not before:
+            return None
     deployed = _read_configuration(cloud, bucket, stack.outputs.get(names.Output.SPEC_DIGEST, ""))
     return Differences(
-        added=tuple(sorted(after.keys() - before.keys())) if before else (),
+        added=tuple(sorted(after.keys() - before.keys())),
         changed=tuple(sorted(name for name in after.keys() & before.keys() if after[name] != before[name])),
         removed=tuple(sorted(before.keys() - after.keys())),
         settings=tuple(_settings(deployed, _fields(_as_json(spec.api)))) if deployed else (),
-        replaces_replicas=known.get(parameter.REVISION) != plan.release.revision,
+        replaces_replicas=plan.replaces_replicas,
     )
 
 
@@ -176,12 +179,14 @@ def _shown(value: Any) -> str:
 
 def _listing(file: io.BufferedIOBase | None) -> dict[str, tuple[int, int, int]]:
     """The files of an archive, with what tells one content from another; none where there is no archive."""
+    from botocore.exceptions import ClientError
+
     if file is None:
         return {}
     try:
         with file, zipfile.ZipFile(file) as archive:
             return {entry.filename: (entry.CRC, entry.file_size, entry.external_attr) for entry in archive.infolist()}
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, ClientError):
         return {}
 
 

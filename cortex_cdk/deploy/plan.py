@@ -88,6 +88,12 @@ class StackPlan:
         return bool(self.stack and self.stack.parameters.get(names.Parameter.INITIAL_REPLICAS))
 
     @property
+    def replaces_replicas(self) -> bool:
+        """Whether the API gets a new revision, so that its replicas are replaced."""
+        known = self.stack.parameters.get(names.Parameter.REVISION, "") if self.stack else ""
+        return known != self.release.revision
+
+    @property
     def changes(self) -> bool:
         """Whether the stack is changed."""
         return self.action in (CREATE, UPDATE)

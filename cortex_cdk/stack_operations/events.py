@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STACK = "AWS::CloudFormation::Stack"
 TURNS = frozenset({"ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 # Reasons of a service that somebody has stopped the rollout of (StopServiceDeployment).
-_STOPPED = re.compile(r"stopped by|by (the )?user|user[- ]request", re.IGNORECASE)
+_STOPPED = re.compile(r"\bby (the )?user\b|\buser[- ]request", re.IGNORECASE)
 # What CloudFormation writes on resources that failed only because another one did.
 CONSEQUENCES = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 
