@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
@@ -28,7 +29,9 @@ from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.cloudwatch.metric_math import evaluate
 from cortex_cdk.localcloud.services.cloudwatch.store import Key, MetricStore
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
+from cortex_cdk.localcloud.services.ecs.scheduler import is_of
 from cortex_cdk.localcloud.services.ecs.service import Service
+from cortex_cdk.localcloud.services.ecs.task import now
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -37,6 +40,8 @@ logger = logging.getLogger(__name__)
 DIMENSION = "ecs:service:DesiredCount"
 MINUTE = 60.0
 MOST = 1_000_000
+REPORT_SECONDS = 10.0
+"""Seconds of real time between two values that a replica publishes, the first after its start included."""
 SLOWEST_PUBLISHER = 15.0
 """Seconds of real time within which replicas publish a metric again. Replicas do not know the faster clock."""
 
@@ -95,6 +100,7 @@ class Autoscaler:
             now=time.time() * self._speed,
             deploying=service.primary["rolloutState"] == "IN_PROGRESS",
             running=service.running_count,
+            measured=[self._measured(backend, service, policy.tracked or {}) for policy in policies],
         )
         if decision and not _is_suspended(target, decision.capacity > service.desired_count):
             self._record(target, service.desired_count, decision)
@@ -121,6 +127,19 @@ class Autoscaler:
         }
         computed = evaluate(tracked.expression, series, minutes)
         return [computed.get(minute) for minute in minutes]
+
+    def _measured(self, backend: EcsBackend, service: Service, body: Mapping[str, Any]) -> int:
+        """Return how many running tasks a tracked average is over.
+
+        On a faster clock, a task that has just started is not in the average of its service for several minutes,
+        because it publishes after ten seconds as all tasks do. On AWS the cooldown is longer than that.
+        """
+        statistics = {statistic for _, statistic in tracked_metrics(body).parts.values()}
+        if statistics <= set(cloudwatch.SUMMED) or MINUTE / self._speed >= SLOWEST_PUBLISHER:
+            return service.running_count
+        began = now() - timedelta(seconds=SLOWEST_PUBLISHER + REPORT_SECONDS)
+        tasks = [task for task in backend.all_tasks() if is_of(task, service) and task.last_status == "RUNNING"]
+        return sum(task.started_at is not None and task.started_at <= began for task in tasks)
 
     def _newest(self, store: MetricStore, tracked: Key, statistic: str) -> list[float | None]:
         period = MINUTE / self._speed

@@ -109,6 +109,7 @@ def decide(
     now: float,
     deploying: bool,
     running: int | None = None,
+    measured: Sequence[int] | None = None,
 ) -> Decision | None:
     """Return whether to change the capacity, and to what.
 
@@ -123,15 +124,17 @@ def decide(
         now: The time in seconds, on the clock of ``history``.
         deploying: Whether a deployment runs. Meanwhile ECS services are not scaled in.
         running: The tasks that run; None if all of them do.
+        measured: For each policy, how many of these its metric is an average over; None if over all.
 
     Returns:
         The change, or None.
     """
     alarms = [(policy, values, alarm_of(policy, values)) for policy, values in observed]
-    measured = capacity if running is None else running
+    there = capacity if running is None else running
+    averaged = [there] * len(alarms) if measured is None else measured
     wishes = [
-        Decision(min(maximum, _proportional(policy, values, _base(policy, measured, history, now))), policy.name, alarm)
-        for policy, values, alarm in alarms
+        Decision(min(maximum, _proportional(policy, values, _base(policy, over, history, now))), policy.name, alarm)
+        for (policy, values, alarm), over in zip(alarms, averaged, strict=True)
         if alarm is Alarm.HIGH
     ]
     largest = max(wishes, key=lambda wish: wish.capacity, default=None)
@@ -139,13 +142,13 @@ def decide(
         return largest if largest.capacity > capacity else None
     if deploying:
         return None
-    return _scale_in(alarms, capacity, measured, minimum=minimum, history=history, now=now)
+    return _scale_in(alarms, capacity, there, minimum=minimum, history=history, now=now)
 
 
 def _scale_in(
     alarms: Sequence[tuple[Policy, Sequence[float | None], Alarm]],
     capacity: int,
-    measured: int,
+    running: int,
     *,
     minimum: int,
     history: History,
@@ -155,7 +158,7 @@ def _scale_in(
     if not voting or any(alarm is not Alarm.LOW for _, _, alarm in voting):
         return None
     wishes = [
-        Decision(max(minimum, _proportional(policy, values, measured)), policy.name, alarm)
+        Decision(max(minimum, _proportional(policy, values, running)), policy.name, alarm)
         for policy, values, alarm in voting
     ]
     largest = max(wishes, key=lambda wish: wish.capacity)

@@ -104,6 +104,15 @@ def test_tasks_that_wait_for_an_instance_are_not_asked_for_again() -> None:
     assert set(counts) == {6}, "the formula's answer: one task with 5.3 times its target"
 
 
+def test_tasks_that_are_not_in_the_average_yet_do_not_multiply_it() -> None:
+    rate, in_flight = POLICY, Policy("in-flight", target=1)
+    given: dict[str, Any] = {"capacity": 7, "minimum": 1, "maximum": 100, "history": History(), "now": 0.0}
+    observed: list[Any] = [(rate, [50.0] * 15), (in_flight, [6.0] * 15)]
+    assert decide(observed, **given, deploying=False, running=7, measured=[7, 1]) is None
+    grown = decide(observed, **given, deploying=False, running=7, measured=[7, 2])
+    assert grown == Decision(12, "in-flight", Alarm.HIGH)
+
+
 def test_scaling_in_leaves_what_the_running_tasks_need() -> None:
     decision = choose([20.0] * 15, capacity=33, running=4, maximum=100)
     assert decision == Decision(1, "requests", Alarm.LOW)
