@@ -199,7 +199,7 @@ class Applier:
             return False
         self._progress.changes(name, change_set.changes)
         self._ask_about(change_set, name)
-        outcome = run(self._cloud, change_set, name, self._progress, self._watcher(plan))
+        outcome = run(self._cloud, change_set, name, self._progress, watcher=self._watcher(plan))
         if plan.action == UPDATE and outcome.stack is None:
             # An update that fails leaves the stack: what replicas and resources say of their end is no cause.
             raise DeployError(f"{name} was deleted while it was updated", hint="deploy it again if it should be there")

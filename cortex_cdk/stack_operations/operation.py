@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cortex_cdk.aws.cloud import Cloud
@@ -15,6 +16,7 @@ from cortex_cdk.stack_operations.stack import StackState, read_stack
 
 # ECS limits how often services may be described; this is well below, and often enough to see every replica fail.
 LOOK_SECONDS = 0.5
+ROLLING_BACK = frozenset({"ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"})
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,13 @@ class Outcome:
 
 
 def run(
-    cloud: Cloud, change_set: ChangeSet, subject: str, progress: Progress, watcher: RolloutWatcher | None = None
+    cloud: Cloud,
+    change_set: ChangeSet,
+    subject: str,
+    progress: Progress,
+    *,
+    watcher: RolloutWatcher | None = None,
+    on_rollback: Callable[[], None] | None = None,
 ) -> Outcome:
     """Execute a change set and wait until the stack has settled.
 
@@ -47,10 +55,19 @@ def run(
         subject: The API, splitter or cluster, for progress lines.
         progress: Hears of each step.
         watcher: Looks at the replicas meanwhile; None for stacks without a service.
+        on_rollback: Called once if a roll-back begins.
     """
     events = EventReader(cloud, change_set.stack_id)
     execute(cloud, change_set)
-    return watch(cloud, change_set.stack_id, events, subject, progress=progress, watcher=watcher)
+    return watch(
+        cloud,
+        change_set.stack_id,
+        events,
+        subject,
+        progress=progress,
+        watcher=watcher,
+        on_rollback=on_rollback,
+    )
 
 
 def watch(
@@ -61,6 +78,7 @@ def watch(
     *,
     progress: Progress,
     watcher: RolloutWatcher | None = None,
+    on_rollback: Callable[[], None] | None = None,
 ) -> Outcome:
     """Wait until a stack has settled, and tell what happens.
 
@@ -71,12 +89,16 @@ def watch(
         subject: The API, splitter or cluster, for progress lines.
         progress: Hears of each step.
         watcher: Looks at the replicas meanwhile; None for stacks without a service.
+        on_rollback: Called once if a roll-back begins.
     """
     cause: StackEvent | None = None
     next_look = time.monotonic() + LOOK_SECONDS
     for pause in pauses():
         time.sleep(pause)
         stack = read_stack(cloud, stack_id)
+        if on_rollback and stack and stack.status in ROLLING_BACK:
+            on_rollback()
+            on_rollback = None
         if watcher and (stack is None or not stack.in_progress or time.monotonic() >= next_look):
             for text in watcher.look():
                 progress.step(subject, text)

@@ -42,8 +42,20 @@ class AutoScalingGroup(Resource):
         group.tags = _tags(name, properties)
 
     def delete(self, place: Place) -> None:
-        """DeleteAutoScalingGroup by force."""
-        backend(place).delete_auto_scaling_group(self.physical_resource_id)
+        """DeleteAutoScalingGroup, once the instances have ended: those that are protected from scale-in never do.
+
+        Raises:
+            ValueError: An instance is protected.
+        """
+        name = self.physical_resource_id
+        group = backend(place).autoscaling_groups.get(name)
+        protected = [member.id for member in group.members if member.protected_from_scale_in] if group else []
+        if protected:
+            raise ValueError(
+                f"Group {name} did not stabilize. {len(protected)} instances are protected from scale in: "
+                f"{', '.join(protected)}"
+            )
+        backend(place).delete_auto_scaling_group(name)
 
 
 def _common(properties: Properties) -> dict[str, Any]:
