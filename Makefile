@@ -73,7 +73,8 @@ $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/c
 
 # A missing TensorFlow fails these tests; elsewhere they are skipped where it is not installed.
 test-tensorflow: $(TENSORFLOW)/.installed
-	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/models/test_tensorflow.py tests/test_matrix.py
+	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/models/test_tensorflow.py tests/test_matrix.py \
+		tests/check_tensorflow_projects.py
 
 # In the Python of that machine, whose PyTorch fits its driver: cortex is installed into it as the README says.
 test-gpu:

@@ -35,7 +35,7 @@ from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import ClusterError, CortexError
+from cortex_cdk.errors import ClusterError, CortexError, DeployError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project.archive import collect
@@ -302,21 +302,31 @@ class Client:
         with send(api, call, certificate) as answer:
             yield answer
 
-    def refresh(self, name: str) -> None:
+    def refresh(self, name: str, *, force: bool = False) -> None:
         """Replace every replica of an API by a rolling update, without waiting for it.
+
+        Args:
+            name: The API.
+            force: Take the place of an update or a refresh that runs, rather than refuse.
 
         Raises:
             NotDeployedError: There is no API of that name.
             CortexError: It is a traffic splitter.
+            DeployError: Its replicas are being replaced already, or it is being made or deleted.
         """
         service = describe_service(self.cloud, self.cluster.name, name)
         if service is None:
-            deletion.find(self.cloud, self.cluster, name)
+            stack = deletion.find(self.cloud, self.cluster, name)
+            if stack.name == names.api_stack(self.cluster.name, name):
+                raise DeployError(
+                    f"{name} has no replicas yet, or none any more ({stack.status})",
+                    hint=f"see how it goes with: cortex get {name}",
+                )
             members = [f"cortex refresh {variant.name}" for variant in self.get(name).variants]
             raise CortexError(
                 f"{name} is a traffic splitter and has no replicas", hint=f"refresh its APIs: {', '.join(members)}"
             )
-        refresh(self.cloud, self.cluster.name, name, service)
+        refresh(self.cloud, self.cluster.name, name, service, force=force)
 
     def delete(self, name: str) -> None:
         """Delete an API or splitter and wait until it is gone.

@@ -240,14 +240,22 @@ class Environments:
             CloudError: There is none of that name.
         """
         wanted = name or self.default
-        for environment in self.all:
-            if environment.name == wanted:
-                return environment
-        known = ", ".join(environment.name for environment in self.all)
-        raise CloudError(
-            f"environment {wanted!r} does not exist (there are: {known})",
-            hint=f"make it with: cortex env configure {wanted}",
-        )
+        found = self.find(wanted)
+        if found is None:
+            raise CloudError(
+                f"environment {wanted!r} does not exist (there are: {self.names})",
+                hint=f"make it with: cortex env configure {wanted}",
+            )
+        return found
+
+    def find(self, name: str) -> Environment | None:
+        """The environment of that name; None where there is none."""
+        return next((environment for environment in self.all if environment.name == name), None)
+
+    @property
+    def names(self) -> str:
+        """The names of all, for messages."""
+        return ", ".join(environment.name for environment in self.all)
 
     def to_configure(self, name: str) -> Environment:
         """The environment of that name, to be changed; a new one where there is none.
@@ -274,6 +282,8 @@ class Environments:
         Raises:
             CloudError: There is none of that name, or it is ``local``.
         """
+        if self.find(name) is None:
+            raise CloudError(f"environment {name!r} does not exist", hint=f"there are: {self.names}")
         if not self.get(name).is_configurable:
             raise CloudError(
                 f"the {name} environment cannot be deleted", hint="stop the local cloud with: cortex local down"

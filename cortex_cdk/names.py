@@ -26,6 +26,7 @@ CLUSTER_KIND = "Cluster"
 REQUESTS_POLICY, IN_FLIGHT_POLICY = "RequestsPerTarget", "RequestsInFlight"
 """Ends of the names of an API's scaling policies, before the digits that CloudFormation adds."""
 PROJECT_PREFIX = "projects/"
+CONFIGURATION_PREFIX = "configurations/"
 BUILD_CONTEXT_PREFIX = "builds/"
 CLUSTER_METADATA = "Cortex"
 """Key in the ``Metadata`` of a cluster's template: the cluster's configuration as JSON."""
@@ -145,6 +146,11 @@ def image_builder(cluster: str) -> str:
 def project_key(digest: str) -> str:
     """The object key of a project archive in the cluster's bucket."""
     return f"{PROJECT_PREFIX}{digest}.zip"
+
+
+def configuration_key(digest: str) -> str:
+    """The object key of an API's configuration: that of the specification with that digest."""
+    return f"{CONFIGURATION_PREFIX}{digest}.json"
 
 
 def build_context_key(tag: str) -> str:

@@ -13,7 +13,8 @@
 #
 # The order is Cortex's: dependencies.sh, then conda, then pip. A line that starts with ==> names what is at work, so that
 # whoever reads the log knows what failed. Variables: UV is the uv to use, MICROMAMBA the micromamba; SCRIPT_HOME is the HOME of
-# dependencies.sh and of what it configures (for the local cloud, where HOME is the user's).
+# dependencies.sh and of what it configures (for the local cloud, where HOME is the user's); CACHE_FIRST, where it is not empty,
+# lets uv ask no index for what its cache has.
 set -eu
 
 context=$1 environment=$2 python=$3
@@ -63,15 +64,31 @@ version_of() {
     esac
 }
 
-# Arguments as for `pip install`. uv is many times faster than pip, but does not read pip's configuration.
+# Whether uv's cache may answer alone. Where several indexes count, or a branch of Git, only asking them tells what is meant.
+cache_may_answer() {
+    if [ -z "${CACHE_FIRST:-}" ] || [ -n "${UV_INDEX:-}${UV_EXTRA_INDEX_URL:-}" ]; then return 1; fi
+    if grep -qs index uv.toml; then return 1; fi
+    ! grep -rqsE --include="*.txt" -e '^ *(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)|git\+' .
+}
+
+# uv with these arguments: at first without a network, where that may do.
+run_uv() {
+    if cache_may_answer; then
+        said=$("$uv" "$@" --offline 2>&1) && { echo "$said"; return; }
+    fi
+    "$uv" "$@"
+}
+
+# Arguments as for `pip install`. uv is many times faster than pip, but does not read pip's configuration. Of several indexes,
+# uv takes a package from the first that has it, so that nobody can replace a private package by a public one of its name;
+# the project's uv.toml may choose otherwise.
 install_packages() {
     if [ -e "$pip_is_configured" ]; then
         PIP_CACHE_DIR=${PIP_CACHE_DIR:-$("$environment/bin/python" -m pip cache dir 2>/dev/null || true)}
         export PIP_CACHE_DIR
         pip install --progress-bar off "$@"
     else
-        # Several indexes count as they do for pip.
-        "$uv" pip install --no-progress --python "$environment/bin/python" --index-strategy unsafe-best-match "$@"
+        run_uv pip install --no-progress --python "$environment/bin/python" "$@"
     fi
 }
 
@@ -90,9 +107,14 @@ make_environment() {
         interpreter=$python
     }
     # Not in the project's folder: pyenv would look for the version that .python-version names, and fail uv's search.
-    (cd / && "$uv" venv --no-progress --no-project --seed --python "$interpreter" "$environment") ||
+    (cd / && make_virtual_environment) ||
         fail "there is no Python $python here, and uv could not get it" \
             "install it, or write another version to .python-version (see: uv python list)"
+}
+
+make_virtual_environment() {
+    set -- venv --no-progress --no-project --no-config --seed --clear --python "$interpreter" "$environment"
+    if [ -n "${CACHE_FIRST:-}" ] && said=$("$uv" "$@" --offline 2>&1); then echo "$said"; else "$uv" "$@"; fi
 }
 
 run_script() {
@@ -113,6 +135,7 @@ respect_choice_of_torch() {
     if grep -rqsE --include="*.txt" -e '^ *(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)|--hash|\+(cu[0-9]+|cpu)' .; then
         unset UV_TORCH_BACKEND
     fi
+    if grep -qs torch-backend uv.toml; then unset UV_TORCH_BACKEND; fi
 }
 
 install_project() {
@@ -120,6 +143,8 @@ install_project() {
     make_environment
     cp -Rp "$context/project" "$project"
     cd "$project"
+    # uv would go on to look for its configuration in the folders around this one.
+    if [ ! -f uv.toml ] && [ ! -f pyproject.toml ]; then : > uv.toml; fi
     enter_environment
     if [ -f dependencies.sh ]; then run_script; fi
     if [ -f conda-packages.txt ]; then
@@ -157,7 +182,7 @@ write_indexes() {
 
 # What is installed stays as it is; all else has the version that the tests of the serving program ran with.
 write_constraints() {
-    "$environment/bin/python" - "$1" "$2" <<'END'
+    "$environment/bin/python" -I - "$1" "$2" <<'END'
 import re
 import sys
 from importlib.metadata import distributions
@@ -179,12 +204,27 @@ with open(tested) as lines, open(into + "/tested.txt", "w") as file:
 END
 }
 
+# What the predictor's type needs, where the project has not installed it, from whichever package.
+write_missing_runtimes() {
+    if [ ! -f "$serving/runtimes.txt" ]; then return; fi
+    "$environment/bin/python" -I - "$serving/runtimes.txt" <<'END'
+import sys
+from importlib.util import find_spec
+
+with open(sys.argv[1]) as lines:
+    for line in lines:
+        module, _, requirement = line.partition(" ")
+        if find_spec(module) is None:
+            print(requirement, end="")
+END
+}
+
 install_dependencies() {
     step "dependencies of the serving program"
     cd "$project"
     enter_environment
     folder=$(mktemp -d)
-    { write_indexes; cat "$serving/requirements.txt"; } > serving.in
+    { write_indexes; cat "$serving/requirements.txt"; write_missing_runtimes; } > serving.in
     write_constraints "$serving/constraints.txt" "$folder"
     set -- --requirement serving.in --constraint "$folder/installed.txt"
     if install_packages "$@" --constraint "$folder/tested.txt" > "$folder/log" 2>&1; then

@@ -159,6 +159,11 @@ def _pages(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _words(status: str) -> str:
+    """Word a status such as ``InProgress``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status).lower()
+
+
 def _maximum(report: Report) -> str:
     if report.maximum is None:
         return ""
@@ -170,7 +175,7 @@ def _activities(activities: Sequence[ScalingActivity], now: datetime, width: int
         {
             "scaling activity": activity.description.rstrip("."),
             "when": f"{age(activity.time, now)} ago",
-            "status": activity.status.lower(),
+            "status": _words(activity.status),
             "cause": _cause(activity.cause),
         }
         for activity in activities

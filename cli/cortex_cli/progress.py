@@ -68,20 +68,18 @@ class TerminalProgress:
             return
         for change in changes:
             anew = " (made anew)" if change.replacement else ""
-            line = f"  {SIGNS.get(change.action, '?')} {_markup(change.logical_id)} {change.resource_type}{anew}"
+            line = f"  {SIGNS.get(change.action, '?')} {_markup(change.what)}{anew}"
             self._console.print(line, soft_wrap=True)
 
     def event(self, subject: str, event: StackEvent) -> None:
         """Write a line for a failure or a roll-back; show other events beside the spinner."""
         if event.status.endswith("_FAILED"):
-            self._console.print(
-                f"  [red]failed[/] {_markup(event.logical_id)}: {_markup(event.reason)}", soft_wrap=True
-            )
+            self._console.print(f"  [red]failed[/] {_markup(event.what)}: {_markup(event.reason)}", soft_wrap=True)
         elif event.resource_type == STACK and "ROLLBACK_IN_PROGRESS" in event.status:
             self.step(subject, "rolling back")
         else:
             action = event.status.replace("_", " ").lower()
-            self._spinner.update(f"{_markup(subject)}: {_markup(event.logical_id)} {action}")
+            self._spinner.update(f"{_markup(subject)}: {_markup(event.what)} {action}")
 
     def confirm(self, subject: str, question: str) -> bool:
         """Ask a question if there is a person to ask; return whether the answer is yes."""

@@ -296,7 +296,7 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         cause, stack = outcome.cause, outcome.stack
         what = (stack and stack.reason) or "no reason was given"
         if cause:
-            what = f"{cause.logical_id} ({cause.resource_type}): {cause.reason}"
+            what = f"{cause.what}: {cause.reason}"
         aftermath = "nothing of it was kept" if change_set.creates else "it is what it was before"
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
     _protect(cloud, name, progress)

@@ -124,7 +124,7 @@ class Diagnosis:
         section, field = _resolve(model, loc)
         if kind == "extra_forbidden":
             name = str(loc[-1])
-            self.add(loc, "is not a field here", _nearest(name, section, [str(part) for part in loc[:-1]]), at_key=True)
+            self.add(loc, "is not a field here", _nearest(name, section, loc[:-1]), at_key=True)
         elif kind == "missing":
             words = f" ({allowed(field)})" if field else ""
             self.add(loc, f"is required{words}", at_key=True)
@@ -220,7 +220,7 @@ def _resolve(model: type[Section], loc: FieldPath) -> tuple[type[Section], Field
     return section, field
 
 
-def _nearest(name: str, section: type[Section], parents: list[str]) -> str:
+def _nearest(name: str, section: type[Section], parents: FieldPath) -> str:
     fields = list(section.model_fields)
     close = difflib.get_close_matches(name.lower().replace("-", "_"), fields, n=1, cutoff=0.6)
     if close:
@@ -228,7 +228,9 @@ def _nearest(name: str, section: type[Section], parents: list[str]) -> str:
     elsewhere = next(_elsewhere(name, section), None)
     if elsewhere:
         return f"it belongs to {elsewhere}"
-    where = parents[-1] if parents else "this map"
+    *_, where = ("this map", *parents)
+    if isinstance(where, int):  # an item is known by its list
+        where = f"each of {parents[-2]}"
     return f"the fields of {where} are {', '.join(fields)}"
 
 

@@ -12,6 +12,7 @@ from cortex_serving.formats.legacy_api import entry_label, modernize
 from cortex_serving.formats.problem import FormatError
 
 from cortex_cdk.config.checks.referenced_files import check_files
+from cortex_cdk.config.checks.sizes import check_sizes
 from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import Document, read_document, written_path
@@ -79,6 +80,7 @@ def load_config(path: Path) -> Config:
     for entry in entries:
         if isinstance(entry.resource, RealtimeApi):
             problems += check_files(entry.resource, entry.diagnosis, file)
+            problems += check_sizes(entry.resource, entry.diagnosis)
     env_warnings: tuple[Problem, ...] = ()
     try:
         env_warnings = read_env_file(file.parent).warnings

@@ -7,18 +7,16 @@ parser also takes its own result, so that models round trip.
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import Annotated, Any
 
 from annotated_types import Ge
-from cortex_serving.formats.quantities import LONGEST, parse_duration, parse_size
+from cortex_serving.formats.quantities import parse_duration, parse_quantity, parse_size
 from pydantic import BeforeValidator
 
 from cortex_cdk.config.model import Allowed
 
 __all__ = ["Cpu", "Duration", "Memory", "Share", "Size", "parse_cpu", "parse_duration", "parse_share", "parse_size"]
 
-_CPU = re.compile(r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)(m?)")
 _PERCENT = re.compile(r"([0-9]{1,3})%")
 
 SMALLEST_CPU = 0.02
@@ -31,7 +29,7 @@ def parse_cpu(value: Any) -> float:
     the smallest is Cortex's (reference ``cortex.md`` 2.1).
 
     Args:
-        value: ``200m`` (thousandths), ``"0.2"`` or a number.
+        value: ``200m`` (thousandths), ``"0.2"``, ``2e-1`` or a number.
 
     Returns:
         Virtual CPUs, at least 0.02.
@@ -40,9 +38,8 @@ def parse_cpu(value: Any) -> float:
         ValueError: The value is no number of CPUs, or too small.
     """
     cpu = _number(value)
-    if cpu is None and isinstance(value, str) and len(value) <= LONGEST:
-        match = _CPU.fullmatch(value)
-        cpu = float(Fraction(match[1]) / (1000 if match[2] else 1)) if match else None
+    if cpu is None and isinstance(value, str):
+        cpu = float(parse_quantity(value))
     if cpu is None or cpu < SMALLEST_CPU:
         raise ValueError("not a CPU quantity")
     return cpu

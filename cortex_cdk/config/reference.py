@@ -37,6 +37,8 @@ place, before anything is created.
 * A field that is `null` counts as not set. Unknown fields are errors.
 * YAML is read as Cortex read it: `1e-5` is a number, dates and `1:30` are text, and `yes`, `no`, `on`, `off` are
   booleans (in `predictor.config` with a warning, as you may mean text). `predictor.config` keeps its order.
+* `predictor.config`, `predictor.env` and the list of models have room for some 30,000 bytes together: put what is
+  larger into a file of the project, variables into `.env` (128 KiB each), and many models into one folder.
 * Paths are relative to the configuration file and never leave its folder. Models may also be on S3 (`s3://...`).
 
 ```yaml

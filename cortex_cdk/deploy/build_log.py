@@ -7,6 +7,7 @@ step, and much about layers), in the local cloud the bare text. ``serving_image/
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from cortex_serving.contract import CONDA_FILE, DEPENDENCIES_SCRIPT, REQUIREMENT
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
+from cortex_cdk.deploy.build_causes import find_cause
 
 _STEP_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*)")
 _BUILDKIT_ERROR = re.compile(r"#\d+ ERROR: (?!process )(.*)")
@@ -36,6 +38,7 @@ _FAILED_TO_SOLVE = "ERROR: failed to solve: "
 _ERROR = re.compile(r"(?:error|ERROR|E|fatal): (.+)|(?:critical|error) +libmamba (.+)|(\w+Error: .+)")
 _CONDA_MISSES = re.compile(r"[\W_]*(\S+.* does not exist \(.*\))\.?")
 _HINT = re.compile(r"hint: (.+)")
+_OUR_HINT = re.compile(r"hint: (the extra-index-url of your pip configuration .+)")
 _CAUSE = "cause:"
 # What says nothing about why.
 _EMPTY = re.compile(
@@ -123,7 +126,7 @@ class Failure:
         file: The file of the project that was at work; None where none was.
         installed: Whether everything had been installed: only writing or storing the image was left.
         reason: One line, or None where nothing was written.
-        hint: What the log itself proposes.
+        hint: What to do about it; None where that is not known.
         details: What else was written about this file.
     """
 
@@ -142,14 +145,25 @@ def failure(lines: Sequence[str]) -> Failure:
     """
     steps = [(index, match[1]) for index, line in enumerate(lines) if (match := _STEP.match(line))]
     start, step = steps[-1] if steps else (-1, None)
-    said = [line for line in lines[start + 1 :] if not _HINT.match(line)]
-    hints = [match[1] for line in lines[start + 1 :] if (match := _HINT.match(line))]
-    reason = _gave_up(lines) or (_end_of_script(said) if step == SCRIPT else _first_error(said) or _last_words(said))
+    after = lines[start + 1 :]
+    # uv's hints come last, may have several paragraphs, and speak of its own options.
+    if step == SCRIPT:
+        said = [line for line in after if not _HINT.match(line)]
+    else:
+        said = list(itertools.takewhile(lambda line: not _HINT.match(line), after))
+    gave_up, cause = _gave_up(lines), find_cause(lines) if step in (REQUIREMENTS_FILE, *_OURS) else None
+    if gave_up:
+        reason, hint = gave_up
+    elif cause:
+        reason, hint = cause.reason, cause.hint
+    else:
+        reason = _end_of_script(said) if step == SCRIPT else _first_error(said) or _last_words(said)
+        hint = next((match[1] for line in after if (match := _OUR_HINT.match(line))), None)
     return Failure(
         file=step if step in _FILES else None,
         installed=step == INSTALLED,
         reason=reason and reason.removeprefix(f"{SCRIPT}: "),
-        hint=hints[-1] if hints else None,
+        hint=hint,
         details=tuple(line for line in said if not _repeats(line, reason or "")),
     )
 
@@ -166,10 +180,11 @@ def is_step(line: str) -> bool:
     return _STEP.match(line) is not None
 
 
-def _gave_up(lines: Sequence[str]) -> str | None:
-    """What ``install.sh`` says last where it gives up itself."""
-    *_, error, hint = ("", "", *lines)
-    return error.removeprefix("error: ") if error.startswith("error: ") and _HINT.match(hint) else None
+def _gave_up(lines: Sequence[str]) -> tuple[str, str] | None:
+    """What ``install.sh`` says last where it gives up itself, and what it proposes."""
+    *_, error, last = ("", "", *lines)
+    hint = _HINT.match(last)
+    return (error.removeprefix("error: "), hint[1]) if error.startswith("error: ") and hint else None
 
 
 def _first_error(lines: Sequence[str]) -> str | None:

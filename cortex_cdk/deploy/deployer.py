@@ -27,15 +27,17 @@ from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy import assets, images
-from cortex_cdk.deploy.apply import Applied, Applier, PriorityTakenError
+from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
+from cortex_cdk.deploy.differences import differences
+from cortex_cdk.deploy.failures import PriorityTakenError
 from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
 from cortex_cdk.deploy.preflight.endpoints import name_holder
 from cortex_cdk.deploy.scaling import scaling_in_words
 from cortex_cdk.deploy.scaling_defaults import Updates, changed_by_defaults
-from cortex_cdk.deploy.splitters import splitter_spec
+from cortex_cdk.deploy.splitters import member_failed, splitter_spec
 from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.errors import DeployError, Finding
 from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
@@ -91,7 +93,7 @@ class Deployer:
             dependencies: What the project installs.
 
         Returns:
-            What became of each API, then of each splitter; of no splitter where an API failed.
+            What became of each API, then of each splitter. A splitter with a member that failed is left as it is.
 
         Raises:
             PreflightError: Something is in the way; the error has all of it.
@@ -107,11 +109,10 @@ class Deployer:
             if any(plan.changes for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
-            applier = self._applier(plans)
+            applier = self._applier(plans, project.path)
         done = self._execute(deployment.wanted, plans, applier)
-        if any(applied.error for applied in done) or not config.splitters:
-            return done
-        return done + self._deploy_splitters(deployment.wanted)
+        failed = frozenset(applied.name for applied in done if applied.error)
+        return done + self._deploy_splitters(deployment.wanted, failed)
 
     def _ready_to_plan(
         self, config: Config, project: ProjectArchive, dependencies: Dependencies
@@ -194,12 +195,26 @@ class Deployer:
                 for line in scaling_in_words(spec.api, spec.provider, is_billed=self._cluster.is_billed):
                     self._progress.step(spec.api.name, line)
 
-    def _deploy_splitters(self, wanted: Wanted) -> list[Applied]:
-        """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs."""
+    def _deploy_splitters(self, wanted: Wanted, failed: frozenset[str]) -> list[Applied]:
+        """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs.
+
+        Args:
+            wanted: What is deployed.
+            failed: The APIs that were to be deployed and were not: their splitters stay as they are.
+        """
+        refused = [
+            Applied.refused(self._cluster, splitter, error)
+            for splitter in wanted.config.splitters
+            if (error := member_failed(splitter, failed))
+        ]
+        if len(refused) == len(wanted.config.splitters):
+            return refused
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         endpoints = deployment.splitter_endpoints()
-        plans, refused = [], []
+        plans = []
         for target in deployment.splitters:
+            if any(target.name == applied.name for applied in refused):
+                continue
             try:
                 plans.append(self._plan_splitter(deployment, target, endpoints.priority(target.endpoint)))
             except DeployError as error:
@@ -213,11 +228,14 @@ class Deployer:
         spec = splitter_spec(self._cloud, self._cluster.resources, target.resource, priority, groups)
         return plan_stack(Release(spec), target.deployed, force=self._options.force)
 
-    def _applier(self, plans: Sequence[StackPlan]) -> Applier:
-        """What carries out plans, with the templates that they need."""
+    def _applier(self, plans: Sequence[StackPlan], project: Path | None = None) -> Applier:
+        """What carries out plans, with the templates that they need, and with what they change of a project's files."""
         specs = tuple(plan.release.spec for plan in plans if plan.changes and plan.synthesize)
         templates = synthesize(SynthesisRequest(stacks=specs)) if specs else {}
-        return Applier(self._cloud, self._cluster, self._progress, templates, force=self._options.force)
+        bucket = self._cluster.resources.bucket
+        compared = [(plan, differences(self._cloud, bucket, plan, project)) for plan in plans] if project else []
+        found = {plan.release.spec.stack_name: known for plan, known in compared if known}
+        return Applier(self._cloud, self._cluster, self._progress, templates, found, force=self._options.force)
 
     def _execute(self, wanted: Wanted, plans: Sequence[StackPlan], applier: Applier) -> list[Applied]:
         """Carry out plans; one whose priority another deployment took meanwhile, with another priority."""

@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING
 from cortex_serving.contract import (
     CONTEXT_PROJECT,
     CONTEXT_PYTHON_VERSION,
+    CONTEXT_RUNTIMES,
     CONTEXT_SERVING,
     IMAGE_OPTIONS_VARIABLE,
     IMAGE_REPOSITORY_VARIABLE,
     IMAGE_TAG_VARIABLE,
 )
 from cortex_serving.image_context import context_files, program_requirements
+from cortex_serving.predictors.predictor_type import Runtime
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
@@ -96,15 +98,17 @@ class Flavour:
     Attributes:
         gpu: Whether what is installed is made for CUDA.
         base_image: What the image is built on; None takes the Dockerfile's.
+        runtimes: What the types of the predictors need.
     """
 
     gpu: bool
     base_image: str | None = None
+    runtimes: tuple[Runtime, ...] = ()
 
     @classmethod
     def of(cls, api: RealtimeApi) -> Flavour:
         """Return what an API needs."""
-        return cls(api.compute.gpu > 0, api.predictor.base_image)
+        return cls(api.compute.gpu > 0, api.predictor.base_image, api.predictor.runtimes)
 
 
 def contexts(apis: Iterable[RealtimeApi], dependencies: Dependencies) -> dict[Flavour, BuildContext]:
@@ -157,6 +161,8 @@ def build_context(dependencies: Dependencies, flavour: Flavour) -> BuildContext:
     files = {name: _text(path.read_bytes()) for name, path in paths.items()}
     files[PROGRAM_REQUIREMENTS] = _text("".join(f"{line}\n" for line in program_requirements()).encode())
     dockerfile = files[f"{CONTEXT_SERVING}/{DOCKERFILES[flavour.gpu]}"].content.decode()
+    runtimes = [(each.module, line) for each in flavour.runtimes for line in each.lines(gpu=flavour.gpu)]
+    files[CONTEXT_RUNTIMES] = _text("".join(f"{module} {line}\n" for module, line in runtimes).encode())
     files["Dockerfile"] = _text(_with_arguments(dockerfile, _arguments(dependencies, flavour.base_image)).encode())
     files |= {f"{CONTEXT_PROJECT}/{name}": file for name, file in dependencies.files.items()}
     if dependencies.python:

@@ -40,8 +40,11 @@ def _load(scaling: Autoscaling) -> str:
 
 
 def _room(api: RealtimeApi, provider: ProviderResource) -> str | None:
-    most, room = api.autoscaling.max_replicas, group_capacity(provider, api.compute)
-    return f"group {provider.group} has room for {room} of {most}" if room is not None and room < most else None
+    """Word that the most replicas do not fit; None if they do. A minimum that does not fit is told by a check."""
+    scaling, room = api.autoscaling, group_capacity(provider, api.compute)
+    if room is None or not scaling.min_replicas <= room < scaling.max_replicas:
+        return None
+    return f"group {provider.group} has room for {room} of {scaling.max_replicas}"
 
 
 def _cost(api: RealtimeApi, provider: ProviderResource) -> str | None:

@@ -52,10 +52,12 @@ def _maximum(updates: Updates, api: RealtimeApi) -> Iterator[Finding]:
         ResourceIds=[_identifier(updates, api)],
         ScalableDimension="ecs:service:DesiredCount",
     )
-    most = api.autoscaling.max_replicas
+    scaling = api.autoscaling
+    most = scaling.max_replicas
     for target in answer["ScalableTargets"]:
         deployed = target["MaxCapacity"]
-        if deployed != most:
+        # A maximum below what the file asks for could not be kept.
+        if deployed != most and deployed >= max(scaling.min_replicas, scaling.init_replicas):
             service = describe_service(updates.cloud, updates.cluster, api.name)
             desired = service["desiredCount"] if service else 0
             removed = f", and {desired - most} of its {desired} replicas are removed" if desired > most else ""

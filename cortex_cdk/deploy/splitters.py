@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from cortex_serving.contract import REALTIME_API
 
@@ -26,6 +26,22 @@ def target_groups(cluster: str, stacks: Iterable[StackState]) -> dict[str, str]:
         if resource and resource.kind == REALTIME_API and names.Output.TARGET_GROUP_ARN in stack.outputs:
             found[resource.name] = stack.outputs[names.Output.TARGET_GROUP_ARN]
     return found
+
+
+def member_failed(splitter: TrafficSplitter, failed: Collection[str]) -> DeployError | None:
+    """Say that a splitter is left as it is because of its members; None where none of them failed.
+
+    Args:
+        splitter: The splitter.
+        failed: The APIs whose deployment failed just before.
+    """
+    found = [variant.name for variant in splitter.apis if variant.name in failed]
+    if not found:
+        return None
+    return DeployError(
+        f"{splitter.name}: skipped, because the deployment of {' and '.join(found)} failed",
+        hint="the traffic splitter stays as it was; correct what failed and deploy again",
+    )
 
 
 def splitter_spec(

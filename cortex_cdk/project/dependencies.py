@@ -12,8 +12,10 @@ from cortex_cdk.project.archive import IGNORE_FILE, ProjectFile, ProjectFiles
 from cortex_cdk.project.requirements_file import Requirements
 from cortex_cdk.project.source import Named, SourceFile, read_source
 
-INSTALLED = (requirements_file.FILE, conda_packages.FILE, shell_script.FILE)
-"""Names of the files that say what to install."""
+UV_FILE = "uv.toml"
+"""uv's own configuration: where packages come from (uv's "Configuration files")."""
+INSTALLED = (requirements_file.FILE, conda_packages.FILE, shell_script.FILE, UV_FILE)
+"""Names of the files that say what to install, and how."""
 
 
 @dataclass(frozen=True)

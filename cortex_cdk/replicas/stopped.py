@@ -99,7 +99,7 @@ class StoppedReplica:
         return {"id": self.id, "time": self.time.isoformat(), "reason": self.reason, "exit_code": self.exit_code}
 
 
-def read_stopped(cloud: Cloud, cluster: str, api: str) -> tuple[StoppedReplica, ...]:
+def read_stopped(cloud: Cloud, cluster: str, api: str, since: datetime) -> tuple[StoppedReplica, ...]:
     """Read the last replicas of an API that ended unasked: that failed, or were lost with their instance.
 
     Two calls at most, however many have stopped.
@@ -108,13 +108,15 @@ def read_stopped(cloud: Cloud, cluster: str, api: str) -> tuple[StoppedReplica, 
         cloud: Where to ask.
         cluster: The environment's cluster (not the ECS cluster's name).
         api: The API's name.
+        since: When it was created: the task definitions of a deleted API of that name had the same family.
 
     Returns:
         At most five, the newest first.
     """
     listed = stopped_tasks(cloud, cluster, api)
     tasks = cloud.ecs.describe_tasks(cluster=names.ecs_cluster(cluster), tasks=listed)["tasks"] if listed else []
-    found = [_stopped(task) for task in tasks if stop_cause(task) in (StopCause.FAILED, StopCause.LOST)]
+    own = [task for task in tasks if task["createdAt"] >= since]
+    found = [_stopped(task) for task in own if stop_cause(task) in (StopCause.FAILED, StopCause.LOST)]
     return tuple(sorted(found, key=lambda replica: replica.time, reverse=True)[:STOPPED_SHOWN])
 
 

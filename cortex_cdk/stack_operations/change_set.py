@@ -15,6 +15,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.resource_words import in_words
 from cortex_cdk.stack_operations.validation import refusal
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 # CloudFormation has no code for "nothing to do"; these are the texts that it answers with.
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 # Nor for a stack that somebody else began to change, or made, since it was looked at.
-_RACED = re.compile(r"_IN_PROGRESS state|already exists and cannot be created again")
+_RACED = re.compile(
+    r"_IN_PROGRESS state|already exists and cannot be created again|execution status|ChangeSet \[.*\] does not exist"
+)
 MOST_TEMPLATE_BYTES = 51_200
 CAPABILITIES: Sequence[Any] = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM")
 
@@ -43,6 +46,11 @@ class Change:
     logical_id: str
     resource_type: str
     replacement: bool
+
+    @property
+    def what(self) -> str:
+        """The resource in words, such as ``service``."""
+        return in_words(self.logical_id, self.resource_type)
 
 
 @dataclass(frozen=True)
@@ -159,8 +167,13 @@ def _change(change: ChangeTypeDef) -> Change:
 
 
 def execute(cloud: Cloud, change_set: ChangeSet) -> None:
-    """Start what a change set says. The stack's events tell the rest."""
-    cloud.cloudformation.execute_change_set(ChangeSetName=change_set.arn)
+    """Start what a change set says. The stack's events tell the rest.
+
+    Raises:
+        DeployError: Another operation was quicker.
+    """
+    with _alone(change_set.stack_id.split("/")[1] if "/" in change_set.stack_id else change_set.stack_id):
+        cloud.cloudformation.execute_change_set(ChangeSetName=change_set.arn)
 
 
 def discard(cloud: Cloud, change_set: ChangeSet) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.stack_operations.resource_words import in_words, without_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
 
+STACK = "AWS::CloudFormation::Stack"
+TURNS = frozenset({"ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"})
+# Reasons of a service that somebody has stopped the rollout of (StopServiceDeployment).
+_STOPPED = re.compile(r"stopped by|by (the )?user|user[- ]request", re.IGNORECASE)
 # What CloudFormation writes on resources that failed only because another one did.
 CONSEQUENCES = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 
@@ -25,7 +31,7 @@ class StackEvent:
         logical_id: The resource's id in the template.
         resource_type: Such as ``AWS::ECS::Service``.
         status: Such as ``CREATE_FAILED``.
-        reason: Why; may be empty.
+        reason: Why, with words in the place of logical ids; may be empty.
     """
 
     id: str
@@ -36,10 +42,31 @@ class StackEvent:
     reason: str
 
     @property
+    def what(self) -> str:
+        """The resource in words, such as ``service``."""
+        return in_words(self.logical_id, self.resource_type)
+
+    @property
     def is_cause(self) -> bool:
         """Whether a failure began here, rather than following from that of another resource."""
-        of_resource = self.status.endswith("_FAILED") and self.resource_type != "AWS::CloudFormation::Stack"
+        of_resource = self.status.endswith("_FAILED") and self.resource_type != STACK
         return of_resource and not self.reason.startswith(CONSEQUENCES)
+
+    @property
+    def is_interruption(self) -> bool:
+        """Whether somebody stopped the rollout of the service."""
+        return self.is_cause and _STOPPED.search(self.reason) is not None
+
+    @property
+    def ends_operation(self) -> bool:
+        """Whether the operation on the stack is over with this event; what follows belongs to another operation."""
+        over = not self.status.endswith("_IN_PROGRESS") and self.status != "CREATE_FAILED"
+        return self.resource_type == STACK and over
+
+    @property
+    def turns_back(self) -> bool:
+        """Whether the operation on the stack does not go on to what was asked for from this event on."""
+        return self.resource_type == STACK and self.status in TURNS
 
 
 class EventReader:
@@ -74,5 +101,5 @@ def _event(event: StackEventTypeDef) -> StackEvent:
         logical_id=event.get("LogicalResourceId", ""),
         resource_type=event.get("ResourceType", ""),
         status=event.get("ResourceStatus", ""),
-        reason=event.get("ResourceStatusReason", ""),
+        reason=without_ids(event.get("ResourceStatusReason", "")),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code, error_message
+from cortex_cdk.stack_operations.resource_words import without_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -30,6 +31,7 @@ class StackState:
         parameters: Values by parameter. While an operation runs, those of that operation.
         outputs: Values by output key. While an operation runs, those of before.
         tags: Values by tag.
+        created: When it was created: a stack of that name that was deleted before is another one.
         updated: When it was last changed, or created.
     """
 
@@ -40,6 +42,7 @@ class StackState:
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
     tags: Mapping[str, str]
+    created: datetime
     updated: datetime
 
     @property
@@ -70,10 +73,11 @@ def _state(stack: StackTypeDef) -> StackState:
         name=stack["StackName"],
         id=stack.get("StackId", ""),
         status=stack["StackStatus"],
-        reason=stack.get("StackStatusReason", ""),
+        reason=without_ids(stack.get("StackStatusReason", "")),
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in stack.get("Parameters", [])},
         outputs={o["OutputKey"]: o.get("OutputValue", "") for o in stack.get("Outputs", [])},
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
+        created=stack["CreationTime"],
         updated=stack.get("LastUpdatedTime") or stack["CreationTime"],
     )
 

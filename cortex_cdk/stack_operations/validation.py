@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.resource_words import in_words, without_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import OperationEventTypeDef
@@ -49,8 +50,8 @@ def refusal(cloud: Cloud, stack: str, change_set: str, reason: str) -> DeployErr
 
 def _in_words(event: OperationEventTypeDef) -> str:
     where = event.get("ValidationPath", "").removeprefix(f"/Resources/{event.get('LogicalResourceId', '')}")
-    what = f"{event.get('LogicalResourceId', '')} ({event.get('ResourceType', '')})"
-    return f"{what}: {event.get('ValidationStatusReason', '')}" + (f" (at {where})" if where else "")
+    what = in_words(event.get("LogicalResourceId", ""), event.get("ResourceType", ""))
+    return f"{what}: {without_ids(event.get('ValidationStatusReason', ''))}" + (f" (at {where})" if where else "")
 
 
 def _refuses(event: OperationEventTypeDef) -> bool:

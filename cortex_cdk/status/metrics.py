@@ -135,14 +135,26 @@ def _traffic(values: Mapping[str, Sequence[float]]) -> Traffic:
     )
 
 
-def read_predictions(cloud: Cloud, cluster: str, api: str) -> Predictions | None:
-    """What an API predicted, or None where nothing was counted (it has no ``monitoring``, or no requests)."""
+def read_predictions(cloud: Cloud, cluster: str, api: str, since: datetime) -> Predictions | None:
+    """Read what an API predicted.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The environment's cluster.
+        api: The API's name.
+        since: When it was created: a deleted API of that name had the same metrics. CloudWatch rounds the start of a
+            query down to the minute (API reference of GetMetricData), in which no replica of either predicts.
+
+    Returns:
+        None where nothing was counted (it has no ``monitoring``, or no requests).
+    """
+    start = max(since, _first_day())
     own = _of_api(cluster, api)
     dimensions = [own, *_class_dimensions(cloud, own)]
     more = len(dimensions) > MAX_CLASSES + 1
     wanted = [_prediction(classified, "Sum") for classified in dimensions[1 : MAX_CLASSES + 1]]
     numbers = {name: _prediction(dimensions[0], name) for name in ("Sum", "SampleCount", "Minimum", "Maximum")}
-    values = _read(cloud, [*wanted, *numbers.values()], _first_day(), _soon())
+    values = _read(cloud, [*wanted, *numbers.values()], start, _soon())
     classes = {
         dict(series.dimensions)[contract.CLASS_DIMENSION]: round(sum(values[series]))
         for series in wanted

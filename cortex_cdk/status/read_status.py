@@ -69,6 +69,7 @@ class ApiStatus:
         endpoint: Its URL.
         revision: The revision that is deployed, or being deployed (empty for a splitter).
         replicas: How many an API has.
+        created: When its stack was made: what was counted or logged before is of a deleted API of that name.
         last_update: When its stack was last changed.
         reason: Why it is not live, or what became of its last update, where that is known.
         target_group: The ``TargetGroup`` dimension of an API's metrics.
@@ -82,6 +83,7 @@ class ApiStatus:
     endpoint: str
     revision: str
     replicas: Replicas
+    created: datetime
     last_update: datetime
     reason: str | None = None
     target_group: str | None = None
@@ -200,6 +202,7 @@ class _Reader:
             endpoint=self._cluster.url + stack.outputs.get(names.Output.ENDPOINT, f"/{name}"),
             revision=stack.parameters.get(names.Parameter.REVISION, ""),
             replicas=verdict.replicas,
+            created=stack.created,
             last_update=stack.updated,
             reason=reason,
             target_group=stack.outputs.get(names.Output.TARGET_GROUP_FULL_NAME),

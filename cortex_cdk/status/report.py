@@ -167,11 +167,11 @@ class Reporter:
     def _api(self, api: ApiStatus) -> Report:
         with ThreadPoolExecutor(7) as pool:
             traffic = pool.submit(self._read_traffic, [api])
-            predictions = pool.submit(self._read_predictions, api.name)
-            activities = pool.submit(self._activities, api.name)
+            predictions = pool.submit(self._read_predictions, api)
+            activities = pool.submit(self._activities, api)
             maximum = pool.submit(self._reached_maximum, api)
             explained = pool.submit(self._explained, api)
-            stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name)
+            stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
             return Report(
                 explained.result(),
@@ -211,8 +211,11 @@ class Reporter:
         balancer = self._cluster.resources.load_balancer_full_name
         return self._lately(groups, lambda: read_traffic(self._cloud, balancer, groups))
 
-    def _read_predictions(self, api: str) -> Predictions | None:
-        return self._lately(api, lambda: read_predictions(self._cloud, self._cluster.name, api))
+    def _read_predictions(self, api: ApiStatus) -> Predictions | None:
+        return self._lately(
+            (api.name, api.created),
+            lambda: read_predictions(self._cloud, self._cluster.name, api.name, since=api.created),
+        )
 
     def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
         variants = [variant.name for variant in splitter.variants]
@@ -244,10 +247,10 @@ class Reporter:
     def _scalable(self, api: str) -> str:
         return f"service/{names.ecs_cluster(self._cluster.name)}/{names.service(api)}"
 
-    def _activities(self, api: str) -> tuple[ScalingActivity, ...]:
+    def _activities(self, api: ApiStatus) -> tuple[ScalingActivity, ...]:
         answer = self._cloud.application_autoscaling.describe_scaling_activities(
             ServiceNamespace="ecs",
-            ResourceId=self._scalable(api),
+            ResourceId=self._scalable(api.name),
             MaxResults=ACTIVITIES_SHOWN,
         )
         return tuple(
@@ -258,6 +261,7 @@ class Reporter:
                 cause=activity["Cause"],
             )
             for activity in answer["ScalingActivities"][:ACTIVITIES_SHOWN]
+            if activity["StartTime"] >= api.created
         )
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 KEY = "cortex.exchange"  # in the WSGI environment
+REPEATED = "cortex.repeated_headers"  # there too, where headers came more than once: their values by their names
 
 
 class Verdict(enum.Enum):
@@ -63,6 +64,7 @@ class Exchange:
         predict: Time in the predictor.
         encode: Time to write the response's body.
         streaming: Whether the body is still being produced when the application returns.
+        events: Whether that body is server-sent events.
         status: The response's status.
         answered: When it was answered; 0 before.
     """
@@ -79,6 +81,7 @@ class Exchange:
     predict = 0.0
     encode = 0.0
     streaming = False
+    events = False
     status = 0
     answered = 0.0
 

@@ -15,12 +15,13 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 REASON_BYTES = 1024
 _STATE, _REASON_LENGTH, _RESTARTS = 0, 1, 2
 _HEADER_WORDS = 16
 _SLOT_WORDS = 16
-_SLOT_STATE, _SLOT_IN_FLIGHT, _SLOT_REQUESTS, _SLOT_RECEIVING = 0, 1, 2, 3
+_SLOT_STATE, _SLOT_IN_FLIGHT, _SLOT_REQUESTS, _SLOT_RECEIVING, _SLOT_PULSE = 0, 1, 2, 3, 4
 _MASK = 0xFFFFFFFF
 
 
@@ -116,6 +117,24 @@ class Board:
         first = _HEADER_WORDS + _SLOT_IN_FLIGHT
         return sum(self._words[first::_SLOT_WORDS])
 
+    def health(self, *, live: bool) -> tuple[bool, dict[str, Any]]:
+        """Return the answer to a health probe.
+
+        Args:
+            live: Whether the replica lives is asked, rather than whether it is ready.
+
+        Returns:
+            Whether it does, and the JSON that says why.
+        """
+        state = self.state
+        return (state is not State.FAILED) if live else (state is State.READY), {
+            "state": state.name.lower(),
+            "reason": self.reason,
+            "workers": [slot.state.name.lower() for slot in self.slots()],
+            "restarts": self.restarts,
+            "in_flight": self.in_flight,
+        }
+
     @contextlib.contextmanager
     def counting(self) -> Iterator[None]:
         """Keep the other processes from counting a request in; threads of one process need a lock of their own."""
@@ -193,6 +212,15 @@ class Slot:
     def requests(self) -> int:
         """Requests ever received by this worker (wraps at 2**32)."""
         return int(self._words[_SLOT_REQUESTS])
+
+    @property
+    def pulse(self) -> int:
+        """A number that changes while the worker's interpreter runs: C code may hold it for long."""
+        return int(self._words[_SLOT_PULSE])
+
+    def beat(self) -> None:
+        """Show that this worker's interpreter runs."""
+        self._words[_SLOT_PULSE] = (self._words[_SLOT_PULSE] + 1) & _MASK
 
     def detach(self) -> None:
         """Go on with a copy that nobody shares: a forked child of the worker must not count for it."""

@@ -20,7 +20,7 @@ from cortex_serving.contract import (
     SAMPLE_FILE,
 )
 from cortex_serving.errors import SpecError
-from cortex_serving.formats.env_file import wrong_variable
+from cortex_serving.formats.env_file import too_large, wrong_variable
 from cortex_serving.formats.problem import FormatError
 from cortex_serving.formats.quantities import parse_duration, parse_size
 
@@ -300,7 +300,7 @@ def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
     """
     variables: Mapping[str, Any] = (data.get("predictor") or {}).get("env") or {}
     for name, value in variables.items():
-        if reason := wrong_variable(name, value):
+        if reason := wrong_variable(name, value) or too_large(name, value):
             raise SpecError(f"predictor.env.{name} {reason}")
     return dict(variables)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conftest import Serve
+from tests.conftest import Serve, eventually
 
 HANDLER = """
 class Handler:
@@ -97,3 +97,23 @@ def test_plain_text_is_text(serve: Serve) -> None:
     for content_type in ("text/plain", "text/plain; charset=none"):
         answer = replica.post(data=b"\xff", headers={"Content-Type": content_type})
         assert (answer.status_code, "the body is not text" in answer.text) == (400, True)
+
+
+def test_a_callback_runs_after_the_answer(serve: Serve) -> None:
+    replica = serve(
+        """
+        class Handler:
+            def __init__(self, config): pass
+            def handle_post(self, payload):
+                def callback():
+                    print(f"called after {payload}")
+                    1 / payload
+                return {"n": payload}, callback
+        """
+    )
+    assert replica.post(2).json() == {"n": 2}
+    assert replica.post(0).json() == {"n": 0}
+    assert eventually(lambda: replica.messages(source="stdout", message="called after 2"))
+    (failure,) = eventually(lambda: replica.messages(level="ERROR"))
+    assert failure.startswith("the callback failed")
+    assert "ZeroDivisionError" in failure

@@ -166,7 +166,7 @@ class Answer:
 
 PLAIN = "text/plain; charset=utf-8"
 EVENTS = "text/event-stream"
-ERROR = Answer(500, PLAIN, b"internal server error")
+ERROR = Answer(500, JSON, b'{"error":"internal server error","request_id":"mine"}')
 
 # What the predictor evaluates, and the answer for what it has seen.
 RETURNS: dict[str, Callable[[str], Answer]] = {
@@ -227,7 +227,7 @@ RETURNS: dict[str, Callable[[str], Answer]] = {
     "{(seen, 1): 2}": lambda seen: ERROR,
     "[object()]": lambda seen: ERROR,
     "[knot := [seen], knot.append(knot)]": lambda seen: ERROR,
-    "Response(object(), 201, {'X-Mine': 'y'})": lambda seen: Answer(500, PLAIN, ERROR.body, {"X-Mine": None}),
+    "Response(object(), 201, {'X-Mine': 'y'})": lambda seen: Answer(500, JSON, ERROR.body, {"X-Mine": None}),
     # Errors that speak HTTP
     "fail(falcon.HTTPBadRequest(description=seen))": lambda seen: Answer(400, JSON, _json({"error": seen})),
     "fail(falcon.HTTPBadRequest(title='wrong'))": lambda seen: Answer(400, JSON, b'{"error":"wrong"}'),
@@ -269,7 +269,9 @@ RETURNS: dict[str, Callable[[str], Answer]] = {
 def test_matrix(replica: Replica, payload: str, do: str) -> None:
     make, seen = PAYLOADS[payload]
     expected = RETURNS[do](seen)
-    answer = replica.post(params={"do": do}, allow_redirects=False, **make())
+    sent = make()
+    sent["headers"] = {**sent.get("headers", {}), "X-Request-Id": "mine"}
+    answer = replica.post(params={"do": do}, allow_redirects=False, **sent)
     assert (answer.status_code, answer.content) == (expected.status, expected.body)
     assert answer.headers.get("Content-Type") == expected.content_type
     for name, value in expected.headers.items():
@@ -290,9 +292,9 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "zstd cut off": (_sent(zstd(b"[1]")[:-1], JSON, "zstd"), 400, JSON, "ends too early"),
     "zstd bomb": (_sent(zstd(bytes(2_000_000)), BYTES, "zstd"), 413, JSON, "larger than 1000000 bytes"),
     "encoding": (_sent(b"x", BYTES, "br"), 415, JSON, "supported are gzip, zstd"),
-    "form": (_sent(b"a=%ff\xff", FORM), 400, PLAIN, "not a valid form"),
-    "multipart": (_sent(b"--x\r\nbroken", "multipart/form-data; boundary=x"), 400, PLAIN, "not a valid multipart"),
-    "boundary": (_sent(b"--x", "multipart/form-data"), 400, PLAIN, "not a valid multipart"),
+    "form": (_sent(b"a=%ff\xff", FORM), 400, JSON, "not a valid form"),
+    "multipart": (_sent(b"--x\r\nbroken", "multipart/form-data; boundary=x"), 400, JSON, "not a valid multipart"),
+    "boundary": (_sent(b"--x", "multipart/form-data"), 400, JSON, "not a valid multipart"),
     "length": (_sent(bytes(1_000_001), BYTES), 413, JSON, "Request Entity Too Large"),
 }
 

@@ -75,7 +75,7 @@ def test_an_exception_is_a_500_and_its_traceback_is_the_users(serve: Serve) -> N
         """
     )
     answer = replica.post(0, headers={"X-Request-Id": "mine-1"})
-    assert (answer.status_code, answer.text) == (500, "internal server error")
+    assert (answer.status_code, answer.json()) == (500, {"error": "internal server error", "request_id": "mine-1"})
     [message] = eventually(lambda: replica.messages(level="ERROR", request_id="mine-1"))
     assert message.startswith('Traceback (most recent call last):\n  File "')
     assert "in predict" in message.splitlines()[1]
@@ -85,7 +85,15 @@ def test_an_exception_is_a_500_and_its_traceback_is_the_users(serve: Serve) -> N
 
 def test_get_describes_and_other_verbs_are_refused(serve: Serve) -> None:
     replica = serve(ECHO)
-    assert "POST" in replica.get("/api").json()["message"]
+    for path in ("/api", "/api/", "/splitter"):
+        assert "POST" in replica.get(path).json()["message"]
+    for path in ("/openapi.json", "/api/openapi.json", "/splitter/openapi.json"):
+        assert "openapi" in replica.get(path).json()
+    for path in ("/api/status", "/api/v1/models", "/api/deeper/openapi.json"):
+        answer = replica.get(path)
+        assert answer.status_code == 404
+        assert answer.json() == {"error": f"there is nothing at {path}: GET /api describes the API"}
+        assert replica.session.head(replica.address + path, timeout=5).status_code == 404
     answer = replica.session.delete(replica.address + "/api", timeout=5)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST, OPTIONS")
 

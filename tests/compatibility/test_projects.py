@@ -30,6 +30,7 @@ REQUIREMENTS = "fastapi\nnumpy\nonnxruntime\n"
 # Each file's own warnings: fields that ECS cannot honour, and a kind that was not there yet.
 WARNINGS = {
     "0.18-onnx-file": ["kind"],
+    "0.18-iris": ["kind"],
     "0.18-word-scores": ["kind"],
     "0.19-after-the-answer": ["networking.local_port", "networking.api_gateway"],
     "0.24-autoscaling": [
@@ -61,20 +62,29 @@ def test_the_file_loads_as_it_is(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", TENSORFLOW)
 def test_the_file_of_a_tensorflow_project_loads_as_it_is(tmp_path: Path, name: str) -> None:
     shutil.copytree(HERE / "tensorflow" / name, tmp_path / name)
-    for model in yaml.safe_load((tmp_path / name / "models.yaml").read_text()):
-        (tmp_path / name / model).mkdir(parents=True)
-    assert load_config(tmp_path / name).warnings == ()
+    (entry,) = yaml.safe_load((tmp_path / name / "cortex.yaml").read_text())
+    for where, field in paths(entry):
+        if not where[field].endswith(".py"):
+            (tmp_path / name / where[field]).mkdir(parents=True)
+    warnings = load_config(tmp_path / name).warnings
+    assert [warning.path.partition(".")[2] for warning in warnings] == WARNINGS.get(name, [])
 
 
-def moved(entry: dict[str, Any], folder: str) -> dict[str, Any]:
-    """Return an entry of a project's file, for the file of the folder above."""
+def paths(entry: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield where an entry has paths in the project, as maps and the fields in them."""
     section = entry.get("predictor") or entry.get("handler") or {}
     models = section.get("models") or section.get("multi_model_reloading") or {}
     lists = models if isinstance(models, list) else models.get("paths", [])
     for where in (section, models, *lists):
         for field in ("path", "model_path", "python_path", "dir"):
             if isinstance(where, dict) and field in where:
-                where[field] = f"{folder}/{where[field]}"
+                yield where, field
+
+
+def moved(entry: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return an entry of a project's file, for the file of the folder above."""
+    for where, field in paths(entry):
+        where[field] = f"{folder}/{where[field]}"
     return entry
 
 

@@ -99,7 +99,8 @@ def test_what_changes_often_comes_last(gpu: bool) -> None:
     assert not re.findall(r"^(?:COPY|ADD) ", joined, re.MULTILINE), "a copied context is a layer before all others"
     seen = [re.findall(r"--mount=source=([^,]+),", step) for step in rest]
     own = ["serving_image/install.sh", "serving_image/requirements.txt"]
-    assert seen == [["project", *own], [*own, "serving_image/constraints.txt"], ["serving_image"]]
+    tested = ["serving_image/constraints.txt", "serving_image/runtimes.txt"]
+    assert seen == [["project", *own], [*own, *tested], ["serving_image"]]
 
 
 @both

@@ -116,7 +116,7 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
             click.echo(on_stdout(f"  {difference}"))
         for change in changes:
             anew = ", made anew" if change.replacement else ""
-            click.echo(f"  {change.action.lower()} {change.logical_id} ({change.resource_type}{anew})")
+            click.echo(f"  {change.action.lower()} {change.what}{anew}")
     if plan.recovery:
         click.echo(f"before that: {plan.recovery.value}")
     for warning in plan.warnings:

@@ -61,6 +61,7 @@ def _as_json(result: Applied) -> dict[str, Any]:
         "endpoint": result.endpoint,
         "message": result.message,
         "changed": result.changed,
+        "differences": result.differences.as_json() if result.differences else None,
         "error": result.error.as_json() if result.error else None,
     }
 

@@ -14,15 +14,18 @@ SECTION = "APIs"
 @click.command("refresh")
 @options.name()
 @options.environment
+@click.option(
+    "-f", "--force", is_flag=True, help="Take the place of an update or refresh that runs, rather than refuse."
+)
 @options.output
-def command(name: str, env: str | None, output: str) -> None:
+def command(name: str, env: str | None, force: bool, output: str) -> None:
     """Begin to replace every replica of an API, without interrupting its traffic.
 
     The command does not wait for the end: `cortex get NAME --watch` shows the progress.
     """
     from cortex_cdk.client import Client
 
-    Client(env).refresh(name)
+    Client(env).refresh(name, force=force)
     if output == "json":
         print_json({"name": name, "message": f"updating {name}"})
         return

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from cortex_serving.contract import PICKLE_SUFFIX
+from cortex_serving.contract import PICKLE_SUFFIX, SAMPLE_FILE
 
 from cortex_cdk.config.checks.predictor_source import check_source
 from cortex_cdk.config.diagnosis import Diagnosis
@@ -43,7 +44,7 @@ def check_files(api: RealtimeApi, diagnosis: Diagnosis, file: Path) -> Iterator[
         reason = check(name) if diagnosis.sound(path) else None
         if reason:
             parseable = parseable and path != ("predictor", "path")
-            hint = None if IGNORE_FILE in reason else "paths are relative to the configuration file"
+            hint = None if IGNORE_FILE in reason or "JSON" in reason else "paths are relative to the configuration file"
             yield diagnosis.problem(path, reason, hint)
     if parseable:
         yield from check_source(file.parent / api.predictor.path, api.predictor)
@@ -68,6 +69,12 @@ class _Folder:
 
     def file(self, name: str) -> str | None:
         return self.entry(name) or (None if (self._root / name).is_file() else f"{name} is not a file")
+
+    def sample(self, name: str) -> str | None:
+        return self.file(name) or _not_json(self._root / name)
+
+    def has(self, name: str) -> bool:
+        return (self._root / name).is_file() and not self.entry(name)
 
     def folder(self, name: str) -> str | None:
         return self.entry(name) or (None if (self._root / name).is_dir() else f"{name} is not a folder")
@@ -95,14 +102,24 @@ def _named(predictor: Predictor, folder: _Folder) -> Iterator[_Named]:
     yield ("predictor", "path"), predictor.path, folder.python_file
     if predictor.python_path is not None:
         yield ("predictor", "python_path"), predictor.python_path, folder.folder
-    if isinstance(predictor.warmup, str):
-        yield ("predictor", "warmup"), predictor.warmup, folder.file
+    sample = SAMPLE_FILE if predictor.warmup is True and folder.has(SAMPLE_FILE) else predictor.warmup
+    if isinstance(sample, str):
+        yield ("predictor", "warmup"), sample, folder.sample
     if predictor.model_path:
         yield ("predictor", "model_path"), predictor.model_path, folder.model
     if predictor.models and predictor.models.dir:
         yield ("predictor", "models", "dir"), predictor.models.dir, folder.model
     for index, model in enumerate((predictor.models and predictor.models.paths) or ()):
         yield ("predictor", "models", "paths", index, "model_path"), model.model_path, folder.model
+
+
+def _not_json(file: Path) -> str | None:
+    """Return why a replica could not read a sample request; None if it could."""
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        return f"{file.name}, the sample request, is not JSON: {error} (warmup: false starts replicas without it)"
+    return None
 
 
 def _outside(root: Path, name: str) -> str | None:

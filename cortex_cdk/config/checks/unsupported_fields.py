@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from cortex_cdk.config.checks.memory import too_little_memory
 from cortex_cdk.config.checks.referenced_files import is_pickle
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import FieldPath
@@ -41,6 +42,7 @@ def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> I
                 ("compute", "cpu"), "ECS needs a CPU share to place replicas; the default of 200m is used", at_key=True
             )
         yield from _small_batches(resource, diagnosis)
+        yield from too_little_memory(resource, diagnosis)
         if is_pickle(resource.predictor.path):
             message = (
                 "a pickled predictor cannot be checked before it runs, and needs dill and the Python that wrote it"

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, SAMPLE_FILE, Variable
+from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, PICKLE_SUFFIX, SAMPLE_FILE, Variable
 from cortex_serving.formats.env_file import wrong_variable
-from cortex_serving.predictors.predictor_type import PredictorType
+from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
 from pydantic import BeforeValidator, Field, Strict, field_validator
 
@@ -211,8 +211,8 @@ class Predictor(Section):
     )
     warmup: Annotated[bool | str, BeforeValidator(_warmup), Allowed("true, false, or a file in the project")] = Field(
         True,
-        description=f"Sample request sent before a replica reports ready: a file, `true` for `{SAMPLE_FILE}` where the "
-        "project has one, or `false`. An addition to Cortex's fields.",
+        description="Sample request that a replica must answer before it is ready: a file, `true` for "
+        f"`{SAMPLE_FILE}` where the project has one, or `false`. An addition to Cortex's fields.",
     )
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
@@ -233,9 +233,22 @@ class Predictor(Section):
         return predictor_types()[self.type]
 
     @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        """The packages that replicas need for the predictor's type and file."""
+        return (*self.kind.runtimes, *((PICKLES,) if self.path.endswith(PICKLE_SUFFIX) else ()))
+
+    @property
     def has_models(self) -> bool:
         """Whether models are configured, so that the predictor gets a client."""
         return bool(self.model_path or self.models)
+
+    @property
+    def s3_prefixes(self) -> list[tuple[str, str]]:
+        """Bucket and key prefix of every model in S3, each once, sorted."""
+        models = self.models
+        paths = [self.model_path, models and models.dir, *(each.model_path for each in (models and models.paths) or ())]
+        split = (path.removeprefix("s3://").partition("/") for path in paths if path and path.startswith("s3://"))
+        return sorted({(bucket, key.rstrip("/")) for bucket, _, key in split})
 
     @property
     def slots(self) -> int:

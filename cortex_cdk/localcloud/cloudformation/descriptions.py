@@ -39,7 +39,7 @@ def stack(stack: Stack) -> dict[str, Any]:
                 for o in stack.outputs
             ],
             "Tags": _tags(stack.blueprint.tags),
-            "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+            "DriftInformation": _drift(stack),
         }
     )
 
@@ -56,9 +56,15 @@ def stack_summary(stack: Stack) -> dict[str, Any]:
             "DeletionTime": stack.deleted,
             "StackStatus": stack.status,
             "StackStatusReason": stack.reason,
-            "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
+            "DriftInformation": _drift(stack),
         }
     )
+
+
+def _drift(stack: Stack) -> dict[str, Any]:
+    if stack.drift is None:
+        return {"StackDriftStatus": "NOT_CHECKED"}
+    return {"StackDriftStatus": stack.drift.status, "LastCheckTimestamp": stack.drift.time}
 
 
 def resource(stack: Stack, resource: StackResource) -> dict[str, Any]:

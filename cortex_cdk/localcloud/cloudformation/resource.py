@@ -86,6 +86,18 @@ class Resource(CloudFormationModel):
     def delete(self, place: Place) -> None:
         """Remove the resource. A resource that is gone already is no error."""
 
+    def actual(self, expected: Properties, place: Place) -> Properties | None:
+        """Return properties as they are in fact, for drift detection.
+
+        Args:
+            expected: The properties that the template gives.
+            place: Account and region.
+
+        Returns:
+            The properties that can have changed, none where the type cannot tell; None where the resource is gone.
+        """
+        return {}
+
     def get_cfn_attribute(self, attribute_name: str) -> Any:
         """Return the value of ``Fn::GetAtt``.
 

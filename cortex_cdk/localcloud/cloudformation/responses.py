@@ -9,9 +9,10 @@ from moto.cloudformation.models import cloudformation_backends
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from cortex_cdk.localcloud.cloudformation import capabilities, descriptions
+from cortex_cdk.localcloud.cloudformation import capabilities, descriptions, drift
 from cortex_cdk.localcloud.cloudformation.backend import StackBackend
 from cortex_cdk.localcloud.cloudformation.stack import Blueprint, Stack
+from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 EVENTS_PAGE = 100
 CHANGES_PAGE = 100
@@ -167,6 +168,41 @@ class StackResponse(CloudFormationResponse):
         details = [descriptions.resource(stack, resource) for resource in page]
         summaries = [{**detail, "LastUpdatedTimestamp": detail["Timestamp"]} for detail in details]
         return ActionResult({"StackResourceSummaries": summaries, "NextToken": token})
+
+    def detect_stack_drift(self) -> ActionResult:
+        """DetectStackDrift. The detection has ended when the answer comes."""
+        stack = self._stack()
+        if stack.busy or stack.status == "REVIEW_IN_PROGRESS":
+            raise ValidationError(message=f"Cannot detect drift on stack [{stack.name}] in status {stack.status}")
+        with STATE_LOCK:
+            stack.drift = drift.detect(stack, tuple(self._get_param("LogicalResourceIds", [])))
+        return ActionResult({"StackDriftDetectionId": stack.drift.id})
+
+    def describe_stack_drift_detection_status(self) -> ActionResult:
+        """DescribeStackDriftDetectionStatus."""
+        wanted = self._get_param("StackDriftDetectionId")
+        for stack in self._backend.all_stacks():
+            if stack.drift is not None and stack.drift.id == wanted:
+                found = stack.drift
+                return ActionResult(
+                    {
+                        "StackId": stack.id,
+                        "StackDriftDetectionId": found.id,
+                        "StackDriftStatus": found.status,
+                        "DetectionStatus": "DETECTION_COMPLETE",
+                        "DriftedStackResourceCount": found.drifted,
+                        "Timestamp": found.time,
+                    }
+                )
+        raise ValidationError(message=f"Drift detection [{wanted}] does not exist")
+
+    def describe_stack_resource_drifts(self) -> ActionResult:
+        """DescribeStackResourceDrifts: what the last detection has found."""
+        stack, wanted = self._stack(), self._get_param("StackResourceDriftStatusFilters", [])
+        found = stack.drift.resources if stack.drift else ()
+        kept = [one for one in found if not wanted or one["StackResourceDriftStatus"] in wanted]
+        page, token = self._page(kept, STACKS_PAGE)
+        return ActionResult({"StackResourceDrifts": page, "NextToken": token})
 
     def get_template(self) -> ActionResult:
         """GetTemplate: the text that was sent."""

@@ -11,6 +11,8 @@ from uuid import uuid4
 from moto.core.utils import utcnow
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
+IN_SYNC = "IN_SYNC"
+"""The drift status of what is as the template says."""
 KEPT_EVENTS = 2000
 """How many of the newest events a stack keeps. CloudFormation keeps events for 90 days."""
 
@@ -130,6 +132,31 @@ class ChangeSet:
     created: datetime = field(default_factory=utcnow)
 
 
+@dataclass(frozen=True)
+class Drift:
+    """What a detection has found.
+
+    Attributes:
+        id: The detection's id.
+        time: When it was made.
+        resources: ``StackResourceDrift``s of the resources that could be checked, in the form of the API.
+    """
+
+    id: str
+    time: datetime
+    resources: tuple[dict[str, Any], ...]
+
+    @property
+    def drifted(self) -> int:
+        """How many resources are not what the template says."""
+        return sum(one["StackResourceDriftStatus"] != IN_SYNC for one in self.resources)
+
+    @property
+    def status(self) -> str:
+        """The stack's drift status."""
+        return "DRIFTED" if self.drifted else IN_SYNC
+
+
 @dataclass
 class Stack:
     """A stack and its history.
@@ -140,6 +167,7 @@ class Stack:
         displaced: Resources that the running update has replaced, by logical id.
         obsolete: Resources that have left the stack and remain to be deleted.
         cancelled: Whether somebody has cancelled the running operation.
+        drift: What the last drift detection has found; None before the first.
         doomed: Whether to delete the stack when the running operation has been cancelled.
         skipped: Resources that the running roll-back leaves as they are (ResourcesToSkip).
     """
@@ -173,6 +201,7 @@ class Stack:
     updated: datetime | None = None
     deleted: datetime | None = None
     token: str | None = None
+    drift: Drift | None = None
 
     @property
     def busy(self) -> bool:

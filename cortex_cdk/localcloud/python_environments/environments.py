@@ -7,40 +7,32 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 from cortex_serving.contract import (
     CONTEXT_PROJECT,
-    CONTEXT_PYTHON_VERSION,
     CONTEXT_SERVING,
     DEPENDENCIES_SCRIPT,
-    REQUIREMENTS_FILE,
 )
 
 from cortex_cdk.localcloud.containers import orphans
 from cortex_cdk.localcloud.containers.sessions import end_session
+from cortex_cdk.localcloud.python_environments import pip_configuration
 
-REQUIREMENTS = f"{CONTEXT_PROJECT}/{REQUIREMENTS_FILE}"
 SCRIPT = f"{CONTEXT_PROJECT}/{DEPENDENCIES_SCRIPT}"
 INSTALL = f"{CONTEXT_SERVING}/install.sh"
-SERVING_PACKAGE = "cortex_serving"
 COMPLETE = ".complete"
 """Written last. An environment without this file was interrupted, and is made anew."""
 BUILD_TIMEOUT = 3600.0
-DRY_RUN = (
-    *("pip", "install", "--dry-run", "--offline", "--no-index", "--no-build", "--no-config", "--no-progress"),
-    # A Python that the system manages is no obstacle: nothing is installed.
-    "--break-system-packages",
-)
-NO_CHANGES = "Would make no changes"
-"""uv's words for a dry run that would install nothing."""
+TORCH_BACKEND = re.compile(rb"^ARG UV_TORCH_BACKEND=(\w+)", re.MULTILINE)
+"""The line of a Dockerfile that says which wheels of PyTorch the image gets."""
+NOT_FOUND = re.compile(r"not found in the package registry|there (?:is|are) no versions? of|not found in the cache")
+"""uv's words for a package, or a version, that no index has."""
 
 HANDED_ON = re.compile(
     r"PATH|USER|LOGNAME|SHELL|TZ|TMPDIR|LANG|LC_\w+|(?:https?|ftp|all|no)_proxy|"
@@ -75,13 +67,16 @@ Context = Mapping[str, ContextFile]
 """The files of a build context by path: ``project/`` (perhaps with ``.python-version``) and ``serving_image/``."""
 
 
-def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
+def provide(context: Context, place: Path, say: Callable[[str], None], *, fresh: bool = False) -> Path:
     """Find or make the environment of a build context.
+
+    uv links packages from its cache, and asks an index only for what the cache lacks.
 
     Args:
         context: The files of the build.
         place: The folder of the environment. A complete environment is used again.
         say: Takes the lines of the log.
+        fresh: Whether to ask for the newest packages, though the cache may have older ones that would do.
 
     Returns:
         The folder of the environment's programs.
@@ -89,15 +84,11 @@ def provide(context: Context, place: Path, say: Callable[[str], None]) -> Path:
     Raises:
         CannotBuildError: The environment could not be made.
     """
-    if _needs_nothing(context):
-        met = "requirements.txt is met" if REQUIREMENTS in context else "The project asks for no packages"
-        say(f"{met}: nothing to build, replicas run in {sys.prefix}.")
-        return Path(sys.executable).parent
     with _locks[place]:
         if (place / COMPLETE).exists() and has_programs(_binaries(place)):
             say(f"The environment {place} exists already.")
         else:
-            _make(context, place, say)
+            _make(context, place, say, fresh=fresh)
     return _binaries(place)
 
 
@@ -112,46 +103,7 @@ def end_all() -> None:
         _end(process)
 
 
-def _needs_nothing(context: Context) -> bool:
-    """Return whether replicas can run in the Python that runs the local cloud."""
-    others = {name for name in context if name.startswith(f"{CONTEXT_PROJECT}/")}
-    others -= {REQUIREMENTS, CONTEXT_PYTHON_VERSION}
-    if others or not find_spec(SERVING_PACKAGE):
-        return False
-    wanted = context[CONTEXT_PYTHON_VERSION].content.decode().split(".") if CONTEXT_PYTHON_VERSION in context else []
-    ours = [str(number) for number in sys.version_info[: len(wanted)]]
-    if [part.strip() for part in wanted] != ours:
-        return False
-    return REQUIREMENTS not in context or are_met(context[REQUIREMENTS].content)
-
-
-def are_met(requirements: bytes) -> bool:
-    """Return whether the Python that runs the local cloud meets a requirements file.
-
-    A dry run of uv, without any index, succeeds only if nothing is missing. It takes some 30 ms.
-
-    Args:
-        requirements: The content of the file (pip's "Requirements File Format").
-    """
-    from uv import find_uv_bin
-
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / REQUIREMENTS_FILE).write_bytes(requirements)
-        asked = subprocess.run(  # noqa: S603 - a fixed program with our own arguments
-            [find_uv_bin(), *DRY_RUN, "--python", sys.executable, "--requirement", REQUIREMENTS_FILE],
-            # Not in the daemon's folder, because a requirement may be a path.
-            cwd=folder,
-            env={"HOME": str(Path.home()), "PATH": os.environ.get("PATH", os.defpath)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    # A file may name a folder of wheels. Then uv succeeds, and would install.
-    return asked.returncode == 0 and NO_CHANGES in asked.stderr
-
-
-def _make(context: Context, place: Path, say: Callable[[str], None]) -> None:
+def _make(context: Context, place: Path, say: Callable[[str], None], *, fresh: bool) -> None:
     shutil.rmtree(place, ignore_errors=True)
     sources, home = place / "context", place / "home"
     for name, file in context.items():
@@ -162,12 +114,42 @@ def _make(context: Context, place: Path, say: Callable[[str], None]) -> None:
     home.mkdir(parents=True, exist_ok=True)
     if SCRIPT in context:
         say(f"==> dependencies.sh will run on this machine, as you, with {home} as its HOME")
-    _run(["sh", str(sources / INSTALL), str(sources), str(_environment(place)), sys.executable], place, say)
+    pip = pip_configuration.read(os.environ, Path.home())
+    for line in pip.notes:
+        say(line)
+    variables = {**pip.variables, **_torch(context), **({} if fresh else {"CACHE_FIRST": "1"})}
+    command = ["sh", str(sources / INSTALL), str(sources), str(_environment(place)), sys.executable]
+    said: list[str] = []
+
+    def hear(line: str) -> None:
+        said.append(line)
+        say(line)
+
+    try:
+        _run(command, place, variables, hear)
+    except CannotBuildError:
+        if pip.unused and any(NOT_FOUND.search(line) for line in said):
+            say(f"hint: {pip.unused}")
+        raise
     (place / COMPLETE).touch()
 
 
-def _run(command: list[str], place: Path, say: Callable[[str], None]) -> None:
-    """Run a command for the environment at ``place``, and pass its output on."""
+def _torch(context: Context) -> dict[str, str]:
+    """Return the variable that chooses the wheels of PyTorch, as in the image."""
+    dockerfile = context.get("Dockerfile")
+    found = TORCH_BACKEND.search(dockerfile.content) if dockerfile else None
+    return {"UV_TORCH_BACKEND": found[1].decode()} if found else {}
+
+
+def _run(command: list[str], place: Path, chosen: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Run a command for the environment at ``place``, and pass its output on.
+
+    Args:
+        command: Program and arguments.
+        place: The folder of the environment.
+        chosen: Variables of the command, where the user has not set them.
+        say: Takes the lines.
+    """
     from uv import find_uv_bin
 
     home = place / "home"
@@ -176,7 +158,7 @@ def _run(command: list[str], place: Path, say: Callable[[str], None]) -> None:
     with subprocess.Popen(  # noqa: S603 - a fixed program with our own arguments
         command,
         cwd=home,
-        env={**variables, **own, "PYTHONUNBUFFERED": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        env={**chosen, **variables, **own, "PYTHONUNBUFFERED": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -14,7 +14,7 @@ from typing import Any
 
 import falcon
 
-from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, unavailable, write_error
+from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, error_event, unavailable, write_error
 from cortex_serving.api.openapi import Description
 from cortex_serving.contract import (
     API_HEADER,
@@ -33,13 +33,14 @@ from cortex_serving.payloads import request_data
 from cortex_serving.payloads.read import read_payload
 from cortex_serving.payloads.validation import PayloadType
 from cortex_serving.predictors.invoke import Batched, Invoke
-from cortex_serving.predictors.predictor import Predictor, user_traceback
+from cortex_serving.predictors.predictor import ONE_STREAM, Predictor, user_traceback
 from cortex_serving.request_context import KEY, Exchange, Verdict
 from cortex_serving.results.render import dump_json, render
+from cortex_serving.results.streams import EVENT_STREAM
 from cortex_serving.scheduling.admission import Admitted
 from cortex_serving.scheduling.batching import BatchFailed, Expired
 from cortex_serving.scheduling.thread_pool import Job
-from cortex_serving.shared_state import Board, State
+from cortex_serving.shared_state import Board
 from cortex_serving.spec import ApiSpec
 
 _EXPIRED = f"the request waited longer than its {TIMEOUT_HEADER}"
@@ -50,7 +51,7 @@ _PREFLIGHT = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Serving:
     """A predictor in service, and everything around it that requests need.
 
@@ -61,6 +62,7 @@ class Serving:
         expected: Type of payloads; None if the predictor has no type hint that is enforced.
         observe: Gets every predicted value; None without prediction monitoring.
         after: Queues work for the predictor's threads, behind the response.
+        streams_told: Whether nobody need be told that one stream at a time is sent.
         project: The project folder. Tracebacks show frames of this folder only.
         description: Answers GET.
     """
@@ -73,6 +75,7 @@ class Serving:
     after: Callable[..., None]
     project: Path
     description: Description
+    streams_told: bool
 
 
 class StreamCut(OSError):
@@ -186,7 +189,7 @@ class Application:
             self._telemetry.counters.count(FORWARDED_METRIC)
 
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
-        """Pass on a streamed body. An exception in the middle is logged, and cuts the connection."""
+        """Pass on a streamed body. An exception in the middle is logged, and is an event or cuts the connection."""
         current.request_id = exchange.request_id
         try:
             yield from chunks
@@ -195,7 +198,9 @@ class Application:
         except BaseException as error:
             self._log_error(self._trace(error))
             exchange.status = 500
-            raise StreamCut(f"the stream ended with {type(error).__name__}") from error
+            if not exchange.events:
+                raise StreamCut(f"the stream ended with {type(error).__name__}") from error
+            yield error_event(error, exchange.request_id)
         finally:
             self._finished(exchange)
             current.request_id = None
@@ -231,28 +236,25 @@ class Application:
     def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.content_type = "application/json"
         if req.path == LIVE_PATH:
-            self._health(resp, good=self._board.state is not State.FAILED)
+            self._health(resp, live=True)
         elif req.path == READY_PATH:
-            self._health(resp, good=self._board.state is State.READY)
+            self._health(resp, live=False)
         elif self.serving is None:
             raise unavailable(self._not_ready())
-        elif req.path.endswith("/openapi.json"):
-            resp.data = dump_json(self.serving.description.openapi())
         else:
-            resp.data = dump_json(self.serving.description.summary())
+            resp.data = dump_json(self._described(req.path, self.serving.description))
 
-    def _health(self, resp: falcon.Response, *, good: bool) -> None:
-        state = self._board.state
+    def _described(self, path: str, description: Description) -> dict[str, Any]:
+        """Describe the API. Of paths that are not below its endpoint, every one may be a traffic splitter's."""
+        own, document = self._spec.endpoint, "/openapi.json"
+        if path.startswith(f"{own}/") and path.rstrip("/") not in (own, own + document):
+            raise falcon.HTTPNotFound(description=f"there is nothing at {path}: GET {own} describes the API")
+        return description.openapi() if path.endswith(document) else description.summary()
+
+    def _health(self, resp: falcon.Response, *, live: bool) -> None:
+        good, report = self._board.health(live=live)
         resp.status = 200 if good else 503
-        resp.data = dump_json(
-            {
-                "state": state.name.lower(),
-                "reason": self._board.reason,
-                "workers": [slot.state.name.lower() for slot in self._board.slots()],
-                "restarts": self._board.restarts,
-                "in_flight": self._board.in_flight,
-            }
-        )
+        resp.data = dump_json(report)
 
     def _not_ready(self) -> str:
         return f"the API is not ready: {self._board.state.name.lower()}: {self._board.reason}"
@@ -267,14 +269,22 @@ class Application:
         else:
             arguments = exchange.outcome.arguments
             value = exchange.outcome.result()
+        value, callback = serving.predictor.take_apart(value)
         start = time.perf_counter()
         render(value, resp)
         exchange.encode = time.perf_counter() - start
         exchange.streaming = resp.stream is not None
+        if exchange.streaming:
+            exchange.events = (resp.content_type or "").lower().startswith(EVENT_STREAM)
+            if not serving.streams_told:
+                serving.streams_told = True
+                self._writer.log("WARNING", ONE_STREAM)
         if serving.observe is not None:
             serving.observe(value)
         if serving.predictor.post_predict is not None:
             serving.after(Job(partial(self._post_predict, serving, req.env, value, arguments)))
+        if callback is not None:
+            serving.after(Job(partial(self._after_answer, "the callback", callback, req.env)))
 
     def _refusal(self, verdict: Verdict) -> falcon.HTTPError:
         if verdict is Verdict.OVER_LIMIT:
@@ -312,11 +322,16 @@ class Application:
             arguments["response"] = value
         for name in wants & {"query_params", "headers"} - arguments.keys():
             arguments[name] = getattr(request_data, name)(environ)
+        assert serving.predictor.post_predict is not None
+        self._after_answer("post_predict", partial(serving.predictor.post_predict, **arguments), environ)
+
+    def _after_answer(self, what: str, call: Callable[[], Any], environ: dict[str, Any]) -> None:
+        """Call a function of the user's for a request that is answered; log its exceptions."""
         current.request_id = environ[KEY].request_id
         try:
-            serving.predictor.post_predict(**arguments)  # type: ignore[misc]
+            call()
         except BaseException as error:
-            self._log_error(f"post_predict failed\n{self._trace(error)}")
+            self._log_error(f"{what} failed\n{self._trace(error)}")
         finally:
             current.request_id = None
 
@@ -328,26 +343,33 @@ class Application:
             error.__traceback__ = outcome.traceback  # without this program's frames since the batch
         if isinstance(error, Expired):
             error = self._refusal(Verdict.EXPIRED)
-        write_error(resp, error, log, self._trace)
+        write_error(resp, error, req.env[KEY].request_id, log, self._trace)
         if resp.status_code == 503 and resp.get_header("Retry-After") is None:
             resp.set_header("Retry-After", RETRY_AFTER_SECONDS)
 
     def batch_failed(self, error: BaseException, exchanges: Sequence[Exchange], split: bool) -> None:
-        """Log a batch of several requests that failed as a whole.
+        """Log a batch that failed as a whole.
 
         Args:
             error: The exception that ``predict`` raised.
             exchanges: The requests.
             split: Whether each of them is predicted again, alone.
         """
-        ids = ", ".join(exchange.request_id for exchange in exchanges)
-        message = f"a batch of {len(exchanges)} failed (requests {ids})"
-        if isinstance(error, UnsupportedResult):
-            self._log_error(f"{message}: {error}")
-        elif split:
-            self._writer.log("WARNING", f"{message}, each is predicted alone now\n{self._trace(error)}")
+        ids = [exchange.request_id for exchange in exchanges]
+        message = f"a batch of {len(ids)} failed"
+        if len(ids) > 1:
+            message += f" (requests {', '.join(ids)})"
         else:
-            self._log_error(f"{message}\n{self._trace(error)}")
+            current.request_id = ids[0]
+        try:
+            if isinstance(error, UnsupportedResult):
+                self._log_error(f"{message}: {error}")
+            elif split:
+                self._writer.log("WARNING", f"{message}, each is predicted alone now\n{self._trace(error)}")
+            else:
+                self._log_error(f"{message}\n{self._trace(error)}")
+        finally:
+            current.request_id = None
 
     def _log_error(self, message: str) -> None:
         self._writer.log("ERROR", message)

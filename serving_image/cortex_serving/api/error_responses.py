@@ -23,26 +23,45 @@ def unavailable(reason: str) -> falcon.HTTPServiceUnavailable:
 
 
 def write_error(
-    response: falcon.Response, error: BaseException, log: Callable[[str], None], describe: Describe
+    response: falcon.Response, error: BaseException, request_id: str, log: Callable[[str], None], describe: Describe
 ) -> None:
     """Turn an exception into a response (cortex.md 1.3).
 
     Args:
         response: The response to write.
         error: The exception.
+        request_id: The request's id, by which the client can have the reason found in the logs.
         log: Logs details, which only the API's owner should see.
         describe: Words the exception with its traceback.
     """
     try:
-        if _written(response, error):
+        if _written(response, error, request_id):
             return
         log(str(error) if isinstance(error, UnsupportedResult) else describe(error))
     except UnsupportedResult as unsupported:
         log(f"{unsupported}\n{describe(error)}")
-    _text(response, 500, "internal server error")
+    response.status = 500
+    _json(response, _said("internal server error", request_id))
 
 
-def _written(response: falcon.Response, error: BaseException) -> bool:
+def error_event(error: BaseException, request_id: str) -> bytes:
+    """Word an exception in the middle of server-sent events as the last event (``event: error``).
+
+    Args:
+        error: The exception.
+        request_id: The request's id.
+    """
+    reason = (error.description or error.title) if isinstance(error, falcon.HTTPError) else "internal server error"
+    # The blank line ends an event that the predictor has begun; where none has begun, it means nothing.
+    return b"\n\nevent: error\ndata: " + orjson.dumps(_said(reason, request_id)) + b"\n\n"
+
+
+def _said(reason: str | None, request_id: str) -> dict[str, str | None]:
+    """Word an error of the API itself."""
+    return {"error": reason, "request_id": request_id}
+
+
+def _written(response: falcon.Response, error: BaseException, request_id: str) -> bool:
     """Write an exception that defines its response, and return True; return False for any other exception.
 
     Raises:
@@ -50,7 +69,9 @@ def _written(response: falcon.Response, error: BaseException) -> bool:
     """
     if isinstance(error, falcon.HTTPError):
         _begin(response, error.status, error.headers)
-        _json(response, {"error": error.description or error.title})
+        reason = error.description or error.title
+        own = isinstance(error, falcon.HTTPInternalServerError)
+        _json(response, _said(reason, request_id) if own else {"error": reason})
     elif isinstance(error, falcon.HTTPStatus):
         _begin(response, error.status, error.headers)
         response.text, response.data, response.stream = error.text, None, None
@@ -58,10 +79,11 @@ def _written(response: falcon.Response, error: BaseException) -> bool:
         response.status = 422
         _json(response, {"error": error.args[0], "problems": error.problems})
     elif isinstance(error, FormError):
-        _text(response, 400, str(error))
+        response.status = 400
+        _json(response, {"error": str(error)})
     elif _is_starlette_http(error):
         _begin(response, error.status_code, getattr(error, "headers", None))  # type: ignore[attr-defined]
-        _text(response, int(error.status_code), str(error.detail))  # type: ignore[attr-defined]
+        _text(response, str(error.detail))  # type: ignore[attr-defined]
     else:
         return False
     return True
@@ -83,8 +105,7 @@ def _json(response: falcon.Response, value: Any) -> None:
     response.stream = None
 
 
-def _text(response: falcon.Response, status: int, text: str) -> None:
-    response.status = status
+def _text(response: falcon.Response, text: str) -> None:
     response.content_type = "text/plain; charset=utf-8"
     response.data = text.encode()
     response.stream = None

@@ -12,7 +12,11 @@ from cortex_serving.payloads.validation import PayloadType
 from cortex_serving.spec import ApiSpec
 
 _ERRORS: dict[str, Any] = {
-    "CortexError": {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}},
+    "CortexError": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {"error": {"type": "string"}, "request_id": {"type": "string"}},
+    },
     "CortexProblems": {
         "type": "object",
         "required": ["error"],  # a predictor's own 422 names no fields
@@ -31,9 +35,9 @@ _ERRORS: dict[str, Any] = {
 }
 
 
-def _failure(description: str, schema: str = "CortexError", *also: str) -> dict[str, Any]:
+def _failure(description: str, schema: str = "CortexError") -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"description": description, "content": content | {media_type: {} for media_type in also}}
+    return {"description": description, "content": content}
 
 
 # A required body comes with this optional parameter: without one, openapi-python-client (0.29) writes a module that
@@ -46,11 +50,11 @@ _REQUEST_ID: dict[str, Any] = {
     "schema": {"type": "string"},
 }
 _FAILURES = {
-    "400": _failure("The body does not match its content type", "CortexError", "text/plain"),
+    "400": _failure("The body does not match its content type"),
     "413": _failure("The body is too large"),
     "415": _failure("The body's content type or encoding is not supported"),
     "422": _failure("The payload does not have the expected form", "CortexProblems"),
-    "500": {"description": "The predictor failed", "content": {"text/plain": {}}},
+    "500": _failure("The predictor failed; the logs say why, under the id of the request"),
     "503": _failure("Too many requests at once, or the API is not ready"),
     "504": _failure(f"The request waited longer than {TIMEOUT_HEADER}"),
 }
@@ -68,12 +72,15 @@ def read_sample(project: Path, name: str = SAMPLE_FILE) -> Any:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: The file is not JSON.
+        ValueError: The file is not JSON, or nested too deeply.
     """
     path = project / name
     if name == SAMPLE_FILE and not path.is_file():
         return None
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
 
 
 class Description:

@@ -19,6 +19,8 @@ from cortex_serving.contract import Variable
 from cortex_serving.formats.problem import FormatError, Problem
 
 ENV_FILE = ".env"
+MOST_VARIABLE_BYTES = 128 * 1024
+"""Of NAME=value and the zero byte after (``MAX_ARG_STRLEN``, execve(2) of Linux)."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SINGLE_QUOTED = re.compile(r"[^=]*=[^\S\r\n]*'")
 _OF_A_SHELL = re.compile(r"\$[A-Za-z_(]")
@@ -107,6 +109,14 @@ def wrong_variable(name: Any, value: Any) -> str | None:
     return "contains a zero byte" if "\0" in value else None
 
 
+def too_large(name: str, value: str) -> str | None:
+    """Return why no process can be given this environment variable; None if one can."""
+    size = len(f"{name}={value}".encode("utf-8", "surrogatepass")) + 1
+    if size <= MOST_VARIABLE_BYTES:
+        return None
+    return f"takes {size:,} bytes, and a process can be given {MOST_VARIABLE_BYTES:,}: put the value into a file"
+
+
 def _parse(file: Path, text: str) -> EnvFile:
     from dotenv.parser import parse_stream
 
@@ -121,7 +131,7 @@ def _parse(file: Path, text: str) -> EnvFile:
         if name is None or binding.value is None or not _NAME.fullmatch(name):
             problems.append(Problem(file, number, None, "", "is not NAME=value", _HINT))
             continue
-        if reason := wrong_variable(name, binding.value):
+        if reason := wrong_variable(name, binding.value) or too_large(name, binding.value):
             problems.append(Problem(file, number, None, name, reason))
         literal = _SINGLE_QUOTED.match(written) is not None
         if not literal and _OF_A_SHELL.search(binding.value):

@@ -13,9 +13,10 @@ from typing import Any
 LONGEST = 64  # Characters. No sensible quantity is longer, and the arithmetic below stays cheap.
 _UNITS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3", "s": "1", "m": "60", "h": "3600"}
 _DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?:[eE]([+-]?[0-9]{1,2})|(k|K|M|G|T|Ki|Mi|Gi|Ti))?")
-_BYTES = {None: 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BYTES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_QUANTITY = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,2})|([numkKMGTPE]|[KMGTPE]i))?")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_FACTORS = {suffix: Fraction(10) ** power for suffix, power in _DECIMAL.items()}
+_FACTORS |= {f"{suffix}i": Fraction(1024) ** power for power, suffix in enumerate("KMGTPE", 1)}
 
 
 def parse_duration(value: Any) -> float:
@@ -44,11 +45,31 @@ def parse_duration(value: Any) -> float:
     return float(sum(Fraction(number) * Fraction(_UNITS[unit]) for number, unit in parts))
 
 
+def parse_quantity(text: str) -> Fraction:
+    """Parse a quantity of Kubernetes: a number, perhaps with an exponent or a suffix (``129e6``, ``200m``, ``2Gi``).
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/; ``K`` is Cortex's.
+
+    Args:
+        text: The quantity.
+
+    Returns:
+        Its value, not negative.
+
+    Raises:
+        ValueError: The text is no quantity.
+    """
+    match = _QUANTITY.fullmatch(text) if len(text) <= LONGEST else None
+    if not match:
+        raise ValueError("not a quantity")
+    factor = Fraction(10) ** int(match[2]) if match[2] else _FACTORS.get(match[3], Fraction(1))
+    return Fraction(match[1]) * factor
+
+
 def parse_size(value: Any) -> int:
     """Parse a size.
 
-    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/; fractions of a byte are
-    rounded up.
+    Fractions of a byte are rounded up.
 
     Args:
         value: ``512Mi``, ``2G``, ``129e6`` or a whole number of bytes.
@@ -62,11 +83,8 @@ def parse_size(value: Any) -> int:
     size: int | None = None
     if isinstance(value, int | float) and not isinstance(value, bool):
         size = int(value) if float(value).is_integer() else None
-    elif isinstance(value, str) and len(value) <= LONGEST:
-        match = _SIZE.fullmatch(value)
-        if match:
-            factor = Fraction(10) ** int(match[2]) if match[2] else _BYTES[match[3]]
-            size = math.ceil(Fraction(match[1]) * factor)
+    elif isinstance(value, str):
+        size = math.ceil(parse_quantity(value))
     if size is None or size <= 0:
         raise ValueError("not a size")
     return size

@@ -53,7 +53,10 @@ def load_onnx(path: Path, files: ModelFiles) -> OnnxModel:
     found = [path] if path.is_file() else [file for file in path.rglob("*.onnx") if not file.name.startswith(".")]
     if len(found) != 1:
         raise PredictorError(f"model {files.name} must have exactly one .onnx file, not {len(found)}")
-    session = onnxruntime.InferenceSession(str(found[0]), providers=onnxruntime.get_available_providers())
+    providers = onnxruntime.get_available_providers()
+    if "CUDAExecutionProvider" in providers and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # CUDA and cuDNN of PyPI lie where no loader looks for libraries
+    session = onnxruntime.InferenceSession(str(found[0]), providers=providers)
     inputs = {node.name: (tuple(node.shape), _DTYPES.get(node.type, "")) for node in session.get_inputs()}
     return OnnxModel(session, inputs)
 

@@ -22,7 +22,7 @@ _AS_IT_IS = frozenset({"", "7bit", "8bit", "binary"})  # transfer encodings that
 
 
 class FormError(Exception):
-    """The body is not the form that its content type promises. The client gets a 400 with the reason as plain text."""
+    """The body is not the form that its content type promises. The client gets a 400 with the reason."""
 
 
 class FormData(MultiMapping):

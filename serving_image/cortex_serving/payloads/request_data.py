@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import falcon
+
+from cortex_serving.request_context import REPEATED
 
 
 class MultiMapping(Mapping[str, Any]):
@@ -42,11 +44,26 @@ class MultiMapping(Mapping[str, Any]):
 
 
 class QueryParams(MultiMapping):
-    """The query parameters of a request."""
+    """The query parameters of a request; as text, a query string."""
+
+    def __str__(self) -> str:
+        return urlencode(self._pairs)
 
 
 class Headers(MultiMapping):
-    """The headers of a request; the case of names does not matter."""
+    """The headers of a request; the case of names does not matter.
+
+    A header that came several times is one text here, its values joined by commas (RFC 9110, 5.3); ``getlist`` returns
+    them one by one.
+
+    Args:
+        pairs: Names and values.
+        repeated: All values of the names that came more than once.
+    """
+
+    def __init__(self, pairs: list[tuple[str, Any]], repeated: Mapping[str, Sequence[str]]) -> None:
+        super().__init__(pairs)
+        self._repeated = repeated
 
     def __getitem__(self, name: str) -> Any:
         return self._last[name.lower()]
@@ -56,7 +73,8 @@ class Headers(MultiMapping):
 
     def getlist(self, name: str) -> list[Any]:
         """Return all values of a header, in order; an empty list for an unknown name."""
-        return super().getlist(name.lower())
+        name = name.lower()
+        return list(self._repeated.get(name) or super().getlist(name))
 
 
 def query_params(environ: Mapping[str, Any]) -> QueryParams:
@@ -77,4 +95,4 @@ def headers(environ: Mapping[str, Any]) -> Headers:
     for key, name in (("CONTENT_TYPE", "content-type"), ("CONTENT_LENGTH", "content-length")):
         if environ.get(key):
             pairs.append((name, environ[key]))
-    return Headers(pairs)
+    return Headers(pairs, environ.get(REPEATED, {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import traceback
 from collections.abc import Callable, Mapping
@@ -17,6 +18,12 @@ from cortex_serving.spec import PredictorSpec
 if TYPE_CHECKING:
     from cortex_serving.models.library import OpenLibrary
 
+logger = logging.getLogger(__name__)
+
+ONE_STREAM = (
+    "predict answers with a stream, and threads_per_process is 1: each stream keeps other requests of its process "
+    "waiting until it ends; set predictor.threads_per_process to the number of streams that a process sends at once"
+)
 _LONGEST_SUMMARY = 1000  # characters: the summary goes into one line, and into the replica's shared state
 _OWN = str(Path(__file__).parents[1]) + os.sep
 
@@ -68,6 +75,19 @@ def _check_kind(cls: type, rule: Method, method: Any, label: str) -> None:
         raise PredictorError(f"{label} has a yield, and would never run: only predict may be a generator")
 
 
+def tell_of_streams(cls: Any) -> bool:
+    """Warn about a predictor whose answers are streams, on one thread; return whether that was so.
+
+    Args:
+        cls: The predictor's class. Its ``predict`` may also return a stream, which shows only then.
+    """
+    method = inspect.unwrap(cls.predict)
+    streams = inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method)
+    if streams:
+        logger.warning(ONE_STREAM)
+    return streams
+
+
 class Predictor:
     """A predictor that was built, and the arguments that its methods want.
 
@@ -116,6 +136,12 @@ class Predictor:
         self.metadata: Callable[[], dict[str, Any]] = dict if client is None else client.metadata
         self.predict: Callable[..., Any] = getattr(self.instance, predict.name)
         self.post_predict: Callable[..., Any] | None = None if handler else getattr(self.instance, "post_predict", None)
+
+    def take_apart(self, value: Any) -> tuple[Any, Callable[[], Any] | None]:
+        """Divide what a ``Handler`` returned into the result and, of a pair with one, the callback (Cortex 0.34)."""
+        if self.is_handler and isinstance(value, tuple) and len(value) == 2 and callable(value[1]):
+            return value
+        return value, None
 
 
 def _plain(value: Any) -> Any:

@@ -57,6 +57,29 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """A package that replicas need besides what the serving program and the project install.
+
+    Attributes:
+        module: What is imported. An environment that has this module, from whichever package, lacks nothing.
+        requirements: Lines of a requirements file that bring the module.
+        gpu_requirements: The same for replicas with GPUs; None where they need nothing else.
+    """
+
+    module: str
+    requirements: tuple[str, ...]
+    gpu_requirements: tuple[str, ...] | None = None
+
+    def lines(self, *, gpu: bool) -> tuple[str, ...]:
+        """The lines of a requirements file for replicas with or without GPUs."""
+        return self.gpu_requirements if gpu and self.gpu_requirements else self.requirements
+
+
+PICKLES = Runtime("dill", ("dill>=0.3.8",))
+"""What loads a pickled predictor."""
+
+
+@dataclass(frozen=True)
 class PredictorType:
     """One value of ``predictor.type``, with the rules of Cortex for its class (cortex.md 1.1).
 
@@ -71,6 +94,7 @@ class PredictorType:
         own_fields: Names of fields of the ``predictor`` section, or below it, that only such types know.
         handler_argument: The name of this argument in a class ``Handler``; None if it is the same.
         on_inferentia: Whether it runs on AWS Inferentia.
+        runtimes: What its client imports. Images get what the project does not install itself.
         batches_calls: Whether ``server_side_batching`` is the client's work: ``predict`` then gets one payload, and
             concurrent calls of the client run the model together.
     """
@@ -84,6 +108,7 @@ class PredictorType:
     own_fields: frozenset[str] = frozenset()
     handler_argument: str | None = None
     on_inferentia: bool = True
+    runtimes: tuple[Runtime, ...] = ()
     batches_calls: bool = False
 
     @property

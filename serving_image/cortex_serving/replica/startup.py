@@ -1,17 +1,13 @@
-"""From a project folder to a predictor in service: load, build, check, warm up."""
+"""From a project folder to a predictor in service: load, build, check."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
-
-import falcon
 
 from cortex_serving.api.app import Serving
 from cortex_serving.api.openapi import Description, read_sample
@@ -21,13 +17,9 @@ from cortex_serving.models.library import open_library
 from cortex_serving.payloads.validation import payload_type, result_schema
 from cortex_serving.predictors.invoke import Batched, BatchFailed, direct
 from cortex_serving.predictors.loading import load_class
-from cortex_serving.predictors.predictor import Predictor
-from cortex_serving.results.render import render
-from cortex_serving.results.tables import split_batch
+from cortex_serving.predictors.predictor import Predictor, tell_of_streams
 from cortex_serving.scheduling.batching import Batcher
-from cortex_serving.spec import ApiSpec, PredictorSpec
-
-logger = logging.getLogger(__name__)
+from cortex_serving.spec import ApiSpec
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,8 @@ def build(
         sample = read_sample(project)
     models = spec.predictor.models
     libraries = partial(open_library, models, project, counters) if models else None
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries)
+    cls = load_class(spec.predictor, project)
+    predictor = Predictor(cls, spec.predictor, libraries)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -92,6 +85,7 @@ def build(
         observe=monitor.observe if monitor else None,
         after=put,
         project=project,
+        streams_told=spec.predictor.threads > 1 or tell_of_streams(cls),
         description=Description(
             spec,
             revision,
@@ -102,72 +96,3 @@ def build(
         ),
     )
     return Built(serving, batched.batcher if batched else None, (monitor.lines,) if monitor else ())
-
-
-def warm_up(predictor: PredictorSpec, serving: Serving, project: Path) -> None:
-    """Send the sample request (``predictor.warmup``, a file) through the predictor before it is ready.
-
-    With batching, through every power of two up to the largest batch, so that each compiled shape exists. Of a stream
-    only the beginning is produced: it may have no end. A predictor that fails on its sample still serves: the sample
-    may be meant as documentation only.
-
-    Args:
-        predictor: The specification.
-        serving: The predictor in service.
-        project: The project folder.
-    """
-    try:
-        sample = read_sample(project, predictor.warmup) if predictor.warmup else None
-    except (OSError, ValueError) as error:
-        logger.warning("there is no warm-up, as %s cannot be read: %s", predictor.warmup, error)
-        return
-    if sample is None:
-        return
-    try:
-        for size in _sizes(predictor):
-            value = serving.predictor.predict(**_warm_arguments(serving, sample, size))
-            for one in [value] if size is None else split_batch(value, size):
-                _begin_answer(one)
-    except Exception as error:
-        logger.warning("the warm-up request failed, serving anyway: %s: %s", type(error).__name__, error)
-
-
-def _sizes(predictor: PredictorSpec) -> list[int | None]:
-    """Batch sizes to warm up; None stands for a call without batching."""
-    if predictor.batching is None:
-        return [None]
-    largest = predictor.batching.max_batch_size
-    return [2**power for power in range(largest.bit_length()) if 2**power < largest] + [largest]
-
-
-def _begin_answer(value: Any) -> None:
-    """Do what is done for an answer before its first byte is sent: generators have not run until then."""
-    if isinstance(value, BaseException):  # of an item of a batch
-        return
-    answer = falcon.Response()
-    render(value, answer)
-    stream: Any = answer.stream
-    if stream is not None:
-        next(stream)  # the piece that is there already: only what has begun is ended by close
-        stream.close()
-
-
-def _warm_arguments(serving: Serving, sample: Any, size: int | None) -> dict[str, Any]:
-    from cortex_serving.payloads.request_data import Headers, QueryParams
-
-    def payload() -> Any:  # a new one each time: predictors may take their payloads apart
-        fresh = deepcopy(sample)
-        return fresh if serving.expected is None else serving.expected.validate(fresh)
-
-    wants = serving.predictor.wants
-    make: dict[str, Callable[[], Any]] = {
-        "payload": payload,
-        "query_params": lambda: QueryParams([]),
-        "headers": lambda: Headers([]),
-    }
-    arguments = {
-        name: make[name]() if size is None else [make[name]() for _ in range(size)] for name in wants if name in make
-    }
-    if "batch_id" in wants:
-        arguments["batch_id"] = None
-    return arguments

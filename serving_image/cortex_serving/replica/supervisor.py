@@ -19,7 +19,17 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from cortex_serving.contract import COMMAND, FATAL_EVENT, IN_FLIGHT_METRIC, REPORT_SECONDS, Variable, dimensions
+from cortex_serving.contract import (
+    API_HEADER,
+    BALANCER_IDLE_TIMEOUT_S,
+    COMMAND,
+    FATAL_EVENT,
+    IN_FLIGHT_METRIC,
+    REPORT_SECONDS,
+    REVISION_HEADER,
+    Variable,
+    dimensions,
+)
 from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
 from cortex_serving.logs.lines import are_simple, last_state, lines, repair_line
@@ -27,7 +37,8 @@ from cortex_serving.logs.pipeline import Pipeline
 from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.project import fetch
 from cortex_serving.replica.child_processes import bury_adopted
-from cortex_serving.replica.worker_process import Inboxes, WorkerProcess
+from cortex_serving.replica.stand_in import Pulses, StandIn
+from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, listen
 from cortex_serving.settings import Http, Settings
 from cortex_serving.shared_state import Board, State
 
@@ -36,7 +47,9 @@ QUIET = 0.5  # seconds without a request after which a draining replica stops
 KILL_AFTER = 0.5  # seconds after a worker's time to stop is up
 FLUSH_TIMEOUT = 4.0
 CRASHES, CRASH_WINDOW = 5, 60.0  # so many dead workers in so many seconds end the replica
-_TICK = 0.05
+HUNG_AFTER = float(BALANCER_IDLE_TIMEOUT_S)  # seconds without a pulse: by then every client has given up
+ABORT_PATIENCE = 2.0  # seconds in which a worker that hangs writes down where
+_TICK, _LOOK = 0.05, 0.5
 
 
 class Supervisor:
@@ -51,13 +64,20 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._listener = _listen(settings.host, settings.port)
+        self._listener = listen(settings.host, settings.port)
         self._board = Board.create(settings.spec.predictor.processes)
         self._inboxes = Inboxes(self._board.workers)
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, WorkerProcess] = {}
         self._project: Path | None = None
         self._temporary = Path(tempfile.mkdtemp(prefix="cortex-")).resolve()
+        self._pulses = Pulses(self._board)
+        headers = {API_HEADER: settings.spec.name, REVISION_HEADER: settings.revision}
+        self._stand_in = StandIn(self._listener, self._selector, self._inboxes, self._board, headers=headers)
+        self._next_look = 0.0
+        # A file: one environment variable holds 128 KiB, and predictor.config may be larger.
+        self._spec_file = self._temporary / "spec.json"
+        self._spec_file.write_text(json.dumps(settings.raw_spec))
         self._posted: deque[Callable[[], None]] = deque()
         self._wake_read, self._wake_write = socket.socketpair()
         self._crashes: deque[float] = deque(maxlen=CRASHES)
@@ -100,21 +120,37 @@ class Supervisor:
         self._wake_write.send(b"\0")
 
     def _turn(self) -> None:
-        draining = self._stop_at is not None
-        for key, _ in self._selector.select(_TICK if draining else 1.0):
+        busy = self._stop_at is not None or self._stand_in.keeps
+        for key, _ in self._selector.select(_TICK if busy else _LOOK):
             key.data()
         while self._posted:
             self._posted.popleft()()
+        if busy or time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK
+            self._watch()
+
+    def _watch(self) -> None:
+        """Stand in for workers that C code holds up, and end one that never comes back."""
+        self._pulses.look()
+        self._stand_in.update(self._pulses)
+        now = time.monotonic()
+        for worker in self._workers.values():
+            ready = self._board.slot(worker.index).state is State.READY
+            if ready and self._pulses.missing(worker.index) >= HUNG_AFTER and worker.kill_at == float("inf"):
+                message = f"worker {worker.index} has not run Python for {HUNG_AFTER:.0f} s (does C code hold the GIL?)"
+                self._pipeline.log("ERROR", f"{message}: it is ended", event="worker_hung", worker=worker.index)
+                worker.kill_at = now + ABORT_PATIENCE
+                worker.abort()
+            elif now > worker.kill_at:
+                worker.kill()
 
     def _woken(self) -> None:
         self._wake_read.recv(4096)
 
     def _start_worker(self, index: int) -> None:
-        spec = json.dumps(self._settings.raw_spec)
         environ = {
             **os.environ,
             **self._settings.variables,
-            Variable.SPEC: spec,
             Variable.MODEL_DIR: str(self._temporary / "models"),
         }
         try:
@@ -123,6 +159,7 @@ class Supervisor:
                 board=self._board,
                 listener=self._listener,
                 inboxes=self._inboxes,
+                spec=str(self._spec_file),
                 revision=self._settings.revision,
                 fast=self._settings.http is Http.FAST,
                 environ=environ,
@@ -131,6 +168,7 @@ class Supervisor:
             self._fail(f"cannot start worker {index}: {error.strerror or error}")
             return
         self._workers[index] = worker
+        self._pulses.begin(index)
         self._selector.register(worker.control, selectors.EVENT_READ, lambda: self._heard(worker))
         self._selector.register(worker.lines, selectors.EVENT_READ, lambda: self._logged(worker, worker.lines))
         for descriptor in worker.raw:
@@ -304,6 +342,7 @@ class Supervisor:
 
     def _end_workers(self) -> None:
         """Tell every worker to finish and end, read their last lines, kill what does not end."""
+        self._stand_in.close()
         self._listener.close()
         now = time.monotonic()
         deadline = self._stop_at if self._stop_at is not None else now + 1.0
@@ -341,16 +380,6 @@ class Supervisor:
                 self._settings.termination_log.write_bytes(f"{self._fatal}\n".encode("utf-8", "backslashreplace"))
             except OSError as error:
                 self._pipeline.log("WARNING", f"cannot write {self._settings.termination_log}: {error}")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host.strip("[]"), port))
-    listener.listen(2048)
-    listener.setblocking(False)
-    return listener
 
 
 def run(settings: Settings) -> int:

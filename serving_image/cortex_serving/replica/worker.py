@@ -37,7 +37,8 @@ from cortex_serving.replica.child_processes import (
     outlive_signals,
     waited_for,
 )
-from cortex_serving.replica.startup import build, warm_up
+from cortex_serving.replica.startup import build
+from cortex_serving.replica.warm_up import SampleFailed, warm_up
 from cortex_serving.replica.worker_process import WorkerArguments
 from cortex_serving.scheduling.admission import Admission
 from cortex_serving.scheduling.batching import Batcher
@@ -97,7 +98,7 @@ class Worker:
             max_body_bytes=spec.predictor.max_body_bytes,
             fast=arguments.fast,
             neighbours=_neighbours(arguments, board, spec.predictor.threads),
-            inbox=socket.socket(fileno=arguments.inbox) if arguments.workers > 1 else None,
+            inbox=socket.socket(fileno=arguments.inbox),
         )
         self._deadline = float("inf")
         keep_at_exec(arguments.descriptors)
@@ -163,10 +164,7 @@ class Worker:
             warm_up(self._spec.predictor, built.serving, project)
             self._forked_child.end()
         except BaseException as error:  # sys.exit, a cancelled task of asyncio: whatever it was, it is not ready
-            self._forked_child.end(error)
-            self._slot.state = State.FAILED
-            self._writer.log("ERROR", user_traceback(error, project), source="replica", event=TRACEBACK_EVENT)
-            self._tell(event="failed", reason=summary(error))
+            self._not_ready(error, project)
             return
         # What was built stays for good: the garbage collector need not walk through it again and again.
         gc.collect()
@@ -178,6 +176,15 @@ class Worker:
         self._slot.state = State.READY
         self._tell(event="ready")
         self._server.now_ready()
+
+    def _not_ready(self, error: BaseException, project: Path) -> None:
+        by_sample = isinstance(error, SampleFailed)
+        cause = error.__cause__ if by_sample else error
+        self._forked_child.end(cause or error)
+        self._slot.state = State.FAILED
+        if cause is not None:  # the answer that a sample got has no traceback
+            self._writer.log("ERROR", user_traceback(cause, project), source="replica", event=TRACEBACK_EVENT)
+        self._tell(event="failed", reason=str(error) if by_sample else summary(error))
 
     def _run_batches(self, batcher: Batcher[Any]) -> None:
         while True:
@@ -199,7 +206,7 @@ def main() -> None:
     outlive_signals()
     faulthandler.enable(file=2)
     arguments = WorkerArguments(**json.loads(os.environ.pop(Variable.WORKER)))
-    spec = by_rules_of_type(parse_spec(json.loads(os.environ[Variable.SPEC])))
+    spec = by_rules_of_type(parse_spec(json.loads(Path(arguments.spec).read_text())))
     Worker(arguments, spec).run()
     with contextlib.suppress(Exception):  # whatever stream a predictor has put there
         sys.stdout.flush()

@@ -38,6 +38,7 @@ class WorkerArguments:
         lines: Descriptor of the pipe for log lines.
         inbox: Descriptor of the socket on which connections are passed on to the worker.
         outboxes: Descriptors of the sending ends of all inboxes, by the workers' numbers.
+        spec: File with the API's specification as JSON.
         revision: The API's deployed version.
         fast: Whether HTTP is served with fast paths.
     """
@@ -50,6 +51,7 @@ class WorkerArguments:
     lines: int
     inbox: int
     outboxes: tuple[int, ...]
+    spec: str
     revision: str
     fast: bool
 
@@ -60,7 +62,7 @@ class WorkerArguments:
 
 
 class Inboxes:
-    """A pair of sockets per worker through which workers pass connections on (``server.connection_passing``).
+    """A pair of sockets per worker through which connections are passed on to it (``server.connection_passing``).
 
     Args:
         workers: How many workers the replica has.
@@ -76,9 +78,36 @@ class Inboxes:
         """Descriptor of a worker's receiving end."""
         return self._pairs[index][0].fileno()
 
+    def give(self, index: int, connection: socket.socket) -> bool:
+        """Pass a connection on, of which nothing was read yet; the caller closes its own descriptor.
+
+        Returns:
+            False if the inbox is full.
+        """
+        try:
+            socket.send_fds(self._pairs[index][1], [bytes([0])], [connection.fileno()])
+        except OSError:
+            return False
+        return True
+
     def senders(self) -> tuple[int, ...]:
         """Descriptors of all sending ends."""
         return tuple(sender.fileno() for _, sender in self._pairs)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on the address that all workers of the replica share.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host.strip("[]"), port))
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
 
 
 class WorkerProcess:
@@ -89,6 +118,7 @@ class WorkerProcess:
         board: The replica's shared memory.
         listener: The listening socket.
         inboxes: Of all workers.
+        spec: File with the API's specification as JSON.
         revision: The API's deployed version.
         fast: Whether HTTP is served with fast paths.
         environ: The worker's environment.
@@ -110,6 +140,7 @@ class WorkerProcess:
         board: Board,
         listener: socket.socket,
         inboxes: Inboxes,
+        spec: str,
         revision: str,
         fast: bool,
         environ: Mapping[str, str],
@@ -126,6 +157,7 @@ class WorkerProcess:
             lines=lines,
             inbox=inboxes.receiver(index),
             outboxes=inboxes.senders(),
+            spec=spec,
             revision=revision,
             fast=fast,
         )
@@ -200,6 +232,11 @@ class WorkerProcess:
                 break
         *lines, rest = data.split(b"\n")
         return [*lines, rest] if rest else lines
+
+    def abort(self) -> None:
+        """End the worker, which first writes down where each of its threads is (``faulthandler``)."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGABRT)
 
     def kill(self) -> None:
         """Kill the worker."""

@@ -34,7 +34,7 @@ _SMOOTHING = 0.1
 
 
 class BatchFailed(Exception):
-    """The whole batch of several items failed; the reason was logged once, where it happened."""
+    """The whole batch failed; the reason was logged once, where it happened."""
 
 
 class Expired(Exception):
@@ -123,7 +123,7 @@ class Batcher(Generic[AnyItem]):
         run: Predicts a batch: one value for each item, in order. An exception as a value fails that item alone.
         batching: Size and interval, and what to do about batches that fail.
         counters: Where sizes and reasons are counted.
-        failed: Told about a batch of several items that failed as a whole, once, with whether it is split.
+        failed: Told about a batch that failed as a whole, once, with whether it is split.
         settled: Given the items of a batch once all of them have their answers. The next batch waits for it.
     """
 
@@ -230,13 +230,13 @@ class Batcher(Generic[AnyItem]):
         error = self._run_and_settle(batch)
         if error is None:
             self._typical_run += (time.perf_counter() - start - self._typical_run) * _SMOOTHING
-        elif len(batch) == 1:
+        elif len(batch) == 1 and not isinstance(error, UnsupportedResult):
             batch[0].settle(error=error)
         else:
             self._settle_failed(batch, error)
 
     def _settle_failed(self, batch: list[AnyItem], error: BaseException) -> None:
-        """Settle several items whose batch failed as a whole."""
+        """Settle items whose batch failed as a whole."""
         # A result that cannot be split into answers says nothing about any one item: predict does not know batches.
         splits = self._splits and isinstance(error, Exception) and not isinstance(error, UnsupportedResult)
         self._failed(error, batch, splits)

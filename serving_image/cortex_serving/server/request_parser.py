@@ -12,6 +12,8 @@ everything else. Nothing changes what was read of a block: requests share it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from waitress.buffers import OverflowableBuffer
@@ -116,6 +118,17 @@ def _parse_block(block: bytes) -> Block | None:
     return read
 
 
+def _repeated(block: bytes) -> dict[str, list[str]]:
+    """The values of header lines whose name comes more than once; none where a line is folded, which is obsolete."""
+    values: dict[str, list[str]] = {}
+    for line in block.rstrip().split(b"\r\n")[1:]:
+        name, _, value = line.decode("latin-1").partition(":")
+        if name[:1] in (" ", "\t"):
+            return {}
+        values.setdefault(name.lower(), []).append(value.strip(" \t"))
+    return {name: several for name, several in values.items() if len(several) > 1}
+
+
 class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
     """waitress's parser, with two rules that it lacks.
 
@@ -124,13 +137,16 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
 
     Attributes:
         exchange: The request on its way, once admission has decided about it.
+        repeated: Values of the headers that came more than once, by their names in lower case; waitress joins them.
     """
 
     exchange: Exchange | None = None
+    repeated: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header block."""
         super().parse_header(header_plus)
+        self.repeated = _repeated(header_plus)
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             self.headers["CONNECTION"] = "close"
             self.connection_close = True

@@ -57,7 +57,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         max_body_bytes: Longest body that is taken; above it the answer is 413.
         fast: Whether connections use their fast paths (``CORTEX_HTTP``).
         neighbours: The other workers, to which connections may be passed on; None if there are none.
-        inbox: Socket on which the other workers pass connections on to this one; None if there are none.
+        inbox: Socket on which other workers, and the supervisor, pass connections on to this one.
 
     Attributes:
         draining: Whether clients are told to go.
@@ -78,8 +78,8 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         slot: Slot,
         max_body_bytes: int,
         fast: bool,
-        neighbours: Neighbours | None = None,
-        inbox: socket.socket | None = None,
+        neighbours: Neighbours | None,
+        inbox: socket.socket,
     ) -> None:
         self.draining = False
         self.fast = fast
@@ -101,7 +101,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
-        self._inbox = Inbox(inbox, slot, self.adopt, loop.connections) if inbox is not None else None
+        self._inbox = Inbox(inbox, slot, self.adopt, loop.connections)
 
     # Accepting
 
@@ -139,16 +139,19 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         self.runner.run(
             self._stopping.is_set,
             lambda: self.slot.ready,
-            lambda: self.loop.attend(self),  # whether to accept depends on other workers, and connections time out
+            self._every_second,
         )
         self.accepting = False
         self.del_channel()
         self.socket.close()
 
+    def _every_second(self) -> None:
+        self.slot.beat()
+        self.loop.attend(self)  # whether to accept depends on other workers, and connections time out
+
     def now_ready(self) -> None:
         """Take connections, and those that others pass on: the predictor is built."""
-        if self._inbox is not None:
-            self.loop.attend(self._inbox)
+        self.loop.attend(self._inbox)
         self.loop.attend(self)
 
     def drain(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from waitress.task import WSGITask
 
-from cortex_serving.request_context import KEY
+from cortex_serving.request_context import KEY, REPEATED
 
 WsgiApplication = Callable[[dict[str, Any], Any], Any]
 
@@ -48,6 +48,8 @@ class ServingTask(WSGITask):  # type: ignore[misc]
             self.environ, exchange.environ = exchange.environ, None
         environ: dict[str, Any] = super().get_environment()
         environ[KEY] = exchange
+        if self.request.repeated:
+            environ[REPEATED] = self.request.repeated
         return environ
 
 

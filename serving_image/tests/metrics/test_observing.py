@@ -1,13 +1,10 @@
-"""Metrics, access log, timing headers, prediction monitoring, warm-up."""
+"""Metrics, access log, timing headers, prediction monitoring."""
 
 from __future__ import annotations
 
 import math
-import re
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +87,14 @@ def test_in_flight_is_published_even_when_idle(serve: Serve) -> None:
     assert record["InFlight"] == 0
     assert record["Api"] == "api"
     assert record["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["StorageResolution"] == 1
+
+
+def test_a_replica_that_loads_counts_as_an_idle_one(serve: Serve) -> None:
+    """The autoscaler multiplies the average by the running replicas: by those that load, too."""
+    slow = "import time\n" + SIMPLE.replace("config): pass", "config): time.sleep(11.5)")
+    replica = serve(slow)
+    events = [record.get("event") or ("metrics" if "InFlight" in record else "") for record in replica.lines]
+    assert events.index("metrics") < events.index("ready")
 
 
 def test_predicted_classes_are_counted(serve: Serve) -> None:
@@ -230,76 +235,3 @@ def test_histograms_are_exact_in_totals_and_close_in_values(values: list[float])
     if finite:
         assert (report["Min"], report["Max"]) == (min(finite), max(finite))
         assert all(report["Min"] <= value <= report["Max"] for value in report["Values"])
-
-
-def test_the_sample_request_warms_up_every_batch_size(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "sample.json").write_text('{"x": 1}')
-    replica = serve(
-        """
-        sizes = []
-        class PythonPredictor:
-            def __init__(self, config): pass
-            def predict(self, payload):
-                assert all(item == {"x": 1} for item in payload)
-                sizes.append(len(payload))
-                return [list(sizes)] * len(payload)
-        """,
-        server_side_batching={"max_batch_size": 12, "batch_interval": 0.01},
-    )
-    assert replica.post({"x": 1}).json() == [1, 2, 4, 8, 12, 1]
-    assert replica.get("/api").json()["sample"] == {"x": 1}
-
-
-def test_a_failing_warm_up_is_a_warning(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "wrong.json").write_text('{"wrong": 1}')
-    replica = serve(SIMPLE, warmup="wrong.json")
-    assert replica.post({"fail": False, "label": 1}).status_code == 200
-    assert any("warm-up request failed" in text for text in replica.messages(level="WARNING"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "reason"),
-    [
-        ("sample.json", '{"x": 1,}', "sample.json cannot be read: Illegal trailing comma|double quotes"),
-        ("sample.json", '\ufeff{"x": 1}', "sample.json cannot be read: Unexpected UTF-8 BOM"),  # no more than a request
-        ("missing.json", None, "missing.json cannot be read: .*No such file"),
-    ],
-)
-def test_a_sample_that_cannot_be_read_is_a_warning(
-    serve: Serve, tmp_path: Path, name: str, content: str | None, reason: str
-) -> None:
-    (tmp_path / "project").mkdir()
-    if content is not None:
-        (tmp_path / "project" / name).write_text(content)
-    replica = serve(SIMPLE, warmup=name)
-    (warning,) = replica.messages(level="WARNING")
-    assert re.search(reason, warning)
-    assert "sample" not in replica.get("/api").json()
-
-
-def test_warm_up_begins_streams_and_gives_every_item_a_payload_of_its_own(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "sample.json").write_text('{"x": 1}')
-    replica = serve(
-        """
-        import itertools
-        class PythonPredictor:
-            def __init__(self, config): self.log = []
-            def predict(self, payload):
-                return [self.stream(item.pop("x")) for item in payload]
-            def stream(self, x):
-                try:
-                    for n in itertools.count():
-                        self.log.append(n)
-                        yield ",".join(map(str, self.log)) if x else [1 / 0]
-                        if n == 1:
-                            return
-                finally:
-                    self.log.append("end")
-        """,
-        server_side_batching={"max_batch_size": 2, "batch_interval": 0.01},
-    )
-    assert not replica.messages(level="WARNING")
-    assert replica.post({"x": 1}).text == "0,end,0,end,0,end,0" + "0,end,0,end,0,end,0,1"

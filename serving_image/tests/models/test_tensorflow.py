@@ -85,7 +85,7 @@ def test_what_does_not_fit_the_model_is_logged_with_its_reason(tensorflow: Any, 
         ([1], f"the input is list, not a dict{takes}"),
     ):
         answer = replica.post({"input": given}, headers={"X-Request-Id": "mine"})
-        assert (answer.status_code, answer.text) == (500, "internal server error")
+        assert (answer.status_code, answer.json()["error"]) == (500, "internal server error")
         assert reason in eventually(lambda: replica.messages(level="ERROR", request_id="mine"))[-1]
         replica.lines.clear()
     assert replica.post({"input": {"x": [[1, 2]]}}).json() == {"y": [2.0, 4.0]}

@@ -92,13 +92,16 @@ def test_headers_without_a_space(replica: Replica) -> None:
 )
 def test_multipart_that_is_refused(replica: Replica, headers: str, content: bytes) -> None:
     answer = replica.post(data=part(headers, content), headers=MULTIPART)
-    assert (answer.status_code, answer.text.startswith("the body is not a valid multipart form: ")) == (400, True)
+    assert (answer.status_code, answer.json()["error"].startswith("the body is not a valid multipart form: ")) == (
+        400,
+        True,
+    )
 
 
 @pytest.mark.parametrize("body", [b"a=%FC", b"%FC=a", b"a=\xfc", b"a=%C3%28", b"a=1&b=%80"])
 def test_urlencoded_text_that_is_not_utf_8_is_refused(replica: Replica, body: bytes) -> None:
     answer = replica.post(data=body, headers=URLENCODED)
-    assert (answer.status_code, answer.text) == (400, "the body is not a valid form: it is not UTF-8 text")
+    assert (answer.status_code, answer.json()) == (400, {"error": "the body is not a valid form: it is not UTF-8 text"})
 
 
 def test_urlencoded_text(replica: Replica) -> None:

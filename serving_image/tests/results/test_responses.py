@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 
 from tests.conftest import Replica, Serve, eventually
 
@@ -22,6 +23,10 @@ from cortex_serving import Response
 HERE = pathlib.Path(__file__).parent
 
 def fail(error):
+    raise error
+
+def breaking(error):
+    yield "one"
     raise error
 
 async def words(*words):
@@ -120,7 +125,7 @@ def test_what_cannot_be_sent_is_a_500_that_says_why(serve: Serve) -> None:
     for source in NEVER:
         logged = len(replica.lines)
         answer = replica.post(source)
-        assert (answer.status_code, answer.text) == (500, "internal server error"), source
+        assert (answer.status_code, answer.json()["error"]) == (500, "internal server error"), source
         assert answer.headers["X-Request-Id"]
         assert "X-Mine" not in answer.headers and "X-A" not in answer.headers, source
         (line,) = eventually(lambda: [line for line in replica.lines[logged:] if line["level"] == "ERROR"])  # noqa: B023
@@ -280,6 +285,75 @@ def test_events_keep_their_line_ends(serve: Serve) -> None:
         items = f"iter({tokens!r})" if maker == "iter" else f"words(*{tokens!r})"
         answer = replica.post(f"Response({items}, media_type='text/event-stream')")
         assert _events(answer.content.decode()) == tokens
+
+
+FAILING = {
+    "events": ("Response(BROKEN, media_type='text/event-stream')", True),
+    "events of starlette": ("StreamingResponse(BROKEN, media_type='text/event-stream; charset=utf-8')", True),
+    "text": ("BROKEN", False),
+    "lines": ("Response(BROKEN, media_type='application/x-ndjson')", False),
+    "starlette": ("StreamingResponse(BROKEN)", False),
+}
+
+
+@pytest.mark.parametrize("mode", ["fast", "stock"])
+def test_an_exception_in_the_middle_of_a_stream_is_told_to_the_client_and_counted(serve: Serve, mode: str) -> None:
+    replica = serve(RETURNING, environ={"CORTEX_HTTP": mode})
+    raised = {"ValueError('secret')": "internal server error", "falcon.HTTPConflict(description='seen')": "seen"}
+    for source, events in FAILING.values():
+        for error, reason in raised.items():
+            broken = source.replace("BROKEN", f"breaking({error})")
+            with replica.session.post(
+                replica.address, json=broken, headers={"X-Request-Id": "mine"}, stream=True, timeout=20
+            ) as answer:
+                assert answer.status_code == 200
+                received = b""
+                try:
+                    for piece in answer.iter_content(None):
+                        received += piece
+                    whole = True
+                except requests.exceptions.ChunkedEncodingError:
+                    whole = False
+            assert whole == events, broken
+            assert b"secret" not in received
+            if events:
+                last = received.decode().split("\n\n")[-2]
+                assert last == f'event: error\ndata: {{"error":"{reason}","request_id":"mine"}}'
+    assert replica.post("words('still', 'there')").text == "stillthere"
+    assert replica.stop() == 0
+    count = len(FAILING) * len(raised)
+    assert len(replica.messages(level="ERROR", request_id="mine")) == count
+    assert [record["status"] for record in replica.records(source="access", request_id="mine")] == [500] * count
+    assert sum(record.get("Responses5XX", 0) for record in replica.lines) == count
+
+
+YIELDS = {
+    "yields": "yield payload",
+    "yields asynchronously": "yield payload",
+    "returns a stream": "return iter(payload)",
+    "does not": "return payload",
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", YIELDS)
+def test_streams_on_one_thread_are_warned_about_once(serve: Serve, kind: str, threads: int) -> None:
+    define = "async def" if kind == "yields asynchronously" else "def"
+    code = f"""
+    class PythonPredictor:
+        def __init__(self, config): pass
+        {define} predict(self, payload):
+            {YIELDS[kind]}
+    """
+    replica = serve(code, threads_per_process=threads)
+    at_start = len(replica.messages(level="WARNING"))
+    for _ in range(3):
+        assert replica.post("ab").status_code == 200
+    assert replica.stop() == 0
+    warnings = replica.messages(level="WARNING")
+    assert len(warnings) == (threads == 1 and kind != "does not")
+    assert at_start == len(warnings) if "yields" in kind else at_start == 0
+    assert all("threads_per_process" in text for text in warnings)
 
 
 def test_options_for_the_whole_server(serve: Serve) -> None:

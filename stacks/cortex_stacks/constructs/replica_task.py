@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
@@ -12,7 +13,6 @@ from cortex_serving.contract import COMMAND, LISTEN, PORT, STOP_TIMEOUT_S, Varia
 
 from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
-from cortex_cdk.config.sections.predictor import Predictor
 from cortex_cdk.config.serving_spec import serving_spec
 from cortex_cdk.image_reference import parse_ecr
 from cortex_cdk.synthesis.specs import ApiStackSpec
@@ -154,8 +154,8 @@ def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
     role = iam.Role(scope, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     s3 = f"arn:{cdk.Aws.PARTITION}:s3:::"
     objects = [f"{s3}{spec.cluster.bucket}/{names.PROJECT_PREFIX}*"]
-    for bucket, prefix in sorted(set(_model_prefixes(spec.api.predictor))):
-        keys = [prefix, f"{prefix}/*"] if prefix else ["*"]
+    for bucket, models in groupby(spec.api.predictor.s3_prefixes, key=itemgetter(0)):
+        keys = [key for _, prefix in models for key in ((prefix, f"{prefix}/*") if prefix else ("*",))]
         objects += [f"{s3}{bucket}/{key}" for key in keys]
         allow(role, ["s3:ListBucket"], [f"{s3}{bucket}"], conditions={"StringLike": {"s3:prefix": keys}})
     allow(
@@ -173,17 +173,3 @@ def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
         because="the streams of one group, one for each replica",
     )
     return role
-
-
-def _model_prefixes(predictor: Predictor) -> Iterator[tuple[str, str]]:
-    """Yield bucket and key prefix of every model in S3."""
-    models = predictor.models
-    paths = [
-        predictor.model_path,
-        models and models.dir,
-        *(model.model_path for model in (models and models.paths) or ()),
-    ]
-    for path in paths:
-        if path and path.startswith("s3://"):
-            bucket, _, key = path.removeprefix("s3://").partition("/")
-            yield bucket, key.rstrip("/")

@@ -188,3 +188,18 @@ def test_a_replica_that_loads_its_model_again_is_not_counted(cortex: Cortex, tmp
     _, rest = deploy.communicate(timeout=60)
     assert deploy.returncode == 0, rest
     assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 2
+
+
+def test_a_deleted_api_leaves_nothing_to_a_new_one_of_its_name(cortex: Cortex, deploy: Deploy, deployed: None) -> None:
+    """Its predictions are metrics of the same name, its stopped replicas are tasks of the same family."""
+    before = cortex.json("get", "prices")
+    assert before["monitoring"]
+    assert before["stopped_replicas"]
+    cortex.ok("delete", "prices", "--yes")
+    done = deploy(prices="classification")
+    assert done.returncode == 0, done.stderr
+    report = cortex.json("get", "prices")
+    assert (report["monitoring"], report["stopped_replicas"]) == (None, [])
+    assert report["metrics"]["2xx"] == 0
+    predict(cortex, "prices", "cheap")
+    wait_until(lambda: cortex.json("get", "prices")["monitoring"] == {"classes": {"cheap": 1}}, seconds=90)

@@ -143,7 +143,52 @@ def test_a_deployment_that_is_joined_may_fail(
         assert "ValueError: no weights" in said
 
 
+@pytest.mark.parametrize("is_new", [True, False], ids=["created", "updated"])
 def test_a_deployment_whose_api_is_deleted_meanwhile_says_so(
+    cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment], is_new: bool
+) -> None:
+    cortex.run("delete", "slow", "--yes")
+    if not is_new:
+        (tmp_path / "here").touch()
+        project("here")
+        cortex.ok("deploy", str(tmp_path / "project"))
+    project("never")
+    updating = deploying()
+    until_it_runs(cortex)
+    time.sleep(2)  # it asks less often by then than the deletion, which has to see the end of the update first
+    cortex.ok("delete", "slow", "--yes")
+    code, said = updating.end()
+    assert code == 1, said
+    assert f"error: slow was deleted while it was {'created' if is_new else 'updated'}" in said
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["created", "updated"])
+def test_a_deployment_that_another_one_takes_the_place_of_says_so(
+    cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment], is_new: bool
+) -> None:
+    cortex.run("delete", "slow", "--yes")
+    for name in ("here", "fixed"):
+        (tmp_path / name).touch()
+    if not is_new:
+        project("here")
+        cortex.ok("deploy", str(tmp_path / "project"))
+    project("never")
+    both = [deploying()]
+    until_it_runs(cortex)
+    both.append(deploying())
+    both[1].until(WAITS)
+    project("fixed")
+    cortex.ok("deploy", "--force", str(tmp_path / "project"))
+    for deployment in both:
+        code, said = deployment.end()
+        assert code == 1, said
+        assert "error: slow: this deployment did not get to serve: another deployment took its place" in said
+        assert "updated" not in said.replace("slow (RealtimeAPI) was not updated", "")
+    assert cortex.ok("predict", "slow", "-", stdin="").strip() == "fixed"
+    cortex.ok("delete", "slow", "--yes")
+
+
+def test_a_deployment_that_somebody_cancels_says_so(
     cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment]
 ) -> None:
     (tmp_path / "here").touch()
@@ -152,9 +197,60 @@ def test_a_deployment_whose_api_is_deleted_meanwhile_says_so(
     project("never")
     updating = deploying()
     until_it_runs(cortex)
-    updating.until("ServiceD69D759B")
-    time.sleep(2)  # it asks less often by then than the deletion, which has to see the end of the update first
-    cortex.ok("delete", "slow", "--yes")
+    cortex.aws("cloudformation").cancel_update_stack(StackName="cortex-local-api-slow")
     code, said = updating.end()
     assert code == 1, said
-    assert "error: slow was deleted while it was updated" in said
+    assert "error: slow: this deployment did not get to serve: another command gave it up" in said
+    assert cortex.ok("predict", "slow", "-", stdin="").strip() == "here"
+    cortex.ok("delete", "slow", "--yes")
+
+
+def test_a_refresh_while_replicas_are_replaced_is_refused_unless_forced(
+    cortex: Cortex, tmp_path: Path, project: Callable[[str], None], deploying: Callable[[], Deployment]
+) -> None:
+    cortex.run("delete", "slow", "--yes")
+    project("here")
+    creating = deploying()
+    until_it_runs(cortex)
+    for options in ([], ["--force"]):
+        refused = cortex.run("refresh", "slow", *options)
+        # The service comes last, seconds after the stack.
+        assert refused.returncode == 1
+        assert "slow is being deployed for the first time" in refused.stderr or "has no replicas yet" in refused.stderr
+    (tmp_path / "here").touch()
+    assert creating.end()[0] == 0
+
+    project("next")
+    updating = deploying()
+    until_it_runs(cortex)
+    refused = cortex.run("refresh", "slow")
+    assert (refused.returncode, "error: slow is being updated" in refused.stderr) == (1, True), refused.stderr
+    assert "or override it with --force" in refused.stderr
+    until_replaced(cortex)
+    cortex.ok("refresh", "slow", "--force")
+    code, said = updating.end()
+    assert code == 1, said
+    assert "error: slow: this deployment did not end: another refresh took its place" in said
+    assert cortex.ok("predict", "slow", "-", stdin="").strip() == "here"
+
+    (tmp_path / "here").unlink()
+    cortex.ok("refresh", "slow")
+    refused = cortex.run("refresh", "slow")
+    assert (refused.returncode, "error: slow is being refreshed already" in refused.stderr) == (1, True), refused.stderr
+    cortex.ok("refresh", "slow", "--force")
+    project("next")
+    (tmp_path / "next").touch()
+    assert "updated slow" in cortex.ok("deploy", str(tmp_path / "project"))
+    assert cortex.ok("predict", "slow", "-", stdin="").strip() == "next"
+    cortex.ok("delete", "slow", "--yes")
+
+
+def until_replaced(cortex: Cortex) -> None:
+    """Wait until the update has come to the service."""
+    deadline = time.monotonic() + 60
+    while True:
+        [service] = cortex.aws("ecs").describe_services(cluster="cortex-local", services=["slow"])["services"]
+        if service["deployments"][0]["rolloutState"] == "IN_PROGRESS":
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

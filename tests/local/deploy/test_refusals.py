@@ -36,7 +36,7 @@ def test_a_name_that_is_taken_is_named_before_anything_is_made(cortex: Cortex, p
     done = cortex.run("deploy", cwd=project)
     assert done.returncode == 1
     assert (
-        "error: cortex-local-api-text: Logs (AWS::Logs::LogGroup): Resource of type 'AWS::Logs::LogGroup' with "
+        "error: cortex-local-api-text: log group: Resource of type 'AWS::Logs::LogGroup' with "
         "identifier '/cortex/local/text' already exists.\n"
         "hint: delete what has that name if nobody needs it any more, and try again\n"
     ) in done.stderr

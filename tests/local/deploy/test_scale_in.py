@@ -102,5 +102,6 @@ def test_what_a_new_default_changes_is_told_once(cortex: Cortex, tmp_path: Path)
     said = deploy(cortex, write(tmp_path, "older", min_replicas=2))
     assert "older (RealtimeAPI) is up to date" in said
     assert "warning" not in said
-    # A later change is not told either: the defaults are deployed by now.
+    # Later changes are not told either: the defaults are deployed by now, and a maximum follows a higher minimum.
     assert "warning" not in deploy(cortex, write(tmp_path, "older", min_replicas=1))
+    assert "warning: max" not in deploy(cortex, write(tmp_path, "older", init_replicas=11))

@@ -32,7 +32,11 @@ class PythonPredictor:
         while "gate" in config and not Path(config["gate"]).exists():
             time.sleep(0.1)
 
+        self.broken = "broken" in config
+
     def predict(self, payload):
+        if self.broken:
+            raise KeyError("petal_width")
         return {"api": self.name}
 """
 REQUESTS, CLIENTS = 10_000, 4
@@ -49,9 +53,9 @@ def api(name: str, **config: str) -> dict[str, Any]:
     }
 
 
-def splitter(**weights: int) -> dict[str, Any]:
+def splitter(called: str = "shared", /, **weights: int) -> dict[str, Any]:
     members = [{"name": name, "weight": weight} for name, weight in weights.items()]
-    return {"name": "shared", "kind": "TrafficSplitter", "apis": members}
+    return {"name": called, "kind": "TrafficSplitter", "apis": members}
 
 
 @pytest.fixture
@@ -255,6 +259,27 @@ def test_the_share_served_is_counted_by_the_replicas(cortex: Cortex) -> None:
     assert shares[0] + shares[1] == pytest.approx(100, abs=0.1)
     assert 25 < shares[0] < 75, "without the requests to b's own endpoint both get about half"
     assert shares[2] == 0
+
+
+def test_a_splitter_is_skipped_when_a_member_fails(cortex: Cortex, project: WriteProject) -> None:
+    """A member that fails on its own sample goes on serving as it was; splitters without it are deployed."""
+    endpoint = cortex.json("get", "b")["endpoint"]
+    folder = project(api("b", broken="yes"), splitter("of-b", a=50, b=50), splitter("of-c", a=100, c=0))
+    with Traffic(endpoint, {}, lambda body: body["api"], clients=1) as traffic:
+        done = cortex.run("deploy", folder, "-o", "json")
+    assert traffic.answers.failures == []
+    assert done.returncode == 1
+    results = {result["name"]: result for result in json.loads(done.stdout)}
+    failed = "b: the replica failed: the sample request sample.json failed: KeyError: 'petal_width'"
+    assert results["b"]["error"]["message"].startswith(failed)
+    assert "predictor.warmup: false" in results["b"]["error"]["message"]
+    assert results["b"]["error"]["details"][-2:] == ['    raise KeyError("petal_width")', "KeyError: 'petal_width'"]
+    skipped = "of-b: skipped, because the deployment of b failed"
+    assert (results["of-b"]["changed"], results["of-b"]["error"]["message"]) == (False, skipped)
+    assert (results["of-c"]["changed"], results["of-c"]["error"]) == (True, None)
+    assert f"error: {skipped}\n" in done.stderr
+    assert [(api["name"], api["status"]) for api in cortex.json("get") if "of-" in api["name"]] == [("of-c", "live")]
+    cortex.ok("delete", "of-c", "--yes")
 
 
 def test_deleting_the_splitter_leaves_its_apis(cortex: Cortex) -> None:

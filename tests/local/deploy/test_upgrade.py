@@ -131,7 +131,9 @@ def test_every_api_answers_again(deployed: Cortex, project: Path, damage: Callab
     assert "made again" in deployed.run("local", "status").stderr
     assert deployed.run("get").stderr == "", "only up and status tell what is as it was"
     replicas = deployed.replicas()
-    deployed.ok("deploy", str(project))
+    said = deployed.ok("deploy", str(project))
+    for name in ("one (RealtimeAPI)", "two (RealtimeAPI)", "shared (TrafficSplitter)"):
+        assert f"{name} is up to date\n" in said
     assert deployed.replicas() == replicas, "nothing of the project has changed"
     all_answer(deployed)
 

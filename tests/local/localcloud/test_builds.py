@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -19,98 +16,51 @@ from cortex_cdk.localcloud.containers.launch import CannotStartError
 from cortex_cdk.localcloud.services.ecr import images
 from tests.conftest import ROOT
 from tests.local import micromamba
-from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, cloud, until
-
-URI = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}"
-
-PACKAGE = {
-    "serving_image/pyproject.toml": '[project]\nname = "cortex-serving"\nversion = "9"\n'
-    '[project.scripts]\ncortex-serve = "serve:main"\n'
-    '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-    '[tool.hatch.build.targets.wheel]\ninclude = ["serve.py"]\n',
-    "serving_image/serve.py": "import os\ndef main() -> None:\n    import toolz\n"
-    "    print('served', toolz.__version__, *(['with', os.environ['RDBASE']] if 'RDBASE' in os.environ else []))\n",
-    "serving_image/requirements.txt": "click>=8\n",
-    "serving_image/constraints.txt": "click==8.3.1\ncolorama==0.4.6\n",
-    "serving_image/install.sh": (ROOT / "serving_image/install.sh").read_text(),
-}
-REQUIREMENTS = "project/requirements.txt"
-OUR_STEPS = ["==> dependencies of the serving program", "==> the serving program", "==> installed"]
+from tests.local.localcloud.builds import (
+    OUR_STEPS,
+    PACKAGE,
+    REQUIREMENTS,
+    URI,
+    build,
+    log_of,
+    python_of,
+    start,
+    with_builder,
+)
+from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, until
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with cloud(tmp_path_factory.mktemp("state")) as result:
-        result.client("s3").create_bucket(Bucket="main")
-        result.client("codebuild").create_project(
-            name="builder",
-            source={"type": "S3", "location": "main/none.zip"},
-            artifacts={"type": "NO_ARTIFACTS"},
-            environment={
-                "type": "LINUX_CONTAINER",
-                "image": "aws/codebuild/standard:7.0",
-                "computeType": "BUILD_GENERAL1_SMALL",
-            },
-            serviceRole="arn:aws:iam::123456789012:role/builder",
-            logsConfig={"cloudWatchLogs": {"status": "ENABLED", "groupName": "/builds"}},
-        )
+    with with_builder(tmp_path_factory.mktemp("state")) as result:
         yield result
 
 
-def start(running: Cloud, tag: str, files: dict[str, str], executable: str = "") -> dict[str, Any]:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, text in {REQUIREMENTS: "", **files}.items():
-            entry = zipfile.ZipInfo(name)
-            entry.external_attr = (0o755 if name == executable else 0o644) << 16
-            archive.writestr(entry, text)
-    running.client("s3").put_object(Bucket="main", Key=f"builds/{tag}.zip", Body=content.getvalue())
-    codebuild = running.client("codebuild")
-    started: dict[str, Any] = codebuild.start_build(
-        projectName="builder",
-        sourceTypeOverride="S3",
-        sourceLocationOverride=f"main/builds/{tag}.zip",
-        environmentVariablesOverride=[
-            {"name": "IMAGE_TAG", "value": tag},
-            {"name": "IMAGE_REPOSITORY", "value": URI},
-        ],
-    )["build"]
-    assert started["buildStatus"] == "IN_PROGRESS"
-    return started
-
-
-def build(running: Cloud, tag: str, files: dict[str, str], executable: str = "") -> dict[str, Any]:
-    started = start(running, tag, files, executable)
-
-    def ended() -> dict[str, Any] | None:
-        (found,) = running.client("codebuild").batch_get_builds(ids=[started["id"]])["builds"]
-        return found if found["buildComplete"] else None
-
-    result: dict[str, Any] = until(ended, 120)
-    return result
-
-
-def log_of(running: Cloud, done: dict[str, Any]) -> list[str]:
-    events = running.client("logs").get_log_events(
-        logGroupName=done["logs"]["groupName"], logStreamName=done["logs"]["streamName"], startFromHead=True
-    )
-    return [event["message"] for event in events["events"]]
-
-
-def test_met_requirements_build_nothing(running: Cloud) -> None:
-    done = build(running, "met", {REQUIREMENTS: "click>=8\n"})
+def test_an_environment_has_nothing_of_the_developers(running: Cloud) -> None:
+    """Not even where the project asks for no packages, or for such as lie beside cortex."""
+    done = build(running, "own", {**PACKAGE, REQUIREMENTS: "toolz\n"})
 
     assert (done["buildStatus"], done["logs"]["groupName"]) == ("SUCCEEDED", "/builds"), log_of(running, done)
     assert [phase["phaseType"] for phase in done["phases"]][-1] == "COMPLETED"
-    assert "nothing to build" in log_of(running, done)[0]
-    (detail,) = running.client("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "met"}])[
+    (detail,) = running.client("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[{"imageTag": "own"}])[
         "imageDetails"
     ]
     by_digest = images.resolve(f"{URI}@{detail['imageDigest']}")
-    assert by_digest == images.resolve(f"{URI}:met")
-    assert (by_digest.binaries / "python").exists()
+    assert by_digest == images.resolve(f"{URI}:own")
     assert by_digest.command == ("cortex-serve",)
-    assert not (running.settings.state / "images" / "met").exists()
+    find = "from importlib.util import find_spec; print(*(name for name in {} if find_spec(name)))"
+    assert python_of("own", find.format(["toolz", "click", "cortex_cdk", "moto", "numpy", "pytest"])) == "toolz click"
+    paths = python_of("own", "import sys; print(*sys.path[1:])").split()
+    assert not [path for path in paths if path.startswith((str(ROOT), str(Path(sys.prefix).resolve())))]
+
+
+def test_what_the_predictors_type_needs_is_added_where_it_is_missing(running: Cloud) -> None:
+    runtimes = "itsdangerous itsdangerous>=2\ntoolz no-such-package-of-ours\n"
+    done = build(
+        running, "runtimes", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n", "serving_image/runtimes.txt": runtimes}
+    )
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+    assert python_of("runtimes", "import itsdangerous, toolz; print(toolz.__version__)") == "0.12.1"
 
 
 def test_other_requirements_make_an_environment_once(running: Cloud) -> None:
@@ -212,9 +162,6 @@ def test_a_script_that_fails_ends_the_build(running: Cloud) -> None:
 
 def test_the_version_of_python_that_is_asked_for(running: Cloud) -> None:
     ours = ".".join(map(str, sys.version_info[:2]))
-    done = build(running, "same-python", {REQUIREMENTS: "", "project/.python-version": f"{ours}\n"})
-    assert "nothing to build" in log_of(running, done)[0]
-
     done = build(
         running, "python", {**PACKAGE, REQUIREMENTS: "toolz==0.12.1\n", "project/.python-version": f"{ours}\n"}
     )

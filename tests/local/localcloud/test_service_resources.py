@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.lifecycle import Lifecycle, attribute, changed, network, ref, resource, tags
-from tests.local.localcloud.stacks import Stacks, client, running, template
+from tests.local.localcloud.stacks import Stacks, client, running, template, until
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +223,52 @@ def _scaling_of_it() -> dict[str, Any]:
             TargetTrackingScalingPolicyConfiguration={**tracking, "TargetValue": 5},
         ),
     )["Resources"]
+
+
+def test_service_deployments_and_what_alarms_did(cloud: Endpoint) -> None:
+    ecs, cloudwatch = client(cloud, "ecs"), client(cloud, "cloudwatch")
+    ecs.create_cluster(clusterName="told")
+    container = {"name": "c", "image": "no/such:image", "memory": 64}
+    for _ in range(2):
+        ecs.register_task_definition(family="told", containerDefinitions=[container])
+    ecs.create_service(cluster="told", serviceName="told", taskDefinition="told:1", desiredCount=0)
+
+    def listed(**only: Any) -> list[tuple[str, str]]:
+        found = ecs.list_service_deployments(cluster="told", service="told", **only)["serviceDeployments"]
+        return [(one["serviceDeploymentArn"], one["status"]) for one in found]
+
+    until(lambda: [status for _, status in listed()] == ["SUCCESSFUL"])
+    ecs.update_service(cluster="told", service="told", taskDefinition="told:2", desiredCount=1)
+    (second, status), (first, _) = listed()
+    assert status == "IN_PROGRESS"
+    assert listed(status=["IN_PROGRESS"]) == [(second, "IN_PROGRESS")]
+    ecs.stop_service_deployment(serviceDeploymentArn=second, stopType="ROLLBACK")
+    answer = ecs.describe_service_deployments(serviceDeploymentArns=[first, second, f"{first}9"])
+    assert [failure["reason"] for failure in answer["failures"]] == ["MISSING"]
+    before, stopped = answer["serviceDeployments"]
+    assert (before["status"], stopped["status"]) == ("SUCCESSFUL", "ROLLBACK_IN_PROGRESS")
+    assert "stopped by user" in stopped["rollback"]["reason"]
+    assert stopped["deploymentCircuitBreaker"] == {"status": "DISABLED", "failureCount": 0, "threshold": 3}
+    ecs.update_service(cluster="told", service="told", desiredCount=0)
+    until(lambda: listed() == [(second, "ROLLBACK_SUCCESSFUL"), (first, "SUCCESSFUL")])
+    ecs.delete_service(cluster="told", service="told", force=True)
+
+    cloudwatch.put_metric_alarm(
+        AlarmName="told",
+        Namespace="N",
+        MetricName="m",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="ignore",
+    )
+    cloudwatch.set_alarm_state(AlarmName="told", StateValue="ALARM", StateReason="by hand")
+    changes = cloudwatch.describe_alarm_history(AlarmName="told", HistoryItemType="StateUpdate")["AlarmHistoryItems"]
+    assert changes[0]["HistorySummary"] == "Alarm updated from INSUFFICIENT_DATA to ALARM"
+    assert json.loads(changes[0]["HistoryData"])["newState"]["stateReason"] == "by hand"
+    oldest = cloudwatch.describe_alarm_history(AlarmName="told", ScanBy="TimestampAscending", MaxRecords=1)
+    assert [item["HistoryItemType"] for item in oldest["AlarmHistoryItems"]] == ["ConfigurationUpdate"]
+    assert "NextToken" in oldest
+    assert cloudwatch.describe_alarm_history(AlarmName="unknown")["AlarmHistoryItems"] == []

@@ -34,6 +34,7 @@ def api(name: str = "iris", **changed: Any) -> ApiStatus:
         endpoint=f"http://127.0.0.1:8080/{name}",
         revision="3185d7c42311",
         replicas=Replicas(requested=2, up_to_date=2, stale=0, failed=0),
+        created=NOW - timedelta(days=1),
         last_update=NOW - timedelta(minutes=5),
     )
     return replace(status, **changed)
@@ -65,6 +66,7 @@ ACTIVITIES = (
         "ALARM triggered policy cortexlocalapiirisServiceTaskCountTargetRequestsPerTargetE2335505",
     ),
 )
+WAITING = (ScalingActivity(NOW, "InProgress", "Setting desired count to 10.", "minimum capacity was set to 10"),)
 STOPPED = (
     StoppedReplica(
         "0f3a5c1e9b7d4e21a6c8d0f2b4a69788",
@@ -107,6 +109,7 @@ VIEWS: dict[str, Callable[[], str]] = {
     "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
     "detail-narrow": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES), NOW, width=80),
     "detail-stopped": lambda: detail(Report(api(), TRAFFIC, stopped=STOPPED), NOW),
+    "detail-maximum": lambda: detail(Report(api(), TRAFFIC, activities=WAITING, maximum=10), NOW),
     "detail-alarms": lambda: detail(Report(api(), TRAFFIC, alarms=ALARMS), NOW),
     "overview-narrow": lambda: overview({"local": [Report(api(), TRAFFIC), Report(BROKEN, Traffic())]}, NOW, width=80),
     "detail-splitter-new": lambda: detail(

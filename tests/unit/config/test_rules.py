@@ -258,6 +258,11 @@ FILES: list[tuple[dict[str, Any], str]] = [
     ({"predictor.python_path": "lib"}, "python_path: lib is left out of the project (hidden, or in .cortexignore)"),
     ({"predictor.python_path": "predictor.py"}, "python_path: predictor.py is not a folder"),
     ({"predictor.warmup": "src"}, "warmup: src is not a file"),
+    (
+        {"predictor.warmup": "words.json"},
+        "warmup: words.json, the sample request, is not JSON: Expecting value: line 1 column 1 (char 0)"
+        " (warmup: false starts replicas without it)",
+    ),
     ({"predictor.model_path": "nothing"}, "model_path: nothing does not exist in {root}"),
     ({"predictor.model_path": "gs://b/m"}, "model_path: 'gs://b/m' is neither a path in the project nor on S3 (s3://bucket/path)"),
     ({"predictor.model_path": "s3://"}, "model_path: s3:// is not a path on S3 (s3://bucket/path)"),
@@ -274,8 +279,9 @@ def test_files(complaints: Complaints, project: Path, changes: dict[str, Any], e
     (project / "lib" / "ignored.py").write_text(SOURCE)
     (project / ".cortexignore").write_text("lib/\n")
     (project / "link.py").symlink_to("/etc/passwd")
+    (project / "words.json").write_text("words")
     text = expected.format(root=project)
-    hint = "" if ".cortexignore" in text else " (paths are relative to the configuration file)"
+    hint = "" if ".cortexignore" in text or "JSON" in text else " (paths are relative to the configuration file)"
     assert complaints(changes) == [f"iris.predictor.{text}{hint}"]
 
 

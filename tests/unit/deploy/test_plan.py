@@ -58,6 +58,7 @@ def deployed_from(plan: StackPlan) -> StackState:
         parameters=plan.parameters,
         outputs={"SpecDigest": spec.digest, "ListenerRulePriority": str(spec.priority)},
         tags={},
+        created=datetime.now(timezone.utc),
         updated=datetime.now(timezone.utc),
     )
 

@@ -42,8 +42,8 @@ def test_each_resource_is_named_with_its_reason() -> None:
             event("Other", "only a warning", ValidationFailureMode="WARN"),
         ]
     )
-    assert error.message == "text: Logs (AWS::Logs): exists"
-    assert error.details == ("Rule (AWS::Rule): is odd (at /Properties/Priority)",)
+    assert error.message == "text: logs: exists"
+    assert error.details == ("rule: is odd (at /Properties/Priority)",)
     assert error.hint
     assert error.hint.startswith("delete what has that name")
 

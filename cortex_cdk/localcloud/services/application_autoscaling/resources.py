@@ -43,6 +43,16 @@ class ScalableTarget(Resource):
             properties.get("SuspendedState"),
         )
 
+    def actual(self, expected: Properties, place: Place) -> Properties | None:
+        """The bounds."""
+        _, resource_id, dimension = self.key
+        target = backend(place).targets.get(dimension, {}).get(resource_id)
+        if target is None:
+            return None
+        bounds = {"MinCapacity": target.min_capacity, "MaxCapacity": target.max_capacity}
+        # A template may give a number as text.
+        return {name: type(expected[name])(value) for name, value in bounds.items()}
+
     def delete(self, place: Place) -> None:
         """DeregisterScalableTarget."""
         backend(place).deregister_scalable_target(*self.key)

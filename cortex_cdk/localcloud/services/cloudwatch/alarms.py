@@ -13,6 +13,7 @@ from typing import Any
 
 from moto.cloudwatch.models import Alarm, cloudwatch_backends
 
+from cortex_cdk.localcloud.services.cloudwatch.alarm_history import KEPT
 from cortex_cdk.localcloud.services.cloudwatch.backend import UNCHECKED, LocalCloudWatch
 from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
@@ -121,6 +122,7 @@ def show(alarm: Alarm, state: str, reason: str) -> None:
     """Write a state into an alarm, if the state is another one or the first."""
     if alarm.state_value != state or alarm.state_reason == UNCHECKED:
         alarm.update_state(reason, "{}", state)
+        del alarm.history[:-KEPT]
 
 
 def _datapoints(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> list[float | None]:

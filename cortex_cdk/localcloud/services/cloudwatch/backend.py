@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -13,7 +14,7 @@ from moto.cloudwatch.models import Alarm, CloudWatchBackend, cloudwatch_backends
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult
 
-from cortex_cdk.localcloud.services.cloudwatch import search
+from cortex_cdk.localcloud.services.cloudwatch import alarm_history, search
 from cortex_cdk.localcloud.services.cloudwatch.metric_math import ExpressionError, Values, evaluate
 from cortex_cdk.localcloud.services.cloudwatch.store import Key, MetricStore, key
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
@@ -96,7 +97,7 @@ class LocalCloudWatch(CloudWatchBackend):
         period = wanted.period
         found = []
         for metric in wanted.finds(self.store.series):
-            buckets = self.store.between(metric, start // period * period, end, period)
+            buckets = self.store.between(metric, start // period * period, end, period, not_before=start)
             if buckets:
                 values = {begin: bucket.statistic(wanted.statistic) for begin, bucket in buckets.items()}
                 found.append((wanted.label(metric), values))
@@ -120,7 +121,9 @@ class LocalCloudWatch(CloudWatchBackend):
         known = {}
         for query in plain:
             period = int(query["MetricStat"]["Period"])
-            known[query["Id"]] = self._plain(query["MetricStat"], start // period * period, end, period)
+            known[query["Id"]] = self._plain(
+                query["MetricStat"], start // period * period, end, period, not_before=start
+            )
         return _with_expressions(queries, known, times)
 
     def query_at_speed(
@@ -144,10 +147,12 @@ class LocalCloudWatch(CloudWatchBackend):
                 known[query["Id"]] = {begin: value * factor for begin, value in values.items()}
         return _with_expressions(queries, known, times)
 
-    def _plain(self, statistic: Mapping[str, Any], start: float, end: float, period: float) -> Values:
+    def _plain(
+        self, statistic: Mapping[str, Any], start: float, end: float, period: float, not_before: float = -math.inf
+    ) -> Values:
         metric = statistic["Metric"]
         wanted = key(metric["Namespace"], metric["MetricName"], _pairs(metric.get("Dimensions")))
-        buckets = self.store.between(wanted, start, end, period)
+        buckets = self.store.between(wanted, start, end, period, not_before=not_before)
         return {begin: bucket.statistic(statistic["Stat"]) for begin, bucket in buckets.items()}
 
     def get_metric_statistics(  # type: ignore[override] # noqa: PLR0917 - moto's signature
@@ -165,7 +170,7 @@ class LocalCloudWatch(CloudWatchBackend):
         """Return the statistics of one metric (GetMetricStatistics). Other dimensions make another metric."""
         start, end = _seconds(start_time), _seconds(end_time)
         wanted = key(namespace, metric_name, _pairs(dimensions))
-        buckets = self.store.between(wanted, start // period * period, end, period)
+        buckets = self.store.between(wanted, start // period * period, end, period, not_before=start)
         known_unit = self.store.series[wanted].unit if buckets else None
         return [
             {
@@ -209,6 +214,23 @@ class LocalCloudWatchResponse(CloudWatchResponse):
             kind: [alarm for alarm in alarms if wanted in (None, alarm.state_value)] for kind, alarms in found.items()
         }
         return ActionResult(kept)
+
+    def describe_alarm_history(self) -> ActionResult:
+        """Answer DescribeAlarmHistory: when alarms were made, and from which state to which they went."""
+        given = self._get_params()
+        backend: Any = self.cloudwatch_backend
+        items = alarm_history.items(
+            backend.alarms.values(),
+            name=given.get("AlarmName"),
+            kind=given.get("HistoryItemType"),
+            since=_seconds(given["StartDate"]) if given.get("StartDate") else None,
+            until=_seconds(given["EndDate"]) if given.get("EndDate") else None,
+        )
+        if given.get("ScanBy") == "TimestampAscending":
+            items.reverse()
+        start, size = int(given.get("NextToken") or 0), int(given.get("MaxRecords") or alarm_history.PAGE)
+        more = {"NextToken": str(start + size)} if start + size < len(items) else {}
+        return ActionResult({"AlarmHistoryItems": items[start : start + size], **more})
 
     def get_metric_statistics(self) -> ActionResult:
         """Answer GetMetricStatistics."""

@@ -56,6 +56,20 @@ class Alarm(PutResource):
             tags=as_list(get("Tags")),
         )
 
+    def actual(self, expected: Properties, place: Place) -> Properties | None:
+        """The threshold and how it is evaluated."""
+        alarm = backend(place).alarms.get(self.physical_resource_id)
+        if alarm is None:
+            return None
+        found = {
+            "Threshold": alarm.threshold,
+            "ComparisonOperator": alarm.comparison_operator,
+            "EvaluationPeriods": alarm.evaluation_periods,
+            "DatapointsToAlarm": alarm.datapoints_to_alarm,
+            "TreatMissingData": alarm.treat_missing_data,
+        }
+        return {name: value for name, value in found.items() if name in expected}
+
     def delete(self, place: Place) -> None:
         """DeleteAlarms."""
         backend(place).delete_alarms([self.physical_resource_id])

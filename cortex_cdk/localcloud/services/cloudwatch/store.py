@@ -149,7 +149,9 @@ class MetricStore:
         series.unit = unit or series.unit
         series.buckets.setdefault(int(time.time() if at is None else at), Bucket()).merge(measured)
 
-    def between(self, metric: Key, start: float, end: float, period: float) -> dict[float, Bucket]:
+    def between(
+        self, metric: Key, start: float, end: float, period: float, *, not_before: float = -math.inf
+    ) -> dict[float, Bucket]:
         """Return the buckets of a metric, merged into periods.
 
         Args:
@@ -157,13 +159,18 @@ class MetricStore:
             start: First second; periods are counted from it.
             end: The second after the last one.
             period: Length of a period in seconds.
+            not_before: Leave out what was measured before that second, as far as datapoints are kept so exactly.
 
         Returns:
             Buckets by the start of their period, in order, without periods that have no data.
         """
         merged: dict[float, Bucket] = {}
         series = self.series.get(metric, Series())
-        for second in sorted(second for second in series.buckets if start <= second < end):
+        now = time.time()
+        seconds = [second for second in series.buckets if start <= second < end]
+        if not_before > start:
+            seconds = [second for second in seconds if _ends(second, now) > not_before]
+        for second in sorted(seconds):
             begin = start + (second - start) // period * period
             merged.setdefault(begin, Bucket()).merge(series.buckets[second])
         return merged
@@ -216,6 +223,12 @@ def _compacted(buckets: Mapping[int, Bucket], now: float) -> dict[int, Bucket]:
         else:
             result[begin] = buckets[second]
     return result
+
+
+def _ends(second: int, now: float) -> int:
+    """Return when the span of a stored bucket ends, at the latest."""
+    resolution = next((length for age, length in TIERS if now - second <= age), TIERS[-1][1])
+    return second + (resolution if second % resolution == 0 else 1)
 
 
 def _rounded(value: float) -> float:

@@ -14,6 +14,7 @@ import threading
 import time
 import zipfile
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -161,7 +162,10 @@ class LocalCodeBuild(CodeBuildBackend):
         location = build["source"]["location"]
         context = self._context(location)
         self._enter(build, "BUILD")
-        binaries = environments.provide(context, self.environments / tag, lambda line: self._say(build, line))
+        # Who builds an image from the ground up wants what is new.
+        fresh = "--no-cache" in _variables_of(build).get(contract.IMAGE_OPTIONS_VARIABLE, "").split()
+        say = partial(self._say, build)
+        binaries = environments.provide(context, self.environments / tag, say, fresh=fresh)
         origin = images.Origin(build["projectName"], location)
         digest = images.put(self.region_name, repository, tag, binaries, (contract.COMMAND,), origin=origin)
         self._say(build, f"{repository}:{tag} is {digest}")

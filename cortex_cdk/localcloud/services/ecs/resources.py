@@ -224,6 +224,16 @@ class Service(Resource):
         """DeleteService by force: its tasks drain."""
         backend(place).delete_service(self.cluster, self.name, True)
 
+    def actual(self, expected: Properties, place: Place) -> Properties | None:
+        """The task definition, and the number of replicas where the template gives one."""
+        service = backend(place).services.get(f"{self.cluster.rpartition('/')[2]}:{self.name}")
+        if service is None or service.status == "INACTIVE":
+            return None
+        found: dict[str, Any] = {"TaskDefinition": service.primary["taskDefinition"]}
+        if "DesiredCount" in expected:
+            found["DesiredCount"] = type(expected["DesiredCount"])(service.desired_count)
+        return found
+
     def stabilized(self, place: Place) -> bool | str:
         """Return whether the deployment of the last change has completed, or a text that says why it failed."""
         state, reason = backend(place).service(self.cluster, self.name).rollout_of(self.deployment)

@@ -8,8 +8,8 @@ from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-STATUSES = {"IN_PROGRESS": "IN_PROGRESS", "COMPLETED": "SUCCESSFUL", "FAILED": "ROLLBACK_SUCCESSFUL"}
-"""The statuses of service deployments by the rollout states of deployments."""
+from cortex_cdk.localcloud.services.ecs.service_deployments import brief, full, service_deployments
+
 PASSED_ON = (
     "deploymentConfiguration",
     "capacityProviderStrategy",
@@ -31,21 +31,28 @@ class EcsResponse(EC2ContainerServiceResponse):
     """moto's ECS actions with a complete CreateService, and with service deployments."""
 
     def list_service_deployments(self) -> ActionResult:
-        """Answer ListServiceDeployments with the primary deployment, the only one that may be in progress."""
+        """Answer ListServiceDeployments, the newest first."""
         backend: Any = self.ecs_backend
         service = backend.service(self._get_param("cluster", "default"), self._get_param("service"))
-        primary = service.primary
-        described = {
-            "serviceDeploymentArn": service.deployment_arn(primary),
-            "serviceArn": service.arn,
-            "clusterArn": service.cluster_arn,
-            "createdAt": primary["createdAt"],
-            "startedAt": primary["createdAt"],
-            "status": STATUSES[primary["rolloutState"]],
-            "statusReason": primary["rolloutStateReason"],
+        found = [brief(service, deployment) for deployment in service_deployments(service)]
+        wanted = self._get_param("status")
+        return ActionResult({"serviceDeployments": [one for one in found if not wanted or one["status"] in wanted]})
+
+    def describe_service_deployments(self) -> ActionResult:
+        """Answer DescribeServiceDeployments. An unknown deployment is a failure in the answer."""
+        backend: Any = self.ecs_backend
+        known = {
+            service.deployment_arn(deployment): (service, deployment)
+            for service in backend.all_services()
+            for deployment in service_deployments(service)
         }
-        wanted = self._get_param("status") or [described["status"]]
-        return ActionResult({"serviceDeployments": [described] if described["status"] in wanted else []})
+        wanted = self._get_param("serviceDeploymentArns", [])
+        return ActionResult(
+            {
+                "serviceDeployments": [full(*known[arn]) for arn in wanted if arn in known],
+                "failures": [{"arn": arn, "reason": "MISSING"} for arn in wanted if arn not in known],
+            }
+        )
 
     def stop_service_deployment(self) -> ActionResult:
         """Answer StopServiceDeployment, whose only stop type is ROLLBACK."""

@@ -73,6 +73,15 @@ class Service(MotoService):
         self.start_deployment(definition.arn)
 
     @property
+    def rollouts(self) -> dict[str, Deployment]:
+        """The last deployments by id, also those whose tasks are gone. A roll-back is no deployment of its own."""
+        # A service of an earlier version's snapshot has none of the past.
+        kept: dict[str, Deployment] = self.__dict__.setdefault("_rollouts", {})
+        if not kept:
+            kept.update({one["id"]: one for one in self.deployments})
+        return kept
+
+    @property
     def primary(self) -> Deployment:
         """The deployment that the service is moving to."""
         return self.deployments[0]
@@ -107,11 +116,12 @@ class Service(MotoService):
             strategies=tuple((item["type"], item.get("field", "")) for item in self.placement_strategy),
         )
 
-    def start_deployment(self, definition_arn: str) -> Deployment:
+    def start_deployment(self, definition_arn: str, *, rolls_back: bool = False) -> Deployment:
         """Make a new primary deployment. Earlier ones go on as ``ACTIVE`` until their tasks are gone.
 
         Args:
             definition_arn: The task definition of the deployment's tasks.
+            rolls_back: Whether the deployment is the return from one that has failed.
 
         Returns:
             The new deployment.
@@ -134,6 +144,11 @@ class Service(MotoService):
             "rolloutStateReason": f"ECS deployment {identifier} in progress.",
         }
         self._make_primary(deployment)
+        if not rolls_back:
+            rollouts = self.rollouts
+            rollouts[identifier] = deployment
+            while len(rollouts) > FINISHED_KEPT:
+                rollouts.pop(next(iter(rollouts)))
         return deployment
 
     def complete(self) -> None:
@@ -186,11 +201,13 @@ class Service(MotoService):
             return
         earlier = next((deployment for deployment in self.deployments if deployment["taskDefinition"] == target), None)
         if earlier is None:
-            earlier = self.start_deployment(target)
+            earlier = self.start_deployment(target, rolls_back=True)
         else:
             self._make_primary(earlier)
         earlier["rolloutState"] = "IN_PROGRESS"
         earlier["watchesAlarms"] = False
+        earlier["rollsBackFrom"] = failed["id"]
+        failed["rolledBack"] = True
         earlier["rolloutStateReason"] = f"ECS deployment rolling back to deploymentId {earlier['id']}."
         self.finished.pop(earlier["id"], None)
         self.add_event(f"(service {self.name}) rolling back to deployment {earlier['id']}.")

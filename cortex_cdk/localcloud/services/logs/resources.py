@@ -46,6 +46,11 @@ class LogGroup(Resource):
         logs.untag_resource(arn, [key for key in known if key not in wanted])
         logs.tag_resource(arn, wanted)
 
+    def actual(self, expected: Properties, place: Place) -> Properties | None:
+        """The retention."""
+        group = backend(place).groups.get(self.physical_resource_id)
+        return {"RetentionInDays": group.retention_in_days and int(group.retention_in_days)} if group else None
+
     def delete(self, place: Place) -> None:
         """DeleteLogGroup."""
         backend(place).delete_log_group(self.physical_resource_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cortex_serving.predictors.predictor_type import Client, PredictorType
+from cortex_serving.predictors.predictor_type import Client, PredictorType, Runtime
 
 if TYPE_CHECKING:
     from cortex_serving.models.library import OpenLibrary
@@ -22,4 +22,6 @@ TYPE = PredictorType(
     client_argument="onnx_client",
     make_client=_client,
     on_inferentia=False,
+    # From 1.21 on, CUDA and cuDNN can come from PyPI, too.
+    runtimes=(Runtime("onnxruntime", ("onnxruntime>=1.17",), ("onnxruntime-gpu[cuda,cudnn]>=1.21",)),),
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cortex_serving.predictors.predictor_type import Client, PredictorType
+from cortex_serving.predictors.predictor_type import Client, PredictorType, Runtime
 
 if TYPE_CHECKING:
     from cortex_serving.models.library import OpenLibrary
+
+_HAS_CPU_WHEELS = "sys_platform == 'linux' and platform_machine == 'x86_64'"
 
 
 def _client(open_library: OpenLibrary, _predictor: Any) -> Client:
@@ -21,6 +23,13 @@ TYPE = PredictorType(
     class_name="TensorFlowPredictor",
     client_argument="tensorflow_client",
     make_client=_client,
+    runtimes=(
+        Runtime(
+            "tensorflow",
+            (f"tensorflow-cpu>=2.16; {_HAS_CPU_WHEELS}", f"tensorflow>=2.16; not ({_HAS_CPU_WHEELS})"),
+            ("tensorflow[and-cuda]>=2.16",),
+        ),
+    ),
     own_fields=frozenset({"signature_key", "tensorflow_serving_image", "shaped_outputs"}),
     batches_calls=True,
 )

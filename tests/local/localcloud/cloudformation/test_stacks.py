@@ -258,3 +258,31 @@ def test_the_machine_images_that_aws_publishes_resolve(stacks: Stacks) -> None:
     stack = stacks.create("image", content)
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     assert stacks.resources("image")["Group"][0].startswith("ami-")
+
+
+def test_drift_is_what_somebody_has_changed_or_deleted(stacks: Stacks, cloud: Endpoint) -> None:
+    logs = client(cloud, "logs")
+    groups = {name: log_group(f"drift-{name}", RetentionInDays=7) for name in ("Same", "Changed", "Gone")}
+    role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": []}}}
+    stacks.create("drift", template(**groups, Role=role))
+
+    def detect() -> tuple[str, int, dict[str, str]]:
+        detection = stacks.api.detect_stack_drift(StackName="drift")["StackDriftDetectionId"]
+        status = stacks.api.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
+        assert status["DetectionStatus"] == "DETECTION_COMPLETE"
+        found = stacks.api.describe_stack_resource_drifts(StackName="drift")["StackResourceDrifts"]
+        statuses = {one["LogicalResourceId"]: one["StackResourceDriftStatus"] for one in found}
+        return status["StackDriftStatus"], status["DriftedStackResourceCount"], statuses
+
+    assert detect() == ("IN_SYNC", 0, dict.fromkeys(groups, "IN_SYNC"))
+    logs.put_retention_policy(logGroupName="drift-Changed", retentionInDays=30)
+    logs.delete_log_group(logGroupName="drift-Gone")
+    assert detect() == ("DRIFTED", 2, {"Same": "IN_SYNC", "Changed": "MODIFIED", "Gone": "DELETED"})
+    [modified] = stacks.api.describe_stack_resource_drifts(
+        StackName="drift", StackResourceDriftStatusFilters=["MODIFIED"]
+    )["StackResourceDrifts"]
+    assert modified["PropertyDifferences"] == [
+        {"PropertyPath": "/RetentionInDays", "ExpectedValue": "7", "ActualValue": "30", "DifferenceType": "NOT_EQUAL"}
+    ]
+    [stack] = stacks.api.describe_stacks(StackName="drift")["Stacks"]
+    assert stack["DriftInformation"]["StackDriftStatus"] == "DRIFTED"

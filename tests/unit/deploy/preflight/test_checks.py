@@ -24,6 +24,7 @@ from cortex_cdk.stack_operations.stack import StackState
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 RESOURCES = placeholder_resources(Cluster.model_validate({"name": "demo"}))
+NOW = datetime.now(timezone.utc)
 IMAGE = "111111111111.dkr.ecr.us-east-1.amazonaws.com/cortex-demo@sha256:" + "0" * 64
 
 
@@ -47,7 +48,7 @@ def stack(name: str, status: str = "UPDATE_COMPLETE", priority: int | None = Non
     if name.startswith("api-") and priority:
         outputs[Output.TARGET_GROUP_ARN] = f"arn:{name}"
     tags = {"cortex:cluster": cluster}
-    return StackState(f"cortex-demo-{name}", f"id-{name}", status, "", {}, outputs, tags, datetime.now(timezone.utc))
+    return StackState(f"cortex-demo-{name}", f"id-{name}", status, "", {}, outputs, tags, NOW, NOW)
 
 
 def deployment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 import pytest
 
@@ -34,6 +35,17 @@ def test_periods() -> None:
     found = filled(0, 59, 60, 130).between(LATENCY, 0, 180, 60)
 
     assert {begin: bucket.statistic("Sum") for begin, bucket in found.items()} == {0: 59, 60: 60, 120: 130}
+
+
+def test_what_was_measured_before_a_moment_is_left_out() -> None:
+    now = time.time() // 3600 * 3600 - 4 * 3600
+    old, young = filled(now + 10, now + 70), filled(time.time() - 2, time.time() - 1)
+
+    (found,) = young.between(LATENCY, 0, time.time() + 1, time.time() + 1, not_before=time.time() - 1).values()
+    assert found.count == 1
+    old.compact(time.time())
+    assert old.between(LATENCY, now, now + 3600, 3600, not_before=now + 60), "kept by the hour: nobody knows any more"
+    assert not old.between(LATENCY, now, now + 7200, 7200, not_before=now + 3600)
 
 
 def test_dimensions_name_a_metric() -> None:

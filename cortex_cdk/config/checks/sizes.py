@@ -1,0 +1,87 @@
+"""Checks that what an API's template and replicas get is no larger than AWS takes, before anything is created.
+
+An API's template is sent to CloudFormation as text of at most 51,200 bytes (quotas of CloudFormation). The serving
+specification and the environment stand in it, as JSON inside of JSON, and the models' S3 paths in the replicas'
+permissions: 10,240 characters for all policies of a role (quotas of IAM). The task definition, 64 KiB (quotas of ECS),
+has room for what fits the template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from cortex_cdk.config.diagnosis import Diagnosis
+from cortex_cdk.config.realtime_api import RealtimeApi
+from cortex_cdk.config.sections.predictor import Predictor
+from cortex_cdk.config.serving_spec import serving_spec
+from cortex_cdk.errors import Problem
+
+MOST_TEMPLATE_BYTES = 30_000
+"""Of specification, environment and S3 paths together; a test holds the rest of a template to what is left."""
+MOST_POLICY_CHARACTERS = 8_500
+"""Of S3 paths in a role's policy; a test holds the rest of the policy to what is left."""
+
+_HINTS = {
+    "config": "put large values into a file of the project, and read the file in __init__",
+    "env": "put large values into .env, or into a file of the project",
+    "models": "put the models into one folder, and name the folder in models.dir",
+}
+_PATH = 60  # bytes of a template around a path: a join of the partition and the rest
+_STATEMENT = 200  # characters of a policy around the paths of a bucket
+
+
+def check_sizes(api: RealtimeApi, diagnosis: Diagnosis) -> Iterator[Problem]:
+    """Yield a problem for the field that is too large, or for the largest of those that are too large together.
+
+    Args:
+        api: The API.
+        diagnosis: Places problems in the file.
+    """
+    predictor = api.predictor
+    characters = policy_characters(predictor)
+    if characters > MOST_POLICY_CHARACTERS:
+        message = (
+            f"name S3 paths that take {characters:,} characters of the replicas' permissions, and IAM has room for "
+            f"{MOST_POLICY_CHARACTERS:,}"
+        )
+        yield diagnosis.problem(("predictor", "models"), message, _HINTS["models"])
+        return
+    sizes = {
+        "config": _bytes(predictor.config),
+        "env": sum(len(json.dumps({"Name": name, "Value": value})) for name, value in predictor.env.items()),
+        "models": _bytes(predictor.models.model_dump(mode="json")) if predictor.models else 0,
+    }
+    rest = serving_spec(api.model_copy(update={"predictor": _bare(predictor)}), api.networking.endpoint)
+    total = sum(sizes.values()) + _bytes(rest) + characters + _PATH * 2 * len(predictor.s3_prefixes)
+    total += _STATEMENT * len(_buckets(predictor))
+    if total <= MOST_TEMPLATE_BYTES:
+        return
+    largest = max(sizes, key=sizes.__getitem__)
+    message = (
+        f"takes {sizes[largest]:,} bytes, as text inside of the API's template: with everything else of the API that "
+        f"is {total:,}, and a template has room for {MOST_TEMPLATE_BYTES:,}"
+    )
+    yield diagnosis.problem(("predictor", largest), message, _HINTS[largest])
+
+
+def policy_characters(predictor: Predictor) -> int:
+    """Count the characters that the models' S3 paths take in the policy of the task role.
+
+    A path stands there four times: alone and with what is below, as ARN and in the condition of its bucket.
+    """
+    paths = sum(2 * (len(bucket) + 2 * len(prefix) + 32) for bucket, prefix in predictor.s3_prefixes)
+    return paths + sum(len(bucket) + _STATEMENT for bucket in _buckets(predictor))
+
+
+def _buckets(predictor: Predictor) -> set[str]:
+    return {bucket for bucket, _ in predictor.s3_prefixes}
+
+
+def _bare(predictor: Predictor) -> Predictor:
+    return predictor.model_copy(update={"config": {}, "env": {}, "models": None})
+
+
+def _bytes(value: object) -> int:
+    """Count the bytes that a value takes in a template, as JSON inside of JSON."""
+    return len(json.dumps(json.dumps(value, separators=(",", ":"))))

@@ -1,0 +1,85 @@
+"""Puts into words why a deployment did not do what was asked for."""
+
+from __future__ import annotations
+
+from cortex_cdk.errors import DeployError
+from cortex_cdk.project import missing_imports
+from cortex_cdk.stack_operations.operation import Next, Outcome
+
+LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
+# What a service says whose rollout another one (UpdateService, forceNewDeployment) has taken the place of.
+_REPLACED = "was replaced by"
+
+
+class PriorityTakenError(DeployError):
+    """Another deployment, which ran at the same time, has the priority of the listener rule."""
+
+    def __init__(self, name: str, aftermath: str) -> None:
+        super().__init__(
+            f"{name}: deployments that ran at the same time took its priority in the listener again and again",
+            hint=f"{aftermath}; deploy again",
+        )
+
+
+def interruption(name: str, outcome: Outcome, following: Next) -> DeployError:
+    """Say that somebody else ended a deployment, though nothing of it had failed.
+
+    Args:
+        name: The API or splitter.
+        outcome: How the deployment ended.
+        following: What whoever ended it did next.
+    """
+    details = [f"a replica had failed: {outcome.replica.reason}"] if outcome.replica else []
+    if following is Next.DELETION:
+        verb = "created" if outcome.status == "DELETE_COMPLETE" else "updated"
+        return DeployError(
+            f"{name} was deleted while it was {verb}", hint="deploy it again if it should be there", details=details
+        )
+    what = "another deployment took its place" if following is Next.DEPLOYMENT else "another command gave it up"
+    return DeployError(
+        f"{name}: this deployment did not get to serve: {what}",
+        hint=f"see what is deployed now with: cortex get {name}",
+        details=details,
+    )
+
+
+def failure(name: str, outcome: Outcome) -> DeployError:
+    """Name the first cause of an operation that failed.
+
+    Args:
+        name: The API or splitter.
+        outcome: How the operation ended.
+    """
+    aftermath = _aftermath(name, outcome)
+    if outcome.cause and _REPLACED in outcome.cause.reason:
+        return DeployError(f"{name}: this deployment did not end: another refresh took its place", hint=aftermath)
+    if outcome.replica:
+        reason = outcome.replica.reason
+        remedy = missing_imports.remedy(reason) or "correct the cause"
+        if "OutOfMemory" in reason:
+            remedy = "raise compute.mem"
+        return DeployError(
+            f"{name}: the replica failed: {reason}",
+            hint=f"{aftermath}; {remedy} and deploy again",
+            details=outcome.replica.details,
+        )
+    if outcome.capacity:
+        return DeployError(
+            f"{name}: no replica could be placed: {outcome.capacity}",
+            hint=f"{aftermath}; raise max_instances of the instance group, or ask for less in compute",
+        )
+    if outcome.cause:
+        cause = outcome.cause
+        if cause.resource_type == LISTENER_RULE and "in use" in cause.reason:
+            return PriorityTakenError(name, aftermath)
+        return DeployError(f"{name}: {cause.what}: {cause.reason}", hint=aftermath)
+    reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
+    return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)
+
+
+def _aftermath(name: str, outcome: Outcome) -> str:
+    if outcome.stack is None:
+        return "nothing of it was kept"
+    if outcome.status == "UPDATE_ROLLBACK_FAILED":
+        return f"the revision before does not serve either (cortex get {name})"
+    return "the previous revision keeps serving"

@@ -1,0 +1,7 @@
+class TensorFlowPredictor:
+    def __init__(self, tensorflow_client, config):
+        self.client = tensorflow_client
+
+    def predict(self, payload, query_params):
+        version = query_params.get("version", "latest")
+        return self.client.predict({"x": [payload]}, query_params["model"], version)["y"]
