@@ -13,7 +13,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
-from cortex_cdk.deploy.differences import Differences, store_configuration
+from cortex_cdk.deploy.differences import Differences
 from cortex_cdk.deploy.failures import failure, interruption
 from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, read_template, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
@@ -28,6 +28,7 @@ from cortex_cdk.stack_operations.operation import Outcome, next_operation, run, 
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import recover
 from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.synthesis.deployed_configuration import store_configuration
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
