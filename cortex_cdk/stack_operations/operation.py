@@ -17,7 +17,6 @@ from cortex_cdk.stack_operations.stack import StackState, read_stack
 
 # ECS limits how often services may be described; this is well below, and often enough to see every replica fail.
 LOOK_SECONDS = 0.5
-ROLLING_BACK = frozenset({"ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"})
 
 
 FOLLOWS_WITHIN = 5.0
@@ -114,7 +113,7 @@ def watch(
     for pause in pauses():
         time.sleep(pause)
         stack = read_stack(cloud, stack_id)
-        if on_rollback and stack and stack.status in ROLLING_BACK:
+        if on_rollback and stack and "ROLLBACK" in stack.status:
             on_rollback()
             on_rollback = None
         settled = stack is None or not stack.in_progress
