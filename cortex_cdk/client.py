@@ -237,13 +237,17 @@ class Client:
                 return apis
             time.sleep(SETTLING_POLL_SECONDS)
 
-    def report(self, name: str) -> Report:
+    def report(self, name: str, *, with_configuration: bool = False) -> Report:
         """Report everything about one API or splitter: status, traffic, predictions, scaling.
+
+        Args:
+            name: The API or splitter.
+            with_configuration: Whether the fields of an API's ``cortex.yaml`` are reported, too, as they are deployed.
 
         Raises:
             NotDeployedError: There is none of that name.
         """
-        return self._known.reporter.one(name)
+        return self._known.reporter.one(name, with_configuration=with_configuration)
 
     def reports(self) -> Sequence[Report]:
         """Report status and traffic of everything that is deployed."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+import yaml
 from cortex_serving.contract import METRIC_NAMESPACE, PREDICTION_METRIC, TRAFFIC_SPLITTER
 
 from cortex_cdk import names
@@ -58,6 +60,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
         parts = [table([_api_row(report, now)], width)]
     parts += [_reason(report.api), _alarms(report.alarms, now), _predictions(report.predictions), _pages(report)]
     parts += [_maximum(report), _activities(report.activities, now, width), _stopped(report.stopped, now, width)]
+    parts += [_configuration(report.configuration)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -198,3 +201,16 @@ def _cause(cause: str) -> str:
     if not found or not tracked:
         return cause
     return f"{tracked} {'above' if found[1] == 'High' else 'below'} the target"
+
+
+def _configuration(configuration: Mapping[str, Any] | None) -> str:
+    """Return the fields of ``cortex.yaml`` as YAML, without those that are not set."""
+    if configuration is None:
+        return ""
+    text = yaml.safe_dump(_that_are_set(configuration), sort_keys=False, allow_unicode=True)
+    return on_stdout(f"configuration (with defaults):\n{text}").rstrip()
+
+
+def _that_are_set(section: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {name: _that_are_set(value) if isinstance(value, Mapping) else value for name, value in section.items()}
+    return {name: value for name, value in fields.items() if value is not None and value not in ({}, [])}

@@ -8,7 +8,7 @@ Planning leaves at most a change set behind, which ``discard_plan`` removes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,14 @@ from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.allowed_changes import Difference, differences, refusals
 from cortex_cdk.clusters.checks import WantedCluster, check, check_account
+from cortex_cdk.clusters.instances import (
+    GroupSize,
+    end_instances,
+    groups_of_providers,
+    restore,
+    stacked_groups,
+    unprotect,
+)
 from cortex_cdk.clusters.listener_move import move_rules
 from cortex_cdk.clusters.usage import computes_by_group
 from cortex_cdk.config import Cluster
@@ -271,13 +279,20 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
     name = plan.cluster.name
     subject, change_set = f"cluster {name}", plan.change_set
     before = read_stack(cloud, names.cluster_stack(name))
+    kept = set(stacked_groups(cloud, before.id)) if before else set()
     if plan.recovery and plan.stack:
+        if plan.recovery.leaves_nothing:
+            unprotect(cloud, kept)
         left = recover(cloud, plan.stack, partial(progress.step, subject), force=False)
         change_set = _change_set(cloud, plan.cluster, plan.template, creates=left is None)
     if change_set is None:
         return
-    outcome = run(cloud, change_set, subject, progress)
+    sizes = _end_instances_of_removed_groups(cloud, plan, progress)
+    outcome = run(
+        cloud, change_set, subject, progress, on_rollback=partial(_let_go, cloud, change_set.stack_id, kept, progress)
+    )
     if not outcome.succeeded:
+        restore(cloud, sizes)
         cause, stack = outcome.cause, outcome.stack
         what = (stack and stack.reason) or "no reason was given"
         if cause:
@@ -286,6 +301,31 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
     _protect(cloud, name, progress)
     _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
+
+
+def _end_instances_of_removed_groups(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> tuple[GroupSize, ...]:
+    """End the instances of the groups that the plan removes, before CloudFormation deletes the groups.
+
+    Returns:
+        The sizes that the groups had.
+    """
+    kept = {group.name for group in plan.cluster.instance_groups}
+    removed = [group.name for group in plan.deployed.instance_groups if group.name not in kept] if plan.deployed else []
+    if not removed:
+        return ()
+    progress.step(f"cluster {plan.cluster.name}", f"ending the instances of {', '.join(removed)}")
+    providers = [names.capacity_provider(plan.cluster.name, group) for group in removed]
+    return end_instances(cloud, list(groups_of_providers(cloud, providers).values()))
+
+
+def _let_go(cloud: Cloud, stack_id: str, kept: Set[str], progress: Progress) -> None:
+    """Let a roll-back delete the groups that were made just now, whose instances are protected."""
+    from botocore.exceptions import ClientError
+
+    try:
+        unprotect(cloud, set(stacked_groups(cloud, stack_id)) - kept)
+    except ClientError as error:
+        progress.step("instances", f"they are protected, and the roll-back may wait for them: {error_message(error)}")
 
 
 def _protect(cloud: Cloud, cluster: str, progress: Progress) -> None:

@@ -3,35 +3,27 @@
     splitters -> APIs -> instances -> the cluster's stack
 
 An API's target group cannot go while a splitter forwards to it, and a capacity provider not while a service runs on
-it. The instances are ended first because deleting a group with instances may exceed CloudFormation's patience
-(reference ``aws.md`` 1.3).
+it; ``instances`` says why the instances are ended first.
 """
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.polling import pauses
 from cortex_cdk.clusters.change import missing
+from cortex_cdk.clusters.instances import end_instances, stacked_groups
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError, CortexError
 from cortex_cdk.stack_operations import recovery
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 
-if TYPE_CHECKING:
-    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
-
 PARALLEL_STACKS = 4
-# Shutting an instance down takes a minute or two; a stack can be deleted without this, so it ends.
-INSTANCES_PATIENCE_S = 900
 
 
 @dataclass(frozen=True)
@@ -156,22 +148,10 @@ class ClusterRemover:
         ]
 
     def _end_instances(self) -> None:
-        stacked = self._resources("AWS::AutoScaling::AutoScalingGroup")
-        if not stacked:
-            return
-        self._progress.step(f"cluster {self._name}", "ending its instances")
-        for group in self._scaling_groups(stacked):
-            self._cloud.autoscaling.update_auto_scaling_group(
-                AutoScalingGroupName=group["AutoScalingGroupName"], MinSize=0, MaxSize=0, DesiredCapacity=0
-            )
-        deadline = time.monotonic() + INSTANCES_PATIENCE_S
-        for pause in pauses():
-            if time.monotonic() > deadline or not any(group["Instances"] for group in self._scaling_groups(stacked)):
-                return
-            time.sleep(pause)
-
-    def _scaling_groups(self, wanted: list[str]) -> list[AutoScalingGroupTypeDef]:
-        return self._cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=wanted)["AutoScalingGroups"]
+        groups = stacked_groups(self._cloud, self._stack.id)
+        if groups:
+            self._progress.step(f"cluster {self._name}", "ending its instances")
+            end_instances(self._cloud, groups)
 
     def _log_groups(self) -> list[str]:
         found = []

@@ -13,7 +13,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
-from cortex_cdk.deploy.differences import Differences, store_configuration
+from cortex_cdk.deploy.differences import Differences
 from cortex_cdk.deploy.failures import failure, interruption
 from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, read_template, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
@@ -28,6 +28,7 @@ from cortex_cdk.stack_operations.operation import Outcome, next_operation, run, 
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import recover
 from cortex_cdk.stack_operations.stack import StackState, read_stack
+from cortex_cdk.synthesis.deployed_configuration import store_configuration
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
@@ -213,7 +214,7 @@ class Applier:
             self._announce(plan)
             self._progress.changes(name, change_set.changes)
         self._ask_about(change_set, name)
-        outcome = run(self._cloud, change_set, name, self._progress, self._watcher(plan))
+        outcome = run(self._cloud, change_set, name, self._progress, watcher=self._watcher(plan))
         self._require_success(plan, outcome, change_set.stack_id)
         if plan.action == CREATE and isinstance(plan.release.spec, ApiStackSpec):
             self._forget_initial_replicas(name, stack_name)

@@ -17,8 +17,8 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.config import RealtimeApi
 from cortex_cdk.deploy.plan import StackPlan
+from cortex_cdk.synthesis.deployed_configuration import read_configuration
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 _SECRETS = "predictor.env."
@@ -118,42 +118,14 @@ def differences(cloud: Cloud, bucket: str, plan: StackPlan, archive: Path) -> Di
         before, after = _listing(_S3Object.open(cloud, bucket, key)), _listing(archive.open("rb"))
         if not before:
             return None
-    deployed = _read_configuration(cloud, bucket, stack.outputs.get(names.Output.SPEC_DIGEST, ""))
+    deployed = _fields(read_configuration(cloud, bucket, stack.outputs.get(names.Output.SPEC_DIGEST, "")))
     return Differences(
         added=tuple(sorted(after.keys() - before.keys())),
         changed=tuple(sorted(name for name in after.keys() & before.keys() if after[name] != before[name])),
         removed=tuple(sorted(before.keys() - after.keys())),
-        settings=tuple(_settings(deployed, _fields(_as_json(spec.api)))) if deployed else (),
+        settings=tuple(_settings(deployed, _fields(spec.api.model_dump(mode="json")))) if deployed else (),
         replaces_replicas=plan.replaces_replicas,
     )
-
-
-def store_configuration(cloud: Cloud, bucket: str, spec: ApiStackSpec) -> None:
-    """Keep an API's configuration for the comparison with a later one.
-
-    Args:
-        cloud: Where the bucket is.
-        bucket: The cluster's bucket.
-        spec: What the API's template is made from.
-    """
-    body = json.dumps(_as_json(spec.api)).encode()
-    cloud.s3.put_object(Bucket=bucket, Key=names.configuration_key(spec.digest), Body=body)
-
-
-def _as_json(api: RealtimeApi) -> dict[str, Any]:
-    dumped: dict[str, Any] = api.model_dump(mode="json")
-    return dumped
-
-
-def _read_configuration(cloud: Cloud, bucket: str, digest: str) -> dict[str, Any]:
-    """Read the fields of a configuration; none where there is none, as in stacks of an older version."""
-    from botocore.exceptions import ClientError
-
-    try:
-        body = cloud.s3.get_object(Bucket=bucket, Key=names.configuration_key(digest))["Body"].read()
-    except ClientError:
-        return {}
-    return _fields(json.loads(body))
 
 
 def _fields(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -52,7 +53,13 @@ class Outcome:
 
 
 def run(
-    cloud: Cloud, change_set: ChangeSet, subject: str, progress: Progress, watcher: RolloutWatcher | None = None
+    cloud: Cloud,
+    change_set: ChangeSet,
+    subject: str,
+    progress: Progress,
+    *,
+    watcher: RolloutWatcher | None = None,
+    on_rollback: Callable[[], None] | None = None,
 ) -> Outcome:
     """Execute a change set and wait until the stack has settled.
 
@@ -62,10 +69,19 @@ def run(
         subject: The API, splitter or cluster, for progress lines.
         progress: Hears of each step.
         watcher: Looks at the replicas meanwhile; None for stacks without a service.
+        on_rollback: Called once if a roll-back begins.
     """
     events = EventReader(cloud, change_set.stack_id)
     execute(cloud, change_set)
-    return watch(cloud, change_set.stack_id, events, subject, progress=progress, watcher=watcher)
+    return watch(
+        cloud,
+        change_set.stack_id,
+        events,
+        subject,
+        progress=progress,
+        watcher=watcher,
+        on_rollback=on_rollback,
+    )
 
 
 def watch(
@@ -76,6 +92,7 @@ def watch(
     *,
     progress: Progress,
     watcher: RolloutWatcher | None = None,
+    on_rollback: Callable[[], None] | None = None,
 ) -> Outcome:
     """Wait until the operation that runs on a stack has ended, and tell what happens.
 
@@ -88,6 +105,7 @@ def watch(
         subject: The API, splitter or cluster, for progress lines.
         progress: Hears of each step.
         watcher: Looks at the replicas meanwhile; None for stacks without a service.
+        on_rollback: Called once if a roll-back begins.
     """
     history = _History()
     next_look = time.monotonic() + LOOK_SECONDS
@@ -95,6 +113,9 @@ def watch(
     for pause in pauses():
         time.sleep(pause)
         stack = read_stack(cloud, stack_id)
+        if on_rollback and stack and "ROLLBACK" in stack.status:
+            on_rollback()
+            on_rollback = None
         settled = stack is None or not stack.in_progress
         if watcher and (settled or time.monotonic() >= next_look):
             for text in watcher.look():

@@ -10,6 +10,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import links
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.change import missing, read_configuration
+from cortex_cdk.clusters.instances import groups_of_providers
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster, InstanceGroup
 from cortex_cdk.environment import Environment
@@ -116,12 +117,7 @@ def cluster_info(cloud: Cloud, environment: Environment, running: RunningCluster
 
 def _groups(cloud: Cloud, cluster: Cluster) -> tuple[GroupState, ...]:
     provider_of = {group.name: names.capacity_provider(cluster.name, group.name) for group in cluster.instance_groups}
-    described = cloud.ecs.describe_capacity_providers(capacityProviders=list(provider_of.values()))["capacityProviders"]
-    # An ARN ends with the group's name; some emulators give the name alone.
-    scaling_group_of = {
-        provider["name"]: provider["autoScalingGroupProvider"]["autoScalingGroupArn"].rpartition("/")[-1]
-        for provider in described
-    }
+    scaling_group_of = groups_of_providers(cloud, list(provider_of.values()))
     answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(scaling_group_of.values()))
     instances = {
         group["AutoScalingGroupName"]: (

@@ -75,6 +75,7 @@ class ApiStatus:
         target_group: The ``TargetGroup`` dimension of an API's metrics.
         variants: The APIs of a splitter.
         failed_replica: Id of the replica that failed last, where failures are why the API is not live.
+        digest: What the template of its stack is known by (``synthesis.deployed_configuration``).
     """
 
     name: str
@@ -89,6 +90,7 @@ class ApiStatus:
     target_group: str | None = None
     variants: tuple[Variant, ...] = ()
     failed_replica: str | None = None
+    digest: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints of the status."""
@@ -207,6 +209,7 @@ class _Reader:
             reason=reason,
             target_group=stack.outputs.get(names.Output.TARGET_GROUP_FULL_NAME),
             variants=variants,
+            digest=stack.outputs.get(names.Output.SPEC_DIGEST, ""),
             failed_replica=verdict.failed_task["taskArn"].rpartition("/")[2] if verdict.failed_task else None,
         )
 

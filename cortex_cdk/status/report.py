@@ -27,6 +27,7 @@ from cortex_cdk.status.read_status import (
     read_api,
     splitter_of,
 )
+from cortex_cdk.synthesis.deployed_configuration import read_configuration, without_values_of_env
 
 Measured = TypeVar("Measured")
 ACTIVITIES_SHOWN = 5
@@ -104,6 +105,7 @@ class Report:
         alarms: An API's alarms that have gone off.
         members: A splitter's APIs.
         links: Pages of the AWS console; None where there is no console.
+        configuration: An API's fields of ``cortex.yaml``, with their defaults; None where they were not asked for.
     """
 
     api: ApiStatus
@@ -115,6 +117,7 @@ class Report:
     alarms: tuple[Alarm, ...] = ()
     members: tuple[Member, ...] = ()
     links: Links | None = None
+    configuration: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints."""
@@ -128,6 +131,7 @@ class Report:
             "scaling_activities": [activity.as_json() for activity in self.activities],
             "stopped_replicas": [replica.as_json() for replica in self.stopped],
             "alarms": [alarm.as_json() for alarm in self.alarms],
+            **({} if self.configuration is None else {"configuration": self.configuration}),
         }
 
 
@@ -152,15 +156,20 @@ class Reporter:
         splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
         return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
 
-    def one(self, name: str) -> Report:
+    def one(self, name: str, *, with_configuration: bool = False) -> Report:
         """Report everything about one API or splitter.
+
+        Args:
+            name: The API or splitter.
+            with_configuration: Whether the fields of an API's ``cortex.yaml`` are reported, too.
 
         Raises:
             NotDeployedError: There is none of that name.
         """
         api = read_api(self._cloud, self._cluster, name)
         if api:
-            return self._api(api)
+            report = self._api(api)
+            return replace(report, configuration=self._configuration(api)) if with_configuration else report
         everything = list_apis(self._cloud, self._cluster)
         return self._splitter(splitter_of(everything, name), everything)
 
@@ -183,6 +192,9 @@ class Reporter:
                 alarms=alarms.result(),
                 links=links(self._cloud, self._cluster.name, api.name),
             )
+
+    def _configuration(self, api: ApiStatus) -> Mapping[str, Any]:
+        return without_values_of_env(read_configuration(self._cloud, self._cluster.resources.bucket, api.digest))
 
     def _splitter(self, splitter: ApiStatus, apis: Sequence[ApiStatus]) -> Report:
         variants = [variant.name for variant in splitter.variants]

@@ -213,7 +213,7 @@ def test_capacity_providers_scale_drain_and_can_be_deleted(synthesized: Synthesi
     for provider in providers:
         group = provider["AutoScalingGroupProvider"]
         assert group["ManagedDraining"] == "ENABLED"
-        assert group["ManagedTerminationProtection"] == "DISABLED"
+        assert group["ManagedTerminationProtection"] == "ENABLED"
         assert group["ManagedScaling"] == {"InstanceWarmupPeriod": 120, "Status": "ENABLED", "TargetCapacity": 100}
     # Without explicit draining the CDK would add a Lambda function and an SNS topic for each group.
     template.resource_count_is("AWS::AutoScaling::LifecycleHook", 0)

@@ -26,8 +26,9 @@ WATCH_SECONDS = 2.0
 @options.name(required=False)
 @options.environment
 @click.option("-w", "--watch", is_flag=True, help="Show the same again every 2 seconds, until interrupted.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the configuration of the API NAME, too, as it is deployed.")
 @options.output
-def command(name: str | None, env: str | None, watch: bool, output: str) -> None:
+def command(name: str | None, env: str | None, watch: bool, verbose: bool, output: str) -> None:
     """Show every API and traffic splitter, or one of them.
 
     Requests and latencies are the load balancer's of the last two weeks.
@@ -40,7 +41,7 @@ def command(name: str | None, env: str | None, watch: bool, output: str) -> None
     clients = [Client(environment) for environment in names]
     with until_left():
         while True:
-            text = _one(clients[0], name, output) if name else _all(clients, output)
+            text = _one(clients[0], name, output, verbose=verbose) if name else _all(clients, output)
             if watch and output == "pretty":
                 click.clear()
             click.echo(text)
@@ -49,10 +50,10 @@ def command(name: str | None, env: str | None, watch: bool, output: str) -> None
             time.sleep(WATCH_SECONDS)
 
 
-def _one(client: Client, name: str, output: str) -> str:
+def _one(client: Client, name: str, output: str, *, verbose: bool) -> str:
     from cortex_cli.get_report import detail
 
-    report = client.report(name)
+    report = client.report(name, with_configuration=verbose)
     return (
         as_json(report.as_json()) if output == "json" else detail(report, datetime.now(timezone.utc), terminal_width())
     )

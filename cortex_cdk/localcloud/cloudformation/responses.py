@@ -164,7 +164,9 @@ class StackResponse(CloudFormationResponse):
     def list_stack_resources(self) -> ActionResult:
         """ListStackResources."""
         stack = self._stack()
-        page, token = self._page(list(stack.resources.values()), STACKS_PAGE)
+        # A resource that is about to be deleted is listed until it is gone.
+        leaving = [resource for resource in stack.obsolete if resource.logical_id not in stack.resources]
+        page, token = self._page([*stack.resources.values(), *leaving], STACKS_PAGE)
         details = [descriptions.resource(stack, resource) for resource in page]
         summaries = [{**detail, "LastUpdatedTimestamp": detail["Timestamp"]} for detail in details]
         return ActionResult({"StackResourceSummaries": summaries, "NextToken": token})

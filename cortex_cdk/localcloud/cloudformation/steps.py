@@ -128,7 +128,12 @@ class Steps:
                     stack.note(resource, "DELETE_FAILED", reason_of(error))
                     return False
         self._moved()
+        deadline = time.monotonic() + STABILIZATION_TIMEOUT
         while not self._is_gone(resource):
+            if time.monotonic() > deadline:
+                with STATE_LOCK:
+                    stack.note(resource, "DELETE_FAILED", "Resource did not stabilize in time.")
+                return False
             time.sleep(POLL_INTERVAL)
         with STATE_LOCK:
             stack.note(resource, "DELETE_COMPLETE")

@@ -92,8 +92,9 @@ class InstanceGroup(Construct):
             auto_scaling_group=instances,
             enable_managed_scaling=True,
             enable_managed_draining=True,
-            # It makes stacks that cannot be deleted (aws-cdk issue 18179); draining protects tasks as well.
-            enable_managed_termination_protection=False,
+            # Without it scaling in may end a busy instance (containers-roadmap issue 1716). ECS leaves the protection
+            # on groups that are deleted: clusters.instances takes it away.
+            enable_managed_termination_protection=True,
             target_capacity_percent=100,
             instance_warmup_period=INSTANCE_WARMUP_S,
         )

@@ -182,7 +182,9 @@ def test_apis_move_to_another_group_before_theirs_is_removed(cortex: Cortex, tmp
     deployed = cortex.run("deploy", str(project))
     assert deployed.returncode == 0, deployed.stderr
     assert "0 resources" not in deployed.stderr, "of the splitter only outputs change"
-    cortex.ok("cluster", "configure", write(tmp_path, NEW, GPU), "--yes")
+    done = cortex.run("cluster", "configure", write(tmp_path, NEW, GPU), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "cluster local: ending the instances of cpu\n" in done.stderr
     tasks = running_tasks(cortex)
     assert {task["capacityProviderName"] for task in tasks} == {"cortex-local_new"}
     assert {task["lastStatus"] for task in tasks} == {"RUNNING"}, "they moved when they were deployed"

@@ -10,7 +10,7 @@ from cortex_cdk.client import Client
 from cortex_cdk.errors import ClusterError
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.conftest import Cortex
-from tests.local.clusters.test_cluster import self_signed, write
+from tests.local.clusters.test_cluster import CPU, GPU, NEW, self_signed, write
 from tests.local.localcloud.stacks import Stacks, log_group, template
 
 CLUSTER = "cortex-local-cluster"
@@ -54,14 +54,46 @@ def test_everything_that_is_in_the_way_is_told_at_once(cortex: Cortex, stacks: S
     assert f"  cluster local: the certificate {certificate} does not exist\n" in done.stderr
 
 
-def test_a_client_forgets_everything_about_a_cluster_that_it_has_changed(
-    cortex: Cortex, stacks: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def client(cortex: Cortex, stacks: Stacks, monkeypatch: pytest.MonkeyPatch) -> Client:
     for variable in ("CORTEX_HOME", "CORTEX_LOCAL_PORT", "CORTEX_LOCAL_HTTP_PORT", "CORTEX_LOCAL_HTTPS_PORT"):
         monkeypatch.setenv(variable, cortex.environ[variable])
+    return Client("local")
+
+
+def test_a_roll_back_deletes_a_group_whose_instances_are_protected(
+    cortex: Cortex, client: Client, tmp_path: Path
+) -> None:
+    """Somebody takes the name of the capacity provider between the plan and its execution: the group is made first."""
+    plan = client.plan_cluster(write(tmp_path, CPU, {**NEW, "min_instances": 1}))
+    assert plan
+    before = group_names(cortex)
+    ecs = cortex.aws("ecs")
+    provider = {"autoScalingGroupArn": next(iter(before)), "managedTerminationProtection": "DISABLED"}
+    ecs.create_capacity_provider(name="cortex-local_new", autoScalingGroupProvider=provider)
+    with pytest.raises(ClusterError, match="could not be deployed"):
+        client.apply_cluster(plan)
+
+    [stack] = cortex.aws("cloudformation").describe_stacks(StackName=CLUSTER)["Stacks"]
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    groups = cortex.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    assert {group["AutoScalingGroupName"] for group in groups} == before
+    # The group that the plan would have removed has its size again.
+    assert {group["MaxSize"] for group in groups} == {CPU["max_instances"], GPU["max_instances"]}
+    assert all(group["NewInstancesProtectedFromScaleIn"] for group in groups)
+    ecs.delete_capacity_provider(capacityProvider="cortex-local_new")
+
+
+def group_names(cortex: Cortex) -> set[str]:
+    groups = cortex.aws("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    return {group["AutoScalingGroupName"] for group in groups}
+
+
+def test_a_client_forgets_everything_about_a_cluster_that_it_has_changed(
+    cortex: Cortex, stacks: Stacks, client: Client, tmp_path: Path
+) -> None:
     # An API's stack without an API: its endpoint is the cluster's all the same.
     stacks.create("cortex-local-api-text", template(Group=log_group("none")))
-    client = Client("local")
     assert client.report("text").api.endpoint.startswith("http://")
 
     arn = cortex.aws("acm").import_certificate(**self_signed())["CertificateArn"]

@@ -58,6 +58,13 @@ def test_an_update_names_the_files_and_fields_that_it_changes(cortex: Cortex, tm
         assert f"told: {line}\n" in said
     assert "told: predictor.config.b: none -> [1]\n" in said
     assert "told: predictor.env.TOKEN (its value)\n" in said
+
+    shown = cortex.ok("get", "told", "-v")
+    assert "configuration (with defaults):\nname: told\nkind: RealtimeAPI\n" in shown
+    deployed = cortex.json("get", "told", "--verbose")["configuration"]
+    assert (deployed["predictor"]["config"], deployed["autoscaling"]["max_replicas"]) == ({"a": 2, "b": [1]}, 8)
+    assert deployed["predictor"]["env"] == {"TOKEN": "***"}
+    assert "secret" not in shown
     assert "secret" not in said + json.dumps(result)
 
     said, result = deploy({})

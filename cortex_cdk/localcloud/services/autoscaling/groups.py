@@ -56,6 +56,11 @@ class GroupInstance(InstanceState):
         return any(tag["key"] == MANAGED_TAG for tag in self.instance.get_tags())
 
     @property
+    def is_protected(self) -> bool:
+        """Whether the group keeps the instance when the group gets smaller."""
+        return bool(self.protected_from_scale_in)
+
+    @property
     def is_leaving(self) -> bool:
         """Whether the instance takes no more tasks, and goes when it has none left."""
         return bool(self.lifecycle_state == LEAVING)

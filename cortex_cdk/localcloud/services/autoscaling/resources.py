@@ -42,8 +42,18 @@ class AutoScalingGroup(Resource):
         group.tags = _tags(name, properties)
 
     def delete(self, place: Place) -> None:
-        """DeleteAutoScalingGroup by force."""
+        """Let the group have no instances; ``gone`` deletes it once they have ended."""
+        group = backend(place).autoscaling_groups.get(self.physical_resource_id)
+        if group is not None:
+            group.min_size = group.max_size = group.desired_capacity = 0
+
+    def gone(self, place: Place) -> bool:
+        """DeleteAutoScalingGroup, with the instances that may end: one that is protected from scale-in does not."""
+        group = backend(place).autoscaling_groups.get(self.physical_resource_id)
+        if group is not None and any(member.is_protected for member in group.members):
+            return False
         backend(place).delete_auto_scaling_group(self.physical_resource_id)
+        return True
 
 
 def _common(properties: Properties) -> dict[str, Any]:

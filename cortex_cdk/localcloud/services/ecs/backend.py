@@ -36,6 +36,11 @@ CHANGEABLE = (
 )
 """Properties that UpdateService changes without a deployment."""
 
+UNPROTECTED_GROUP = (
+    "The managed termination protection setting for the capacity provider is invalid. To enable managed termination "
+    "protection for a capacity provider, the Auto Scaling group must have instance protection from scale in enabled."
+)
+
 
 class EcsBackend(EC2ContainerServiceBackend):
     """The ECS of one region."""
@@ -94,11 +99,20 @@ class EcsBackend(EC2ContainerServiceBackend):
     def create_capacity_provider(
         self, name: str, asg_details: dict[str, Any], tags: list[dict[str, str]] | None
     ) -> CapacityProvider:
-        """Make a capacity provider of a group, whose next instances ECS knows as the provider's."""
+        """Make a capacity provider of a group, whose next instances ECS knows as the provider's.
+
+        Raises:
+            InvalidParameterException: The instances of the group are not protected from scale-in, as they have to be
+                for managed termination protection.
+        """
+        found = (one for one in groups(self.region_name) if one.name == _group_name(asg_details))
+        group = next(found, None)
+        is_protected = group is None or group.new_instances_protected_from_scale_in
+        if asg_details.get("managedTerminationProtection") == "ENABLED" and not is_protected:
+            raise InvalidParameterException(UNPROTECTED_GROUP)
         made = super().create_capacity_provider(name, asg_details, tags)
-        for group in groups(self.region_name):
-            if group.name == asg_details.get("autoScalingGroupArn", "").rpartition("/")[2]:
-                group.be_managed()
+        if group:
+            group.be_managed()
         return made
 
     def update_service(self, service_properties: dict[str, Any]) -> Service:
@@ -306,3 +320,8 @@ def backends() -> Iterator[EcsBackend]:
     for backend in list(ecs_backends[ACCOUNT_ID].values()):
         if isinstance(backend, EcsBackend):
             yield backend
+
+
+def _group_name(details: dict[str, Any]) -> str:
+    """Return the name of a capacity provider's group. A template may give the name for the ARN, which ends with it."""
+    return str(details.get("autoScalingGroupArn", "")).rpartition("/")[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from cortex_cdk.localcloud.services.autoscaling.groups import PENDING, AutoScalingGroup, groups
@@ -71,7 +71,8 @@ class Fleet:
         load = _load(backend)
         is_new_minute = self._begins_minute(backend.region_name)
         for cluster, provider, group in _providers(backend):
-            managed = backend.capacity_providers[provider].auto_scaling_group_provider["managedScaling"]
+            details = backend.capacity_providers[provider].auto_scaling_group_provider
+            managed = details["managedScaling"]
             if managed["status"] != "ENABLED":
                 continue
             demands = [
@@ -82,7 +83,9 @@ class Fleet:
             if is_new_minute:
                 running = sum(member.lifecycle_state != PENDING for member in group.members)
                 _measure(backend.region_name, cluster, provider, reservation(running, need))
-            self._resize(group, need, _bounds(group, managed))
+            busy = {_ec2_id(backend, arn) for arn in load}
+            is_protected = details.get("managedTerminationProtection") == "ENABLED"
+            self._resize(group, need, _bounds(group, managed), busy if is_protected else None)
 
     def _begins_minute(self, region: str) -> bool:
         """Return whether this is the first look at a region in this minute of the local clock."""
@@ -96,7 +99,15 @@ class Fleet:
             if member.lifecycle_state == PENDING and (time.time() - member.launched_at) * self._speed >= STARTUP:
                 member.enter_service()
 
-    def _resize(self, group: AutoScalingGroup, need: int, bounds: Bounds) -> None:
+    def _resize(self, group: AutoScalingGroup, need: int, bounds: Bounds, protected: Set[str | None] | None) -> None:
+        """Set the size that a group needs.
+
+        Args:
+            group: The group.
+            need: How many instances its tasks need.
+            bounds: The bounds of its size.
+            protected: The instances with tasks, which are protected from scale-in; None without managed protection.
+        """
         present = group.desired_capacity or 0
         now = time.time()
         if not has_spare(present, need, bounds):
@@ -105,8 +116,19 @@ class Fleet:
             group.spare_since = now
         spare_for = (now - group.spare_since) * self._speed if group.spare_since else 0.0
         size = desired(present, need, bounds, spare_for)
+        if protected is not None:
+            _protect(group, protected, scales_in=size < present)
         if size != present:
             group.set_desired_capacity(size)
+
+
+def _protect(group: AutoScalingGroup, busy: Set[str | None], *, scales_in: bool) -> None:
+    """Protect the instances with tasks. The others lose their protection only where ECS itself scales in."""
+    for member in group.members:
+        if member.id in busy:
+            member.protected_from_scale_in = True
+        elif scales_in:
+            member.protected_from_scale_in = False
 
 
 def _measure(region: str, cluster: str, provider: str, percent: float) -> None:
@@ -120,7 +142,7 @@ def _resize(group: AutoScalingGroup, busy: set[str | None]) -> None:
     size = max(group.min_size or 0, min(group.max_size or 0, group.desired_capacity or 0))
     if size != group.desired_capacity:
         group.desired_capacity = size
-    going = departure([Member(one.id, one.id in busy, one.is_leaving) for one in group.members], size)
+    going = departure([Member(one.id, one.id in busy, one.is_leaving, one.is_protected) for one in group.members], size)
     for member in group.members:
         if member.id in going.drain:
             member.leave()

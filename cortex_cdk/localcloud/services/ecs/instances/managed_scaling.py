@@ -104,11 +104,13 @@ class Member:
         id: The instance's id.
         busy: Whether the instance has tasks.
         leaving: Whether the instance takes no more tasks, and goes when it has none left.
+        protected: Whether the instance is protected from scale-in, and stays.
     """
 
     id: str
     busy: bool
     leaving: bool = False
+    protected: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ def departure(members: Sequence[Member], size: int) -> Departure:
     left = [member.id for member in members if member.leaving and not member.busy]
     youngest_first = [member for member in members if not member.leaving][::-1]
     # Idle instances first: of the busy ones only as many as must.
-    going = sorted(youngest_first, key=lambda member: member.busy)[: max(0, len(youngest_first) - size)]
+    free = [member for member in youngest_first if not member.protected]
+    going = sorted(free, key=lambda member: member.busy)[: max(0, len(youngest_first) - size)]
     return Departure(
         end=(*left, *(member.id for member in going if not member.busy)),
         drain=tuple(member.id for member in going if member.busy),
