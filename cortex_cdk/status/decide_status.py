@@ -26,7 +26,7 @@ from cortex_cdk.replicas.stopped import StopCause, stop_cause, stopped_reason
 from cortex_cdk.stack_operations.stack import StackState
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceTypeDef, TaskTypeDef
+    from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
 
 LIVE = "live"
 UPDATING = "updating"
@@ -47,6 +47,8 @@ WAITING_AFTER = timedelta(seconds=30)
 
 # Newest event of a service whose tasks are all healthy; of an update both come, in either order.
 AT_REST = ("has reached a steady state", "deployment completed")
+# Ends the event of a deployment that ECS gives up for its alarm, the one on server errors.
+ALARM_DETECTED = "deployment failed: alarm detected."
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -235,8 +237,15 @@ def status_of_splitter(variants: Sequence[Variant], members: Mapping[str, str]) 
     return Verdict(LIVE, none)
 
 
-def with_stack(stack: StackState, verdict: Verdict) -> tuple[str, str | None]:
+def with_stack(
+    stack: StackState, verdict: Verdict, events: Sequence[ServiceEventTypeDef] = ()
+) -> tuple[str, str | None]:
     """Decide the status of an API or splitter from that of its replicas or members, and from its stack.
+
+    Args:
+        stack: The stack.
+        verdict: The status of its replicas or members.
+        events: Events of an API's service, the newest first: they tell why ECS has given an update up.
 
     Returns:
         The status, and its reason in one line, or None where there is nothing to explain.
@@ -250,7 +259,15 @@ def with_stack(stack: StackState, verdict: Verdict) -> tuple[str, str | None]:
     if verdict.status == UNKNOWN and stack.in_progress:
         return UPDATING, None
     undone = {
-        "UPDATE_ROLLBACK_COMPLETE": "the last update failed and was undone; the revision before it is deployed",
+        "UPDATE_ROLLBACK_COMPLETE": f"the last update failed{_why(stack, events)} and was undone; "
+        "the revision before it is deployed",
         "UPDATE_ROLLBACK_FAILED": f"the last update failed and could not be undone: {stack.reason}",
     }
     return verdict.status, verdict.reason or undone.get(stack.status)
+
+
+def _why(stack: StackState, events: Sequence[ServiceEventTypeDef]) -> str:
+    since = (event["message"] for event in events if event["createdAt"] >= stack.updated)
+    if any(message.endswith(ALARM_DETECTED) for message in since):
+        return " (its answers were server errors, and an alarm went off)"
+    return ""

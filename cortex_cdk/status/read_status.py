@@ -39,7 +39,7 @@ from cortex_cdk.status.decide_status import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskTypeDef
+    from mypy_boto3_ecs.type_defs import ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
 
 __all__ = [
     "LIVE",
@@ -172,7 +172,7 @@ class _Reader:
         deployed = [name for name, stack in stacks.items() if not stack.never_worked]
         services = describe_services(self._cloud, self._cluster.name, deployed)
         verdicts = self._verdicts(services)
-        return [self._api(stack, name, verdicts.get(name)) for name, stack in stacks.items()]
+        return [self._api(stack, name, verdicts.get(name), services.get(name)) for name, stack in stacks.items()]
 
     def splitters(self, stacks: Mapping[str, StackState], apis: Sequence[ApiStatus]) -> list[ApiStatus]:
         """Read the status of splitters, given their stacks by name, and all APIs."""
@@ -184,19 +184,27 @@ class _Reader:
         for name, stack in stacks.items():
             variants = weights.get(stack.outputs.get(names.Output.LISTENER_RULE_PRIORITY, ""), ())
             verdict = status_of_splitter(variants, statuses)
-            found.append(self._status(stack, name, TRAFFIC_SPLITTER, verdict, variants))
+            found.append(self._status(stack, name, TRAFFIC_SPLITTER, verdict, variants=variants))
         return found
 
-    def _api(self, stack: StackState, name: str, verdict: Verdict | None) -> ApiStatus:
+    def _api(self, stack: StackState, name: str, verdict: Verdict | None, service: ServiceTypeDef | None) -> ApiStatus:
         missing = Verdict(
             UPDATING if stack.in_progress else UNKNOWN, Replicas(0, 0, 0, 0), "its ECS service is missing"
         )
-        return self._status(stack, name, REALTIME_API, verdict or missing)
+        events = service.get("events", []) if service else []
+        return self._status(stack, name, REALTIME_API, verdict or missing, events=events)
 
     def _status(
-        self, stack: StackState, name: str, kind: str, verdict: Verdict, variants: tuple[Variant, ...] = ()
+        self,
+        stack: StackState,
+        name: str,
+        kind: str,
+        verdict: Verdict,
+        *,
+        variants: tuple[Variant, ...] = (),
+        events: Sequence[ServiceEventTypeDef] = (),
     ) -> ApiStatus:
-        status, reason = with_stack(stack, verdict)
+        status, reason = with_stack(stack, verdict, events)
         return ApiStatus(
             name=name,
             kind=kind,

@@ -39,6 +39,19 @@ def install(moved: Callable[[], None], settled: Callable[[], None]) -> None:
     urls.url_paths["{0}/$"] = StackResponse.dispatch
 
 
+def undo_updates_that_fail() -> None:
+    """Roll back the stacks whose last update has failed since its end."""
+    from moto.cloudformation.models import cloudformation_backends
+
+    from cortex_cdk.localcloud.cloudformation.backend import StackBackend
+    from cortex_cdk.localcloud.state_lock import STATE_LOCK
+
+    with STATE_LOCK:
+        for _, _, backend in list(cloudformation_backends.iter_backends()):
+            if isinstance(backend, StackBackend):
+                backend.undo_updates_that_fail()
+
+
 def resume() -> None:
     """Resume the stack operations that the end of the last daemon interrupted."""
     from moto.cloudformation.models import cloudformation_backends

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -13,16 +14,19 @@ from moto.cloudformation.parsing import Export
 from moto.cloudformation.utils import generate_stack_id
 from moto.core.utils import utcnow
 
-from cortex_cdk.localcloud.cloudformation import change_sets
+from cortex_cdk.localcloud.cloudformation import change_sets, resource_lifecycle
 from cortex_cdk.localcloud.cloudformation.functions import Scope
-from cortex_cdk.localcloud.cloudformation.operation import Operation
-from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack
+from cortex_cdk.localcloud.cloudformation.operation import Operation, update_failure
+from cortex_cdk.localcloud.cloudformation.resource import Place
+from cortex_cdk.localcloud.cloudformation.stack import Blueprint, ChangeSet, Stack, StackResource
 from cortex_cdk.localcloud.cloudformation.template import parse
 
 KEPT_DELETED = 50
 """How many deleted stacks can still be described by their id. CloudFormation keeps them for 90 days."""
 UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "IMPORT_COMPLETE")
 REVIEW = "REVIEW_IN_PROGRESS"
+
+log = logging.getLogger("cortex.local.cloudformation")
 
 
 class Hooks:
@@ -232,6 +236,30 @@ class StackBackend(CloudFormationBackend):
             elif stack.outputs:
                 blueprint = stack.blueprint
                 stack.outputs = Scope(stack, parse(blueprint.body), blueprint, self.exported()).outputs()
+
+    def undo_updates_that_fail(self) -> None:
+        """Roll back the stacks whose last update has failed since its end, in the bake time of a service."""
+        for stack in list(self.stacks.values()):
+            if stack.before is None or stack.status not in UPDATABLE:
+                continue
+            verdicts = {name: self._proven(stack, resource) for name, resource in stack.resources.items()}
+            failed = next((name for name, verdict in verdicts.items() if isinstance(verdict, str)), None)
+            if failed is not None:
+                resource = stack.resources[failed]
+                resource.properties = None
+                stack.note(resource, "UPDATE_FAILED", str(verdicts[failed]))
+                _set(stack, previous=stack.before, before=None)
+                stack.turn("UPDATE_ROLLBACK_IN_PROGRESS", update_failure(failed))
+                self._begin(stack)
+            elif all(verdicts.values()):
+                stack.before = None
+
+    def _proven(self, stack: Stack, resource: StackResource) -> bool | str:
+        try:
+            return resource_lifecycle.proven(resource.model, Place(stack.account, stack.region))
+        except Exception as error:
+            log.debug("%s cannot be looked at, so it is not watched: %s", resource.logical_id, error)
+            return True
 
     def _start_update(self, stack: Stack, blueprint: Blueprint, **settings: Any) -> None:
         _set(stack, previous=stack.previous or stack.blueprint, blueprint=blueprint, updated=utcnow(), **settings)

@@ -110,7 +110,7 @@ class Operation:
         try:
             self._converge()
         except StepFailedError as failure:
-            self._update_failed(f"The following resource(s) failed to update: [{failure.logical_id}].")
+            self._update_failed(update_failure(failure.logical_id))
         except CancelledError:
             self._update_failed("User Initiated")
         else:
@@ -136,7 +136,7 @@ class Operation:
         try:
             self._converge()
         except StepFailedError as failure:
-            self._end("UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{failure.logical_id}].")
+            self._end("UPDATE_ROLLBACK_FAILED", update_failure(failure.logical_id))
             return
         self._turn("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
         self._clean_up("UPDATE_ROLLBACK_COMPLETE")
@@ -147,6 +147,9 @@ class Operation:
         self._remove(stack.obsolete, retaining=RETAINING)
         with STATE_LOCK:
             stack.obsolete.clear()
+            # An update that left a service alone, in that one's bake time, does not end the watch.
+            if status == "UPDATE_COMPLETE":
+                stack.before = stack.before or stack.previous
             stack.previous = None
         self._end(status)
 
@@ -203,6 +206,11 @@ class Operation:
             self._stack.skipped = ()
             self._stack.turn(status, reason)
             self._settled()
+
+
+def update_failure(logical_id: str) -> str:
+    """Return why an update rolls back: the words of CloudFormation for a resource that could not be changed."""
+    return f"The following resource(s) failed to update: [{logical_id}]."
 
 
 def deletion_order(resources: list[StackResource]) -> list[StackResource]:

@@ -114,6 +114,10 @@ class Resource(CloudFormationModel):
         """Return whether the last change has taken effect, or a text that says why it never will."""
         return True
 
+    def proven(self, place: Place) -> bool | str:
+        """Return whether the last change has proved itself after the update, or a text that says why it has failed."""
+        return True
+
     def gone(self, place: Place) -> bool:
         """Return whether the deletion has ended."""
         return True

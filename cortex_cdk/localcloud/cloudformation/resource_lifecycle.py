@@ -131,6 +131,11 @@ def delete(model: Any, order: Order) -> None:
     )
 
 
+def proven(model: Any, place: Place) -> bool | str:
+    """Return whether a resource's last change has proved itself, or why it has failed since (``Resource.proven``)."""
+    return model.proven(place) if isinstance(model, Resource) else True
+
+
 def stabilized(model: Any, place: Place) -> bool | str:
     """Return whether the last change has taken effect, or a text that says why it failed."""
     return model.stabilized(place) if isinstance(model, Resource) else True

@@ -164,6 +164,7 @@ class Stack:
     Attributes:
         blueprint: The input that the resources are, or are being, made from.
         previous: The input that a roll-back returns to, while an update runs.
+        before: The input that a roll-back returns to if the last update fails after its end; None if it cannot.
         displaced: Resources that the running update has replaced, by logical id.
         obsolete: Resources that have left the stack and remain to be deleted.
         cancelled: Whether somebody has cancelled the running operation.
@@ -202,6 +203,7 @@ class Stack:
     deleted: datetime | None = None
     token: str | None = None
     drift: Drift | None = None
+    before: Blueprint | None = None
 
     @property
     def busy(self) -> bool:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from cortex_cdk.localcloud import cloudformation
 from cortex_cdk.localcloud.containers import gpus, orphans
 from cortex_cdk.localcloud.containers.driver import TaskDriver
 from cortex_cdk.localcloud.daemon.clock import MinuteClock
@@ -72,7 +73,7 @@ class Reconciler:
         self._health = HealthChecker(settings.speed, self.wake)
         self._driver = TaskDriver(settings.state, self.wake)
         starter = Starter(self._driver, settings.control_port)
-        self._scheduler = Scheduler(self._driver, starter, Fleet(settings.speed), self._health.wake)
+        self._scheduler = Scheduler(self._driver, starter, Fleet(settings.speed), self._health.wake, settings.speed)
         self._autoscaler = Autoscaler(settings.speed)
         self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
@@ -135,6 +136,7 @@ class Reconciler:
         for step in (
             self._autoscaler.keep_bounds,
             self._scheduler.tick,
+            cloudformation.undo_updates_that_fail,
             self._autoscaler.follow_activities,
             self._envoy.keep_alive,
             self._apply_routes,

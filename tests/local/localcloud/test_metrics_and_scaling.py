@@ -256,3 +256,59 @@ def test_an_alarm_fails_a_deployment(running: Cloud) -> None:
     assert service["taskDefinition"] == good
     messages = [event["message"] for event in service["events"]]
     assert f"(service watched) (deployment {bad}) deployment failed: alarm detected." in messages
+
+
+def test_an_alarm_after_the_rollout_brings_the_deployment_before_back(running: Cloud) -> None:
+    """In the bake time, which ECS derives from the alarms. The rollout has completed long since."""
+    running.group("baked")
+    running.rule(4, "/baked", weights={"baked": 1})
+    cloudwatch = running.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="late",
+        Namespace="Own",
+        MetricName="LateNoise",
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=3,
+        DatapointsToAlarm=1,
+        Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+    def noise() -> None:
+        cloudwatch.put_metric_data(Namespace="Own", MetricData=[{"MetricName": "LateNoise", "Value": 7}])
+
+    def ringing() -> bool:
+        return bool(cloudwatch.describe_alarms(AlarmNames=["late"], StateValue="ALARM")["MetricAlarms"])
+
+    alarms = {"alarmNames": ["late"], "enable": True, "rollback": True}
+    good = running.definition(ANSWER="good")
+    running.service("baked", good, deploymentConfiguration={"alarms": alarms})
+    running.wait_for_rollout("baked")
+    until(lambda: running.get("/baked")[0] == 200)
+    noise()
+    until(ringing)
+    assert running.wait_for_rollout("baked")["taskDefinition"] == good  # there is nothing before the first one
+    until(lambda: not ringing())
+
+    bad = running.update("baked", taskDefinition=running.definition(ANSWER="bad"))["deployments"][0]["id"]
+    assert running.wait_for_rollout("baked")["deployments"][0]["id"] == bad
+    noise()
+    until(lambda: running.describe("baked")["taskDefinition"] == good)
+    messages = [event["message"] for event in running.wait_for_rollout("baked")["events"]]
+    assert f"(service baked) (deployment {bad}) deployment failed: alarm detected." in messages
+    (described,) = running.client("ecs").list_service_deployments(cluster="main", service="baked")[
+        "serviceDeployments"
+    ][:1]
+    assert described["status"] == "ROLLBACK_SUCCESSFUL"
+
+    until(lambda: not ringing())
+    late = running.definition(ANSWER="late")
+    running.update("baked", taskDefinition=late)
+    running.wait_for_rollout("baked")
+    time.sleep(5)  # the bake time is four minutes of this clock
+    noise()
+    until(ringing)
+    time.sleep(1)
+    assert running.describe("baked")["taskDefinition"] == late

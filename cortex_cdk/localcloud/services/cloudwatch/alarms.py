@@ -128,12 +128,21 @@ def show(alarm: Alarm, state: str, reason: str) -> None:
 def _datapoints(backend: LocalCloudWatch, alarm: Alarm, speed: float) -> list[float | None]:
     """Return the values of an alarm's metric in its evaluation periods, the newest last."""
     queries, returned = _queries(alarm)
-    period = min(int(query["MetricStat"]["Period"]) for query in queries if query["MetricStat"]) / speed
+    period = _period(queries) / speed
     count = int(alarm.evaluation_periods)
     end = time.time() // period * period
     start = end - count * period
     values = backend.query_at_speed(queries, start, period, count, speed)[returned]
     return [values.get(start + number * period) for number in range(count)]
+
+
+def evaluated_seconds(alarm: Alarm) -> float:
+    """Return for how many seconds, not sped up, the datapoints that an alarm is evaluated from last."""
+    return float(_period(_queries(alarm)[0]) * int(alarm.evaluation_periods))
+
+
+def _period(queries: Sequence[Mapping[str, Any]]) -> int:
+    return min(int(query["MetricStat"]["Period"]) for query in queries if query["MetricStat"])
 
 
 def _queries(alarm: Alarm) -> tuple[list[dict[str, Any]], str]:

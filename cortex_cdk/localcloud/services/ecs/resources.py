@@ -239,6 +239,11 @@ class Service(Resource):
         state, reason = backend(place).service(self.cluster, self.name).rollout_of(self.deployment)
         return reason or "The deployment failed." if state == "FAILED" else bool(state == "COMPLETED")
 
+    def proven(self, place: Place) -> bool | str:
+        """Return whether the bake time of the last change is over, or a text that says which alarm went off."""
+        verdict: bool | str = backend(place).service(self.cluster, self.name).proven(self.deployment)
+        return verdict
+
     def gone(self, place: Place) -> bool:
         """Return whether the service's tasks have stopped."""
         return bool(backend(place).service(self.cluster, self.name).status == "INACTIVE")

@@ -48,13 +48,17 @@ class Scheduler:
         starter: Turns a task into a running container.
         fleet: The instances that tasks are placed on.
         on_change: Is called when targets were registered or deregistered.
+        speed: How many times shorter than configured the periods of alarms are.
     """
 
-    def __init__(self, driver: TaskDriver, starter: Starter, fleet: Fleet, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, driver: TaskDriver, starter: Starter, fleet: Fleet, on_change: Callable[[], None], speed: float
+    ) -> None:
         self._driver = driver
         self._starter = starter
         self._fleet = fleet
         self._on_change = on_change
+        self._speed = speed
         self._circuit_breaker = CircuitBreaker()
         self._free: dict[str, FreeCapacity] = {}
 
@@ -221,7 +225,7 @@ class Scheduler:
         if service.status == "DRAINING":
             self._drain(service, tasks, wanted)
             return
-        deployment_alarms.watch(service)
+        deployment_alarms.watch(service, self._speed)
         grace = service.health_check_grace_period_seconds
         healths = {task.id: self._health(task, grace) for task in wanted}
         primary = service.primary

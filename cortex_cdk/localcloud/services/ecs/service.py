@@ -28,6 +28,7 @@ class Service(MotoService):
 
     ``deployments`` holds dictionaries with AWS's fields, the primary deployment first. AWS does not have the attributes
     ``finished`` (how past deployments ended) and ``last_completed`` (the task definition that a roll-back returns to).
+    Nor have deployments ``returnsTo`` there: the task definition that a failure in their bake time brings back.
     """
 
     def __init__(
@@ -127,6 +128,8 @@ class Service(MotoService):
             The new deployment.
         """
         identifier = f"ecs-svc/{secrets.randbelow(10**19):019d}"
+        # The revision before may be what an alarm is about to go off for: that says nothing about this one.
+        cuts_short = bool(self.deployments) and self.primary.pop("returnsTo", None) is not None
         deployment = {
             "id": identifier,
             "status": "PRIMARY",
@@ -142,6 +145,7 @@ class Service(MotoService):
             "networkConfiguration": self.network_configuration or None,
             "rolloutState": "IN_PROGRESS",
             "rolloutStateReason": f"ECS deployment {identifier} in progress.",
+            "bakes": not (rolls_back or cuts_short),
         }
         self._make_primary(deployment)
         if not rolls_back:
@@ -152,8 +156,11 @@ class Service(MotoService):
         return deployment
 
     def complete(self) -> None:
-        """Record that the primary deployment has reached a steady state."""
+        """Record that the primary deployment has reached a steady state. Its bake time begins, if it has one."""
         primary = self.primary
+        before = self.last_completed
+        if primary.get("bakes") and primary.get("watchesAlarms") and before not in {None, primary["taskDefinition"]}:
+            primary["returnsTo"] = before
         self._finish(primary, "COMPLETED", f"ECS deployment {primary['id']} completed.")
         self.last_completed = primary["taskDefinition"]
         self.add_event(f"(service {self.name}) (deployment {primary['id']}) deployment completed.")
@@ -167,6 +174,9 @@ class Service(MotoService):
             rollback: Whether to return to the last completed deployment, if there is one.
         """
         failed = self.primary
+        if "returnsTo" in failed:
+            self.last_completed = failed.pop("returnsTo")
+            failed["regressed"] = True
         self._finish(failed, "FAILED", reason)
         self.add_event(f"(service {self.name}) (deployment {failed['id']}) deployment failed: {cause}.")
         if rollback:
@@ -187,6 +197,15 @@ class Service(MotoService):
         if self.primary["id"] == deployment_id:
             return self.primary["rolloutState"], self.primary["rolloutStateReason"]
         return "FAILED", f"ECS deployment {deployment_id} was replaced by {self.primary['id']}."
+
+    def proven(self, deployment_id: str) -> bool | str:
+        """Return whether the bake time of a deployment that has completed is over, or a text that says why it failed.
+
+        Args:
+            deployment_id: As for ``rollout_of``.
+        """
+        deployment = self.rollouts.get(deployment_id, {})
+        return str(deployment["rolloutStateReason"]) if "regressed" in deployment else "returnsTo" not in deployment
 
     def deployment_arn(self, deployment: Deployment) -> str:
         """Return the ARN of a deployment as a service deployment."""

@@ -1,0 +1,109 @@
+"""Alarms of an API: what sets them off, and what they do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.conftest import CORTEX, Cortex
+
+SLOW = """\
+import time
+
+
+class PythonPredictor:
+    def __init__(self, config):
+        time.sleep(13)
+
+    def predict(self, payload):
+        return payload
+"""
+TURNS_BAD = """\
+from pathlib import Path
+
+
+class PythonPredictor:
+    def __init__(self, config):
+        self.bad = Path(config["bad"])
+
+    def predict(self, payload):
+        if self.bad.exists():
+            raise RuntimeError("bad by now")
+        return {{"code": {code}}}
+"""
+ALARM = "cortex/local/slow/unhealthy"
+
+
+@pytest.fixture(scope="module")
+def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
+    """A local cloud in which 13 seconds are nearly nine minutes."""
+    cortex = Cortex(tmp_path_factory.mktemp("home"))
+    cortex.environ["CORTEX_LOCAL_SPEED"] = "40"
+    yield cortex
+    cortex.ok("local", "down")
+
+
+def test_loading_for_minutes_sets_no_alarm_off(cortex: Cortex, tmp_path: Path) -> None:
+    cortex.ok("cluster", "up", "--yes")
+    (tmp_path / "predictor.py").write_text(SLOW)
+    api = {"name": "slow", "kind": "RealtimeAPI", "predictor": {"type": "python", "path": "predictor.py"}}
+    (tmp_path / "cortex.yaml").write_text(json.dumps([api]))
+    cloudwatch, states = cortex.aws("cloudwatch"), set()
+    with subprocess.Popen(
+        [CORTEX, "deploy"], cwd=tmp_path, env=cortex.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as deploy:
+        while deploy.poll() is None:
+            states |= {alarm["StateValue"] for alarm in cloudwatch.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]}
+            time.sleep(0.2)
+    assert deploy.returncode == 0
+    assert "OK" in states
+    assert "ALARM" not in states
+
+
+def test_a_revision_that_begins_to_fail_after_its_rollout_is_rolled_back(cortex: Cortex, tmp_path: Path) -> None:
+    bad = {1: tmp_path / "never", 2: tmp_path / "bad"}
+
+    def deploy(code: int) -> dict[str, Any]:
+        (tmp_path / "predictor.py").write_text(TURNS_BAD.format(code=code))
+        predictor = {"type": "python", "path": "predictor.py", "config": {"bad": str(bad[code])}}
+        api = {"name": "turning", "kind": "RealtimeAPI", "predictor": predictor}
+        (tmp_path / "cortex.yaml").write_text(json.dumps([api]))
+        (result,) = json.loads(cortex.ok("deploy", "-o", "json", cwd=tmp_path))
+        return dict(result)
+
+    def ask() -> Any:
+        answer = requests.post(endpoint, json={"n": 1}, timeout=30)
+        return answer.json()["code"] if answer.ok else answer.status_code
+
+    first = deploy(1)["revision"]
+    endpoint = cortex.json("get", "turning")["endpoint"]
+    second = deploy(2)["revision"]
+    assert (ask(), cortex.json("get", "turning")["revision"]) == (2, second)
+
+    bad[2].touch()
+    deadline = time.monotonic() + 90
+    while ask() != 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    while (status := cortex.json("get", "turning"))["status"] != "live" or status["reason"] is None:
+        assert time.monotonic() < deadline, status
+    assert status["revision"] == first
+    assert status["reason"] == (
+        "the last update failed (its answers were server errors, and an alarm went off) and was undone; "
+        "the revision before it is deployed"
+    )
+    events = cortex.aws("cloudformation").describe_stack_events(StackName="cortex-local-api-turning")["StackEvents"]
+    reasons = [event.get("ResourceStatusReason", "") for event in events]
+    assert any("alarm detected (cortex/local/turning/errors)" in reason for reason in reasons)
+
+    bad[2].unlink()
+    again = deploy(2)
+    assert (again["changed"], again["revision"], ask()) == (True, second, 2)
+    assert cortex.json("get", "turning")["reason"] is None
