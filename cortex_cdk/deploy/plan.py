@@ -151,8 +151,8 @@ def _parameters(release: Release, api: RealtimeApi, deployed: StackState | None,
         parameter.PROJECT_KEY: names.project_key(release.project_digest),
         parameter.IMAGE: release.image,
         parameter.REVISION: release.revision,
-        # Replicas describe their API by it, and tell requests of splitters from others. A new one restarts none:
-        # they know it from the next revision on.
+        # Replicas tell requests of splitters from others by it. A new one restarts none: they know it from the next
+        # revision on.
         parameter.REPLICA_ENDPOINT: known.get(parameter.REPLICA_ENDPOINT, endpoint) if same_replicas else endpoint,
         # An update leaves the number of replicas to the autoscaler.
         parameter.INITIAL_REPLICAS: "" if deployed else initial_replicas(api.autoscaling.init_replicas),

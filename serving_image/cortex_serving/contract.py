@@ -128,8 +128,8 @@ SAMPLE_FILE = "sample.json"
 """Sample request in a project: shown by the API, sent at warm-up."""
 PICKLE_SUFFIX = ".pickle"
 """Ends the name of a file with a pickled predictor class, as Cortex's Python client made them."""
-ONLY_MODEL = "_cortex_default"
-"""Name of the model that ``predictor.model_path`` gives; no model of ``predictor.models`` may have it."""
+ONLY_MODEL = ""
+"""Name of the model that ``predictor.model_path`` gives: one that no model of ``predictor.models`` can have."""
 
 DEFAULT_MAX_BODY_BYTES = 64 * 2**20
 DEFAULT_MAX_CONCURRENCY = 1024

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, ONLY_MODEL, PICKLE_SUFFIX, SAMPLE_FILE, Variable
+from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, PICKLE_SUFFIX, SAMPLE_FILE, Variable
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 else:
     # Known when the program runs: each type is a module (docs/decisions/0022).
     TypeName = Literal[tuple(predictor_types())]
-_MODEL_NAME = re.compile(r"[A-Za-z0-9_-]+")
+# Cortex refuses a name of its own, which begins so.
+_MODEL_NAME = re.compile(r"(?!_cortex)[A-Za-z0-9_-]+")
 
 
 def _model_name(value: Any) -> str:
-    if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value) or value == ONLY_MODEL:
+    if not isinstance(value, str) or not _MODEL_NAME.fullmatch(value):
         raise ValueError("not a model name")
     return value
 
@@ -70,9 +71,9 @@ def _warmup(value: Any) -> bool | str:
 class Model(Section):
     """One of several models."""
 
-    name: Annotated[str, BeforeValidator(_model_name), Allowed(f"letters, digits, _ or -, and not {ONLY_MODEL}")] = (
-        Field(description="Name by which the predictor asks for the model.")
-    )
+    name: Annotated[
+        str, BeforeValidator(_model_name), Allowed("letters, digits, _ or -, not beginning with _cortex")
+    ] = Field(description="Name by which the predictor asks for the model.")
     model_path: Text = Field(description="Folder or file of the model: an S3 path, or a path in the project.")
     signature_key: Text | None = Field(None, description="SavedModel signature to call.")
 

@@ -246,11 +246,17 @@ class Application:
             resp.data = dump_json(self._described(req.path, self.serving.description))
 
     def _described(self, path: str, description: Description) -> dict[str, Any]:
-        """Describe the API. Of paths that are not below its endpoint, every one may be a traffic splitter's."""
+        """Describe the API where the request was sent.
+
+        That may be a traffic splitter's endpoint, or one that the API has only had since this replica started.
+        """
         own, document = self._spec.endpoint, "/openapi.json"
-        if path.startswith(f"{own}/") and path.rstrip("/") not in (own, own + document):
+        path = path.rstrip("/")
+        endpoint = path.removesuffix(document).rstrip("/")
+        if endpoint.startswith(f"{own}/"):
             raise falcon.HTTPNotFound(description=f"there is nothing at {path}: GET {own} describes the API")
-        return description.openapi() if path.endswith(document) else description.summary()
+        shown = endpoint or "/"
+        return description.summary(shown) if path == endpoint else description.openapi(shown)
 
     def _health(self, resp: falcon.Response, *, live: bool) -> None:
         good, report = self._board.health(live=live)

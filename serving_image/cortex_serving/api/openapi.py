@@ -113,10 +113,10 @@ class Description:
         self._sample = sample
         self._metadata = metadata
 
-    def summary(self) -> dict[str, Any]:
-        """Return the answer to GET on the endpoint."""
+    def summary(self, endpoint: str) -> dict[str, Any]:
+        """Return the answer to GET on a path that leads to the API."""
         answer: dict[str, Any] = {
-            "message": f"make a prediction by sending a POST request to {self._spec.endpoint}",
+            "message": f"make a prediction by sending a POST request to {endpoint}",
             "api": self._spec.name,
             "revision": self._revision,
         }
@@ -124,8 +124,8 @@ class Description:
             answer["sample"] = self._sample
         return {**answer, **self._metadata()}
 
-    def openapi(self) -> dict[str, Any]:
-        """Return an OpenAPI 3.1 document, made from type hints and the sample request."""
+    def openapi(self, endpoint: str) -> dict[str, Any]:
+        """Return an OpenAPI 3.1 document of a path to the API, made from type hints and the sample request."""
         schema, definitions = self._payload_schema()
         result = dict(self._result() or {})
         definitions = {**definitions, **result.pop("$defs", {})}
@@ -151,7 +151,7 @@ class Description:
         return {
             "openapi": "3.1.0",
             "info": {"title": self._spec.name, "version": self._revision or "none"},
-            "paths": {self._spec.endpoint: {"get": get, "post": post}},
+            "paths": {endpoint: {"get": get, "post": post}},
             "components": {"schemas": {**definitions, **_ERRORS}},
         }
 

@@ -39,6 +39,11 @@ class AmbiguousModel(falcon.HTTPBadRequest):
         return f"{self.description}: {', '.join(sorted(self._names))}"
 
 
+def label(name: str) -> str:
+    """Return the key of a model where people see models by name. Any name means the only model, so this one does."""
+    return "model" if name == ONLY_MODEL else name
+
+
 def title(name: str) -> str:
     """Return a model's name for people: the one of ``predictor.model_path`` has none that they would know."""
     return "the model" if name == ONLY_MODEL else f"model {name}"

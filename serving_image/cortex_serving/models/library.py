@@ -15,7 +15,7 @@ from cortex_serving.contract import Variable
 from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
-from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, places, resolve, title
+from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, label, places, resolve, title
 from cortex_serving.models.stores import FilesGone, StoreError, one_line
 from cortex_serving.spec import Models
 
@@ -133,8 +133,8 @@ class Library:
                 self._replace(files.name, {version: of for version, of in versions.items() if of is not files})
 
     def names(self) -> dict[str, list[str]]:
-        """Return the versions of each model, in order."""
-        return {name: sorted(versions, key=int) for name, versions in self._catalog.items()}
+        """Return the versions of each model, in order. Each key is a name by which ``get`` finds the model."""
+        return {label(name): sorted(versions, key=int) for name, versions in self._catalog.items()}
 
     def refresh(self) -> None:
         """Look for changes once, one place after the other.

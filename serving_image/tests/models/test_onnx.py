@@ -116,4 +116,26 @@ def test_the_only_model_has_no_name_that_its_user_would_not_know(serve: Serve, t
     assert replica.process.wait(30) != 0
     said = "\n".join(replica.messages())
     assert "the model must have exactly one .onnx file, not 2" in said
-    assert "_cortex_default" not in said
+    assert "_cortex" not in said
+
+
+def test_the_only_model_is_called_model_where_models_have_names(serve: Serve, tmp_path: Path) -> None:
+    save_onnx_identity(tmp_path / "project/models/m.onnx", "FLOAT", x=["n"])
+    code = """
+        class ONNXPredictor:
+            def __init__(self, onnx_client, config):
+                self.client = onnx_client
+
+            def predict(self, payload):
+                named = self.client.get_model(payload)["input_signatures"]
+                found = list(self.client.sessions)
+                return {"signatures": self.client.input_signatures, "sessions": found, "one": named}
+    """
+    replica = serve(code, type="onnx", model_path="models/m.onnx")
+    signature = {"x": {"shape": ["n"], "type": "float32"}}
+    for name in ("model", "any"):
+        expected = {"signatures": {"model": signature}, "sessions": ["model"], "one": signature}
+        assert replica.post(name).json() == expected
+    assert replica.get("/api").json()["model_metadata"] == {"model": ["1"]}
+    replica.stop()
+    assert "_cortex" not in "\n".join(str(line) for line in replica.lines)

@@ -125,6 +125,12 @@ def test_all_of_them_can_be_deleted_at_the_same_time(cortex: Cortex) -> None:
     wait_until(lambda: not cortex.replicas())
 
 
+def described(url: str, endpoint: str) -> None:
+    summary, document = (json.loads(urlopen(url + suffix).read()) for suffix in ("", "/openapi.json"))
+    assert summary["message"] == f"make a prediction by sending a POST request to {endpoint}"
+    assert list(document["paths"]) == [endpoint]
+
+
 def test_apis_of_one_file_exchange_their_endpoints(cortex: Cortex, tmp_path: Path) -> None:
     (tmp_path / "predictor.py").write_text(PREDICTOR)
 
@@ -137,9 +143,12 @@ def test_apis_of_one_file_exchange_their_endpoints(cortex: Cortex, tmp_path: Pat
         assert {name: post(url, {}) for name, url in found.items()} == {name: {"api": name} for name in endpoints}
 
     deploy(one="/first", two="/second")
-    described = json.loads(urlopen(cortex.json("get", "one")["endpoint"]).read())
-    assert described["message"] == "make a prediction by sending a POST request to /first"
+    replicas = cortex.replicas()
+    described(cortex.json("get", "one")["endpoint"], "/first")
     deploy(one="/second", two="/first")
+    # The same replicas describe themselves by the endpoint that they have now.
+    assert cortex.replicas() == replicas
+    described(cortex.json("get", "one")["endpoint"], "/second")
     # What another leaves may be taken, whichever is named first.
     deploy(one="/first", two="/third")
     for name in ("one", "two"):

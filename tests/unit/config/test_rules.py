@@ -106,10 +106,10 @@ CONFLICTS: list[tuple[dict[str, Any], str]] = [
         {"predictor.models": [{**ONE, "signature_key": "k"}]},
         "predictor.models[0].signature_key: is for TensorFlow predictors only, and this one is python (remove it)",
     ),
-    ({"predictor.models": [{**ONE, "name": "_cortex_default"}]}, "predictor.models[0].name: must be letters, digits, _ or -, and not "
-     '_cortex_default, not "_cortex_default"'),
-    ({"predictor.models": [{**ONE, "name": "a.b"}]}, "predictor.models[0].name: must be letters, digits, _ or -, and not "
-     '_cortex_default, not "a.b"'),
+    ({"predictor.models": [{**ONE, "name": "_cortex_default"}]}, "predictor.models[0].name: must be letters, digits, _ or -, not "
+     'beginning with _cortex, not "_cortex_default"'),
+    ({"predictor.models": [{**ONE, "name": "a.b"}]}, "predictor.models[0].name: must be letters, digits, _ or -, not "
+     'beginning with _cortex, not "a.b"'),
     ({"predictor.models": [{"name": "a"}]}, "predictor.models[0].model_path: is required (text)"),
     ({"predictor.models": [{**ONE, "modelpath": 1}]}, "predictor.models[0].modelpath: is not a field here (did you mean model_path?)"),
     ({"predictor.models": ["a"]}, 'predictor.models[0]: must be a map, not "a"'),
