@@ -32,7 +32,7 @@ def watch(service: Service, speed: float) -> None:
         speed: How many times shorter than configured the periods of alarms are.
     """
     primary = service.primary
-    if "returnsTo" in primary and (now() - primary["updatedAt"]).total_seconds() * speed > bake_seconds(service):
+    if "returnsTo" in primary and (now() - primary["completedAt"]).total_seconds() * speed > bake_seconds(service):
         del primary["returnsTo"]
     if primary["rolloutState"] != "IN_PROGRESS" and "returnsTo" not in primary:
         return

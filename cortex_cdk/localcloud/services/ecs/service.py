@@ -160,7 +160,7 @@ class Service(MotoService):
         primary = self.primary
         before = self.last_completed
         if primary.get("bakes") and primary.get("watchesAlarms") and before not in {None, primary["taskDefinition"]}:
-            primary["returnsTo"] = before
+            primary.update(returnsTo=before, completedAt=now())
         self._finish(primary, "COMPLETED", f"ECS deployment {primary['id']} completed.")
         self.last_completed = primary["taskDefinition"]
         self.add_event(f"(service {self.name}) (deployment {primary['id']}) deployment completed.")
