@@ -179,11 +179,8 @@ def test_the_task_role_reads_projects_and_writes_its_log(synthesized: Synthesize
 
 def test_the_task_role_reads_models_by_their_prefix(synthesized: Synthesized) -> None:
     granted = statements(synthesized("models"), "TaskRole")
-    lists = [statement for statement in granted if statement["Action"] == "s3:ListBucket"]
-    assert [statement["Condition"]["StringLike"]["s3:prefix"] for statement in lists] == [
-        ["a.onnx", "a.onnx/*"],
-        ["b", "b/*"],
-    ]
+    [lists] = [statement for statement in granted if statement["Action"] == "s3:ListBucket"]
+    assert lists["Condition"]["StringLike"]["s3:prefix"] == ["a.onnx", "a.onnx/*", "b", "b/*"]
     [reads] = [statement for statement in granted if statement["Action"] == "s3:GetObject"]
     assert [arn["Fn::Join"][1][-1] for arn in reads["Resource"]][1:] == [
         ":s3:::models/a.onnx",

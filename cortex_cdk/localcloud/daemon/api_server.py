@@ -29,6 +29,8 @@ OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?
 # Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from here.
 SIGNED_REGION = re.compile(r"(Credential=[^/]*/\d{8}/)[^/]+/")
 SIGNATURE = "AWS4-HMAC-SHA256"
+NO_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+"""Characters that no XML document may have, in UTF-8."""
 READING = re.compile(r"^(Describe|List|Get|BatchGet|Filter|Lookup|Head|Validate|Estimate|Test|Query|Select)")
 STEADY = ("PutLogEvents", "PutMetricData")
 """Actions that replicas call all the time. They wake nobody, and are stored with the next regular snapshot."""
@@ -102,7 +104,7 @@ class ApiServer:
             return _failure(environ, start_response, "500 Internal Server Error", "InternalFailure", said)
         if not READING.match(action) and action not in STEADY:
             self._changed()
-        return answer
+        return [as_xml(b"".join(answer))] if _is_form(environ) else answer
 
 
 def moto_application() -> WSGIApplication:
@@ -145,9 +147,23 @@ def action_of(environ: WSGIEnvironment) -> str:
         return target[1]
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return "Get"
-    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        return _form_action(environ)
-    return str(environ["REQUEST_METHOD"])
+    return _form_action(environ) if _is_form(environ) else str(environ["REQUEST_METHOD"])
+
+
+def as_xml(body: bytes) -> bytes:
+    """Return an answer in XML without the characters that XML cannot hold, of which a client reads nothing at all.
+
+    A predictor may put them into the message that becomes the reason of an event. Source: XML 1.0, 2.2 "Characters".
+
+    Args:
+        body: The answer in UTF-8. The result has the same length.
+    """
+    return NO_XML.sub(lambda found: b"?" * len(found[0]), body)
+
+
+def _is_form(environ: WSGIEnvironment) -> bool:
+    """Return whether a request is one of the query protocol, which is answered in XML."""
+    return bool(environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"))
 
 
 def _form_action(environ: WSGIEnvironment) -> str:
@@ -166,6 +182,8 @@ def _failure(
     environ: WSGIEnvironment, start_response: StartResponse, status: str, code: str, message: str
 ) -> Iterable[bytes]:
     content_type, text = failure(environ, code, message)
+    if "xml" in content_type:
+        text = as_xml(text.encode()).decode()
     return _text(start_response, status, text, content_type)
 
 

@@ -59,7 +59,7 @@ class PythonPredictor:
 """
 
 BATCHED = {"server_side_batching": {"max_batch_size": 4, "batch_interval": "10ms"}}
-FAILING = {
+FAILING: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "exception": ("payload", "return 1 / payload['x']", {}, "failed: ZeroDivisionError: division by zero"),
     "exit": ("payload", "sys.exit('no more')", {}, "failed: SystemExit: no more"),
     "400": (

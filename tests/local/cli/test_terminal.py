@@ -78,9 +78,9 @@ def _read(descriptor: int) -> bytes:
 
 
 def assert_harmless(text: str) -> None:
-    """Only our own colours, and no control character but ends of lines."""
-    left = re.sub(r"\x1b\[[0-9;]*m", "", text.replace("\r\n", "\n"))
-    assert not re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", left), ascii(text)
+    """Only our own colours and the spinner's movements, and no control character but ends of lines."""
+    left = re.sub(r"\x1b\[([0-9;]*m|\?25[hl]|2K|1A)|\r(?=\x1b|\n)", "", text)
+    assert not re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", left), ascii(left)
 
 
 @pytest.mark.parametrize("kind", ["object", "bytes", "stream", "error"])
@@ -116,3 +116,15 @@ def test_configuration(cortex: Cortex, tmp_path: Path) -> None:
     text = on_terminal(cortex, "deploy", str(tmp_path))
     assert_harmless(text)
     assert "error: " in text
+
+
+def test_a_failed_deployment(cortex: Cortex, tmp_path: Path) -> None:
+    """The message passes through reasons of ECS and CloudFormation; in XML most control characters are malformed."""
+    message = ATTACK + "".join(map(chr, range(1, 32))) + "\ufffe\uffff"
+    start = f"def __init__(self, config):\n        raise ValueError({message!r})"
+    (tmp_path / "predictor.py").write_text(f"class PythonPredictor:\n    {start}\n    def predict(self): ...\n")
+    api = {"name": "failing", "kind": "RealtimeAPI", "predictor": {"type": "python", "path": "predictor.py"}}
+    (tmp_path / "cortex.yaml").write_text(json.dumps([{**api, "compute": {"mem": "200Mi"}}]))
+    text = on_terminal(cortex, "deploy", str(tmp_path))
+    assert_harmless(text)
+    assert "error: failing: the replica failed: ValueError: " in re.sub(r"\x1b\[[0-9;]*m", "", text)
