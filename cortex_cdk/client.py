@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from cortex_cdk import names
+from cortex_cdk import log_groups, names
 from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
@@ -35,13 +35,14 @@ from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import ClusterError, CortexError, DeployError, ProjectError
+from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError, ProjectError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project.archive import ProjectFiles, collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.project.ignore_rules import IGNORE_FILE
 from cortex_cdk.stack_operations.progress import Progress, Silent
+from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
 from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report, Reporter
@@ -266,24 +267,51 @@ class Client:
 
         Args:
             name: The API.
-            following: Go on with new records as they come, until the API is deleted.
+            following: Go on with new records as they come, until the API is deleted. Not where it is not deployed, and
+                only its records are still there (``why_not_deployed``).
             since: Only records from then on.
             tail: Of those that are there, only that many of the newest.
             pause: Waits between two looks, a number of seconds; an exception that it raises ends the iteration.
 
         Raises:
-            NotDeployedError: There is no API of that name.
+            NotDeployedError: There is no API of that name, and no record of one.
             CortexError: It is a traffic splitter.
         """
-        stack = deletion.find(self.cloud, self.cluster, name)
+        group = names.log_group(self.cluster.name, name)
+        try:
+            stack = deletion.find(self.cloud, self.cluster, name)
+        except NotDeployedError:
+            if not log_groups.is_kept(self.cloud, self.cluster.name, name):
+                raise
+            return read(self.cloud, group, since, tail)
         if stack.name == names.splitter_stack(self.cluster.name, name):
             members = [f"cortex logs {variant.name}" for variant in self.get(name).variants]
             raise CortexError(
                 f"{name} is a traffic splitter and has no replicas: its requests are in the logs of its APIs",
                 hint=f"see them with: {', '.join(members)}",
             )
-        group = names.log_group(self.cluster.name, name)
-        return follow(self.cloud, group, since, tail, pause) if following else read(self.cloud, group, since, tail)
+        if not following:
+            return read(self.cloud, group, since, tail)
+
+        def is_deployed() -> bool:
+            return read_stack(self.cloud, stack.name) is not None
+
+        return follow(self.cloud, group, since, tail, pause=pause, is_deployed=is_deployed)
+
+    def why_not_deployed(self, name: str) -> str | None:
+        """Say why an API is not deployed whose records are still there, as after a first deployment that failed.
+
+        Returns:
+            None where it is deployed, or nothing is left of it.
+        """
+        try:
+            deletion.find(self.cloud, self.cluster, name)
+        except NotDeployedError as error:
+            if not log_groups.is_kept(self.cloud, self.cluster.name, name):
+                return None
+            reason = log_groups.noted_failure(self.cloud, self.cluster.name, name)
+            return f"{error.message}: {reason or 'these are the last records of what ran before'}"
+        return None
 
     def predict(
         self,
@@ -354,10 +382,10 @@ class Client:
         refresh(self.cloud, self.cluster.name, name, service, force=force)
 
     def delete(self, name: str) -> None:
-        """Delete an API or splitter and wait until it is gone.
+        """Delete an API or splitter, with its records, and wait until it is gone.
 
         Raises:
-            NotDeployedError: There is none of that name.
+            NotDeployedError: There is none of that name, and no record of one.
             DeployError: A splitter forwards to it, or it cannot be deleted.
         """
         deletion.delete(self.cloud, self.cluster, name)

@@ -191,9 +191,11 @@ def follow(
     group: str,
     since: datetime | None = None,
     tail: int | None = None,
+    *,
     pause: Callable[[float], object] = time.sleep,
+    is_deployed: Callable[[], bool] = lambda: True,
 ) -> Iterator[LogRecord]:
-    """Read the records that are there, then new ones as they come, until the caller stops or the group is gone.
+    """Read the records that are there, then new ones as they come, until the caller stops or the API is gone.
 
     Each record comes once; metrics are left out.
 
@@ -203,14 +205,18 @@ def follow(
         since: Only records from then on.
         tail: Of those that are there, only that many of the newest.
         pause: Waits between polls, a number of seconds; an exception that it raises ends the iteration.
+        is_deployed: Whether the API is there. Asked now and then: its group may outlive the API.
     """
     seen = SeenEvents(_milliseconds(since) if since else 0)
     if tail is not None:
         seen, records = _newest(cloud, group, seen.floor, tail)
         yield from records
-    was_there = False
+    was_there, without_api = False, 0
     for poll in itertools.count():
-        start = seen.start(_now(), far=poll % POLLS_BETWEEN_FAR_ONES == 0)
+        far = poll % POLLS_BETWEEN_FAR_ONES == 0
+        start = seen.start(_now(), far=far)
+        if far:
+            without_api = 0 if is_deployed() else without_api + 1
         try:
             for page in _pages_of_group(cloud, group, startTime=start):
                 was_there = True
@@ -220,6 +226,9 @@ def follow(
             # The stack of an API that is being created may not have made it yet.
             if was_there:
                 return
+        # Not the first time: last words are still on their way.
+        if without_api > 1:
+            return
         pause(POLL_SECONDS)
 
 
@@ -239,6 +248,18 @@ def _newest(cloud: Cloud, group: str, since: int, count: int) -> tuple[SeenEvent
 
 def _for_people(events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord]:
     return (record for record in map(parse, events) if not is_metrics(record))
+
+
+def search(cloud: Cloud, group: str, phrase: str) -> Iterator[LogRecord]:
+    """Find the records with a phrase, oldest first.
+
+    Args:
+        cloud: A session of the environment.
+        group: The log group.
+        phrase: Words without quotation marks.
+    """
+    for page in _pages(cloud, group, filterPattern=f'"{phrase}"'):
+        yield from map(parse, page)
 
 
 def fatal_record(cloud: Cloud, group: str, revision: str, task_id: str) -> LogRecord | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
-from cortex_cdk import names
+from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.change import missing
 from cortex_cdk.clusters.instances import end_instances, stacked_groups
@@ -98,6 +98,7 @@ class ClusterRemover:
         """
         self._remove_all(TRAFFIC_SPLITTER)
         self._remove_all(REALTIME_API)
+        log_groups.remove_all(self._cloud, self._name)
         buckets = tuple(self._resources("AWS::S3::Bucket"))
         self._end_instances()
         self._progress.step(f"cluster {self._name}", "deleting its stack")

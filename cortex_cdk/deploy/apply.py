@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from cortex_cdk import names
+from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.running import RunningCluster
@@ -198,6 +198,9 @@ class Applier:
             forget_initial_replicas(self._cloud, stack_name)
         if plan.synthesize and isinstance(plan.release.spec, ApiStackSpec):
             store_configuration(self._cloud, self._cluster.resources.bucket, plan.release.spec)
+        if plan.action == CREATE:
+            # What an attempt before has left would be in the way of the stack's own.
+            log_groups.remove(self._cloud, self._cluster.name, name)
         change_set = create_change_set(
             self._cloud,
             stack_name,
@@ -250,7 +253,11 @@ class Applier:
         name, spec = plan.release.resource.name, plan.release.spec
         if outcome.interrupted:
             raise interruption(name, outcome, next_operation(self._cloud, spec.stack_name, stack_id, outcome.status))
-        raise failure(name, outcome)
+        error = failure(name, outcome)
+        if outcome.stack is None and isinstance(spec, ApiStackSpec):
+            reason = error.message.removeprefix(f"{name}: ")
+            log_groups.note_failure(self._cloud, self._cluster.name, name, plan.release.revision, reason)
+        raise error
 
     def _watcher(self, plan: StackPlan) -> RolloutWatcher | None:
         if not isinstance(plan.release.spec, ApiStackSpec):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cortex_serving.contract import TRAFFIC_SPLITTER
 
-from cortex_cdk import names
+from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.deploy.listener_rules import read_rules
@@ -32,7 +32,9 @@ def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
 
 
 def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
-    """Delete an API or splitter and wait until its stack is gone. An operation that runs on the stack is given up.
+    """Delete an API or splitter, and the records of an API, and wait until they are gone.
+
+    An operation that runs on the stack is given up.
 
     Args:
         cloud: A session of the environment.
@@ -43,7 +45,13 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
         NotDeployedError: There is none of that name.
         DeployError: A splitter forwards to the API, or the stack cannot be deleted.
     """
-    stack = find(cloud, cluster, name)
+    try:
+        stack = find(cloud, cluster, name)
+    except NotDeployedError:
+        # What a first deployment left that failed.
+        if log_groups.remove(cloud, cluster.name, name):
+            return
+        raise
     users = _splitters_of(cloud, cluster, stack)
     if users:
         raise DeployError(
@@ -53,6 +61,7 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
     deletable = recovery.make_deletable(cloud, stack)
     if deletable:
         recovery.remove(cloud, deletable)
+    log_groups.remove(cloud, cluster.name, name)
 
 
 def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:

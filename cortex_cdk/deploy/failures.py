@@ -78,6 +78,8 @@ def failure(name: str, outcome: Outcome) -> DeployError:
 
 
 def _aftermath(name: str, outcome: Outcome) -> str:
+    if outcome.stack is None and outcome.replica:
+        return f"nothing of it was kept but the log (cortex logs {name})"
     if outcome.stack is None:
         return "nothing of it was kept"
     if outcome.status == "UPDATE_ROLLBACK_FAILED":

@@ -95,8 +95,9 @@ class RealtimeApiStack(CortexStack):
             log_group_name=names.log_group(spec.cluster.cluster, spec.api.name),
             retention_in_days=spec.cluster.log_retention_days,
         )
-        # The group's name is fixed: a kept group would block the next deployment of the API.
-        group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+        # A first deployment that fails takes the stack along, and its records say why. Whoever deletes the API, or
+        # makes the API anew, removes the group, whose name is fixed (``cortex_cdk.log_groups``).
+        group.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         return group
 
     def _service(

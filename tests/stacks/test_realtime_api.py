@@ -137,8 +137,17 @@ def test_logs_reach_cloudwatch_once(synthesized: Synthesized) -> None:
         "LogDriver": "json-file",
         "Options": {"max-size": "10m", "max-file": "3"},
     }
-    group = properties(synthesized("plain"), "AWS::Logs::LogGroup")
+    [resource] = synthesized("plain").find_resources("AWS::Logs::LogGroup").values()
+    group = resource["Properties"]
     assert (group["LogGroupName"], group["RetentionInDays"]) == ("/cortex/types/plain", 30)
+
+
+def test_records_outlive_a_first_deployment_that_fails(synthesized: Synthesized) -> None:
+    """By the tags, whoever deletes the API knows the group as the API's."""
+    [group] = synthesized("plain").find_resources("AWS::Logs::LogGroup").values()
+    assert group["DeletionPolicy"] == "Retain"
+    tags = {tag["Key"]: tag["Value"] for tag in group["Properties"]["Tags"]}
+    assert (tags["cortex:cluster"], tags["cortex:api"]) == ("types", "plain")
 
 
 # Roles

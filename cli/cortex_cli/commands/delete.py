@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import click
+from cortex_serving.contract import REALTIME_API
 
-from cortex_cdk.errors import CortexError
+from cortex_cdk.errors import CortexError, NotDeployedError
 from cortex_cli import options
 from cortex_cli.output import interactive, print_json
 
@@ -24,8 +25,14 @@ def command(name: str, env: str | None, yes: bool, output: str) -> None:
     from cortex_cdk.client import Client
 
     client = Client(env)
-    api = client.get(name)
-    running = api.replicas.up_to_date + api.replicas.stale
+    kind, running = REALTIME_API, 0
+    try:
+        api = client.get(name)
+        kind, running = api.kind, api.replicas.up_to_date + api.replicas.stale
+    except NotDeployedError:
+        # A first deployment that failed has left its records.
+        if client.why_not_deployed(name) is None:
+            raise
     if running > ASK_ABOVE_REPLICAS and not yes:
         if not interactive():
             raise CortexError(f"{name} has {running} replicas: not deleted", hint="delete it all the same with --yes")
@@ -33,6 +40,6 @@ def command(name: str, env: str | None, yes: bool, output: str) -> None:
     click.echo(f"deleting {name}", err=True)
     client.delete(name)
     if output == "json":
-        print_json({"name": name, "kind": api.kind, "message": f"deleted {name}"})
+        print_json({"name": name, "kind": kind, "message": f"deleted {name}"})
         return
     click.echo(f"deleted {name}")

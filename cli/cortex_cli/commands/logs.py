@@ -73,12 +73,14 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
 
     if since is None and tail is None:
         tail = DEFAULT_TAIL
-    shown = 0
+    client, shown = Client(env), 0
     with until_left():
-        for record in Client(env).logs(name, following=follow, since=since, tail=tail, pause=_pause):
+        for record in client.logs(name, following=follow, since=since, tail=tail, pause=_pause):
             click.echo(on_stdout(_as_json(record)) if output == "json" else _as_text(record))
             shown += 1
-    if follow:
+    if missing := client.why_not_deployed(name):
+        click.echo(missing, err=True)
+    elif follow:
         click.echo(f"{name} was deleted", err=True)
     elif not shown and tail != 0:
         click.echo(for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True)
