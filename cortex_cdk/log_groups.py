@@ -22,7 +22,7 @@ from cortex_cdk.errors import CortexError
 from cortex_cdk.logs import search
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs.type_defs import LogGroupTypeDef
+    from mypy_boto3_logs.type_defs import InputLogEventTypeDef, LogGroupTypeDef
 
 DEPLOYER = "deployer"
 """Stands in the place of a replica's id in the record that a deployment leaves."""
@@ -65,13 +65,13 @@ def note_failure(cloud: Cloud, cluster: str, api: str, revision: str, reason: st
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    stream = {"logGroupName": names.log_group(cluster, api), "logStreamName": log_stream(revision, DEPLOYER)}
+    group, stream = names.log_group(cluster, api), log_stream(revision, DEPLOYER)
     record = {"level": "CRITICAL", "message": f"not deployed: {reason}", "event": FAILED_EVENT, "reason": reason}
-    event = {"timestamp": int(time.time() * 1000), "message": json.dumps(record)}
+    event: InputLogEventTypeDef = {"timestamp": int(time.time() * 1000), "message": json.dumps(record)}
     # The records of the replicas are there all the same. And whoever waits for the same deployment may have been first.
     with suppress(ClientError, BotoCoreError, CortexError):
-        cloud.logs.create_log_stream(**stream)
-        cloud.logs.put_log_events(**stream, logEvents=[event])
+        cloud.logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        cloud.logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
 def noted_failure(cloud: Cloud, cluster: str, api: str) -> str | None:

@@ -17,6 +17,7 @@ import os
 class PythonPredictor:
     def __init__(self, config):
         print("here is", {name!r})
+        print("smile \U0001f642")
         {start}
 
     def predict(self, payload):
@@ -86,6 +87,17 @@ def test_what_was_never_deployed_has_no_records(cortex: Cortex, project: Path) -
         done = logs(cortex, name, "--no-follow")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"error: {name} is not deployed\n")
+
+
+def test_records_outlive_a_restart_and_suit_an_output_that_lacks_their_characters(
+    cortex: Cortex, project: Path
+) -> None:
+    cortex.ok("local", "down")
+    for arguments in ((), ("-o", "json")):
+        done = cortex.run("logs", "raises", "--no-follow", *arguments, environ={"PYTHONIOENCODING": "latin-1"})
+        assert done.returncode == 0, done.stderr
+        assert "smile \\ud83d\\ude42" in done.stdout
+        assert done.stderr.startswith("raises is not deployed: the replica failed: ")
 
 
 def test_the_next_deployment_has_records_of_its_own(cortex: Cortex, project: Path, tmp_path: Path) -> None:
