@@ -144,5 +144,6 @@ def normal(text: str, known: Mapping[str, str]) -> str:
     # The cluster of the local cloud has the room of the machine that runs the tests.
     text = re.sub(r"the largest is [a-z0-9.-]+: .*", "the largest is <instance>", text)
     text = re.sub(r"cortex-[a-z0-9_]{8}/", "<folder>/", text)
+    text = re.sub(r"\bRoot=1-[0-9a-f]{8}-[0-9a-f<>id]+", "<request id>", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", text)
     return re.sub(r" +$", "", text, flags=re.MULTILINE)
