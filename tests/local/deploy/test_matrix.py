@@ -45,10 +45,18 @@ def stacks(cloud: Endpoint) -> Stacks:
 
 def lives(stacks: Stacks, name: str, template: dict[str, Any], changed: dict[str, Any]) -> None:
     """Create, change and delete a stack."""
+    becomes(stacks, name, template, changed)
+    goes(stacks, name)
+
+
+def becomes(stacks: Stacks, name: str, template: dict[str, Any], changed: dict[str, Any]) -> None:
     created = stacks.create(name, template)["StackStatus"]
     assert created == "CREATE_COMPLETE", (name, stacks.reasons(name, "CREATE_FAILED"))
     updated = stacks.update(name, changed)["StackStatus"]
     assert updated == "UPDATE_COMPLETE", (name, stacks.reasons(name, "UPDATE_FAILED"))
+
+
+def goes(stacks: Stacks, name: str) -> None:
     deleted = stacks.delete(name)
     assert deleted["StackStatus"] == "DELETE_COMPLETE", (name, stacks.reasons(deleted["StackId"], "DELETE_FAILED"))
 
@@ -61,7 +69,20 @@ def test_every_cluster_deploys_changes_and_goes(cloud: Endpoint, stacks: Stacks)
     before = synthesize(SynthesisRequest(stacks=tuple(specs)))
     after = synthesize(SynthesisRequest(stacks=tuple(changed)))
     for name, template in before.items():
-        lives(stacks, name, template, after[name])
+        becomes(stacks, name, template, after[name])
+        unprotect(cloud)
+        goes(stacks, name)
+
+
+def unprotect(cloud: Endpoint) -> None:
+    """Let all instances end, as ``cortex cluster down`` does: CloudFormation would wait for them."""
+    autoscaling = client(cloud, "autoscaling")
+    for group in autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
+        instances = [instance["InstanceId"] for instance in group["Instances"]]
+        if instances:
+            autoscaling.set_instance_protection(
+                AutoScalingGroupName=group["AutoScalingGroupName"], InstanceIds=instances, ProtectedFromScaleIn=False
+            )
 
 
 def existing_network(cloud: Endpoint) -> dict[str, Any]:

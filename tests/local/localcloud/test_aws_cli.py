@@ -139,7 +139,7 @@ def test_tasks_and_services_that_are_not_there(aws: Aws) -> None:
 
 
 def test_an_action_that_the_local_cloud_lacks_is_named(aws: Aws) -> None:
-    assert "DescribeAlarmHistory" in aws.refused("cloudwatch", "describe-alarm-history")
+    assert "DescribeAnomalyDetectors" in aws.refused("cloudwatch", "describe-anomaly-detectors")
 
 
 def test_stack_events_of_each_resource(aws: Aws) -> None:
@@ -276,7 +276,7 @@ def _assert_rolled_back(aws: Aws, group: str, before: Any) -> None:
     tasks = aws("ecs", "list-tasks", "--cluster", "cortex-local", "--desired-status", "STOPPED")["taskArns"]
     stopped = aws("ecs", "describe-tasks", "--cluster", "cortex-local", "--tasks", *tasks)["tasks"]
     failed = [task for task in stopped if task["group"] == "service:one"]
-    assert len(failed) == 3, "the threshold of the circuit breaker for one replica"
+    assert len(failed) == 2, "the threshold of the circuit breaker"
     for task in failed:
         assert (task["stopCode"], task["containers"][0]["exitCode"]) == ("EssentialContainerExited", 1)
         assert "ValueError: no weights" in task["containers"][0]["reason"]
