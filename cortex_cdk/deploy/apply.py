@@ -161,14 +161,16 @@ class Applier:
             return plan
         name, scaling = spec.api.name, spec.api.autoscaling
         service = describe_service(self._cloud, self._cluster.name, name)
-        template = read_template(self._cloud, spec.stack_name) if service else {}
+        if plan.stack is None or service is None:
+            return plan
+        if service["runningCount"] >= service["desiredCount"] and not plan.replaces_replicas:
+            return plan
+        template = read_template(self._cloud, spec.stack_name)
         bounds = deployed_bounds(template)
-        if plan.stack is None or service is None or bounds is None:
+        if bounds is None:
             return plan
         count = fewer_replicas(scaling, bounds, desired=service["desiredCount"], running=service["runningCount"])
         if count is None:
-            return plan
-        if service["runningCount"] >= service["desiredCount"] and not plan.replaces_replicas:
             return plan
         self._progress.step(name, f"asking for {count} instead of {service['desiredCount']} replicas first")
         desired = read_desired_count(self._cloud, service)

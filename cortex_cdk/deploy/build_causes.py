@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from cortex_serving.contract import DEPENDENCIES_SCRIPT
 
-OLDEST_PYTHON = (3, 10)
-"""The oldest Python that replicas can have (``project.python_version``)."""
+from cortex_cdk.project import python_version
+
 _PYTHON = re.compile(r"Using C?Python (\d+)\.(\d+)")
 _PACKAGE = r"([\w.-]+)==([\w.+!-]+)"
 _FAILED_BUILD = re.compile(rf"error: Failed to build `{_PACKAGE}`")
@@ -73,7 +73,7 @@ def _no_wheel(text: str) -> Cause | None:
     tags = _ABI_TAGS.search(text)
     pythons = sorted({(int(major), int(minor or 0)) for major, minor in _TAG.findall(tags[1])}) if tags else []
     there = f" (it has wheels for {_range(pythons)})" if pythons else ""
-    usable = not pythons or any(python >= OLDEST_PYTHON for python in pythons)
+    usable = not pythons or any(python >= python_version.OLDEST for python in pythons)
     hint = _loosen(text, usable=usable)
     return Cause(f"{what} has no wheel for {_python(text)}{there}", hint)
 
@@ -150,9 +150,9 @@ def _range(pythons: Sequence[tuple[int, int]]) -> str:
 
 def _loosen(text: str, *, usable: bool) -> str:
     match = _PYTHON.search(text)
-    is_oldest = match is not None and (int(match[1]), int(match[2])) <= OLDEST_PYTHON
+    is_oldest = match is not None and (int(match[1]), int(match[2])) <= python_version.OLDEST
     if not usable:
-        return f"loosen the version: replicas need Python {'.'.join(map(str, OLDEST_PYTHON))} or newer"
+        return f"loosen the version: replicas need Python {'.'.join(map(str, python_version.OLDEST))} or newer"
     return "loosen the version" if is_oldest else "loosen the version, or name an older Python in .python-version"
 
 

@@ -9,22 +9,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.scalable_targets import Bounds
 from cortex_cdk.config.sections.autoscaling import Autoscaling
 
 SCALABLE_TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The numbers of replicas between which an API is scaled."""
-
-    least: int
-    most: int
 
 
 def fewer_replicas(scaling: Autoscaling, deployed: Bounds, *, desired: int, running: int) -> int | None:

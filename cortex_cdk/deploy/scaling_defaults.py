@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
+from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.config import RealtimeApi
 from cortex_cdk.deploy.plan import UPDATE, StackPlan
 from cortex_cdk.errors import Finding
@@ -47,31 +48,28 @@ def _updated(plans: Iterable[StackPlan]) -> Iterator[RealtimeApi]:
 
 
 def _maximum(updates: Updates, api: RealtimeApi) -> Iterator[Finding]:
-    answer = updates.cloud.application_autoscaling.describe_scalable_targets(
-        ServiceNamespace="ecs",
-        ResourceIds=[_identifier(updates, api)],
-        ScalableDimension="ecs:service:DesiredCount",
-    )
+    ecs_cluster, name = names.ecs_cluster(updates.cluster), names.service(api.name)
+    bounds = read_bounds(updates.cloud, ecs_cluster, [name]).get(name)
     scaling = api.autoscaling
     most = scaling.max_replicas
-    for target in answer["ScalableTargets"]:
-        deployed = target["MaxCapacity"]
-        # A maximum below what the file asks for could not be kept.
-        if deployed != most and deployed >= max(scaling.min_replicas, scaling.init_replicas):
-            service = describe_service(updates.cloud, updates.cluster, api.name)
-            desired = service["desiredCount"] if service else 0
-            removed = f", and {desired - most} of its {desired} replicas are removed" if desired > most else ""
-            yield Finding(
-                api.name,
-                f"max_replicas becomes {most}, the default, where it was {deployed}{removed}: "
-                f"to keep {deployed}, write autoscaling.max_replicas: {deployed}",
-                fatal=False,
-            )
+    # A maximum below what the file asks for could not be kept.
+    if bounds and bounds.most != most and bounds.most >= max(scaling.min_replicas, scaling.init_replicas):
+        service = describe_service(updates.cloud, updates.cluster, api.name)
+        desired = service["desiredCount"] if service else 0
+        removed = f", and {desired - most} of its {desired} replicas are removed" if desired > most else ""
+        yield Finding(
+            api.name,
+            f"max_replicas becomes {most}, the default, where it was {bounds.most}{removed}: "
+            f"to keep {bounds.most}, write autoscaling.max_replicas: {bounds.most}",
+            fatal=False,
+        )
 
 
 def _rate(updates: Updates, api: RealtimeApi) -> Iterator[Finding]:
     answer = updates.cloud.application_autoscaling.describe_scaling_policies(
-        ServiceNamespace="ecs", ResourceId=_identifier(updates, api), PolicyNames=[names.REQUESTS_POLICY]
+        ServiceNamespace=NAMESPACE,
+        ResourceId=resource_id(names.ecs_cluster(updates.cluster), names.service(api.name)),
+        PolicyNames=[names.REQUESTS_POLICY],
     )
     for policy in answer["ScalingPolicies"]:
         rate = policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] / SECONDS_A_MINUTE
@@ -81,7 +79,3 @@ def _rate(updates: Updates, api: RealtimeApi) -> Iterator[Finding]:
             f"autoscaling.target_replica_requests_per_second: {rate:g}",
             fatal=False,
         )
-
-
-def _identifier(updates: Updates, api: RealtimeApi) -> str:
-    return f"service/{names.ecs_cluster(updates.cluster)}/{names.service(api.name)}"

@@ -18,6 +18,7 @@ from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_services
+from cortex_cdk.aws.scalable_targets import read_bounds
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
@@ -54,7 +55,7 @@ __all__ = [
     "splitter_of",
 ]
 
-TARGETS_A_CALL, TASKS_A_CALL = 50, 100
+TASKS_A_CALL = 100
 PARALLEL_CALLS = 8
 
 
@@ -238,15 +239,9 @@ class _Reader:
 
     def _minimums(self, apis: Iterable[str]) -> dict[str, int]:
         """``min_replicas`` of APIs, as Application Auto Scaling has it."""
-        api_of = {f"service/{self._ecs_cluster}/{names.service(api)}": api for api in apis}
-        minimums = {}
-        for batch in _batches(list(api_of), TARGETS_A_CALL):
-            answer = self._cloud.application_autoscaling.describe_scalable_targets(
-                ServiceNamespace="ecs", ResourceIds=batch, ScalableDimension="ecs:service:DesiredCount"
-            )
-            for target in answer["ScalableTargets"]:
-                minimums[api_of[target["ResourceId"]]] = target["MinCapacity"]
-        return minimums
+        api_of = {names.service(api): api for api in apis}
+        bounds = read_bounds(self._cloud, self._ecs_cluster, api_of)
+        return {api_of[service]: found.least for service, found in bounds.items()}
 
     def _observe(self, service: ServiceTypeDef, known_minimum: int | None) -> Observed:
         now = datetime.now(timezone.utc)

@@ -14,6 +14,7 @@ from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
+from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.logs import fatal_record
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
@@ -246,23 +247,15 @@ class Reporter:
         return measured
 
     def _reached_maximum(self, api: ApiStatus) -> int | None:
-        answer = self._cloud.application_autoscaling.describe_scalable_targets(
-            ServiceNamespace="ecs",
-            ResourceIds=[self._scalable(api.name)],
-            ScalableDimension="ecs:service:DesiredCount",
-        )
-        for target in answer["ScalableTargets"]:
-            if target["MinCapacity"] < target["MaxCapacity"] <= api.replicas.requested:
-                return target["MaxCapacity"]
-        return None
-
-    def _scalable(self, api: str) -> str:
-        return f"service/{names.ecs_cluster(self._cluster.name)}/{names.service(api)}"
+        service = names.service(api.name)
+        bounds = read_bounds(self._cloud, names.ecs_cluster(self._cluster.name), [service]).get(service)
+        reached = bounds is not None and bounds.least < bounds.most <= api.replicas.requested
+        return bounds.most if bounds and reached else None
 
     def _activities(self, api: ApiStatus) -> tuple[ScalingActivity, ...]:
         answer = self._cloud.application_autoscaling.describe_scaling_activities(
-            ServiceNamespace="ecs",
-            ResourceId=self._scalable(api.name),
+            ServiceNamespace=NAMESPACE,
+            ResourceId=resource_id(names.ecs_cluster(self._cluster.name), names.service(api.name)),
             MaxResults=ACTIVITIES_SHOWN,
         )
         return tuple(

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortex_cdk.aws.scalable_targets import Bounds
 from cortex_cdk.config import RealtimeApi, load_config
 from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.deploy.fewer_replicas import Bounds, fewer_replicas
+from cortex_cdk.deploy.fewer_replicas import fewer_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, Release, StackPlan, plan_stack, revision_of
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.recovery import Recovery
