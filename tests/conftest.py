@@ -110,9 +110,15 @@ class Cortex:
 
 
 @pytest.fixture(scope="module")
-def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
-    """A cortex of this module's own; its local cloud is stopped afterwards."""
+def cortex(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
+    """A cortex of this module's own; its local cloud is stopped afterwards.
+
+    The clock of the local cloud runs as many times faster as the module's ``LOCAL_SPEED`` says, if it has one.
+    """
     cortex = Cortex(tmp_path_factory.mktemp("cortex-home"))
+    cortex.environ.update(
+        {"CORTEX_LOCAL_SPEED": speed} if (speed := getattr(request.module, "LOCAL_SPEED", "")) else {}
+    )
     yield cortex
     stopped = cortex.run("local", "down")
     assert stopped.returncode == 0, stopped.stderr

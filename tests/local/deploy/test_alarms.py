@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from tests.conftest import CORTEX, Cortex
@@ -39,15 +37,8 @@ class PythonPredictor:
         return {{"code": {code}}}
 """
 ALARM = "cortex/local/slow/unhealthy"
-
-
-@pytest.fixture(scope="module")
-def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
-    """A local cloud in which 13 seconds are nearly nine minutes."""
-    cortex = Cortex(tmp_path_factory.mktemp("home"))
-    cortex.environ["CORTEX_LOCAL_SPEED"] = "40"
-    yield cortex
-    cortex.ok("local", "down")
+LOCAL_SPEED = "40"
+"""13 seconds are nearly nine minutes."""
 
 
 def test_loading_for_minutes_sets_no_alarm_off(cortex: Cortex, tmp_path: Path) -> None:

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.conftest import Cortex
 from tests.local.traffic import Traffic
@@ -25,15 +22,8 @@ class PythonPredictor:
         return payload
 """
 NAME = "burst"
-
-
-@pytest.fixture(scope="module")
-def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
-    """A local cloud in which a quarter of an hour takes 23 seconds."""
-    cortex = Cortex(tmp_path_factory.mktemp("home"))
-    cortex.environ["CORTEX_LOCAL_SPEED"] = "40"
-    yield cortex
-    cortex.ok("local", "down")
+LOCAL_SPEED = "40"
+"""A quarter of an hour takes 23 seconds."""
 
 
 def wait_for(cortex: Cortex, replicas: int) -> None:

@@ -7,19 +7,7 @@ from pathlib import Path
 import pytest
 
 from cortex_cdk.project.archive import collect
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    project = tmp_path / "project"
-    write(project, "predictor.py", "lib/model.py")
-    return project
-
-
-def write(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("x")
+from tests.unit.project.conftest import write
 
 
 @pytest.mark.parametrize(
