@@ -30,6 +30,7 @@ from cortex_cdk.clusters.instances import (
 )
 from cortex_cdk.clusters.launches import LaunchWatcher
 from cortex_cdk.clusters.listener_move import move_rules
+from cortex_cdk.clusters.members import check_members
 from cortex_cdk.clusters.usage import computes_by_group
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
@@ -302,6 +303,7 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         restore(cloud, sizes)
         raise _failure(name, outcome, creates=change_set.creates)
     _protect(cloud, name, progress)
+    check_members(cloud, name, progress)
     _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
 
 

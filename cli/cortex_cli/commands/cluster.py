@@ -72,6 +72,8 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
     with progress:
         plan = client.plan_cluster(config, creates=creates)
     if plan is None:
+        with progress:
+            client.check_cluster_members()
         click.echo(f"the cluster {name} is up to date")
         return
     _print_plan(plan, client.environment)
