@@ -24,6 +24,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
 from cortex_cdk.clusters.ensure import ensure_cluster
+from cortex_cdk.clusters.members import check_members
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
 from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config, load_config
@@ -174,6 +175,14 @@ class Client:
         """
         self._read = None
         apply_plan(self.cloud, plan, self._progress)
+
+    def check_cluster_members(self) -> None:
+        """Look whether the instances of the cluster take replicas, and replace those that do not.
+
+        Raises:
+            ClusterError: There is no cluster.
+        """
+        check_members(self.cloud, self.cluster.name, self._progress)
 
     def discard_cluster(self, plan: ClusterPlan) -> None:
         """Forget a plan that ``plan_cluster`` returned."""

@@ -72,6 +72,8 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
     with progress:
         plan = client.plan_cluster(config, creates=creates)
     if plan is None:
+        with progress:
+            client.check_cluster_members()
         click.echo(f"the cluster {name} is up to date")
         return
     _print_plan(plan, client.environment)
@@ -196,6 +198,9 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
             for state in found.groups
         ]
     )
+    for state in found.groups:
+        if state.launch_failure:
+            click.echo(on_stdout(f"{state.group.name} cannot start an instance: {state.launch_failure}"))
     click.echo()
     _print_cost(found.cost, environment)
     click.echo()
