@@ -196,6 +196,9 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
             for state in found.groups
         ]
     )
+    for state in found.groups:
+        if state.launch_failure:
+            click.echo(on_stdout(f"{state.group.name} cannot start an instance: {state.launch_failure}"))
     click.echo()
     _print_cost(found.cost, environment)
     click.echo()
