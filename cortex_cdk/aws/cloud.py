@@ -100,6 +100,11 @@ class Cloud:
         """Whether the AWS console shows the session's resources. It shows none behind another endpoint."""
         return self.endpoint_url is None
 
+    @cached_property
+    def impatient(self) -> Cloud:
+        """The same session, for questions that are worth a few seconds only: each is asked once."""
+        return Cloud(self._session, self.endpoint_url, fail_fast=True)
+
     def _client(self, service: str) -> Any:
         from botocore.config import Config
 

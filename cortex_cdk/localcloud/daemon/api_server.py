@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.aws_errors import failure
-from cortex_cdk.localcloud.daemon import fault_door
+from cortex_cdk.localcloud.daemon.fault_door import FaultDoor
+from cortex_cdk.localcloud.daemon.outages import Outages
 from cortex_cdk.localcloud.endpoint import FAULTS_PATH, HEALTH_PATH, NONCE, DaemonInfo
 from cortex_cdk.localcloud.services.iam.authorization import Denial, denial
 from cortex_cdk.localcloud.services.iam.sessions import CREDENTIALS_PATH, SESSIONS
@@ -55,12 +56,15 @@ class ApiServer:
     Args:
         info: The answer of the health door.
         tasks: Gives task metadata.
+        outages: The services that answer nothing but errors.
         changed: Is called after a request that may have changed the state.
     """
 
-    def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[], None]) -> None:
+    def __init__(self, info: DaemonInfo, tasks: MetadataSource, outages: Outages, changed: Callable[[], None]) -> None:
         self._info = info
         self._tasks = tasks
+        self._outages = outages
+        self._faults = FaultDoor(outages, changed)
         self._changed = changed
         self._moto = moto_application()
 
@@ -74,9 +78,7 @@ class ApiServer:
             nonce = parse_qs(environ.get("QUERY_STRING", "")).get(NONCE, [""])[0]
             return _json(start_response, "200 OK", self._info.health(nonce))
         if path == FAULTS_PATH:
-            status, content = fault_door.answer(environ)
-            self._changed()
-            return _json(start_response, status, content)
+            return _json(start_response, *self._faults.answer(environ))
         metadata = METADATA_PATH.match(path)
         if metadata:
             return self._task_metadata(start_response, metadata[1], whole_task=bool(metadata[2]))
@@ -100,6 +102,8 @@ class ApiServer:
             # moto also reads the caller from other headers, in more forms than any AWS tool sends.
             said = f"Only requests signed with {SIGNATURE} are answered: use an AWS SDK or tool, with any credentials."
             return _failure(environ, start_response, "403 Forbidden", "MissingAuthenticationToken", said)
+        if outage := self._outages.strikes(environ):
+            return _failure(environ, start_response, "503 Service Unavailable", *outage)
         if "HTTP_AUTHORIZATION" in environ:
             # There is one region, whatever region the user's AWS tools are configured for.
             environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])
