@@ -135,15 +135,23 @@ class KeyWatch:
         copy: The file, which workers read.
         tell: Called after each change with the file, or with None where the keys are not known any more.
         warn: Called with the reason when the keys cannot be read, once until they can be again.
+        grace: Seconds for which the keys that were read last stay good.
     """
 
     def __init__(
-        self, source: KeySource, copy: Path, *, tell: Callable[[Path | None], None], warn: Callable[[str], None]
+        self,
+        source: KeySource,
+        copy: Path,
+        *,
+        tell: Callable[[Path | None], None],
+        warn: Callable[[str], None],
+        grace: float = GRACE,
     ) -> None:
         self._source = source
         self._copy = copy
         self._tell = tell
         self._warn = warn
+        self._grace = grace
         self._version: str | None = None
         self._read_at = time.monotonic()
         self._failing = False
@@ -194,8 +202,8 @@ class KeyWatch:
     def _failed(self, reason: str) -> None:
         if not self._failing:
             self._failing = True
-            self._warn(f"{reason}; the known keys stay good for {GRACE / 60:.0f} minutes")
-        if self._good and time.monotonic() - self._read_at > GRACE:
+            self._warn(f"{reason}; the known keys stay good for {self._grace / 60:.0f} minutes")
+        if self._good and time.monotonic() - self._read_at > self._grace:
             self._good = False
             self._warn(f"{reason}; nobody is let in until the keys can be read")
             self._tell(None)
