@@ -1,7 +1,7 @@
-"""Answers the AWS API: moto's WSGI application behind a guard, and two doors of our own.
+"""Answers the AWS API: moto's WSGI application behind a guard, and three doors of our own.
 
-A request passes, in order: the guard against web pages, our doors (health, task metadata), moto. A request that may
-have changed something calls ``changed``: the state is stored, and the reconciler looks again.
+A request passes, in order: the guard against web pages, our doors (health, faults, task metadata), moto. A request that
+may have changed something calls ``changed``: the state is stored, and the reconciler looks again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.aws_errors import failure
-from cortex_cdk.localcloud.endpoint import HEALTH_PATH, NONCE, DaemonInfo
+from cortex_cdk.localcloud.daemon import fault_door
+from cortex_cdk.localcloud.endpoint import FAULTS_PATH, HEALTH_PATH, NONCE, DaemonInfo
 from cortex_cdk.localcloud.settings import REGION
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -68,6 +69,10 @@ class ApiServer:
         if path == HEALTH_PATH:
             nonce = parse_qs(environ.get("QUERY_STRING", "")).get(NONCE, [""])[0]
             return _json(start_response, "200 OK", self._info.health(nonce))
+        if path == FAULTS_PATH:
+            status, content = fault_door.answer(environ)
+            self._changed()
+            return _json(start_response, status, content)
         metadata = METADATA_PATH.match(path)
         if metadata:
             return self._task_metadata(start_response, metadata[1], whole_task=bool(metadata[2]))

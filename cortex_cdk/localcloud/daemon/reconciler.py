@@ -20,6 +20,7 @@ from cortex_cdk.localcloud.services.application_autoscaling import models as aut
 from cortex_cdk.localcloud.services.application_autoscaling import responses as autoscaling_responses
 from cortex_cdk.localcloud.services.application_autoscaling.autoscaler import Autoscaler
 from cortex_cdk.localcloud.services.autoscaling import groups
+from cortex_cdk.localcloud.services.autoscaling import responses as group_responses
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.codebuild import backend as builds
 from cortex_cdk.localcloud.services.ecs import backend as ecs
@@ -47,6 +48,7 @@ def install() -> None:
     Call this before a back end is used or restored from a snapshot. More calls change nothing.
     """
     groups.install()
+    group_responses.install()
     ecs.install()
     targets.install()
     tls.install()
