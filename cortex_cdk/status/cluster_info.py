@@ -11,10 +11,11 @@ from cortex_cdk.aws.console_links import links
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.change import missing, read_configuration
 from cortex_cdk.clusters.instances import groups_of_providers
+from cortex_cdk.clusters.machine_images import GroupImages, read_machine_images
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster, InstanceGroup
 from cortex_cdk.environment import Environment
-from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.status.read_status import ApiStatus, list_apis
 
 
@@ -27,12 +28,14 @@ class GroupState:
         capacity_provider: The name of its ECS capacity provider.
         running: How many instances are in service.
         desired: How many ECS wants.
+        images: Their machine images; None where they cannot be read.
     """
 
     group: InstanceGroup
     capacity_provider: str
     running: int
     desired: int
+    images: GroupImages | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class ClusterInfo:
                     "desired": state.desired,
                     "min": state.group.min_instances,
                     "max": state.group.max_instances,
+                    "machine_image": state.images.as_json() if state.images else None,
                 }
                 for state in self.groups
             ],
@@ -108,14 +112,15 @@ def cluster_info(cloud: Cloud, environment: Environment, running: RunningCluster
         running=running,
         configuration=configuration,
         status=stack.status,
-        groups=_groups(cloud, configuration),
+        groups=_groups(cloud, configuration, stack),
         cost=estimate(configuration),
         apis=tuple(list_apis(cloud, running)),
         dashboard=pages.dashboard if pages else None,
     )
 
 
-def _groups(cloud: Cloud, cluster: Cluster) -> tuple[GroupState, ...]:
+def _groups(cloud: Cloud, cluster: Cluster, stack: StackState) -> tuple[GroupState, ...]:
+    images = {one.group: one for one in read_machine_images(cloud, cluster, stack)}
     provider_of = {group.name: names.capacity_provider(cluster.name, group.name) for group in cluster.instance_groups}
     scaling_group_of = groups_of_providers(cloud, list(provider_of.values()))
     answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(scaling_group_of.values()))
@@ -130,5 +135,5 @@ def _groups(cloud: Cloud, cluster: Cluster) -> tuple[GroupState, ...]:
     for group in cluster.instance_groups:
         provider = provider_of[group.name]
         running, desired = instances.get(scaling_group_of.get(provider, ""), (0, 0))
-        states.append(GroupState(group, provider, running, desired))
+        states.append(GroupState(group, provider, running, desired, images.get(group.name)))
     return tuple(states)
