@@ -24,7 +24,6 @@ from tests.local.localcloud.stacks import (
     until,
 )
 
-
 PUBLISHED = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
 
 
