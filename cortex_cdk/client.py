@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cortex_cdk import log_groups, names
+from cortex_cdk.access_keys import ClusterKeys
 from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
@@ -96,6 +97,11 @@ class Client:
         if self._read is None:
             self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
         return self._read
+
+    @property
+    def keys(self) -> ClusterKeys:
+        """The API keys of the environment's cluster."""
+        return ClusterKeys(self.cloud, self.cluster)
 
     def deploy(
         self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
@@ -326,6 +332,8 @@ class Client:
         content_type: str = "application/json",
         headers: Mapping[str, str] = MappingProxyType({}),
         query: Sequence[tuple[str, str]] = (),
+        *,
+        key: str | None = None,
     ) -> Prediction:
         """Send a request to an API and read the whole answer.
 
@@ -335,12 +343,13 @@ class Client:
             content_type: Of the body, unless the headers name one.
             headers: Further headers of the request.
             query: Query parameters, as names and values; a name may come more than once.
+            key: The API key; None takes the one in ``CORTEX_API_KEY``, if it is set.
 
         Raises:
             NotDeployedError: There is none of that name.
             PredictionError: It did not answer with success.
         """
-        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query)) as answer:
+        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query, key)) as answer:
             return answer.whole()
 
     @contextmanager
