@@ -26,6 +26,7 @@ from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
 from cortex_cdk.clusters.ensure import ensure_cluster
 from cortex_cdk.clusters.members import check_members
+from cortex_cdk.clusters.refresh import ClusterRefresher
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
 from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config, load_config
@@ -201,6 +202,11 @@ class Client:
             ClusterError: There is none.
         """
         return cluster_info(self.cloud, self.environment, self.cluster)
+
+    @property
+    def refresher(self) -> ClusterRefresher:
+        """Replaces the instances of the environment's cluster, and says which have an old machine image."""
+        return ClusterRefresher(self.cloud, self.environment, self._progress)
 
     def plan_cluster_removal(self) -> Removal:
         """Find out what removing the environment's cluster would remove, and what would stay.

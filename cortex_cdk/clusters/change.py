@@ -165,7 +165,7 @@ def plan_cluster(
     if wanted:
         check_identity(wanted, environment)
         check_account(cloud, wanted)
-    stack = _changeable(cloud, environment)
+    stack = changeable(cloud, environment)
     recovery = recovery_for(stack) if stack else None
     kept = None if recovery and recovery.leaves_nothing else stack
     if kept is None and not creates:
@@ -196,8 +196,19 @@ def plan_cluster(
     )
 
 
-def _changeable(cloud: Cloud, environment: Environment) -> StackState | None:
-    """The cluster's stack, unless another operation runs on it."""
+def changeable(cloud: Cloud, environment: Environment) -> StackState | None:
+    """Read the cluster's stack, on which no other operation may run.
+
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+
+    Returns:
+        The stack; None where there is none.
+
+    Raises:
+        ClusterError: Another operation runs.
+    """
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
     if stack and stack.in_progress:
         raise ClusterError(

@@ -74,6 +74,10 @@ class ApiServer:
         if refusal:
             return _json(start_response, "403 Forbidden", {"message": refusal})
         path = environ.get("PATH_INFO", "")
+        own = self._own_door(path, environ, start_response)
+        return self._aws(environ, start_response) if own is None else own
+
+    def _own_door(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
         if path == HEALTH_PATH:
             nonce = parse_qs(environ.get("QUERY_STRING", "")).get(NONCE, [""])[0]
             return _json(start_response, "200 OK", self._info.health(nonce))
@@ -87,7 +91,7 @@ class ApiServer:
             return _task_credentials(start_response, credentials[1], environ.get("HTTP_AUTHORIZATION", ""))
         if path.startswith("/moto-api"):
             return _json(start_response, "404 Not Found", {"message": "moto's own API is switched off."})
-        return self._aws(environ, start_response)
+        return None
 
     def _task_metadata(self, start_response: StartResponse, task_id: str, *, whole_task: bool) -> Iterable[bytes]:
         with STATE_LOCK:

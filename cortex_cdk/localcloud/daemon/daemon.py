@@ -86,9 +86,11 @@ def _serve(settings: Settings) -> None:
     from cortex_cdk.localcloud.services.elbv2.resources import answer_at
     from cortex_cdk.localcloud.services.iam import managed_policies, sessions
     from cortex_cdk.localcloud.services.service_quotas import backend as quotas
+    from cortex_cdk.localcloud.services.ssm import public_images
 
     services.register_resource_types()
     quotas.install()
+    public_images.install()
     types.install()
     limits.install()
     managed_policies.install()
