@@ -22,10 +22,8 @@ from cortex_cdk import log_groups, names
 from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
-from cortex_cdk.aws.permissions.documents import Policy, Purpose
 from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
 from cortex_cdk.clusters.ensure import ensure_cluster
-from cortex_cdk.clusters.policy import cluster_policies
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
 from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config, load_config
@@ -188,23 +186,6 @@ class Client:
             ClusterError: There is none.
         """
         return cluster_info(self.cloud, self.environment, self.cluster)
-
-    def cluster_policies(
-        self, purposes: Sequence[Purpose], config: Path | str | None = None
-    ) -> dict[Purpose, tuple[Policy, ...]]:
-        """Write the smallest IAM policies for those who use the environment's cluster, whether there is one or not.
-
-        Args:
-            purposes: Whom to write policies for.
-            config: A cluster's configuration file; None takes what is deployed, and allows what any cluster may have.
-
-        Raises:
-            ConfigError: The file cannot be used.
-            CortexError: The file is that of another cluster.
-        """
-        where = self.environment
-        cluster = load_cluster(Path(config), name=where.cluster, region=where.region) if config else None
-        return cluster_policies(where.connect_unless_stopped(), where, purposes, cluster)
 
     def plan_cluster_removal(self) -> Removal:
         """Find out what removing the environment's cluster would remove, and what would stay.

@@ -261,6 +261,7 @@ def _change_set(cloud: Cloud, cluster: Cluster, template: Mapping[str, Any], *, 
         parameters={},
         tags={names.TAG_CLUSTER: cluster.name, **cluster.tags},
         creates=creates,
+        role=cluster.cloudformation_role,
     )
 
 
@@ -283,7 +284,8 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
     if plan.recovery and plan.stack:
         if plan.recovery.leaves_nothing:
             unprotect(cloud, kept)
-        left = recover(cloud, plan.stack, partial(progress.step, subject), force=False)
+        role = plan.cluster.cloudformation_role
+        left = recover(cloud, plan.stack, partial(progress.step, subject), force=False, role=role)
         change_set = _change_set(cloud, plan.cluster, plan.template, creates=left is None)
     if change_set is None:
         return
@@ -300,7 +302,7 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         aftermath = "nothing of it was kept" if change_set.creates else "it is what it was before"
         raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
     _protect(cloud, name, progress)
-    _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
+    _follow(cloud, plan.cluster, (_listener(before), _listener(outcome.stack)), progress)
 
 
 def _end_instances_of_removed_groups(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> tuple[GroupSize, ...]:
@@ -347,15 +349,15 @@ def _listener(stack: StackState | None) -> str | None:
     return stack.outputs.get("ListenerArn") if stack else None
 
 
-def _follow(cloud: Cloud, cluster: str, listeners: tuple[str | None, str | None], progress: Progress) -> None:
+def _follow(cloud: Cloud, cluster: Cluster, listeners: tuple[str | None, str | None], progress: Progress) -> None:
     """Let what is deployed follow the cluster from its old listener to the new one, where that is another one."""
     old, new = listeners
     if not old or not new or old == new:
         return
-    failures = move_rules(cloud, cluster, old, new, progress)
+    failures = move_rules(cloud, cluster.name, old, new, progress, role=cluster.cloudformation_role)
     if failures:
         raise ClusterError(
-            f"the cluster {cluster!r} is ready, and not reachable at its new address is: {', '.join(failures)}",
+            f"the cluster {cluster.name!r} is ready, and not reachable at its new address is: {', '.join(failures)}",
             hint="deploy it again: cortex deploy",
             details=[f"{name}: {reason}" for name, reason in failures.items()],
         )

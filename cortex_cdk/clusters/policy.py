@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.permissions.documents import Policy, Purpose, Subject, policies
 from cortex_cdk.clusters.change import check_identity, read_configuration
 from cortex_cdk.config import Cluster
+from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError
 from cortex_cdk.stack_operations.stack import read_stack
@@ -17,7 +19,7 @@ from cortex_cdk.synthesis.synthesize import synthesize
 
 
 def cluster_policies(
-    cloud: Cloud | None, environment: Environment, purposes: Sequence[Purpose], wanted: Cluster | None
+    environment: Environment, purposes: Sequence[Purpose], config: Path | str | None = None
 ) -> dict[Purpose, tuple[Policy, ...]]:
     """Write the smallest policies for those who use the environment's cluster.
 
@@ -25,18 +27,20 @@ def cluster_policies(
     ``*``.
 
     Args:
-        cloud: A session of the environment; None where nobody answers there.
         environment: Whose cluster.
         purposes: Whom to write policies for.
-        wanted: The configuration of the cluster; only what its stack has is then allowed. None takes the boundary and
+        config: The cluster's configuration file; only what its stack has is then allowed. None takes the boundary and
             the role of what is deployed, and allows whatever a cluster may have.
 
     Raises:
+        ConfigError: The file cannot be used.
         PreflightError: The configuration is that of another cluster.
         DeployError: Its stack cannot be synthesized.
     """
+    wanted = load_cluster(Path(config), name=environment.cluster, region=environment.region) if config else None
     if wanted:
         check_identity(wanted, environment)
+    cloud = environment.connect_unless_stopped()
     cluster = wanted or _deployed(cloud, environment) or environment.default_cluster()
     subject = Subject(
         cluster=environment.cluster,

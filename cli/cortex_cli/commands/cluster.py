@@ -232,10 +232,11 @@ def policy(config: Path | None, purpose: Purpose | None, folder: Path | None, en
     A JSON object: policies by name, of a size that IAM takes; whoever needs several needs all of them. With `-o pretty`
     the reasons are on stderr. CONFIG is a cluster.yaml or its folder: only what that cluster needs is then allowed.
     """
-    from cortex_cdk.client import Client
+    from cortex_cdk.clusters.policy import cluster_policies
+    from cortex_cdk.environment import load_environments
 
     purposes: list[Purpose] = [purpose] if purpose else ["cluster", "deploy"]
-    found = Client(env).cluster_policies(purposes, config)
+    found = cluster_policies(load_environments().get(env), purposes, config)
     documents = {policy.name: policy.document for one in found.values() for policy in one}
     if output == "pretty":
         for one, policies in found.items():
