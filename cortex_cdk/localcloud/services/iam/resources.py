@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from moto.iam.models import AWSManagedPolicy, iam_backends
+from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
 from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Resource
@@ -61,7 +61,6 @@ class Role(Resource):
         for arn in [known for known in role.managed_policies if known not in attached]:
             iam.detach_role_policy(arn, name)
         for arn in [new for new in attached if new not in role.managed_policies]:
-            _know(iam, arn)
             iam.attach_role_policy(arn, name)
         inline = {policy["PolicyName"]: policy["PolicyDocument"] for policy in properties.get("Policies", [])}
         for gone in [known for known in self.attributes.get("Policies", []) if known not in inline]:
@@ -128,15 +127,3 @@ class InstanceProfile(Resource):
     def delete(self, place: Place) -> None:
         """DeleteInstanceProfile."""
         backend(place).delete_instance_profile(self.physical_resource_id, ignore_attached_roles=True)
-
-
-def _know(iam: Any, arn: str) -> None:
-    """Load one of AWS's own policies. moto would load all of them, a thousand, or none."""
-    if arn in iam.managed_policies:
-        return
-    from moto.iam.aws_managed_policies import aws_managed_policies_data
-
-    name = arn.rsplit("/", 1)[-1]
-    data = json.loads(aws_managed_policies_data).get(name)
-    if data:
-        iam.managed_policies[arn] = AWSManagedPolicy.from_data(name, iam.account_id, iam.region_name, data)
