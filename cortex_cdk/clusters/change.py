@@ -298,9 +298,10 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         cause, stack = outcome.cause, outcome.stack
         what = (stack and stack.reason) or "no reason was given"
         if cause:
-            what = f"{cause.what}: {cause.reason}"
+            what = cause.explanation
         aftermath = "nothing of it was kept" if change_set.creates else "it is what it was before"
-        raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
+        hint = f"{aftermath}; {cause.remedy}" if cause and cause.remedy else aftermath
+        raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=hint)
     _protect(cloud, name, progress)
     _follow(cloud, plan.cluster, (_listener(before), _listener(outcome.stack)), progress)
 

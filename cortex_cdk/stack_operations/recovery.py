@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.denials import denial_of, read_denial
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.errors import DeployError
 from cortex_cdk.stack_operations.change_set import taking
@@ -191,10 +192,13 @@ def remove(cloud: Cloud, stack: StackState, role: str | None = None) -> None:
     try:
         cloud.cloudformation.delete_stack(StackName=stack.id, **taking(role))
     except ClientError as error:
+        if denial_of(error):
+            raise
         raise DeployError(f"{stack.name} cannot be deleted: {error_message(error)}") from error
     left = wait(cloud, stack)
     if left is not None:
+        denial = read_denial(left.reason)
         raise DeployError(
-            f"{stack.name} could not be deleted ({left.status}): {left.reason}",
-            hint="remove by hand what the message names, then try again",
+            f"{stack.name} could not be deleted ({left.status}): {denial.sentence if denial else left.reason}",
+            hint=denial.hint if denial else "remove by hand what the message names, then try again",
         )
