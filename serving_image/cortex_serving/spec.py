@@ -330,6 +330,11 @@ def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
     return dict(variables)
 
 
+def secret_variables(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the variables that get secrets (``predictor.secrets``), of an entry of ``cortex.yaml``."""
+    return tuple((data.get("predictor") or {}).get("secrets") or {})
+
+
 def read_config(path: Path, name: str | None) -> dict[str, Any]:
     """Read the entry of one API from a ``cortex.yaml``, for running a project without a deployment.
 

@@ -43,6 +43,7 @@ def plan(
     port: int | None,
     control_port: int,
     gpus: Sequence[str],
+    secrets: Mapping[str, str],
     overrides: Mapping[str, Any],
 ) -> Launch:
     """Turn a task definition into a container to launch.
@@ -55,6 +56,7 @@ def plan(
         port: The host port that stands for the container's port, if the definition maps a port.
         control_port: The port of the AWS API.
         gpus: The indices of the container's GPUs.
+        secrets: The values of the definition's secrets, by variable.
         overrides: The ``overrides`` of RunTask.
 
     Raises:
@@ -73,6 +75,7 @@ def plan(
             **inherited(os.environ),
             **_platform(task_id, binaries, control_port, gpus),
             **_pairs(container.get("environment")),
+            **secrets,
             **_pairs(changed.get("environment")),
             **({Variable.LISTEN: f"{HOST}:{port}"} if port is not None else {}),
         },

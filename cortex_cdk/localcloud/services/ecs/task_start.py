@@ -1,4 +1,4 @@
-"""Starts a task: finds the image, chooses the port and the GPUs, and runs the container."""
+"""Starts a task: finds the image, chooses the port and the GPUs, reads the secrets, and runs the container."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cortex_cdk.localcloud.containers.launch import CannotStartError
 from cortex_cdk.localcloud.ports import is_free
 from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
+from cortex_cdk.localcloud.services.ecs.container_secrets import read_secrets
 from cortex_cdk.localcloud.services.ecs.task import Task, now
 
 PORTS = range(20000, 32768)
@@ -80,6 +81,7 @@ class Starter:
                 port=port,
                 control_port=self._control_port,
                 gpus=devices,
+                secrets=read_secrets(container),
                 overrides=task.overrides,
             )
         )
