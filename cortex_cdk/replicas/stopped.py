@@ -23,8 +23,8 @@ STOPPED_SHOWN = 5
 REQUESTS = frozenset({"ServiceSchedulerInitiated", "UserInitiated"})
 """Stop codes of tasks that somebody stopped. The scheduler also stops tasks that fail their health checks."""
 FAILURES = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
-WITHOUT_SECRET = "ResourceInitializationError: unable to pull secrets"
-"""How the reason begins of a task that did not get a secret (or, on Fargate, no registry's leave)."""
+UNREADABLE = "unable to retrieve secret"
+"""In the reason of a task that did not get a secret ("Stopped tasks error messages")."""
 _SECRET = re.compile(r"arn:[a-z-]+:secretsmanager:[^\s,]*[A-Za-z0-9]|arn:[a-z-]+:ssm:[^\s,]*[A-Za-z0-9]")
 _KEY = re.compile(r"did not contain json key (\S+)")
 FAILED_CHECK = "failed"
@@ -64,7 +64,7 @@ def stopped_reason(task: TaskTypeDef) -> str:
     """Say in one line why a task stopped, from what ECS says of the task and its container."""
     container = (task.get("containers") or [{}])[0]
     reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
-    if task.get("stoppedReason", "").startswith(WITHOUT_SECRET):
+    if UNREADABLE in task.get("stoppedReason", ""):
         return without_secret(task["stoppedReason"])
     code = container.get("exitCode")
     return f"{reason} (exit code {code})" if code not in (None, 0) and "exit code" not in reason else reason

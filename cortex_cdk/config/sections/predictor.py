@@ -11,7 +11,7 @@ from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, PICKLE_SUFFIX, SAMPL
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
-from pydantic import BeforeValidator, Field, Strict, field_validator
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, field_validator
 
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
@@ -217,7 +217,10 @@ class Predictor(Section):
         ),
     ] = Field({}, description="Environment variables of the replica.")
     secrets: Annotated[
-        dict[Annotated[str, BeforeValidator(_secret_variable)], Annotated[str, BeforeValidator(_secret_reference)]],
+        dict[
+            Annotated[str, BeforeValidator(_secret_variable)],
+            Annotated[str, BeforeValidator(_secret_reference), WithJsonSchema(secret_reference.JSON_SCHEMA)],
+        ],
         Allowed(
             f"{secret_reference.WORDS}, under the name of a variable: letters, digits and _, not starting with "
             f"{' or '.join(_RESERVED)}"

@@ -25,6 +25,25 @@ WORDS = (
     "the name of a secret, NAME:KEY for one key of a JSON secret, ssm:NAME for a parameter of Systems Manager, or the "
     "ARN of one of these"
 )
+_TEXT = {"type": "string", "minLength": 1}
+JSON_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        _TEXT,
+        {
+            "type": "object",
+            "properties": {"secret": _TEXT, "key": _TEXT},
+            "required": ["secret"],
+            "additionalProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {"parameter": _TEXT},
+            "required": ["parameter"],
+            "additionalProperties": False,
+        },
+    ]
+}
+"""Of a reference, for editors."""
 
 
 @dataclass(frozen=True)
