@@ -44,6 +44,7 @@ from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project.archive import ProjectFiles, collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.project.ignore_rules import IGNORE_FILE
+from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
@@ -83,6 +84,11 @@ class Client:
     def cloud(self) -> Cloud:
         """The session of the environment. The local cloud is started."""
         return self.environment.connect()
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets for the cluster's APIs."""
+        return Secrets(self.cloud, self.environment.cluster)
 
     @property
     def cluster(self) -> RunningCluster:
