@@ -81,6 +81,11 @@ def cluster_stack(cluster: str) -> str:
     return f"cortex-{cluster}-cluster"
 
 
+def deployer_policy(cluster: str, purpose: str) -> str:
+    """The name of an IAM policy for somebody who uses the cluster for a purpose."""
+    return f"cortex-{cluster}-{purpose}"
+
+
 def api_stack(cluster: str, api: str) -> str:
     """The name of the stack of one Realtime API."""
     return f"cortex-{cluster}-api-{api}"
