@@ -72,7 +72,9 @@ class TaskRole(Construct):
 
     def _read_s3(self, access: iam.Policy, spec: ApiStackSpec) -> None:
         s3 = f"arn:{cdk.Aws.PARTITION}:s3:::"
-        projects = f"{s3}{spec.cluster.bucket}/{names.project_prefix(spec.api.name)}*"
+        own = [f"{s3}{spec.cluster.bucket}/{names.project_prefix(spec.api.name)}*"]
+        if spec.api.networking.auth.api_key:
+            own.append(f"{s3}{spec.cluster.bucket}/{names.ACCESS_KEYS}")
         models: list[str] = []
         for bucket, found in groupby(spec.api.predictor.s3_prefixes, key=itemgetter(0)):
             keys = [key for _, prefix in found for key in ((prefix, f"{prefix}/*") if prefix else ("*",))]
@@ -81,7 +83,7 @@ class TaskRole(Construct):
         allow(
             access,
             ["s3:GetObject"],
-            [projects, *models],
+            [*own, *models],
             because="an old replica may start again beside a new project; models are folders",
         )
         if models:

@@ -13,6 +13,7 @@ from cortex_cdk.config.serving_spec import serving_spec
 from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.permissions import acknowledge
 from cortex_stacks.constructs.replica_roles import TaskRole, execution_role
+from cortex_stacks.constructs.replica_secrets import pass_secrets
 
 CONTAINER = "api"
 OPEN_FILES = 65_536
@@ -71,6 +72,7 @@ class ReplicaTask(Construct):
         # with the instances of a removed group. The label makes another task definition for another group.
         labels = {GROUP_LABEL: spec.provider.group}
         self._add_container(api, image, _environment(spec, project, revision, endpoint), labels)
+        pass_secrets(self.definition, self.execution_role, spec)
 
     def _add_container(self, api: RealtimeApi, image: str, environment: dict[str, str], labels: dict[str, str]) -> None:
         self.definition.add_container(
@@ -100,7 +102,8 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
     api, cluster = spec.api, spec.cluster
     threads = str(api.compute.threads(api.predictor.processes_per_replica))
     return {
-        **dict.fromkeys(_THREADS, threads),
+        # ECS refuses a name that is among the secrets, too.
+        **{name: threads for name in _THREADS if name not in api.predictor.secrets},
         **api.predictor.env,
         # boto3 reads the second name only, other SDKs the first.
         "AWS_REGION": cdk.Aws.REGION,
@@ -114,6 +117,7 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
         Variable.REVISION: revision,
         Variable.SPEC: serving_spec(api, endpoint),
         Variable.STOP_TIMEOUT: str(STOP_TIMEOUT_S),
+        **({Variable.KEYS: f"s3://{cluster.bucket}/{names.ACCESS_KEYS}"} if api.networking.auth.api_key else {}),
     }
 
 

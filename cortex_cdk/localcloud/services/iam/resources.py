@@ -41,11 +41,12 @@ class Role(Resource):
         return made
 
     def update(self, properties: Properties, place: Place) -> None:
-        """Trust, description, policies and tags."""
+        """Trust, description, policies, boundary and tags."""
         iam, name = backend(place), self.physical_resource_id
         iam.update_role(name, properties.get("Description", ""), properties.get("MaxSessionDuration", 3600))
         iam.update_assume_role_policy(name, json.dumps(properties["AssumeRolePolicyDocument"]))
         iam.get_role(name).tags = as_list(properties.get("Tags"))
+        iam.get_role(name).permissions_boundary_arn = properties.get("PermissionsBoundary")
         self._set_policies(properties, place)
 
     def delete(self, place: Place) -> None:
