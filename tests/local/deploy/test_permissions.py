@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
 from tests.conftest import Cortex
 
@@ -30,6 +31,17 @@ class PythonPredictor:
         except ClientError as error:
             return error.response["Error"]["Message"]
         return "done" if "Body" not in answer else answer["Body"].read().decode()
+"""
+READS_AT_START = """
+import boto3
+
+
+class PythonPredictor:
+    def __init__(self, config):
+        boto3.client("s3").get_object(Bucket="features", Key="a")
+
+    def predict(self, payload):
+        return payload
 """
 READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::features/*"}
 
@@ -126,7 +138,33 @@ def test_replicas_read_no_project_of_another_api(cortex: Cortex, content: str) -
 
 
 def test_logs_and_metrics_of_replicas_arrive(cortex: Cortex, content: str) -> None:
-    assert "predict" in cortex.ok("logs", "some", "--no-follow") or cortex.ok("logs", "some", "--no-follow")
+    call(cortex, "some", "sts", "get_caller_identity")
+
+    def has_arrived() -> bool:
+        lines = [json.loads(line) for line in cortex.ok("logs", "some", "--no-follow", "-o", "json").splitlines()]
+        metrics = cortex.aws("cloudwatch").list_metrics(Namespace="Cortex")["Metrics"]
+        apis = {dimension["Value"] for metric in metrics for dimension in metric["Dimensions"]}
+        return any(line.get("status") == 200 for line in lines) and "some" in apis
+
+    eventually(has_arrived)
+
+
+def test_a_missing_permission_is_told_with_the_lines_to_add(cortex: Cortex, project: Path, content: str) -> None:
+    """By the deployment that fails, and by the log; with these lines it works."""
+    (project / "reading.py").write_text(READS_AT_START)
+    reading = api("reading")
+    reading["predictor"]["path"] = "reading.py"
+    (project / "cortex.yaml").write_text(json.dumps([reading]))
+    failed = cortex.run("deploy", str(project), "--yes")
+    assert failed.returncode == 1
+    start = "add to cortex.yaml: predictor.iam_policies: "
+    missing = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::features/a"}
+    assert start in failed.stderr, failed.stderr
+    [written] = yaml.safe_load(" ".join(failed.stderr.partition(start)[2].split()).partition("]")[0] + "]")
+    assert written == missing
+    assert start in cortex.run("logs", "reading", "--no-follow").stderr
+    reading["predictor"]["iam_policies"] = [written]
+    deploy(cortex, project, reading)
 
 
 def test_more_permissions_restart_no_replica(cortex: Cortex, project: Path, content: str) -> None:
