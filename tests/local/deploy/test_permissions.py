@@ -11,6 +11,7 @@ import requests
 import yaml
 
 from tests.conftest import Cortex
+from tests.local.localcloud.stacks import until
 
 LOCAL_SPEED = "20"
 ACCOUNT = "123456789012"
@@ -146,7 +147,7 @@ def test_logs_and_metrics_of_replicas_arrive(cortex: Cortex, content: str) -> No
         apis = {dimension["Value"] for metric in metrics for dimension in metric["Dimensions"]}
         return any(line.get("status") == 200 for line in lines) and "some" in apis
 
-    eventually(has_arrived)
+    until(has_arrived)
 
 
 def test_a_missing_permission_is_told_with_the_lines_to_add(cortex: Cortex, project: Path, content: str) -> None:
