@@ -19,6 +19,8 @@ from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.allowed_changes import Difference, differences, refusals
 from cortex_cdk.clusters.checks import WantedCluster, check, check_account
+from cortex_cdk.clusters.exposure import unencrypted
+from cortex_cdk.clusters.hosted_zone import find_zone
 from cortex_cdk.clusters.instances import (
     GroupSize,
     end_instances,
@@ -169,11 +171,12 @@ def plan_cluster(
         raise missing(environment)
     deployed = _deployed(cloud, kept, needed=wanted is None) if kept else None
     cluster = wanted or deployed or environment.default_cluster()
-    spec = ClusterStackSpec(cluster=cluster)
+    zone = find_zone(cloud, cluster)
+    spec = ClusterStackSpec(cluster=cluster, hosted_zone_id=zone.id if zone else None)
     unchanged = kept is not None and recovery is None and kept.outputs.get(names.Output.SPEC_DIGEST) == spec.digest
     if unchanged:
         return None
-    warnings = _check(cloud, deployed, cluster, is_new=kept is None)
+    warnings = _check(WantedCluster(cloud, cluster, kept is None, zone), deployed)
     template = _template(spec)
     change_set = None
     if recovery is None:
@@ -189,8 +192,14 @@ def plan_cluster(
         recovery=recovery,
         change_set=change_set,
         cost=estimate(cluster),
-        warnings=warnings,
+        warnings=(*_exposure(environment, cluster), *warnings),
     )
+
+
+def _exposure(environment: Environment, cluster: Cluster) -> tuple[str, ...]:
+    is_public = cluster.load_balancer.is_public and environment.is_on_the_network
+    exposure = unencrypted(is_public=is_public, is_tls=cluster.is_tls)
+    return (exposure,) if exposure else ()
 
 
 def _changeable(cloud: Cloud, environment: Environment) -> StackState | None:
@@ -222,7 +231,7 @@ def _deployed(cloud: Cloud, stack: StackState, *, needed: bool) -> Cluster | Non
         return None
 
 
-def _check(cloud: Cloud, deployed: Cluster | None, cluster: Cluster, *, is_new: bool) -> tuple[str, ...]:
+def _check(wanted: WantedCluster, deployed: Cluster | None) -> tuple[str, ...]:
     """Look for what may not be changed, and for what the account lacks.
 
     Returns:
@@ -231,13 +240,13 @@ def _check(cloud: Cloud, deployed: Cluster | None, cluster: Cluster, *, is_new: 
     Raises:
         PreflightError: Something stands in the way.
     """
-    wanted = WantedCluster(cloud, cluster, is_new)
+    cluster = wanted.cluster
     keep = "keep these values, or make another cluster with them (cortex env configure, cortex cluster up)"
-    reasons = refusals(deployed, cluster, computes_by_group(cloud, deployed)) if deployed else ()
+    reasons = refusals(deployed, cluster, computes_by_group(wanted.cloud, deployed)) if deployed else ()
     findings = [*(wanted.finding(reason, keep) for reason in reasons), *check(wanted)]
     fatal = [finding for finding in findings if finding.fatal]
     if fatal:
-        raise PreflightError(f"cluster {cluster.name} was not {'made' if is_new else 'changed'}", fatal)
+        raise PreflightError(f"cluster {cluster.name} was not {'made' if wanted.is_new else 'changed'}", fatal)
     return tuple(": ".join(filter(None, (finding.message, finding.hint))) for finding in findings)
 
 
