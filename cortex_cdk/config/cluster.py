@@ -56,7 +56,7 @@ _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_ZONE_ID = re.compile(r"Z[A-Z0-9]{8,31}")
+_ZONE_ID = re.compile(r"[A-Z0-9]{1,32}")
 _LONGEST_DOMAIN = 64  # characters of a certificate's first name (RequestCertificate, DomainName)
 _EVERYBODY = ("0.0.0.0/0", "::/0")
 _MOST_TAGS = 40  # AWS allows 50 on a resource; CloudFormation and this program add their own.
@@ -86,7 +86,8 @@ def _dns_name(value: Any) -> str:
 
 
 def _zone(value: Any) -> str:
-    return value if isinstance(value, str) and _ZONE_ID.fullmatch(value) else _dns_name(value)
+    id = value.removeprefix("/hostedzone/") if isinstance(value, str) else ""
+    return id if _ZONE_ID.fullmatch(id) else _dns_name(value)
 
 
 def _network(value: Any) -> str:
@@ -295,7 +296,7 @@ class Cluster(Section):
         certificate: FieldPath = ("load_balancer", "certificate_arn")
         if self.domain is None:
             if self.hosted_zone is not None:
-                yield Conflict((("hosted_zone",),), "needs domain: the zone is for the domain's records")
+                yield Conflict((("hosted_zone",), ("domain",)), "needs domain: the zone is for the domain's records")
             return
         if self.load_balancer.certificate_arn:
             yield Conflict(
@@ -307,7 +308,8 @@ class Cluster(Section):
             yield Conflict((("domain",),), f"must be at most {_LONGEST_DOMAIN} characters long, not {len(self.domain)}")
         if self.hosted_zone is None:
             hint = "without a zone in Route 53, name a certificate: load_balancer.certificate_arn"
-            yield Conflict((("domain",),), "needs hosted_zone, the zone of Route 53 in which it lies", hint)
+            fields: tuple[FieldPath, ...] = (("domain",), ("hosted_zone",))
+            yield Conflict(fields, "needs hosted_zone, the zone of Route 53 in which it lies", hint)
         elif not self.hosted_zone_id and not f".{self.domain}".endswith(f".{self.hosted_zone}"):
             yield Conflict((("domain",), ("hosted_zone",)), f"{self.domain} is not in the zone {self.hosted_zone}")
 
