@@ -33,8 +33,12 @@ class RecordSet(Resource):
         return cls(record["Name"], record["Type"], zone.resource_id)
 
     def update(self, properties: Properties, place: Place) -> None:
-        """ChangeResourceRecordSets, with UPSERT."""
-        zones.find(place, properties).upsert_rrset(_record(properties))
+        """ChangeResourceRecordSets, with UPSERT; a record of another type takes the place of the old one."""
+        record = _record(properties)
+        if record["Type"] != self._kind:
+            self.delete(place)
+            self._kind = record["Type"]
+        zones.find(place, properties).upsert_rrset(record)
 
     def delete(self, place: Place) -> None:
         """ChangeResourceRecordSets, with DELETE."""
