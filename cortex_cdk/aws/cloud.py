@@ -103,6 +103,11 @@ class Cloud:
         """Whether the AWS console shows the session's resources. It shows none behind another endpoint."""
         return self.endpoint_url is None
 
+    @cached_property
+    def impatient(self) -> Cloud:
+        """The same session, for questions that are worth a few seconds only: each is asked once."""
+        return Cloud(self._session, self.endpoint_url, fail_fast=True)
+
     def _client(self, service: str) -> Any:
         from botocore.config import Config
 
@@ -152,6 +157,12 @@ class Cloud:
         return client
 
     @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager: parameters of the account, and those in which AWS publishes machine images."""
+        client: SSMClient = self._client("ssm")
+        return client
+
+    @cached_property
     def sts(self) -> STSClient:
         """Security Token Service."""
         client: STSClient = self._client("sts")
@@ -185,12 +196,6 @@ class Cloud:
     def secretsmanager(self) -> SecretsManagerClient:
         """Secrets Manager."""
         client: SecretsManagerClient = self._client("secretsmanager")
-        return client
-
-    @cached_property
-    def ssm(self) -> SSMClient:
-        """Systems Manager: parameters."""
-        client: SSMClient = self._client("ssm")
         return client
 
     @cached_property

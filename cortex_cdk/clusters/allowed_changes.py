@@ -108,6 +108,8 @@ def _refusal(difference: Difference) -> str | None:
     for field, reason in FIXED.items():
         if difference.field == field or difference.field.startswith(f"{field}."):
             return f"{difference}: {reason}"
+    if difference.field == "cloudformation_role" and difference.after is None:
+        return f"{difference}: CloudFormation keeps the role of a stack; name another one"
     return None
 
 

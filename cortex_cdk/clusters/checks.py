@@ -19,7 +19,8 @@ from cortex_cdk.capacity.instance_types import instance_types
 from cortex_cdk.capacity.pricing import DEFAULT_ZONES, nat_gateways
 from cortex_cdk.clusters.hosted_zone import FoundZone
 from cortex_cdk.config import Cluster, InstanceGroup
-from cortex_cdk.errors import ClusterError, Finding
+from cortex_cdk.environment import Environment
+from cortex_cdk.errors import ClusterError, Finding, PreflightError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef
@@ -72,6 +73,34 @@ def check_account(cloud: Cloud, cluster: Cluster) -> None:
             f"cluster {cluster.name} belongs to account {cluster.account}, and the credentials to {account}",
             hint="choose another environment with --env, or another profile with: cortex env configure",
         )
+
+
+def check_identity(cluster: Cluster, environment: Environment) -> None:
+    """Compare name and region of a configuration with those of the environment.
+
+    This comes before every other check, because they would look at another cluster.
+
+    Raises:
+        PreflightError: They differ.
+    """
+    found = []
+    for field, ours, theirs in (
+        ("name", cluster.name, environment.cluster),
+        ("region", cluster.region, environment.region),
+    ):
+        if ours != theirs:
+            to_do = f"remove {field} from the file"
+            if environment.is_configurable:
+                to_do += f", or run: cortex env configure NAME --cluster {cluster.name} --region {cluster.region}"
+            found.append(
+                Finding(
+                    f"cluster {environment.cluster}",
+                    f"the file says {field}: {ours}, and environment {environment.name!r} has {theirs}",
+                    to_do,
+                )
+            )
+    if found:
+        raise PreflightError(f"cluster {environment.cluster} was not changed", found)
 
 
 def check(wanted: WantedCluster) -> list[Finding]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.errors import DENIED, error_code, error_message
+from cortex_cdk.aws.denials import denial_of
+from cortex_cdk.aws.errors import error_code, error_message
 from cortex_cdk.config import Cluster
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def find_zone(cloud: Cloud, cluster: Cluster) -> FoundZone | None:
     except ClientError as error:
         if error_code(error) in ("NoSuchHostedZone", "InvalidInput"):
             return FoundZone(problem=f"there is no hosted zone {named} in this account", hint="name the zone instead")
-        if error_code(error) not in DENIED:
+        if not denial_of(error):
             raise
         hint = None if cluster.hosted_zone_id else "ask for that permission, or give the zone's id as hosted_zone"
         return FoundZone(cluster.hosted_zone_id, "" if cluster.hosted_zone_id else error_message(error), hint)

@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from cortex_cdk import names
+from cortex_cdk.access_keys import ClusterKeys
 from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
@@ -110,6 +111,7 @@ class Deployer:
             if any(plan.changes for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
+                self._prepare_keys(deployment)
             applier = self._applier(plans, project.path)
         done = self._execute(deployment.wanted, plans, applier)
         failed = frozenset(applied.name for applied in done if applied.error)
@@ -179,6 +181,13 @@ class Deployer:
         spec = wanted.spec(self._cluster.resources, api, priority)
         release = Release(spec, wanted.project_digest, image)
         return plan_stack(release, target.deployed, desired=target.desired, force=wanted.force)
+
+    def _prepare_keys(self, deployment: Deployment) -> None:
+        """See to it that there are keys to be read, and say so where nobody has one."""
+        asking = [target.name for target in deployment.apis if target.resource.networking.auth.api_key]
+        if asking and not ClusterKeys(self._cloud, self._cluster).ensure():
+            hint = "make one with: cortex key create NAME"
+            self._progress.step(asking[0], f"warning: requests need an API key, and there is none yet ({hint})")
 
     def _warn(self, warnings: Sequence[Finding], plans: Sequence[StackPlan]) -> None:
         """Show warnings, but none about an API that stays as it is."""

@@ -74,6 +74,8 @@ class ClusterResources(BaseModel):
         is_public: Whether everybody on the internet is let in; None where the stack does not say.
         log_retention_days: Days for which log events of APIs are kept.
         alarm_topic: ARN of the SNS topic that alarms notify, if there is one.
+        permissions_boundary: ARN of the policy that bounds every role, if there is one.
+        cloudformation_role: ARN of the role that CloudFormation takes, if there is one.
         tags: The user's tags for all resources. They come from the stack's tags, not from an output.
         providers: The instance groups, in the order of ``cluster.yaml``.
     """
@@ -98,6 +100,8 @@ class ClusterResources(BaseModel):
     dashboard: str
     log_retention_days: int
     alarm_topic: str | None = None
+    permissions_boundary: str | None = None
+    cloudformation_role: str | None = None
     tags: dict[str, str] = {}
     providers: tuple[ProviderResource, ...]
 
@@ -159,7 +163,9 @@ class ClusterResources(BaseModel):
 
 
 # Left out of digests: a cluster that grows, shrinks or gets a newer version changes no API.
-_OF_THE_CLUSTER_ONLY = {"cluster": {"providers": {"__all__": {"max_instances"}}, "version": True}}
+_OF_THE_CLUSTER_ONLY = {
+    "cluster": {"providers": {"__all__": {"max_instances"}}, "version": True, "cloudformation_role": True}
+}
 
 
 class _StackSpec(BaseModel):

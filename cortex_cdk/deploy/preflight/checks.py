@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.deploy.deployment import Deployment
+from cortex_cdk.deploy.preflight.auth import check_auth
 from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_rollout
 from cortex_cdk.deploy.preflight.endpoints import check_endpoints
 from cortex_cdk.deploy.preflight.exposure import check_exposure
@@ -28,6 +29,7 @@ CHECKS: tuple[Check[Deployment], ...] = (
     Check("the quotas of the load balancer", check_load_balancer),
     Check("members of traffic splitters", check_members),
     Check("who can reach the cluster", check_exposure),
+    Check("who may send requests", check_auth),
     Check("operations that run", check_operations),
     Check("the room for updates", check_rollout),
 )

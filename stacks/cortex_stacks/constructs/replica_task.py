@@ -117,6 +117,7 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
         Variable.REVISION: revision,
         Variable.SPEC: serving_spec(api, endpoint),
         Variable.STOP_TIMEOUT: str(STOP_TIMEOUT_S),
+        **({Variable.KEYS: f"s3://{cluster.bucket}/{names.ACCESS_KEYS}"} if api.networking.auth.api_key else {}),
     }
 
 
@@ -157,6 +158,8 @@ def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
     role = iam.Role(scope, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     s3 = f"arn:{cdk.Aws.PARTITION}:s3:::"
     objects = [f"{s3}{spec.cluster.bucket}/{names.PROJECT_PREFIX}*"]
+    if spec.api.networking.auth.api_key:
+        objects.append(f"{s3}{spec.cluster.bucket}/{names.ACCESS_KEYS}")
     for bucket, models in groupby(spec.api.predictor.s3_prefixes, key=itemgetter(0)):
         keys = [key for _, prefix in models for key in ((prefix, f"{prefix}/*") if prefix else ("*",))]
         objects += [f"{s3}{bucket}/{key}" for key in keys]
