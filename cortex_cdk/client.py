@@ -25,6 +25,8 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
 from cortex_cdk.clusters.ensure import ensure_cluster
+from cortex_cdk.clusters.members import check_members
+from cortex_cdk.clusters.refresh import ClusterRefresher
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
 from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config, load_config
@@ -42,6 +44,7 @@ from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project.archive import ProjectFiles, collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.project.ignore_rules import IGNORE_FILE
+from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
@@ -81,6 +84,11 @@ class Client:
     def cloud(self) -> Cloud:
         """The session of the environment. The local cloud is started."""
         return self.environment.connect()
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets for the cluster's APIs."""
+        return Secrets(self.cloud, self.environment.cluster)
 
     @property
     def cluster(self) -> RunningCluster:
@@ -181,6 +189,14 @@ class Client:
         self._read = None
         apply_plan(self.cloud, plan, self._progress)
 
+    def check_cluster_members(self) -> None:
+        """Look whether the instances of the cluster take replicas, and replace those that do not.
+
+        Raises:
+            ClusterError: There is no cluster.
+        """
+        check_members(self.cloud, self.cluster.name, self._progress)
+
     def discard_cluster(self, plan: ClusterPlan) -> None:
         """Forget a plan that ``plan_cluster`` returned."""
         discard_plan(self.cloud, plan)
@@ -192,6 +208,11 @@ class Client:
             ClusterError: There is none.
         """
         return cluster_info(self.cloud, self.environment, self.cluster)
+
+    @property
+    def refresher(self) -> ClusterRefresher:
+        """Replaces the instances of the environment's cluster, and says which have an old machine image."""
+        return ClusterRefresher(self.cloud, self.environment, self._progress)
 
     def plan_cluster_removal(self) -> Removal:
         """Find out what removing the environment's cluster would remove, and what would stay.

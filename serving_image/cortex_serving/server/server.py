@@ -145,13 +145,13 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         self.runner.run(
             self._stopping.is_set,
             lambda: self.slot.ready,
-            self._every_second,
+            self._show_life,
         )
         self.accepting = False
         self.del_channel()
         self.socket.close()
 
-    def _every_second(self) -> None:
+    def _show_life(self) -> None:
         self.slot.beat()
         self.loop.attend(self)  # whether to accept depends on other workers, and connections time out
 
