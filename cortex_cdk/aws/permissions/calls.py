@@ -11,12 +11,20 @@ from cortex_cdk.aws.permissions.grant import ANYTHING, CLUSTER, Grant, Scope, ar
 
 _ECS = names.ecs_cluster(CLUSTER)
 
+# Some calls name a change set, and no stack. AWS documents the stack as their resource; both are allowed.
+_CHANGE_SETS = arn("cloudformation", "changeSet/cortex-*")
 RESOURCE_STACKS = Scope(
     "StacksOfApis",
-    tuple(arn("cloudformation", f"stack/{stack(CLUSTER, '*')}/*") for stack in (names.api_stack, names.splitter_stack)),
+    (
+        arn("cloudformation", f"stack/{names.api_stack(CLUSTER, '*')}/*"),
+        arn("cloudformation", f"stack/{names.splitter_stack(CLUSTER, '*')}/*"),
+        _CHANGE_SETS,
+    ),
 )
-CLUSTER_STACK = Scope("StackOfTheCluster", (arn("cloudformation", f"stack/{names.cluster_stack(CLUSTER)}/*"),))
-STACKS_ANYWHERE = Scope("ReadStacks", (arn("cloudformation", f"stack/cortex-{CLUSTER}-*"),))
+CLUSTER_STACK = Scope(
+    "StackOfTheCluster", (arn("cloudformation", f"stack/{names.cluster_stack(CLUSTER)}/*"), _CHANGE_SETS)
+)
+OWN_STACKS = Scope("ReadStacks", (arn("cloudformation", f"stack/cortex-{CLUSTER}-*"), _CHANGE_SETS))
 SERVICES = Scope(
     "Services",
     (arn("ecs", f"service/{_ECS}/*"), arn("ecs", f"service-deployment/{_ECS}/*"), arn("ecs", f"task/{_ECS}/*")),
@@ -70,7 +78,7 @@ CALLS: tuple[Grant, ...] = (
         ("cloudformation:DescribeStacks",),
         ANYTHING,
     ),
-    Grant("deploy, cluster up: what a change would do, how it goes, and why it failed", _READS_STACKS, STACKS_ANYWHERE),
+    Grant("deploy, cluster up: what a change would do, how it goes, and why it failed", _READS_STACKS, OWN_STACKS),
     Grant(
         "deploy, delete: make, change, recover and delete the stacks of APIs and splitters",
         (*_CHANGES_STACKS, "cloudformation:CancelUpdateStack"),

@@ -122,6 +122,7 @@ def test_the_command_prints_policies_of_the_environments_cluster(cortex: Cortex)
         [
             "arn:aws:cloudformation:eu-west-1:*:stack/cortex-prod-api-*/*",
             "arn:aws:cloudformation:eu-west-1:*:stack/cortex-prod-split-*/*",
+            "arn:aws:cloudformation:eu-west-1:*:changeSet/cortex-*",
         ]
     ]
     both = cortex.run("cluster", "policy", "--env", "prod")
