@@ -197,6 +197,8 @@ class ApiStackSpec(_StackSpec):
         cluster: The cluster's resources.
         api: The API.
         priority: Priority of its listener rule, 1 to 50000.
+        secret_arns: ARNs of the secrets that the API names, by name. Without its ARN a secret is asked for by name, and
+            a name that ends like an ARN (a hyphen and six characters) would not be found.
     """
 
     _in_no_template: ClassVar[dict[str, Any]] = _OF_THE_CLUSTER_ONLY
@@ -204,6 +206,7 @@ class ApiStackSpec(_StackSpec):
     cluster: ClusterResources
     api: RealtimeApi
     priority: Annotated[int, Field(ge=1, le=50_000)]
+    secret_arns: dict[str, str] = {}
 
     @property
     def stack_name(self) -> str:

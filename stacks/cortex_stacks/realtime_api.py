@@ -68,6 +68,7 @@ class RealtimeApiStack(CortexStack):
             endpoint=api.networking.endpoint,
             priority=spec.priority,
             action=elb.ListenerAction.forward([target_group]),
+            auth=api.networking.auth,
         )
         alarms = ReplicaAlarms(
             self,
@@ -175,6 +176,7 @@ class RealtimeApiStack(CortexStack):
         self.output(Output.LISTENER_RULE_PRIORITY, str(spec.priority), "Priority of the listener rule")
         strategy = spec.api.update_strategy.model_dump_json()
         self.output(Output.UPDATE_STRATEGY, strategy, "How to replace replicas later")
+        self.output_auth(spec.api.networking.auth)
         self.output(Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")
 
 

@@ -58,6 +58,18 @@ APIS: dict[str, dict[str, Any]] = {
     "inf": {"compute": {"cpu": 1, "mem": "2Gi", "inf": 1}},
     "shared-memory": {"predictor": {**PREDICTOR, "shm_size": "64Mi"}},
     "env": {"predictor": {**PREDICTOR, "env": {"MODE": "fast"}, "config": {"threshold": 0.5}}},
+    "secrets": {
+        "predictor": {
+            **PREDICTOR,
+            "secrets": {
+                "TOKEN": "my-secret",
+                "PASSWORD": "prod/db:password",
+                "USER": {"secret": "prod/db", "key": "user"},
+                "PARAMETER": "ssm:/models/token",
+                "ELSEWHERE": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:shared-AbCdEf:key:AWSPREVIOUS:",
+            },
+        }
+    },
     "own-image": {
         "predictor": {**PREDICTOR, "image": "222222222222.dkr.ecr.eu-west-1.amazonaws.com/team/model:1"},
     },

@@ -13,7 +13,7 @@ import click
 
 from cortex_cdk.errors import CortexError
 from cortex_cdk.names import CLUSTER_FILE
-from cortex_cli import options
+from cortex_cli import cluster_refresh, options
 from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.messages import warn
 from cortex_cli.output import as_json, interactive, print_json, print_table
@@ -33,6 +33,9 @@ SECTION = "Clusters"
 @click.group("cluster")
 def command() -> None:
     """Make, show, change and remove clusters."""
+
+
+command.add_command(cluster_refresh.command)
 
 
 @command.command("up")
@@ -75,13 +78,18 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
     with progress:
         plan = client.plan_cluster(config, creates=creates)
     if plan is None:
+        with progress:
+            client.check_cluster_members()
         click.echo(f"the cluster {name} is up to date")
+        cluster_refresh.warn_of_newer_images(client.refresher.images())
         return
     _print_plan(plan, client.environment)
     _agree(client, plan, yes)
     with progress:
         client.apply_cluster(plan)
     click.echo(f"the cluster {name} is ready at {client.cluster.url}")
+    if plan.deployed:
+        cluster_refresh.warn_of_newer_images(client.refresher.images())
     if plan.cluster.load_balancer.certificate_arn and not _is_address(client.cluster.url):
         click.echo("point the certificate's domain to it with a DNS record (CNAME, or an alias in Route 53)")
 
@@ -199,6 +207,10 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
             for state in found.groups
         ]
     )
+    for state in found.groups:
+        if state.launch_failure:
+            click.echo(on_stdout(f"{state.group.name} cannot start an instance: {state.launch_failure}"))
+    cluster_refresh.warn_of_newer_images(state.images for state in found.groups if state.images)
     click.echo()
     _print_cost(found.cost, environment)
     click.echo()

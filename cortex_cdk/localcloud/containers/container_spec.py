@@ -44,6 +44,7 @@ def plan(
     control_port: int,
     gpus: Sequence[str],
     credentials: Mapping[str, str],
+    secrets: Mapping[str, str],
     overrides: Mapping[str, Any],
 ) -> Launch:
     """Turn a task definition into a container to launch.
@@ -57,6 +58,7 @@ def plan(
         control_port: The port of the AWS API.
         gpus: The indices of the container's GPUs.
         credentials: The variables by which SDKs find the credentials of the task's role; empty for a task without.
+        secrets: The values of the definition's secrets, by variable.
         overrides: The ``overrides`` of RunTask.
 
     Raises:
@@ -76,6 +78,7 @@ def plan(
             **_platform(task_id, binaries, control_port, gpus),
             **credentials,
             **_pairs(container.get("environment")),
+            **secrets,
             **_pairs(changed.get("environment")),
             **({Variable.LISTEN: f"{HOST}:{port}"} if port is not None else {}),
         },

@@ -1,8 +1,8 @@
-"""Answers the AWS API: moto's WSGI application behind a guard, and three doors of our own.
+"""Answers the AWS API: moto's WSGI application behind a guard, and doors of our own.
 
-A request passes, in order: the guard against web pages, our doors (health, task metadata, credentials of tasks), the
-permissions of the caller, moto. A request that may have changed something calls ``changed``: the state is stored, and
-the reconciler looks again.
+A request passes, in order: the guard against web pages, our doors (health, faults, task metadata, credentials of
+tasks), the permissions of the caller, moto. A request that may have changed something calls ``changed``: the state is
+stored, and the reconciler looks again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.aws_errors import failure
-from cortex_cdk.localcloud.endpoint import HEALTH_PATH, NONCE, DaemonInfo
+from cortex_cdk.localcloud.daemon.fault_door import FaultDoor
+from cortex_cdk.localcloud.daemon.outages import Outages
+from cortex_cdk.localcloud.endpoint import FAULTS_PATH, HEALTH_PATH, NONCE, DaemonInfo
 from cortex_cdk.localcloud.services.iam.authorization import Denial, denial
 from cortex_cdk.localcloud.services.iam.sessions import CREDENTIALS_PATH, SESSIONS
 from cortex_cdk.localcloud.settings import REGION
@@ -54,12 +56,15 @@ class ApiServer:
     Args:
         info: The answer of the health door.
         tasks: Gives task metadata.
+        outages: The services that answer nothing but errors.
         changed: Is called after a request that may have changed the state.
     """
 
-    def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[], None]) -> None:
+    def __init__(self, info: DaemonInfo, tasks: MetadataSource, outages: Outages, changed: Callable[[], None]) -> None:
         self._info = info
         self._tasks = tasks
+        self._outages = outages
+        self._faults = FaultDoor(outages, changed)
         self._changed = changed
         self._moto = moto_application()
 
@@ -69,9 +74,15 @@ class ApiServer:
         if refusal:
             return _json(start_response, "403 Forbidden", {"message": refusal})
         path = environ.get("PATH_INFO", "")
+        own = self._own_door(path, environ, start_response)
+        return self._aws(environ, start_response) if own is None else own
+
+    def _own_door(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
         if path == HEALTH_PATH:
             nonce = parse_qs(environ.get("QUERY_STRING", "")).get(NONCE, [""])[0]
             return _json(start_response, "200 OK", self._info.health(nonce))
+        if path == FAULTS_PATH:
+            return _json(start_response, *self._faults.answer(environ))
         metadata = METADATA_PATH.match(path)
         if metadata:
             return self._task_metadata(start_response, metadata[1], whole_task=bool(metadata[2]))
@@ -80,7 +91,7 @@ class ApiServer:
             return _task_credentials(start_response, credentials[1], environ.get("HTTP_AUTHORIZATION", ""))
         if path.startswith("/moto-api"):
             return _json(start_response, "404 Not Found", {"message": "moto's own API is switched off."})
-        return self._aws(environ, start_response)
+        return None
 
     def _task_metadata(self, start_response: StartResponse, task_id: str, *, whole_task: bool) -> Iterable[bytes]:
         with STATE_LOCK:
@@ -95,6 +106,8 @@ class ApiServer:
             # moto also reads the caller from other headers, in more forms than any AWS tool sends.
             said = f"Only requests signed with {SIGNATURE} are answered: use an AWS SDK or tool, with any credentials."
             return _failure(environ, start_response, "403 Forbidden", "MissingAuthenticationToken", said)
+        if outage := self._outages.strikes(environ):
+            return _failure(environ, start_response, "503 Service Unavailable", *outage)
         if "HTTP_AUTHORIZATION" in environ:
             # There is one region, whatever region the user's AWS tools are configured for.
             environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])

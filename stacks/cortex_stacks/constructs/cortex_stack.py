@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cortex_cdk import names
+from cortex_cdk.config.sections.auth import Auth
 
 
 class CortexStack(cdk.Stack):
@@ -49,6 +50,11 @@ class CortexStack(cdk.Stack):
     def output(self, key: str, value: str, description: str) -> None:
         """Add an output with exactly this key."""
         cdk.CfnOutput(self, f"Output{key}", value=value, description=description).override_logical_id(key)
+
+    def output_auth(self, auth: Auth) -> None:
+        """Add an output that says who may send requests, unless everybody may."""
+        if auth.kind != "none":
+            self.output(names.Output.AUTH, auth.identity, "Who may send requests")
 
 
 def tags_of(cluster: str, kind: str, name: str | None = None) -> dict[str, str]:

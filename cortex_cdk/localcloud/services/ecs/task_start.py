@@ -1,4 +1,4 @@
-"""Starts a task: finds the image, chooses the port and the GPUs, takes the roles, and runs the container."""
+"""Starts a task: finds the image, chooses the port and the GPUs, takes the roles, reads the secrets, and runs the container."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cortex_cdk.localcloud.containers.launch import CannotStartError
 from cortex_cdk.localcloud.ports import is_free
 from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
+from cortex_cdk.localcloud.services.ecs.container_secrets import read_secrets
 from cortex_cdk.localcloud.services.ecs.task import Task, now
 from cortex_cdk.localcloud.services.iam.callers import lets_ecs
 from cortex_cdk.localcloud.services.iam.sessions import CREDENTIALS_PATH, SESSIONS
@@ -86,6 +87,7 @@ class Starter:
                 control_port=self._control_port,
                 gpus=devices,
                 credentials=self._credentials(definition, task),
+                secrets=read_secrets(container),
                 overrides=task.overrides,
             )
         )
