@@ -207,6 +207,11 @@ def _context(call: ApiCall) -> dict[str, tuple[str, ...]]:
         found["secretsmanager:versionstage"] = (call.text("VersionStage") or "AWSCURRENT",)
         tags = getattr(_secret(call.text("SecretId")), "tags", None) or []
         found |= {f"aws:resourcetag/{tag['Key'].lower()}": (tag["Value"],) for tag in tags}
+    if call.service == "secretsmanager":
+        tags = getattr(_secret(call.text("SecretId")), "tags", None) or []
+        found |= {f"aws:resourcetag/{tag['Key'].lower()}": (tag["Value"],) for tag in tags}
+        asked = call.parameters.get("Tags") or []
+        found |= {f"aws:requesttag/{tag['Key'].lower()}": (tag["Value"],) for tag in asked}
     if call.service == "sts" and call.text("ExternalId"):
         found["sts:externalid"] = (call.text("ExternalId"),)
     if call.service == "sts" and call.text("RoleSessionName"):
