@@ -193,7 +193,7 @@ class Application:
         """Pass on a streamed body. An exception in the middle is logged, and is an event or cuts the connection."""
         current.request_id = exchange.request_id
         try:
-            yield from chunks
+            yield from _labelled(chunks, exchange.request_id)
         except GeneratorExit:  # the client has gone
             raise
         except BaseException as error:
@@ -381,6 +381,24 @@ class Application:
 
     def _trace(self, error: BaseException) -> str:
         return user_traceback(error, self.serving.project if self.serving is not None else Path())
+
+
+def _labelled(chunks: Iterable[bytes], request_id: str) -> Iterator[bytes]:
+    """Pass on chunks. Each is produced under the request's id: another thread may go on, which works on others, too."""
+    iterator = iter(chunks)
+    try:
+        while True:
+            current.request_id = request_id
+            try:
+                chunk = next(iterator)
+            except StopIteration:
+                return
+            current.request_id = None
+            yield chunk
+    finally:
+        current.request_id = request_id
+        if hasattr(iterator, "close"):
+            iterator.close()
 
 
 def _ignore(message: str) -> None:
