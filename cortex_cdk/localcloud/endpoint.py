@@ -17,6 +17,7 @@ from typing import IO, Any
 from cortex_cdk.localcloud.settings import DEFAULT_SPEED, HOST
 
 HEALTH_PATH = "/_cortex/health"
+FAULTS_PATH = "/_cortex/faults"
 STATE_FILE = "daemon.json"
 """Exists while the local cloud answers, and goes with the daemon."""
 PORTS_FILE = "ports.json"

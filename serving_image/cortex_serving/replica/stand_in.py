@@ -2,7 +2,7 @@
 
 C code that does not let go of Python's lock (the GIL) stops every thread of its process. Such a worker is busy, not
 dead, but a load balancer that gets no answer has the replica killed. Each worker shows that its interpreter runs by a
-word on the board that changes every second (its pulse). While no worker of a replica has a pulse, the supervisor
+word on the board that changes all the time (its pulse). While no worker of a replica has a pulse, the supervisor
 accepts connections on the socket that the workers share. The supervisor answers health probes from the board, and keeps
 other connections, unread, until a worker has a pulse again (docs/decisions/0037).
 """
@@ -24,7 +24,7 @@ from cortex_serving.replica.worker_process import Inboxes
 from cortex_serving.server.accept_backoff import SCARCE
 from cortex_serving.shared_state import Board, State
 
-STALLED_AFTER = 2.5  # seconds without a pulse, of which there is one in at most two
+STALLED_AFTER = 1.8  # seconds without a pulse; there is one in at most one and a half
 _LONGEST_GAP = 1.0  # seconds between two looks; when the whole replica was stopped meanwhile, nobody stalled
 _MOST_KEPT = 1000  # connections with a request; others are told to come later
 _MOST_SILENT = 250  # connections without one; the oldest goes, as the newest may be a health probe's

@@ -21,7 +21,7 @@ from cortex_serving.server.paced_stream import FULL_BYTES, ROOM_BYTES, Parked
 from cortex_serving.server.rejected_requests import RejectedRequestTask
 from cortex_serving.server.request_body import RECEIVE_BYTES, RECEIVE_BYTES_OF_BODY
 from cortex_serving.server.response_headers import ordinary_head
-from cortex_serving.server.wsgi_task import BegunResponse, ServingTask
+from cortex_serving.server.wsgi_task import BegunResponse, ServingTask, end_unsent
 
 if TYPE_CHECKING:
     from cortex_serving.server.server import ServingServer
@@ -204,7 +204,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
                 self._park(left.task, request.exchange)
                 return False
             if not request.error:
-                _end_unsent(request.exchange)
+                end_unsent(request.exchange)
         if self.request is not None:
             self.request.began = time.time()  # nothing of it could be received meanwhile
         loop = self.server.loop
@@ -395,13 +395,3 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def _throw_away(self) -> None:
         if self.lingers_until is not None and time.time() > self.lingers_until:
             self.handle_close()
-
-
-def _end_unsent(exchange: Any) -> None:
-    """End a response that the application has begun and nobody took, as its client had gone meanwhile."""
-    begun, exchange.begun, exchange.environ = exchange.begun, None, None
-    stream, exchange.stream = exchange.stream, None
-    if isinstance(begun, BegunResponse):
-        begun.end()
-    if stream is not None and stream.parked:
-        stream.end()

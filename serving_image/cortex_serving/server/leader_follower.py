@@ -43,12 +43,13 @@ _SMOOTHING = 0.05  # weight of the newest answer in the typical one
 _OFFER_EVERY = 0.05  # seconds
 _IDLE_AFTER, _IDLE_SLEEP = 1.0, 0.05  # seconds; the watch is lazier when nothing happens
 _POLL_SECONDS = 1.0
+_CALL_EVERY = 0.5  # seconds, and the poll that is under way
 
 
 class Runner(Protocol):
     """Runs the event loop, and decides which thread answers."""
 
-    def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
+    def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], often: Callable[[], None]) -> None:
         """Run the loop, or have it run, on the main thread."""
 
     def put(self, *tasks: Task) -> None:
@@ -150,20 +151,20 @@ class LeaderFollower:
 
     # On the main thread
 
-    def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
+    def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], often: Callable[[], None]) -> None:
         """Run the loop or watch over its leader, on the main thread.
 
         Args:
             until: Whether to stop.
             can_lead: Whether a predictor thread may lead at all (the predictor is built).
-            every_second: Called about once a second.
+            often: Called at least each one and a half seconds.
         """
-        next_offer = next_second = 0.0
+        next_offer = next_call = 0.0
         while not until():
             now = time.monotonic()
-            if now >= next_second:
-                next_second = now + 1
-                every_second()
+            if now >= next_call:
+                next_call = now + _CALL_EVERY
+                often()
             if self._let_go_or_own():
                 self._loop.turn(_POLL_SECONDS)
                 if not self._offered and now >= next_offer and self._typical < QUICK and can_lead():
@@ -322,13 +323,13 @@ class MainThreadOnly:
         """Never: no thread knows what comes next."""
         return False
 
-    def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], every_second: Callable[[], None]) -> None:
+    def run(self, until: Callable[[], bool], can_lead: Callable[[], bool], often: Callable[[], None]) -> None:
         """Run the loop until told to stop."""
-        next_second = 0.0
+        next_call = 0.0
         while not until():
-            if time.monotonic() >= next_second:
-                next_second = time.monotonic() + 1
-                every_second()
+            if time.monotonic() >= next_call:
+                next_call = time.monotonic() + _CALL_EVERY
+                often()
             self._loop.turn(_POLL_SECONDS)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from cortex_serving.access.gate import Gate
 from cortex_serving.contract import CONNECTION_IDLE_TIMEOUT_S
 from cortex_serving.server.accept_backoff import SCARCE, AcceptBackoff
 from cortex_serving.server.body_memory import BodyMemory
@@ -65,6 +66,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         slot: This worker's part of it.
         max_body_bytes: Longest body that is taken; above it the answer is 413.
         body_memory: Bytes of memory for all bodies together; beyond it they are kept on disk.
+        gate: Decides who is let in; None where everybody is.
         fast: Whether connections use their fast paths (``CORTEX_HTTP``).
         client_timeout: Seconds that a client may do nothing in the middle of a request or an answer.
         neighbours: The other workers, to which connections may be passed on; None if there are none.
@@ -90,6 +92,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         slot: Slot,
         max_body_bytes: int,
         body_memory: int,
+        gate: Gate | None,
         fast: bool,
         client_timeout: float,
         neighbours: Neighbours | None,
@@ -104,7 +107,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         self.wsgi_application = application
         self._board = board
         self._client_timeout = client_timeout
-        self.parser = partial(TableParser if fast else CarefulParser, memory=BodyMemory(body_memory))
+        self.parser = partial(TableParser if fast else CarefulParser, memory=BodyMemory(body_memory), gate=gate)
         self._stopping = threading.Event()
         self._backoff = AcceptBackoff()
         super().__init__(
@@ -181,13 +184,13 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         self.runner.run(
             self._stopping.is_set,
             lambda: self.slot.ready,
-            self._every_second,
+            self._show_life,
         )
         self.accepting = False
         self.del_channel()
         self.socket.close()
 
-    def _every_second(self) -> None:
+    def _show_life(self) -> None:
         self.slot.beat()
         self.loop.attend(self)  # whether to accept depends on other workers, and connections time out
 

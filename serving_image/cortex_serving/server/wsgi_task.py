@@ -85,6 +85,8 @@ class ServingTask(WSGITask):  # type: ignore[misc]
             self.environ, exchange.environ = exchange.environ, None
         environ: dict[str, Any] = super().get_environment()
         environ[KEY] = exchange
+        if exchange.key_header:  # a predictor may log its headers
+            environ.pop(exchange.key_header, None)
         if self.request.repeated:
             environ[REPEATED] = self.request.repeated
         return environ
@@ -113,3 +115,13 @@ def resuming(application: WsgiApplication) -> WsgiApplication:
         return exchange.stream
 
     return answer
+
+
+def end_unsent(exchange: Any) -> None:
+    """End a response that the application has begun and nobody took, as its client had gone meanwhile."""
+    begun, exchange.begun, exchange.environ = exchange.begun, None, None
+    stream, exchange.stream = exchange.stream, None
+    if isinstance(begun, BegunResponse):
+        begun.end()
+    if stream is not None and stream.parked:
+        stream.end()

@@ -108,6 +108,7 @@ class Side:
             slot=board.slot(0),
             max_body_bytes=MAX_BODY,
             body_memory=2**20,
+            gate=None,
             fast=fast,
             client_timeout=60.0,
             neighbours=None,

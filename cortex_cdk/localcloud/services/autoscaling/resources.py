@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
 
 from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Resource
+
+GIVE_UP_AFTER = 6.0
+"""Seconds for which CloudFormation waits for the instances of a group. On AWS it waits some minutes."""
 
 
 def backend(place: Place) -> Any:
@@ -40,6 +44,22 @@ class AutoScalingGroup(Resource):
         autoscaling, name = backend(place), self.physical_resource_id
         group = autoscaling.update_auto_scaling_group(name=name, **_common(properties))
         group.tags = _tags(name, properties)
+
+    def stabilized(self, place: Place) -> bool | str:
+        """Return whether EC2 launches the instances; after a while in which it did not, why.
+
+        Source of the words: the event of a group whose instances did not start, of CloudFormation's present handler.
+        """
+        group = backend(place).autoscaling_groups[self.physical_resource_id]
+        if group.failing_since is None:
+            return True
+        if time.time() - group.failing_since < GIVE_UP_AFTER:
+            return False
+        sizes = f"{len(group.members)}/{group.min_size}/{group.desired_capacity}"
+        return (
+            f"Group did not stabilize. {{current/minimum/target group size = {sizes}}}. Failed Scaling Activity: "
+            f"{group.last_failure}"
+        )
 
     def delete(self, place: Place) -> None:
         """Let the group have no instances; ``gone`` deletes it once they have ended."""
