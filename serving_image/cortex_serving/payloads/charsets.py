@@ -10,7 +10,7 @@ import re
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 
-MOST_PARAMETERS = 100  # of a header: what reads them takes quadratic time
+_MOST_PARAMETERS = 100  # of a header: what reads them takes quadratic time
 _CHARSET = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.IGNORECASE)
 _NO_TEXT = frozenset({"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"})
 _KNOWN = (frozenset(aliases) | frozenset(aliases.values()) | {"utf_8_sig"}) - _NO_TEXT
@@ -36,6 +36,6 @@ def decode(content: bytes, content_type: str) -> str:
     return content.decode(charset)
 
 
-def has_many_parameters(header: bytes | str) -> bool:
-    """Whether a header has more parameters than anybody needs."""
-    return header.count(b";" if isinstance(header, bytes) else ";") > MOST_PARAMETERS
+def has_many_parameters(header: bytes) -> bool:
+    """Whether a header, or several, have more parameters than anybody needs."""
+    return header.count(b";") > _MOST_PARAMETERS

@@ -142,7 +142,7 @@ def parse_multipart(request: falcon.Request, memory: ValueMemory) -> FormData:
         FormError: The body is not such a form.
         falcon.HTTPContentTooLarge: The fields would take too much memory.
     """
-    if has_many_parameters(request.content_type or ""):
+    if has_many_parameters((request.content_type or "").encode()):
         raise FormError("the body is not a valid multipart form: its content type has too many parameters")
     pairs: list[tuple[str, str | UploadFile]] = []
     try:

@@ -154,12 +154,12 @@ class PayloadType:
             try:
                 return self._adapter.validate_json(orjson.dumps(value))
             except self._error as again:
-                invalid = again.error_count() == 1 and _errors(again)[0]["msg"].startswith("Invalid JSON")
+                invalid = _count(again) == 1 and _errors(again)[0]["msg"].startswith("Invalid JSON")
                 error = error if invalid else again
         raise InvalidPayload(self._problems(error, value)) from error
 
-    def _problems(self, error: Any, value: Any) -> list[dict[str, Any]]:
-        if (count := error.error_count()) > _MOST_PROBLEMS:  # a kilobyte each, and nobody reads so many
+    def _problems(self, error: Exception, value: Any) -> list[dict[str, Any]]:
+        if (count := _count(error)) > _MOST_PROBLEMS:  # a kilobyte each, and nobody reads so many
             return [{"field": "(payload)", "problem": f"{count} values do not fit: send fewer, to learn which"}]
         return [
             {"field": ".".join(map(str, problem["loc"])) or "(payload)", "problem": problem["msg"]}
@@ -188,6 +188,10 @@ def _schema_generator() -> type:
             return {}
 
     return Generator
+
+
+def _count(error: Any) -> int:
+    return int(error.error_count())
 
 
 def _errors(error: Any) -> list[dict[str, Any]]:

@@ -31,6 +31,13 @@ class ChunkedBody(ChunkedReceiver):  # type: ignore[misc]
         completed: Whether all of it has come.
     """
 
+    completed: bool
+    error: Any
+    all_chunks_received: bool
+    chunk_remainder: int
+    validate_chunk_end: bool
+    trailer: bytes
+
     def __init__(self, buffer: Any, most: int) -> None:
         super().__init__(buffer)
         self._left = most

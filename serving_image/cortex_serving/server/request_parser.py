@@ -158,6 +158,10 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
         repeated: Values of the headers that came more than once, by their names in lower case; waitress joins them.
     """
 
+    body_rcv: Any
+    completed: bool
+    error: Any
+
     began = 0.0
     exchange: Exchange | None = None
     repeated: Mapping[str, Sequence[str]] = MappingProxyType({})
