@@ -45,3 +45,7 @@ class AcceptBackoff:
             advice = f": close files, this process may have {limit} open" if error.errno == errno.EMFILE else ""
             logger.error("connections wait, as none can be accepted: %s%s", error.strerror, advice)
         return True
+
+    def end(self) -> None:
+        """End the pause: room was made."""
+        self._paused_until = float("-inf")

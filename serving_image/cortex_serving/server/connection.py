@@ -56,7 +56,6 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     request: Any
     total_outbufs_len: int
     current_outbuf_count: int
-    last_activity: float
     connected: bool
     close_when_flushed: bool
 
@@ -125,25 +124,18 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self._throw_away()
             return True
         neighbours = self.server.neighbours
-        if neighbours is None:
-            taken: bool = super().received(data)
-            if self.request is not None:
-                self._note_incomplete(self.request)
-            return taken
-        begins = self.request is None and not self.requests and data[:5] == b"POST "
-        if begins and neighbours.pass_on(self.socket, data, self._hops):
-            self.handle_close()
-            return True
-        self._hops = 0
-        taken = super().received(data)
-        self._note_receiving(self.request is not None)
+        if neighbours is not None:
+            begins = self.request is None and not self.requests and data[:5] == b"POST "
+            if begins and neighbours.pass_on(self.socket, data, self._hops):
+                self.handle_close()
+                return True
+            self._hops = 0
+        taken: bool = super().received(data)
+        if neighbours is not None:
+            self._note_receiving(self.request is not None)
         if self.request is not None:
-            self._note_incomplete(self.request)
+            self.request.began = self.request.began or time.time()
         return taken
-
-    def _note_incomplete(self, request: Any) -> None:
-        """Note since when the rest of a request is waited for."""
-        request.began = request.began or time.time()
 
     def _note_receiving(self, receiving: bool) -> None:
         """Tell the other workers about a request that has begun: its body may take a while to come."""
@@ -178,6 +170,15 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         for request in self.requests[:1]:
             if request.exchange is not None:
                 request.exchange.abandon()
+
+    def cut_off(self) -> None:
+        """Have the loop close the connection, even if it would never be ready for anything again.
+
+        Not at once: its descriptor's number must not have another connection while the loop works on what happened.
+        """
+        self.will_close = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
 
     # Answering
 

@@ -13,7 +13,7 @@ from waitress.server import TcpWSGIServer
 
 from cortex_serving.access.gate import Gate
 from cortex_serving.contract import CONNECTION_IDLE_TIMEOUT_S
-from cortex_serving.server.accept_backoff import SCARCE, AcceptBackoff
+from cortex_serving.server.accept_backoff import AcceptBackoff
 from cortex_serving.server.body_memory import BodyMemory
 from cortex_serving.server.connection import Connection
 from cortex_serving.server.connection_limit import connection_limit
@@ -138,9 +138,9 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         try:
             return super().accept()
         except OSError as error:
-            if error.errno in SCARCE and self._make_room():
-                return None
             if self._backoff.failed(error):
+                if self._make_room():
+                    self._backoff.end()
                 self.loop.attend(self)
             raise
 
@@ -148,15 +148,22 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         """Close connections that do nothing, the longest idle first: a new one may be a health probe.
 
         Returns:
-            How many were closed.
+            How many are being closed.
         """
+        channels = list(self.active_channels.values())
+        going = sum(channel.will_close for channel in channels)
+        if going:
+            self.loop.attend(self)  # again, until they are gone
+            return going
         idle = sorted(
-            (channel for channel in self.active_channels.values() if not channel.requests),
+            (channel for channel in channels if not channel.requests),
             key=lambda channel: (bool(channel.request), channel.last_activity),
         )
         chosen = idle[: max(1, len(idle) // _ROOM_PART)]
         for channel in chosen:
-            channel.handle_close()
+            channel.cut_off()
+        if chosen:
+            self.loop.attend(self)
         return len(chosen)
 
     def adopt(self, connection: socket.socket, address: Any, data: bytes, hops: int) -> None:
@@ -239,7 +246,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         super().maintenance(now)
         for channel in list(self.active_channels.values()):
             if channel.waits_since < now - self._client_timeout:
-                channel.handle_close()  # at once: it may never be ready for anything again
+                channel.cut_off()
                 continue
             if channel.lingers_until is not None and now > channel.lingers_until:
                 channel.will_close = True
