@@ -151,7 +151,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
             How many are being closed.
         """
         channels = list(self.active_channels.values())
-        going = sum(channel.will_close for channel in channels)
+        going: int = sum(channel.will_close for channel in channels)
         if going:
             self.loop.attend(self)  # again, until they are gone
             return going
