@@ -20,6 +20,7 @@ from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.allowed_changes import Difference, differences, refusals
 from cortex_cdk.clusters.checks import WantedCluster, check, check_account
 from cortex_cdk.clusters.instances import (
+    GROUP_TYPE,
     GroupSize,
     end_instances,
     groups_of_providers,
@@ -27,7 +28,9 @@ from cortex_cdk.clusters.instances import (
     stacked_groups,
     unprotect,
 )
+from cortex_cdk.clusters.launches import LaunchWatcher
 from cortex_cdk.clusters.listener_move import move_rules
+from cortex_cdk.clusters.members import check_members
 from cortex_cdk.clusters.usage import computes_by_group
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
@@ -40,7 +43,7 @@ from cortex_cdk.stack_operations.change_set import (
     create_change_set,
     discard,
 )
-from cortex_cdk.stack_operations.operation import run
+from cortex_cdk.stack_operations.operation import Outcome, run
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import Recovery, recover, recovery_for
 from cortex_cdk.stack_operations.stack import StackState, read_stack
@@ -300,18 +303,35 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         return
     sizes = _end_instances_of_removed_groups(cloud, plan, progress)
     outcome = run(
-        cloud, change_set, subject, progress, on_rollback=partial(_let_go, cloud, change_set.stack_id, kept, progress)
+        cloud,
+        change_set,
+        subject,
+        progress,
+        watcher=LaunchWatcher(cloud, change_set.stack_id),
+        on_rollback=partial(_let_go, cloud, change_set.stack_id, kept, progress),
     )
     if not outcome.succeeded:
         restore(cloud, sizes)
-        cause, stack = outcome.cause, outcome.stack
-        what = (stack and stack.reason) or "no reason was given"
-        if cause:
-            what = f"{cause.what}: {cause.reason}"
-        aftermath = "nothing of it was kept" if change_set.creates else "it is what it was before"
-        raise ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
+        raise _failure(name, outcome, creates=change_set.creates)
     _protect(cloud, name, progress)
+    check_members(cloud, name, progress)
     _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
+
+
+def _failure(name: str, outcome: Outcome, *, creates: bool) -> ClusterError:
+    """Name the first cause of an operation that failed."""
+    cause, stack = outcome.cause, outcome.stack
+    what = (stack and stack.reason) or "no reason was given"
+    aftermath = "nothing of it was kept" if creates else "it is what it was before"
+    if cause:
+        what = f"{cause.what}: {cause.reason}"
+    if outcome.launch and (cause is None or cause.resource_type == GROUP_TYPE):
+        return ClusterError(
+            f"the cluster {name!r} could not be deployed, because no instance could be started: {outcome.launch.what}",
+            hint=f"{aftermath}; {outcome.launch.to_do}",
+            details=[what],
+        )
+    return ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
 
 
 def _end_instances_of_removed_groups(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> tuple[GroupSize, ...]:

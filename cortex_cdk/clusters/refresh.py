@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.launch_failures import last_launch_failure
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.capacity.instance_start import WARMUP_S
 from cortex_cdk.clusters.change import changeable, missing, read_configuration
@@ -246,13 +247,18 @@ def _wait(cloud: Cloud, refreshes: dict[str, tuple[GroupRefresh, str]], progress
             state = _state(cloud, group, identifier)
             if state["Status"] in ENDED and state["Status"] != SUCCEEDED:
                 raise _not_replaced(group, state)
+            scaling_group = group.images.scaling_group
+            present = instances_of(cloud, [scaling_group]).get(scaling_group, ())
             told = _in_words(group, state)
+            # Without a new instance nothing goes on.
+            if state["Status"] != SUCCEEDED and len(present) <= len(group.instances):
+                failure = last_launch_failure(cloud, scaling_group, state.get("StartTime"))
+                told = f"EC2 launches no instance: {failure}" if failure else told
             if told != said.get(name):
                 said[name] = told
                 progress.step(f"group {name}", told)
             # An instance counts as replaced while its last replicas still move.
-            left = instances_of(cloud, [group.images.scaling_group]).get(group.images.scaling_group, ())
-            if state["Status"] == SUCCEEDED and not set(left) & set(_old(group)):
+            if state["Status"] == SUCCEEDED and not set(present) & set(_old(group)):
                 del refreshes[name]
         if not refreshes:
             return

@@ -63,11 +63,8 @@ def failure(name: str, outcome: Outcome) -> DeployError:
             hint=f"{aftermath}; {remedy} and deploy again",
             details=outcome.replica.details,
         )
-    if outcome.capacity:
-        return DeployError(
-            f"{name}: no replica could be placed: {outcome.capacity}",
-            hint=f"{aftermath}; raise max_instances of the instance group, or ask for less in compute",
-        )
+    if outcome.launch or outcome.capacity:
+        return _without_place(name, outcome, aftermath)
     if outcome.cause:
         cause = outcome.cause
         if cause.resource_type == LISTENER_RULE and "in use" in cause.reason:
@@ -75,6 +72,21 @@ def failure(name: str, outcome: Outcome) -> DeployError:
         return DeployError(f"{name}: {cause.what}: {cause.reason}", hint=aftermath)
     reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
     return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)
+
+
+def _without_place(name: str, outcome: Outcome, aftermath: str) -> DeployError:
+    """Say why a replica got no instance."""
+    launch = outcome.launch
+    if launch:
+        return DeployError(
+            f"{name}: no replica could be placed, because no instance could be started: {launch.what}",
+            hint=f"{aftermath}; {launch.to_do}",
+            details=[f"EC2 said: {launch.said}"],
+        )
+    return DeployError(
+        f"{name}: no replica could be placed: {outcome.capacity}",
+        hint=f"{aftermath}; raise max_instances of the instance group, or ask for less in compute",
+    )
 
 
 def _aftermath(name: str, outcome: Outcome) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.launch_failures import LaunchFailure, last_launch_failure
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceEventTypeDef, ServiceTypeDef
@@ -47,16 +48,22 @@ class GroupSize:
         running: Instances in service.
         desired: Instances that ECS wants.
         maximum: Instances that the group may have.
+        launch_failure: Why EC2 launches none of those that ECS wants; None where it does, or has only begun to.
     """
 
     name: str
     running: int
     desired: int
     maximum: int
+    launch_failure: LaunchFailure | None = None
 
     def outlook(self) -> str:
         """Say what becomes of a replica that waits for an instance of the group, and what can be done."""
         of = f"of at most {self.maximum}"
+        if self.launch_failure:
+            return (
+                f"instance group {self.name} cannot start an instance ({self.running} {of} run): {self.launch_failure}"
+            )
         if self.running < self.desired:
             starting = _instances(self.desired - self.running)
             return f"instance group {self.name} starts {starting} ({self.running} {of} run)"
@@ -86,13 +93,14 @@ def placement_refusal(events: Sequence[ServiceEventTypeDef]) -> PlacementRefusal
     return PlacementRefusal(_reason(found[0]["message"]), found[-1]["createdAt"]) if found else None
 
 
-def group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[GroupSize]:
+def group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef, since: datetime) -> list[GroupSize]:
     """Read the sizes of the instance groups that a service's replicas run on.
 
     Args:
         cloud: A session of the environment.
         cluster: The environment's cluster (not the ECS cluster's name).
         service: As ECS describes it.
+        since: Since when its replicas wait: launches that failed before are of another need.
 
     Returns:
         Empty where the user may not ask.
@@ -100,13 +108,13 @@ def group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[Gro
     from botocore.exceptions import ClientError
 
     try:
-        return _group_sizes(cloud, cluster, service)
+        return _group_sizes(cloud, cluster, service, since)
     except ClientError:
         # Who may deploy need not be allowed to look at groups; why a replica waits is said all the same.
         return []
 
 
-def _group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[GroupSize]:
+def _group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef, since: datetime) -> list[GroupSize]:
     providers = [item["capacityProvider"] for item in service.get("capacityProviderStrategy", [])]
     if not providers:
         return []
@@ -118,15 +126,19 @@ def _group_sizes(cloud: Cloud, cluster: str, service: ServiceTypeDef) -> list[Gr
         if "autoScalingGroupProvider" in provider
     }
     answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(group_of))
-    return [
-        GroupSize(
-            name=names.instance_group(cluster, group_of[group["AutoScalingGroupName"]]),
+    sizes = []
+    for group in answer["AutoScalingGroups"]:
+        name, desired = group["AutoScalingGroupName"], group["DesiredCapacity"]
+        is_short = len(group["Instances"]) < desired
+        size = GroupSize(
+            name=names.instance_group(cluster, group_of[name]),
             running=sum(instance["LifecycleState"] == "InService" for instance in group["Instances"]),
-            desired=group["DesiredCapacity"],
+            desired=desired,
             maximum=group["MaxSize"],
+            launch_failure=last_launch_failure(cloud, name, since) if is_short else None,
         )
-        for group in answer["AutoScalingGroups"]
-    ]
+        sizes.append(size)
+    return sizes
 
 
 def with_outlook(reason: str, sizes: Sequence[GroupSize]) -> str:

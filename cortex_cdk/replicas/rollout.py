@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
+from cortex_cdk.aws.launch_failures import LaunchFailure
 from cortex_cdk.errors import CortexError
 from cortex_cdk.logs import fatal_record
 from cortex_cdk.replicas.pending import group_sizes, placement_refusal, with_outlook
@@ -58,6 +59,7 @@ class RolloutWatcher:
     Attributes:
         failure: Why the first replica failed; None while none has.
         capacity_problem: Why replicas have no place; None where they have one, or never lacked one.
+        launch_failure: Why EC2 launches no instance for them; None where it does, or none is needed.
     """
 
     def __init__(self, cloud: Cloud, cluster: str, api: str, revision: str) -> None:
@@ -71,6 +73,7 @@ class RolloutWatcher:
         self._told: set[str] = set()
         self.failure: ReplicaFailure | None = None
         self.capacity_problem: str | None = None
+        self.launch_failure: LaunchFailure | None = None
         self._stuck: str | None = None
         self._outlook: str | None = None
         self._next_outlook = 0.0
@@ -87,13 +90,14 @@ class RolloutWatcher:
         if primary is None or obstacle is None:
             # What was in the way of a deployment that was given up stays the cause of its end.
             if primary and primary["id"] == self._stuck:
-                self.capacity_problem = self._outlook = None
+                self.capacity_problem = self.launch_failure = self._outlook = None
             return []
         self.capacity_problem, self._stuck = obstacle, primary["id"]
         if time.monotonic() < self._next_outlook:
             return []
         self._next_outlook = time.monotonic() + OUTLOOK_SECONDS
-        sizes = group_sizes(self._cloud, self._cluster, service)
+        sizes = group_sizes(self._cloud, self._cluster, service, primary["createdAt"])
+        self.launch_failure = next((size.launch_failure for size in sizes if size.launch_failure), None)
         outlook = with_outlook("", sizes)
         if outlook == self._outlook:
             return []

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.launch_failures import LaunchFailure
 from cortex_cdk.aws.polling import pauses
-from cortex_cdk.replicas.rollout import ReplicaFailure, RolloutWatcher
+from cortex_cdk.replicas.rollout import ReplicaFailure
 from cortex_cdk.stack_operations.change_set import ChangeSet, execute
 from cortex_cdk.stack_operations.events import EventReader, StackEvent
 from cortex_cdk.stack_operations.progress import Progress
@@ -26,6 +28,25 @@ EVENTS_LAG_SECONDS = 5.0
 _SUCCEEDED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
+class Watcher(Protocol):
+    """Looks meanwhile at what a stack operation waits for, of which CloudFormation says nothing."""
+
+    @property
+    def failure(self) -> ReplicaFailure | None:
+        """Why the first replica failed; None while none has."""
+
+    @property
+    def capacity_problem(self) -> str | None:
+        """Why replicas have no place; None where they have one, or never lacked one."""
+
+    @property
+    def launch_failure(self) -> LaunchFailure | None:
+        """Why EC2 launches no instance that is needed; None where it does, or none is."""
+
+    def look(self) -> list[str]:
+        """Look once. Returns what is new, in words."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a stack operation ended, whatever happened to the stack afterwards.
@@ -37,6 +58,7 @@ class Outcome:
         cause: The event with which a failure began, if there is one.
         replica: Why a replica failed meanwhile, if one did.
         capacity: Why a replica could not be placed, if one could not.
+        launch: Why EC2 launched no instance, if one was needed.
     """
 
     status: str
@@ -45,6 +67,7 @@ class Outcome:
     cause: StackEvent | None = None
     replica: ReplicaFailure | None = None
     capacity: str | None = None
+    launch: LaunchFailure | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -58,7 +81,7 @@ def run(
     subject: str,
     progress: Progress,
     *,
-    watcher: RolloutWatcher | None = None,
+    watcher: Watcher | None = None,
     on_rollback: Callable[[], None] | None = None,
 ) -> Outcome:
     """Execute a change set and wait until the stack has settled.
@@ -68,7 +91,7 @@ def run(
         change_set: What to execute.
         subject: The API, splitter or cluster, for progress lines.
         progress: Hears of each step.
-        watcher: Looks at the replicas meanwhile; None for stacks without a service.
+        watcher: Looks at replicas or instances meanwhile; None for stacks that have neither.
         on_rollback: Called once if a roll-back begins.
     """
     events = EventReader(cloud, change_set.stack_id)
@@ -91,7 +114,7 @@ def watch(
     subject: str,
     *,
     progress: Progress,
-    watcher: RolloutWatcher | None = None,
+    watcher: Watcher | None = None,
     on_rollback: Callable[[], None] | None = None,
 ) -> Outcome:
     """Wait until the operation that runs on a stack has ended, and tell what happens.
@@ -104,7 +127,7 @@ def watch(
         events: Reads its events.
         subject: The API, splitter or cluster, for progress lines.
         progress: Hears of each step.
-        watcher: Looks at the replicas meanwhile; None for stacks without a service.
+        watcher: Looks at replicas or instances meanwhile; None for stacks that have neither.
         on_rollback: Called once if a roll-back begins.
     """
     history = _History()
@@ -138,6 +161,7 @@ def watch(
         cause=history.cause,
         replica=watcher.failure if watcher else None,
         capacity=watcher.capacity_problem if watcher else None,
+        launch=watcher.launch_failure if watcher else None,
     )
 
 

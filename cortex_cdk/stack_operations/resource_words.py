@@ -14,6 +14,10 @@ _ID_IN_TEXT = re.compile(rf"(?<![\w/:-])([A-Z][A-Za-z0-9]*?){_HASH}(?![\w-])")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 # Where the CDK's construct for scaling puts its resources.
 _SCALING = re.compile(r"^ServiceTaskCount(Target)?")
+# Of the parts of an instance group only its name tells one from another.
+_GROUP = re.compile(r"^Group([a-z0-9].*?)(InstancesASG|TemplateProfile|Template|Provider)?$")
+# Rules of security groups, which the CDK names by both ends.
+_PEER = re.compile(r"(?:to|from)cortex\w+$")
 
 
 def in_words(logical_id: str, resource_type: str) -> str:
@@ -27,7 +31,8 @@ def in_words(logical_id: str, resource_type: str) -> str:
         Such as ``alarm (errors)``.
     """
     kind = _words(resource_type.rpartition("::")[2])
-    own = _words(_SCALING.sub("", re.sub(f"{_HASH}$", "", logical_id)))
+    shortened = _PEER.sub("", _SCALING.sub("", re.sub(f"{_HASH}$", "", logical_id)))
+    own = _words(_GROUP.sub(r"\1", shortened))
     if own[-len(kind) :] == kind:
         return " ".join(own)
     rest = [word for word in own if word.rstrip("s") not in {known.rstrip("s") for known in kind}]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import links
+from cortex_cdk.aws.launch_failures import LaunchFailure, last_launch_failure
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.change import missing, read_configuration
 from cortex_cdk.clusters.instances import groups_of_providers
@@ -17,6 +19,13 @@ from cortex_cdk.config import Cluster, InstanceGroup
 from cortex_cdk.environment import Environment
 from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.status.read_status import ApiStatus, list_apis
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef
+
+LAUNCHES_REPEATED_WITHIN = timedelta(minutes=30)
+"""A group that lacks instances tries again and again, with pauses that grow to some minutes: what failed longer ago was
+of another need."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class GroupState:
         running: How many instances are in service.
         desired: How many ECS wants.
         images: Their machine images; None where they cannot be read.
+        launch_failure: Why EC2 launches none of those that are missing; None where none is, or they are on their way.
     """
 
     group: InstanceGroup
@@ -36,6 +46,7 @@ class GroupState:
     running: int
     desired: int
     images: GroupImages | None = None
+    launch_failure: LaunchFailure | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class ClusterInfo:
                     "min": state.group.min_instances,
                     "max": state.group.max_instances,
                     "machine_image": state.images.as_json() if state.images else None,
+                    "launch_failure": state.launch_failure.as_json() if state.launch_failure else None,
                 }
                 for state in self.groups
             ],
@@ -124,16 +136,23 @@ def _groups(cloud: Cloud, cluster: Cluster, stack: StackState) -> tuple[GroupSta
     provider_of = {group.name: names.capacity_provider(cluster.name, group.name) for group in cluster.instance_groups}
     scaling_group_of = groups_of_providers(cloud, list(provider_of.values()))
     answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(scaling_group_of.values()))
-    instances = {
-        group["AutoScalingGroupName"]: (
-            sum(instance["LifecycleState"] == "InService" for instance in group["Instances"]),
-            group["DesiredCapacity"],
-        )
-        for group in answer["AutoScalingGroups"]
-    }
+    described = {group["AutoScalingGroupName"]: group for group in answer["AutoScalingGroups"]}
     states = []
     for group in cluster.instance_groups:
         provider = provider_of[group.name]
-        running, desired = instances.get(scaling_group_of.get(provider, ""), (0, 0))
-        states.append(GroupState(group, provider, running, desired, images.get(group.name)))
+        found = described.get(scaling_group_of.get(provider, ""))
+        state = _state(cloud, group, provider, found) if found else GroupState(group, provider, 0, 0)
+        states.append(replace(state, images=images.get(group.name)))
     return tuple(states)
+
+
+def _state(cloud: Cloud, group: InstanceGroup, provider: str, found: AutoScalingGroupTypeDef) -> GroupState:
+    desired, is_short = found["DesiredCapacity"], len(found["Instances"]) < found["DesiredCapacity"]
+    since = datetime.now(timezone.utc) - LAUNCHES_REPEATED_WITHIN
+    return GroupState(
+        group,
+        provider,
+        running=sum(instance["LifecycleState"] == "InService" for instance in found["Instances"]),
+        desired=desired,
+        launch_failure=last_launch_failure(cloud, found["AutoScalingGroupName"], since) if is_short else None,
+    )

@@ -97,14 +97,14 @@ class Verdict:
         replicas: How many there are.
         reason: Why some are missing, in one line, where that is known.
         failed_task: The task that failed last, where failures are the reason.
-        waits_for_capacity: Whether replicas wait for room on an instance.
+        waiting_since: Since when replicas wait for room on an instance; None where none does.
     """
 
     status: str
     replicas: Replicas
     reason: str | None = None
     failed_task: TaskTypeDef | None = None
-    waits_for_capacity: bool = False
+    waiting_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -179,9 +179,8 @@ def status_of_replicas(observed: Observed) -> Verdict:
     waited, obstacle = _wait_for_capacity(observed, current)
     reason = f"waiting for capacity: {obstacle}" if obstacle else None
     status = LIVE if observed.ready >= observed.minimum else UPDATING
-    return Verdict(
-        NO_COMPUTE if waited > STALLED_AFTER else status, replicas, reason, waits_for_capacity=obstacle is not None
-    )
+    since = observed.now - waited if obstacle else None
+    return Verdict(NO_COMPUTE if waited > STALLED_AFTER else status, replicas, reason, waiting_since=since)
 
 
 def unreplaced_failures(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTypeDef]:

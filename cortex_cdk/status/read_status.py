@@ -232,9 +232,9 @@ class _Reader:
 
     def _decide(self, observed: Observed) -> Verdict:
         verdict = status_of_replicas(observed)
-        if not verdict.waits_for_capacity or verdict.reason is None:
+        if verdict.waiting_since is None or verdict.reason is None:
             return verdict
-        sizes = group_sizes(self._cloud, self._cluster.name, observed.service)
+        sizes = group_sizes(self._cloud, self._cluster.name, observed.service, verdict.waiting_since)
         return replace(verdict, reason=with_outlook(verdict.reason, sizes))
 
     def _minimums(self, apis: Iterable[str]) -> dict[str, int]:

@@ -75,6 +75,8 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
     with progress:
         plan = client.plan_cluster(config, creates=creates)
     if plan is None:
+        with progress:
+            client.check_cluster_members()
         click.echo(f"the cluster {name} is up to date")
         cluster_refresh.warn_of_newer_images(client.refresher.images())
         return
@@ -203,6 +205,9 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
         ]
     )
     cluster_refresh.warn_of_newer_images(state.images for state in found.groups if state.images)
+    for state in found.groups:
+        if state.launch_failure:
+            click.echo(on_stdout(f"{state.group.name} cannot start an instance: {state.launch_failure}"))
     click.echo()
     _print_cost(found.cost, environment)
     click.echo()

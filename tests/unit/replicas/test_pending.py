@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cortex_cdk.aws.launch_failures import explain
 from cortex_cdk.replicas.pending import GroupSize, PlacementRefusal, placement_refusal, with_outlook
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -43,6 +44,12 @@ def test_who_has_a_place_by_now_does_not_wait() -> None:
     ("size", "outlook"),
     [
         (GroupSize("cpu", 1, 3, 5), "instance group cpu starts 2 instances (1 of at most 5 run)"),
+        (
+            GroupSize("gpu", 0, 1, 5, explain("Max spot instance count exceeded. Launching EC2 instance failed.", NOW)),
+            "instance group gpu cannot start an instance (0 of at most 5 run): the account may have no more spot "
+            "instances of this family: ask for more vCPUs of spot requests in the Service Quotas console, or leave "
+            "spot out of the instance group",
+        ),
         (GroupSize("gpu", 0, 0, 5), "instance group gpu has 0 instances of at most 5"),
         (
             GroupSize("cpu", 1, 1, 1),

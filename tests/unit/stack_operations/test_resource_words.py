@@ -23,6 +23,14 @@ from cortex_cdk.stack_operations.resource_words import in_words, without_ids
             "scaling policy (requests in flight)",
         ),
         ("DoorLoadBalancer728723CD", "AWS::ElasticLoadBalancingV2::LoadBalancer", "door load balancer"),
+        ("GroupcpuInstancesASG215A7246", "AWS::AutoScaling::AutoScalingGroup", "auto scaling group (cpu)"),
+        ("GroupgpuspotTemplate268AB1C5", "AWS::EC2::LaunchTemplate", "launch template (gpuspot)"),
+        ("GroupcpuTemplateProfileC5A9633F", "AWS::IAM::InstanceProfile", "instance profile (cpu)"),
+        (
+            "DoorSecurityGrouptocortexlocalclusterX582DDD54",
+            "AWS::EC2::SecurityGroupEgress",
+            "security group egress (door)",
+        ),
     ],
 )
 def test_a_resource_is_named_by_its_type_and_what_tells_it_from_others(logical_id: str, kind: str, words: str) -> None:

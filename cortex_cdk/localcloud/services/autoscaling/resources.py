@@ -9,7 +9,7 @@ from moto.autoscaling.models import autoscaling_backends
 
 from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Resource
 
-GIVE_UP_AFTER = 15.0
+GIVE_UP_AFTER = 6.0
 """Seconds for which CloudFormation waits for the instances of a group. On AWS it waits some minutes."""
 
 
