@@ -35,6 +35,7 @@ from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project.archive import ProjectFiles, collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.project.ignore_rules import IGNORE_FILE
+from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
@@ -54,6 +55,11 @@ class Client(ClusterClient):
     Raises:
         CloudError: There is no environment of that name.
     """
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets for the cluster's APIs."""
+        return Secrets(self.cloud, self.environment.cluster)
 
     @property
     def keys(self) -> ClusterKeys:

@@ -137,7 +137,7 @@ class ClusterRefresher:
             raise ClusterError(f"cluster {cluster} has no instance group {group!r}", hint=f"it has: {', '.join(known)}")
         images = read_machine_images(self._cloud, configuration, stack)
         groups = self._groups([one for one in images if group in (None, one.group)])
-        change_set = _newest_images(self._cloud, stack)
+        change_set = _newest_images(self._cloud, stack, configuration.cloudformation_role)
         busy = [one for one in groups if one.running]
         if change_set and busy:
             discard(self._cloud, change_set)
@@ -212,10 +212,10 @@ def _running_refresh(cloud: Cloud, scaling_group: str) -> str | None:
     return newest["InstanceRefreshId"] if newest and newest["Status"] not in ENDED else None
 
 
-def _newest_images(cloud: Cloud, stack: StackState) -> ChangeSet | None:
+def _newest_images(cloud: Cloud, stack: StackState, role: str | None) -> ChangeSet | None:
     """Ask CloudFormation for the same template: it reads the images' parameters anew at every update."""
     return create_change_set(
-        cloud, stack.name, template=None, parameters=stack.parameters, tags=stack.tags, creates=False
+        cloud, stack.name, template=None, parameters=stack.parameters, tags=stack.tags, creates=False, role=role
     )
 
 

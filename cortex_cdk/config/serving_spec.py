@@ -7,7 +7,7 @@ from typing import Any
 
 from cortex_cdk.config.realtime_api import RealtimeApi
 
-_NOT_SERVED = {"env", "image", "base_image", "tensorflow_serving_image", "shm_size"}
+_NOT_SERVED = {"env", "secrets", "image", "base_image", "tensorflow_serving_image", "shm_size"}
 
 
 def serving_spec(api: RealtimeApi, endpoint: str) -> str:

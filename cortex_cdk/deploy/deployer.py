@@ -43,6 +43,7 @@ from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.errors import DeployError, Finding
 from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
 from cortex_cdk.project.dependencies import Dependencies
+from cortex_cdk.secrets.lookup import look_up
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest
 from cortex_cdk.synthesis.synthesize import synthesize
@@ -124,7 +125,9 @@ class Deployer:
         contexts = images.contexts(config.apis, dependencies)
         references = images.find(self._cloud, builder, contexts)
         own = own_images(self._cloud, config.apis)
-        wanted = Wanted(config, project.digest, images.of_apis(config.apis, own, references), self._options.force)
+        found = look_up(self._cloud, (each for api in config.apis for each in api.predictor.secret_references.values()))
+        chosen = images.of_apis(config.apis, own, references)
+        wanted = Wanted(config, project.digest, chosen, self._options.force, found)
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         warnings = check(deployment)
         self._ask_about(project)
@@ -175,7 +178,7 @@ class Deployer:
         image = wanted.images[api.name]
         if image is None:
             raise AssertionError("images are built before anything is planned")
-        spec = ApiStackSpec(cluster=self._cluster.resources, api=api, priority=priority)
+        spec = wanted.spec(self._cluster.resources, api, priority)
         release = Release(spec, wanted.project_digest, image)
         return plan_stack(release, target.deployed, desired=target.desired, force=wanted.force)
 

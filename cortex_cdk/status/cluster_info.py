@@ -37,16 +37,16 @@ class GroupState:
         capacity_provider: The name of its ECS capacity provider.
         running: How many instances are in service.
         desired: How many ECS wants.
-        images: Their machine images; None where they cannot be read.
         launch_failure: Why EC2 launches none of those that are missing; None where none is, or they are on their way.
+        images: Their machine images; None where they cannot be read.
     """
 
     group: InstanceGroup
     capacity_provider: str
     running: int
     desired: int
-    images: GroupImages | None = None
     launch_failure: LaunchFailure | None = None
+    images: GroupImages | None = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class ClusterInfo:
                     "desired": state.desired,
                     "min": state.group.min_instances,
                     "max": state.group.max_instances,
-                    "machine_image": state.images.as_json() if state.images else None,
                     "launch_failure": state.launch_failure.as_json() if state.launch_failure else None,
+                    "machine_image": state.images.as_json() if state.images else None,
                 }
                 for state in self.groups
             ],

@@ -16,7 +16,7 @@ from typing import Any
 from cortex_serving.contract import API_KEY_AUTH, COMMAND, CONFIG_FILE, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.formats.env_file import read_env_file
-from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config
+from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config, secret_variables
 
 DEFAULT_STOP_TIMEOUT = 30.0  # seconds; that of ECS
 
@@ -169,17 +169,25 @@ def from_project(
         config: The configuration file; None takes ``cortex.yaml`` in the folder.
         name: The API to serve; None takes the first Realtime API of the file.
         listen: ``HOST:PORT``.
-        environ: The environment, of which only ``CORTEX_HTTP`` and ``CORTEX_KEYS`` matter.
+        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_KEYS``, and the values of ``predictor.secrets``, which no
+            cloud gives here.
 
     Raises:
-        SpecError: The folder or its configuration cannot be used.
+        SpecError: The folder or its configuration cannot be used, or a secret has no value.
         FormatError: ``cortex.yaml`` or ``.env`` cannot be read.
     """
     if not project.is_dir():
         raise SpecError(f"{project} is not a folder: give the folder that holds {CONFIG_FILE}")
     raw = read_config(config or project / CONFIG_FILE, name)
     spec = parse_spec(raw)
-    read_env_file(project)  # here, because workers would fail one after the other
+    # Here, because workers would fail one after the other.
+    given = {**read_env_file(project).variables(environ), **environ}
+    missing = [variable for variable in secret_variables(raw) if not given.get(variable)]
+    if missing:
+        raise SpecError(
+            f"predictor.secrets has variables without a value: {', '.join(missing)}: a cluster reads the secrets by "
+            f"itself, and outside of one {COMMAND} takes the values from its own environment or from .env"
+        )
     host, port = _listen(listen)
     return Settings(
         cluster="",

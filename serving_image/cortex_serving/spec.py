@@ -358,6 +358,18 @@ def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
     return dict(variables)
 
 
+def secret_variables(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the variables that get secrets, of an entry of ``cortex.yaml`` (``predictor.secrets``).
+
+    Raises:
+        SpecError: The field is no map.
+    """
+    secrets = (data.get("predictor") or {}).get("secrets") or {}
+    if not isinstance(secrets, Mapping):
+        raise SpecError("predictor.secrets is no map: write VARIABLE: NAME")
+    return tuple(map(str, secrets))
+
+
 def read_config(path: Path, name: str | None) -> dict[str, Any]:
     """Read the entry of one API from a ``cortex.yaml``, for running a project without a deployment.
 

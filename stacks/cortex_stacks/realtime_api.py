@@ -48,6 +48,7 @@ class RealtimeApiStack(CortexStack):
             description=f"Cortex Realtime API {api.name} in cluster {cluster.cluster}",
             tags=tags_of(cluster.cluster, api.kind, api.name),
             user_tags=cluster.tags,
+            permissions_boundary=cluster.permissions_boundary,
         )
         vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=cluster.vpc_id, availability_zones=["any"])
         log_group = self._log_group(spec)

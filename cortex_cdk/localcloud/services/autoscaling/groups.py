@@ -17,9 +17,17 @@ import moto.autoscaling.urls
 from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.models import AutoScalingBackend as MotoBackend
 
-from cortex_cdk.localcloud.services.autoscaling.activities import KEPT, Activity, ended, launched, not_launched
+from cortex_cdk.localcloud.faults import EVERY_GROUP
+from cortex_cdk.localcloud.services.autoscaling.activities import (
+    KEPT,
+    Activity,
+    ended,
+    interrupted,
+    launched,
+    not_launched,
+)
 from cortex_cdk.localcloud.services.autoscaling.instance_refresh import InstanceRefresh
-from cortex_cdk.localcloud.services.autoscaling.launch_faults import EVERY_GROUP, LaunchFault
+from cortex_cdk.localcloud.services.autoscaling.launch_faults import LaunchFault
 from cortex_cdk.localcloud.services.autoscaling.launch_template import check
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
@@ -44,6 +52,7 @@ class GroupInstance(InstanceState):
 
     Attributes:
         launched_at: When the start of the instance began, in seconds since the epoch.
+        noticed_at: When EC2 gave notice that it takes the spot instance back; None where it has not.
         in_service_since: When the start had ended, in seconds since the epoch.
         template_version: The version of the launch template that the instance was launched from.
     """
@@ -51,6 +60,7 @@ class GroupInstance(InstanceState):
     # An instance that an earlier version has stored does not know them.
     in_service_since: float = 0.0
     template_version: str | None = None
+    noticed_at: float | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -91,6 +101,14 @@ class GroupInstance(InstanceState):
         group: AutoScalingGroup = self.instance.autoscaling_group
         subnet = str(self.instance.subnet_id or "")
         group.record(launched(group.name, self.id, where(str(self.availability_zone), subnet), self.launched_at))
+
+    def notice(self) -> None:
+        """Record that EC2 takes the instance back soon. ECS drains an instance at once on that notice.
+
+        Source: "Spot Instance draining", ECS developer guide (``ECS_ENABLE_SPOT_INSTANCE_DRAINING``).
+        """
+        self.noticed_at = time.time()
+        self.leave()
 
     def leave(self) -> None:
         """Record that the instance has to go."""
@@ -235,13 +253,34 @@ class AutoScalingGroup(FakeAutoScalingGroup):
 
     def end(self, members: list[GroupInstance]) -> None:
         """Terminate some of the instances."""
+        self._drop(members)
+        for member in members:
+            self.record(ended(self.name, member.id))
+
+    def _drop(self, members: list[GroupInstance]) -> None:
         if not members:
             return
         self.ec2_backend.terminate_instances([member.id for member in members])
         self.instance_states = [state for state in self.instance_states if state not in members]
-        for member in members:
-            self.record(ended(self.name, member.id))
         self._forget_ended()
+
+    def give_notice(self) -> str:
+        """Let EC2 take one instance back: the oldest that is in service. Return its id.
+
+        Raises:
+            ValueError: No instance of the group is in service.
+        """
+        found = next((member for member in self.members if member.lifecycle_state == IN_SERVICE), None)
+        if found is None:
+            raise ValueError(f"no instance of {self.name} is in service")
+        found.notice()
+        return found.id
+
+    def lose(self, members: list[GroupInstance]) -> None:
+        """Record that EC2 has taken instances back."""
+        for member in members:
+            self.record(interrupted(self.name, member.id))
+        self._drop(members)
 
     def _forget_ended(self) -> None:
         reservations = self.ec2_backend.reservations

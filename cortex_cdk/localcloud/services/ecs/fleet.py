@@ -27,6 +27,8 @@ from cortex_cdk.localcloud.services.ecs.task import Task
 
 NAMESPACE = "AWS/ECS/ManagedScaling"
 MINUTE = 60.0
+SPOT_NOTICE = 120.0
+"""Seconds from the notice to the interruption ("Spot Instance interruption notices", EC2 user guide)."""
 STARTUP = 90.0
 """Seconds from an instance's launch to its registration, in which EC2 boots and the ECS agent starts."""
 
@@ -51,6 +53,7 @@ class Fleet:
         load = _load(backend)
         for group in groups(backend.region_name):
             self._start(group)
+            self._take_back(group)
             replacement.carry_on(group, self._speed)
             _resize(group, {_ec2_id(backend, arn) for arn in load})
         free = {}
@@ -100,6 +103,12 @@ class Fleet:
         for member in group.members:
             if member.lifecycle_state == PENDING and (time.time() - member.launched_at) * self._speed >= STARTUP:
                 member.enter_service()
+
+    def _take_back(self, group: AutoScalingGroup) -> None:
+        """End the instances whose spot interruption notice has passed."""
+        now = time.time()
+        due = [one for one in group.members if one.noticed_at and (now - one.noticed_at) * self._speed >= SPOT_NOTICE]
+        group.lose(due)
 
     def _resize(self, group: AutoScalingGroup, need: int, bounds: Bounds, protected: Set[str | None] | None) -> None:
         """Set the size that a group needs.
