@@ -157,6 +157,12 @@ class Cloud:
         return client
 
     @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager: parameters of the account, and those in which AWS publishes machine images."""
+        client: SSMClient = self._client("ssm")
+        return client
+
+    @cached_property
     def sts(self) -> STSClient:
         """Security Token Service."""
         client: STSClient = self._client("sts")
@@ -190,12 +196,6 @@ class Cloud:
     def secretsmanager(self) -> SecretsManagerClient:
         """Secrets Manager."""
         client: SecretsManagerClient = self._client("secretsmanager")
-        return client
-
-    @cached_property
-    def ssm(self) -> SSMClient:
-        """Systems Manager: parameters."""
-        client: SSMClient = self._client("ssm")
         return client
 
     @cached_property

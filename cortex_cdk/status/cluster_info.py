@@ -80,6 +80,8 @@ class ClusterInfo:
             "status": self.status,
             "version": resources.version,
             "endpoint": self.running.url,
+            "load_balancer": self.running.address,
+            "exposure": self.running.exposure,
             "instance_groups": [
                 {
                     "name": state.group.name,

@@ -17,6 +17,7 @@ from cortex_stacks.constructs.alarm_topic import notify
 from cortex_stacks.constructs.balancer_alarm import BalancerAlarm
 from cortex_stacks.constructs.cluster_dashboard import ClusterDashboard
 from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
+from cortex_stacks.constructs.domain import Domain
 from cortex_stacks.constructs.image_builder import ImageBuilder
 from cortex_stacks.constructs.instance_group import InstanceGroup
 from cortex_stacks.constructs.load_balancer import ClusterLoadBalancer
@@ -50,7 +51,7 @@ class ClusterStack(CortexStack):
             names.CLUSTER_METADATA: cluster.model_dump_json(exclude={"tags"}, exclude_none=True),
         }
         network = Network(self, "Network", cluster)
-        balancer = ClusterLoadBalancer(self, "Door", network=network, settings=cluster.load_balancer)
+        balancer = ClusterLoadBalancer(self, "Door", network=network, cluster=cluster, domain=self._domain(spec))
         ecs_cluster = self._ecs_cluster(cluster, network)
         self._instance_groups(cluster, network, balancer, ecs_cluster)
         bucket = cluster_bucket(self)
@@ -132,12 +133,22 @@ class ClusterStack(CortexStack):
         self.output("ListenerArn", balancer.listener.listener_arn, "Listener that carries the rules")
         self.output("BaseUrl", balancer.base_url, "Scheme and host of the APIs")
 
+    def _domain(self, spec: ClusterStackSpec) -> Domain | None:
+        domain, zone = spec.cluster.domain, spec.cluster.hosted_zone
+        if domain is None or zone is None:
+            return None
+        zone_id = spec.hosted_zone_id or spec.cluster.hosted_zone_id
+        return Domain(self, "Domain", domain=domain, zone_id=zone_id, zone_name=zone)
+
     def _settings_outputs(self, spec: ClusterStackSpec) -> None:
         cluster = spec.cluster
         providers = [provider.model_dump() for provider in provider_resources(cluster)]
         self.output("Cluster", cluster.name, "Name of the cluster")
         self.output("Version", version("cortex-cdk"), "Version of cortex that made this template")
         self.output("LogRetentionDays", str(cluster.log_retention), "Days for which the logs of APIs are kept")
+        self.output("IsPublic", str(cluster.load_balancer.is_public).lower(), "Whether everybody is let in")
+        if cluster.domain:
+            self.output("Domain", cluster.domain, "The domain that leads to the load balancer")
         if cluster.alarm_topic:
             self.output("AlarmTopic", cluster.alarm_topic, "SNS topic that alarms tell")
         if cluster.permissions_boundary:

@@ -39,6 +39,7 @@ CLUSTERS: dict[str, dict[str, Any]] = {
         "load_balancer": {"certificate_arn": CERTIFICATE, "allowed_cidrs": ["203.0.113.0/24", "2001:db8::/32"]},
         "subnet_visibility": "private",
     },
+    "domain": {"domain": "api.example.com", "hosted_zone": "Z0123456789ABCDEFGHIJ"},
     "types": {"instance_groups": [{"name": "cpu", "instance_types": ["m6i.large", "m5.large"]}, GPU, INF, SPOT]},
     "existing": {"vpc": {"id": VPC, "public_subnets": PUBLIC}},
     "hidden": {
