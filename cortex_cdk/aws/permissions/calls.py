@@ -31,7 +31,12 @@ OBJECTS = Scope(
     "Objects",
     tuple(
         arn("s3", f"{names.cluster_stack(CLUSTER)}-*/{prefix}*", region="", account="")
-        for prefix in (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.BUILD_CONTEXT_PREFIX)
+        for prefix in (
+            names.PROJECT_PREFIX,
+            names.CONFIGURATION_PREFIX,
+            names.BUILD_CONTEXT_PREFIX,
+            names.ACCESS_KEYS,
+        )
     ),
 )
 BUCKET = Scope("Bucket", (arn("s3", f"{names.cluster_stack(CLUSTER)}-*", region="", account=""),))
@@ -153,7 +158,7 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant(
-        "deploy: upload projects, build contexts and configurations, and read them again",
+        "deploy: upload projects, build contexts and configurations, and read them again; key: change the API keys",
         ("s3:GetObject", "s3:PutObject"),
         OBJECTS,
     ),

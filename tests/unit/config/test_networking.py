@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from cortex_cdk.config import ConfigError, load_config
+from cortex_cdk.config import load_config
 from cortex_cdk.config.sections.networking import Networking
+from cortex_cdk.errors import ConfigError
 
 URL, KEYS = "https://login.example.com/", "https://login.example.com/keys.json"
 JWT = {"issuer": URL, "jwks": KEYS}
