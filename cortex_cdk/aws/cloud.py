@@ -158,7 +158,7 @@ class Cloud:
 
     @cached_property
     def ssm(self) -> SSMClient:
-        """Systems Manager: parameters of the account, and those in which AWS publishes machine images."""
+        """Systems Manager: parameters, also those in which AWS publishes machine images."""
         client: SSMClient = self._client("ssm")
         return client
 
