@@ -19,7 +19,7 @@ from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.allowed_changes import Difference, differences, refusals
 from cortex_cdk.clusters.checks import WantedCluster, check, check_account, check_identity
-from cortex_cdk.clusters.exposure import exposure
+from cortex_cdk.clusters.exposure import dangers_of_plan
 from cortex_cdk.clusters.hosted_zone import find_zone
 from cortex_cdk.clusters.instances import (
     GROUP_TYPE,
@@ -167,7 +167,7 @@ def plan_cluster(
         recovery=recovery,
         change_set=change_set,
         cost=estimate(cluster),
-        warnings=(*exposure(environment, cluster), *warnings),
+        warnings=(*dangers_of_plan(environment, cluster), *warnings),
     )
 
 

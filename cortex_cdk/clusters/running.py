@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.change import missing, user_tags
-from cortex_cdk.clusters.exposure import unencrypted
+from cortex_cdk.clusters.exposure import dangers
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError
 from cortex_cdk.stack_operations.stack import read_stack
@@ -36,11 +37,14 @@ class RunningCluster:
     is_billed: bool = True
     is_on_the_network: bool = True
 
-    @property
-    def exposure(self) -> str | None:
-        """What strangers on the internet could do that they should not; None where nothing is known."""
+    def dangers(self, open_apis: Sequence[str]) -> tuple[str, ...]:
+        """What strangers on the internet can do, a line each; nothing where the stack does not say who is let in.
+
+        Args:
+            open_apis: The APIs that answer whoever asks.
+        """
         is_public = bool(self.resources.is_public) and self.is_on_the_network
-        return unencrypted(is_public=is_public, is_tls=self.url.startswith("https://"))
+        return dangers(is_public=is_public, is_tls=self.url.startswith("https://"), open_apis=open_apis)
 
 
 def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:

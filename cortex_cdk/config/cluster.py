@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from cortex_cdk import names
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Section, Shown, Whole
+from cortex_cdk.config.sections.domain import domain_rules, is_zone_id, parse_domain, parse_zone
 from cortex_cdk.config.sections.instance_group import InstanceGroup, Volume
 
 # Days for which CloudWatch Logs can keep logs (PutRetentionPolicy).
@@ -57,9 +58,6 @@ _POLICY = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[A-Za-z0-9_+=,.@/-]{1,512}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
-_DNS_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_ZONE_ID = re.compile(r"[A-Z0-9]{1,32}")
-_LONGEST_DOMAIN = 64  # characters of a certificate's first name (RequestCertificate, DomainName)
 _EVERYBODY = ("0.0.0.0/0", "::/0")
 _MOST_TAGS = 40  # AWS allows 50 on a resource; CloudFormation and this program add their own.
 
@@ -78,18 +76,6 @@ def _account(value: Any) -> str:
     if not isinstance(text, str) or not re.fullmatch(r"[0-9]{12}", text):
         raise ValueError("not an account")
     return text
-
-
-def _dns_name(value: Any) -> str:
-    name = value.lower().removesuffix(".") if isinstance(value, str) else ""
-    if not _DNS_NAME.fullmatch(name):
-        raise ValueError("not a DNS name")
-    return name
-
-
-def _zone(value: Any) -> str:
-    id = value.removeprefix("/hostedzone/") if isinstance(value, str) else ""
-    return id if _ZONE_ID.fullmatch(id) else _dns_name(value)
 
 
 def _network(value: Any) -> str:
@@ -232,7 +218,7 @@ class Cluster(Section):
         default_factory=LoadBalancer, description="The load balancer in front of all APIs."
     )
     domain: Annotated[
-        Annotated[str, BeforeValidator(_dns_name), Allowed("a domain such as api.example.com")] | None,
+        Annotated[str, BeforeValidator(parse_domain), Allowed("a domain such as api.example.com")] | None,
         Shown("the load balancer's own name"),
     ] = Field(
         None,
@@ -240,7 +226,7 @@ class Cluster(Section):
         "leads to the load balancer, and plain HTTP is redirected to HTTPS. See [domain](domain.md).",
     )
     hosted_zone: Annotated[
-        Annotated[str, BeforeValidator(_zone), Allowed("the name or the id of a hosted zone of Route 53")] | None,
+        Annotated[str, BeforeValidator(parse_zone), Allowed("the name or the id of a hosted zone of Route 53")] | None,
         Shown("none"),
     ] = Field(None, description="Public hosted zone of Route 53 in which `domain` lies.")
     tags: Annotated[
@@ -283,11 +269,11 @@ class Cluster(Section):
     @property
     def hosted_zone_id(self) -> str | None:
         """The hosted zone, where the configuration gives an id; None where it gives a name."""
-        return self.hosted_zone if self.hosted_zone and _ZONE_ID.fullmatch(self.hosted_zone) else None
+        return self.hosted_zone if self.hosted_zone and is_zone_id(self.hosted_zone) else None
 
     def rules(self) -> Iterator[Conflict]:
         yield from self._network_rules()
-        yield from self._domain_rules()
+        yield from domain_rules(self.domain, self.hosted_zone, self.load_balancer.certificate_arn)
         zones = self.availability_zones
         if zones and (len(zones) < 2 or len(set(zones)) < len(zones)):
             yield Conflict(
@@ -307,27 +293,6 @@ class Cluster(Section):
             counts[group.name] += 1
             if counts[group.name] == 2:
                 yield Conflict((("instance_groups", index, "name"),), f"there is another group named {group.name}")
-
-    def _domain_rules(self) -> Iterator[Conflict]:
-        certificate: FieldPath = ("load_balancer", "certificate_arn")
-        if self.domain is None:
-            if self.hosted_zone is not None:
-                yield Conflict((("hosted_zone",), ("domain",)), "needs domain: the zone is for the domain's records")
-            return
-        if self.load_balancer.certificate_arn:
-            yield Conflict(
-                (("domain",), certificate),
-                "cannot be used together with load_balancer.certificate_arn: a domain has a certificate of its own",
-                "remove one of them",
-            )
-        if len(self.domain) > _LONGEST_DOMAIN:
-            yield Conflict((("domain",),), f"must be at most {_LONGEST_DOMAIN} characters long, not {len(self.domain)}")
-        if self.hosted_zone is None:
-            hint = "without a zone in Route 53, name a certificate: load_balancer.certificate_arn"
-            fields: tuple[FieldPath, ...] = (("domain",), ("hosted_zone",))
-            yield Conflict(fields, "needs hosted_zone, the zone of Route 53 in which it lies", hint)
-        elif not self.hosted_zone_id and not f".{self.domain}".endswith(f".{self.hosted_zone}"):
-            yield Conflict((("domain",), ("hosted_zone",)), f"{self.domain} is not in the zone {self.hosted_zone}")
 
     def _region_rules(self) -> Iterator[Conflict]:
         """Refuse a certificate or topic of another region: AWS cannot use one across regions."""

@@ -59,6 +59,23 @@ APIS: dict[str, dict[str, Any]] = {
     "inf": {"compute": {"cpu": 1, "mem": "2Gi", "inf": 1}},
     "shared-memory": {"predictor": {**PREDICTOR, "shm_size": "64Mi"}},
     "env": {"predictor": {**PREDICTOR, "env": {"MODE": "fast"}, "config": {"threshold": 0.5}}},
+    "permissions": {
+        "predictor": {
+            **PREDICTOR,
+            "iam_policies": [
+                "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
+                "arn:aws:iam::111111111111:policy/team/features",
+                {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "arn:aws:dynamodb:*:*:table/features"},
+                {
+                    "Sid": "OwnFolder",
+                    "Effect": "Deny",
+                    "NotAction": ["s3:Get*", "s3:List*"],
+                    "Resource": ["arn:aws:s3:::features", "arn:aws:s3:::features/${aws:PrincipalTag/team}/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                },
+            ],
+        },
+    },
     "secrets": {
         "predictor": {
             **PREDICTOR,

@@ -192,8 +192,8 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
     if found.running.resources.domain:
         click.echo(f"leads to:  {found.running.address}")
     click.echo(f"bucket:    {found.running.resources.bucket}")
-    if found.running.exposure:
-        warn(found.running.exposure)
+    for danger in found.dangers:
+        warn(danger)
     if found.dashboard:
         click.echo(f"dashboard: {found.dashboard}")
     click.echo()

@@ -1,4 +1,4 @@
-"""Whether strangers can reach the cluster's APIs, and read along."""
+"""Whether strangers can send requests to the APIs, and read those of others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cortex_cdk.errors import Finding
 
 
 def check_exposure(deployment: Deployment) -> Iterator[Finding]:
-    """Warn once about a cluster that is open to everybody."""
-    exposure = deployment.cluster.exposure
-    if exposure:
-        yield Finding(f"cluster {deployment.cluster.name}", exposure, fatal=False)
+    """Warn about a cluster that is open to everybody, and about the APIs that are."""
+    open_apis = [api.name for api in deployment.wanted.config.apis if api.networking.auth.kind == "none"]
+    for danger in deployment.cluster.dangers(open_apis):
+        yield Finding(f"cluster {deployment.cluster.name}", danger, fatal=False)

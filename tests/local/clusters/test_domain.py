@@ -83,6 +83,16 @@ def test_a_zone_that_cannot_be_used_is_found_before_anything_is_made(
     assert stacks == []
 
 
+def test_a_public_cluster_without_tls_says_so_before_it_is_made(cortex: Cortex, zone: str, tmp_path: Path) -> None:
+    cortex.ok("env", "configure", "prod", "--endpoint-url", cortex.control_url)
+    said = refused(cortex, "cluster", "up", write(tmp_path, CPU), "--env", "prod")
+    assert "warning: everybody on the internet can reach the cluster, and requests are not encrypted: give" in said
+    assert "warning: everybody on the internet can send requests to every API without authentication" in said
+    hidden = write(tmp_path, CPU, load_balancer={"scheme": "internal"})
+    assert "everybody" not in refused(cortex, "cluster", "up", hidden, "--env", "prod")
+    assert "everybody" not in refused(cortex, "cluster", "up", write(tmp_path, CPU)), "nobody reaches this machine"
+
+
 def test_the_account_has_certificate_and_records(cortex: Cortex, project: Path, zone: str) -> None:
     (certificate,) = cortex.aws("acm").list_certificates()["CertificateSummaryList"]
     assert certificate["DomainName"] == DOMAIN
@@ -97,7 +107,7 @@ def test_every_command_speaks_of_the_domain(cortex: Cortex, project: Path) -> No
     assert cortex.json("get", "there")["endpoint"] == f"https://{DOMAIN}/there"
     info = cortex.json("cluster", "info")
     assert info["endpoint"] == f"https://{DOMAIN}"
-    assert info["exposure"] is None
+    assert info["exposure"] == []
     shown = cortex.ok("cluster", "info")
     assert f"endpoint:  https://{DOMAIN}\nleads to:  {info['load_balancer']}\n" in shown
     assert urlsplit(f"//{info['load_balancer']}").hostname == "127.0.0.1"

@@ -6,7 +6,6 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -77,18 +76,19 @@ def test_only_what_reads_or_cannot_be_narrowed_is_allowed_on_everything(purpose:
         for action in statement["Action"] if statement["Resource"] == "*" else ():
             assert action in unbound or re.search(r":(Describe|List|Get)", action), action
         for arn in [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]:
-            assert arn == "*" or "prod" in arn or ":123456789012:" in arn or ":eu-west-1::" in arn
+            # ARNs of hosted zones have neither region nor account (Service Authorization Reference, Route 53).
+            is_zone = arn == "arn:aws:route53:::hostedzone/*"
+            assert is_zone or arn == "*" or "prod" in arn or ":123456789012:" in arn or ":eu-west-1::" in arn
 
 
 def test_whoever_deploys_may_not_change_the_cluster() -> None:
     deploys, makes = (
         actions({p.name: p.document for p in policies(SUBJECTS[0], purpose)}) for purpose in ("deploy", "cluster")
     )
-    assert all(any(fnmatchcase(action, allowed) for allowed in makes) for action in deploys)
+    assert deploys < makes | {"autoscaling:DescribeAutoScalingGroups"}
     changes = {one for one in deploys if one.startswith(("ec2:", "autoscaling:", "s3:", "codebuild:Create"))}
     assert changes == {
         "autoscaling:DescribeAutoScalingGroups",
-        "autoscaling:DescribeScalingActivities",
         "ec2:DescribeInstanceTypes",
         "ec2:DescribeVpcs",
         "s3:AbortMultipartUpload",
@@ -124,7 +124,6 @@ def test_the_command_prints_policies_of_the_environments_cluster(cortex: Cortex)
         [
             "arn:aws:cloudformation:eu-west-1:*:stack/cortex-prod-api-*/*",
             "arn:aws:cloudformation:eu-west-1:*:stack/cortex-prod-split-*/*",
-            "arn:aws:cloudformation:eu-west-1:*:changeSet/cortex-*",
         ]
     ]
     both = cortex.run("cluster", "policy", "--env", "prod")
@@ -209,5 +208,9 @@ def test_the_names_of_roles_begin_with_what_cloudformation_leaves_of_a_stacks_na
 def test_every_type_has_what_makes_and_unmakes_it() -> None:
     for kind, grants in RESOURCE_TYPES.items():
         verbs = {action.split(":")[1] for grant in grants for action in grant.actions}
-        assert any(re.match("Create|Put|Register|Allocate|Attach|Associate|Authorize", verb) for verb in verbs), kind
-        assert any(re.match("Delete|Deregister|Release|Detach|Disassociate|Revoke|Put", verb) for verb in verbs), kind
+        assert any(
+            re.match("Create|Put|Request|Change|Register|Allocate|Attach|Associate|Authorize", verb) for verb in verbs
+        ), kind
+        assert any(
+            re.match("Delete|Deregister|Release|Detach|Disassociate|Revoke|Put|Change", verb) for verb in verbs
+        ), kind

@@ -114,9 +114,11 @@ def test_a_stack_of_another_cluster_is_left_alone() -> None:
 def test_a_cluster_that_is_open_to_everybody_is_named_once() -> None:
     subject = deployment(api("text"), api("more"))
     resources = RESOURCES.model_copy(update={"is_public": True})
-    (warning,) = check(replace(subject, cluster=replace(subject.cluster, resources=resources)))
-    assert str(warning).startswith("cluster demo: everybody on the internet can reach the APIs")
-    assert not warning.fatal
+    clear, asked = check(replace(subject, cluster=replace(subject.cluster, resources=resources)))
+    assert str(clear).startswith("cluster demo: everybody on the internet can reach the cluster, and requests are not")
+    assert str(asked).startswith("cluster demo: everybody on the internet can send requests to text, more: ")
+    assert not clear.fatal
+    assert not asked.fatal
 
 
 def test_members_that_are_no_apis() -> None:
