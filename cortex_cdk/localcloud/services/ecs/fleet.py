@@ -104,9 +104,10 @@ class Fleet:
 
     def _take_back(self, group: AutoScalingGroup) -> None:
         """End the instances whose spot interruption notice has passed."""
-        now = time.time()
-        due = [one for one in group.members if one.noticed_at and (now - one.noticed_at) * self._speed >= SPOT_NOTICE]
-        group.lose(due)
+        usual, now = SPOT_NOTICE / self._speed, time.time()
+        group.lose(
+            [one for one in group.members if one.noticed_at and now - one.noticed_at >= (one.notice_seconds or usual)]
+        )
 
     def _resize(self, group: AutoScalingGroup, need: int, bounds: Bounds, protected: Set[str | None] | None) -> None:
         """Set the size that a group needs.

@@ -35,6 +35,7 @@ from cortex_cdk.localcloud.state_lock import STATE_LOCK
 logger = logging.getLogger(__name__)
 
 RESTARTED = "The local cloud was restarted."
+DIED = "The local cloud ended unexpectedly, and was started again."
 STOPPED_BY_US = "ServiceSchedulerInitiated"
 UNPLACED = "was unable to place a task because no container instance met all of its requirements."
 MORE = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
@@ -62,11 +63,15 @@ class Scheduler:
         self._circuit_breaker = CircuitBreaker()
         self._free: dict[str, FreeCapacity] = {}
 
-    def recover(self) -> None:
+    def recover(self, *, died: bool) -> None:
         """Write down that no task of an earlier daemon runs any more. Call this once, before the first round.
 
         The processes of an earlier daemon are ended, not adopted: they talk to that daemon's port.
+
+        Args:
+            died: Whether the earlier daemon ended without being asked to.
         """
+        reason = DIED if died else RESTARTED
         with STATE_LOCK:
             for group in groups():
                 group.registered.clear()
@@ -74,7 +79,7 @@ class Scheduler:
                 for task in backend.all_tasks():
                     if task.last_status != "STOPPED":
                         task.mark_stopped(
-                            exit_code=None, container_reason=None, reason=RESTARTED, stop_code="TerminationNotice"
+                            exit_code=None, container_reason=None, reason=reason, stop_code="TerminationNotice"
                         )
                 for service in backend.all_services():
                     # A caller that asks before the first round must not see the counts of the last daemon.
