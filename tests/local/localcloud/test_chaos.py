@@ -137,7 +137,7 @@ def test_apis_answer_while_a_service_of_aws_is_down(cortex: Cortex, text: str, k
 @pytest.mark.parametrize(
     ("kind", "name", "said"),
     [
-        ("no-capacity", ("small",), "EC2 has no instances of these types"),
+        ("no-capacity", ("small",), "EC2 has no t3.small left"),
         ("launch-failure", (), "vCPU"),
     ],
 )

@@ -98,8 +98,11 @@ class Fleet:
         return minute != before
 
     def _start(self, group: AutoScalingGroup) -> None:
+        now = time.time()
         for member in group.members:
-            if member.lifecycle_state == PENDING and (time.time() - member.launched_at) * self._speed >= STARTUP:
+            # Somebody may have set the clock back: the instance must not wait until it has caught up.
+            member.launched_at = min(member.launched_at, now)
+            if member.lifecycle_state == PENDING and (now - member.launched_at) * self._speed >= STARTUP:
                 member.enter_service()
 
     def _take_back(self, group: AutoScalingGroup) -> None:
