@@ -15,6 +15,7 @@ The order inside a round matters:
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -113,12 +114,15 @@ class Scheduler:
         for task in tasks:
             with _contained(f"task {task.id}"):
                 self._follow(backend, task, exits.get(task.id))
+        of_services: dict[tuple[str, str], list[Task]] = defaultdict(list)
+        for task in tasks:
+            of_services[task.cluster_name, str(task.group)].append(task)
         for service in backend.all_services():
             with _contained(f"service {service.name}"):
-                self._reconcile(backend, service, [task for task in tasks if is_of(task, service)])
+                self._reconcile(backend, service, of_services[service.cluster_name, f"service:{service.name}"])
         self._fleet.scale(backend, self._wait_for_instances(backend))
         self._forget_stopped(backend)
-        _count_for_clusters(backend)
+        backend.count_for_clusters()
 
     def _follow(self, backend: EcsBackend, task: Task, ended: Exit | None) -> None:
         """Take one task a step further, to its start or its stop."""
@@ -382,16 +386,6 @@ def _contained(what: str) -> Iterator[None]:
         yield
     except Exception:
         logger.exception("The %s could not be looked at.", what)
-
-
-def _count_for_clusters(backend: EcsBackend) -> None:
-    """Write the counts that DescribeClusters reports."""
-    tasks, services = backend.all_tasks(), backend.all_services()
-    for cluster in backend.clusters.values():
-        states = [task.last_status for task in tasks if task.cluster_name == cluster.name]
-        cluster.running_tasks_count = states.count("RUNNING")
-        cluster.pending_tasks_count = states.count("PROVISIONING") + states.count("PENDING")
-        cluster.active_services_count = sum(service.cluster_name == cluster.name for service in services)
 
 
 def is_of(task: Task, service: Service) -> bool:
