@@ -19,11 +19,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cortex_cdk import log_groups, names
+from cortex_cdk.access_keys import ClusterKeys
 from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
 from cortex_cdk.clusters.ensure import ensure_cluster
+from cortex_cdk.clusters.members import check_members
+from cortex_cdk.clusters.refresh import ClusterRefresher
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
 from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config, load_config
@@ -41,6 +44,7 @@ from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.project.archive import ProjectFiles, collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
 from cortex_cdk.project.ignore_rules import IGNORE_FILE
+from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
@@ -82,6 +86,11 @@ class Client:
         return self.environment.connect()
 
     @property
+    def secrets(self) -> Secrets:
+        """The secrets for the cluster's APIs."""
+        return Secrets(self.cloud, self.environment.cluster)
+
+    @property
     def cluster(self) -> RunningCluster:
         """The environment's cluster. It is read once, and anew after this client has changed it.
 
@@ -95,6 +104,11 @@ class Client:
         if self._read is None:
             self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
         return self._read
+
+    @property
+    def keys(self) -> ClusterKeys:
+        """The API keys of the environment's cluster."""
+        return ClusterKeys(self.cloud, self.cluster)
 
     def deploy(
         self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
@@ -175,6 +189,14 @@ class Client:
         self._read = None
         apply_plan(self.cloud, plan, self._progress)
 
+    def check_cluster_members(self) -> None:
+        """Look whether the instances of the cluster take replicas, and replace those that do not.
+
+        Raises:
+            ClusterError: There is no cluster.
+        """
+        check_members(self.cloud, self.cluster.name, self._progress)
+
     def discard_cluster(self, plan: ClusterPlan) -> None:
         """Forget a plan that ``plan_cluster`` returned."""
         discard_plan(self.cloud, plan)
@@ -186,6 +208,11 @@ class Client:
             ClusterError: There is none.
         """
         return cluster_info(self.cloud, self.environment, self.cluster)
+
+    @property
+    def refresher(self) -> ClusterRefresher:
+        """Replaces the instances of the environment's cluster, and says which have an old machine image."""
+        return ClusterRefresher(self.cloud, self.environment, self._progress)
 
     def plan_cluster_removal(self) -> Removal:
         """Find out what removing the environment's cluster would remove, and what would stay.
@@ -320,6 +347,8 @@ class Client:
         content_type: str = "application/json",
         headers: Mapping[str, str] = MappingProxyType({}),
         query: Sequence[tuple[str, str]] = (),
+        *,
+        key: str | None = None,
     ) -> Prediction:
         """Send a request to an API and read the whole answer.
 
@@ -329,12 +358,13 @@ class Client:
             content_type: Of the body, unless the headers name one.
             headers: Further headers of the request.
             query: Query parameters, as names and values; a name may come more than once.
+            key: The API key; None takes the one in ``CORTEX_API_KEY``, if it is set.
 
         Raises:
             NotDeployedError: There is none of that name.
             PredictionError: It did not answer with success.
         """
-        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query)) as answer:
+        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query, key)) as answer:
             return answer.whole()
 
     @contextmanager

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_route53 import Route53Client
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
 
@@ -172,6 +175,12 @@ class Cloud:
         return client
 
     @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager: the parameters in which AWS publishes machine images."""
+        client: SSMClient = self._client("ssm")
+        return client
+
+    @cached_property
     def sts(self) -> STSClient:
         """Security Token Service."""
         client: STSClient = self._client("sts")
@@ -199,6 +208,18 @@ class Cloud:
     def s3(self) -> S3Client:
         """Simple Storage Service."""
         client: S3Client = self._client("s3")
+        return client
+
+    @cached_property
+    def secretsmanager(self) -> SecretsManagerClient:
+        """Secrets Manager."""
+        client: SecretsManagerClient = self._client("secretsmanager")
+        return client
+
+    @cached_property
+    def route53(self) -> Route53Client:
+        """Route 53: hosted zones."""
+        client: Route53Client = self._client("route53")
         return client
 
     @cached_property

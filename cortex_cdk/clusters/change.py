@@ -30,6 +30,7 @@ from cortex_cdk.clusters.instances import (
 )
 from cortex_cdk.clusters.launches import LaunchWatcher
 from cortex_cdk.clusters.listener_move import move_rules
+from cortex_cdk.clusters.members import check_members
 from cortex_cdk.clusters.usage import computes_by_group
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
@@ -164,7 +165,7 @@ def plan_cluster(
     if wanted:
         check_identity(wanted, environment)
         check_account(cloud, wanted)
-    stack = _changeable(cloud, environment)
+    stack = changeable(cloud, environment)
     recovery = recovery_for(stack) if stack else None
     kept = None if recovery and recovery.leaves_nothing else stack
     if kept is None and not creates:
@@ -195,8 +196,19 @@ def plan_cluster(
     )
 
 
-def _changeable(cloud: Cloud, environment: Environment) -> StackState | None:
-    """The cluster's stack, unless another operation runs on it."""
+def changeable(cloud: Cloud, environment: Environment) -> StackState | None:
+    """Read the cluster's stack, on which no other operation may run.
+
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+
+    Returns:
+        The stack; None where there is none.
+
+    Raises:
+        ClusterError: Another operation runs.
+    """
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
     if stack and stack.in_progress:
         raise ClusterError(
@@ -263,6 +275,7 @@ def _change_set(cloud: Cloud, cluster: Cluster, template: Mapping[str, Any], *, 
         parameters={},
         tags={names.TAG_CLUSTER: cluster.name, **cluster.tags},
         creates=creates,
+        role=cluster.cloudformation_role,
     )
 
 
@@ -285,7 +298,8 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
     if plan.recovery and plan.stack:
         if plan.recovery.leaves_nothing:
             unprotect(cloud, kept)
-        left = recover(cloud, plan.stack, partial(progress.step, subject), force=False)
+        role = plan.cluster.cloudformation_role
+        left = recover(cloud, plan.stack, partial(progress.step, subject), force=False, role=role)
         change_set = _change_set(cloud, plan.cluster, plan.template, creates=left is None)
     if change_set is None:
         return
@@ -302,7 +316,8 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         restore(cloud, sizes)
         raise _failure(name, outcome, creates=change_set.creates)
     _protect(cloud, name, progress)
-    _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
+    check_members(cloud, name, progress)
+    _follow(cloud, plan.cluster, (_listener(before), _listener(outcome.stack)), progress)
 
 
 def _failure(name: str, outcome: Outcome, *, creates: bool) -> ClusterError:
@@ -311,14 +326,15 @@ def _failure(name: str, outcome: Outcome, *, creates: bool) -> ClusterError:
     what = (stack and stack.reason) or "no reason was given"
     aftermath = "nothing of it was kept" if creates else "it is what it was before"
     if cause:
-        what = f"{cause.what}: {cause.reason}"
+        what = cause.explanation
     if outcome.launch and (cause is None or cause.resource_type == GROUP_TYPE):
         return ClusterError(
             f"the cluster {name!r} could not be deployed, because no instance could be started: {outcome.launch.what}",
             hint=f"{aftermath}; {outcome.launch.to_do}",
             details=[what],
         )
-    return ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
+    hint = f"{aftermath}; {cause.remedy}" if cause and cause.remedy else aftermath
+    return ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=hint)
 
 
 def _end_instances_of_removed_groups(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> tuple[GroupSize, ...]:
@@ -365,15 +381,15 @@ def _listener(stack: StackState | None) -> str | None:
     return stack.outputs.get("ListenerArn") if stack else None
 
 
-def _follow(cloud: Cloud, cluster: str, listeners: tuple[str | None, str | None], progress: Progress) -> None:
+def _follow(cloud: Cloud, cluster: Cluster, listeners: tuple[str | None, str | None], progress: Progress) -> None:
     """Let what is deployed follow the cluster from its old listener to the new one, where that is another one."""
     old, new = listeners
     if not old or not new or old == new:
         return
-    failures = move_rules(cloud, cluster, old, new, progress)
+    failures = move_rules(cloud, cluster.name, old, new, progress, role=cluster.cloudformation_role)
     if failures:
         raise ClusterError(
-            f"the cluster {cluster!r} is ready, and not reachable at its new address is: {', '.join(failures)}",
+            f"the cluster {cluster.name!r} is ready, and not reachable at its new address is: {', '.join(failures)}",
             hint="deploy it again: cortex deploy",
             details=[f"{name}: {reason}" for name, reason in failures.items()],
         )

@@ -60,7 +60,7 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
         )
     deletable = recovery.make_deletable(cloud, stack)
     if deletable:
-        recovery.remove(cloud, deletable)
+        recovery.remove(cloud, deletable, cluster.resources.cloudformation_role)
     log_groups.remove(cloud, cluster.name, name)
 
 

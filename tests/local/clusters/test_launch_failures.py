@@ -9,10 +9,11 @@ import yaml
 
 from tests.conftest import CORTEX, Cortex
 from tests.local.faults import fail_launches, let_launch
+from tests.local.localcloud.stacks import until
 
 LOCAL_SPEED = "60"
 SMALL = {"name": "small", "instance_types": ["t3.small"], "min_instances": 1, "max_instances": 2}
-"""2048 CPU units an instance: room for two replicas of 900m."""
+"""2048 CPU units an instance: room for one replica of 1800m."""
 VCPUS = "the account may have no more than 0 vCPUs of this family of instances"
 ASK = "ask for more in the Service Quotas console"
 
@@ -36,8 +37,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> str:
         "name": "text",
         "kind": "RealtimeAPI",
         "predictor": {"type": "python", "path": "predictor.py"},
-        "compute": {"cpu": "900m", "mem": "200Mi"},
-        "autoscaling": {"min_replicas": 3, "max_replicas": 3},
+        "compute": {"cpu": "1800m", "mem": "200Mi"},
+        "autoscaling": {"min_replicas": 2, "max_replicas": 2},
     }
     (folder / "cortex.yaml").write_text(yaml.safe_dump([api]))
     return str(folder)
@@ -88,3 +89,35 @@ def test_a_replica_without_an_instance_says_why_none_starts(cortex: Cortex, clus
     assert state["launch_failure"]["message"].startswith("The specified instance type is not eligible for Free Tier.")
     assert cortex.json("get")[0]["status"] == "live"
     assert "cannot start" not in cortex.ok("cluster", "info")
+
+
+def members(cortex: Cortex) -> dict[str, str | None]:
+    """The capacity provider of each container instance."""
+    ecs = cortex.aws("ecs")
+    arns = ecs.list_container_instances(cluster="cortex-local")["containerInstanceArns"]
+    found = ecs.describe_container_instances(cluster="cortex-local", containerInstances=arns) if arns else {}
+    return {one["ec2InstanceId"]: one.get("capacityProviderName") for one in found.get("containerInstances", [])}
+
+
+def test_up_replaces_an_instance_that_counts_for_no_capacity_provider(cortex: Cortex, cluster_file: str) -> None:
+    """As one does that was launched before the group had the tag of ECS."""
+    del cluster_file
+    cortex.ok("delete", "text", "--force")
+    autoscaling = cortex.aws("autoscaling")
+    (group,) = autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+    name, old = group["AutoScalingGroupName"], set(members(cortex))
+    of_group = {"ResourceId": name, "ResourceType": "auto-scaling-group", "Key": "AmazonECSManaged"}
+    autoscaling.delete_tags(Tags=[of_group])
+    for instance in old:
+        autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=instance, ShouldDecrementDesiredCapacity=False)
+    until(lambda: members(cortex) and not old & set(members(cortex)))
+    (nameless,) = {one for one, provider in members(cortex).items() if provider is None}
+    autoscaling.create_or_update_tags(Tags=[{**of_group, "Value": "true", "PropagateAtLaunch": True}])
+
+    done = cortex.run("cluster", "up", "--yes")
+    assert done.returncode == 0, done.stderr
+    said = "does not carry the name of its capacity provider, so ECS places no replica there: it is replaced"
+    assert f"instances: {nameless} {said}" in done.stderr
+    until(lambda: members(cortex) and nameless not in members(cortex))
+    assert set(members(cortex).values()) == {"cortex-local_small"}
+    assert "does not carry" not in cortex.run("cluster", "up", "--yes").stderr

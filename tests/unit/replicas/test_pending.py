@@ -47,8 +47,8 @@ def test_who_has_a_place_by_now_does_not_wait() -> None:
         (
             GroupSize("gpu", 0, 1, 5, explain("Max spot instance count exceeded. Launching EC2 instance failed.", NOW)),
             "instance group gpu cannot start an instance (0 of at most 5 run): the account may have no more spot "
-            "instances of this family: ask for more vCPUs of spot requests in the Service Quotas console, or leave spot "
-            "out of the instance group",
+            "instances of this family: ask for more vCPUs of spot requests in the Service Quotas console, or leave "
+            "spot out of the instance group",
         ),
         (GroupSize("gpu", 0, 0, 5), "instance group gpu has 0 instances of at most 5"),
         (

@@ -26,6 +26,7 @@ from cortex_cdk.localcloud.services.autoscaling.activities import (
     launched,
     not_launched,
 )
+from cortex_cdk.localcloud.services.autoscaling.instance_refresh import InstanceRefresh
 from cortex_cdk.localcloud.services.autoscaling.launch_faults import LaunchFault
 from cortex_cdk.localcloud.services.autoscaling.launch_template import check
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
@@ -53,20 +54,32 @@ class GroupInstance(InstanceState):
         launched_at: When the start of the instance began, in seconds since the epoch.
         noticed_at: When EC2 gave notice that it takes the spot instance back; None where it has not.
         notice_seconds: How long that notice is; 0 for the usual length.
+        in_service_since: When the start had ended, in seconds since the epoch.
+        template_version: The version of the launch template that the instance was launched from.
     """
 
+    # An instance that an earlier version has stored does not know them.
+    in_service_since: float = 0.0
+    template_version: str | None = None
     noticed_at: float | None = None
     notice_seconds: float = 0.0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.launched_at = time.time()
+        self.template_version = self.instance.autoscaling_group.template_version
         self._become(PENDING, *NOT_YET)
 
     @property
     def id(self) -> str:
         """The id of the EC2 instance."""
         return str(self.instance.id)
+
+    @property
+    def launch_template(self) -> dict[str, Any] | None:
+        """The launch template and the version that the instance was launched from."""
+        current: dict[str, Any] | None = super().launch_template
+        return {**current, "Version": self.template_version} if current and self.template_version else current
 
     @property
     def is_managed(self) -> bool:
@@ -85,6 +98,7 @@ class GroupInstance(InstanceState):
 
     def enter_service(self) -> None:
         """Record that the instance has started."""
+        self.in_service_since = time.time()
         self._become(IN_SERVICE, *RUNNING)
         group: AutoScalingGroup = self.instance.autoscaling_group
         subnet = str(self.instance.subnet_id or "")
@@ -118,12 +132,16 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         spare_since: Since when the group has had more instances than its tasks need, in seconds since the epoch.
         activities: What the group has done to get its size, the oldest first.
         failing_since: Since when no instance has been launched that the group wants, in seconds since the epoch.
+        refreshes: The instance refreshes of the group, the oldest first.
+        spare: How many instances more than desired there are while a refresh replaces some.
     """
 
     spare_since: float | None = None
     # Sequences, so that a group has them that an earlier version has stored.
     activities: Sequence[Activity] = ()
     failing_since: float | None = None
+    refreshes: Sequence[InstanceRefresh] = ()
+    spare: int = 0
     _retry_at: float = 0.0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -140,6 +158,16 @@ class AutoScalingGroup(FakeAutoScalingGroup):
     def staying(self) -> list[GroupInstance]:
         """The instances that need not go."""
         return [member for member in self.members if not member.is_leaving]
+
+    @property
+    def template_version(self) -> str | None:
+        """The version of the launch template that new instances are launched from; None without a launch template."""
+        template = self.ec2_launch_template
+        return str(template.get_version(self.launch_template_version).number) if template else None
+
+    def is_current(self, member: GroupInstance) -> bool:
+        """Return whether an instance is as a new one would be."""
+        return member.template_version == self.template_version
 
     @property
     def instance_type(self) -> str:
@@ -169,7 +197,7 @@ class AutoScalingGroup(FakeAutoScalingGroup):
 
     def launch_missing(self) -> None:
         """Launch the missing instances, unless a fault is in the way."""
-        missing = (self.desired_capacity or 0) - len(self.staying)
+        missing = (self.desired_capacity or 0) + self.spare - len(self.staying)
         fault = self.autoscaling_backend.launch_fault(self.name) if missing > 0 else None
         if fault:
             self._fail(fault)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from cortex_cdk.localcloud.services.autoscaling import replacement
 from cortex_cdk.localcloud.services.autoscaling.groups import PENDING, AutoScalingGroup, groups
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
@@ -53,6 +54,7 @@ class Fleet:
         for group in groups(backend.region_name):
             self._start(group)
             self._take_back(group)
+            replacement.carry_on(group, self._speed)
             _resize(group, {_ec2_id(backend, arn) for arn in load})
         free = {}
         for name in backend.clusters:
@@ -151,11 +153,13 @@ def _measure(region: str, cluster: str, provider: str, percent: float) -> None:
 
 
 def _resize(group: AutoScalingGroup, busy: set[str | None]) -> None:
-    """Give a group its desired size: launch missing instances, and let surplus ones go."""
+    """Give a group its desired size: launch missing instances, and let surplus ones go. Those of a refresh are none."""
     size = max(group.min_size or 0, min(group.max_size or 0, group.desired_capacity or 0))
     if size != group.desired_capacity:
         group.desired_capacity = size
-    going = departure([Member(one.id, one.id in busy, one.is_leaving, one.is_protected) for one in group.members], size)
+    going = departure(
+        [Member(one.id, one.id in busy, one.is_leaving, one.is_protected) for one in group.members], size + group.spare
+    )
     for member in group.members:
         if member.id in going.drain:
             member.leave()
