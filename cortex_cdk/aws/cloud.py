@@ -176,7 +176,7 @@ class Cloud:
 
     @cached_property
     def ssm(self) -> SSMClient:
-        """Systems Manager: the parameters in which AWS publishes machine images."""
+        """Systems Manager: parameters, also those in which AWS publishes machine images."""
         client: SSMClient = self._client("ssm")
         return client
 

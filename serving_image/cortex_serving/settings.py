@@ -169,8 +169,8 @@ def from_project(
         config: The configuration file; None takes ``cortex.yaml`` in the folder.
         name: The API to serve; None takes the first Realtime API of the file.
         listen: ``HOST:PORT``.
-        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_KEYS``, and the values of ``predictor.secrets``, which no cloud
-            gives here.
+        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_KEYS``, and the values of ``predictor.secrets``, which no
+            cloud gives here.
 
     Raises:
         SpecError: The folder or its configuration cannot be used, or a secret has no value.

@@ -1,4 +1,4 @@
-"""Starts a task: finds the image, chooses port and GPUs, takes the roles, reads the secrets, and runs the container."""
+"""Starts a task: finds image, port, GPUs, credentials of the role and secrets, and runs the container."""
 
 from __future__ import annotations
 
