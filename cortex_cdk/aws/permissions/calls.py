@@ -130,6 +130,21 @@ CALLS: tuple[Grant, ...] = (
     ),
     Grant("completion: find the ECS cluster", ("ecs:DescribeClusters",), ECS_CLUSTER),
     Grant("deploy, get, cluster up: why no instance starts", ("autoscaling:DescribeScalingActivities",), ANYTHING),
+    Grant("deploy: does a parameter of predictor.secrets exist?", ("ssm:GetParameters",), PARAMETERS),
+    Grant("deploy: does a secret of predictor.secrets exist?", ("secretsmanager:DescribeSecret",), SECRETS),
+    Grant("secret list", ("secretsmanager:ListSecrets",), ANYTHING),
+    Grant("secret set", ("secretsmanager:CreateSecret",), NEW_SECRETS),
+    Grant("secret set: secrets have the cluster's tag", ("secretsmanager:TagResource",), NEW_SECRETS, is_implied=True),
+    Grant(
+        "secret set, delete: change the cluster's own secrets, and the key of one that is JSON",
+        (
+            "secretsmanager:DeleteSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:RestoreSecret",
+        ),
+        OWN_SECRETS,
+    ),
     Grant(
         "deploy, get, refresh, delete: follow replicas, replace them, and change their number",
         ("ecs:DescribeServices", "ecs:UpdateService", "ecs:DescribeTasks"),
@@ -204,7 +219,6 @@ CALLS: tuple[Grant, ...] = (
         BUILDER,
     ),
     Grant("logs, deploy: which log groups there are", ("logs:DescribeLogGroups",), ANYTHING),
-    Grant("get: whether CloudWatch Logs answers", ("logs:DescribeLogStreams",), LOGS),
     Grant("logs, deploy: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
     Grant(
         "deploy, delete: note why a first deployment failed; remove the records of what is gone",
@@ -220,18 +234,6 @@ CALLS: tuple[Grant, ...] = (
     Grant("deploy: what instances have", ("ec2:DescribeInstanceTypes",), ANYTHING),
     Grant(
         "cluster up, configure: is the certificate issued?", ("acm:DescribeCertificate",), CERTIFICATES, deploys=False
-    ),
-    Grant(
-        "cluster up, configure: the hosted zone of the domain, by its id",
-        ("route53:GetHostedZone",),
-        HOSTED_ZONES,
-        deploys=False,
-    ),
-    Grant(
-        "cluster up, configure: the hosted zone of the domain, by its name",
-        ("route53:ListHostedZonesByName",),
-        ANYTHING,
-        deploys=False,
     ),
     Grant(
         "cluster up, configure: the hosted zone of the domain, by its id",
