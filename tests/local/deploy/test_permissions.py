@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,14 @@ def deploy(cortex: Cortex, project: Path, *apis: dict[str, Any]) -> None:
     cortex.ok("deploy", str(project), "--yes")
 
 
+@cache
+def endpoint(cortex: Cortex, name: str) -> str:
+    found: str = cortex.json("get", name)["endpoint"]
+    return found
+
+
 def call(cortex: Cortex, name: str, service: str, operation: str, **arguments: Any) -> str:
-    url = cortex.json("get", name)["endpoint"]
-    answer = requests.post(url, json=[service, operation, arguments], timeout=60)
+    answer = requests.post(endpoint(cortex, name), json=[service, operation, arguments], timeout=60)
     return answer.text
 
 

@@ -132,4 +132,4 @@ def install() -> None:
             session = SESSIONS.of_key(access_key_id)
             return TaskSession(session) if session else known(self, access_key_id)
 
-        STSBackend.get_assumed_role_from_access_key = get_assumed_role_from_access_key
+        STSBackend.get_assumed_role_from_access_key = get_assumed_role_from_access_key  # type: ignore[method-assign]
