@@ -60,8 +60,8 @@ def _without_https(deployment: Deployment) -> Iterator[Finding]:
                 target.name,
                 f"networking.auth.jwt needs HTTPS, and cluster {deployment.cluster.name} has none: anybody on the way "
                 "could read the tokens, and the load balancer validates them on HTTPS only",
-                "give the cluster a certificate (load_balancer.certificate_arn in cluster.yaml) and run: "
-                "cortex cluster configure",
+                "give the cluster a certificate (domain, or load_balancer.certificate_arn, in cluster.yaml) and "
+                "run: cortex cluster configure",
             )
 
 

@@ -5,8 +5,8 @@ A browser sends what a page asks for, and withholds the answer unless the API al
 itself, or they would be predicted although nobody may read the answer. Credentials are never allowed: an API has no
 cookies, and a page sends its key in a header.
 
-By default pages of every origin may use an API, as in Cortex. But an API on a loopback address is this machine's own:
-there, only pages that are on a loopback address, too (docs/decisions/0049).
+By default pages of every origin may use an API, as in Cortex. But a cluster's API on a loopback address is this
+machine's own: there, only pages that are on a loopback address, too (docs/decisions/0049).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Origins:
     """
 
     def __init__(self, allowed: Sequence[str] | None, base_url: str) -> None:
-        self._loopback = allowed is None and is_loopback(base_url)
-        named = (ANY_ORIGIN,) if allowed is None and not self._loopback else allowed or ()
-        self._all = ANY_ORIGIN in named
-        self._named = frozenset(named)
+        self._named = frozenset(allowed or ())
+        self._is_default = allowed is None
+        self._is_here = is_loopback(base_url)
+        self._in_cluster = bool(base_url)
 
     @property
     def are_all(self) -> bool:
-        """Whether no page is refused."""
-        return self._all
+        """Whether no page is ever refused."""
+        return ANY_ORIGIN in self._named or (self._is_default and not self._in_cluster)
 
     def refusal(self, headers: Mapping[str, str]) -> NotAllowed | None:
         """Return the answer to a request of a page that may not use the API; None for any other request.
@@ -50,29 +50,39 @@ class Origins:
             headers: The request's headers, by their names as waitress writes them: ``ORIGIN``.
         """
         origin = headers.get("ORIGIN")
-        if origin is None or self._all or self._allows(origin) or self._is_own(origin, headers.get("HOST", "")):
+        if origin is None:
+            return None
+        host = headers.get("HOST", "")
+        if self._are_all_at(host) or self._allows(origin) or self._is_own(origin, host):
             return None
         return NotAllowed("web pages of this origin may not use the API (networking.cors)")
 
     def write_headers(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Write into a response which page may read it."""
-        if not self._all:
+        everyone = self._are_all_at(req.env.get("HTTP_HOST", ""))
+        if not everyone:
             resp.append_header("Vary", "Origin")  # for caches (Fetch standard, "CORS protocol and HTTP caches")
         origin = req.env.get("HTTP_ORIGIN")
-        if origin is None or not self._allows(origin):
+        if origin is None or not (everyone or self._allows(origin)):
             return
-        resp.set_header("Access-Control-Allow-Origin", ANY_ORIGIN if self._all else origin)
+        resp.set_header("Access-Control-Allow-Origin", ANY_ORIGIN if everyone else origin)
         if req.method == "OPTIONS":
             resp.set_header("Access-Control-Allow-Methods", _METHODS)
             resp.set_header("Access-Control-Max-Age", _MAX_AGE_SECONDS)
             resp.set_header("Access-Control-Allow-Headers", req.get_header("Access-Control-Request-Headers") or "*")
 
+    def _are_all_at(self, host: str) -> bool:
+        """Whether pages of all origins may use the API by this name: not this machine's own API, by default."""
+        if not self._is_default:
+            return ANY_ORIGIN in self._named
+        return not (self._is_here or (self._in_cluster and is_loopback(f"http://{host}")))
+
     def _allows(self, origin: str) -> bool:
-        return self._all or origin in self._named or (self._loopback and is_loopback(origin))
+        return origin in self._named or (self._is_default and is_loopback(origin))
 
     def _is_own(self, origin: str, host: str) -> bool:
-        """Whether a page comes from the API's own address. On loopback, ``Host`` is what a page has made of it."""
-        return not self._loopback and origin.partition("://")[2] == host
+        """Whether a page comes from the API's own address. By default, on loopback, a page may have chosen ``Host``."""
+        return not self._is_default and origin.partition("://")[2] == host
 
 
 def is_loopback(url: str) -> bool:

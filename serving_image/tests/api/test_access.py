@@ -284,6 +284,22 @@ def test_keys_that_cannot_be_read_are_good_for_a_while_only(tmp_path: Path) -> N
     eventually(lambda: told[-1] is not None)
 
 
+@pytest.mark.parametrize(
+    ("base_url", "host", "origin", "refused"),
+    [
+        ("", "127.0.0.1:8888", OTHER_PAGE, False),
+        ("http://lb.example.com", "lb.example.com", OTHER_PAGE, False),
+        ("http://127.0.0.1:8888", "127.0.0.1:8888", OTHER_PAGE, True),
+        ("http://127.0.0.1:8888", "evil.example", "http://evil.example", True),
+        ("http://127.0.0.1:8888", "127.0.0.1:8888", "http://localhost:3000", False),
+        ("https://api.example.com", "127.0.0.1:8443", OTHER_PAGE, True),  # a cluster with a domain, in the local cloud
+        ("https://api.example.com", "api.example.com", OTHER_PAGE, False),
+    ],
+)
+def test_the_default_of_pages(base_url: str, host: str, origin: str, refused: bool) -> None:
+    assert (Origins(None, base_url).refusal({"ORIGIN": origin, "HOST": host}) is not None) == refused
+
+
 def test_what_counts_as_this_machine() -> None:
     here = ["http://localhost", "http://127.1.2.3:80", "http://[::1]", "https://a.localhost:1"]
     elsewhere = [
