@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cortex_cdk import names
@@ -20,12 +19,11 @@ from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
 from cortex_stacks.constructs.domain import Domain
 from cortex_stacks.constructs.image_builder import ImageBuilder
 from cortex_stacks.constructs.instance_group import InstanceGroup
+from cortex_stacks.constructs.instance_role import instance_role
 from cortex_stacks.constructs.load_balancer import ClusterLoadBalancer
 from cortex_stacks.constructs.network import Network
-from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
+from cortex_stacks.constructs.permissions import acknowledge
 from cortex_stacks.constructs.storage import cluster_bucket
-
-SESSION_MANAGER = "AmazonSSMManagedInstanceCore"
 
 
 class ClusterStack(CortexStack):
@@ -92,20 +90,7 @@ class ClusterStack(CortexStack):
     def _instance_groups(
         self, cluster: Cluster, network: Network, balancer: ClusterLoadBalancer, ecs_cluster: ecs.Cluster
     ) -> None:
-        role = iam.Role(
-            self,
-            "InstanceRole",
-            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(SESSION_MANAGER)],
-        )
-        policy = f"arn:<AWS::Partition>:iam::aws:policy/{SESSION_MANAGER}"
-        acknowledge(role, f"AwsSolutions-IAM4[Policy::{policy}]", "a shell without SSH and without open ports")
-        acknowledge(role, "AwsSolutions-IAM5[Action::ecs:Submit*]", "the CDK's permissions of the ECS agent")
-        acknowledge_wildcard(role, "*", "these actions of the ECS agent take no resource, or are bound by a condition")
-        if any(group.spot for group in cluster.instance_groups):
-            # The agent drains an interrupted instance with the instance's role (ECS_ENABLE_SPOT_INSTANCE_DRAINING).
-            own_cluster = {"ArnEquals": {"ecs:cluster": ecs_cluster.cluster_arn}}
-            allow(role, ["ecs:UpdateContainerInstancesState"], ["*"], conditions=own_cluster)
+        role = instance_role(self, ecs_cluster, spot=any(group.spot for group in cluster.instance_groups))
         security_group = ec2.SecurityGroup(
             self,
             "InstanceSecurityGroup",

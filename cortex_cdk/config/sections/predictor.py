@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, PICKLE_SUFFIX, SAMPLE_FILE, Variable
+from cortex_serving.contract import PICKLE_SUFFIX, SAMPLE_FILE, Variable
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, field_valid
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
 from cortex_cdk.config.quantities import Size, parse_duration
-from cortex_cdk.config.sections import secret_reference
+from cortex_cdk.config.sections import iam_policies, secret_reference
 from cortex_cdk.config.sections.secret_reference import SecretReference
 
 if TYPE_CHECKING:
@@ -216,6 +216,14 @@ class Predictor(Section):
             f"text, under a name that does not start with {Variable.PREFIX} (put numbers and true, false in quotes)"
         ),
     ] = Field({}, description="Environment variables of the replica.")
+    iam_policies: Annotated[
+        tuple[Text | dict[str, Any], ...], Allowed("a list of ARNs of policies, and statements of IAM (maps)")
+    ] = Field(
+        (),
+        description="What the code may do in AWS besides what every replica may: ARNs of managed policies (at most "
+        "10), and statements with Effect, Action, Resource and Condition, as IAM writes them. See "
+        "[predictors](predictor.md#permissions). An addition to Cortex's fields.",
+    )
     secrets: Annotated[
         dict[
             Annotated[str, BeforeValidator(_secret_variable)],
@@ -247,9 +255,11 @@ class Predictor(Section):
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
     )
-    max_body_bytes: Annotated[Size, Shown("64Mi")] = Field(
-        DEFAULT_MAX_BODY_BYTES,
-        description="Largest request body; more is answered with 413. An addition to Cortex's fields.",
+    max_body_bytes: Annotated[Size | None, Shown("64Mi, at most an eighth of compute.mem")] = Field(
+        None,
+        description="Largest request body, at most half of `compute.mem`; more is answered with 413. So are values "
+        "that would take more memory than eight such bodies, or a quarter of `compute.mem`. An addition to Cortex's "
+        "fields.",
     )
 
     @field_validator("models", mode="before")
@@ -291,6 +301,7 @@ class Predictor(Section):
         return self.processes_per_replica * self.threads_per_process
 
     def rules(self) -> Iterator[Conflict]:
+        yield from (conflict.below("iam_policies") for conflict in iam_policies.conflicts(self.iam_policies))
         if self.image and self.base_image:
             yield Conflict((("base_image",), ("image",)), "has no effect on an image of your own", "remove one of them")
         if self.model_path and self.models:

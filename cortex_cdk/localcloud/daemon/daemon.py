@@ -39,6 +39,8 @@ ANSWER_POLL = 0.01
 """Seconds that answers have at the end, and seconds between two looks."""
 THREADS = 16
 """Replicas poll and ship logs while the CLI asks. A request holds its thread for milliseconds only."""
+HEADER_BYTES = 64 * 1024
+"""Of a request, as in the serving program."""
 
 log = logging.getLogger("cortex.local")
 
@@ -105,7 +107,14 @@ def _serve(settings: Settings) -> None:
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
     info = _info(settings, durability.restore())
     control_plane = ApiServer(info, data_plane, Outages(settings.state), changed)
-    server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
+    server = create_server(
+        control_plane,
+        host=HOST,
+        port=settings.control_port,
+        threads=THREADS,
+        ident=None,
+        max_request_header_size=HEADER_BYTES,
+    )
     take_own_users_connections(server)
     gc.freeze()
     gc.enable()
