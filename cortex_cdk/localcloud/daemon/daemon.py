@@ -63,14 +63,15 @@ def run(settings: Settings) -> None:
         # Processes of a daemon that was killed would hold the ports.
         _wait_for_end(orphans.end_all(settings.state))
         says_where = settings.state / STATE_FILE
+        died = says_where.exists()
         says_where.unlink(missing_ok=True)
         try:
-            _serve(_with_ports(settings))
+            _serve(_with_ports(settings), died=died)
         finally:
             says_where.unlink(missing_ok=True)
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, *, died: bool) -> None:
     # moto makes very many objects while it is imported: collecting garbage meanwhile takes a quarter of the start.
     gc.disable()
     moto_setup.prepare(REGION)
@@ -106,7 +107,7 @@ def _serve(settings: Settings) -> None:
     cloudformation.install(moved=changed, settled=durability.save_if_possible)
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
     info = _info(settings, durability.restore())
-    control_plane = ApiServer(info, data_plane, Outages(settings.state), changed)
+    control_plane = ApiServer(info, data_plane, Outages(settings.state), changed, lambda: durability.problem)
     server = create_server(
         control_plane,
         host=HOST,
@@ -118,7 +119,7 @@ def _serve(settings: Settings) -> None:
     take_own_users_connections(server)
     gc.freeze()
     gc.enable()
-    data_plane.start()
+    data_plane.start(died=died)
     durability.start()
     cloudformation.resume()
     info.write(settings.state)
