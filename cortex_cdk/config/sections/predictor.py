@@ -258,8 +258,8 @@ class Predictor(Section):
     max_body_bytes: Annotated[Size | None, Shown("64Mi, at most an eighth of compute.mem")] = Field(
         None,
         description="Largest request body, at most half of `compute.mem`; more is answered with 413. So are values "
-        "that would take more memory than eight such bodies, or a quarter of `compute.mem`. An addition to Cortex's "
-        "fields.",
+        "that would take more memory than eight such bodies, or a quarter of `compute.mem`. "
+        "An addition to Cortex's fields.",
     )
 
     @field_validator("models", mode="before")
