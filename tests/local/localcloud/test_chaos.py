@@ -147,7 +147,8 @@ def test_instances_that_do_not_start_are_named(
     cortex.ok("local", "chaos", kind, *name, "--for", "1h")
     folder = project(tmp_path / "large", "large", "1800m", 1)
     with requests(text) as traffic, deploying(cortex, folder) as deployed:
-        reason = until(lambda: (found := reason_of(cortex, "large")) and said in found and found)
+        # On a busy machine, the deployment alone takes more than a minute.
+        reason = until(lambda: (found := reason_of(cortex, "large")) and said in found and found, timeout=200)
         assert "instance group small cannot start an instance" in reason
         cortex.ok("local", "chaos", kind, *name, "--stop")
         deployed()
