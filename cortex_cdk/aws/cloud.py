@@ -158,7 +158,7 @@ class Cloud:
 
     @cached_property
     def ssm(self) -> SSMClient:
-        """Systems Manager: the parameters in which AWS publishes machine images."""
+        """Systems Manager: parameters, also those in which AWS publishes machine images."""
         client: SSMClient = self._client("ssm")
         return client
 
@@ -196,12 +196,6 @@ class Cloud:
     def secretsmanager(self) -> SecretsManagerClient:
         """Secrets Manager."""
         client: SecretsManagerClient = self._client("secretsmanager")
-        return client
-
-    @cached_property
-    def ssm(self) -> SSMClient:
-        """Systems Manager: parameters."""
-        client: SSMClient = self._client("ssm")
         return client
 
     @cached_property

@@ -16,7 +16,8 @@ from typing import Any
 from cortex_serving.contract import API_KEY_AUTH, COMMAND, CONFIG_FILE, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.formats.env_file import read_env_file
-from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config, secret_variables
+from cortex_serving.formats.predictor_variables import environment_of, secret_variables
+from cortex_serving.spec import ApiSpec, parse_spec, read_config
 
 DEFAULT_STOP_TIMEOUT = 30.0  # seconds; that of ECS
 
@@ -169,8 +170,8 @@ def from_project(
         config: The configuration file; None takes ``cortex.yaml`` in the folder.
         name: The API to serve; None takes the first Realtime API of the file.
         listen: ``HOST:PORT``.
-        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_KEYS``, and the values of ``predictor.secrets``, which no cloud
-            gives here.
+        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_KEYS``, and the values of ``predictor.secrets``, which no
+            cloud gives here.
 
     Raises:
         SpecError: The folder or its configuration cannot be used, or a secret has no value.

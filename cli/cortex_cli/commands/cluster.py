@@ -131,8 +131,7 @@ def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
     if plan.recovery:
         click.echo(f"before that: {plan.recovery.value}")
     for warning in plan.warnings:
-        click.secho("warning: ", fg="yellow", nl=False, err=True)
-        click.echo(on_stderr(warning), err=True)
+        warn(warning)
     click.echo()
     _print_cost(plan.cost, environment)
 
@@ -190,7 +189,11 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
     click.echo(f"version:   {found.running.resources.version or 'unknown'}")
     click.echo(f"region:    {found.configuration.region}")
     click.echo(f"endpoint:  {found.running.url}")
+    if found.running.resources.domain:
+        click.echo(f"leads to:  {found.running.address}")
     click.echo(f"bucket:    {found.running.resources.bucket}")
+    for danger in found.dangers:
+        warn(danger)
     if found.dashboard:
         click.echo(f"dashboard: {found.dashboard}")
     click.echo()

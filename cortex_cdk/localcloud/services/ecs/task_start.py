@@ -1,4 +1,4 @@
-"""Starts a task: finds the image, chooses the port and the GPUs, takes the roles, reads the secrets, and runs the container."""
+"""Starts a task: finds image, port, GPUs, credentials of the role and secrets, and runs the container."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Starter:
                 control_port=self._control_port,
                 gpus=devices,
                 credentials=self._credentials(definition, task),
-                secrets=read_secrets(container),
+                secrets=read_secrets(container, getattr(definition, "execution_role_arn", None), task.id),
                 overrides=task.overrides,
             )
         )
