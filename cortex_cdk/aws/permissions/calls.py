@@ -203,6 +203,7 @@ CALLS: tuple[Grant, ...] = (
         BUILDER,
     ),
     Grant("logs, deploy: which log groups there are", ("logs:DescribeLogGroups",), ANYTHING),
+    Grant("get: whether CloudWatch Logs answers", ("logs:DescribeLogStreams",), LOGS),
     Grant("logs, deploy: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
     Grant(
         "deploy, delete: note why a first deployment failed; remove the records of what is gone",
