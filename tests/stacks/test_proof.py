@@ -104,7 +104,8 @@ def test_everything_that_can_be_tagged_is(templates: dict[str, dict[str, Any]], 
 
 def test_the_deployers_policy_knows_every_type(templates: dict[str, dict[str, Any]]) -> None:
     """CloudFormation makes, changes and deletes resources with the permissions of whoever deploys."""
-    of_clusters, of_apis = set(), set()
+    of_clusters: set[str] = set()
+    of_apis: set[str] = set()
     for name in NAMES:
         types = {resource["Type"] for resource in templates[name]["Resources"].values()}
         (of_clusters if name.endswith("-cluster") else of_apis).update(types)

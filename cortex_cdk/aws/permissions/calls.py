@@ -55,11 +55,10 @@ LOGS = Scope(
 )
 CERTIFICATES = Scope("Certificates", (arn("acm", "certificate/*"),))
 HOSTED_ZONES = Scope("HostedZones", (arn("route53", "hostedzone/*", region="", account=""),))
-_SECRETS = (arn("secretsmanager", "secret:*"),)
-SECRETS = Scope("LookForSecrets", _SECRETS)
-NEW_SECRETS = Scope("MakeSecrets", _SECRETS, {"StringEquals": {f"aws:RequestTag/{names.TAG_CLUSTER}": CLUSTER}})
-OWN_SECRETS = Scope("ChangeOwnSecrets", _SECRETS, OWN)
-PARAMETERS = Scope("LookForParameters", (arn("ssm", "parameter/*"),))
+SECRETS = Scope("Secrets", (arn("secretsmanager", "secret:*"),))
+OWN_SECRETS = Scope("OwnSecrets", SECRETS.arns, OWN)
+NEW_SECRETS = Scope("NewSecrets", SECRETS.arns, {"StringEquals": {f"aws:RequestTag/{names.TAG_CLUSTER}": CLUSTER}})
+PARAMETERS = Scope("Parameters", (arn("ssm", "parameter/*"),))
 PARAMETERS_OF_AWS = Scope("MachineImages", (arn("ssm", "parameter/aws/service/ecs/*", account=""),))
 
 _CHANGES_STACKS = (
@@ -201,7 +200,7 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant(
-        "deploy: upload projects, build contexts and configurations, and read them again; key: API keys",
+        "deploy: upload projects, build contexts and configurations, and read them again; key: change the API keys",
         ("s3:GetObject", "s3:PutObject"),
         OBJECTS,
     ),
@@ -231,6 +230,21 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
+    Grant("deploy, secret: is a secret there?", ("secretsmanager:DescribeSecret",), SECRETS),
+    Grant("deploy, secret: is a parameter there?", ("ssm:GetParameters",), PARAMETERS),
+    Grant(
+        "secret set, delete: secrets that were made for the cluster; deploy: have they the keys that are named?",
+        (
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:RestoreSecret",
+            "secretsmanager:DeleteSecret",
+        ),
+        OWN_SECRETS,
+    ),
+    Grant("secret set: a new secret for the cluster", ("secretsmanager:CreateSecret",), NEW_SECRETS),
+    Grant("a new secret has tags", ("secretsmanager:TagResource",), NEW_SECRETS, is_implied=True),
+    Grant("secret list: the secrets of the cluster", ("secretsmanager:ListSecrets",), ANYTHING),
     Grant("deploy: what instances have", ("ec2:DescribeInstanceTypes",), ANYTHING),
     Grant(
         "cluster up, configure: is the certificate issued?", ("acm:DescribeCertificate",), CERTIFICATES, deploys=False

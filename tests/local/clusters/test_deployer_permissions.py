@@ -33,6 +33,8 @@ API: dict[str, Any] = {
     "compute": {"cpu": "100m", "mem": "200Mi"},
 }
 GROUP = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 1}
+BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess"
+ROLE = "arn:aws:iam::123456789012:role/cloudformation"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -115,7 +117,8 @@ def operator(cortex: Cortex, policies: dict[str, dict[str, Any]]) -> Run:
 def deployed(cortex: Cortex, policies: dict[str, dict[str, Any]], operator: Run, project: Path) -> Run:
     """A cluster that the operator made, with APIs that somebody else has deployed, who is returned."""
     file = project.parent / "cluster.yaml"
-    file.write_text(yaml.safe_dump({"instance_groups": [GROUP]}))
+    settings = {"permissions_boundary": BOUNDARY, "cloudformation_role": ROLE}
+    file.write_text(yaml.safe_dump({"instance_groups": [GROUP], **settings}))
     assert "is ready" in done(operator("cluster", "up", str(file), "--yes"))
     deployer = user(cortex, "deployer", of(policies, "deploy"))
     done(deployer("deploy", str(project), "--yes"))
@@ -131,6 +134,22 @@ def test_the_deployers_policy_is_enough_for_a_working_day(deployed: Run, project
     done(deployed("deploy", str(project), "--yes"))
     done(deployed("refresh", "b"))
     done(deployed("cluster", "info"))
+
+
+def test_cloudformation_takes_its_role_and_roles_have_the_boundary(cortex: Cortex, deployed: Run) -> None:
+    stacks = cortex.aws("cloudformation").describe_stacks()["Stacks"]
+    assert {stack["StackName"]: stack.get("RoleARN") for stack in stacks} == dict.fromkeys(
+        ("cortex-team-cluster", "cortex-team-api-a", "cortex-team-api-b", "cortex-team-split-both"), ROLE
+    )
+    iam = cortex.aws("iam")
+    names = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("cortex-team")]
+    roles = [iam.get_role(RoleName=name)["Role"] for name in names]
+    assert len(roles) >= 6
+    assert {role["PermissionsBoundary"]["PermissionsBoundaryArn"] for role in roles} == {BOUNDARY}
+    # People then need no more than to pass it.
+    printed = json.loads(done(deployed("cluster", "policy", "--for", "deploy", "-o", "json")))
+    passed = [s for document in printed.values() for s in document["Statement"] if "iam:PassRole" in s["Action"]]
+    assert [statement["Resource"] for statement in passed] == [ROLE]
 
 
 @pytest.mark.parametrize(
