@@ -9,10 +9,10 @@ client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,26 +22,26 @@ from cortex_cdk import log_groups, names
 from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
-from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
-from cortex_cdk.clusters.ensure import ensure_cluster
+from cortex_cdk.clusters.change import ClusterPlan, apply_plan, plan_cluster
+from cortex_cdk.clusters.ensure import ensure_cluster, is_made
 from cortex_cdk.clusters.members import check_members
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
-from cortex_cdk.clusters.running import RunningCluster, read_cluster
-from cortex_cdk.config import Config, load_config
+from cortex_cdk.clusters.running import RunningCluster, planned_cluster, read_cluster
+from cortex_cdk.config import Config
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
+from cortex_cdk.deploy.preview import Previewer
 from cortex_cdk.deploy.refresh import refresh
+from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError, ProjectError
+from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
-from cortex_cdk.project.archive import ProjectFiles, collect
-from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
-from cortex_cdk.project.ignore_rules import IGNORE_FILE
+from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
@@ -49,8 +49,6 @@ from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_api
 from cortex_cdk.status.report import Report, Reporter
 
 SETTLING_POLL_SECONDS = 0.25
-
-log = logging.getLogger(__name__)
 
 
 class _KnownCluster:
@@ -112,13 +110,7 @@ class Client:
             ConfigError: The configuration cannot be used. Nothing was changed.
             CortexError: Nothing was changed; the message says why. What fails later is in the results.
         """
-        loaded = config if isinstance(config, Config) else load_config(Path(config))
-        project = collect(loaded.project_root, loaded.path)
-        self._name_secrets(project, refuse=strict)
-        is_built = any(api.predictor.image is None for api in loaded.apis)
-        dependencies = read_dependencies(project) if is_built else NO_DEPENDENCIES
-        for warning in dependencies.warnings:
-            log.warning("%s", warning)
+        loaded, project, dependencies = load_source(config, self._progress, strict=strict)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = _KnownCluster(self.cloud, cluster)
         deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
@@ -128,21 +120,33 @@ class Client:
         wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
 
-    def _name_secrets(self, project: ProjectFiles, *, refuse: bool) -> None:
-        """Name the files that look like secrets, which every replica would get.
+    def plan_deployment(
+        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+    ) -> PlanReport:
+        """Find out what ``deploy`` would do with the same arguments. Changes nothing.
+
+        Args:
+            config: A configuration, its file, or the folder of a ``cortex.yaml``.
+            force: Plan as if an update that runs were cancelled.
+            rebuild: Plan as if images were built anew.
+            strict: Refuse a project with files that look like secrets.
 
         Raises:
-            ProjectError: There are some, and they are to be refused.
+            ConfigError: The configuration cannot be used.
+            PreflightError: Something stands in the way; the error has all of it.
+            CortexError: The plan cannot be made; the message says why.
         """
-        if not project.secrets:
-            return
-        named = ", ".join(project.secrets)
-        hint = f"list in {IGNORE_FILE} what replicas do not need"
-        if refuse:
-            message = f"these files look like secrets, and every replica would get them: {named}"
-            raise ProjectError(message, hint=f"{hint}, or deploy without --strict")
-        message = f"warning: these files look like secrets, and every replica gets them: {named} ({hint})"
-        self._progress.step("project", message)
+        loaded, project, dependencies = load_source(config, self._progress, strict=strict)
+        options, where = Options(force=force, rebuild=rebuild), self.environment
+        if not where.makes_its_cluster or is_made(self.cloud, where):
+            return Previewer(self.cloud, self.cluster, options).plan(loaded, project, dependencies)
+        first = plan_cluster(self.cloud, where, None)
+        cluster = planned_cluster(where, first.cluster if first else where.default_cluster())
+        found = Previewer(self.cloud, cluster, options, is_made=False).plan(loaded, project, dependencies)
+        if first is None:
+            return found
+        # The replicas run on the instances of the cluster, whose cost is that of both.
+        return replace(found, stacks=(*first.report().stacks, *found.stacks), cost_after=first.cost)
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
         """Find out what making or changing the environment's cluster would do, and what it would cost.
@@ -152,7 +156,7 @@ class Client:
             creates: Whether a cluster that does not exist is made.
 
         Returns:
-            What ``apply_cluster`` or ``discard_cluster`` take; None where the cluster is up to date.
+            What ``apply_cluster`` takes; None where the cluster is up to date.
 
         Raises:
             ConfigError: The file cannot be used.
@@ -183,10 +187,6 @@ class Client:
             ClusterError: There is no cluster.
         """
         check_members(self.cloud, self.cluster.name, self._progress)
-
-    def discard_cluster(self, plan: ClusterPlan) -> None:
-        """Forget a plan that ``plan_cluster`` returned."""
-        discard_plan(self.cloud, plan)
 
     def cluster_info(self) -> ClusterInfo:
         """Read everything about the environment's cluster: what it is, what it costs, and what runs on it.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
 
@@ -146,6 +147,12 @@ class Cloud:
     def service_quotas(self) -> ServiceQuotasClient:
         """Service Quotas."""
         client: ServiceQuotasClient = self._client("service-quotas")
+        return client
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager: the parameters in which AWS publishes machine images."""
+        client: SSMClient = self._client("ssm")
         return client
 
     @cached_property

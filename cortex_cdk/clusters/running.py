@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.change import missing, user_tags
+from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError
 from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ClusterResources
 
 
@@ -51,6 +53,17 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
     resources = ClusterResources.from_outputs(stack.outputs).model_copy(update={"tags": user_tags(stack)})
     url = load_balancer_url(cloud, resources)
     return RunningCluster(name, environment.name, resources, url, environment.is_billed)
+
+
+def planned_cluster(environment: Environment, cluster: Cluster) -> RunningCluster:
+    """The cluster that an environment makes at its first use, before it is there: its ids are placeholders.
+
+    Args:
+        environment: Whose cluster.
+        cluster: What the cluster would be.
+    """
+    resources = placeholder_resources(cluster)
+    return RunningCluster(cluster.name, environment.name, resources, resources.base_url, environment.is_billed)
 
 
 def load_balancer_url(cloud: Cloud, resources: ClusterResources) -> str:

@@ -73,8 +73,9 @@ class GroupInstance(InstanceState):
     def enter_service(self) -> None:
         """Record that the instance has started."""
         self._become(IN_SERVICE, *RUNNING)
-        group: AutoScalingGroup = self.instance.autoscaling_group
-        subnet = str(self.instance.subnet_id or "")
+        instance: Any = self.instance
+        group: AutoScalingGroup = instance.autoscaling_group
+        subnet = str(instance.subnet_id or "")
         group.record(launched(group.name, self.id, where(str(self.availability_zone), subnet), self.launched_at))
 
     def leave(self) -> None:
@@ -146,7 +147,8 @@ class AutoScalingGroup(FakeAutoScalingGroup):
     def launch_missing(self) -> None:
         """Launch the missing instances, unless a fault is in the way."""
         missing = (self.desired_capacity or 0) - len(self.staying)
-        fault = self.autoscaling_backend.launch_fault(self.name) if missing > 0 else None
+        backend: Any = self.autoscaling_backend
+        fault: LaunchFault | None = backend.launch_fault(self.name) if missing > 0 else None
         if fault:
             self._fail(fault)
             return
