@@ -12,28 +12,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 from cortex_cdk import log_groups, names
+from cortex_cdk.access_keys import ClusterKeys
 from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.change import ClusterPlan, apply_plan, plan_cluster
-from cortex_cdk.clusters.ensure import ensure_cluster, is_made
+from cortex_cdk.clusters.ensure import ensure_cluster
 from cortex_cdk.clusters.members import check_members
+from cortex_cdk.clusters.refresh import ClusterRefresher
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
-from cortex_cdk.clusters.running import RunningCluster, planned_cluster, read_cluster
+from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
-from cortex_cdk.deploy.preview import Previewer
+from cortex_cdk.deploy.preview import plan_deployment
 from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
@@ -41,6 +42,7 @@ from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
+from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.stack_operations.stack import read_stack
@@ -81,6 +83,11 @@ class Client:
         return self.environment.connect()
 
     @property
+    def secrets(self) -> Secrets:
+        """The secrets for the cluster's APIs."""
+        return Secrets(self.cloud, self.environment.cluster)
+
+    @property
     def cluster(self) -> RunningCluster:
         """The environment's cluster. It is read once, and anew after this client has changed it.
 
@@ -95,6 +102,11 @@ class Client:
             self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
         return self._read
 
+    @property
+    def keys(self) -> ClusterKeys:
+        """The API keys of the environment's cluster."""
+        return ClusterKeys(self.cloud, self.cluster)
+
     def deploy(
         self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
     ) -> list[Applied]:
@@ -107,16 +119,15 @@ class Client:
             strict: Refuse a project with files that look like secrets.
 
         Raises:
-            ConfigError: The configuration cannot be used. Nothing was changed.
             CortexError: Nothing was changed; the message says why. What fails later is in the results.
         """
-        loaded, project, dependencies = load_source(config, self._progress, strict=strict)
+        source = load_source(config, self._progress, strict=strict)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = _KnownCluster(self.cloud, cluster)
         deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
-        results = deployer.deploy(loaded, project, dependencies)
+        results = deployer.deploy(source.config, source.files, source.dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
-        minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}
+        minimums = {api.name: api.autoscaling.min_replicas for api in source.config.apis if api.name in changed}
         wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
 
@@ -132,21 +143,10 @@ class Client:
             strict: Refuse a project with files that look like secrets.
 
         Raises:
-            ConfigError: The configuration cannot be used.
-            PreflightError: Something stands in the way; the error has all of it.
-            CortexError: The plan cannot be made; the message says why.
+            CortexError: The plan cannot be made, or something stands in the way; the message says why.
         """
-        loaded, project, dependencies = load_source(config, self._progress, strict=strict)
-        options, where = Options(force=force, rebuild=rebuild), self.environment
-        if not where.makes_its_cluster or is_made(self.cloud, where):
-            return Previewer(self.cloud, self.cluster, options).plan(loaded, project, dependencies)
-        first = plan_cluster(self.cloud, where, None)
-        cluster = planned_cluster(where, first.cluster if first else where.default_cluster())
-        found = Previewer(self.cloud, cluster, options, is_made=False).plan(loaded, project, dependencies)
-        if first is None:
-            return found
-        # The replicas run on the instances of the cluster, whose cost is that of both.
-        return replace(found, stacks=(*first.report().stacks, *found.stacks), cost_after=first.cost)
+        source = load_source(config, self._progress, strict=strict)
+        return plan_deployment(self.cloud, self.environment, source, Options(force=force, rebuild=rebuild))
 
     def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
         """Find out what making or changing the environment's cluster would do, and what it would cost.
@@ -181,11 +181,7 @@ class Client:
         apply_plan(self.cloud, plan, self._progress)
 
     def check_cluster_members(self) -> None:
-        """Look whether the instances of the cluster take replicas, and replace those that do not.
-
-        Raises:
-            ClusterError: There is no cluster.
-        """
+        """Look whether the instances of the cluster take replicas, and replace those that do not."""
         check_members(self.cloud, self.cluster.name, self._progress)
 
     def cluster_info(self) -> ClusterInfo:
@@ -195,6 +191,11 @@ class Client:
             ClusterError: There is none.
         """
         return cluster_info(self.cloud, self.environment, self.cluster)
+
+    @property
+    def refresher(self) -> ClusterRefresher:
+        """Replaces the instances of the environment's cluster, and says which have an old machine image."""
+        return ClusterRefresher(self.cloud, self.environment, self._progress)
 
     def plan_cluster_removal(self) -> Removal:
         """Find out what removing the environment's cluster would remove, and what would stay.
@@ -313,14 +314,7 @@ class Client:
         Returns:
             None where it is deployed, or nothing is left of it.
         """
-        try:
-            deletion.find(self.cloud, self.cluster, name)
-        except NotDeployedError as error:
-            if not log_groups.is_kept(self.cloud, self.cluster.name, name):
-                return None
-            reason = log_groups.noted_failure(self.cloud, self.cluster.name, name)
-            return f"{error.message}: {reason or 'these are the last records of what ran before'}"
-        return None
+        return deletion.why_not_deployed(self.cloud, self.cluster, name)
 
     def predict(
         self,
@@ -329,6 +323,8 @@ class Client:
         content_type: str = "application/json",
         headers: Mapping[str, str] = MappingProxyType({}),
         query: Sequence[tuple[str, str]] = (),
+        *,
+        key: str | None = None,
     ) -> Prediction:
         """Send a request to an API and read the whole answer.
 
@@ -338,12 +334,13 @@ class Client:
             content_type: Of the body, unless the headers name one.
             headers: Further headers of the request.
             query: Query parameters, as names and values; a name may come more than once.
+            key: The API key; None takes the one in ``CORTEX_API_KEY``, if it is set.
 
         Raises:
             NotDeployedError: There is none of that name.
             PredictionError: It did not answer with success.
         """
-        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query)) as answer:
+        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query, key)) as answer:
             return answer.whole()
 
     @contextmanager

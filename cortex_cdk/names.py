@@ -28,6 +28,8 @@ REQUESTS_POLICY, IN_FLIGHT_POLICY = "RequestsPerTarget", "RequestsInFlight"
 PROJECT_PREFIX = "projects/"
 CONFIGURATION_PREFIX = "configurations/"
 BUILD_CONTEXT_PREFIX = "builds/"
+ACCESS_KEYS = "access/keys.json"
+"""The object with the hashes of the cluster's API keys."""
 CLUSTER_METADATA = "Cortex"
 """Key in the ``Metadata`` of a cluster's template: the cluster's configuration as JSON."""
 
@@ -57,6 +59,8 @@ class Output:
     TARGET_GROUP_FULL_NAME = "TargetGroupFullName"
     """The ``TargetGroup`` dimension of the load balancer's metrics."""
     UPDATE_STRATEGY = "UpdateStrategy"
+    AUTH = "Auth"
+    """Who may send requests: ``api_key``, or the section ``jwt`` as JSON. Not there where everybody may."""
 
 
 @dataclass(frozen=True)

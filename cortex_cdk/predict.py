@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from cortex_serving.contract import KEY_HEADER
+
 from cortex_cdk.errors import PredictionError
 from cortex_cdk.status.read_status import LIVE, ApiStatus
 
@@ -30,6 +32,8 @@ KNOWN_TYPES = mimetypes.MimeTypes()
 
 
 MOST_AT_ONCE = 65_536
+KEY_VARIABLE = "CORTEX_API_KEY"
+"""Environment variable with the key that requests are sent with."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ class Call:
         body: The request's body.
         headers: Its headers; of names that differ in case only, the last one counts.
         query: Names and values that are added to the URL.
+        key: An API key, or a token; None takes the one in ``CORTEX_API_KEY``, if it is set.
     """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Sequence[tuple[str, str]] = ()
+    key: str | None = field(default=None, repr=False)
 
 
 class Answer:
@@ -155,6 +161,10 @@ def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator
     url = api.endpoint + (f"?{urllib.parse.urlencode(call.query)}" if call.query else "")
     # The URL is made from a load balancer's address: http or https.
     request = urllib.request.Request(url, data=call.body, headers=dict(call.headers))  # noqa: S310
+    key = call.key or os.environ.get(KEY_VARIABLE)
+    if key and not any(name.lower() in ("authorization", KEY_HEADER.lower()) for name in call.headers):
+        # Unredirected: where an answer leads is none of the key's business.
+        request.add_unredirected_header("Authorization", f"Bearer {_checked(key)}")
     # An endpoint on this machine must not go through the user's proxy.
     opener = urllib.request.build_opener(*_proxy_handlers(api.endpoint), _tls(certificate))
     try:
@@ -171,17 +181,38 @@ def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator
         yield Answer(api, response)
 
 
+def _checked(key: str) -> str:
+    """Return a key as a header may have it.
+
+    Raises:
+        PredictionError: It has characters that no key has. The error does not show it.
+    """
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise PredictionError(
+            f"the API key has blanks, or characters that no key has: is {KEY_VARIABLE} what cortex key create printed?"
+        )
+    return key
+
+
 def _refused(api: ApiStatus, error: urllib.error.HTTPError) -> PredictionError:
     text = error.read().decode(errors="replace").strip()
     # curl would not accept the certificate: it is for another name than the load balancer's own.
     description = "a GET of" if api.endpoint.startswith("https://") else "curl"
     return PredictionError(
         f"{api.name} answered {error.code} {error.reason}",
-        hint=f"see the replica's side with: {_logs(api)}"
-        if error.code >= 500
-        else f"see what the API takes with: {description} {api.endpoint}",
+        hint=_hint(api, error.code, f"{description} {api.endpoint}"),
         details=[] if text.lower() == error.reason.lower() else text.splitlines(),
     )
+
+
+def _hint(api: ApiStatus, status: int, description: str) -> str:
+    if status >= 500:
+        return f"see the replica's side with: {_logs(api)}"
+    if status == 401:
+        return f"give the key in {KEY_VARIABLE}; make one with: cortex key create NAME"
+    if status == 403:
+        return "see which keys are good, and for what, with: cortex key list"
+    return f"see what the API takes with: {description}"
 
 
 def _logs(api: ApiStatus) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,26 @@ class ConfigPath(click.Path):
         if value == "":
             self.fail("it is empty: is a variable of your script not set?", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class _Duration(click.ParamType):
+    """A duration such as ``90s`` or ``1h30m``, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse the text."""
+        from cortex_cdk.config.quantities import parse_duration
+
+        seconds = 0.0
+        with suppress(ValueError):
+            seconds = parse_duration(value)
+        if seconds <= 0:
+            self.fail(f"{value!r} is no duration such as 30s, 5m or 1h30m", param, ctx)
+        return seconds
+
+
+DURATION = _Duration()
 
 
 def environment(command: Command) -> Command:

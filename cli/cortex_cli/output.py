@@ -30,9 +30,14 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def print_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Write rows of the same columns to stdout, aligned. At least one; see ``table``."""
-    click.echo(table(rows))
+def print_table(rows: Sequence[Mapping[str, str]], *, err: bool = False) -> None:
+    """Write rows of the same columns to stdout, aligned. At least one; see ``table``.
+
+    Args:
+        rows: Values by column.
+        err: Whether to write to stderr.
+    """
+    click.echo(table(rows), err=err)
 
 
 def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:

@@ -18,7 +18,13 @@ PATIENCE_SECONDS = 2.0
 Names = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
-def _offered(names: Callable[[click.Context], list[str]]) -> Names:
+def offered(names: Callable[[click.Context], list[str]]) -> Names:
+    """Complete a word with names that may take a moment to find.
+
+    Args:
+        names: Returns all names, given what the command line says so far.
+    """
+
     @wraps(names)
     def complete(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
         with suppress(Exception), _undisturbed():
@@ -28,7 +34,7 @@ def _offered(names: Callable[[click.Context], list[str]]) -> Names:
     return complete
 
 
-@_offered
+@offered
 def environments(_context: click.Context) -> list[str]:
     """Offer the user's environments."""
     from cortex_cdk.environment import load_environments
@@ -36,7 +42,7 @@ def environments(_context: click.Context) -> list[str]:
     return [environment.name for environment in load_environments().all]
 
 
-@_offered
+@offered
 def deployed(context: click.Context) -> list[str]:
     """Offer the APIs and traffic splitters of the environment that the command line names, or of the default one."""
     from cortex_cdk.status.deployed_names import deployed_names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.errors import DENIED, error_code
+from cortex_cdk.aws.denials import denial_of
 
 
 def certificate_of(cloud: Cloud, listener_arn: str) -> str | None:
@@ -23,6 +23,6 @@ def certificate_of(cloud: Cloud, listener_arn: str) -> str | None:
         for used in listener.get("Certificates", []):
             return cloud.acm.get_certificate(CertificateArn=used["CertificateArn"])["Certificate"]
     except ClientError as error:
-        if error_code(error) not in DENIED:
+        if not denial_of(error):
             raise
     return None

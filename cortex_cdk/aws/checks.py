@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from cortex_cdk.aws.denials import denial_of
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.errors import Finding
 
@@ -48,7 +49,8 @@ def _attempt(check: Check[Subject], subject: Subject, name: str) -> Iterator[Fin
     try:
         yield from check.find(subject)
     except ClientError as error:
-        answer = f"{error.operation_name} answered {error_code(error)}"
+        denial = denial_of(error)
+        answer = denial.sentence if denial else f"{error.operation_name} answered {error_code(error)}"
         yield Finding(name, f"could not check {check.what}: {answer}", fatal=False)
     except BotoCoreError as error:
         yield Finding(name, f"could not check {check.what}: {error}", fatal=False)

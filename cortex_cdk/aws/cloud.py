@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_route53 import Route53Client
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
@@ -101,6 +103,11 @@ class Cloud:
         """Whether the AWS console shows the session's resources. It shows none behind another endpoint."""
         return self.endpoint_url is None
 
+    @cached_property
+    def impatient(self) -> Cloud:
+        """The same session, for questions that are worth a few seconds only: each is asked once."""
+        return Cloud(self._session, self.endpoint_url, fail_fast=True)
+
     def _client(self, service: str) -> Any:
         from botocore.config import Config
 
@@ -151,7 +158,7 @@ class Cloud:
 
     @cached_property
     def ssm(self) -> SSMClient:
-        """Systems Manager: the parameters in which AWS publishes machine images."""
+        """Systems Manager: parameters, also those in which AWS publishes machine images."""
         client: SSMClient = self._client("ssm")
         return client
 
@@ -183,6 +190,18 @@ class Cloud:
     def s3(self) -> S3Client:
         """Simple Storage Service."""
         client: S3Client = self._client("s3")
+        return client
+
+    @cached_property
+    def secretsmanager(self) -> SecretsManagerClient:
+        """Secrets Manager."""
+        client: SecretsManagerClient = self._client("secretsmanager")
+        return client
+
+    @cached_property
+    def route53(self) -> Route53Client:
+        """Route 53: hosted zones."""
+        client: Route53Client = self._client("route53")
         return client
 
     @cached_property

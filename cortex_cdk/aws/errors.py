@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cortex_cdk.aws.denials import denial_of
 from cortex_cdk.errors import CloudError, CortexError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ INVALID = frozenset(
         "AuthFailure",
     }
 )
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
 def error_code(error: ClientError) -> str:
@@ -73,11 +73,12 @@ def _explain_answer(error: ClientError, environment: str) -> CortexError:
         return CloudError(f"the credentials of environment {environment!r} have expired", hint=sign_in)
     if code in INVALID:
         return CloudError(f"AWS does not accept the credentials of environment {environment!r} ({code})", hint=sign_in)
-    if code in DENIED:
+    denial = denial_of(error)
+    if denial:
         return CloudError(
-            f"the credentials of environment {environment!r} may not call {operation}",
-            hint="ask for that permission, or choose another environment with --env",
-            details=[error_message(error)],
+            f"{denial.sentence} (environment {environment!r})",
+            hint=denial.hint,
+            details=[error_message(error).partition(" Encoded authorization")[0], *denial.details],
         )
     return CloudError(f"{operation} failed: {error_message(error)}", details=[f"code: {code}"])
 

@@ -113,6 +113,8 @@ def _refusal(difference: Difference) -> str | None:
             return f"{difference}: {reason}"
     if difference.field == "load_balancer.certificate_arn" and difference.after is None:
         return f"{difference}: the APIs' rules are on the HTTPS listener, which would go with the certificate"
+    if difference.field == "cloudformation_role" and difference.after is None:
+        return f"{difference}: CloudFormation keeps the role of a stack; name another one"
     return None
 
 

@@ -164,7 +164,7 @@ def plan_cluster(
     if wanted:
         check_identity(wanted, environment)
         check_account(cloud, wanted)
-    stack = _changeable(cloud, environment)
+    stack = changeable(cloud, environment)
     recovery = recovery_for(stack) if stack else None
     kept = None if recovery and recovery.leaves_nothing else stack
     if kept is None and not creates:
@@ -202,8 +202,19 @@ def plan_cluster(
     )
 
 
-def _changeable(cloud: Cloud, environment: Environment) -> StackState | None:
-    """The cluster's stack, unless another operation runs on it."""
+def changeable(cloud: Cloud, environment: Environment) -> StackState | None:
+    """Read the cluster's stack, on which no other operation may run.
+
+    Args:
+        cloud: A session of the environment.
+        environment: Whose cluster.
+
+    Returns:
+        The stack; None where there is none.
+
+    Raises:
+        ClusterError: Another operation runs.
+    """
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
     if stack and stack.in_progress:
         raise ClusterError(
@@ -274,6 +285,7 @@ def _change_set(cloud: Cloud, cluster: Cluster, template: Mapping[str, Any], *, 
         parameters={},
         tags=_tags(cluster),
         creates=creates,
+        role=cluster.cloudformation_role,
     )
 
 
@@ -300,7 +312,9 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
     if plan.recovery and plan.stack:
         if plan.recovery.leaves_nothing:
             unprotect(cloud, kept)
-        creates = recover(cloud, plan.stack, partial(progress.step, subject), force=False) is None
+        role = plan.cluster.cloudformation_role
+        left = recover(cloud, plan.stack, partial(progress.step, subject), force=False, role=role)
+        creates = left is None
     # Before the instances of removed groups end: CloudFormation may refuse the template.
     change_set = _change_set(cloud, plan.cluster, plan.template, creates=creates)
     if change_set is None:
@@ -319,7 +333,7 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         raise failure(name, outcome, creates=change_set.creates)
     _protect(cloud, name, progress)
     check_members(cloud, name, progress)
-    _follow(cloud, name, (_listener(before), _listener(outcome.stack)), progress)
+    _follow(cloud, plan.cluster, (_listener(before), _listener(outcome.stack)), progress)
 
 
 def _end_instances_of_removed_groups(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> tuple[GroupSize, ...]:
@@ -366,15 +380,15 @@ def _listener(stack: StackState | None) -> str | None:
     return stack.outputs.get("ListenerArn") if stack else None
 
 
-def _follow(cloud: Cloud, cluster: str, listeners: tuple[str | None, str | None], progress: Progress) -> None:
+def _follow(cloud: Cloud, cluster: Cluster, listeners: tuple[str | None, str | None], progress: Progress) -> None:
     """Let what is deployed follow the cluster from its old listener to the new one, where that is another one."""
     old, new = listeners
     if not old or not new or old == new:
         return
-    failures = move_rules(cloud, cluster, old, new, progress)
+    failures = move_rules(cloud, cluster.name, old, new, progress, role=cluster.cloudformation_role)
     if failures:
         raise ClusterError(
-            f"the cluster {cluster!r} is ready, and not reachable at its new address is: {', '.join(failures)}",
+            f"the cluster {cluster.name!r} is ready, and not reachable at its new address is: {', '.join(failures)}",
             hint="deploy it again: cortex deploy",
             details=[f"{name}: {reason}" for name, reason in failures.items()],
         )

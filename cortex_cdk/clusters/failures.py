@@ -19,11 +19,12 @@ def failure(name: str, outcome: Outcome, *, creates: bool) -> ClusterError:
     what = (stack and stack.reason) or "no reason was given"
     aftermath = "nothing of it was kept" if creates else "it is what it was before"
     if cause:
-        what = f"{cause.what}: {cause.reason}"
+        what = cause.explanation
     if outcome.launch and (cause is None or cause.resource_type == GROUP_TYPE):
         return ClusterError(
             f"the cluster {name!r} could not be deployed, because no instance could be started: {outcome.launch.what}",
             hint=f"{aftermath}; {outcome.launch.to_do}",
             details=[what],
         )
-    return ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=aftermath)
+    hint = f"{aftermath}; {cause.remedy}" if cause and cause.remedy else aftermath
+    return ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=hint)

@@ -16,7 +16,9 @@ from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks
 
 
-def move_rules(cloud: Cloud, cluster: str, old: str, new: str, progress: Progress) -> dict[str, str]:
+def move_rules(
+    cloud: Cloud, cluster: str, old: str, new: str, progress: Progress, *, role: str | None
+) -> dict[str, str]:
     """Give every stack of the cluster that has a rule on one listener the same rule on another.
 
     Nothing else of these stacks changes, and the new rule is there before the old one goes. A first deployment that
@@ -28,19 +30,28 @@ def move_rules(cloud: Cloud, cluster: str, old: str, new: str, progress: Progres
         old: ARN of the listener that has the rules.
         new: ARN of the listener that shall have them.
         progress: Hears of each API and splitter.
+        role: ARN of the role that CloudFormation takes; None leaves that to the stacks.
 
     Returns:
         Why a move failed, by API or splitter; empty where all were moved.
     """
     failures = {}
     for resource, stack in list_resource_stacks(cloud, cluster):
-        failure = None if stack.never_worked else _move(cloud, stack, resource.name, (old, new), progress)
+        failure = None if stack.never_worked else _move(cloud, stack, resource.name, (old, new), progress, role=role)
         if failure:
             failures[resource.name] = failure
     return failures
 
 
-def _move(cloud: Cloud, stack: StackState, name: str, listeners: tuple[str, str], progress: Progress) -> str | None:
+def _move(
+    cloud: Cloud,
+    stack: StackState,
+    name: str,
+    listeners: tuple[str, str],
+    progress: Progress,
+    *,
+    role: str | None,
+) -> str | None:
     if stack.in_progress:
         return f"another operation runs ({stack.status})"
     template = json.dumps(cloud.cloudformation.get_template(StackName=stack.id)["TemplateBody"])
@@ -56,6 +67,7 @@ def _move(cloud: Cloud, stack: StackState, name: str, listeners: tuple[str, str]
             parameters=stack.parameters,
             tags=stack.tags,
             creates=False,
+            role=role,
         )
     except CortexError as error:
         return error.message

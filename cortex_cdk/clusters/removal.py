@@ -76,6 +76,7 @@ class ClusterRemover:
         if stack is None:
             raise missing(environment)
         self._stack = stack
+        self._role = stack.outputs.get("CloudformationRole")
 
     def plan(self) -> Removal:
         """Find out what would be removed, and what would stay."""
@@ -107,7 +108,7 @@ class ClusterRemover:
             self._cloud.cloudformation.update_termination_protection(
                 StackName=stack.id, EnableTerminationProtection=False
             )
-            recovery.remove(self._cloud, stack)
+            recovery.remove(self._cloud, stack, self._role)
         return Kept(buckets, tuple(self._log_groups()))
 
     def _stacks(self, kind: str) -> list[tuple[names.Resource, StackState]]:
@@ -134,7 +135,7 @@ class ClusterRemover:
         try:
             deletable = recovery.make_deletable(self._cloud, stack)
             if deletable:
-                recovery.remove(self._cloud, deletable)
+                recovery.remove(self._cloud, deletable, self._role)
         except CortexError as error:
             return error
         return None

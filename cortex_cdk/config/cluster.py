@@ -53,6 +53,8 @@ _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}[a-z]")
 _CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:([a-z0-9-]+):[0-9]{12}:certificate/[A-Za-z0-9-]+")
 # CloudWatch cannot send to FIFO topics (PutMetricAlarm, AlarmActions).
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:([a-z0-9-]+):[0-9]{12}:[A-Za-z0-9_-]{1,256}")
+_POLICY = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]{1,512}")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[A-Za-z0-9_+=,.@/-]{1,512}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _MOST_TAGS = 40  # AWS allows 50 on a resource; CloudFormation and this program add their own.
@@ -218,6 +220,19 @@ class Cluster(Section):
     alarm_topic: Annotated[
         Annotated[str, _matching(_TOPIC), Allowed("the ARN of a standard SNS topic")] | None, Shown("none")
     ] = Field(None, description="SNS topic that is told when an alarm goes off and when the alarm ends.")
+    permissions_boundary: Annotated[
+        Annotated[str, _matching(_POLICY), Allowed("the ARN of an IAM policy")] | None, Shown("none")
+    ] = Field(
+        None,
+        description="Policy that bounds what every role of the cluster and its APIs may do (IAM permissions boundary).",
+    )
+    cloudformation_role: Annotated[
+        Annotated[str, _matching(_ROLE), Allowed("the ARN of an IAM role")] | None, Shown("that of who deploys")
+    ] = Field(
+        None,
+        description="Role that CloudFormation takes to make, change and delete resources, instead of the permissions "
+        "of whoever deploys.",
+    )
     instance_groups: Annotated[tuple[InstanceGroup, ...], Shown("one CPU and one GPU group")] = Field(
         default_factory=_default_groups, description="Instances that replicas run on."
     )
@@ -238,6 +253,7 @@ class Cluster(Section):
             if zone[:-1] != self.region:
                 yield Conflict((("availability_zones", index), ("region",)), f"{zone} is not in {self.region}")
         yield from self._region_rules()
+        yield from self._account_rules()
         if len(self.tags) > _MOST_TAGS:
             yield Conflict((("tags",),), f"must be at most {_MOST_TAGS}, not {len(self.tags)}")
         if not self.instance_groups:
@@ -259,6 +275,18 @@ class Cluster(Section):
         for what, field, arn in elsewhere:
             if arn and arn[1] != self.region:
                 yield Conflict((field, ("region",)), f"the {what} is in {arn[1]}, and the cluster in {self.region}")
+
+    def _account_rules(self) -> Iterator[Conflict]:
+        """Refuse a policy or role of another account: neither works across accounts."""
+        elsewhere: tuple[tuple[str, str, re.Match[str] | None], ...] = (
+            ("policy", "permissions_boundary", _POLICY.fullmatch(self.permissions_boundary or "")),
+            ("role", "cloudformation_role", _ROLE.fullmatch(self.cloudformation_role or "")),
+        )
+        for what, field, arn in elsewhere:
+            if arn and self.account and arn[1] not in (self.account, "aws"):
+                yield Conflict(
+                    ((field,), ("account",)), f"the {what} is in {arn[1]}, and the cluster in {self.account}"
+                )
 
     def _network_rules(self) -> Iterator[Conflict]:
         private = self.subnet_visibility == "private"

@@ -59,13 +59,19 @@ class Conflict:
         return replace(self, fields=tuple((*parent, *path) for path in self.fields))
 
 
-def or_written_as(json_type: str) -> Callable[[dict[str, Any]], None]:
-    """Let the JSON Schema of an optional field accept a short spelling, which a validator of the field expands.
+def or_written_as(*json_types: str) -> Callable[[dict[str, Any]], None]:
+    """Let the JSON Schema of a field accept short spellings, which a validator of the field expands.
 
     Args:
-        json_type: The short spelling's type, such as ``array``.
+        json_types: The short spellings' types, such as ``array``.
     """
-    return lambda schema: schema["anyOf"].append({"type": json_type})
+
+    def add(schema: dict[str, Any]) -> None:
+        if "anyOf" not in schema:
+            schema["anyOf"] = [{key: schema.pop(key) for key in ("$ref", "type") if key in schema}]
+        schema["anyOf"] += ({"type": json_type} for json_type in json_types)
+
+    return add
 
 
 class Section(BaseModel):

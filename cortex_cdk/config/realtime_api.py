@@ -151,6 +151,12 @@ class TrafficSplitter(Section):
                 )
             if variant.name == self.name:
                 yield Conflict((("apis", index, "name"), ("name",)), "a splitter cannot be a member of itself")
+        if self.networking.cors is not None:
+            yield Conflict(
+                (("networking", "cors"),),
+                "has no effect on a traffic splitter",
+                "each API that it forwards to answers by its own networking.cors",
+            )
         total = sum(variant.weight for variant in self.apis)
         if total != 100:
             yield Conflict((("apis",),), f"the weights must sum to 100, not {total}")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from cortex_cdk.config.realtime_api import RealtimeApi
 
-_NOT_SERVED = {"env", "image", "base_image", "tensorflow_serving_image", "shm_size"}
+_NOT_SERVED = {"env", "secrets", "image", "base_image", "tensorflow_serving_image", "shm_size"}
 
 
 def serving_spec(api: RealtimeApi, endpoint: str) -> str:
     """Write the specification of an API, as the serving program reads it (``cortex_serving.spec``).
 
     The specification leaves out the image and the environment, which the container has already, and scaling, so that a
-    change of scaling restarts no replica. Nor does a change of the endpoint: see ``deploy.plan.plan_api``. Everything
+    change of scaling restarts no replica. Nor does a change of the endpoint: see ``deploy.plan.plan_stack``. Everything
     stands in the user's order, because predictors may give the order of their ``config`` a meaning.
 
     Args:
@@ -23,7 +24,7 @@ def serving_spec(api: RealtimeApi, endpoint: str) -> str:
     Returns:
         JSON text.
     """
-    spec = {
+    spec: dict[str, Any] = {
         "name": api.name,
         "endpoint": endpoint,
         "predictor": api.predictor.model_dump(mode="json", exclude=_NOT_SERVED),
@@ -31,4 +32,6 @@ def serving_spec(api: RealtimeApi, endpoint: str) -> str:
         "compute": {"mem": api.compute.mem},
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
     }
+    if api.networking.served:  # left out else: an empty one would replace the replicas of every API there is
+        spec["networking"] = api.networking.served
     return json.dumps(spec, separators=(",", ":"))

@@ -107,6 +107,7 @@ class Applier:
         self._templates = templates
         self._differences = differences
         self._force = force
+        self._role = cluster.resources.cloudformation_role
 
     def apply(self, plan: StackPlan) -> Applied:
         """Carry out a plan.
@@ -151,7 +152,7 @@ class Applier:
         if plan.recovery is None or plan.stack is None:
             return plan
         name = plan.release.resource.name
-        left = recover(self._cloud, plan.stack, partial(self._progress.step, name), force=self._force)
+        left = recover(self._cloud, plan.stack, partial(self._progress.step, name), force=self._force, role=self._role)
         service = describe_service(self._cloud, self._cluster.name, name) if left else None
         return plan_stack(plan.release, left, desired=service["desiredCount"] if service else None)
 
@@ -188,7 +189,13 @@ class Applier:
     def _change_bounds(self, stack: StackState, name: str, template: Mapping[str, Any]) -> None:
         parameters = {**stack.parameters, names.Parameter.INITIAL_REPLICAS: ""}
         change_set = create_change_set(
-            self._cloud, stack.name, template=template, parameters=parameters, tags=stack.tags, creates=False
+            self._cloud,
+            stack.name,
+            template=template,
+            parameters=parameters,
+            tags=stack.tags,
+            creates=False,
+            role=self._role,
         )
         outcome = run(self._cloud, change_set, name, self._progress) if change_set else None
         if outcome and not outcome.succeeded:
@@ -198,7 +205,7 @@ class Applier:
         plan = self._with_fewer_replicas(plan)
         name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
         if plan.action == UPDATE and plan.knows_initial_replicas:
-            forget_initial_replicas(self._cloud, stack_name)
+            forget_initial_replicas(self._cloud, stack_name, self._role)
         if plan.synthesize and isinstance(plan.release.spec, ApiStackSpec):
             store_configuration(self._cloud, self._cluster.resources.bucket, plan.release.spec)
         if plan.action == CREATE:
@@ -211,6 +218,7 @@ class Applier:
             parameters=plan.parameters,
             tags={names.TAG_CLUSTER: self._cluster.name, names.TAG_API: name, **self._cluster.resources.tags},
             creates=plan.action == CREATE,
+            role=self._role,
         )
         if change_set is None:
             return False
@@ -229,7 +237,7 @@ class Applier:
     def _forget_initial_replicas(self, name: str, stack_name: str) -> None:
         """The API is there: what fails now is told, and tried again before its next change."""
         try:
-            forget_initial_replicas(self._cloud, stack_name)
+            forget_initial_replicas(self._cloud, stack_name, self._role)
         except DeployError as error:
             self._progress.step(name, f"warning: {error.message}")
 

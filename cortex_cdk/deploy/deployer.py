@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from cortex_cdk import names
+from cortex_cdk.access_keys import ClusterKeys
 from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
@@ -42,6 +43,7 @@ from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.errors import DeployError, Finding
 from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
 from cortex_cdk.project.dependencies import Dependencies
+from cortex_cdk.secrets.lookup import look_up
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest
 from cortex_cdk.synthesis.synthesize import synthesize
@@ -109,6 +111,7 @@ class Deployer:
             if any(plan.changes for plan in plans):
                 bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
                 assets.upload(self._cloud, project.path, bucket, key)
+                self._prepare_keys(deployment)
             applier = self._applier(plans, project.path)
         done = self._execute(deployment.wanted, plans, applier)
         failed = frozenset(applied.name for applied in done if applied.error)
@@ -122,7 +125,9 @@ class Deployer:
         contexts = images.contexts(config.apis, dependencies)
         references = images.find(self._cloud, builder, contexts)
         own = own_images(self._cloud, config.apis)
-        wanted = Wanted(config, project.digest, images.of_apis(config.apis, own, references), self._options.force)
+        found = look_up(self._cloud, (each for api in config.apis for each in api.predictor.secret_references.values()))
+        chosen = images.of_apis(config.apis, own, references)
+        wanted = Wanted(config, project.digest, chosen, self._options.force, found)
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         warnings = check(deployment)
         self._ask_about(project)
@@ -173,9 +178,16 @@ class Deployer:
         image = wanted.images[api.name]
         if image is None:
             raise AssertionError("images are built before anything is planned")
-        spec = ApiStackSpec(cluster=self._cluster.resources, api=api, priority=priority)
+        spec = wanted.spec(self._cluster.resources, api, priority)
         release = Release(spec, wanted.project_digest, image)
         return plan_stack(release, target.deployed, desired=target.desired, force=wanted.force)
+
+    def _prepare_keys(self, deployment: Deployment) -> None:
+        """See to it that there are keys to be read, and say so where nobody has one."""
+        asking = [target.name for target in deployment.apis if target.resource.networking.auth.api_key]
+        if asking and not ClusterKeys(self._cloud, self._cluster).ensure():
+            hint = "make one with: cortex key create NAME"
+            self._progress.step(asking[0], f"warning: requests need an API key, and there is none yet ({hint})")
 
     def _warn(self, warnings: Sequence[Finding], plans: Sequence[StackPlan]) -> None:
         """Show warnings, but none about an API that stays as it is."""

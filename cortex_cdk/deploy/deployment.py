@@ -6,7 +6,7 @@ The checks (``preflight``) and the plan look at the same reading, and ask for no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cortex_serving.contract import REALTIME_API
 
@@ -15,10 +15,13 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_services
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
+from cortex_cdk.config.sections.secret_reference import SecretReference
 from cortex_cdk.deploy.listener_rules import Allocation, Rule, allocate, read_rules
 from cortex_cdk.deploy.splitters import target_groups
+from cortex_cdk.secrets.lookup import Found
 from cortex_cdk.stack_operations.recovery import with_planned_outputs
 from cortex_cdk.stack_operations.stack import StackState, list_stacks
+from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterResources
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,28 @@ class Wanted:
         images: Reference of each API's image, by name; None where it has to be built first, or, if it is the user's
             own one, does not exist.
         force: Whether operations that run on the stacks are given up.
+        secrets: What was found of the secrets that the configuration names.
     """
 
     config: Config
     project_digest: str
     images: Mapping[str, str | None]
     force: bool = False
+    secrets: Mapping[SecretReference, Found] = field(default_factory=dict)
+
+    def spec(self, cluster: ClusterResources, api: RealtimeApi, priority: int) -> ApiStackSpec:
+        """Make the specification of an API's stack.
+
+        Args:
+            cluster: The cluster's resources.
+            api: The API.
+            priority: Priority of its listener rule.
+        """
+        references = api.predictor.secret_references.values()
+        named = [reference for reference in references if not reference.is_arn and not reference.is_parameter]
+        known = {reference.name: self.secrets[reference].arn for reference in named if reference in self.secrets}
+        arns = {name: arn for name, arn in known.items() if arn}
+        return ApiStackSpec(cluster=cluster, api=api, priority=priority, secret_arns=arns)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ def failure(name: str, outcome: Outcome) -> DeployError:
         cause = outcome.cause
         if cause.resource_type == LISTENER_RULE and "in use" in cause.reason:
             return PriorityTakenError(name, aftermath)
-        return DeployError(f"{name}: {cause.what}: {cause.reason}", hint=aftermath)
+        hint = f"{aftermath}; {cause.remedy}" if cause.remedy else aftermath
+        return DeployError(f"{name}: {cause.explanation}", hint=hint)
     reason = outcome.stack.reason if outcome.stack else "its stack was deleted meanwhile"
     return DeployError(f"{name}: the deployment failed: {reason}", hint=aftermath)
 

@@ -24,8 +24,13 @@ def initial_replicas(count: int) -> str:
     return "" if count == DEFAULT else str(count)
 
 
-def forget_initial_replicas(cloud: Cloud, stack_name: str) -> None:
+def forget_initial_replicas(cloud: Cloud, stack_name: str, role: str | None) -> None:
     """Take the number out of a stack that has been made. No replica is touched.
+
+    Args:
+        cloud: Where the stack is.
+        stack_name: The stack.
+        role: ARN of the role that CloudFormation takes; None leaves that to the stack.
 
     Raises:
         DeployError: The stack could not be changed.
@@ -35,7 +40,7 @@ def forget_initial_replicas(cloud: Cloud, stack_name: str) -> None:
         return
     parameters = {**stack.parameters, names.Parameter.INITIAL_REPLICAS: ""}
     change_set = create_change_set(
-        cloud, stack_name, template=None, parameters=parameters, tags=stack.tags, creates=False
+        cloud, stack_name, template=None, parameters=parameters, tags=stack.tags, creates=False, role=role
     )
     outcome = run(cloud, change_set, stack_name, Silent()) if change_set else None
     if outcome and not outcome.succeeded:

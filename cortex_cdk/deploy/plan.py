@@ -179,6 +179,7 @@ def revision_of(api: RealtimeApi, project_digest: str, image: str) -> str:
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,
         "project": project_digest,
         "image": image,
+        **api.networking.served,
     }
     # In the user's order: predictors may give the order of their config a meaning.
     return hashlib.sha256(json.dumps(reaches_replicas).encode()).hexdigest()[:12]

@@ -18,18 +18,21 @@ from pydantic import ValidationError
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.capacity.pricing import Estimate, ReplicaGroup, estimate_replicas
-from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.config import Compute, Config, RealtimeApi, TrafficSplitter
+from cortex_cdk.clusters.change import plan_cluster
+from cortex_cdk.clusters.ensure import is_made
+from cortex_cdk.clusters.running import RunningCluster, planned_cluster, read_cluster
+from cortex_cdk.config import Compute, RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy import images
 from cortex_cdk.deploy.deployer import Options
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
 from cortex_cdk.deploy.differences import differences
 from cortex_cdk.deploy.plan import JOIN, NOTHING, Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import CHECKS, check
+from cortex_cdk.deploy.source import Source
 from cortex_cdk.deploy.user_images import own_images
+from cortex_cdk.environment import Environment
 from cortex_cdk.errors import DeployError
-from cortex_cdk.project.archive import ProjectFiles, archive
-from cortex_cdk.project.dependencies import Dependencies
+from cortex_cdk.project.archive import archive
 from cortex_cdk.stack_operations import preview as stacks
 from cortex_cdk.stack_operations.plan_report import PlannedStack, PlanReport
 from cortex_cdk.synthesis.deployed_configuration import read_configuration
@@ -66,21 +69,19 @@ class Previewer:
         self._options = options
         self._is_made = is_made
 
-    def plan(self, config: Config, files: ProjectFiles, dependencies: Dependencies) -> PlanReport:
-        """Find out what deploying a configuration would do.
+    def plan(self, source: Source) -> PlanReport:
+        """Find out what deploying a project would do.
 
         Args:
-            config: The configuration.
-            files: The project's files.
-            dependencies: What the project installs.
+            source: What to deploy.
 
         Raises:
             PreflightError: Something is in the way; the error has all of it.
             CortexError: The project is not accepted, or its templates cannot be synthesized.
         """
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
-            project = archive(files, Path(folder) / "project.zip")
-            read = self._read(config, project.digest, dependencies)
+            project = archive(source.files, Path(folder) / "project.zip")
+            read = self._read(source, project.digest)
             plans = [*self._apis(read.deployment), *self._splitters(read.deployment)]
             specs = tuple(plan.release.spec for plan in plans if plan.changes and plan.synthesize)
             templates = synthesize(SynthesisRequest(stacks=specs)) if specs else {}
@@ -96,8 +97,8 @@ class Previewer:
             images=read.unbuilt,
         )
 
-    def _read(self, config: Config, digest: str, dependencies: Dependencies) -> _Read:
-        contexts = images.contexts(config.apis, dependencies)
+    def _read(self, source: Source, digest: str) -> _Read:
+        config, contexts = source.config, images.contexts(source.config.apis, source.dependencies)
         builder = images.Builder.of(self._cluster.resources)
         known: Mapping[images.Flavour, str | None] = dict.fromkeys(contexts)
         if self._is_made and not self._options.rebuild:
@@ -203,6 +204,30 @@ class Previewer:
             instance_types=provider.instance_types,
             max_instances=provider.max_instances,
         )
+
+
+def plan_deployment(cloud: Cloud, environment: Environment, source: Source, options: Options) -> PlanReport:
+    """Find out what a deployment would do, the cluster included that an environment makes at its first use.
+
+    Args:
+        cloud: A session of the environment. It is only read from.
+        environment: Where to.
+        source: What to deploy.
+        options: How to deploy.
+
+    Raises:
+        PreflightError: Something is in the way; the error has all of it.
+        CortexError: The plan cannot be made; the message says why.
+    """
+    if not environment.makes_its_cluster or is_made(cloud, environment):
+        return Previewer(cloud, read_cluster(cloud, environment), options).plan(source)
+    first = plan_cluster(cloud, environment, None)
+    cluster = planned_cluster(environment, first.cluster if first else environment.default_cluster())
+    found = Previewer(cloud, cluster, options, is_made=False).plan(source)
+    if first is None:
+        return found
+    # The replicas run on the instances of the cluster, whose cost is that of both.
+    return replace(found, stacks=(*first.report().stacks, *found.stacks), cost_after=first.cost)
 
 
 def _on_nothing(cloud: Cloud, cluster: RunningCluster, wanted: Wanted) -> Deployment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from cortex_cdk.config import Config, load_config
@@ -15,9 +16,22 @@ from cortex_cdk.stack_operations.progress import Progress
 log = logging.getLogger(__name__)
 
 
-def load_source(
-    config: Config | Path | str, progress: Progress, *, strict: bool
-) -> tuple[Config, ProjectFiles, Dependencies]:
+@dataclass(frozen=True)
+class Source:
+    """What is deployed.
+
+    Attributes:
+        config: The configuration.
+        files: The project's files.
+        dependencies: What the project installs.
+    """
+
+    config: Config
+    files: ProjectFiles
+    dependencies: Dependencies
+
+
+def load_source(config: Config | Path | str, progress: Progress, *, strict: bool) -> Source:
     """Read what is to be deployed.
 
     Args:
@@ -36,7 +50,7 @@ def load_source(
     dependencies = read_dependencies(project) if is_built else NO_DEPENDENCIES
     for warning in dependencies.warnings:
         log.warning("%s", warning)
-    return loaded, project, dependencies
+    return Source(loaded, project, dependencies)
 
 
 def _name_secrets(project: ProjectFiles, progress: Progress, *, refuse: bool) -> None:

@@ -98,6 +98,20 @@ def stop(settings: Settings) -> bool:
     return True
 
 
+def kill(settings: Settings) -> int | None:
+    """Kill the daemon as a lack of memory would, and leave the load balancer and the replicas as they are.
+
+    Returns:
+        The process id; None if the local cloud did not run.
+    """
+    info = read_info(settings.state)
+    if info is None or not is_alive(settings.state):
+        return None
+    _signal(info.pid, signal.SIGKILL)
+    _wait_until_gone(settings.state, STOP_TIMEOUT)
+    return info.pid
+
+
 def _end_orphans(state: Path) -> None:
     """End the replicas and the load balancer of a daemon that was killed."""
     from cortex_cdk.localcloud.containers import orphans

@@ -6,6 +6,7 @@ about a stopped task for about an hour (API reference of DescribeTasks).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.config.sections.secret_reference import secret_name
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskTypeDef
@@ -21,6 +23,10 @@ STOPPED_SHOWN = 5
 REQUESTS = frozenset({"ServiceSchedulerInitiated", "UserInitiated"})
 """Stop codes of tasks that somebody stopped. The scheduler also stops tasks that fail their health checks."""
 FAILURES = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
+UNREADABLE = "unable to retrieve secret"
+"""In the reason of a task that did not get a secret ("Stopped tasks error messages")."""
+_SECRET = re.compile(r"arn:[a-z-]+:secretsmanager:[^\s,]*[A-Za-z0-9]|arn:[a-z-]+:ssm:[^\s,]*[A-Za-z0-9]")
+_KEY = re.compile(r"did not contain json key (\S+)")
 FAILED_CHECK = "failed"
 """In the reason of a task that was stopped for its health checks, and of no other one that the scheduler stops."""
 
@@ -58,8 +64,23 @@ def stopped_reason(task: TaskTypeDef) -> str:
     """Say in one line why a task stopped, from what ECS says of the task and its container."""
     container = (task.get("containers") or [{}])[0]
     reason = container.get("reason") or task.get("stoppedReason") or "no reason given"
+    if UNREADABLE in task.get("stoppedReason", ""):
+        return without_secret(task["stoppedReason"])
     code = container.get("exitCode")
     return f"{reason} (exit code {code})" if code not in (None, 0) and "exit code" not in reason else reason
+
+
+def without_secret(reason: str) -> str:
+    """Say which secret a replica could not get, from the ``stoppedReason`` of its task."""
+    cause = reason.rpartition(" time(s): ")[2]
+    arn = _SECRET.search(cause)
+    key = _KEY.search(cause)
+    what = "a secret"
+    if arn:
+        what = f"the secret {secret_name(arn[0])}"
+    elif key:
+        what = f"the key {key[1]} of a secret"
+    return f"{what} could not be read ({cause}); see the secrets with: cortex secret list"
 
 
 def stopped_tasks(cloud: Cloud, cluster: str, api: str) -> list[str]:

@@ -78,6 +78,7 @@ def create_change_set(
     parameters: Mapping[str, str],
     tags: Mapping[str, str],
     creates: bool,
+    role: str | None = None,
 ) -> ChangeSet | None:
     """Ask CloudFormation what a deployment would change.
 
@@ -88,6 +89,8 @@ def create_change_set(
         parameters: Every parameter of the template.
         tags: The stack's tags.
         creates: Whether the stack is new. A creation that fails removes everything that it made.
+        role: ARN of the role that CloudFormation takes from now on; None leaves that to the stack, which keeps the one
+            that it was given last.
 
     Returns:
         The change set, or None where nothing would change.
@@ -106,6 +109,7 @@ def create_change_set(
             Capabilities=CAPABILITIES,
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            **taking(role),
             **body,
         )
     described = _wait_until_made(cloud, answer["Id"])
@@ -119,6 +123,11 @@ def create_change_set(
         return None
     changes = tuple(_change(change) for change in described["Changes"])
     return ChangeSet(answer["Id"], answer["StackId"], changes, creates)
+
+
+def taking(role: str | None) -> dict[str, Any]:
+    """The argument of a call that says which role CloudFormation takes; none leaves that to the stack."""
+    return {"RoleARN": role} if role else {}
 
 
 @contextmanager

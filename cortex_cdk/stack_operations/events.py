@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.denials import read_denial
 from cortex_cdk.stack_operations.resource_words import in_words, without_ids
 
 if TYPE_CHECKING:
@@ -51,6 +52,18 @@ class StackEvent:
         """Whether a failure began here, rather than following from that of another resource."""
         of_resource = self.status.endswith("_FAILED") and self.resource_type != STACK
         return of_resource and not self.reason.startswith(CONSEQUENCES)
+
+    @property
+    def explanation(self) -> str:
+        """The reason, or who may not do what."""
+        denial = read_denial(self.reason)
+        return f"{self.what}: {denial.sentence if denial else self.reason}"
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do about the reason, where that is known: a permission is missing."""
+        denial = read_denial(self.reason)
+        return denial.hint if denial else None
 
     @property
     def is_interruption(self) -> bool:

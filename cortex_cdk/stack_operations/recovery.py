@@ -12,8 +12,10 @@ from enum import Enum
 from typing import Any
 
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.denials import denial_of, read_denial
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.errors import DeployError
+from cortex_cdk.stack_operations.change_set import taking
 from cortex_cdk.stack_operations.interruption import end_operation, wait
 from cortex_cdk.stack_operations.stack import NEVER_WORKED, StackState, read_stack
 
@@ -61,7 +63,9 @@ def recovery_for(stack: StackState) -> Recovery | None:
     return RECOVERIES.get(stack.status) or (Recovery.WAIT if stack.in_progress else None)
 
 
-def recover(cloud: Cloud, stack: StackState, tell: Callable[[str], None], *, force: bool) -> StackState | None:
+def recover(
+    cloud: Cloud, stack: StackState, tell: Callable[[str], None], *, force: bool, role: str | None = None
+) -> StackState | None:
     """Do what ``recovery_for`` says, until the stack can be updated.
 
     The stack is read again first: it may have changed since it was planned with.
@@ -71,6 +75,7 @@ def recover(cloud: Cloud, stack: StackState, tell: Callable[[str], None], *, for
         stack: The stack, as it was read.
         tell: Hears of each step, in words.
         force: Whether an operation that runs is given up rather than respected.
+        role: ARN of the role that CloudFormation takes; None leaves that to the stack.
 
     Returns:
         The stack as it can be updated, or None where it is gone.
@@ -93,34 +98,34 @@ def recover(cloud: Cloud, stack: StackState, tell: Callable[[str], None], *, for
             )
         taken.add(step)
         tell(step.value)
-        _take(cloud, current, step)
+        _take(cloud, current, step, role)
         current = read_stack(cloud, stack.id)
     return None
 
 
-def _take(cloud: Cloud, stack: StackState, step: Recovery) -> None:
+def _take(cloud: Cloud, stack: StackState, step: Recovery, role: str | None) -> None:
     if step.leaves_nothing:
-        remove(cloud, stack)
+        remove(cloud, stack, role)
     elif step is Recovery.CONTINUE_ROLLBACK:
-        _continue_rollback(cloud, stack)
+        _continue_rollback(cloud, stack, role)
     elif step is Recovery.WAIT:
         wait(cloud, stack)
     else:
         end_operation(cloud, stack, keeps_replicas=True)
 
 
-def _continue_rollback(cloud: Cloud, stack: StackState) -> None:
+def _continue_rollback(cloud: Cloud, stack: StackState, role: str | None) -> None:
     """Try the roll-back once more, and then without the resources that fail again.
 
     What is skipped counts as rolled back (ContinueUpdateRollback, ResourcesToSkip). The update that follows sets it.
     """
-    cloud.cloudformation.continue_update_rollback(StackName=stack.id)
+    cloud.cloudformation.continue_update_rollback(StackName=stack.id, **taking(role))
     left = _end_rollback(cloud, stack)
     if left is None or left.status != "UPDATE_ROLLBACK_FAILED":
         return
     resources = cloud.cloudformation.describe_stack_resources(StackName=stack.id)["StackResources"]
     failed = [one["LogicalResourceId"] for one in resources if one["ResourceStatus"] == "UPDATE_FAILED"]
-    cloud.cloudformation.continue_update_rollback(StackName=stack.id, ResourcesToSkip=failed)
+    cloud.cloudformation.continue_update_rollback(StackName=stack.id, ResourcesToSkip=failed, **taking(role))
     _end_rollback(cloud, stack)
 
 
@@ -171,8 +176,13 @@ def with_planned_outputs(cloud: Cloud, stack: StackState) -> StackState:
     return replace(stack, outputs=literal)
 
 
-def remove(cloud: Cloud, stack: StackState) -> None:
+def remove(cloud: Cloud, stack: StackState, role: str | None = None) -> None:
     """Delete a stack and wait until it is gone.
+
+    Args:
+        cloud: Where the stack is.
+        stack: The stack.
+        role: ARN of the role that CloudFormation takes; None leaves that to the stack.
 
     Raises:
         DeployError: It cannot be deleted.
@@ -180,12 +190,15 @@ def remove(cloud: Cloud, stack: StackState) -> None:
     from botocore.exceptions import ClientError
 
     try:
-        cloud.cloudformation.delete_stack(StackName=stack.id)
+        cloud.cloudformation.delete_stack(StackName=stack.id, **taking(role))
     except ClientError as error:
+        if denial_of(error):
+            raise
         raise DeployError(f"{stack.name} cannot be deleted: {error_message(error)}") from error
     left = wait(cloud, stack)
     if left is not None:
+        denial = read_denial(left.reason)
         raise DeployError(
-            f"{stack.name} could not be deleted ({left.status}): {left.reason}",
-            hint="remove by hand what the message names, then try again",
+            f"{stack.name} could not be deleted ({left.status}): {denial.sentence if denial else left.reason}",
+            hint=denial.hint if denial else "remove by hand what the message names, then try again",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class StackState:
         tags: Values by tag.
         created: When it was created: a stack of that name that was deleted before is another one.
         updated: When it was last changed, or created.
+        resolved: Values that the last operation found in Systems Manager, by the name of the Systems Manager parameter.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StackState:
     tags: Mapping[str, str]
     created: datetime
     updated: datetime
+    resolved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def in_progress(self) -> bool:
@@ -79,6 +81,9 @@ def _state(stack: StackTypeDef) -> StackState:
         tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
         created=stack["CreationTime"],
         updated=stack.get("LastUpdatedTime") or stack["CreationTime"],
+        resolved={
+            p.get("ParameterValue", ""): p["ResolvedValue"] for p in stack.get("Parameters", []) if "ResolvedValue" in p
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,11 @@ from cortex_cdk.aws.launch_failures import LaunchFailure, last_launch_failure
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.change import missing, read_configuration
 from cortex_cdk.clusters.instances import groups_of_providers
+from cortex_cdk.clusters.machine_images import GroupImages, read_machine_images
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster, InstanceGroup
 from cortex_cdk.environment import Environment
-from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.status.read_status import ApiStatus, list_apis
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class GroupState:
         running: How many instances are in service.
         desired: How many ECS wants.
         launch_failure: Why EC2 launches none of those that are missing; None where none is, or they are on their way.
+        images: Their machine images; None where they cannot be read.
     """
 
     group: InstanceGroup
@@ -44,6 +46,7 @@ class GroupState:
     running: int
     desired: int
     launch_failure: LaunchFailure | None = None
+    images: GroupImages | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class ClusterInfo:
                     "min": state.group.min_instances,
                     "max": state.group.max_instances,
                     "launch_failure": state.launch_failure.as_json() if state.launch_failure else None,
+                    "machine_image": state.images.as_json() if state.images else None,
                 }
                 for state in self.groups
             ],
@@ -120,14 +124,15 @@ def cluster_info(cloud: Cloud, environment: Environment, running: RunningCluster
         running=running,
         configuration=configuration,
         status=stack.status,
-        groups=_groups(cloud, configuration),
+        groups=_groups(cloud, configuration, stack),
         cost=estimate(configuration),
         apis=tuple(list_apis(cloud, running)),
         dashboard=pages.dashboard if pages else None,
     )
 
 
-def _groups(cloud: Cloud, cluster: Cluster) -> tuple[GroupState, ...]:
+def _groups(cloud: Cloud, cluster: Cluster, stack: StackState) -> tuple[GroupState, ...]:
+    images = {one.group: one for one in read_machine_images(cloud, cluster, stack)}
     provider_of = {group.name: names.capacity_provider(cluster.name, group.name) for group in cluster.instance_groups}
     scaling_group_of = groups_of_providers(cloud, list(provider_of.values()))
     answer = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=list(scaling_group_of.values()))
@@ -136,7 +141,8 @@ def _groups(cloud: Cloud, cluster: Cluster) -> tuple[GroupState, ...]:
     for group in cluster.instance_groups:
         provider = provider_of[group.name]
         found = described.get(scaling_group_of.get(provider, ""))
-        states.append(_state(cloud, group, provider, found) if found else GroupState(group, provider, 0, 0))
+        state = _state(cloud, group, provider, found) if found else GroupState(group, provider, 0, 0)
+        states.append(replace(state, images=images.get(group.name)))
     return tuple(states)
 
 

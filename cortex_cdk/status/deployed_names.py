@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cortex_cdk import names
 from cortex_cdk.environment import load_environments
 from cortex_cdk.stack_operations.stack import list_resource_stacks
 
@@ -23,3 +24,13 @@ def deployed_names(environment: str | None) -> list[str]:
     if cloud is None:
         return []
     return [resource.name for resource, _ in list_resource_stacks(cloud, where.cluster)]
+
+
+def instance_groups(environment: str | None) -> list[str]:
+    """List the instance groups of an environment's cluster, under the same conditions as ``deployed_names``."""
+    where = load_environments().get(environment)
+    cloud = where.connect_unless_stopped()
+    if cloud is None:
+        return []
+    described = cloud.ecs.describe_clusters(clusters=[names.ecs_cluster(where.cluster)])["clusters"]
+    return [names.instance_group(where.cluster, provider) for one in described for provider in one["capacityProviders"]]

@@ -33,6 +33,8 @@ def placeholder_resources(cluster: Cluster) -> ClusterResources:
         dashboard=names.dashboard(cluster.name),
         log_retention_days=cluster.log_retention,
         alarm_topic=cluster.alarm_topic,
+        permissions_boundary=cluster.permissions_boundary,
+        cloudformation_role=cluster.cloudformation_role,
         tags=cluster.tags,
         providers=provider_resources(cluster),
     )

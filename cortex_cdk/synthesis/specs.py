@@ -72,6 +72,8 @@ class ClusterResources(BaseModel):
         base_url: Scheme and host, without a slash at the end.
         log_retention_days: Days for which log events of APIs are kept.
         alarm_topic: ARN of the SNS topic that alarms notify, if there is one.
+        permissions_boundary: ARN of the policy that bounds every role, if there is one.
+        cloudformation_role: ARN of the role that CloudFormation takes, if there is one.
         tags: The user's tags for all resources. They come from the stack's tags, not from an output.
         providers: The instance groups, in the order of ``cluster.yaml``.
     """
@@ -94,6 +96,8 @@ class ClusterResources(BaseModel):
     dashboard: str
     log_retention_days: int
     alarm_topic: str | None = None
+    permissions_boundary: str | None = None
+    cloudformation_role: str | None = None
     tags: dict[str, str] = {}
     providers: tuple[ProviderResource, ...]
 
@@ -155,7 +159,9 @@ class ClusterResources(BaseModel):
 
 
 # Left out of digests: a cluster that grows, shrinks or gets a newer version changes no API.
-_OF_THE_CLUSTER_ONLY = {"cluster": {"providers": {"__all__": {"max_instances"}}, "version": True}}
+_OF_THE_CLUSTER_ONLY = {
+    "cluster": {"providers": {"__all__": {"max_instances"}}, "version": True, "cloudformation_role": True}
+}
 
 
 class _StackSpec(BaseModel):
@@ -191,6 +197,8 @@ class ApiStackSpec(_StackSpec):
         cluster: The cluster's resources.
         api: The API.
         priority: Priority of its listener rule, 1 to 50000.
+        secret_arns: ARNs of the secrets that the API names, by name. Without its ARN a secret is asked for by name, and
+            a name that ends like an ARN (a hyphen and six characters) would not be found.
     """
 
     _in_no_template: ClassVar[dict[str, Any]] = _OF_THE_CLUSTER_ONLY
@@ -198,6 +206,7 @@ class ApiStackSpec(_StackSpec):
     cluster: ClusterResources
     api: RealtimeApi
     priority: Annotated[int, Field(ge=1, le=50_000)]
+    secret_arns: dict[str, str] = {}
 
     @property
     def stack_name(self) -> str:

@@ -26,6 +26,12 @@ REALTIME_API = "RealtimeAPI"
 TRAFFIC_SPLITTER = "TrafficSplitter"
 
 
+API_KEY_AUTH = "api_key"
+"""``networking.auth`` of an API whose replicas ask for a key."""
+ANY_ORIGIN = "*"
+"""In ``networking.cors``: pages of every origin."""
+
+
 class Variable:
     """Names of environment variables.
 
@@ -40,6 +46,8 @@ class Variable:
     BASE_URL = "CORTEX_BASE_URL"
     """Scheme and host of the load balancer, where this API calls others: ``$CORTEX_BASE_URL/<endpoint>``."""
     CLUSTER = "CORTEX_CLUSTER"
+    KEYS = "CORTEX_KEYS"
+    """Where the API keys are (``networking.auth: api_key``): ``s3://bucket/key``, or a file."""
     LISTEN = "CORTEX_LISTEN"
     """``HOST:PORT``."""
     LOG_GROUP = "CORTEX_LOG_GROUP"
@@ -68,6 +76,8 @@ REQUEST_ID_HEADER = "X-Request-Id"
 """Of requests and answers; the request's log lines carry it too."""
 API_HEADER = "X-Cortex-Api"
 REVISION_HEADER = "X-Cortex-Revision"
+KEY_HEADER = "X-Api-Key"
+"""Of requests: the client's key, where ``Authorization: Bearer`` does not have it."""
 TIMEOUT_HEADER = "X-Cortex-Timeout-Ms"
 """Of requests: milliseconds that the client waits for its turn."""
 
@@ -81,6 +91,9 @@ IN_FLIGHT_METRIC = "InFlight"
 """Requests that a replica has begun or keeps waiting: an average a report, published when idle or loading, too."""
 PREDICTION_METRIC = "Prediction"
 """Predicted numbers, or how often each class was predicted (``monitoring``)."""
+KEY_DIMENSION = "Key"
+KEY_METRIC = "KeyRequests"
+"""Requests with one of the cluster's keys, whatever the answer; ``KEY_DIMENSION`` is the key's name."""
 FORWARDED_METRIC = "Forwarded"
 """Requests that came by way of a traffic splitter."""
 REPORT_SECONDS = 10.0

@@ -57,7 +57,10 @@ class Exchange:
         environ: The WSGI environment, from when it is made (before the application is called) until a task takes it.
         begun: The application's response, or the exception that it raised, until waitress sends it.
         outcome: With server-side batching, the result, from when it is known until the request is answered.
-        refusal: The answer instead of a prediction, if the request's form was not understood or our own code failed.
+        refusal: The answer instead of a prediction, if the request's form was not understood, its client is not let
+            in, or our own code failed.
+        key: Name of the API key that the request came with; empty where there is none.
+        key_header: Header that holds the key, as WSGI names it.
         request_id: The request's id; empty until somebody needs it.
         queue: Time from its arrival to a thread.
         batch: Time from there until its batch was dispatched; None without batching.
@@ -73,6 +76,8 @@ class Exchange:
     begun: Any = None
     outcome: Outcome | None = None
     refusal: Exception | None = None
+    key = ""
+    key_header = ""
     request_id = ""
     method = ""
     path = ""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cortex_serving.contract import COMMAND, CONFIG_FILE, LISTEN, Variable
+from cortex_serving.contract import API_KEY_AUTH, COMMAND, CONFIG_FILE, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.formats.env_file import read_env_file
-from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config
+from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config, secret_variables
 
 DEFAULT_STOP_TIMEOUT = 30.0  # seconds; that of ECS
 
@@ -47,6 +47,7 @@ class Settings:
         termination_log: File that receives the reason of a fatal end (as Kubernetes' termination message).
         metadata_url: Where ECS tells a task about itself; None outside a task.
         http: How HTTP is served.
+        keys: Where the API keys are: ``s3://bucket/key``, or a file; None for an API without keys.
     """
 
     cluster: str
@@ -63,6 +64,7 @@ class Settings:
     termination_log: Path | None
     metadata_url: str | None
     http: Http
+    keys: str | None = None
 
 
 def _listen(text: str) -> tuple[str, int]:
@@ -93,6 +95,23 @@ def _http(environ: Mapping[str, str]) -> Http:
         raise SpecError(f"{Variable.HTTP} is {text!r}: write {known}") from None
 
 
+def _keys(spec: ApiSpec, environ: Mapping[str, str]) -> str | None:
+    """Where the API keys are.
+
+    Raises:
+        SpecError: The API asks for keys, and nobody says where they are.
+    """
+    if not spec.asks_for_key:
+        return None
+    location = environ.get(Variable.KEYS)
+    if not location:
+        raise SpecError(
+            f"networking.auth is {API_KEY_AUTH}, and {Variable.KEYS} is not set: name the file with the keys, which "
+            "cortex key create NAME --file FILE makes"
+        )
+    return location
+
+
 def _specification(text: str) -> dict[str, Any]:
     try:
         raw = json.loads(text)
@@ -118,12 +137,13 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
                 f"{name} is not set: give a project folder ({COMMAND} FOLDER), or start this in a task of a cluster"
             )
     raw = _specification(environ[Variable.SPEC])
+    spec = parse_spec(raw)
     host, port = _listen(environ.get(Variable.LISTEN) or LISTEN)
     directory, log = environ.get(Variable.PROJECT_DIR), environ.get(Variable.TERMINATION_LOG)
     return Settings(
         cluster=environ.get(Variable.CLUSTER, ""),
         revision=environ.get(Variable.REVISION, ""),
-        spec=parse_spec(raw),
+        spec=spec,
         raw_spec=raw,
         variables={},
         project=environ[Variable.PROJECT],
@@ -135,6 +155,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         termination_log=Path(log) if log else None,
         metadata_url=environ.get("ECS_CONTAINER_METADATA_URI_V4"),
         http=_http(environ),
+        keys=_keys(spec, environ),
     )
 
 
@@ -148,21 +169,30 @@ def from_project(
         config: The configuration file; None takes ``cortex.yaml`` in the folder.
         name: The API to serve; None takes the first Realtime API of the file.
         listen: ``HOST:PORT``.
-        environ: The environment, of which only ``CORTEX_HTTP`` matters.
+        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_KEYS``, and the values of ``predictor.secrets``, which no
+            cloud gives here.
 
     Raises:
-        SpecError: The folder or its configuration cannot be used.
+        SpecError: The folder or its configuration cannot be used, or a secret has no value.
         FormatError: ``cortex.yaml`` or ``.env`` cannot be read.
     """
     if not project.is_dir():
         raise SpecError(f"{project} is not a folder: give the folder that holds {CONFIG_FILE}")
     raw = read_config(config or project / CONFIG_FILE, name)
-    read_env_file(project)  # here, because workers would fail one after the other
+    spec = parse_spec(raw)
+    # Here, because workers would fail one after the other.
+    given = {**read_env_file(project).variables(environ), **environ}
+    missing = [variable for variable in secret_variables(raw) if not given.get(variable)]
+    if missing:
+        raise SpecError(
+            f"predictor.secrets has variables without a value: {', '.join(missing)}: a cluster reads the secrets by "
+            f"itself, and outside of one {COMMAND} takes the values from its own environment or from .env"
+        )
     host, port = _listen(listen)
     return Settings(
         cluster="",
         revision="local",
-        spec=parse_spec(raw),
+        spec=spec,
         raw_spec=raw,
         variables=environment_of(raw),
         project=str(project.resolve()),
@@ -174,4 +204,5 @@ def from_project(
         termination_log=None,
         metadata_url=None,
         http=_http(environ),
+        keys=_keys(spec, environ),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cortex_serving.contract import (
+    API_KEY_AUTH,
     DEFAULT_MAX_BODY_BYTES,
     DEFAULT_MAX_CONCURRENCY,
     ONLY_MODEL,
@@ -155,6 +156,8 @@ class ApiSpec:
         monitoring: Prediction monitoring, if it is on.
         max_replica_concurrency: Most requests that the replica admits at once.
         memory: Bytes of memory that the replica may use (``compute.mem``); None without a limit.
+        asks_for_key: Whether requests need an API key (``networking.auth``).
+        cors: Origins of the web pages that may use the API (``networking.cors``), or ``*``; None for the default.
     """
 
     name: str
@@ -163,6 +166,8 @@ class ApiSpec:
     monitoring: Monitoring | None = None
     max_replica_concurrency: int = DEFAULT_MAX_CONCURRENCY
     memory: int | None = None
+    asks_for_key: bool = False
+    cors: tuple[str, ...] | None = None
 
     @property
     def limits(self) -> BodyLimits:
@@ -213,7 +218,30 @@ def _parse(data: Mapping[str, Any]) -> ApiSpec:
         monitoring=Monitoring(monitoring["model_type"], monitoring.get("key")) if monitoring else None,
         max_replica_concurrency=_count(limits, "max_replica_concurrency", DEFAULT_MAX_CONCURRENCY),
         memory=None if memory is None else _quantity(parse_size, memory, "compute.mem", "512Mi"),
+        asks_for_key=_asks_for_key(networking.get("auth")),
+        cors=_parse_cors(networking.get("cors")),
     )
+
+
+def _asks_for_key(auth: Any) -> bool:
+    """Whether the replica asks for keys. Tokens (``jwt``) are the load balancer's business, which passes on good ones.
+
+    Raises:
+        SpecError: It is unknown who may send requests: nobody must be let in by mistake.
+    """
+    if auth in (None, "none") or (isinstance(auth, Mapping) and set(auth) == {"jwt"}):
+        return False
+    if auth != API_KEY_AUTH:
+        raise SpecError(f"networking.auth is {auth!r}: write none, {API_KEY_AUTH} or jwt")
+    return True
+
+
+def _parse_cors(cors: Any) -> tuple[str, ...] | None:
+    if cors is None:
+        return None
+    if cors is False or cors == "off":
+        return ()
+    return (cors,) if isinstance(cors, str) else tuple(map(str, cors))
 
 
 def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
@@ -328,6 +356,18 @@ def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
         if reason := wrong_variable(name, value) or too_large(name, value):
             raise SpecError(f"predictor.env.{name} {reason}")
     return dict(variables)
+
+
+def secret_variables(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the variables that get secrets, of an entry of ``cortex.yaml`` (``predictor.secrets``).
+
+    Raises:
+        SpecError: The field is no map.
+    """
+    secrets = (data.get("predictor") or {}).get("secrets") or {}
+    if not isinstance(secrets, Mapping):
+        raise SpecError("predictor.secrets is no map: write VARIABLE: NAME")
+    return tuple(map(str, secrets))
 
 
 def read_config(path: Path, name: str | None) -> dict[str, Any]:

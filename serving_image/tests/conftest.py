@@ -128,7 +128,11 @@ def write_project(directory: Path, code: str, **predictor: Any) -> Path:
     """A project folder with this predictor."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "predictor.py").write_text(textwrap.dedent(code))
-    top = {name: predictor.pop(name) for name in ("monitoring", "autoscaling", "compute") if name in predictor}
+    top = {
+        name: predictor.pop(name)
+        for name in ("monitoring", "autoscaling", "compute", "networking")
+        if name in predictor
+    }
     api = {"name": "api", "kind": "RealtimeAPI", "predictor": {"type": "python", "path": "predictor.py", **predictor}}
     (directory / "cortex.yaml").write_text(json.dumps([{**api, **top}]))
     return directory

@@ -108,3 +108,32 @@ def test_both_ways_of_http_serve(tmp_path: Path, mode: str) -> None:
     with running([], {**_environ(tmp_path / "project"), "CORTEX_HTTP": mode}) as replica:
         assert replica.post({"a": 1}).json() == {"a": 1}
         assert replica.stop() == 0
+
+
+CODE_WITH_SECRETS = """
+import os
+
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload): return [os.environ["TOKEN"], os.environ["OTHER"]]
+"""
+
+
+def test_a_standalone_run_names_the_secrets_that_have_no_value(tmp_path: Path) -> None:
+    secrets = {"TOKEN": "my-secret", "OTHER": "prod/db:password", "LAST": "ssm:/a"}
+    project = write_project(tmp_path / "project", CODE_WITH_SECRETS, secrets=secrets)
+    environ = {**os.environ, "OTHER": "given"}
+    done = subprocess.run([*SERVE, str(project)], env=environ, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "predictor.secrets has variables without a value: TOKEN, LAST: " in done.stderr
+    assert "takes the values from its own environment or from .env" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_standalone_run_takes_secrets_from_its_own_environment_and_from_the_env_file(tmp_path: Path) -> None:
+    secrets = {"TOKEN": "my-secret", "OTHER": "prod/db:password"}
+    project = write_project(tmp_path / "project", CODE_WITH_SECRETS, secrets=secrets)
+    (project / ".env").write_text("OTHER=of the file\n")
+    with running([str(project), "--listen", "127.0.0.1:0"], {"TOKEN": "of the environment"}) as replica:
+        assert replica.post({}).json() == ["of the environment", "of the file"]
+        assert replica.stop() == 0

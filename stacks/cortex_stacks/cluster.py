@@ -42,6 +42,7 @@ class ClusterStack(CortexStack):
             description=f"Cortex cluster {cluster.name}",
             tags=tags_of(cluster.name, names.CLUSTER_KIND),
             user_tags=cluster.tags,
+            permissions_boundary=cluster.permissions_boundary,
         )
         self.termination_protection = True  # for the CDK's own toolkit; cortex_cdk.deploy sets it by itself
         # The next change of the cluster reads it. Tags are on the stack. JSON as text, because templates take no nulls.
@@ -139,5 +140,9 @@ class ClusterStack(CortexStack):
         self.output("LogRetentionDays", str(cluster.log_retention), "Days for which the logs of APIs are kept")
         if cluster.alarm_topic:
             self.output("AlarmTopic", cluster.alarm_topic, "SNS topic that alarms tell")
+        if cluster.permissions_boundary:
+            self.output("PermissionsBoundary", cluster.permissions_boundary, "Policy that bounds every role")
+        if cluster.cloudformation_role:
+            self.output("CloudformationRole", cluster.cloudformation_role, "Role that CloudFormation takes")
         self.output("Providers", json.dumps(providers), "Instance groups, in order")
         self.output(names.Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")

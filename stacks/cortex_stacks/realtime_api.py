@@ -48,6 +48,7 @@ class RealtimeApiStack(CortexStack):
             description=f"Cortex Realtime API {api.name} in cluster {cluster.cluster}",
             tags=tags_of(cluster.cluster, api.kind, api.name),
             user_tags=cluster.tags,
+            permissions_boundary=cluster.permissions_boundary,
         )
         vpc = ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=cluster.vpc_id, availability_zones=["any"])
         log_group = self._log_group(spec)
@@ -67,6 +68,7 @@ class RealtimeApiStack(CortexStack):
             endpoint=api.networking.endpoint,
             priority=spec.priority,
             action=elb.ListenerAction.forward([target_group]),
+            auth=api.networking.auth,
         )
         alarms = ReplicaAlarms(
             self,
@@ -174,6 +176,7 @@ class RealtimeApiStack(CortexStack):
         self.output(Output.LISTENER_RULE_PRIORITY, str(spec.priority), "Priority of the listener rule")
         strategy = spec.api.update_strategy.model_dump_json()
         self.output(Output.UPDATE_STRATEGY, strategy, "How to replace replicas later")
+        self.output_auth(spec.api.networking.auth)
         self.output(Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")
 
 

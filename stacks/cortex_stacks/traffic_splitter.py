@@ -41,9 +41,11 @@ class TrafficSplitterStack(CortexStack):
                     for index, variant in enumerate(splitter.apis)
                 ]
             ),
+            auth=splitter.networking.auth,
         )
         self.output(Output.ENDPOINT, splitter.networking.endpoint, "Path on the cluster's load balancer")
         self.output(Output.LISTENER_RULE_PRIORITY, str(spec.priority), "Priority of the listener rule")
+        self.output_auth(splitter.networking.auth)
         self.output(Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")
 
     def _imported(self, index: int, arn: str) -> elb.IApplicationTargetGroup:

@@ -6,29 +6,23 @@ import json
 import urllib.request
 from typing import Any
 
-EVERY_GROUP = "*"
+from cortex_cdk.localcloud.faults import EVERY_GROUP, LAUNCH_FAILURE, FaultDoor
 
 
 def fail_launches(control_url: str, group: str = EVERY_GROUP, code: str = "VcpuLimitExceeded", **more: Any) -> None:
     """Let EC2 launch no instance of an Auto Scaling group."""
-    _ask(control_url, "POST", {"group": group, "code": code, "seconds": 600, **more})
+    fault = {"kind": LAUNCH_FAILURE, "target": group, "code": code, "seconds": 600, **more}
+    request = urllib.request.Request(f"{control_url}/_cortex/faults", json.dumps(fault).encode(), method="POST")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request) as answer:
+        json.load(answer)
 
 
 def let_launch(control_url: str, group: str = EVERY_GROUP) -> None:
     """Let EC2 launch instances again."""
-    _ask(control_url, "DELETE", {"group": group})
+    FaultDoor(control_url).end(LAUNCH_FAILURE, group)
 
 
 def launch_faults(control_url: str) -> list[dict[str, Any]]:
     """The faults that go on."""
-    found: list[dict[str, Any]] = _ask(control_url, "GET", {})["launch_faults"]
-    return found
-
-
-def _ask(control_url: str, method: str, content: dict[str, Any]) -> Any:
-    request = urllib.request.Request(
-        f"{control_url}/_cortex/faults", json.dumps(content).encode() if content else None, method=method
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request) as answer:
-        return json.load(answer)
+    return [fault.as_json() for fault in FaultDoor(control_url).active()]

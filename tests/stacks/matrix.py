@@ -10,6 +10,8 @@ from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterStackSpec, SplitterS
 
 TOPIC = "arn:aws:sns:us-east-1:111111111111:alarms"
 CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"
+BOUNDARY = "arn:aws:iam::111111111111:policy/boundary"
+ROLE = "arn:aws:iam::111111111111:role/cloudformation"
 VPC = "vpc-0123456789abcdef0"
 PUBLIC = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 PRIVATE = ["subnet-0123456789abcdef2", "subnet-0123456789abcdef3", "subnet-0123456789abcdef4"]
@@ -44,6 +46,7 @@ CLUSTERS: dict[str, dict[str, Any]] = {
         "load_balancer": {"scheme": "internal"},
     },
     "gpu-only": {"instance_groups": [GPU], "log_retention": 7, "alarm_topic": TOPIC},
+    "bound": {"permissions_boundary": BOUNDARY, "cloudformation_role": ROLE},
 }
 
 PREDICTOR = {"type": "python", "path": "predictor.py"}
@@ -54,6 +57,18 @@ APIS: dict[str, dict[str, Any]] = {
     "inf": {"compute": {"cpu": 1, "mem": "2Gi", "inf": 1}},
     "shared-memory": {"predictor": {**PREDICTOR, "shm_size": "64Mi"}},
     "env": {"predictor": {**PREDICTOR, "env": {"MODE": "fast"}, "config": {"threshold": 0.5}}},
+    "secrets": {
+        "predictor": {
+            **PREDICTOR,
+            "secrets": {
+                "TOKEN": "my-secret",
+                "PASSWORD": "prod/db:password",
+                "USER": {"secret": "prod/db", "key": "user"},
+                "PARAMETER": "ssm:/models/token",
+                "ELSEWHERE": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:shared-AbCdEf:key:AWSPREVIOUS:",
+            },
+        }
+    },
     "own-image": {
         "predictor": {**PREDICTOR, "image": "222222222222.dkr.ecr.eu-west-1.amazonaws.com/team/model:1"},
     },

@@ -13,7 +13,7 @@ from cortex_stacks.app import add_stack, make_app
 
 from cortex_cdk.config import Cluster
 from cortex_cdk.synthesis.specs import ClusterResources
-from tests.stacks.matrix import CERTIFICATE, CLUSTERS, PRIVATE, PUBLIC, TOPIC, VPC, cluster_spec
+from tests.stacks.matrix import BOUNDARY, CERTIFICATE, CLUSTERS, PRIVATE, PUBLIC, TOPIC, VPC, cluster_spec
 
 Synthesized = Callable[[str], Template]
 ASG = "AWS::AutoScaling::AutoScalingGroup"
@@ -41,6 +41,20 @@ def all_properties(template: Template, kind: str) -> dict[str, dict[str, Any]]:
 def properties(template: Template, kind: str, part_of_id: str = "") -> dict[str, Any]:
     [found] = [value for name, value in all_properties(template, kind).items() if part_of_id in name]
     return found
+
+
+# Permissions
+
+
+def test_every_role_has_the_boundary_of_the_cluster(synthesized: Synthesized) -> None:
+    roles = all_properties(synthesized("bound"), "AWS::IAM::Role")
+    assert len(roles) == 2
+    assert {role.get("PermissionsBoundary") for role in roles.values()} == {BOUNDARY}
+    assert not [
+        role
+        for role in all_properties(synthesized("plain"), "AWS::IAM::Role").values()
+        if "PermissionsBoundary" in role
+    ]
 
 
 # Network

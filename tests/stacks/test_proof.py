@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 from cortex_stacks.app import add_stack, make_app
 
+from cortex_cdk.aws.permissions.resource_types import RESOURCE_TYPES
 from cortex_cdk.stack_operations.create_only import ALWAYS, PERHAPS, TABLE
 from cortex_cdk.synthesis.specs import ClusterStackSpec
 from tests.golden_file import compare
@@ -102,6 +103,16 @@ def test_everything_that_can_be_tagged_is(templates: dict[str, dict[str, Any]], 
     assert tagged
     for tags in tagged:
         assert ("cortex:cluster", cluster) in {(tag["Key"], tag["Value"]) for tag in tags}
+
+
+def test_the_deployers_policy_knows_every_type(templates: dict[str, dict[str, Any]]) -> None:
+    """CloudFormation makes, changes and deletes resources with the permissions of whoever deploys."""
+    of_clusters, of_apis = set(), set()
+    for name in NAMES:
+        types = {resource["Type"] for resource in templates[name]["Resources"].values()}
+        (of_clusters if name.endswith("-cluster") else of_apis).update(types)
+    assert of_clusters | of_apis <= set(RESOURCE_TYPES)
+    assert not {kind for kind in of_apis if not any(grant.deploys for grant in RESOURCE_TYPES[kind])}
 
 
 def test_logical_ids_do_not_depend_on_names(templates: dict[str, dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from aws_cdk.assertions import Template
 from cortex_stacks.app import add_stack, make_app
 
-from tests.stacks.matrix import APIS, PRIORITY, TOPIC, api_spec, cluster_spec
+from tests.stacks.matrix import APIS, BOUNDARY, PRIORITY, TOPIC, api_spec, cluster_spec
 from tests.stacks.test_replica_threads import THREADS
 
 Synthesized = Callable[[str], Template]
@@ -304,6 +304,13 @@ def test_alarms_tell_the_topic_of_the_cluster(tmp_path: Path) -> None:
     template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain", cluster="gpu-only")))
     alarms = [alarm["Properties"] for alarm in template.find_resources("AWS::CloudWatch::Alarm").values()]
     assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([TOPIC], [TOPIC])] * 2
+
+
+def test_every_role_has_the_boundary_of_the_cluster(tmp_path: Path) -> None:
+    template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain", cluster="bound")))
+    roles = template.find_resources("AWS::IAM::Role").values()
+    assert len(roles) == 2
+    assert {role["Properties"].get("PermissionsBoundary") for role in roles} == {BOUNDARY}
 
 
 def test_the_outputs(synthesized: Synthesized) -> None:

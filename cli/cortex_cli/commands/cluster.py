@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from cortex_cdk.errors import CortexError
 from cortex_cdk.names import CLUSTER_FILE, cluster_stack
-from cortex_cli import options, plans
-from cortex_cli.control_characters import on_stdout
+from cortex_cli import cluster_refresh, options, plans
+from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.messages import warn
-from cortex_cli.output import interactive, print_json, print_table
+from cortex_cli.output import as_json, interactive, print_json, print_table
 
 if TYPE_CHECKING:
+    from cortex_cdk.aws.permissions.documents import Policy, Purpose
     from cortex_cdk.clusters.removal import Removal
     from cortex_cdk.environment import Environment
     from cortex_cdk.status.cluster_info import ClusterInfo
@@ -27,6 +30,9 @@ SECTION = "Clusters"
 @click.group("cluster")
 def command() -> None:
     """Make, show, change and remove clusters."""
+
+
+command.add_command(cluster_refresh.command)
 
 
 @command.command("up")
@@ -83,12 +89,15 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool, only
         with progress:
             client.check_cluster_members()
         click.echo(f"the cluster {name} is up to date")
+        cluster_refresh.warn_of_newer_images(client.refresher.images())
         return
     plans.show(plan.report(), client.environment)
     _agree(yes)
     with progress:
         client.apply_cluster(plan)
     click.echo(f"the cluster {name} is ready at {client.cluster.url}")
+    if plan.deployed:
+        cluster_refresh.warn_of_newer_images(client.refresher.images())
     if plan.cluster.load_balancer.certificate_arn and not _is_address(client.cluster.url):
         click.echo("point the certificate's domain to it with a DNS record (CNAME, or an alias in Route 53)")
 
@@ -151,6 +160,7 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
     for state in found.groups:
         if state.launch_failure:
             click.echo(on_stdout(f"{state.group.name} cannot start an instance: {state.launch_failure}"))
+    cluster_refresh.warn_of_newer_images(state.images for state in found.groups if state.images)
     click.echo()
     plans.show_cost(found.cost, environment)
     click.echo()
@@ -158,6 +168,69 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
         print_table([{"api": api.name, "kind": api.kind, "status": api.status} for api in found.apis])
     else:
         click.echo("no apis are deployed")
+
+
+@command.command("policy")
+@click.argument("config", required=False, type=options.ConfigPath())
+@click.option(
+    "--for",
+    "purpose",
+    type=click.Choice(["cluster", "deploy", "cloudformation"]),
+    help="Whom the policy is for: whoever makes, changes and removes the cluster (and may deploy to it), whoever "
+    "deploys to it, or the role that CloudFormation takes. Default: the first two.",
+)
+@click.option(
+    "--into",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a file NAME.json for each policy into a folder, for `aws iam create-policy`.",
+)
+@options.environment
+@options.output
+def policy(config: Path | None, purpose: Purpose | None, folder: Path | None, env: str | None, output: str) -> None:
+    """Print the smallest IAM policies for those who use the environment's cluster.
+
+    A JSON object: policies by name, of a size that IAM takes; whoever needs several needs all of them. With `-o pretty`
+    the reasons are on stderr. CONFIG is a cluster.yaml or its folder: only what that cluster needs is then allowed.
+    """
+    from cortex_cdk.clusters.policy import cluster_policies
+    from cortex_cdk.environment import load_environments
+
+    purposes: list[Purpose] = [purpose] if purpose else ["cluster", "deploy"]
+    found = cluster_policies(load_environments().get(env), purposes, config)
+    documents = {policy.name: policy.document for one in found.values() for policy in one}
+    if output == "pretty":
+        for one, policies in found.items():
+            _print_reasons(one, policies)
+    if folder:
+        _write_policies(folder, documents)
+        return
+    print_json(documents)
+
+
+def _print_reasons(purpose: Purpose, policies: Sequence[Policy]) -> None:
+    """Say on stderr what each policy is for: stdout is for the policies alone."""
+    from cortex_cdk.aws.permissions.documents import MOST_CHARACTERS, PURPOSES, UNKNOWN_ACCOUNT, characters
+
+    click.secho(f"policies {PURPOSES[purpose]}:", bold=True, err=True)
+    for policy in policies:
+        click.echo(f"  {policy.name}: {characters(policy.document)} of {MOST_CHARACTERS} characters", err=True)
+        for why, actions in policy.reasons.items():
+            click.echo(on_stderr(f"    {why}: {', '.join(actions)}"), err=True)
+    if any(f":{UNKNOWN_ACCOUNT}:" in json.dumps(policy.document) for policy in policies):
+        click.echo("note: the account is not known, and * stands for it: name it as account in cluster.yaml", err=True)
+
+
+def _write_policies(folder: Path, documents: Mapping[str, Any]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, document in documents.items():
+            path = folder / f"{name}.json"
+            path.write_text(as_json(document) + "\n")
+            click.echo(str(path))
+    except OSError as error:
+        raise CortexError(f"{folder} cannot be written to: {error.strerror}", hint="name another --into") from error
 
 
 @command.command("down")

@@ -25,10 +25,13 @@ MOST_POLICY_CHARACTERS = 8_500
 _HINTS = {
     "config": "put large values into a file of the project, and read the file in __init__",
     "env": "put large values into .env, or into a file of the project",
+    "secrets": "put several values into one JSON secret, and name its keys: NAME:KEY",
     "models": "put the models into one folder, and name the folder in models.dir",
 }
 _PATH = 60  # bytes of a template around a path: a join of the partition and the rest
 _STATEMENT = 200  # characters of a policy around the paths of a bucket
+_ARN = 65  # characters of the ARN of a secret around its name
+_SECRET = 600  # bytes of a template around a secret: its ARN for the container and twice for the permissions
 
 
 def check_sizes(api: RealtimeApi, diagnosis: Diagnosis) -> Iterator[Problem]:
@@ -47,9 +50,18 @@ def check_sizes(api: RealtimeApi, diagnosis: Diagnosis) -> Iterator[Problem]:
         )
         yield diagnosis.problem(("predictor", "models"), message, _HINTS["models"])
         return
+    characters_of_secrets = secret_characters(predictor)
+    if characters_of_secrets > MOST_POLICY_CHARACTERS:
+        message = (
+            f"names secrets that take {characters_of_secrets:,} characters of the permissions to read them, and IAM "
+            f"has room for {MOST_POLICY_CHARACTERS:,}"
+        )
+        yield diagnosis.problem(("predictor", "secrets"), message, _HINTS["secrets"])
+        return
     sizes = {
         "config": _bytes(predictor.config),
         "env": sum(len(json.dumps({"Name": name, "Value": value})) for name, value in predictor.env.items()),
+        "secrets": sum(_SECRET + len(name) + len(written) for name, written in predictor.secrets.items()),
         "models": _bytes(predictor.models.model_dump(mode="json")) if predictor.models else 0,
     }
     rest = serving_spec(api.model_copy(update={"predictor": _bare(predictor)}), api.networking.endpoint)
@@ -74,12 +86,18 @@ def policy_characters(predictor: Predictor) -> int:
     return paths + sum(len(bucket) + _STATEMENT for bucket in _buckets(predictor))
 
 
+def secret_characters(predictor: Predictor) -> int:
+    """Count the characters that the secrets take in the policy of the execution role: each stands there twice."""
+    names = {reference.name for reference in predictor.secret_references.values()}
+    return sum(2 * (len(name) + _ARN) for name in names)
+
+
 def _buckets(predictor: Predictor) -> set[str]:
     return {bucket for bucket, _ in predictor.s3_prefixes}
 
 
 def _bare(predictor: Predictor) -> Predictor:
-    return predictor.model_copy(update={"config": {}, "env": {}, "models": None})
+    return predictor.model_copy(update={"config": {}, "env": {}, "secrets": {}, "models": None})
 
 
 def _bytes(value: object) -> int:

@@ -11,11 +11,13 @@ from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, PICKLE_SUFFIX, SAMPL
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
-from pydantic import BeforeValidator, Field, Strict, field_validator
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, field_validator
 
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
 from cortex_cdk.config.quantities import Size, parse_duration
+from cortex_cdk.config.sections import secret_reference
+from cortex_cdk.config.sections.secret_reference import SecretReference
 
 if TYPE_CHECKING:
     TypeName = str
@@ -24,6 +26,9 @@ else:
     TypeName = Literal[tuple(predictor_types())]
 # Cortex refuses a name of its own, which begins so.
 _MODEL_NAME = re.compile(r"(?!_cortex)[A-Za-z0-9_-]+")
+# The AWS SDKs of a replica read variables of the second prefix: a value of the user's would take the place of the role.
+_RESERVED = (Variable.PREFIX, "AWS_")
+_SECRET_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _model_name(value: Any) -> str:
@@ -60,6 +65,16 @@ def _variable_value(value: Any) -> str:
     if wrong_variable("A", value):
         raise ValueError("not the value of a variable")
     return str(value)
+
+
+def _secret_variable(value: Any) -> str:
+    if not isinstance(value, str) or not _SECRET_VARIABLE.fullmatch(value) or value.startswith(_RESERVED):
+        raise ValueError("not the name of a variable")
+    return value
+
+
+def _secret_reference(value: Any) -> str:
+    return str(SecretReference.of(value))
 
 
 def _warmup(value: Any) -> bool | str:
@@ -201,6 +216,20 @@ class Predictor(Section):
             f"text, under a name that does not start with {Variable.PREFIX} (put numbers and true, false in quotes)"
         ),
     ] = Field({}, description="Environment variables of the replica.")
+    secrets: Annotated[
+        dict[
+            Annotated[str, BeforeValidator(_secret_variable)],
+            Annotated[str, BeforeValidator(_secret_reference), WithJsonSchema(secret_reference.JSON_SCHEMA)],
+        ],
+        Allowed(
+            f"{secret_reference.WORDS}, under the name of a variable: letters, digits and _, not starting with "
+            f"{' or '.join(_RESERVED)}"
+        ),
+    ] = Field(
+        {},
+        description="Environment variables whose values ECS reads from Secrets Manager or Systems Manager when a "
+        "replica starts. See [secrets](secrets.md). An addition to Cortex's fields.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe records of Python's `logging` that get into the log."
     )
@@ -252,6 +281,11 @@ class Predictor(Section):
         return sorted({(bucket, key.rstrip("/")) for bucket, _, key in split})
 
     @property
+    def secret_references(self) -> dict[str, SecretReference]:
+        """Where the values of ``secrets`` come from, by variable."""
+        return {variable: SecretReference.of(written) for variable, written in self.secrets.items()}
+
+    @property
     def slots(self) -> int:
         """Predictions that one replica can run at a time."""
         return self.processes_per_replica * self.threads_per_process
@@ -266,6 +300,12 @@ class Predictor(Section):
         if self.kind.needs_models and not self.has_models:
             yield Conflict(
                 (("model_path",), ("models",), ("type",)), f"{self.type} predictors need model_path or models"
+            )
+        for variable in sorted(self.secrets.keys() & self.env.keys()):
+            yield Conflict(
+                (("secrets", variable), ("env", variable)),
+                "is in env, too: a variable has one value",
+                "remove one of them",
             )
         for path in set_fields(self):
             owners = owners_of(path[-1])

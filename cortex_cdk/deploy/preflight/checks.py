@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.deploy.deployment import Deployment
+from cortex_cdk.deploy.preflight.auth import check_auth
 from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_rollout
 from cortex_cdk.deploy.preflight.endpoints import check_endpoints
 from cortex_cdk.deploy.preflight.images import check_images
@@ -11,6 +12,7 @@ from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
 from cortex_cdk.deploy.preflight.models import check_models
 from cortex_cdk.deploy.preflight.names import check_names
 from cortex_cdk.deploy.preflight.operations import check_operations
+from cortex_cdk.deploy.preflight.secrets import check_secrets
 from cortex_cdk.deploy.preflight.splitter_members import check_members
 from cortex_cdk.errors import Finding, PreflightError
 
@@ -21,9 +23,11 @@ CHECKS: tuple[Check[Deployment], ...] = (
     Check("the GPUs of the instances", check_gpus),
     Check("whether predictor.image exists", check_images),
     Check("the models on S3", check_models),
+    Check("secrets", check_secrets),
     Check("endpoints", check_endpoints),
     Check("the quotas of the load balancer", check_load_balancer),
     Check("members of traffic splitters", check_members),
+    Check("who may send requests", check_auth),
     Check("operations that run", check_operations),
     Check("the room for updates", check_rollout),
 )

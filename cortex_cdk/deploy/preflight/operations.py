@@ -9,7 +9,6 @@ from cortex_cdk.deploy.deployment import Deployment, Target
 from cortex_cdk.deploy.plan import Release
 from cortex_cdk.errors import Finding
 from cortex_cdk.stack_operations.recovery import JOINABLE
-from cortex_cdk.synthesis.specs import ApiStackSpec
 
 
 def check_operations(deployment: Deployment) -> Iterator[Finding]:
@@ -38,5 +37,5 @@ def _may_be_joined(deployment: Deployment, target: Target) -> bool:
     # An image that has to be built first is in no operation that runs.
     if image is None or target.priority is None:
         return False
-    spec = ApiStackSpec(cluster=deployment.cluster.resources, api=target.resource, priority=target.priority)
+    spec = deployment.wanted.spec(deployment.cluster.resources, target.resource, target.priority)
     return Release(spec, deployment.wanted.project_digest, image).is_deployed_as(stack)

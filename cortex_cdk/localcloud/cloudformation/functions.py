@@ -7,7 +7,6 @@ from the stack, and a resource that does not exist yet (in a change set) is a st
 from __future__ import annotations
 
 import copy
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,7 +19,7 @@ from cortex_cdk.localcloud.cloudformation.stack import Blueprint, Output, Stack
 
 UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 """CloudFormation's own text for a value that exists only once the change set has been executed."""
-PUBLIC_PARAMETERS = "/aws/service/"
+SSM_TYPES = "AWS::SSM::Parameter::"
 # A new version of a launch template is a new value of these attributes, though the resource stays.
 CHANGING_ATTRIBUTES = {"AWS::EC2::LaunchTemplate": ("LatestVersionNumber", "DefaultVersionNumber")}
 
@@ -92,6 +91,12 @@ class Scope(ResourceMap):
         """Make a resource known, or a stand-in for the resource."""
         self._parsed_resources[logical_id] = model
 
+    def published_values(self) -> tuple[tuple[str, str], ...]:
+        """Return the parameters whose value is in Systems Manager, each with that value."""
+        declared: Mapping[str, Any] = self._template.get("Parameters") or {}
+        names = [name for name, slot in declared.items() if str(slot.get("Type")).startswith(SSM_TYPES)]
+        return tuple((name, str(self.resolved_parameters[name])) for name in names)
+
     def includes(self, definition: Mapping[str, Any]) -> bool:
         """Return whether a resource or output is part of the stack, as its condition says."""
         condition = definition.get("Condition")
@@ -104,8 +109,6 @@ class Scope(ResourceMap):
         parameter = ssm_backends[self._account_id][self._region_name].get_parameter(value)
         if parameter is not None:
             return parameter.value.split(",") if "List" in value_type else parameter.value
-        if value.startswith(PUBLIC_PARAMETERS) and value.endswith("image_id"):
-            return public_image(value)
         raise ValidationError(message=f"Unable to fetch parameters [{value}] from parameter store for this account.")
 
     def resolve(self, value: Any) -> Any:
@@ -160,11 +163,6 @@ class Scope(ResourceMap):
             for key, definition in (self._template.get("Outputs") or {}).items()
             if self.includes(definition)
         ]
-
-
-def public_image(name: str) -> str:
-    """Return an image id for a public AMI parameter that moto's data lacks. The same name gives the same id."""
-    return "ami-" + hashlib.sha256(name.encode()).hexdigest()[:17]
 
 
 def check_parameters(template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:

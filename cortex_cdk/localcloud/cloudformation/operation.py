@@ -173,7 +173,7 @@ class Operation:
         for logical_id in wanted:
             self._steps.apply(logical_id, template["Resources"][logical_id], needs[logical_id], scope)
         with STATE_LOCK:
-            stack.outputs = scope.outputs()
+            stack.outputs, stack.resolved = scope.outputs(), scope.published_values()
             stack.description = template.get("Description")
             self._set_aside(set(wanted))
 

@@ -54,3 +54,4 @@ def _make_resources(stack: Stack, steps: Steps, names: Mapping[str, str], export
     stack.description = template.get("Description")
     # A stack whose creation failed has no outputs, and lacks the resources that outputs refer to.
     stack.outputs = scope.outputs() if names else []
+    stack.resolved = scope.published_values()

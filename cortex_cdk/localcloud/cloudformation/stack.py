@@ -171,6 +171,7 @@ class Stack:
         drift: What the last drift detection has found; None before the first.
         doomed: Whether to delete the stack when the running operation has been cancelled.
         skipped: Resources that the running roll-back leaves as they are (ResourcesToSkip).
+        resolved: Pairs of a parameter and the value that the last operation found for it in Systems Manager.
     """
 
     id: str
@@ -204,6 +205,7 @@ class Stack:
     token: str | None = None
     drift: Drift | None = None
     before: Blueprint | None = None
+    resolved: tuple[tuple[str, str], ...] = ()
 
     @property
     def busy(self) -> bool:

@@ -43,6 +43,8 @@ def plan(
     port: int | None,
     control_port: int,
     gpus: Sequence[str],
+    credentials: Mapping[str, str],
+    secrets: Mapping[str, str],
     overrides: Mapping[str, Any],
 ) -> Launch:
     """Turn a task definition into a container to launch.
@@ -55,6 +57,8 @@ def plan(
         port: The host port that stands for the container's port, if the definition maps a port.
         control_port: The port of the AWS API.
         gpus: The indices of the container's GPUs.
+        credentials: The variables by which SDKs find the credentials of the task's role; empty for a task without.
+        secrets: The values of the definition's secrets, by variable.
         overrides: The ``overrides`` of RunTask.
 
     Raises:
@@ -72,7 +76,9 @@ def plan(
         environment={
             **inherited(os.environ),
             **_platform(task_id, binaries, control_port, gpus),
+            **credentials,
             **_pairs(container.get("environment")),
+            **secrets,
             **_pairs(changed.get("environment")),
             **({Variable.LISTEN: f"{HOST}:{port}"} if port is not None else {}),
         },
@@ -98,8 +104,6 @@ def _platform(task_id: str, binaries: Path, control_port: int, gpus: Sequence[st
     return {
         "PATH": os.pathsep.join([str(binaries), os.environ.get("PATH", os.defpath)]),
         "AWS_ENDPOINT_URL": control,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",
         "ECS_CONTAINER_METADATA_URI_V4": f"{control}/v4/{task_id}",
         # On ECS, a container without a GPU requirement sees no GPU.

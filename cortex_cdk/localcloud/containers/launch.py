@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 """The reason that the ECS agent gives for a container that the kernel killed for its memory."""
@@ -31,7 +31,8 @@ class Launch:
     Attributes:
         task_id: The container's task. The id names the task's folder.
         command: Program and arguments. The program is looked up on the environment's ``PATH``.
-        environment: The complete environment, without the variables that name the task's own folder.
+        environment: The complete environment, without the variables that name the task's own folder. No log shows it:
+            it has the values of secrets.
         memory_limit: Bytes that the process tree may hold, or None.
         stop_timeout: Seconds between SIGTERM and SIGKILL.
         output: How much of the output to keep.
@@ -39,7 +40,7 @@ class Launch:
 
     task_id: str
     command: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     memory_limit: int | None = None
     stop_timeout: float = DEFAULT_STOP_TIMEOUT
     output: OutputLimits = OutputLimits()

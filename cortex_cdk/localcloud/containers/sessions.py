@@ -1,4 +1,4 @@
-"""Ends a container: kills every process of its session."""
+"""Signals every process of a container's session, and ends the session."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ def end_session(leader: int) -> None:
         leader: The process id of the session's leader, which may have ended already.
     """
     for _ in range(_LOOKS):  # a process may have started another one meanwhile
-        if not _kill(leader):
+        if not signal_session(leader, signal.SIGKILL):
             return
         time.sleep(_PAUSE)
 
 
-def _kill(leader: int) -> bool:
-    """Kill the processes that are in the session now. Return whether there were any."""
+def signal_session(leader: int, number: signal.Signals) -> bool:
+    """Send a signal to every process that is in a session now. Return whether there were any.
+
+    Args:
+        leader: The process id of the session's leader.
+        number: The signal.
+    """
     found = False
     for pid in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(pid) == leader and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
                 found = True
     return found

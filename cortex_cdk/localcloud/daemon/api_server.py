@@ -1,7 +1,8 @@
-"""Answers the AWS API: moto's WSGI application behind a guard, and three doors of our own.
+"""Answers the AWS API: moto's WSGI application behind a guard, and doors of our own.
 
-A request passes, in order: the guard against web pages, our doors (health, faults, task metadata), moto. A request that
-may have changed something calls ``changed``: the state is stored, and the reconciler looks again.
+A request passes, in order: the guard against web pages, our doors (health, faults, task metadata, credentials of
+tasks), the permissions of the caller, moto. A request that may have changed something calls ``changed``: the state is
+stored, and the reconciler looks again.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.aws_errors import failure
-from cortex_cdk.localcloud.daemon import fault_door
+from cortex_cdk.localcloud.daemon.fault_door import FaultDoor
+from cortex_cdk.localcloud.daemon.outages import Outages
 from cortex_cdk.localcloud.endpoint import FAULTS_PATH, HEALTH_PATH, NONCE, DaemonInfo
+from cortex_cdk.localcloud.services.iam.authorization import Denial, denial
+from cortex_cdk.localcloud.services.iam.sessions import CREDENTIALS_PATH, SESSIONS
 from cortex_cdk.localcloud.settings import REGION
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
+TASK_CREDENTIALS = re.compile(rf"^{CREDENTIALS_PATH}([^/]+)$")
 # No DNS server of somebody else can make a browser resolve other names to these.
 OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?$", re.IGNORECASE)
 # Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from here.
@@ -51,12 +56,15 @@ class ApiServer:
     Args:
         info: The answer of the health door.
         tasks: Gives task metadata.
+        outages: The services that answer nothing but errors.
         changed: Is called after a request that may have changed the state.
     """
 
-    def __init__(self, info: DaemonInfo, tasks: MetadataSource, changed: Callable[[], None]) -> None:
+    def __init__(self, info: DaemonInfo, tasks: MetadataSource, outages: Outages, changed: Callable[[], None]) -> None:
         self._info = info
         self._tasks = tasks
+        self._outages = outages
+        self._faults = FaultDoor(outages, changed)
         self._changed = changed
         self._moto = moto_application()
 
@@ -66,19 +74,24 @@ class ApiServer:
         if refusal:
             return _json(start_response, "403 Forbidden", {"message": refusal})
         path = environ.get("PATH_INFO", "")
+        own = self._own_door(path, environ, start_response)
+        return self._aws(environ, start_response) if own is None else own
+
+    def _own_door(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
         if path == HEALTH_PATH:
             nonce = parse_qs(environ.get("QUERY_STRING", "")).get(NONCE, [""])[0]
             return _json(start_response, "200 OK", self._info.health(nonce))
         if path == FAULTS_PATH:
-            status, content = fault_door.answer(environ)
-            self._changed()
-            return _json(start_response, status, content)
+            return _json(start_response, *self._faults.answer(environ))
         metadata = METADATA_PATH.match(path)
         if metadata:
             return self._task_metadata(start_response, metadata[1], whole_task=bool(metadata[2]))
+        credentials = TASK_CREDENTIALS.match(path)
+        if credentials:
+            return _task_credentials(start_response, credentials[1], environ.get("HTTP_AUTHORIZATION", ""))
         if path.startswith("/moto-api"):
             return _json(start_response, "404 Not Found", {"message": "moto's own API is switched off."})
-        return self._aws(environ, start_response)
+        return None
 
     def _task_metadata(self, start_response: StartResponse, task_id: str, *, whole_task: bool) -> Iterable[bytes]:
         with STATE_LOCK:
@@ -93,12 +106,15 @@ class ApiServer:
             # moto also reads the caller from other headers, in more forms than any AWS tool sends.
             said = f"Only requests signed with {SIGNATURE} are answered: use an AWS SDK or tool, with any credentials."
             return _failure(environ, start_response, "403 Forbidden", "MissingAuthenticationToken", said)
+        if outage := self._outages.strikes(environ):
+            return _failure(environ, start_response, "503 Service Unavailable", *outage)
         if "HTTP_AUTHORIZATION" in environ:
             # There is one region, whatever region the user's AWS tools are configured for.
             environ["HTTP_AUTHORIZATION"] = SIGNED_REGION.sub(rf"\g<1>{REGION}/", environ["HTTP_AUTHORIZATION"])
         try:
             with STATE_LOCK:
-                answer = self._moto(environ, start_response)
+                denied = denial(environ)
+                answer = _denied(environ, start_response, denied) if denied else self._moto(environ, start_response)
         except NotImplementedError:
             # Not 500: AWS tools would try again.
             said = f"The local cloud does not know the action {action}."
@@ -107,7 +123,7 @@ class ApiServer:
             logger.exception("The local cloud could not answer %s.", action)
             said = f"The local cloud could not answer {action}: {type(error).__name__}: {error}"
             return _failure(environ, start_response, "500 Internal Server Error", "InternalFailure", said)
-        if not READING.match(action) and action not in STEADY:
+        if not denied and not READING.match(action) and action not in STEADY:
             self._changed()
         return [as_xml(b"".join(answer))] if _is_form(environ) else answer
 
@@ -181,6 +197,20 @@ def _form_action(environ: WSGIEnvironment) -> str:
 
 def _json(start_response: StartResponse, status: str, content: dict[str, Any]) -> Iterable[bytes]:
     return _text(start_response, status, json.dumps(content), "application/json")
+
+
+def _task_credentials(start_response: StartResponse, task_id: str, token: str) -> Iterable[bytes]:
+    with STATE_LOCK:
+        session = SESSIONS.of_token(task_id, token)
+        if session:
+            return _json(start_response, "200 OK", session.credentials())
+    return _json(start_response, "401 Unauthorized", {"code": "Unauthorized", "message": "The token is not valid."})
+
+
+def _denied(environ: WSGIEnvironment, start_response: StartResponse, denied: Denial) -> Iterable[bytes]:
+    if environ["REQUEST_METHOD"] == "HEAD":
+        return _text(start_response, denied.status, "", "text/xml")
+    return _failure(environ, start_response, denied.status, denied.code, denied.message)
 
 
 def _failure(

@@ -78,17 +78,23 @@ def _serve(settings: Settings) -> None:
     from cortex_cdk.localcloud import cloudformation, services
     from cortex_cdk.localcloud.daemon.api_server import ApiServer
     from cortex_cdk.localcloud.daemon.durability import Durability
+    from cortex_cdk.localcloud.daemon.outages import Outages
     from cortex_cdk.localcloud.daemon.peer import take_own_users_connections
     from cortex_cdk.localcloud.daemon.reconciler import Reconciler
     from cortex_cdk.localcloud.services.ec2 import instance_types as types
     from cortex_cdk.localcloud.services.elbv2 import limits
     from cortex_cdk.localcloud.services.elbv2.resources import answer_at
+    from cortex_cdk.localcloud.services.iam import managed_policies, sessions
     from cortex_cdk.localcloud.services.service_quotas import backend as quotas
+    from cortex_cdk.localcloud.services.ssm import public_images
 
     services.register_resource_types()
     quotas.install()
+    public_images.install()
     types.install()
     limits.install()
+    managed_policies.install()
+    sessions.install()
     data_plane, durability = Reconciler(settings), Durability(settings.state)
 
     def changed() -> None:
@@ -98,7 +104,7 @@ def _serve(settings: Settings) -> None:
     cloudformation.install(moved=changed, settled=durability.save_if_possible)
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
     info = _info(settings, durability.restore())
-    control_plane = ApiServer(info, data_plane, changed)
+    control_plane = ApiServer(info, data_plane, Outages(settings.state), changed)
     server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
     take_own_users_connections(server)
     gc.freeze()

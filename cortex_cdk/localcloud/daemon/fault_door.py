@@ -1,67 +1,153 @@
 """The door at which faults are made, listed and ended: not part of any AWS API, and open to the daemon's own user only.
 
-    POST   {"group": NAME, "seconds": 30, "code": "VcpuLimitExceeded"}   no instance of the group is launched
-    DELETE {"group": NAME}                                               instances are launched again
-    GET                                                                  the faults that go on
+    POST   {"kind": "no-capacity", "target": GROUP, "seconds": 30}   makes a fault
+    DELETE {"kind": "no-capacity", "target": GROUP}                  ends a fault
+    GET                                                              answers like the others: the faults that go on
 
-``NAME`` is an Auto Scaling group, or ``*`` for every group, also for groups that are not made yet.
+``localcloud.faults`` has the kinds, and is the other side of the door. A fault that lets launches fail takes ``code``
+and ``message``, too: those of EC2 (``autoscaling.launch_faults``).
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from cortex_cdk.localcloud.faults import (
+    EVERY_GROUP,
+    GROUP_KINDS,
+    LAUNCH_FAILURE,
+    LONGEST_S,
+    NO_CAPACITY,
+    ONCE,
+    OUTAGES,
+    REPLICA_KINDS,
+    SPOT_NOTICE,
+    Fault,
+)
 from cortex_cdk.localcloud.settings import ACCOUNT_ID, REGION
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-LONGEST_S = 7 * 24 * 3600.0
+    from cortex_cdk.localcloud.daemon.outages import Outages
+    from cortex_cdk.localcloud.services.autoscaling.groups import AutoScalingBackend
+    from cortex_cdk.localcloud.services.ecs.service import Service
+
 Answer = tuple[str, dict[str, Any]]
 """Status line and content."""
 
 
-def answer(environ: WSGIEnvironment) -> Answer:
-    """Answer one request.
+class FaultDoor:
+    """Answers requests about faults.
 
     Args:
-        environ: The request (WSGI).
+        outages: The services that are down.
+        changed: Is called after a fault was made or ended.
     """
-    method = environ["REQUEST_METHOD"]
-    try:
-        wanted = json.loads(environ["wsgi.input"].read() or b"{}")
-        with STATE_LOCK:
-            return "200 OK", _changed(method, wanted)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        return "400 Bad Request", {"message": f"No fault was made: {error}"}
+
+    def __init__(self, outages: Outages, changed: Callable[[], None]) -> None:
+        self._outages = outages
+        self._changed = changed
+
+    def answer(self, environ: WSGIEnvironment) -> Answer:
+        """Answer one request.
+
+        Args:
+            environ: The request (WSGI).
+        """
+        method = environ["REQUEST_METHOD"]
+        try:
+            wanted = json.loads(environ["wsgi.input"].read() or b"{}")
+            with STATE_LOCK:
+                if method == "POST":
+                    self._begin(str(wanted["kind"]), str(wanted["target"]), float(wanted["seconds"]), wanted)
+                elif method == "DELETE":
+                    self._end(str(wanted["kind"]), str(wanted["target"]))
+                found = [fault.as_json() for fault in self._active()]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return "400 Bad Request", {"message": f"no fault was made: {error}"}
+        if method != "GET":
+            self._changed()
+        return "200 OK", {"faults": found}
+
+    def _begin(self, kind: str, target: str, seconds: float, wanted: dict[str, Any]) -> None:
+        if not 0 <= seconds <= LONGEST_S or (seconds == 0 and kind not in ONCE):
+            raise ValueError(f"seconds must be above 0 and at most {LONGEST_S:g}, not {seconds:g}")
+        if kind in REPLICA_KINDS:
+            from cortex_cdk.localcloud.services.ecs import replica_faults
+
+            replica_faults.begin(_service(target), kind, seconds)
+        elif kind == SPOT_NOTICE:
+            _give_notice(target)
+        elif kind in GROUP_KINDS:
+            from cortex_cdk.localcloud.services.autoscaling.launch_faults import CODES, LaunchFault
+
+            fault = LaunchFault.lasting(seconds, wanted.get("code") or CODES[kind], wanted.get("message"))
+            _autoscaling().fail_launches(target, fault)
+        elif kind in OUTAGES:
+            self._outages.begin(OUTAGES[kind], seconds)
+        else:
+            raise ValueError(f"{kind!r} is no kind of fault")
+
+    def _end(self, kind: str, target: str) -> None:
+        if kind in REPLICA_KINDS:
+            from cortex_cdk.localcloud.services.ecs import replica_faults
+
+            replica_faults.end(_service(target), kind)
+        elif kind in OUTAGES:
+            self._outages.end(OUTAGES[kind])
+        elif kind in (NO_CAPACITY, LAUNCH_FAILURE):
+            _autoscaling().let_launch(target)
+
+    def _active(self) -> Iterator[Fault]:
+        from cortex_cdk.localcloud.services.ecs.backend import backends
+
+        now = time.time()
+        for backend in backends():
+            for service in backend.all_services():
+                for kind, fault in service.faults.items():
+                    detail = f"replica {fault.victim}" if fault.victim else ""
+                    left = max(0.0, fault.until - now)
+                    yield Fault(kind, f"{service.cluster_name}/{service.name}", round(left, 1), detail)
+        for group, stop in _autoscaling().launch_faults.items():
+            if not stop.is_over:
+                kind = NO_CAPACITY if stop.is_lack_of_capacity else LAUNCH_FAILURE
+                yield Fault(kind, group, round(stop.until - now, 1), f"{stop.code}: {stop.message}")
+        down = self._outages.active()
+        yield from (Fault(kind, "", round(down[name], 1)) for kind, name in OUTAGES.items() if name in down)
 
 
-def _changed(method: str, wanted: dict[str, Any]) -> dict[str, Any]:
+def _autoscaling() -> AutoScalingBackend:
     # Imported late: moto reads its settings when it is imported.
     from moto.autoscaling.models import autoscaling_backends
 
     from cortex_cdk.localcloud.services.autoscaling.groups import AutoScalingBackend
-    from cortex_cdk.localcloud.services.autoscaling.launch_faults import DEFAULT_CODE, LaunchFault
 
     backend: Any = autoscaling_backends[ACCOUNT_ID][REGION]
     if not isinstance(backend, AutoScalingBackend):
         raise TypeError("there is no Auto Scaling")
-    if method == "POST":
-        seconds = float(wanted["seconds"])
-        if not 0 < seconds <= LONGEST_S:
-            raise ValueError(f"seconds must be above 0 and at most {LONGEST_S:g}, not {seconds:g}")
-        fault = LaunchFault.lasting(seconds, wanted.get("code") or DEFAULT_CODE, wanted.get("message"))
-        backend.fail_launches(str(wanted["group"]), fault)
-    elif method == "DELETE":
-        backend.let_launch(str(wanted["group"]))
-    now = time.time()
-    return {
-        "launch_faults": [
-            {"group": group, "code": fault.code, "message": fault.message, "seconds": round(fault.until - now, 1)}
-            for group, fault in backend.launch_faults.items()
-            if not fault.is_over
-        ]
-    }
+    return backend
+
+
+def _give_notice(target: str) -> None:
+    from cortex_cdk.localcloud.services.autoscaling.groups import groups
+
+    found = [group for group in groups(REGION) if target in (group.name, EVERY_GROUP)]
+    if not found:
+        raise ValueError(f"there is no Auto Scaling group {target}")
+    for group in found:
+        group.give_notice()
+
+
+def _service(target: str) -> Service:
+    from cortex_cdk.localcloud.services.ecs.backend import backends
+
+    for backend in backends():
+        for service in backend.all_services():
+            if f"{service.cluster_name}/{service.name}" == target:
+                return service
+    raise ValueError(f"there is no ECS service {target}")

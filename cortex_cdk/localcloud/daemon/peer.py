@@ -18,8 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from waitress.channel import HTTPChannel
 from waitress.wasyncore import dispatcher
+
+from cortex_cdk.localcloud.daemon.channel import Channel
 
 if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer
@@ -46,10 +47,12 @@ log = logging.getLogger(__name__)
 def take_own_users_connections(server: BaseWSGIServer) -> None:
     """Make a server refuse connections of other users, before a byte of them is read.
 
-    Does nothing where the system does not tell the owners of sockets.
+    Takes all connections where the system does not tell the owners of sockets.
     """
     if SOCKET_TABLES[0].is_file():
         server.channel_class = _channel_of_own_user
+    else:
+        server.channel_class = Channel
 
 
 def peer_user(connection: socket.socket) -> int | None:
@@ -107,12 +110,12 @@ def _in_hexadecimal(address: str, port: int) -> str:
 
 def _channel_of_own_user(
     server: BaseWSGIServer, connection: socket.socket, address: Any, adjustments: Any, map: Any
-) -> HTTPChannel | None:
+) -> Channel | None:
     user = None
     with suppress(OSError):  # the other end has gone
         user = peer_user(connection)
     if user == os.geteuid():
-        return HTTPChannel(server, connection, address, adjustments, map=map)
+        return Channel(server, connection, address, adjustments, map=map)
     if user is not None:
         log.warning("refused a connection of user %d", user)
     Refusal(connection, map)

@@ -25,6 +25,7 @@ from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.codebuild import backend as builds
 from cortex_cdk.localcloud.services.ecs import backend as ecs
 from cortex_cdk.localcloud.services.ecs.fleet import Fleet
+from cortex_cdk.localcloud.services.ecs.replica_faults import ReplicaFaults
 from cortex_cdk.localcloud.services.ecs.scheduler import Scheduler
 from cortex_cdk.localcloud.services.ecs.task_start import Starter
 from cortex_cdk.localcloud.services.elbv2 import draining, routing, targets, tls
@@ -76,6 +77,7 @@ class Reconciler:
         self._driver = TaskDriver(settings.state, self.wake)
         starter = Starter(self._driver, settings.control_port)
         self._scheduler = Scheduler(self._driver, starter, Fleet(settings.speed), self._health.wake, settings.speed)
+        self._replica_faults = ReplicaFaults(self._driver)
         self._autoscaler = Autoscaler(settings.speed)
         self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
@@ -108,6 +110,7 @@ class Reconciler:
         cloudwatch.outdate()
         self._health.close()
         self._envoy.stop()
+        self._replica_faults.close()
         self._driver.close(STOP_TIMEOUT)
 
     def wake(self) -> None:
@@ -138,6 +141,7 @@ class Reconciler:
         for step in (
             self._autoscaler.keep_bounds,
             self._scheduler.tick,
+            self._replica_faults.act,
             cloudformation.undo_updates_that_fail,
             self._autoscaler.follow_activities,
             self._envoy.keep_alive,

@@ -14,6 +14,7 @@ from typing import Any
 
 import falcon
 
+from cortex_serving.access.origins import Origins
 from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, error_event, unavailable, write_error
 from cortex_serving.api.openapi import Description
 from cortex_serving.contract import (
@@ -45,10 +46,6 @@ from cortex_serving.spec import ApiSpec
 
 _EXPIRED = f"the request waited longer than its {TIMEOUT_HEADER}"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:=;-]{1,200}")
-_PREFLIGHT = {
-    "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Max-Age": "600",
-}
 
 
 @dataclass
@@ -105,17 +102,28 @@ class Application:
         board: State of the replica, shared by its processes.
         writer: Writes log lines.
         telemetry: Counts requests.
+        origins: The origins of the web pages that may use the API.
 
     Attributes:
         serving: The predictor; None until it is built. Requests are admitted only after that.
     """
 
-    def __init__(self, spec: ApiSpec, revision: str, board: Board, writer: LineWriter, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        spec: ApiSpec,
+        revision: str,
+        board: Board,
+        writer: LineWriter,
+        telemetry: Telemetry,
+        *,
+        origins: Origins,
+    ) -> None:
         self._spec = spec
         self._limits = spec.limits
         self._board = board
         self._writer = writer
         self._telemetry = telemetry
+        self._origins = origins
         self._ids = RequestIds()
         self._headers = ((API_HEADER, spec.name), (REVISION_HEADER, revision))
         self._wsgi = _falcon_app(self)
@@ -209,8 +217,7 @@ class Application:
     def serve(self, req: falcon.Request, resp: falcon.Response, **_: Any) -> None:
         """Answer one request (Falcon's sink)."""
         exchange = req.env[KEY]
-        if "HTTP_ORIGIN" in req.env:
-            resp.set_header("Access-Control-Allow-Origin", "*")
+        self._origins.write_headers(req, resp)
         if exchange.refusal is not None:
             raise exchange.refusal
         if req.method == "POST":
@@ -223,16 +230,10 @@ class Application:
         elif req.method in ("GET", "HEAD"):
             self._get(req, resp)
         elif req.method == "OPTIONS":
-            self._options(req, resp)
+            resp.status = 204
+            resp.set_header("Allow", "GET, POST, OPTIONS")
         else:
             raise falcon.HTTPMethodNotAllowed(["GET", "POST", "OPTIONS"])
-
-    def _options(self, req: falcon.Request, resp: falcon.Response) -> None:
-        resp.status = 204
-        resp.set_header("Allow", "GET, POST, OPTIONS")
-        if "HTTP_ORIGIN" in req.env:
-            resp.set_headers(_PREFLIGHT)
-            resp.set_header("Access-Control-Allow-Headers", req.get_header("Access-Control-Request-Headers") or "*")
 
     def _get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.content_type = "application/json"

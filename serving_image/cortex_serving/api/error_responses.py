@@ -8,6 +8,7 @@ from typing import Any
 import falcon
 import orjson
 
+from cortex_serving.access.refusals import AccessRefused
 from cortex_serving.errors import UnsupportedResult
 from cortex_serving.payloads.forms import FormError
 from cortex_serving.payloads.validation import InvalidPayload
@@ -70,7 +71,7 @@ def _written(response: falcon.Response, error: BaseException, request_id: str) -
     if isinstance(error, falcon.HTTPError):
         _begin(response, error.status, error.headers)
         reason = error.description or error.title
-        own = isinstance(error, falcon.HTTPInternalServerError)
+        own = isinstance(error, falcon.HTTPInternalServerError | AccessRefused)
         _json(response, _said(reason, request_id) if own else {"error": reason})
     elif isinstance(error, falcon.HTTPStatus):
         _begin(response, error.status, error.headers)

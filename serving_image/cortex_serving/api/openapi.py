@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cortex_serving.contract import REQUEST_ID_HEADER, SAMPLE_FILE, TIMEOUT_HEADER
+from cortex_serving.contract import KEY_HEADER, REQUEST_ID_HEADER, SAMPLE_FILE, TIMEOUT_HEADER
 from cortex_serving.payloads.validation import PayloadType
 from cortex_serving.spec import ApiSpec
 
@@ -48,6 +48,14 @@ _REQUEST_ID: dict[str, Any] = {
     "in": "header",
     "description": "Id of the request, for logs and the response",
     "schema": {"type": "string"},
+}
+_UNAUTHORIZED = {
+    "401": _failure("The request has no key, or not one of the cluster's"),
+    "403": _failure("The key was revoked, has expired, or is not for this API"),
+}
+_SCHEMES = {
+    "bearerKey": {"type": "http", "scheme": "bearer", "description": "A key that `cortex key create` made"},
+    "headerKey": {"type": "apiKey", "in": "header", "name": KEY_HEADER, "description": "The same key"},
 }
 _FAILURES = {
     "400": _failure("The body does not match its content type"),
@@ -139,6 +147,7 @@ class Description:
                     "description": "The prediction",
                     "content": {"application/json": {"schema": result}} if result else {"*/*": {}},
                 },
+                **(_UNAUTHORIZED if self._spec.asks_for_key else {}),
                 **_FAILURES,
                 "default": {"description": "The predictor's own errors"},
             },
@@ -148,11 +157,17 @@ class Description:
             "summary": "What this API does",
             "responses": {"200": {"description": "A description", "content": {"application/json": {}}}},
         }
+        components: dict[str, Any] = {"schemas": {**definitions, **_ERRORS}}
+        security: dict[str, Any] = {}
+        if self._spec.asks_for_key:
+            components["securitySchemes"] = _SCHEMES
+            security["security"] = [{name: []} for name in _SCHEMES]
         return {
             "openapi": "3.1.0",
             "info": {"title": self._spec.name, "version": self._revision or "none"},
+            **security,
             "paths": {endpoint: {"get": get, "post": post}},
-            "components": {"schemas": {**definitions, **_ERRORS}},
+            "components": components,
         }
 
     def _contents(self, schema: dict[str, Any]) -> dict[str, Any]:

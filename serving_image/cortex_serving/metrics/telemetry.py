@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from cortex_serving.contract import REPORT_SECONDS
+from cortex_serving.contract import KEY_DIMENSION, KEY_METRIC, REPORT_SECONDS
 from cortex_serving.logs.capture import LineWriter
 from cortex_serving.logs.lines import iso
 from cortex_serving.metrics.emf import Metric, emf_line
@@ -37,6 +37,7 @@ class Counters:
         self._lock = threading.Lock()
         self._counts: dict[str, float] = {}
         self._histograms: dict[str, tuple[str, Histogram]] = {}
+        self._keys: dict[str, int] = {}
 
     def count(self, name: str, amount: float = 1) -> None:
         """Add to a sum."""
@@ -61,6 +62,8 @@ class Counters:
             for exchange in answered:
                 name = _STATUS_CLASSES[exchange.status // 100]
                 self._counts[name] = self._counts.get(name, 0) + 1
+                if exchange.key:
+                    self._keys[exchange.key] = self._keys.get(exchange.key, 0) + 1
             self._histogram("Latency", "Milliseconds").add(*latencies)
             self._histogram("QueueTime", "Milliseconds").add(*queued)
 
@@ -72,6 +75,12 @@ class Counters:
         metrics = [Metric(name, value) for name, value in counts.items()]
         metrics += [Metric(name, histogram.report(), unit) for name, (unit, histogram) in histograms.items()]
         return metrics
+
+    def take_keys(self) -> dict[str, int]:
+        """Return the requests since the last call by the names of their API keys."""
+        with self._lock:
+            keys, self._keys = self._keys, {}
+        return keys
 
     def _histogram(self, name: str, unit: str) -> Histogram:
         entry = self._histograms.get(name)
@@ -124,6 +133,8 @@ class Telemetry:
         self._work_off(flush=True)
         metrics = self.counters.take()
         lines = [emf_line(self._dimensions, metrics)] if metrics else []
+        for key, requests in self.counters.take_keys().items():
+            lines.append(emf_line({**self._dimensions, KEY_DIMENSION: key}, [Metric(KEY_METRIC, requests)]))
         for source in self.sources:
             lines += source()
         if lines:
@@ -174,9 +185,10 @@ class Telemetry:
             what = orjson.dumps(" ".join(map(str, key))).decode()[:-1]
             if len(self._prefixes) < _MAX_PREFIXES:
                 self._prefixes[key] = what
+        by = f'"key":"{exchange.key}",' if exchange.key else ""
         ms = f"{(exchange.answered - exchange.arrived) * 1000:.3f}"
         return (
             f'{{"time":"{self._second[1]}{int((now - whole) * 1000):03d}Z","level":"INFO","message":{what} {ms} ms",'
-            f'"worker":{self._worker},"request_id":"{exchange.request_id}","source":"access",'
+            f'"worker":{self._worker},"request_id":"{exchange.request_id}","source":"access",{by}'
             f'"status":{exchange.status},"ms":{ms}}}'
         )

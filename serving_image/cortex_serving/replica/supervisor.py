@@ -19,13 +19,12 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from cortex_serving.access.key_source import KeyWatch, open_source
 from cortex_serving.contract import (
     API_HEADER,
     BALANCER_IDLE_TIMEOUT_S,
     COMMAND,
     FATAL_EVENT,
-    IN_FLIGHT_METRIC,
-    REPORT_SECONDS,
     REVISION_HEADER,
     Variable,
     dimensions,
@@ -34,9 +33,9 @@ from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
 from cortex_serving.logs.lines import are_simple, last_state, lines, repair_line
 from cortex_serving.logs.pipeline import Pipeline
-from cortex_serving.metrics.emf import Metric, emf_line
 from cortex_serving.project import fetch
 from cortex_serving.replica.child_processes import bury_adopted
+from cortex_serving.replica.in_flight import publish_in_flight
 from cortex_serving.replica.stand_in import Pulses, StandIn
 from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, listen
 from cortex_serving.settings import Http, Settings
@@ -87,6 +86,7 @@ class Supervisor:
         group = settings.log_group
         shipper = Shipper(group, settings.revision, settings.metadata_url) if group else None
         self._pipeline = Pipeline(shipper)
+        self._keys: Path | None = None  # the file with the API keys, while they are known
 
     def run(self) -> int:
         """Run the replica until it is stopped or fails; returns the exit code."""
@@ -97,7 +97,8 @@ class Supervisor:
         host, port = self._listener.getsockname()[:2]
         self._pipeline.log("INFO", f"listening on http://{host}:{port}", event="listening", host=host, port=port)
         threading.Thread(target=self._fetch, name="fetch", daemon=True).start()
-        threading.Thread(target=self._measure, name="in-flight", daemon=True).start()
+        own = dimensions(self._settings.cluster, self._settings.spec.name)
+        publish_in_flight(self._board, self._pipeline, own)
         while self._exit_code is None:
             self._turn()
         self._end_workers()
@@ -173,12 +174,20 @@ class Supervisor:
         self._selector.register(worker.lines, selectors.EVENT_READ, lambda: self._logged(worker, worker.lines))
         for descriptor in worker.raw:
             self._selector.register(descriptor, selectors.EVENT_READ, lambda d=descriptor: self._logged(worker, d))
+        worker.order(do="keys", file=self._keys and str(self._keys))
         if self._project is not None:
             worker.order(do="load", project=str(self._project))
 
     def _fetch(self) -> None:
         try:
             project = self._fetched_project()
+            if self._settings.keys is not None:  # before any worker is ready: who has a key must not be refused
+                KeyWatch(
+                    open_source(self._settings.keys),
+                    self._temporary / "keys.json",
+                    tell=lambda file: self._post(lambda: self._pass_keys_on(file)),
+                    warn=lambda reason: self._pipeline.log("WARNING", reason, event="keys_unreadable"),
+                ).start()
         except (ServingError, OSError) as error:
             reason = str(error)
             self._post(lambda: self._fail(reason))
@@ -192,6 +201,11 @@ class Supervisor:
         directory = settings.project_dir or self._temporary / "project"
         fetch(settings.project, directory)
         return directory
+
+    def _pass_keys_on(self, file: Path | None) -> None:
+        self._keys = file
+        for worker in self._workers.values():
+            worker.order(do="keys", file=file and str(file))
 
     def _load(self, project: Path) -> None:
         self._project = project
@@ -322,23 +336,6 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._exit_code = 0
-
-    def _measure(self) -> None:
-        """Publish the requests in flight, zero too: without zeros an idle API would never scale in (aws.md 4).
-
-        A replica that loads its model counts as well, with zero. The autoscaler multiplies the average by the running
-        replicas; without those that load, the product would be several times the requests that there are.
-        """
-        settings = self._settings
-        own = dimensions(settings.cluster, settings.spec.name)
-        samples: deque[int] = deque(maxlen=int(REPORT_SECONDS))
-        while True:
-            time.sleep(1.0)
-            samples.append(self._board.in_flight)
-            if len(samples) >= REPORT_SECONDS and self._board.state not in {State.DRAINING, State.FAILED}:
-                average = sum(samples) / len(samples)
-                self._pipeline.lines([emf_line(own, [Metric(IN_FLIGHT_METRIC, average, "Count", 1)])])
-                samples.clear()
 
     def _end_workers(self) -> None:
         """Tell every worker to finish and end, read their last lines, kill what does not end."""

@@ -21,8 +21,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.access.gate import Gate
+from cortex_serving.access.origins import Origins
 from cortex_serving.api.app import Application
 from cortex_serving.contract import TRACEBACK_EVENT, Variable, dimensions
+from cortex_serving.formats import access_keys
 from cortex_serving.logs.capture import LineWriter, install
 from cortex_serving.metrics.telemetry import Telemetry
 from cortex_serving.predictors.predictor import summary, user_traceback
@@ -73,7 +76,9 @@ class Worker:
         self._forked_child = ForkedChild(self._slot.detach, self._finish_lines)
         self._dimensions = dimensions(os.environ.get(Variable.CLUSTER, ""), spec.name)
         self._telemetry = Telemetry(self._dimensions, self._writer, arguments.index, spec.predictor.access_log)
-        self._application = Application(spec, arguments.revision, board, self._writer, self._telemetry)
+        origins = Origins(spec.cors, os.environ.get(Variable.BASE_URL, ""))
+        self._gate = Gate(spec.name, origins, asks_for_key=spec.asks_for_key)
+        self._application = Application(spec, arguments.revision, board, self._writer, self._telemetry, origins=origins)
         batching = spec.predictor.batching is not None
         self._predict = ThreadPool("predict", spec.predictor.threads, self._forked_child.end)
         self._batch = ThreadPool("batch", 1, self._forked_child.end) if batching else None
@@ -96,6 +101,7 @@ class Worker:
             board=board,
             slot=self._slot,
             max_body_bytes=spec.predictor.max_body_bytes,
+            gate=None if self._gate.is_open else self._gate,
             fast=arguments.fast,
             neighbours=_neighbours(arguments, board, spec.predictor.threads),
             inbox=socket.socket(fileno=arguments.inbox),
@@ -138,6 +144,8 @@ class Worker:
                 if order["do"] == "load":
                     pool = self._batch or self._predict
                     pool.put(Job(partial(self._load, Path(order["project"]))))
+                elif order["do"] == "keys":
+                    self._gate.know(access_keys.read(Path(order["file"]).read_bytes()) if order["file"] else None)
                 elif order["do"] == "drain":
                     self._server.drain()
                 elif order["do"] == "stop":

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from cortex_serving.access.gate import Judgement
 from cortex_serving.request_context import Exchange, Verdict
 from cortex_serving.scheduling.deadlines import HEADER, Deadlines, Timer, deadline_of
 from cortex_serving.scheduling.thread_pool import Task, ThreadPool
@@ -210,10 +211,11 @@ class Admission:
         deadline = None if given is None else deadline_of(given, now)
         verdict = self._judge(request, deadline is not None and deadline <= now)
         if verdict is not Verdict.ADMITTED:
-            request.exchange = Exchange(now, deadline, verdict)
+            request.exchange = _with_key(Exchange(now, deadline, verdict), request.judgement)
             self._control.put(channel)
             return
         request.exchange = admitted = Admitted(now, deadline, channel, self)
+        _with_key(admitted, request.judgement)
         if deadline is not None:
             admitted.start_timer(self._deadlines)
         if self._enlist is None:
@@ -241,7 +243,7 @@ class Admission:
             self._abandoned(admitted, request)
 
     def _judge(self, request: Any, expired: bool) -> Verdict:
-        if request.error or request.command != "POST":
+        if request.error or request.command != "POST" or (request.judgement and request.judgement.refusal):
             return Verdict.CONTROL
         if not self._slot.ready:
             return Verdict.NOT_READY
@@ -255,3 +257,10 @@ class Admission:
                 with self._board.counting():
                     entered = self._slot.enter(self._limit - self._board.in_flight + self._slot.in_flight)
         return Verdict.ADMITTED if entered else Verdict.OVER_LIMIT
+
+
+def _with_key(exchange: Exchange, judgement: Judgement | None) -> Exchange:
+    """Write into an exchange what the gate says about its request."""
+    if judgement is not None:
+        exchange.key, exchange.key_header, exchange.refusal = judgement
+    return exchange

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import ClientDisconnected, HTTPChannel
@@ -73,7 +74,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         map: dict[int, Any] | None = None,
         hops: int = 0,
     ) -> None:
-        self.parser_class = TableParser if server.fast else CarefulParser
+        self.parser_class = partial(TableParser if server.fast else CarefulParser, gate=server.gate)
         self._fast = server.fast
         self._hops = hops
         super().__init__(server, connection, address, adjustments, map=map)

@@ -1,4 +1,4 @@
-"""Requests that the HTTP parser rejects (400, 413, 431, 501): answered by the application like any other.
+"""Requests that the HTTP parser rejects (400, 401, 403, 413, 431, 501): answered by the application like any other.
 
 So they have an id, an access line and a count in the metrics. A rejected request may end anywhere, so its connection
 ends with the answer.
@@ -11,9 +11,21 @@ from typing import Any
 
 import falcon
 from waitress.task import WSGITask
-from waitress.utilities import InternalServerError, RequestEntityTooLarge, RequestHeaderFieldsTooLarge
+from waitress.utilities import Error, InternalServerError, RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 from cortex_serving.request_context import KEY, Exchange, Verdict
+
+
+class RefusedUnread(Error):  # type: ignore[misc]
+    """The error of a request that is not let in, and whose body has not come yet.
+
+    Args:
+        refusal: The answer.
+    """
+
+    def __init__(self, refusal: falcon.HTTPError) -> None:
+        super().__init__(refusal.description)
+        self.refusal = refusal
 
 
 class RejectedRequestTask(WSGITask):  # type: ignore[misc]
@@ -38,12 +50,17 @@ class RejectedRequestTask(WSGITask):  # type: ignore[misc]
             self.request = failed
         else:
             exchange = self.request.exchange
-            exchange.refusal = falcon.HTTPError(f"{error.code} {error.reason}", description=self._describe(error))
+            exchange.refusal = self._refusal(error)
             if isinstance(error, RequestHeaderFieldsTooLarge) or not hasattr(self.request, "path"):
                 _forget(self.request)
             environ = super().get_environment()
         environ[KEY] = exchange
         return environ
+
+    def _refusal(self, error: Any) -> falcon.HTTPError:
+        if isinstance(error, RefusedUnread):
+            return error.refusal
+        return falcon.HTTPError(f"{error.code} {error.reason}", description=self._describe(error))
 
     def _describe(self, error: Any) -> str:
         if isinstance(error, RequestEntityTooLarge):

@@ -15,14 +15,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser, ParsingError, crack_first_line, split_uri
 from waitress.receiver import FixedStreamReceiver
 
+from cortex_serving.access.gate import Gate, Judgement
 from cortex_serving.request_context import Exchange
 from cortex_serving.server.header_lines import FIELD, without_long_blanks
+from cortex_serving.server.rejected_requests import RefusedUnread
 from cortex_serving.server.request_body import IN_MEMORY_BYTES, MemoryBody
 
 _MAX_LINES = 2048
@@ -139,15 +141,26 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
     A request that is rejected is not told to continue (RFC 9110, 10.1.1). One that says its length as a number and as
     chunks may be an attempt at smuggling: it is the last of its connection (RFC 9112, 6.1). Chunks in HTTP/1.0, which
     does not know them, are refused, as two programs may see different ends of the request (RFC 9112, 6.1). A request
-    of HTTP/1.1 names one host, and no request names two (RFC 9112, 3.2). Blanks without end cost no time.
+    of HTTP/1.1 names one host, and no request names two (RFC 9112, 3.2). Blanks without end cost no time. The body of a
+    request that is not let in is not waited for.
+
+    Args:
+        adjustments: waitress's settings.
+        gate: Decides who is let in; None where everybody is.
 
     Attributes:
         exchange: The request on its way, once admission has decided about it.
+        judgement: What the gate says about the request; None until its header has come, or where there is no gate.
         repeated: Values of the headers that came more than once, by their names in lower case; waitress joins them.
     """
 
     exchange: Exchange | None = None
     repeated: Mapping[str, Sequence[str]] = MappingProxyType({})
+    judgement: Judgement | None = None
+
+    def __init__(self, adjustments: Any, gate: Gate | None = None) -> None:
+        super().__init__(adjustments)
+        self._gate = gate
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header block."""
@@ -165,9 +178,20 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
     def received(self, data: bytes) -> int:
         """Take data; returns how many bytes of it belong to this request."""
         consumed: int = super().received(data)
+        if self._gate is not None and self.headers_finished and self.judgement is None:
+            self._judge(self._gate)
         if self.error is not None:
             self.expect_continue = False
         return consumed
+
+    def _judge(self, gate: Gate) -> None:
+        """Ask the gate. What it refuses is answered now, unless the request is complete and its connection can stay."""
+        if self.error is not None or self.empty:
+            return
+        self.judgement = gate.judge(self.command, self.path, self.headers)
+        if self.judgement.refusal is not None and not self.completed:
+            self.error = RefusedUnread(self.judgement.refusal)
+            self.completed = True
 
 
 class TableParser(CarefulParser):
@@ -178,7 +202,10 @@ class TableParser(CarefulParser):
         if not (self.header_plus or self.headers_finished or self.completed):
             end = data.find(b"\r\n\r\n")
             if 0 < end < self.adj.max_request_header_size - 4 and self._understood(data[:end]):
-                return self._begin_body(data, end + 4)
+                consumed = self._begin_body(data, end + 4)
+                if self._gate is not None:
+                    self._judge(self._gate)
+                return consumed
         return super().received(data)
 
     def _understood(self, block: bytes) -> bool:

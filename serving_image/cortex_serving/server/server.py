@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from cortex_serving.access.gate import Gate
 from cortex_serving.contract import CONNECTION_IDLE_TIMEOUT_S
 from cortex_serving.server.accept_backoff import AcceptBackoff
 from cortex_serving.server.connection import Connection
@@ -57,6 +58,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         board: The replica's shared memory.
         slot: This worker's part of it.
         max_body_bytes: Longest body that is taken; above it the answer is 413.
+        gate: Decides who is let in; None where everybody is.
         fast: Whether connections use their fast paths (``CORTEX_HTTP``).
         neighbours: The other workers, to which connections may be passed on; None if there are none.
         inbox: Socket on which other workers, and the supervisor, pass connections on to this one.
@@ -79,12 +81,14 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         board: Board,
         slot: Slot,
         max_body_bytes: int,
+        gate: Gate | None,
         fast: bool,
         neighbours: Neighbours | None,
         inbox: socket.socket,
     ) -> None:
         self.draining = False
         self.fast = fast
+        self.gate = gate
         self.loop = loop
         self.runner = runner
         self.neighbours = neighbours

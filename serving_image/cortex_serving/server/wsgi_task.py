@@ -48,6 +48,8 @@ class ServingTask(WSGITask):  # type: ignore[misc]
             self.environ, exchange.environ = exchange.environ, None
         environ: dict[str, Any] = super().get_environment()
         environ[KEY] = exchange
+        if exchange.key_header:  # a predictor may log its headers
+            environ.pop(exchange.key_header, None)
         if self.request.repeated:
             environ[REPEATED] = self.request.repeated
         return environ

@@ -10,15 +10,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cortex_cdk import names
+from cortex_cdk.capacity.instance_start import WARMUP_S, image_parameter
 from cortex_cdk.config.sections import instance_group as config
 from cortex_stacks.constructs.network import Network
 from cortex_stacks.constructs.permissions import acknowledge
 
 MANAGED_TAG = "AmazonECSManaged"
 ROOT_DEVICE = "/dev/xvda"
-INSTANCE_WARMUP_S = 120
-# The AL2023 variant with Neuron; AmiHardwareType.NEURON of the CDK names one that does not exist.
-NEURON_AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/neuron/recommended/image_id"
 # ECS_IMAGE_PULL_BEHAVIOR stays as it is: layers that are on the disk are not pulled again anyway, and with
 # "prefer-cached" the agent removes no old images, until the disk is full (ECS developer guide, "Automated task and
 # image cleanup"; the agent's log: "Disabling cleanup").
@@ -96,7 +94,7 @@ class InstanceGroup(Construct):
             # on groups that are deleted: clusters.instances takes it away.
             enable_managed_termination_protection=True,
             target_capacity_percent=100,
-            instance_warmup_period=INSTANCE_WARMUP_S,
+            instance_warmup_period=WARMUP_S,
         )
 
     def _launch_template(
@@ -107,7 +105,7 @@ class InstanceGroup(Construct):
             self,
             "Template",
             instance_type=ec2.InstanceType(group.instance_types[0]),
-            machine_image=_machine_image(group),
+            machine_image=ec2.MachineImage.from_ssm_parameter(image_parameter(group.accelerator)),
             role=role,
             security_group=security_group,
             associate_public_ip_address=public,
@@ -129,13 +127,6 @@ class InstanceGroup(Construct):
                 )
             ],
         )
-
-
-def _machine_image(group: config.InstanceGroup) -> ec2.IMachineImage:
-    if group.accelerator == "inf":
-        return ec2.MachineImage.from_ssm_parameter(NEURON_AMI)
-    hardware = ecs.AmiHardwareType.GPU if group.accelerator == "gpu" else ecs.AmiHardwareType.STANDARD
-    return ecs.EcsOptimizedImage.amazon_linux2023(hardware)
 
 
 def _user_data(group: config.InstanceGroup) -> ec2.UserData:

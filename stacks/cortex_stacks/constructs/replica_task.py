@@ -17,6 +17,7 @@ from cortex_cdk.config.serving_spec import serving_spec
 from cortex_cdk.image_reference import parse_ecr
 from cortex_cdk.synthesis.specs import ApiStackSpec
 from cortex_stacks.constructs.permissions import acknowledge, allow
+from cortex_stacks.constructs.replica_secrets import pass_secrets
 
 CONTAINER = "api"
 OPEN_FILES = 65_536
@@ -73,6 +74,7 @@ class ReplicaTask(Construct):
         # with the instances of a removed group. The label makes another task definition for another group.
         labels = {GROUP_LABEL: spec.provider.group}
         self._add_container(api, image, _environment(spec, project, revision, endpoint), labels)
+        pass_secrets(self.definition, self.execution_role, spec)
 
     def _add_container(self, api: RealtimeApi, image: str, environment: dict[str, str], labels: dict[str, str]) -> None:
         self.definition.add_container(
@@ -100,7 +102,8 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
     api, cluster = spec.api, spec.cluster
     threads = str(api.compute.threads(api.predictor.processes_per_replica))
     return {
-        **dict.fromkeys(_THREADS, threads),
+        # ECS refuses a name that is among the secrets, too.
+        **{name: threads for name in _THREADS if name not in api.predictor.secrets},
         **api.predictor.env,
         # boto3 reads the second name only, other SDKs the first.
         "AWS_REGION": cdk.Aws.REGION,
@@ -114,6 +117,7 @@ def _environment(spec: ApiStackSpec, project: str, revision: str, endpoint: str)
         Variable.REVISION: revision,
         Variable.SPEC: serving_spec(api, endpoint),
         Variable.STOP_TIMEOUT: str(STOP_TIMEOUT_S),
+        **({Variable.KEYS: f"s3://{cluster.bucket}/{names.ACCESS_KEYS}"} if api.networking.auth.api_key else {}),
     }
 
 
@@ -154,6 +158,8 @@ def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
     role = iam.Role(scope, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
     s3 = f"arn:{cdk.Aws.PARTITION}:s3:::"
     objects = [f"{s3}{spec.cluster.bucket}/{names.PROJECT_PREFIX}*"]
+    if spec.api.networking.auth.api_key:
+        objects.append(f"{s3}{spec.cluster.bucket}/{names.ACCESS_KEYS}")
     for bucket, models in groupby(spec.api.predictor.s3_prefixes, key=itemgetter(0)):
         keys = [key for _, prefix in models for key in ((prefix, f"{prefix}/*") if prefix else ("*",))]
         objects += [f"{s3}{bucket}/{key}" for key in keys]

@@ -6,11 +6,18 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
+from cortex_cdk.config.sections.auth import Auth, Jwt
 from cortex_cdk.synthesis.specs import ClusterResources
 
 
 def endpoint_rule(
-    scope: Construct, *, cluster: ClusterResources, endpoint: str, priority: int, action: elb.ListenerAction
+    scope: Construct,
+    *,
+    cluster: ClusterResources,
+    endpoint: str,
+    priority: int,
+    action: elb.ListenerAction,
+    auth: Auth,
 ) -> elb.ApplicationListenerRule:
     """Add a rule to the cluster's listener for an endpoint and everything below it.
 
@@ -21,6 +28,7 @@ def endpoint_rule(
         endpoint: Path with a leading and without a trailing slash.
         priority: 1 to 50000; of two rules that match, the lower number wins.
         action: What the load balancer does with matching requests.
+        auth: Who may send requests. Tokens are validated by the load balancer, before the action.
     """
     listener = elb.ApplicationListener.from_application_listener_attributes(
         scope,
@@ -35,5 +43,30 @@ def endpoint_rule(
         listener=listener,
         priority=priority,
         conditions=[elb.ListenerCondition.path_patterns([endpoint, f"{endpoint}/*"])],
-        action=action,
+        action=_with_tokens(auth.jwt, action) if auth.jwt else action,
     )
+
+
+def _with_tokens(jwt: Jwt, action: elb.ListenerAction) -> elb.ListenerAction:
+    """Put the validation of tokens before an action. The CDK's own (``authenticate_jwt``) takes no claims.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-verify-jwt.html
+    """
+    claims = [
+        elb.CfnListener.JwtValidationActionAdditionalClaimProperty(
+            name=name, format=_format(name, wanted), values=[wanted] if isinstance(wanted, str) else wanted
+        )
+        for name, wanted in jwt.claims.items()
+    ]
+    config = elb.CfnListener.JwtValidationConfigProperty(
+        issuer=jwt.issuer, jwks_endpoint=jwt.jwks, additional_claims=claims or None
+    )
+    validation = elb.CfnListener.ActionProperty(type="jwt-validation", jwt_validation_config=config)
+    return elb.ListenerAction(validation, action)
+
+
+def _format(claim: str, wanted: str | list[str]) -> str:
+    """The format of a claim's value: scopes are words with blanks between them (RFC 8693, 4.2)."""
+    if claim == "scope":
+        return "space-separated-values"
+    return "single-string" if isinstance(wanted, str) else "string-array"

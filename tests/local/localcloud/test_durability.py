@@ -24,6 +24,8 @@ from tests.local.localcloud.stacks import (
     until,
 )
 
+PUBLISHED = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
+
 
 def kill(endpoint: Endpoint, state: Path) -> None:
     os.kill(endpoint.pid, signal.SIGKILL)
@@ -71,6 +73,7 @@ def test_requests_outside_of_stacks_survive_too(tmp_path: Path) -> None:
     state = tmp_path / "local"
     with running(state) as endpoint:
         client(endpoint, "ssm").put_parameter(Name="/own", Value="mine", Type="String")
+        client(endpoint, "ssm").put_parameter(Name=PUBLISHED, Value="ami-newer", Overwrite=True)
         client(endpoint, "iam").create_user(UserName="somebody")
         until(
             lambda: b"somebody" in (state / SNAPSHOT_FILE).read_bytes() if (state / SNAPSHOT_FILE).exists() else False
@@ -81,6 +84,10 @@ def test_requests_outside_of_stacks_survive_too(tmp_path: Path) -> None:
         assert client(again, "iam").get_user(UserName="somebody")["User"]["UserName"] == "somebody"
         public = "/aws/service/ecs/optimized-ami/amazon-linux-2/recommended/image_id"
         assert client(again, "ssm").get_parameter(Name=public)["Parameter"]["Value"].startswith("ami-")
+        found = client(again, "ssm").get_parameters(Names=[public, PUBLISHED, "/own", "/none"])
+        assert {one["Name"]: one["Version"] for one in found["Parameters"]} == {public: 1, PUBLISHED: 2, "/own": 1}
+        assert found["InvalidParameters"] == ["/none"]
+        assert "ami-newer" in [one["Value"] for one in found["Parameters"]]
 
 
 def test_an_update_that_was_cut_off_is_rolled_back(tmp_path: Path) -> None:

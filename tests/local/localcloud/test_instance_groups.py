@@ -126,7 +126,7 @@ def test_launches_fail_as_long_as_a_fault_says(cloud: Endpoint) -> None:
 
     fail_launches(cloud.control_url, name)
     (fault,) = launch_faults(cloud.control_url)
-    assert (fault["group"], fault["code"]) == (name, "VcpuLimitExceeded")
+    assert (fault["target"], fault["kind"]) == (name, "launch-failure")
     api.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=2)
     failed = activities(cloud, name)[0]
     assert (failed["StatusCode"], failed["Progress"]) == ("Failed", 100)
@@ -160,15 +160,18 @@ def test_a_stack_whose_instances_do_not_start_fails_with_the_activity(cloud: End
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"seconds": 30}, "group"),
-        ({"group": "*"}, "seconds"),
-        ({"group": "*", "seconds": 0}, "above 0"),
-        ({"group": "*", "seconds": "soon"}, "soon"),
-        ({"group": "*", "seconds": 30, "code": "NoSuchCode"}, "'NoSuchCode' is no error code"),
+        ({"seconds": 30}, "target"),
+        ({"target": "*"}, "seconds"),
+        ({"target": "*", "seconds": 0}, "above 0"),
+        ({"target": "*", "seconds": "soon"}, "soon"),
+        ({"target": "*", "seconds": 30, "code": "NoSuchCode"}, "'NoSuchCode' is no error code"),
+        ({"target": "*", "seconds": 30, "kind": "earthquake"}, "'earthquake' is no kind of fault"),
+        ({"target": "none", "seconds": 30, "kind": "spot-notice"}, "no Auto Scaling group none"),
+        ({"target": "none", "seconds": 30, "kind": "kill-replica"}, "no ECS service none"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(cloud: Endpoint, fault: dict[str, Any], said: str) -> None:
-    body = json.dumps(fault).encode()
+    body = json.dumps({"kind": "launch-failure", **fault}).encode()
     request = urllib.request.Request(f"{cloud.control_url}/_cortex/faults", body, method="POST")
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)

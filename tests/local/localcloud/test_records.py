@@ -147,6 +147,8 @@ def test_parameters_and_secrets_are_back(tmp_path: Path) -> None:
         client(endpoint, "ssm").put_parameter(
             Name="/own/secret", Value="s3cret", Type="SecureString", Tags=[{"Key": "a", "Value": "b"}]
         )
+        image = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+        client(endpoint, "ssm").put_parameter(Name=image, Value="ami-newer", Overwrite=True)
         secrets = client(endpoint, "secretsmanager")
         secret = secrets.create_secret(Name="own", SecretString="hidden", Description="mine")["ARN"]
         secrets.put_secret_value(SecretId="own", SecretString="changed")
@@ -155,6 +157,7 @@ def test_parameters_and_secrets_are_back(tmp_path: Path) -> None:
 
         ssm = client(again, "ssm")
         assert ssm.get_parameter(Name="/own/secret", WithDecryption=True)["Parameter"]["Value"] == "s3cret"
+        assert ssm.get_parameter(Name=image)["Parameter"]["Value"] == "ami-newer"
         tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId="/own/secret")["TagList"]
         assert tags == [{"Key": "a", "Value": "b"}]
         secrets = client(again, "secretsmanager")

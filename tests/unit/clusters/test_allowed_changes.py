@@ -12,6 +12,8 @@ from cortex_cdk.config import Cluster, Compute
 CPU = {"name": "cpu", "instance_types": ["m6i.large"], "min_instances": 1, "max_instances": 5}
 GPU = {"name": "gpu", "instance_types": ["g4dn.xlarge"]}
 CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+ROLE = "arn:aws:iam::123456789012:role/cloudformation"
 PRIVATE = {"subnet_visibility": "private"}
 TLS = {"load_balancer": {"certificate_arn": CERTIFICATE}}
 
@@ -36,6 +38,8 @@ def cluster(*groups: dict[str, Any], **settings: Any) -> Cluster:
         ),
         (cluster(), cluster(**TLS), [f"load_balancer.certificate_arn: none -> {CERTIFICATE}"]),
         (cluster(), cluster(account="123456789012"), ["account: none -> 123456789012"]),
+        (cluster(permissions_boundary=BOUNDARY), cluster(), [f"permissions_boundary: {BOUNDARY} -> none"]),
+        (cluster(), cluster(cloudformation_role=ROLE), [f"cloudformation_role: none -> {ROLE}"]),
     ],
 )
 def test_a_change_is_told_field_by_field_and_accepted(before: Cluster, after: Cluster, told: list[str]) -> None:
@@ -47,6 +51,7 @@ def test_a_change_is_told_field_by_field_and_accepted(before: Cluster, after: Cl
     ("before", "after", "field", "reason"),
     [
         (cluster(), cluster(vpc={"cidr": "10.0.0.0/16"}), "vpc.cidr", "network"),
+        (cluster(cloudformation_role=ROLE), cluster(), "cloudformation_role", "CloudFormation keeps the role"),
         (cluster(), cluster(availability_zones=["us-east-1a", "us-east-1b"]), "availability_zones", "network"),
         (cluster(), cluster(**PRIVATE), "subnet_visibility", "network"),
         (cluster(), cluster(load_balancer={"scheme": "internal"}), "load_balancer.scheme", "another address"),

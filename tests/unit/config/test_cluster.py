@@ -23,6 +23,8 @@ CPU = {"name": "cpu", "instance_types": ["m6i.large"]}
 SUBNETS = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
 VPC = {"id": "vpc-0123456789abcdef0", "public_subnets": SUBNETS}
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
+BOUNDARY = "arn:aws:iam::123456789012:policy/team/boundary"
+ROLE = "arn:aws:iam::123456789012:role/cloudformation"
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/0a1b-2c3d"
 
 
@@ -122,6 +124,9 @@ ACCEPTED: list[dict[str, Any]] = [
     {"load_balancer": {"certificate_arn": CERTIFICATE}},
     {"alarm_topic": TOPIC},
     {"alarm_topic": None},
+    {"permissions_boundary": BOUNDARY},
+    {"permissions_boundary": "arn:aws:iam::aws:policy/PowerUserAccess", "account": "123456789012"},
+    {"cloudformation_role": ROLE, "account": "123456789012"},
     {"tags": {"k" * 128: "v" * 256}},
     *({"log_retention": days} for days in LOG_RETENTIONS),
     group(min_instances=5, max_instances=5),
@@ -214,6 +219,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"alarm_topic": "alarms"}, "alarm_topic: must be the ARN of a standard SNS topic"),
     ({"alarm_topic": f"{TOPIC}.fifo"}, "alarm_topic: must be the ARN of a standard SNS topic"),
     ({"alarm_topic": f"{TOPIC}:subscription"}, "alarm_topic: must be"),
+    ({"permissions_boundary": ROLE}, "permissions_boundary: must be the ARN of an IAM policy"),
+    ({"cloudformation_role": "cloudformation"}, "cloudformation_role: must be the ARN of an IAM role"),
+    ({"cloudformation_role": BOUNDARY}, "cloudformation_role: must be the ARN of an IAM role"),
+    (
+        {"cloudformation_role": ROLE, "account": "210987654321"},
+        "cloudformation_role: the role is in 123456789012, and the cluster in 210987654321",
+    ),
     (
         {"alarm_topic": TOPIC, "region": "eu-west-1"},
         "alarm_topic: the topic is in us-east-1, and the cluster in eu-west-1",

@@ -101,10 +101,15 @@ class Bodies:
                     path.unlink()
 
 
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Write a file. After a crash the file holds either the content before or all of ``content``."""
     scratch = path.with_name(f"{path.name}.new")
-    with scratch.open("wb") as stream:
+    # Some files have secrets, and the owner may open the folder to others.
+    with open(scratch, "wb", opener=_for_the_owner) as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

@@ -20,8 +20,8 @@ from moto.s3.models import FakeKey
 from moto.ssm.models import ParameterDict
 
 from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
+from cortex_cdk.localcloud.services.ssm.public_images import PUBLIC_PARAMETERS
 
-PUBLIC_PARAMETERS = "/aws/service/"
 UNSTORED = ("_value_buffer", "lock")
 """Attributes of an S3 object that are not stored but made anew."""
 

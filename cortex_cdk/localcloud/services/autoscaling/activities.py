@@ -92,6 +92,20 @@ def ended(group: str, instance: str) -> Activity:
     return Activity(group, f"Terminating EC2 instance: {instance}", cause, SUCCESSFUL, "", {}, now, now)
 
 
+def interrupted(group: str, instance: str) -> Activity:
+    """Return the activity of a spot instance that EC2 has taken back.
+
+    Source of the words: "Troubleshoot ... instance health checks" of the EC2 Auto Scaling user guide.
+    """
+    now = datetime.now(timezone.utc)
+    cause = (
+        f"At {now:%Y-%m-%dT%H:%M:%SZ} an instance was taken out of service in response to an EC2 health check that "
+        "indicated it has been terminated or stopped."
+    )
+    text = f"Terminating EC2 instance: {instance} (Server.SpotInstanceTermination: Spot instance termination)"
+    return Activity(group, text, cause, SUCCESSFUL, "", {}, now, now)
+
+
 def _started(moment: datetime) -> str:
     return (
         f"At {moment:%Y-%m-%dT%H:%M:%SZ} an instance was started in response to a difference between desired and "

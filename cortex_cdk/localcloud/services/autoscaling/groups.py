@@ -17,8 +17,17 @@ import moto.autoscaling.urls
 from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.models import AutoScalingBackend as MotoBackend
 
-from cortex_cdk.localcloud.services.autoscaling.activities import KEPT, Activity, ended, launched, not_launched
-from cortex_cdk.localcloud.services.autoscaling.launch_faults import EVERY_GROUP, LaunchFault
+from cortex_cdk.localcloud.faults import EVERY_GROUP
+from cortex_cdk.localcloud.services.autoscaling.activities import (
+    KEPT,
+    Activity,
+    ended,
+    interrupted,
+    launched,
+    not_launched,
+)
+from cortex_cdk.localcloud.services.autoscaling.instance_refresh import InstanceRefresh
+from cortex_cdk.localcloud.services.autoscaling.launch_faults import LaunchFault
 from cortex_cdk.localcloud.services.autoscaling.launch_template import check
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
@@ -43,17 +52,32 @@ class GroupInstance(InstanceState):
 
     Attributes:
         launched_at: When the start of the instance began, in seconds since the epoch.
+        noticed_at: When EC2 gave notice that it takes the spot instance back; None where it has not.
+        in_service_since: When the start had ended, in seconds since the epoch.
+        template_version: The version of the launch template that the instance was launched from.
     """
+
+    # An instance that an earlier version has stored does not know them.
+    in_service_since: float = 0.0
+    template_version: str | None = None
+    noticed_at: float | None = None
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.launched_at = time.time()
+        self.template_version = self.instance.autoscaling_group.template_version
         self._become(PENDING, *NOT_YET)
 
     @property
     def id(self) -> str:
         """The id of the EC2 instance."""
         return str(self.instance.id)
+
+    @property
+    def launch_template(self) -> dict[str, Any] | None:
+        """The launch template and the version that the instance was launched from."""
+        current: dict[str, Any] | None = super().launch_template
+        return {**current, "Version": self.template_version} if current and self.template_version else current
 
     @property
     def is_managed(self) -> bool:
@@ -72,11 +96,20 @@ class GroupInstance(InstanceState):
 
     def enter_service(self) -> None:
         """Record that the instance has started."""
+        self.in_service_since = time.time()
         self._become(IN_SERVICE, *RUNNING)
         instance: Any = self.instance
         group: AutoScalingGroup = instance.autoscaling_group
         subnet = str(instance.subnet_id or "")
         group.record(launched(group.name, self.id, where(str(self.availability_zone), subnet), self.launched_at))
+
+    def notice(self) -> None:
+        """Record that EC2 takes the instance back soon. ECS drains an instance at once on that notice.
+
+        Source: "Spot Instance draining", ECS developer guide (``ECS_ENABLE_SPOT_INSTANCE_DRAINING``).
+        """
+        self.noticed_at = time.time()
+        self.leave()
 
     def leave(self) -> None:
         """Record that the instance has to go."""
@@ -95,12 +128,16 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         spare_since: Since when the group has had more instances than its tasks need, in seconds since the epoch.
         activities: What the group has done to get its size, the oldest first.
         failing_since: Since when no instance has been launched that the group wants, in seconds since the epoch.
+        refreshes: The instance refreshes of the group, the oldest first.
+        spare: How many instances more than desired there are while a refresh replaces some.
     """
 
     spare_since: float | None = None
     # Sequences, so that a group has them that an earlier version has stored.
     activities: Sequence[Activity] = ()
     failing_since: float | None = None
+    refreshes: Sequence[InstanceRefresh] = ()
+    spare: int = 0
     _retry_at: float = 0.0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -117,6 +154,16 @@ class AutoScalingGroup(FakeAutoScalingGroup):
     def staying(self) -> list[GroupInstance]:
         """The instances that need not go."""
         return [member for member in self.members if not member.is_leaving]
+
+    @property
+    def template_version(self) -> str | None:
+        """The version of the launch template that new instances are launched from; None without a launch template."""
+        template = self.ec2_launch_template
+        return str(template.get_version(self.launch_template_version).number) if template else None
+
+    def is_current(self, member: GroupInstance) -> bool:
+        """Return whether an instance is as a new one would be."""
+        return member.template_version == self.template_version
 
     @property
     def instance_type(self) -> str:
@@ -146,7 +193,7 @@ class AutoScalingGroup(FakeAutoScalingGroup):
 
     def launch_missing(self) -> None:
         """Launch the missing instances, unless a fault is in the way."""
-        missing = (self.desired_capacity or 0) - len(self.staying)
+        missing = (self.desired_capacity or 0) + self.spare - len(self.staying)
         backend: Any = self.autoscaling_backend
         fault: LaunchFault | None = backend.launch_fault(self.name) if missing > 0 else None
         if fault:
@@ -208,13 +255,34 @@ class AutoScalingGroup(FakeAutoScalingGroup):
 
     def end(self, members: list[GroupInstance]) -> None:
         """Terminate some of the instances."""
+        self._drop(members)
+        for member in members:
+            self.record(ended(self.name, member.id))
+
+    def _drop(self, members: list[GroupInstance]) -> None:
         if not members:
             return
         self.ec2_backend.terminate_instances([member.id for member in members])
         self.instance_states = [state for state in self.instance_states if state not in members]
-        for member in members:
-            self.record(ended(self.name, member.id))
         self._forget_ended()
+
+    def give_notice(self) -> str:
+        """Let EC2 take one instance back: the oldest that is in service. Return its id.
+
+        Raises:
+            ValueError: No instance of the group is in service.
+        """
+        found = next((member for member in self.members if member.lifecycle_state == IN_SERVICE), None)
+        if found is None:
+            raise ValueError(f"no instance of {self.name} is in service")
+        found.notice()
+        return found.id
+
+    def lose(self, members: list[GroupInstance]) -> None:
+        """Record that EC2 has taken instances back."""
+        for member in members:
+            self.record(interrupted(self.name, member.id))
+        self._drop(members)
 
     def _forget_ended(self) -> None:
         reservations = self.ec2_backend.reservations

@@ -9,9 +9,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-EVERY_GROUP = "*"
-"""The name under which a fault is stored that hits every group, and those that are not made yet."""
+from cortex_cdk.localcloud.faults import LAUNCH_FAILURE, NO_CAPACITY
+
 DEFAULT_CODE = "InsufficientInstanceCapacity"
+CODES = {NO_CAPACITY: DEFAULT_CODE, LAUNCH_FAILURE: "VcpuLimitExceeded"}
+"""The usual error code by kind of fault."""
 MESSAGES: Mapping[str, str] = {
     DEFAULT_CODE: (
         "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone}). Our "
@@ -95,6 +97,11 @@ class LaunchFault:
     def is_over(self) -> bool:
         """Whether instances start again."""
         return time.time() >= self.until
+
+    @property
+    def is_lack_of_capacity(self) -> bool:
+        """Whether EC2 has no such instance to give now, which passes by itself."""
+        return self.code == DEFAULT_CODE
 
     def reason(self, instance_type: str, zone: str, subnet: str) -> str:
         """Return what EC2 answers to a launch."""

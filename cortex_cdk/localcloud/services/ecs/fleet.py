@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from cortex_cdk.localcloud.services.autoscaling import replacement
 from cortex_cdk.localcloud.services.autoscaling.groups import PENDING, AutoScalingGroup, groups
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
@@ -26,6 +27,8 @@ from cortex_cdk.localcloud.services.ecs.task import Task
 
 NAMESPACE = "AWS/ECS/ManagedScaling"
 MINUTE = 60.0
+SPOT_NOTICE = 120.0
+"""Seconds from the notice to the interruption ("Spot Instance interruption notices", EC2 user guide)."""
 STARTUP = 90.0
 """Seconds from an instance's launch to its registration, in which EC2 boots and the ECS agent starts."""
 
@@ -50,6 +53,8 @@ class Fleet:
         load = _load(backend)
         for group in groups(backend.region_name):
             self._start(group)
+            self._take_back(group)
+            replacement.carry_on(group, self._speed)
             _resize(group, {_ec2_id(backend, arn) for arn in load})
         free = {}
         for name in backend.clusters:
@@ -99,6 +104,12 @@ class Fleet:
             if member.lifecycle_state == PENDING and (time.time() - member.launched_at) * self._speed >= STARTUP:
                 member.enter_service()
 
+    def _take_back(self, group: AutoScalingGroup) -> None:
+        """End the instances whose spot interruption notice has passed."""
+        now = time.time()
+        due = [one for one in group.members if one.noticed_at and (now - one.noticed_at) * self._speed >= SPOT_NOTICE]
+        group.lose(due)
+
     def _resize(self, group: AutoScalingGroup, need: int, bounds: Bounds, protected: Set[str | None] | None) -> None:
         """Set the size that a group needs.
 
@@ -138,11 +149,13 @@ def _measure(region: str, cluster: str, provider: str, percent: float) -> None:
 
 
 def _resize(group: AutoScalingGroup, busy: set[str | None]) -> None:
-    """Give a group its desired size: launch missing instances, and let surplus ones go."""
+    """Give a group its desired size: launch missing instances, and let surplus ones go. Those of a refresh are none."""
     size = max(group.min_size or 0, min(group.max_size or 0, group.desired_capacity or 0))
     if size != group.desired_capacity:
         group.desired_capacity = size
-    going = departure([Member(one.id, one.id in busy, one.is_leaving, one.is_protected) for one in group.members], size)
+    going = departure(
+        [Member(one.id, one.id in busy, one.is_leaving, one.is_protected) for one in group.members], size + group.spare
+    )
     for member in group.members:
         if member.id in going.drain:
             member.leave()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.models import Service as MotoService
@@ -14,6 +15,9 @@ from cortex_cdk.localcloud.services.ecs.instances.placement import Demand, Share
 from cortex_cdk.localcloud.services.ecs.instances.task_resources import of_task
 from cortex_cdk.localcloud.services.ecs.rollout import Limits
 from cortex_cdk.localcloud.services.ecs.task import now
+
+if TYPE_CHECKING:
+    from cortex_cdk.localcloud.services.ecs.replica_faults import ReplicaFault
 
 EVENTS_KEPT = 100
 FINISHED_KEPT = 20
@@ -29,7 +33,11 @@ class Service(MotoService):
     ``deployments`` holds dictionaries with AWS's fields, the primary deployment first. AWS does not have the attributes
     ``finished`` (how past deployments ended) and ``last_completed`` (the task definition that a roll-back returns to).
     Nor have deployments ``returnsTo`` there: the task definition that a failure in their bake time brings back.
+    ``faults`` are those that ``cortex local chaos`` has made, by kind.
     """
+
+    # A service of an earlier version's snapshot has none of its own.
+    faults: Mapping[str, ReplicaFault] = MappingProxyType({})
 
     def __init__(
         self,

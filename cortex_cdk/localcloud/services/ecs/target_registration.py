@@ -74,6 +74,18 @@ def health(task: Task, grace: float) -> Health:
     return Health.HEALTHY
 
 
+def fail_checks(task: Task, until: float) -> None:
+    """Let the health checks of a task's targets fail.
+
+    Args:
+        task: The task.
+        until: For how long, in seconds since the epoch; 0 for no longer.
+    """
+    for place in task.targets:
+        if target := _target(task.region_name, *place):
+            target.failing_until = until
+
+
 def why(task: Task) -> str:
     """Return the finding of the health checks of a task's first unhealthy target."""
     for place in task.targets:

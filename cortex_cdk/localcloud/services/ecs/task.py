@@ -9,6 +9,7 @@ from moto.ecs.models import Cluster, EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.models import Task as MotoTask
 
 from cortex_cdk.localcloud.services.ecs.instances.placement import Demand
+from cortex_cdk.localcloud.services.iam.sessions import SESSIONS
 
 STOPPED_TASKS_KEPT = 3600.0
 """Seconds for which DescribeTasks still knows a stopped task (ECS API reference: at least an hour)."""
@@ -189,7 +190,7 @@ class Task(MotoTask):
         self.last_status = "DEACTIVATING"
 
     def mark_stopped(self, *, exit_code: int | None, container_reason: str | None, reason: str, stop_code: str) -> None:
-        """Record that the process has ended.
+        """Record that the process has ended. The task's credentials end with it.
 
         Args:
             exit_code: The container's exit code; None if the container never started.
@@ -201,6 +202,7 @@ class Task(MotoTask):
         self.stopped_at = now()
         self.execution_stopped_at = self.stopped_at
         self.last_status = "STOPPED"
+        SESSIONS.end(self.id)
         container = self.containers[0]
         container["lastStatus"] = "STOPPED"
         if exit_code is not None:

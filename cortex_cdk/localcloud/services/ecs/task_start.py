@@ -1,8 +1,10 @@
-"""Starts a task: finds the image, chooses the port and the GPUs, and runs the container."""
+"""Starts a task: finds image, port, GPUs, credentials of the role and secrets, and runs the container."""
 
 from __future__ import annotations
 
 import random
+
+from moto.ecs.models import TaskDefinition
 
 from cortex_cdk.localcloud.containers import container_spec as placement
 from cortex_cdk.localcloud.containers import gpus
@@ -11,7 +13,11 @@ from cortex_cdk.localcloud.containers.launch import CannotStartError
 from cortex_cdk.localcloud.ports import is_free
 from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
+from cortex_cdk.localcloud.services.ecs.container_secrets import read_secrets
 from cortex_cdk.localcloud.services.ecs.task import Task, now
+from cortex_cdk.localcloud.services.iam.callers import lets_ecs
+from cortex_cdk.localcloud.services.iam.sessions import CREDENTIALS_PATH, SESSIONS
+from cortex_cdk.localcloud.settings import HOST
 
 PORTS = range(20000, 32768)
 """Host ports of tasks. The system takes ports for outgoing connections from a higher range."""
@@ -80,12 +86,36 @@ class Starter:
                 port=port,
                 control_port=self._control_port,
                 gpus=devices,
+                credentials=self._credentials(definition, task),
+                secrets=read_secrets(container),
                 overrides=task.overrides,
             )
         )
         if devices:
             task.containers[0]["gpuIds"] = devices
         task.mark_running(port, container_port, image.digest)
+
+    def _credentials(self, definition: TaskDefinition, task: Task) -> dict[str, str]:
+        """Take the task's roles, as ECS does. Return how the task's SDKs find the credentials of its own role.
+
+        Raises:
+            CannotStartError: ECS may not take a role.
+        """
+        # moto's definitions have these attributes only where they were registered.
+        task_role: str | None = getattr(definition, "task_role_arn", None)
+        for role_arn in filter(None, (getattr(definition, "execution_role_arn", None), task_role)):
+            if not lets_ecs(role_arn, task.task_arn):
+                raise CannotStartError(
+                    f"ECS was unable to assume the role '{role_arn}' that was provided for this task. Please verify "
+                    "that the role being passed has the proper trust relationship and permissions and that your IAM "
+                    "user has permissions to pass this role."
+                )
+        if not task_role:
+            return {}
+        session = SESSIONS.begin(task_role, task.id)
+        # As with the agent's address, 169.254.170.2, SDKs send nothing beyond this machine.
+        endpoint = f"http://{HOST}:{self._control_port}{CREDENTIALS_PATH}{task.id}"
+        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint, "AWS_CONTAINER_AUTHORIZATION_TOKEN": session.token}
 
 
 def _free_port(backend: EcsBackend) -> int:

@@ -43,6 +43,10 @@ class CheckResult:
     detail: str | None = None
 
 
+UNREADY = CheckResult(False, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]")
+"""The result for a target whose checks are made to fail: that of a replica which says that it is not ready."""
+
+
 @dataclass(frozen=True)
 class Check:
     """How a target group checks its targets.
@@ -182,7 +186,7 @@ class HealthChecker:
             self._woken.set()
 
     async def _check_once(self, check: Check, target: Target, progress: _Progress) -> None:
-        result = await probe(target.port, check)
+        result = UNREADY if time.time() < target.failing_until else await probe(target.port, check)
         with STATE_LOCK:
             before = (target.state, target.reason)
             if target.state != "draining":

@@ -41,6 +41,7 @@ class Target:
         was_healthy: Whether the target has ever passed a check.
         quiet_looks: How many looks in a row saw the draining target without an active request.
         drain_until: The latest end of draining, in seconds since the epoch.
+        failing_until: Until when its checks fail whatever it answers, in seconds since the epoch.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Target:
     was_healthy: bool = False
     quiet_looks: int = 0
     drain_until: float = 0.0
+    failing_until: float = 0.0
 
     def set(self, state: str, reason: str | None = None, detail: str | None = None) -> None:
         """Change the state and its reason."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from moto.iam.models import AWSManagedPolicy, iam_backends
+from moto.iam.models import iam_backends
 from moto.utilities.utils import get_partition
 
 from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Resource
@@ -41,11 +41,12 @@ class Role(Resource):
         return made
 
     def update(self, properties: Properties, place: Place) -> None:
-        """Trust, description, policies and tags."""
+        """Trust, description, policies, boundary and tags."""
         iam, name = backend(place), self.physical_resource_id
         iam.update_role(name, properties.get("Description", ""), properties.get("MaxSessionDuration", 3600))
         iam.update_assume_role_policy(name, json.dumps(properties["AssumeRolePolicyDocument"]))
         iam.get_role(name).tags = as_list(properties.get("Tags"))
+        iam.get_role(name).permissions_boundary_arn = properties.get("PermissionsBoundary")
         self._set_policies(properties, place)
 
     def delete(self, place: Place) -> None:
@@ -60,7 +61,6 @@ class Role(Resource):
         for arn in [known for known in role.managed_policies if known not in attached]:
             iam.detach_role_policy(arn, name)
         for arn in [new for new in attached if new not in role.managed_policies]:
-            _know(iam, arn)
             iam.attach_role_policy(arn, name)
         inline = {policy["PolicyName"]: policy["PolicyDocument"] for policy in properties.get("Policies", [])}
         for gone in [known for known in self.attributes.get("Policies", []) if known not in inline]:
@@ -127,15 +127,3 @@ class InstanceProfile(Resource):
     def delete(self, place: Place) -> None:
         """DeleteInstanceProfile."""
         backend(place).delete_instance_profile(self.physical_resource_id, ignore_attached_roles=True)
-
-
-def _know(iam: Any, arn: str) -> None:
-    """Load one of AWS's own policies. moto would load all of them, a thousand, or none."""
-    if arn in iam.managed_policies:
-        return
-    from moto.iam.aws_managed_policies import aws_managed_policies_data
-
-    name = arn.rsplit("/", 1)[-1]
-    data = json.loads(aws_managed_policies_data).get(name)
-    if data:
-        iam.managed_policies[arn] = AWSManagedPolicy.from_data(name, iam.account_id, iam.region_name, data)

@@ -34,6 +34,8 @@ def planned(*containers: dict[str, Any], overrides: dict[str, Any] | None = None
         port=20000,
         control_port=4566,
         gpus=("0", "1"),
+        credentials={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:4566/v2/credentials/t1"},
+        secrets={"TOKEN": "hidden"},
         overrides=overrides or {},
     )
 
@@ -45,6 +47,10 @@ def test_a_container_becomes_a_process() -> None:
     assert launch.environment["CORTEX_LISTEN"] == "127.0.0.1:20000"
     assert launch.environment["PATH"].split(os.pathsep)[0] == "/env/bin"
     assert launch.environment["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert launch.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1:4566/v2/credentials/t1"
+    assert "AWS_ACCESS_KEY_ID" not in launch.environment
+    assert launch.environment["TOKEN"] == "hidden"
+    assert "hidden" not in repr(launch)
     assert (launch.memory_limit, launch.stop_timeout) == (512 * 1024 * 1024, 60.0)
     assert launch.output == OutputLimits(max_bytes=5 * 1024 * 1024, max_files=3)
     assert (container_port(CONTAINER), gpus_wanted(CONTAINER)) == (8888, 2)

@@ -1,0 +1,200 @@
+"""The calls of AWS that this library makes, as permissions.
+
+Actions and the resources that they can be narrowed to: "Service Authorization Reference",
+https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+"""
+
+from __future__ import annotations
+
+from cortex_cdk import names
+from cortex_cdk.aws.permissions.grant import ANYTHING, CLUSTER, Grant, Scope, arn
+
+_ECS = names.ecs_cluster(CLUSTER)
+
+RESOURCE_STACKS = Scope(
+    "StacksOfApis",
+    tuple(arn("cloudformation", f"stack/{stack(CLUSTER, '*')}/*") for stack in (names.api_stack, names.splitter_stack)),
+)
+CLUSTER_STACK = Scope("StackOfTheCluster", (arn("cloudformation", f"stack/{names.cluster_stack(CLUSTER)}/*"),))
+STACKS_ANYWHERE = Scope("ReadStacks", (arn("cloudformation", f"stack/cortex-{CLUSTER}-*"),))
+SERVICES = Scope(
+    "Services",
+    (arn("ecs", f"service/{_ECS}/*"), arn("ecs", f"service-deployment/{_ECS}/*"), arn("ecs", f"task/{_ECS}/*")),
+)
+PROVIDERS = Scope("CapacityProviders", (arn("ecs", f"capacity-provider/{names.capacity_provider(CLUSTER, '*')}"),))
+SCALABLE_TARGETS = Scope("ScalableTargets", (arn("application-autoscaling", "scalable-target/*"),))
+GROUPS = Scope(
+    "InstanceGroups",
+    (arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{names.cluster_stack(CLUSTER)}-*"),),
+)
+OBJECTS = Scope(
+    "Objects",
+    tuple(
+        arn("s3", f"{names.cluster_stack(CLUSTER)}-*/{prefix}*", region="", account="")
+        for prefix in (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.BUILD_CONTEXT_PREFIX)
+    ),
+)
+BUCKET = Scope("Bucket", (arn("s3", f"{names.cluster_stack(CLUSTER)}-*", region="", account=""),))
+REPOSITORY = Scope("Images", (arn("ecr", f"repository/{names.repository(CLUSTER)}"),))
+ANY_REPOSITORY = Scope("ReadImages", (arn("ecr", "repository/*"),))
+BUILDER = Scope("ImageBuilder", (arn("codebuild", f"project/{names.image_builder(CLUSTER)}"),))
+LOGS = Scope(
+    "Logs",
+    (
+        arn("logs", f"log-group:{names.log_groups(CLUSTER)}*"),
+        arn("logs", f"log-group:{names.image_builder_log_group(CLUSTER)}*"),
+    ),
+)
+CERTIFICATES = Scope("Certificates", (arn("acm", "certificate/*"),))
+PARAMETERS_OF_AWS = Scope("MachineImages", (arn("ssm", "parameter/aws/service/ecs/*", account=""),))
+
+_CHANGES_STACKS = (
+    "cloudformation:CreateChangeSet",
+    "cloudformation:ExecuteChangeSet",
+    "cloudformation:DeleteChangeSet",
+    "cloudformation:DeleteStack",
+    "cloudformation:ContinueUpdateRollback",
+)
+_READS_STACKS = (
+    "cloudformation:DescribeChangeSet",
+    "cloudformation:DescribeEvents",
+    "cloudformation:DescribeStackEvents",
+    "cloudformation:DescribeStackResources",
+    "cloudformation:GetTemplate",
+    "cloudformation:ListStackResources",
+)
+
+CALLS: tuple[Grant, ...] = (
+    Grant(
+        "every command finds the cluster, its APIs and splitters by their stacks",
+        ("cloudformation:DescribeStacks",),
+        ANYTHING,
+    ),
+    Grant("deploy, cluster up: what a change would do, how it goes, and why it failed", _READS_STACKS, STACKS_ANYWHERE),
+    Grant(
+        "deploy, delete: make, change, recover and delete the stacks of APIs and splitters",
+        (*_CHANGES_STACKS, "cloudformation:CancelUpdateStack"),
+        RESOURCE_STACKS,
+    ),
+    Grant("the stacks have tags", ("cloudformation:TagResource",), RESOURCE_STACKS, is_implied=True),
+    Grant(
+        "cluster up, configure, down: make, change, recover, protect and delete the cluster's stack",
+        (*_CHANGES_STACKS, "cloudformation:UpdateTerminationProtection"),
+        CLUSTER_STACK,
+        deploys=False,
+    ),
+    Grant("the stack has tags", ("cloudformation:TagResource",), CLUSTER_STACK, deploys=False, is_implied=True),
+    Grant(
+        "cluster up: CloudFormation reads the newest machine images",
+        ("ssm:GetParameters",),
+        PARAMETERS_OF_AWS,
+        deploys=False,
+        is_implied=True,
+    ),
+    Grant(
+        "deploy, get, refresh, delete: follow replicas, replace them, and change their number",
+        ("ecs:DescribeServices", "ecs:UpdateService", "ecs:DescribeTasks"),
+        SERVICES,
+    ),
+    Grant(
+        "deploy --force, delete: give an update up",
+        ("ecs:ListServiceDeployments", "ecs:StopServiceDeployment"),
+        SERVICES,
+    ),
+    Grant("deploy, get: the replicas of an API", ("ecs:ListTasks",), ANYTHING),
+    Grant(
+        "deploy: which images are in use; cluster configure: which groups are",
+        ("ecs:ListServices", "ecs:DescribeTaskDefinition"),
+        ANYTHING,
+    ),
+    Grant(
+        "deploy, get, cluster info: instances, and why there are none", ("ecs:DescribeCapacityProviders",), PROVIDERS
+    ),
+    Grant(
+        "deploy, get, cluster info: instances, and why there are none",
+        ("autoscaling:DescribeAutoScalingGroups",),
+        ANYTHING,
+    ),
+    Grant(
+        "cluster down, configure: end the instances of groups that go",
+        ("autoscaling:UpdateAutoScalingGroup", "autoscaling:SetInstanceProtection"),
+        GROUPS,
+        deploys=False,
+    ),
+    Grant(
+        "deploy, get: between which numbers an API is scaled, by what, and how it went",
+        (
+            "application-autoscaling:DescribeScalableTargets",
+            "application-autoscaling:DescribeScalingPolicies",
+            "application-autoscaling:DescribeScalingActivities",
+        ),
+        ANYTHING,
+    ),
+    Grant(
+        "deploy: change the numbers first where fewer replicas are wanted",
+        ("application-autoscaling:RegisterScalableTarget",),
+        SCALABLE_TARGETS,
+    ),
+    Grant(
+        "deploy, get, predict: address, rules and healthy targets of the load balancer",
+        (
+            "elasticloadbalancing:DescribeAccountLimits",
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeRules",
+            "elasticloadbalancing:DescribeTargetHealth",
+        ),
+        ANYTHING,
+    ),
+    Grant(
+        "deploy: upload projects, build contexts and configurations, and read them again",
+        ("s3:GetObject", "s3:PutObject"),
+        OBJECTS,
+    ),
+    Grant("deploy: an upload of several parts is broken off", ("s3:AbortMultipartUpload",), OBJECTS, is_implied=True),
+    Grant("deploy: without it a missing object is forbidden rather than missing", ("s3:ListBucket",), BUCKET),
+    Grant(
+        "deploy: which images are there; delete those that nothing uses",
+        ("ecr:ListImages", "ecr:BatchDeleteImage"),
+        REPOSITORY,
+    ),
+    Grant("deploy: the digest of predictor.image, and which images are there", ("ecr:DescribeImages",), ANY_REPOSITORY),
+    Grant(
+        "deploy: build images",
+        ("codebuild:StartBuild", "codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject"),
+        BUILDER,
+    ),
+    Grant("logs, deploy: which log groups there are", ("logs:DescribeLogGroups",), ANYTHING),
+    Grant("logs, deploy: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
+    Grant(
+        "deploy, delete: note why a first deployment failed; remove the records of what is gone",
+        ("logs:CreateLogStream", "logs:PutLogEvents", "logs:ListTagsForResource", "logs:DeleteLogGroup"),
+        LOGS,
+    ),
+    Grant(
+        "get: traffic, alarms",
+        ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
+        ANYTHING,
+    ),
+    Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
+    Grant("deploy: what instances have", ("ec2:DescribeInstanceTypes",), ANYTHING),
+    Grant(
+        "cluster up, configure: is the certificate issued?", ("acm:DescribeCertificate",), CERTIFICATES, deploys=False
+    ),
+    Grant(
+        "cluster up, configure: instance types, zones, subnets and quotas",
+        (
+            "ec2:DescribeAddresses",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeInstanceTypeOfferings",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "servicequotas:GetServiceQuota",
+        ),
+        ANYTHING,
+        deploys=False,
+    ),
+)
+
+FREE = frozenset({"sts:GetCallerIdentity"})
+"""Actions that need no permission (API reference of GetCallerIdentity)."""
