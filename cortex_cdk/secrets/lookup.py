@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.denials import CODES as DENIED
+from cortex_cdk.aws.denials import denial_of
 from cortex_cdk.aws.errors import error_code, error_message
 from cortex_cdk.config.sections.secret_reference import SecretReference
 
@@ -60,7 +60,7 @@ def _look_for(cloud: Cloud, reference: SecretReference) -> Found:
     except ClientError as error:
         if error_code(error) in MISSING:
             return Found(problem="does not exist", hint=_hint_to_make(reference))
-        if error_code(error) in DENIED:
+        if denial_of(error):
             return Found(unchecked=error_message(error))
         return Found(unchecked=f"{error.operation_name} answered {error_code(error)}: {error_message(error)}")
 
@@ -111,7 +111,7 @@ def _with_key(cloud: Cloud, reference: SecretReference, arn: str) -> Found:
         given = {name: value for name, value in chosen.items() if value}
         answer = cloud.secretsmanager.get_secret_value(SecretId=reference.name, **given)  # type: ignore[arg-type]
     except ClientError as error:
-        if error_code(error) not in DENIED:
+        if not denial_of(error):
             raise
         return Found(arn, unchecked=_unread_key(reference, error))
     keys = keys_of(answer.get("SecretString"))

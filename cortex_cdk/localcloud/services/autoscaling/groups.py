@@ -65,7 +65,8 @@ class GroupInstance(InstanceState):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.launched_at = time.time()
-        self.template_version = self.instance.autoscaling_group.template_version
+        instance: Any = self.instance
+        self.template_version = instance.autoscaling_group.template_version
         self._become(PENDING, *NOT_YET)
 
     @property
