@@ -33,6 +33,7 @@ from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project.archive import archive
+from cortex_cdk.secrets.lookup import look_up
 from cortex_cdk.stack_operations import preview as stacks
 from cortex_cdk.stack_operations.plan_report import PlannedStack, PlanReport
 from cortex_cdk.synthesis.deployed_configuration import read_configuration
@@ -104,7 +105,8 @@ class Previewer:
         if self._is_made and not self._options.rebuild:
             known = images.find(self._cloud, builder, contexts)
         found = images.of_apis(config.apis, own_images(self._cloud, config.apis), known)
-        wanted = Wanted(config, digest, found, self._options.force)
+        references = (each for api in config.apis for each in api.predictor.secret_references.values())
+        wanted = Wanted(config, digest, found, self._options.force, look_up(self._cloud, references))
         deployment = (
             read_deployment(self._cloud, self._cluster, wanted)
             if self._is_made
@@ -119,11 +121,7 @@ class Previewer:
         endpoints, wanted = deployment.api_endpoints(), deployment.wanted
         for target in deployment.apis:
             if isinstance(target.resource, RealtimeApi):
-                spec = ApiStackSpec(
-                    cluster=self._cluster.resources,
-                    api=target.resource,
-                    priority=endpoints.priority(target.endpoint),
-                )
+                spec = wanted.spec(self._cluster.resources, target.resource, endpoints.priority(target.endpoint))
                 release = Release(spec, wanted.project_digest, wanted.images[target.name] or TO_BE_BUILT)
                 yield plan_stack(release, target.deployed, desired=target.desired, force=wanted.force)
 
