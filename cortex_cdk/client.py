@@ -355,10 +355,10 @@ class Client:
             NotDeployedError: There is none of that name.
             PredictionError: It did not answer with success, or the answer broke off.
         """
-        api, certificate = self.get(name), None
+        api, cluster, certificate = self.get(name), self.cluster, None
         if api.endpoint.startswith("https://"):
-            certificate = certificate_of(self.cloud, self.cluster.resources.listener_arn)
-        with send(api, call, certificate) as answer:
+            certificate = certificate_of(self.cloud, cluster.resources.listener_arn)
+        with send(api, call, certificate, cluster.address) as answer:
             yield answer
 
     def refresh(self, name: str, *, force: bool = False) -> None:

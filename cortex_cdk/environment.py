@@ -68,6 +68,11 @@ class Environment:
         return True
 
     @property
+    def is_on_the_network(self) -> bool:
+        """Whether other machines can reach what runs there."""
+        return True
+
+    @property
     def is_configurable(self) -> bool:
         """Whether the user chooses cluster, region and credentials."""
         return True
@@ -124,6 +129,11 @@ class LocalEnvironment(Environment):
     @property
     def is_billed(self) -> bool:
         """Nobody is."""
+        return False
+
+    @property
+    def is_on_the_network(self) -> bool:
+        """Everything listens on 127.0.0.1."""
         return False
 
     @property

@@ -81,6 +81,11 @@ def cluster_stack(cluster: str) -> str:
     return f"cortex-{cluster}-cluster"
 
 
+def deployer_policy(cluster: str, purpose: str) -> str:
+    """The name of an IAM policy for somebody who uses the cluster for a purpose."""
+    return f"cortex-{cluster}-{purpose}"
+
+
 def api_stack(cluster: str, api: str) -> str:
     """The name of the stack of one Realtime API."""
     return f"cortex-{cluster}-api-{api}"
@@ -147,9 +152,14 @@ def image_builder(cluster: str) -> str:
     return f"cortex-{cluster}-image-builder"
 
 
-def project_key(digest: str) -> str:
+def project_prefix(api: str) -> str:
+    """The beginning of the object keys of an API's project archives, which only its own replicas may read."""
+    return f"{PROJECT_PREFIX}{api}/"
+
+
+def project_key(api: str, digest: str) -> str:
     """The object key of a project archive in the cluster's bucket."""
-    return f"{PROJECT_PREFIX}{digest}.zip"
+    return f"{project_prefix(api)}{digest}.zip"
 
 
 def configuration_key(digest: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 from cortex_serving.contract import KEY_HEADER
 
@@ -144,7 +145,7 @@ def _is_text(body: bytes) -> bool:
 
 
 @contextmanager
-def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator[Answer]:
+def send(api: ApiStatus, call: Call, certificate: str | None = None, address: str | None = None) -> Iterator[Answer]:
     """Send a request. The answer can be read while the context is open.
 
     Args:
@@ -152,21 +153,25 @@ def send(api: ApiStatus, call: Call, certificate: str | None = None) -> Iterator
             answer.
         call: What to send.
         certificate: What the endpoint must show, as PEM; None accepts whatever this machine trusts.
+        address: The load balancer to connect to, whatever the endpoint's name leads to: a record needs time to spread,
+            and none leads to the local cloud. None connects to the endpoint.
 
     Raises:
         PredictionError: No replica serves, the endpoint cannot be reached, or the answer is an error.
     """
     if api.status != LIVE and not (api.variants or api.replicas.up_to_date or api.replicas.stale):
         raise PredictionError(f"{api.name} is {api.status}: no replica can answer", hint=f"see why with: {_logs(api)}")
-    url = api.endpoint + (f"?{urllib.parse.urlencode(call.query)}" if call.query else "")
+    endpoint = urllib.parse.urlsplit(api.endpoint)
+    door = endpoint._replace(netloc=address or endpoint.netloc, query=urllib.parse.urlencode(call.query)).geturl()
     # The URL is made from a load balancer's address: http or https.
-    request = urllib.request.Request(url, data=call.body, headers=dict(call.headers))  # noqa: S310
+    headers = {"Host": endpoint.netloc, **call.headers}
+    request = urllib.request.Request(door, data=call.body, headers=headers)  # noqa: S310
     key = call.key or os.environ.get(KEY_VARIABLE)
     if key and not any(name.lower() in ("authorization", KEY_HEADER.lower()) for name in call.headers):
         # Unredirected: where an answer leads is none of the key's business.
         request.add_unredirected_header("Authorization", f"Bearer {_checked(key)}")
     # An endpoint on this machine must not go through the user's proxy.
-    opener = urllib.request.build_opener(*_proxy_handlers(api.endpoint), _tls(certificate))
+    opener = urllib.request.build_opener(*_proxy_handlers(door), _tls(endpoint.hostname or "", certificate))
     try:
         response = opener.open(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
@@ -220,13 +225,24 @@ def _logs(api: ApiStatus) -> str:
     return ", ".join(f"cortex logs {variant.name}" for variant in api.variants) or f"cortex logs {api.name}"
 
 
-def _tls(certificate: str | None) -> urllib.request.HTTPSHandler:
-    """The endpoint has the load balancer's own name, and its certificate is for the user's domain.
+class _NamedTls(ssl.SSLContext):
+    """Asks for the certificate of one name, whatever host is connected to."""
+
+    name = ""
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        """Begin TLS on a connection."""
+        return super().wrap_socket(*arguments, **{**options, "server_hostname": self.name})
+
+
+def _tls(name: str, certificate: str | None) -> urllib.request.HTTPSHandler:
+    """The endpoint may have the load balancer's own name, and its certificate is for the user's domain.
 
     So it is not the name that is checked, but that it is the load balancer's certificate, which ACM has told. Whoever
     sets ``SSL_CERT_FILE`` (a proxy that looks into TLS) trusts that file, too.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _NamedTls(ssl.PROTOCOL_TLS_CLIENT)
+    context.name = name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False
     if certificate:

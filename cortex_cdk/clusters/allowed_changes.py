@@ -104,18 +104,25 @@ def refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Mapping[str, 
         One line for each reason; empty where the cluster can be changed.
     """
     fixed = (_refusal(difference) for difference in differences(before, after))
-    return (*(reason for reason in fixed if reason), *_group_refusals(before, after, in_use))
+    reasons = (reason for reason in fixed if reason)
+    return (*reasons, *_tls_refusal(before, after), *_group_refusals(before, after, in_use))
 
 
 def _refusal(difference: Difference) -> str | None:
     for field, reason in FIXED.items():
         if difference.field == field or difference.field.startswith(f"{field}."):
             return f"{difference}: {reason}"
-    if difference.field == "load_balancer.certificate_arn" and difference.after is None:
-        return f"{difference}: the APIs' rules are on the HTTPS listener, which would go with the certificate"
     if difference.field == "cloudformation_role" and difference.after is None:
         return f"{difference}: CloudFormation keeps the role of a stack; name another one"
     return None
+
+
+def _tls_refusal(before: Cluster, after: Cluster) -> Iterator[str]:
+    if not before.is_tls or after.is_tls:
+        return
+    for difference in differences(before, after):
+        if difference.field in ("domain", "load_balancer.certificate_arn"):
+            yield f"{difference}: the APIs' rules are on the HTTPS listener, which would go with the certificate"
 
 
 def _group_refusals(before: Cluster, after: Cluster, in_use: Mapping[str, Mapping[str, Compute]]) -> Iterator[str]:

@@ -18,8 +18,17 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.allowed_changes import Difference, differences, refusals
-from cortex_cdk.clusters.checks import CHECKED, WantedCluster, check, check_account, check_machine_images
+from cortex_cdk.clusters.checks import (
+    CHECKED,
+    WantedCluster,
+    check,
+    check_account,
+    check_identity,
+    check_machine_images,
+)
+from cortex_cdk.clusters.exposure import dangers_of_plan
 from cortex_cdk.clusters.failures import failure
+from cortex_cdk.clusters.hosted_zone import find_zone
 from cortex_cdk.clusters.instances import (
     GroupSize,
     end_instances,
@@ -114,34 +123,6 @@ def user_tags(stack: StackState) -> dict[str, str]:
     return {name: value for name, value in stack.tags.items() if not name.startswith(names.TAG_PREFIX)}
 
 
-def check_identity(cluster: Cluster, environment: Environment) -> None:
-    """Compare name and region of a configuration with those of the environment.
-
-    This comes before every other check, because they would look at another cluster.
-
-    Raises:
-        PreflightError: They differ.
-    """
-    found = []
-    for field, ours, theirs in (
-        ("name", cluster.name, environment.cluster),
-        ("region", cluster.region, environment.region),
-    ):
-        if ours != theirs:
-            to_do = f"remove {field} from the file"
-            if environment.is_configurable:
-                to_do += f", or run: cortex env configure NAME --cluster {cluster.name} --region {cluster.region}"
-            found.append(
-                Finding(
-                    f"cluster {environment.cluster}",
-                    f"the file says {field}: {ours}, and environment {environment.name!r} has {theirs}",
-                    to_do,
-                )
-            )
-    if found:
-        raise PreflightError(f"cluster {environment.cluster} was not changed", found)
-
-
 def plan_cluster(
     cloud: Cloud, environment: Environment, wanted: Cluster | None, *, creates: bool = True
 ) -> ClusterPlan | None:
@@ -171,11 +152,12 @@ def plan_cluster(
         raise missing(environment)
     deployed = _deployed(cloud, kept, needed=wanted is None) if kept else None
     cluster = wanted or deployed or environment.default_cluster()
-    spec = ClusterStackSpec(cluster=cluster)
+    zone = find_zone(cloud, cluster)
+    spec = ClusterStackSpec(cluster=cluster, hosted_zone_id=zone.id if zone else None)
     unchanged = kept is not None and recovery is None and kept.outputs.get(names.Output.SPEC_DIGEST) == spec.digest
     if unchanged:
         return None
-    warnings = _check(cloud, deployed, cluster, is_new=kept is None)
+    warnings = _check(WantedCluster(cloud, cluster, kept is None, zone), deployed)
     template = _template(spec)
     warnings += _accepted(cluster, check_machine_images(cloud, cluster, template), is_new=kept is None)
     found = preview(
@@ -198,7 +180,7 @@ def plan_cluster(
         recovery=recovery,
         preview=found,
         cost=estimate(cluster),
-        warnings=warnings,
+        warnings=(*dangers_of_plan(environment, cluster), *warnings),
     )
 
 
@@ -242,7 +224,7 @@ def _deployed(cloud: Cloud, stack: StackState, *, needed: bool) -> Cluster | Non
         return None
 
 
-def _check(cloud: Cloud, deployed: Cluster | None, cluster: Cluster, *, is_new: bool) -> tuple[str, ...]:
+def _check(wanted: WantedCluster, deployed: Cluster | None) -> tuple[str, ...]:
     """Look for what may not be changed, and for what the account lacks.
 
     Returns:
@@ -251,10 +233,11 @@ def _check(cloud: Cloud, deployed: Cluster | None, cluster: Cluster, *, is_new: 
     Raises:
         PreflightError: Something stands in the way.
     """
-    wanted = WantedCluster(cloud, cluster, is_new)
+    cluster = wanted.cluster
     keep = "keep these values, or make another cluster with them (cortex env configure, cortex cluster up)"
-    reasons = refusals(deployed, cluster, computes_by_group(cloud, deployed)) if deployed else ()
-    return _accepted(cluster, [*(wanted.finding(reason, keep) for reason in reasons), *check(wanted)], is_new=is_new)
+    reasons = refusals(deployed, cluster, computes_by_group(wanted.cloud, deployed)) if deployed else ()
+    findings = [*(wanted.finding(reason, keep) for reason in reasons), *check(wanted)]
+    return _accepted(cluster, findings, is_new=wanted.is_new)
 
 
 def _accepted(cluster: Cluster, findings: Sequence[Finding], *, is_new: bool) -> tuple[str, ...]:

@@ -17,8 +17,10 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.capacity.instance_types import instance_types
 from cortex_cdk.capacity.pricing import DEFAULT_ZONES, nat_gateways
+from cortex_cdk.clusters.hosted_zone import FoundZone
 from cortex_cdk.config import Cluster, InstanceGroup
-from cortex_cdk.errors import ClusterError, Finding
+from cortex_cdk.environment import Environment
+from cortex_cdk.errors import ClusterError, Finding, PreflightError
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef
@@ -44,11 +46,13 @@ class WantedCluster:
         cloud: The account that it would be in.
         cluster: What it would be.
         is_new: Whether it would be made, so that its network counts against quotas.
+        zone: What was found of the hosted zone of its domain; None without a domain.
     """
 
     cloud: Cloud
     cluster: Cluster
     is_new: bool
+    zone: FoundZone | None = None
 
     def finding(self, message: str, hint: str | None = None, *, fatal: bool = True) -> Finding:
         """Make a finding about this cluster."""
@@ -71,6 +75,34 @@ def check_account(cloud: Cloud, cluster: Cluster) -> None:
             f"cluster {cluster.name} belongs to account {cluster.account}, and the credentials to {account}",
             hint="choose another environment with --env, or another profile with: cortex env configure",
         )
+
+
+def check_identity(cluster: Cluster, environment: Environment) -> None:
+    """Compare name and region of a configuration with those of the environment.
+
+    This comes before every other check, because they would look at another cluster.
+
+    Raises:
+        PreflightError: They differ.
+    """
+    found = []
+    for field, ours, theirs in (
+        ("name", cluster.name, environment.cluster),
+        ("region", cluster.region, environment.region),
+    ):
+        if ours != theirs:
+            to_do = f"remove {field} from the file"
+            if environment.is_configurable:
+                to_do += f", or run: cortex env configure NAME --cluster {cluster.name} --region {cluster.region}"
+            found.append(
+                Finding(
+                    f"cluster {environment.cluster}",
+                    f"the file says {field}: {ours}, and environment {environment.name!r} has {theirs}",
+                    to_do,
+                )
+            )
+    if found:
+        raise PreflightError(f"cluster {environment.cluster} was not changed", found)
 
 
 def check(wanted: WantedCluster) -> list[Finding]:
@@ -195,6 +227,12 @@ def check_certificate(wanted: WantedCluster) -> Iterator[Finding]:
         yield wanted.finding(f"the certificate {arn} cannot be used: its status in ACM is {status}")
 
 
+def check_zone(wanted: WantedCluster) -> Iterator[Finding]:
+    """Say why the hosted zone of the domain cannot be used."""
+    if wanted.zone and wanted.zone.problem:
+        yield wanted.finding(wanted.zone.problem, wanted.zone.hint)
+
+
 def check_vpcs(wanted: WantedCluster) -> Iterator[Finding]:
     """Compare the VPCs that there are with their quota, if the cluster would make one."""
     if not wanted.is_new or wanted.cluster.vpc.id:
@@ -226,6 +264,7 @@ CHECKS: tuple[Check[WantedCluster], ...] = (
     Check("where the instance types are offered", check_offerings),
     Check("the subnets", check_subnets),
     Check("the certificate", check_certificate),
+    Check("the hosted zone", check_zone),
     Check("the quota of VPCs", check_vpcs),
     Check("the quota of Elastic IP addresses", check_addresses),
 )

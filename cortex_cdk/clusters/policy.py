@@ -8,7 +8,8 @@ from pathlib import Path
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.permissions.documents import Policy, Purpose, Subject, policies
-from cortex_cdk.clusters.change import check_identity, read_configuration
+from cortex_cdk.clusters.change import read_configuration
+from cortex_cdk.clusters.checks import check_identity
 from cortex_cdk.config import Cluster
 from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.environment import Environment

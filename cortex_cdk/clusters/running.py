@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.change import missing, user_tags
+from cortex_cdk.clusters.exposure import dangers
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError
@@ -23,15 +25,28 @@ class RunningCluster:
         name: The cluster's name.
         environment: Name of the environment that it belongs to.
         resources: What its stack made.
-        url: Where its load balancer answers, such as ``http://cortex-1.us-east-1.elb.amazonaws.com``.
+        url: Scheme and host of its endpoints, such as ``https://api.example.com``.
+        address: The load balancer's own name, such as ``cortex-1.us-east-1.elb.amazonaws.com``.
         is_billed: Whether somebody pays for what runs there.
+        is_on_the_network: Whether other machines can reach what runs there.
     """
 
     name: str
     environment: str
     resources: ClusterResources
     url: str
+    address: str = ""
     is_billed: bool = True
+    is_on_the_network: bool = True
+
+    def dangers(self, open_apis: Sequence[str]) -> tuple[str, ...]:
+        """What strangers on the internet can do, a line each; nothing where the stack does not say who is let in.
+
+        Args:
+            open_apis: The APIs that answer whoever asks.
+        """
+        is_public = bool(self.resources.is_public) and self.is_on_the_network
+        return dangers(is_public=is_public, is_tls=self.url.startswith("https://"), open_apis=open_apis)
 
 
 def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
@@ -51,8 +66,17 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
     if not stack.outputs:
         raise ClusterError(f"the cluster {name!r} is not ready ({stack.status})", hint="wait, then try again")
     resources = ClusterResources.from_outputs(stack.outputs).model_copy(update={"tags": user_tags(stack)})
-    url = load_balancer_url(cloud, resources)
-    return RunningCluster(name, environment.name, resources, url, environment.is_billed)
+    address = load_balancer_address(cloud, resources)
+    scheme = resources.base_url.partition("://")[0]
+    return RunningCluster(
+        name,
+        environment.name,
+        resources,
+        f"{scheme}://{resources.domain or address}",
+        address,
+        environment.is_billed,
+        environment.is_on_the_network,
+    )
 
 
 def planned_cluster(environment: Environment, cluster: Cluster) -> RunningCluster:
@@ -63,11 +87,19 @@ def planned_cluster(environment: Environment, cluster: Cluster) -> RunningCluste
         cluster: What the cluster would be.
     """
     resources = placeholder_resources(cluster)
-    return RunningCluster(cluster.name, environment.name, resources, resources.base_url, environment.is_billed)
+    host = resources.base_url.partition("://")[2]
+    return RunningCluster(
+        cluster.name,
+        environment.name,
+        resources,
+        resources.base_url,
+        host,
+        environment.is_billed,
+        environment.is_on_the_network,
+    )
 
 
-def load_balancer_url(cloud: Cloud, resources: ClusterResources) -> str:
-    """Ask where a cluster's load balancer answers. Its address is its own, and is in no output."""
-    balancer = cloud.elbv2.describe_load_balancers(LoadBalancerArns=[resources.load_balancer_arn])["LoadBalancers"][0]
-    scheme = resources.base_url.partition("://")[0]
-    return f"{scheme}://{balancer['DNSName']}"
+def load_balancer_address(cloud: Cloud, resources: ClusterResources) -> str:
+    """Ask for the name of a cluster's load balancer, which is its own, and in no output."""
+    (balancer,) = cloud.elbv2.describe_load_balancers(LoadBalancerArns=[resources.load_balancer_arn])["LoadBalancers"]
+    return balancer["DNSName"]

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from cortex_cdk import names
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Section, Shown, Whole
+from cortex_cdk.config.sections.domain import domain_rules, is_zone_id, parse_domain, parse_zone
 from cortex_cdk.config.sections.instance_group import InstanceGroup, Volume
 
 # Days for which CloudWatch Logs can keep logs (PutRetentionPolicy).
@@ -57,6 +58,7 @@ _POLICY = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/[A-Za-z0-9_+=,.@/-]{1,512}")
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+_EVERYBODY = ("0.0.0.0/0", "::/0")
 _MOST_TAGS = 40  # AWS allows 50 on a resource; CloudFormation and this program add their own.
 
 
@@ -158,6 +160,11 @@ class LoadBalancer(Section):
         Annotated[str, BeforeValidator(_network), Allowed("a network such as 203.0.113.0/24 or 2001:db8::/32")], ...
     ] = Field(("0.0.0.0/0",), description="Networks whose requests are let in.")
 
+    @property
+    def is_public(self) -> bool:
+        """Whether everybody on the internet is let in."""
+        return self.scheme == "internet-facing" and any(network in self.allowed_cidrs for network in _EVERYBODY)
+
     def rules(self) -> Iterator[Conflict]:
         if not self.allowed_cidrs:
             yield Conflict((("allowed_cidrs",),), "must have at least one network: nobody could reach the APIs")
@@ -210,6 +217,18 @@ class Cluster(Section):
     load_balancer: LoadBalancer = Field(
         default_factory=LoadBalancer, description="The load balancer in front of all APIs."
     )
+    domain: Annotated[
+        Annotated[str, BeforeValidator(parse_domain), Allowed("a domain such as api.example.com")] | None,
+        Shown("the load balancer's own name"),
+    ] = Field(
+        None,
+        description="Domain of the APIs, with `hosted_zone`. The cluster gets a certificate for it and the record that "
+        "leads to the load balancer, and plain HTTP is redirected to HTTPS. See [domain](domain.md).",
+    )
+    hosted_zone: Annotated[
+        Annotated[str, BeforeValidator(parse_zone), Allowed("the name or the id of a hosted zone of Route 53")] | None,
+        Shown("none"),
+    ] = Field(None, description="Public hosted zone of Route 53 in which `domain` lies.")
     tags: Annotated[
         dict[Annotated[str, BeforeValidator(_tag_name)], Annotated[str, BeforeValidator(_tag_value)]],
         Allowed("text of at most 256 characters, under a name of at most 128 that does not start with aws: or cortex:"),
@@ -242,8 +261,19 @@ class Cluster(Section):
         """Return a cluster with a CPU group and a GPU group; the GPU group is empty until a replica needs a GPU."""
         return cls(name=name, region=region)
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether the endpoints are https."""
+        return self.domain is not None or self.load_balancer.certificate_arn is not None
+
+    @property
+    def hosted_zone_id(self) -> str | None:
+        """The hosted zone, where the configuration gives an id; None where it gives a name."""
+        return self.hosted_zone if self.hosted_zone and is_zone_id(self.hosted_zone) else None
+
     def rules(self) -> Iterator[Conflict]:
         yield from self._network_rules()
+        yield from domain_rules(self.domain, self.hosted_zone, self.load_balancer.certificate_arn)
         zones = self.availability_zones
         if zones and (len(zones) < 2 or len(set(zones)) < len(zones)):
             yield Conflict(

@@ -7,15 +7,16 @@ from typing import Any
 
 from cortex_cdk.config.realtime_api import RealtimeApi
 
-_NOT_SERVED = {"env", "secrets", "image", "base_image", "tensorflow_serving_image", "shm_size"}
+_NOT_SERVED = {"env", "iam_policies", "secrets", "image", "base_image", "tensorflow_serving_image", "shm_size"}
 
 
 def serving_spec(api: RealtimeApi, endpoint: str) -> str:
     """Write the specification of an API, as the serving program reads it (``cortex_serving.spec``).
 
-    The specification leaves out the image and the environment, which the container has already, and scaling, so that a
-    change of scaling restarts no replica. Nor does a change of the endpoint: see ``deploy.plan.plan_stack``. Everything
-    stands in the user's order, because predictors may give the order of their ``config`` a meaning.
+    The specification leaves out the image and the environment, which the container has already, and scaling and
+    permissions, so that a change of those restarts no replica. Nor does a change of the endpoint: see
+    ``deploy.plan.plan_stack``. Everything stands in the user's order, because predictors may give the order of their
+    ``config`` a meaning.
 
     Args:
         api: The API.

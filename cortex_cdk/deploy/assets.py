@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cortex_cdk.aws.cloud import Cloud
@@ -23,19 +24,24 @@ def exists(cloud: Cloud, bucket: str, key: str) -> bool:
     return True
 
 
-def upload(cloud: Cloud, path: Path, bucket: str, key: str) -> bool:
-    """Upload a file unless the bucket has it.
+def upload(cloud: Cloud, path: Path, bucket: str, keys: Sequence[str]) -> bool:
+    """Put a file where the bucket does not have it: it is sent once, and copied in the bucket to the other keys.
 
     Args:
         cloud: A session of the environment.
         path: The file.
         bucket: The cluster's bucket.
-        key: Where to, made from the file's content.
+        keys: Where to, each made from the file's content.
 
     Returns:
         Whether the file was sent.
     """
-    if exists(cloud, bucket, key):
-        return False
-    cloud.s3.upload_file(str(path), bucket, key)
-    return True
+    missing = [key for key in keys if not exists(cloud, bucket, key)]
+    source = next((key for key in keys if key not in missing), None)
+    was_sent = bool(missing) and source is None
+    if was_sent:
+        source = missing.pop(0)
+        cloud.s3.upload_file(str(path), bucket, source)
+    for key in missing:
+        cloud.s3.copy({"Bucket": bucket, "Key": str(source)}, bucket, key)
+    return was_sent

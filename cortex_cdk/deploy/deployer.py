@@ -109,8 +109,8 @@ class Deployer:
             self._warn(warnings, plans)
             self._explain_scaling(plans)
             if any(plan.changes for plan in plans):
-                bucket, key = self._cluster.resources.bucket, names.project_key(project.digest)
-                assets.upload(self._cloud, project.path, bucket, key)
+                keys = [plan.parameters[names.Parameter.PROJECT_KEY] for plan in plans if plan.changes]
+                assets.upload(self._cloud, project.path, self._cluster.resources.bucket, keys)
                 self._prepare_keys(deployment)
             applier = self._applier(plans, project.path)
         done = self._execute(deployment.wanted, plans, applier)

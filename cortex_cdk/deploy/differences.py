@@ -111,7 +111,7 @@ def differences(cloud: Cloud, bucket: str, plan: StackPlan, archive: Path) -> Di
     if stack is None or plan.recovery or not plan.changes or not isinstance(spec, ApiStackSpec):
         return None
     known, parameter = stack.parameters, names.Parameter
-    key, wanted_key = known.get(parameter.PROJECT_KEY, ""), names.project_key(plan.release.project_digest)
+    key, wanted_key = known.get(parameter.PROJECT_KEY, ""), plan.parameters[parameter.PROJECT_KEY]
     before: Mapping[str, Any] = {}
     after: Mapping[str, Any] = {}
     if key != wanted_key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project import missing_imports
+from cortex_cdk.replicas import missing_permissions
 from cortex_cdk.stack_operations.operation import Next, Outcome
 
 LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
@@ -55,7 +56,7 @@ def failure(name: str, outcome: Outcome) -> DeployError:
         return DeployError(f"{name}: this deployment did not end: another refresh took its place", hint=aftermath)
     if outcome.replica:
         reason = outcome.replica.reason
-        remedy = missing_imports.remedy(reason) or "correct the cause"
+        remedy = missing_imports.remedy(reason) or missing_permissions.remedy(reason) or "correct the cause"
         if "OutOfMemory" in reason:
             remedy = "raise compute.mem"
         return DeployError(

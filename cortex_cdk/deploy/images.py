@@ -315,7 +315,7 @@ def _updated(context: BuildContext) -> BuildContext:
 def _start(cloud: Cloud, builder: Builder, context: BuildContext, options: str) -> BuildTypeDef:
     key = names.build_context_key(context.tag)
     with tempfile.TemporaryDirectory() as folder:
-        assets.upload(cloud, _write(context, Path(folder) / "context.zip"), builder.bucket, key)
+        assets.upload(cloud, _write(context, Path(folder) / "context.zip"), builder.bucket, [key])
     variables = {
         IMAGE_TAG_VARIABLE: context.tag,
         IMAGE_REPOSITORY_VARIABLE: builder.repository_uri,

@@ -148,7 +148,7 @@ def _parameters(release: Release, api: RealtimeApi, deployed: StackState | None,
     endpoint, same_replicas = api.networking.endpoint, known.get(names.Parameter.REVISION) == release.revision
     parameter = names.Parameter
     return {
-        parameter.PROJECT_KEY: names.project_key(release.project_digest),
+        parameter.PROJECT_KEY: names.project_key(api.name, release.project_digest),
         parameter.IMAGE: release.image,
         parameter.REVISION: release.revision,
         # Replicas tell requests of splitters from others by it. A new one restarts none: they know it from the next
@@ -173,7 +173,8 @@ def revision_of(api: RealtimeApi, project_digest: str, image: str) -> str:
         12 hexadecimal digits.
     """
     reaches_replicas: dict[str, Any] = {
-        "predictor": api.predictor.model_dump(mode="json"),
+        # Permissions are those of a role, which may change below the replicas.
+        "predictor": api.predictor.model_dump(mode="json", exclude={"iam_policies"}),
         "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
         "compute": api.compute.model_dump(mode="json"),
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,

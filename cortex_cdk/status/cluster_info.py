@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from cortex_serving.contract import REALTIME_API
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import links
@@ -17,7 +19,7 @@ from cortex_cdk.clusters.machine_images import GroupImages, read_machine_images
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster, InstanceGroup
 from cortex_cdk.environment import Environment
-from cortex_cdk.stack_operations.stack import StackState, read_stack
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 from cortex_cdk.status.read_status import ApiStatus, list_apis
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class ClusterInfo:
         groups: Its instance groups.
         cost: What it costs on AWS.
         apis: What is deployed on it.
+        dangers: What strangers on the internet can do with it.
         dashboard: Address of its dashboard in the AWS console; None where the cloud is not AWS.
     """
 
@@ -69,6 +72,7 @@ class ClusterInfo:
     groups: tuple[GroupState, ...]
     cost: Estimate
     apis: tuple[ApiStatus, ...]
+    dangers: tuple[str, ...]
     dashboard: str | None
 
     def as_json(self) -> dict[str, Any]:
@@ -80,6 +84,8 @@ class ClusterInfo:
             "status": self.status,
             "version": resources.version,
             "endpoint": self.running.url,
+            "load_balancer": self.running.address,
+            "exposure": list(self.dangers),
             "instance_groups": [
                 {
                     "name": state.group.name,
@@ -127,8 +133,17 @@ def cluster_info(cloud: Cloud, environment: Environment, running: RunningCluster
         groups=_groups(cloud, configuration, stack),
         cost=estimate(configuration),
         apis=tuple(list_apis(cloud, running)),
+        dangers=running.dangers(_open_apis(cloud, running.name)),
         dashboard=pages.dashboard if pages else None,
     )
+
+
+def _open_apis(cloud: Cloud, cluster: str) -> list[str]:
+    return [
+        resource.name
+        for resource, stack in list_resource_stacks(cloud, cluster)
+        if resource.kind == REALTIME_API and stack.outputs and names.Output.AUTH not in stack.outputs
+    ]
 
 
 def _groups(cloud: Cloud, cluster: Cluster, stack: StackState) -> tuple[GroupState, ...]:

@@ -17,6 +17,7 @@ from cortex_cdk.aws.console_links import Links, links
 from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.logs import fatal_record
+from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.status.alarms import Alarm, read_alarms
 from cortex_cdk.status.decide_status import ERROR
@@ -217,7 +218,7 @@ class Reporter:
         record = fatal_record(
             self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.failed_replica
         )
-        return replace(api, reason=record.message) if record else api
+        return replace(api, reason=with_remedy(record.message)) if record else api
 
     def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:
         groups = tuple(api.target_group for api in apis if api.target_group)

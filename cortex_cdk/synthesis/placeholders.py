@@ -24,7 +24,8 @@ def placeholder_resources(cluster: Cluster) -> ClusterResources:
         load_balancer_arn=f"arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{balancer}",
         load_balancer_full_name=balancer,
         listener_arn=f"arn:aws:elasticloadbalancing:{region}:{account}:listener/{balancer}/{id[:16]}",
-        base_url=f"http://{names.ecs_cluster(cluster.name)}.{region}.elb.amazonaws.com",
+        base_url=_placeholder_url(cluster),
+        domain=cluster.domain,
         bucket=f"{names.ecs_cluster(cluster.name)}-{id[:16]}",
         repository=repository,
         repository_arn=f"arn:aws:ecr:{region}:{account}:repository/{repository}",
@@ -38,6 +39,11 @@ def placeholder_resources(cluster: Cluster) -> ClusterResources:
         tags=cluster.tags,
         providers=provider_resources(cluster),
     )
+
+
+def _placeholder_url(cluster: Cluster) -> str:
+    host = cluster.domain or f"{names.ecs_cluster(cluster.name)}.{cluster.region}.elb.amazonaws.com"
+    return f"{'https' if cluster.is_tls else 'http'}://{host}"
 
 
 def placeholder_target_groups(region: str, splitter: TrafficSplitter) -> dict[str, str]:

@@ -70,6 +70,8 @@ class ClusterResources(BaseModel):
         load_balancer_full_name: The ``LoadBalancer`` dimension of its metrics: ``app/NAME/ID``.
         listener_arn: The listener that carries the rules (port 443 where the cluster has a certificate).
         base_url: Scheme and host, without a slash at the end.
+        domain: The user's domain that leads to the load balancer; None where its own name is used.
+        is_public: Whether everybody on the internet is let in; None where the stack does not say.
         log_retention_days: Days for which log events of APIs are kept.
         alarm_topic: ARN of the SNS topic that alarms notify, if there is one.
         permissions_boundary: ARN of the policy that bounds every role, if there is one.
@@ -88,6 +90,8 @@ class ClusterResources(BaseModel):
     load_balancer_full_name: str
     listener_arn: str
     base_url: str
+    domain: str | None = None
+    is_public: bool | None = None
     bucket: str
     repository: str
     repository_arn: str
@@ -179,10 +183,16 @@ class _StackSpec(BaseModel):
 
 
 class ClusterStackSpec(_StackSpec):
-    """A cluster's stack."""
+    """A cluster's stack.
+
+    Attributes:
+        cluster: The cluster's configuration.
+        hosted_zone_id: The hosted zone of its domain; None where the id is not known, or there is no domain.
+    """
 
     kind: Literal["cluster"] = "cluster"
     cluster: Cluster
+    hosted_zone_id: str | None = None
 
     @property
     def stack_name(self) -> str:

@@ -16,7 +16,8 @@ from typing import Any
 from cortex_serving.contract import API_KEY_AUTH, COMMAND, CONFIG_FILE, LISTEN, Variable
 from cortex_serving.errors import SpecError
 from cortex_serving.formats.env_file import read_env_file
-from cortex_serving.spec import ApiSpec, environment_of, parse_spec, read_config, secret_variables
+from cortex_serving.formats.predictor_variables import environment_of, secret_variables
+from cortex_serving.spec import ApiSpec, parse_spec, read_config
 
 DEFAULT_STOP_TIMEOUT = 30.0  # seconds; that of ECS
 

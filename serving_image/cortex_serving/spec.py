@@ -21,7 +21,6 @@ from cortex_serving.contract import (
     SAMPLE_FILE,
 )
 from cortex_serving.errors import SpecError
-from cortex_serving.formats.env_file import too_large, wrong_variable
 from cortex_serving.formats.problem import FormatError
 from cortex_serving.formats.quantities import parse_duration, parse_size
 
@@ -340,34 +339,6 @@ def _parse_models(data: Mapping[str, Any]) -> Models | None:
         disk_cache_size=models.get("disk_cache_size"),
         shaped_outputs=data.get("shaped_outputs") is True,
     )
-
-
-def environment_of(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment variables of an entry of ``cortex.yaml`` (``predictor.env``).
-
-    Args:
-        data: The entry.
-
-    Raises:
-        SpecError: A name or value cannot be that of an environment variable.
-    """
-    variables: Mapping[str, Any] = (data.get("predictor") or {}).get("env") or {}
-    for name, value in variables.items():
-        if reason := wrong_variable(name, value) or too_large(name, value):
-            raise SpecError(f"predictor.env.{name} {reason}")
-    return dict(variables)
-
-
-def secret_variables(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the variables that get secrets, of an entry of ``cortex.yaml`` (``predictor.secrets``).
-
-    Raises:
-        SpecError: The field is no map.
-    """
-    secrets = (data.get("predictor") or {}).get("secrets") or {}
-    if not isinstance(secrets, Mapping):
-        raise SpecError("predictor.secrets is no map: write VARIABLE: NAME")
-    return tuple(map(str, secrets))
 
 
 def read_config(path: Path, name: str | None) -> dict[str, Any]:

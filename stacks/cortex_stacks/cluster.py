@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cortex_cdk import names
@@ -17,14 +16,14 @@ from cortex_stacks.constructs.alarm_topic import notify
 from cortex_stacks.constructs.balancer_alarm import BalancerAlarm
 from cortex_stacks.constructs.cluster_dashboard import ClusterDashboard
 from cortex_stacks.constructs.cortex_stack import CortexStack, tags_of
+from cortex_stacks.constructs.domain import Domain
 from cortex_stacks.constructs.image_builder import ImageBuilder
 from cortex_stacks.constructs.instance_group import InstanceGroup
+from cortex_stacks.constructs.instance_role import instance_role
 from cortex_stacks.constructs.load_balancer import ClusterLoadBalancer
 from cortex_stacks.constructs.network import Network
-from cortex_stacks.constructs.permissions import acknowledge, acknowledge_wildcard, allow
+from cortex_stacks.constructs.permissions import acknowledge
 from cortex_stacks.constructs.storage import cluster_bucket
-
-SESSION_MANAGER = "AmazonSSMManagedInstanceCore"
 
 
 class ClusterStack(CortexStack):
@@ -50,7 +49,7 @@ class ClusterStack(CortexStack):
             names.CLUSTER_METADATA: cluster.model_dump_json(exclude={"tags"}, exclude_none=True),
         }
         network = Network(self, "Network", cluster)
-        balancer = ClusterLoadBalancer(self, "Door", network=network, settings=cluster.load_balancer)
+        balancer = ClusterLoadBalancer(self, "Door", network=network, cluster=cluster, domain=self._domain(spec))
         ecs_cluster = self._ecs_cluster(cluster, network)
         self._instance_groups(cluster, network, balancer, ecs_cluster)
         bucket = cluster_bucket(self)
@@ -91,20 +90,7 @@ class ClusterStack(CortexStack):
     def _instance_groups(
         self, cluster: Cluster, network: Network, balancer: ClusterLoadBalancer, ecs_cluster: ecs.Cluster
     ) -> None:
-        role = iam.Role(
-            self,
-            "InstanceRole",
-            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name(SESSION_MANAGER)],
-        )
-        policy = f"arn:<AWS::Partition>:iam::aws:policy/{SESSION_MANAGER}"
-        acknowledge(role, f"AwsSolutions-IAM4[Policy::{policy}]", "a shell without SSH and without open ports")
-        acknowledge(role, "AwsSolutions-IAM5[Action::ecs:Submit*]", "the CDK's permissions of the ECS agent")
-        acknowledge_wildcard(role, "*", "these actions of the ECS agent take no resource, or are bound by a condition")
-        if any(group.spot for group in cluster.instance_groups):
-            # The agent drains an interrupted instance with the instance's role (ECS_ENABLE_SPOT_INSTANCE_DRAINING).
-            own_cluster = {"ArnEquals": {"ecs:cluster": ecs_cluster.cluster_arn}}
-            allow(role, ["ecs:UpdateContainerInstancesState"], ["*"], conditions=own_cluster)
+        role = instance_role(self, ecs_cluster, spot=any(group.spot for group in cluster.instance_groups))
         security_group = ec2.SecurityGroup(
             self,
             "InstanceSecurityGroup",
@@ -132,12 +118,22 @@ class ClusterStack(CortexStack):
         self.output("ListenerArn", balancer.listener.listener_arn, "Listener that carries the rules")
         self.output("BaseUrl", balancer.base_url, "Scheme and host of the APIs")
 
+    def _domain(self, spec: ClusterStackSpec) -> Domain | None:
+        domain, zone = spec.cluster.domain, spec.cluster.hosted_zone
+        if domain is None or zone is None:
+            return None
+        zone_id = spec.hosted_zone_id or spec.cluster.hosted_zone_id
+        return Domain(self, "Domain", domain=domain, zone_id=zone_id, zone_name=zone)
+
     def _settings_outputs(self, spec: ClusterStackSpec) -> None:
         cluster = spec.cluster
         providers = [provider.model_dump() for provider in provider_resources(cluster)]
         self.output("Cluster", cluster.name, "Name of the cluster")
         self.output("Version", version("cortex-cdk"), "Version of cortex that made this template")
         self.output("LogRetentionDays", str(cluster.log_retention), "Days for which the logs of APIs are kept")
+        self.output("IsPublic", str(cluster.load_balancer.is_public).lower(), "Whether everybody is let in")
+        if cluster.domain:
+            self.output("Domain", cluster.domain, "The domain that leads to the load balancer")
         if cluster.alarm_topic:
             self.output("AlarmTopic", cluster.alarm_topic, "SNS topic that alarms tell")
         if cluster.permissions_boundary:

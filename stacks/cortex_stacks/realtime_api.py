@@ -83,7 +83,7 @@ class RealtimeApiStack(CortexStack):
             notify(cluster.alarm_topic, alarms.errors, alarms.unhealthy)
         service = self._service(spec, vpc, task, target_group)
         # ECS refuses a target group without a rule; a replica needs its image and its log group from its first second.
-        service.node.add_dependency(rule, task.execution_role, log_group, alarms)
+        service.node.add_dependency(rule, task.execution_role, task.permissions, log_group, alarms)
         scale_with_load(service, cluster.cluster, api, target_group)
         self._outputs(spec, service, target_group)
 

@@ -38,6 +38,7 @@ CLUSTERS: dict[str, dict[str, Any]] = {
         "load_balancer": {"certificate_arn": CERTIFICATE, "allowed_cidrs": ["203.0.113.0/24", "2001:db8::/32"]},
         "subnet_visibility": "private",
     },
+    "domain": {"domain": "api.example.com", "hosted_zone": "Z0123456789ABCDEFGHIJ"},
     "types": {"instance_groups": [{"name": "cpu", "instance_types": ["m6i.large", "m5.large"]}, GPU, INF, SPOT]},
     "existing": {"vpc": {"id": VPC, "public_subnets": PUBLIC}},
     "hidden": {
@@ -57,6 +58,23 @@ APIS: dict[str, dict[str, Any]] = {
     "inf": {"compute": {"cpu": 1, "mem": "2Gi", "inf": 1}},
     "shared-memory": {"predictor": {**PREDICTOR, "shm_size": "64Mi"}},
     "env": {"predictor": {**PREDICTOR, "env": {"MODE": "fast"}, "config": {"threshold": 0.5}}},
+    "permissions": {
+        "predictor": {
+            **PREDICTOR,
+            "iam_policies": [
+                "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
+                "arn:aws:iam::111111111111:policy/team/features",
+                {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "arn:aws:dynamodb:*:*:table/features"},
+                {
+                    "Sid": "OwnFolder",
+                    "Effect": "Deny",
+                    "NotAction": ["s3:Get*", "s3:List*"],
+                    "Resource": ["arn:aws:s3:::features", "arn:aws:s3:::features/${aws:PrincipalTag/team}/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                },
+            ],
+        },
+    },
     "secrets": {
         "predictor": {
             **PREDICTOR,
@@ -100,6 +118,14 @@ APIS: dict[str, dict[str, Any]] = {
     },
 }
 
+JWT = {
+    "issuer": "https://login.example.com/",
+    "jwks": "https://login.example.com/.well-known/jwks.json",
+    "claims": {"aud": "models", "scope": ["predict", "read"], "groups": ["a", "b"]},
+}
+APIS["keys"] = {"networking": {"auth": "api_key", "cors": ["https://app.example.com"]}}
+APIS["tokens"] = {"networking": {"auth": {"jwt": JWT}}}
+
 SPLITTERS: dict[str, list[tuple[str, int]]] = {
     "two": [("plain", 90), ("large", 10)],
     "five": [("plain", 20), ("large", 20), ("gpu", 20), ("env", 40), ("scaled", 0)],
@@ -119,10 +145,10 @@ def api_spec(name: str, cluster: str = "types", **changes: Any) -> ApiStackSpec:
     return ApiStackSpec(cluster=resources, api=RealtimeApi.model_validate(data), priority=PRIORITY)
 
 
-def splitter_spec(name: str, cluster: str = "types") -> SplitterStackSpec:
+def splitter_spec(name: str, cluster: str = "types", **changes: Any) -> SplitterStackSpec:
     """The specification of a splitter of the matrix."""
     apis = [{"name": api, "weight": weight} for api, weight in SPLITTERS[name]]
-    splitter = TrafficSplitter.model_validate({"name": name, "kind": "TrafficSplitter", "apis": apis})
+    splitter = TrafficSplitter.model_validate({"name": name, "kind": "TrafficSplitter", "apis": apis, **changes})
     home = cluster_spec(cluster).cluster
     return SplitterStackSpec(
         cluster=placeholder_resources(home),

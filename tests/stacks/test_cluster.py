@@ -202,7 +202,7 @@ def test_the_agent_joins_the_cluster_with_our_options(synthesized: Synthesized) 
         data = properties(synthesized("types"), TEMPLATE, f"Group{group}")["LaunchTemplateData"]["UserData"]
         return json.dumps(data)
 
-    for option in ("ECS_CLUSTER=", "ECS_RESERVED_MEMORY=256"):
+    for option in ("ECS_CLUSTER=", "ECS_RESERVED_MEMORY=256", "ECS_SELINUX_CAPABLE=true"):
         assert option in user_data("gpu")
     assert "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true" in user_data("spot")
     assert "SPOT" not in user_data("gpu")
@@ -218,6 +218,17 @@ def test_the_agent_may_drain_spot_instances_of_its_cluster(synthesized: Synthesi
     [statement] = drains("types")
     assert "ecs:cluster" in statement["Condition"]["ArnEquals"]
     assert drains("plain") == []
+
+
+def test_instances_may_do_what_their_agents_need(synthesized: Synthesized) -> None:
+    template = synthesized("plain")
+    [role] = [r for key, r in all_properties(template, "AWS::IAM::Role").items() if key.startswith("InstanceRole")]
+    [policy] = [p for key, p in all_properties(template, "AWS::IAM::Policy").items() if key.startswith("InstanceRole")]
+    allowed = {action for one in policy["PolicyDocument"]["Statement"] for action in one["Action"]}
+    assert "ManagedPolicyArns" not in role
+    assert {action.split(":")[0] for action in allowed} == {"ecs", "ssm", "ssmmessages"}
+    # Neither the parameters and secrets of the account, nor the logs of others.
+    assert {action for action in allowed if "Get" in action or "*" in action} == set()
 
 
 def test_capacity_providers_scale_drain_and_can_be_deleted(synthesized: Synthesized) -> None:

@@ -22,6 +22,8 @@ MOST_POLICY_CHARACTERS, MOST_TASK_DEFINITION_BYTES = 10_240, 64 * 1024
 CLUSTER = {"name": "c" * 20, "alarm_topic": TOPIC, "tags": {f"{n:x>128}": "x" * 256 for n in range(20)}}
 PATH = f"s3://{'b' * 63}/{'folder/' * 3}"
 
+STATEMENT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}
+
 
 def entry(**predictor: Any) -> str:
     api = {
@@ -41,6 +43,11 @@ GROWING: dict[str, Callable[[int], dict[str, Any]]] = {
     "quotes": lambda size: {"config": {"prompt": '"' * size}},
     "env": lambda size: {"env": {f"V{n}": "x" for n in range(size)}},
     "models": lambda size: {"models": [{"name": f"m{n}", "model_path": f"{PATH}{n}"} for n in range(size)]},
+    "iam_policies": lambda size: {"iam_policies": [{**STATEMENT, "Sid": f"s{n}"} for n in range(size)]},
+    "models and iam_policies": lambda size: {
+        "models": [{"name": f"m{n}", "model_path": f"{PATH}{n}"} for n in range(min(size, 10))],
+        "iam_policies": [{**STATEMENT, "Sid": f"s{n}"} for n in range(size)],
+    },
     "buckets": lambda size: {"models": [{"name": f"m{n}", "model_path": f"s3://bucket-{n}/{n}"} for n in range(size)]},
 }
 
@@ -70,9 +77,14 @@ def test_the_largest_that_is_accepted_fits(tmp_path: Path, name: str) -> None:
     stack = add_stack(make_app(str(tmp_path / "out")), ApiStackSpec(cluster=resources, api=api, priority=PRIORITY))
     template = Template.from_stack(stack).to_json()
     assert len(as_text(template)) <= MOST_TEMPLATE_BYTES
-    policies = [as_text(p["Properties"]["PolicyDocument"]) for p in _of(template, "AWS::IAM::Policy")]
+    # All inline policies of the task's role count together.
+    policies = [
+        as_text(resource["Properties"]["PolicyDocument"])
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Policy" and "TaskAccess" in name
+    ]
     # What references become: a partition, an account and a region, each longer than the reference's own text.
-    assert max(len(_resolved(policy)) for policy in policies) <= MOST_POLICY_CHARACTERS
+    assert sum(len(_resolved(policy)) for policy in policies) <= MOST_POLICY_CHARACTERS
     (task,) = _of(template, "AWS::ECS::TaskDefinition")
     assert len(as_text(task["Properties"])) + 10_000 <= MOST_TASK_DEFINITION_BYTES
 

@@ -44,7 +44,7 @@ def environment(template: Template) -> dict[str, Any]:
 
 def statements(template: Template, role: str) -> list[dict[str, Any]]:
     policies = template.find_resources("AWS::IAM::Policy")
-    [policy] = [p["Properties"] for name, p in policies.items() if role in name]
+    [policy, *_] = [p["Properties"] for name, p in sorted(policies.items()) if role in name]
     found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
     return found
 
@@ -165,11 +165,11 @@ def test_the_execution_role_pulls_the_users_own_image(synthesized: Synthesized) 
     assert "222222222222:repository/team/model" in json.dumps(pull["Resource"])
 
 
-def test_the_task_role_reads_projects_and_writes_its_log(synthesized: Synthesized) -> None:
-    read, write = statements(synthesized("plain"), "TaskRole")
+def test_the_task_role_reads_its_own_projects_and_writes_its_log(synthesized: Synthesized) -> None:
+    read, write = statements(synthesized("plain"), "TaskAccess")
     bucket = api_spec("plain").cluster.bucket
     assert read["Action"] == "s3:GetObject"
-    assert read["Resource"]["Fn::Join"][1][-1] == f":s3:::{bucket}/projects/*"
+    assert read["Resource"]["Fn::Join"][1][-1] == f":s3:::{bucket}/projects/plain/*"
     assert write["Action"] == ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
     assert [arn["Fn::Join"][1][-1] for arn in write["Resource"]] == [
         ":log-group:/cortex/types/plain",
@@ -178,19 +178,57 @@ def test_the_task_role_reads_projects_and_writes_its_log(synthesized: Synthesize
 
 
 def test_the_task_role_reads_models_by_their_prefix(synthesized: Synthesized) -> None:
-    granted = statements(synthesized("models"), "TaskRole")
+    granted = statements(synthesized("models"), "TaskAccess")
     [lists] = [statement for statement in granted if statement["Action"] == "s3:ListBucket"]
     assert lists["Condition"]["StringLike"]["s3:prefix"] == ["a.onnx", "a.onnx/*", "b", "b/*"]
     [reads] = [statement for statement in granted if statement["Action"] == "s3:GetObject"]
-    assert [arn["Fn::Join"][1][-1] for arn in reads["Resource"]][1:] == [
-        ":s3:::models/a.onnx",
-        ":s3:::models/a.onnx/*",
-        ":s3:::models/b",
-        ":s3:::models/b/*",
-    ]
+    models = [":s3:::models/a.onnx", ":s3:::models/a.onnx/*", ":s3:::models/b", ":s3:::models/b/*"]
+    assert [arn["Fn::Join"][1][-1] for arn in reads["Resource"]][1:] == models
+
+
+def test_the_task_role_decrypts_models_only_for_s3_and_only_these_buckets(synthesized: Synthesized) -> None:
+    [decrypt] = [one for one in statements(synthesized("models"), "TaskAccess") if one["Action"] == "kms:Decrypt"]
+    condition = decrypt["Condition"]["StringLike"]
+    assert condition["kms:ViaService"] == {"Fn::Join": ["", ["s3.*.", {"Ref": "AWS::URLSuffix"}]]}
+    contexts = [arn["Fn::Join"][1][-1] for arn in condition["kms:EncryptionContext:aws:s3:arn"]]
+    # The bucket itself is the context where the bucket has a key of its own.
+    assert contexts == [":s3:::models", ":s3:::models/*"]
+    assert "kms" not in json.dumps(statements(synthesized("plain"), "TaskAccess"))
 
 
 @pytest.mark.parametrize("api", APIS)
+def test_only_ecs_takes_the_roles_and_only_for_this_account(synthesized: Synthesized, api: str) -> None:
+    for role in synthesized(api).find_resources("AWS::IAM::Role").values():
+        [trust] = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+        assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        source = trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Join"][1]
+        assert [source[2], source[-2:]] == [":ecs:", [{"Ref": "AWS::AccountId"}, ":*"]]
+
+
+def test_what_the_user_allows_is_attached_as_it_is_written(synthesized: Synthesized) -> None:
+    template, written = synthesized("permissions"), APIS["permissions"]["predictor"]["iam_policies"]
+    roles = template.find_resources("AWS::IAM::Role")
+    [task] = [role["Properties"] for name, role in roles.items() if "TaskRole" in name]
+    [execution] = [role["Properties"] for name, role in roles.items() if "ExecutionRole" in name]
+    assert task["ManagedPolicyArns"] == written[:2]
+    assert "ManagedPolicyArns" not in execution
+    assert statements(template, "TaskAccessStatements") == written[2:]
+    [service] = template.find_resources("AWS::ECS::Service").values()
+    assert any("TaskAccessStatements" in name for name in service["DependsOn"])
+
+
+def test_a_change_of_permissions_restarts_no_replica(synthesized: Synthesized) -> None:
+    plain, permissions = environment(synthesized("plain")), environment(synthesized("permissions"))
+    same = json.loads(json.dumps(permissions["CORTEX_SPEC"]).replace("permissions", "plain"))
+    assert same == plain["CORTEX_SPEC"]
+
+
+def test_no_program_in_the_container_gains_privileges(synthesized: Synthesized) -> None:
+    assert container(synthesized("plain"))["DockerSecurityOptions"] == ["no-new-privileges"]
+
+
+@pytest.mark.parametrize("api", sorted(APIS.keys() - {"permissions"}))
 def test_no_role_has_managed_policies_or_wildcard_actions(synthesized: Synthesized, api: str) -> None:
     template = synthesized(api)
     for role in template.find_resources("AWS::IAM::Role").values():
@@ -229,7 +267,7 @@ def test_the_service_waits_for_what_it_needs(synthesized: Synthesized) -> None:
     """ECS refuses a target group without a rule; the alarm it names must exist; roles need their policies."""
     [service] = synthesized("plain").find_resources("AWS::ECS::Service").values()
     needed = " ".join(service["DependsOn"])
-    for name in ("Rule", "AlarmsErrors", "Logs", "TaskRoleDefaultPolicy", "ExecutionRoleDefaultPolicy"):
+    for name in ("Rule", "AlarmsErrors", "Logs", "TaskAccessPolicy", "ExecutionRoleDefaultPolicy"):
         assert name in needed
 
 

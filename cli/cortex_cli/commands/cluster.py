@@ -140,7 +140,11 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
     click.echo(f"version:   {found.running.resources.version or 'unknown'}")
     click.echo(f"region:    {found.configuration.region}")
     click.echo(f"endpoint:  {found.running.url}")
+    if found.running.resources.domain:
+        click.echo(f"leads to:  {found.running.address}")
     click.echo(f"bucket:    {found.running.resources.bucket}")
+    for danger in found.dangers:
+        warn(danger)
     if found.dashboard:
         click.echo(f"dashboard: {found.dashboard}")
     click.echo()

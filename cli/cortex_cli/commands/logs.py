@@ -74,16 +74,28 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
     if since is None and tail is None:
         tail = DEFAULT_TAIL
     client, shown = Client(env), 0
+    told: set[str] = set()
     with until_left():
         for record in client.logs(name, following=follow, since=since, tail=tail, pause=_pause):
             click.echo(on_stdout(_as_json(record)) if output == "json" else _as_text(record))
             shown += 1
+            _tell_remedy(record, told)
     if missing := client.why_not_deployed(name):
         click.echo(missing, err=True)
     elif follow:
         click.echo(f"{name} was deleted", err=True)
     elif not shown and tail != 0:
         click.echo(for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True)
+
+
+def _tell_remedy(record: LogRecord, told: set[str]) -> None:
+    """Say what to change so that replicas may do what the record says they may not, once for each permission."""
+    from cortex_cdk.replicas.missing_permissions import remedy
+
+    found = remedy("\n".join((record.message, *record.traceback)))
+    if found and found not in told:
+        told.add(found)
+        click.echo(f"hint: {found}", err=True)
 
 
 def _pause(seconds: float) -> None:

@@ -31,7 +31,12 @@ OBJECTS = Scope(
     "Objects",
     tuple(
         arn("s3", f"{names.cluster_stack(CLUSTER)}-*/{prefix}*", region="", account="")
-        for prefix in (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.BUILD_CONTEXT_PREFIX)
+        for prefix in (
+            names.PROJECT_PREFIX,
+            names.CONFIGURATION_PREFIX,
+            names.BUILD_CONTEXT_PREFIX,
+            names.ACCESS_KEYS,
+        )
     ),
 )
 BUCKET = Scope("Bucket", (arn("s3", f"{names.cluster_stack(CLUSTER)}-*", region="", account=""),))
@@ -46,6 +51,11 @@ LOGS = Scope(
     ),
 )
 CERTIFICATES = Scope("Certificates", (arn("acm", "certificate/*"),))
+HOSTED_ZONES = Scope("HostedZones", (arn("route53", "hostedzone/*", region="", account=""),))
+SECRETS = Scope("Secrets", (arn("secretsmanager", "secret:*"),))
+OWN_SECRETS = Scope("OwnSecrets", SECRETS.arns, {"StringEquals": {f"aws:ResourceTag/{names.TAG_CLUSTER}": CLUSTER}})
+NEW_SECRETS = Scope("NewSecrets", SECRETS.arns, {"StringEquals": {f"aws:RequestTag/{names.TAG_CLUSTER}": CLUSTER}})
+PARAMETERS = Scope("Parameters", (arn("ssm", "parameter/*"),))
 PARAMETERS_OF_AWS = Scope("MachineImages", (arn("ssm", "parameter/aws/service/ecs/*", account=""),))
 
 _CHANGES_STACKS = (
@@ -147,7 +157,7 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant(
-        "deploy: upload projects, build contexts and configurations, and read them again",
+        "deploy: upload projects, build contexts and configurations, and read them again; key: change the API keys",
         ("s3:GetObject", "s3:PutObject"),
         OBJECTS,
     ),
@@ -177,9 +187,36 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
+    Grant("deploy, secret: is a secret there?", ("secretsmanager:DescribeSecret",), SECRETS),
+    Grant("deploy, secret: is a parameter there?", ("ssm:GetParameters",), PARAMETERS),
+    Grant(
+        "secret set, delete: secrets that were made for the cluster; deploy: have they the keys that are named?",
+        (
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:RestoreSecret",
+            "secretsmanager:DeleteSecret",
+        ),
+        OWN_SECRETS,
+    ),
+    Grant("secret set: a new secret for the cluster", ("secretsmanager:CreateSecret",), NEW_SECRETS),
+    Grant("a new secret has tags", ("secretsmanager:TagResource",), NEW_SECRETS, is_implied=True),
+    Grant("secret list: the secrets of the cluster", ("secretsmanager:ListSecrets",), ANYTHING),
     Grant("deploy: what instances have", ("ec2:DescribeInstanceTypes",), ANYTHING),
     Grant(
         "cluster up, configure: is the certificate issued?", ("acm:DescribeCertificate",), CERTIFICATES, deploys=False
+    ),
+    Grant(
+        "cluster up, configure: the hosted zone of the domain, by its id",
+        ("route53:GetHostedZone",),
+        HOSTED_ZONES,
+        deploys=False,
+    ),
+    Grant(
+        "cluster up, configure: the hosted zone of the domain, by its name",
+        ("route53:ListHostedZonesByName",),
+        ANYTHING,
+        deploys=False,
     ),
     Grant(
         "cluster up, configure: instance types, zones, subnets and quotas",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from cortex_cdk import names
 from cortex_cdk.aws.permissions.calls import CALLS, PARAMETERS_OF_AWS
 from cortex_cdk.aws.permissions.grant import CLUSTER, GENERATED, Grant, Scope, generated_prefix
 from cortex_cdk.aws.permissions.resource_types import RESOURCE_TYPES, ROLES
@@ -81,7 +82,7 @@ def policies(subject: Subject, purpose: Purpose) -> tuple[Policy, ...]:
     Returns:
         One policy or more, each within ``MOST_CHARACTERS``. All of them together are needed.
     """
-    return _documents(subject, f"cortex-{subject.cluster}-{purpose}", _grants(subject, purpose))
+    return _documents(subject, names.deployer_policy(subject.cluster, purpose), _grants(subject, purpose))
 
 
 def _grants(subject: Subject, purpose: Purpose) -> list[Grant]:

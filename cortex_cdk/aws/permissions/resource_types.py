@@ -14,7 +14,9 @@ from cortex_cdk import names
 from cortex_cdk.aws.permissions.calls import (
     BUCKET,
     BUILDER,
+    CERTIFICATES,
     GROUPS,
+    HOSTED_ZONES,
     LOGS,
     PROVIDERS,
     REPOSITORY,
@@ -327,6 +329,28 @@ RESOURCE_TYPES: Mapping[str, tuple[Grant, ...]] = {
             LOGS,
         ),
         Grant(DESCRIBE, ("logs:DescribeIndexPolicies", "logs:DescribeLogGroups"), ANYTHING),
+    ),
+    "AWS::CertificateManager::Certificate": of_clusters(
+        Grant(
+            "the certificate of the domain",
+            (
+                "acm:AddTagsToCertificate",
+                "acm:DeleteCertificate",
+                "acm:DescribeCertificate",
+                "acm:ListTagsForCertificate",
+                "acm:RemoveTagsFromCertificate",
+                "acm:RequestCertificate",
+            ),
+            CERTIFICATES,
+        )
+    ),
+    "AWS::Route53::RecordSet": of_clusters(
+        Grant(
+            "the records of the domain",
+            ("route53:ChangeResourceRecordSets", "route53:GetHostedZone", "route53:ListResourceRecordSets"),
+            HOSTED_ZONES,
+        ),
+        Grant(DESCRIBE, ("route53:GetChange", "route53:ListHostedZonesByName"), ANYTHING),
     ),
     "AWS::S3::Bucket": of_clusters(
         Grant(

@@ -38,6 +38,7 @@ _GONE: dict[str, str] = {
     "bucket": "the cluster's stack makes its bucket",
     "operator_load_balancer_scheme": "there is no operator",
     "api_gateway": "requests go straight to the load balancer",
+    "iam_policy_arns": "each API names its own in predictor.iam_policies",
     "log_group": f"logs are in {names.log_group('<cluster>', '<api>')}",
     "telemetry": "nothing is sent anywhere",
     "instance_pools": "spot instances come from the pools with the most capacity",

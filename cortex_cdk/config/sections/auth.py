@@ -101,7 +101,7 @@ class Auth(Section):
 
     def rules(self) -> Iterator[Conflict]:
         if self.api_key and self.jwt:
-            yield Conflict((("jwt",), ("api_key",)), "cannot stand beside api_key: choose one of them")
+            yield Conflict((("jwt",), (API_KEY_AUTH,)), f"cannot stand beside {API_KEY_AUTH}: choose one of them")
 
 
 AuthField = Annotated[

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, field_valid
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
 from cortex_cdk.config.quantities import Size, parse_duration
-from cortex_cdk.config.sections import secret_reference
+from cortex_cdk.config.sections import iam_policies, secret_reference
 from cortex_cdk.config.sections.secret_reference import SecretReference
 
 if TYPE_CHECKING:
@@ -216,6 +216,14 @@ class Predictor(Section):
             f"text, under a name that does not start with {Variable.PREFIX} (put numbers and true, false in quotes)"
         ),
     ] = Field({}, description="Environment variables of the replica.")
+    iam_policies: Annotated[
+        tuple[Text | dict[str, Any], ...], Allowed("a list of ARNs of policies, and statements of IAM (maps)")
+    ] = Field(
+        (),
+        description="What the code may do in AWS besides what every replica may: ARNs of managed policies (at most "
+        "10), and statements with Effect, Action, Resource and Condition, as IAM writes them. See "
+        "[predictors](predictor.md#permissions). An addition to Cortex's fields.",
+    )
     secrets: Annotated[
         dict[
             Annotated[str, BeforeValidator(_secret_variable)],
@@ -291,6 +299,7 @@ class Predictor(Section):
         return self.processes_per_replica * self.threads_per_process
 
     def rules(self) -> Iterator[Conflict]:
+        yield from (conflict.below("iam_policies") for conflict in iam_policies.conflicts(self.iam_policies))
         if self.image and self.base_image:
             yield Conflict((("base_image",), ("image",)), "has no effect on an image of your own", "remove one of them")
         if self.model_path and self.models:

@@ -7,6 +7,7 @@ from cortex_cdk.deploy.deployment import Deployment
 from cortex_cdk.deploy.preflight.auth import check_auth
 from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_rollout
 from cortex_cdk.deploy.preflight.endpoints import check_endpoints
+from cortex_cdk.deploy.preflight.exposure import check_exposure
 from cortex_cdk.deploy.preflight.images import check_images
 from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
 from cortex_cdk.deploy.preflight.models import check_models
@@ -27,6 +28,7 @@ CHECKS: tuple[Check[Deployment], ...] = (
     Check("endpoints", check_endpoints),
     Check("the quotas of the load balancer", check_load_balancer),
     Check("members of traffic splitters", check_members),
+    Check("who can reach the cluster", check_exposure),
     Check("who may send requests", check_auth),
     Check("operations that run", check_operations),
     Check("the room for updates", check_rollout),

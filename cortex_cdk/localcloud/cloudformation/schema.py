@@ -15,6 +15,8 @@ from typing import Any
 
 # One region's copy will do: names and mutability of properties are the same in all regions.
 SCHEMA_REGION = "us-east-1"
+NOT_IN_THE_SCHEMA = {"AWS::Route53::RecordSet": ("/properties/Name",)}
+"""Properties whose change means replacement, as the CloudFormation User Guide says and the schema does not."""
 
 
 def replacement(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
@@ -25,7 +27,8 @@ def replacement(resource_type: str, old: Mapping[str, Any], new: Mapping[str, An
         old: The resolved properties before.
         new: The resolved properties after the change.
     """
-    create_only = [path.split("/")[2:] for path in _schema(resource_type).get("createOnlyProperties", [])]
+    paths = [*_schema(resource_type).get("createOnlyProperties", []), *NOT_IN_THE_SCHEMA.get(resource_type, ())]
+    create_only = [path.split("/")[2:] for path in paths]
     return {path[0] for path in create_only if _at(old, path) != _at(new, path)}
 
 

@@ -61,7 +61,7 @@ class ImageBuilder(Construct):
     def __init__(self, scope: Construct, id: str, *, cluster: str, bucket: s3.Bucket) -> None:
         super().__init__(scope, id)
         self.repository = self._repository(cluster)
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("codebuild.amazonaws.com"))
+        role = iam.Role(self, "Role", assumed_by=_builder(self, cluster))
         self.project = self._project(cluster, role)
         contexts = bucket.arn_for_objects(f"{names.BUILD_CONTEXT_PREFIX}*")
         allow(role, ["s3:GetObject", "s3:GetObjectVersion"], [contexts], because="every build has a context of its own")
@@ -121,3 +121,16 @@ class ImageBuilder(Construct):
         acknowledge(project, "AwsSolutions-CB3", "docker build needs a privileged container")
         acknowledge(project, "AwsSolutions-CB4", "builds leave no artifacts but images, which ECR encrypts")
         return project
+
+
+def _builder(scope: Construct, cluster: str) -> iam.IPrincipal:
+    """Return CodeBuild as one who may take a role, for this project only.
+
+    https://docs.aws.amazon.com/codebuild/latest/userguide/cross-service-confused-deputy-prevention.html
+    """
+    stack = cdk.Stack.of(scope)
+    project = f"arn:{stack.partition}:codebuild:{stack.region}:{stack.account}:project/{names.image_builder(cluster)}"
+    return iam.ServicePrincipal(
+        "codebuild.amazonaws.com",
+        conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": project}},
+    )

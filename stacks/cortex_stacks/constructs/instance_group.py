@@ -23,6 +23,9 @@ ROOT_DEVICE = "/dev/xvda"
 AGENT_OPTIONS = {
     "ECS_RESERVED_MEMORY": "256",
     "ECS_CONTAINER_START_TIMEOUT": "10m",
+    # Without, ECS places no task with a dockerSecurityOptions such as no-new-privileges (API reference,
+    # ContainerDefinition). SELinux of the AMI stays as it is.
+    "ECS_SELINUX_CAPABLE": "true",
 }
 VOLUME_TYPES = {
     "gp2": ec2.EbsDeviceVolumeType.GP2,

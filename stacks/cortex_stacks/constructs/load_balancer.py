@@ -10,7 +10,8 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 from cortex_serving.contract import BALANCER_IDLE_TIMEOUT_S
 
-from cortex_cdk.config.cluster import LoadBalancer
+from cortex_cdk.config.cluster import Cluster, LoadBalancer
+from cortex_stacks.constructs.domain import Domain
 from cortex_stacks.constructs.network import Network
 from cortex_stacks.constructs.permissions import acknowledge
 
@@ -25,7 +26,8 @@ class ClusterLoadBalancer(Construct):
 
     Args:
         network: The cluster's network.
-        settings: The section ``load_balancer`` of the cluster's configuration.
+        cluster: The cluster's configuration.
+        domain: Its domain, if it has one.
 
     Attributes:
         load_balancer: The Application Load Balancer.
@@ -33,8 +35,9 @@ class ClusterLoadBalancer(Construct):
         base_url: Scheme and host, without a slash at the end.
     """
 
-    def __init__(self, scope: Construct, id: str, *, network: Network, settings: LoadBalancer) -> None:
+    def __init__(self, scope: Construct, id: str, *, network: Network, cluster: Cluster, domain: Domain | None) -> None:
         super().__init__(scope, id)
+        settings = cluster.load_balancer
         self._security_group = ec2.SecurityGroup(
             self,
             "SecurityGroup",
@@ -52,8 +55,11 @@ class ClusterLoadBalancer(Construct):
             drop_invalid_header_fields=True,
             idle_timeout=cdk.Duration.seconds(BALANCER_IDLE_TIMEOUT_S),
         )
-        scheme, self.listener = self._listen(settings)
-        self.base_url = f"{scheme}://{self.load_balancer.load_balancer_dns_name}"
+        certificate_arn = domain.certificate_arn if domain else settings.certificate_arn
+        scheme, self.listener = self._listen(settings, certificate_arn)
+        self.base_url = f"{scheme}://{cluster.domain or self.load_balancer.load_balancer_dns_name}"
+        if domain:
+            domain.lead_to(self.load_balancer)
         acknowledge(self.load_balancer, "AwsSolutions-ELB2", "access logs are billed by request; replicas log requests")
 
     def admit_to(self, instances: ec2.SecurityGroup) -> None:
@@ -61,10 +67,10 @@ class ClusterLoadBalancer(Construct):
         instances.add_ingress_rule(self._security_group, DYNAMIC_PORTS, "replicas, from the load balancer")
         self._security_group.add_egress_rule(instances, DYNAMIC_PORTS, "replicas")
 
-    def _listen(self, settings: LoadBalancer) -> tuple[str, elb.ApplicationListener]:
+    def _listen(self, settings: LoadBalancer, certificate_arn: str | None) -> tuple[str, elb.ApplicationListener]:
         not_found = elb.ListenerAction.fixed_response(404, content_type="application/json", message_body=NOT_FOUND)
         self._admit(HTTP_PORT, settings)
-        if not settings.certificate_arn:
+        if not certificate_arn:
             return "http", self.load_balancer.add_listener("Http", port=HTTP_PORT, open=False, default_action=not_found)
         self._admit(HTTPS_PORT, settings)
         self.load_balancer.add_listener(
@@ -77,7 +83,7 @@ class ClusterLoadBalancer(Construct):
             "Https",
             port=HTTPS_PORT,
             open=False,
-            certificates=[elb.ListenerCertificate.from_arn(settings.certificate_arn)],
+            certificates=[elb.ListenerCertificate.from_arn(certificate_arn)],
             ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
             default_action=not_found,
         )

@@ -21,32 +21,36 @@ def acknowledge(construct: Construct, rule: str, reason: str) -> None:
 
 
 def allow(
-    role: iam.Role,
+    holder: iam.Role | iam.Policy,
     actions: Sequence[str],
     resources: Sequence[str],
     *,
     because: str | None = None,
     conditions: Mapping[str, Any] | None = None,
 ) -> None:
-    """Allow a role actions on resources.
+    """Allow actions on resources.
 
     Args:
-        role: The role.
+        holder: A role, or a policy.
         actions: Such as ``s3:GetObject``.
         resources: ARNs.
         because: Why ARNs with a wildcard are no narrower; cdk-nag reports those without a reason.
         conditions: The statement's conditions, by operator.
     """
-    role.add_to_policy(iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions))
+    statement = iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
+    if isinstance(holder, iam.Policy):
+        holder.add_statements(statement)
+    else:
+        holder.add_to_policy(statement)
     for resource in resources:
         if because and "*" in resource:
-            acknowledge_wildcard(role, resource, because)
+            acknowledge_wildcard(holder, resource, because)
 
 
-def acknowledge_wildcard(role: iam.Role, resource: str, reason: str) -> None:
-    """Accept that a role has permissions on an ARN with a wildcard, for a reason."""
-    shown = _as_text(cdk.Stack.of(role).resolve(resource))
-    acknowledge(role, f"AwsSolutions-IAM5[Resource::{shown}]", reason)
+def acknowledge_wildcard(holder: Construct, resource: str, reason: str) -> None:
+    """Accept that a role or policy has permissions on an ARN with a wildcard, for a reason."""
+    shown = _as_text(cdk.Stack.of(holder).resolve(resource))
+    acknowledge(holder, f"AwsSolutions-IAM5[Resource::{shown}]", reason)
 
 
 def _as_text(value: Any) -> str:

@@ -1,22 +1,18 @@
-"""The task definition of a replica: its container (``cortex_serving.contract``), and roles with least privilege."""
+"""The task definition of a replica: its container (``cortex_serving.contract``)."""
 
 from __future__ import annotations
 
-from itertools import groupby
-from operator import itemgetter
-
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 from cortex_serving.contract import COMMAND, LISTEN, PORT, STOP_TIMEOUT_S, Variable
 
 from cortex_cdk import names
 from cortex_cdk.config.realtime_api import RealtimeApi
 from cortex_cdk.config.serving_spec import serving_spec
-from cortex_cdk.image_reference import parse_ecr
 from cortex_cdk.synthesis.specs import ApiStackSpec
-from cortex_stacks.constructs.permissions import acknowledge, allow
+from cortex_stacks.constructs.permissions import acknowledge
+from cortex_stacks.constructs.replica_roles import TaskRole, execution_role
 from cortex_stacks.constructs.replica_secrets import pass_secrets
 
 CONTAINER = "api"
@@ -44,6 +40,7 @@ class ReplicaTask(Construct):
     Attributes:
         definition: The task definition.
         execution_role: The role that the ECS agent starts tasks with.
+        permissions: The container's own role, with its policies.
     """
 
     def __init__(
@@ -59,14 +56,15 @@ class ReplicaTask(Construct):
     ) -> None:
         super().__init__(scope, id)
         api, cluster = spec.api, spec.cluster
-        self.execution_role = _execution_role(self, spec)
+        self.execution_role = execution_role(self, spec)
+        self.permissions = TaskRole(self, "Access", spec)
         self.definition = ecs.Ec2TaskDefinition(
             self,
             "Definition",
             family=names.task_family(cluster.cluster, api.name),
             network_mode=ecs.NetworkMode.BRIDGE,
             execution_role=self.execution_role,
-            task_role=_task_role(self, spec),
+            task_role=self.permissions.role,
         )
         acknowledge(self.definition, "AwsSolutions-ECS2", "the container's environment holds no secrets")
         project = f"s3://{cluster.bucket}/{project_key}"
@@ -95,6 +93,8 @@ class ReplicaTask(Construct):
             ulimits=[ecs.Ulimit(name=ecs.UlimitName.NOFILE, soft_limit=OPEN_FILES, hard_limit=OPEN_FILES)],
             # The replica ships its own logs to CloudWatch; the driver only keeps a copy on the instance.
             logging=ecs.LogDrivers.json_file(max_size="10m", max_file=3),
+            # No program in the image gains more than the container has, such as by its set-user-id bit.
+            docker_security_options=["no-new-privileges"],
         )
 
 
@@ -139,43 +139,3 @@ def _linux_parameters(scope: Construct, api: RealtimeApi) -> ecs.LinuxParameters
             )
         )
     return parameters
-
-
-def _execution_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
-    """Return the role of the ECS agent, which pulls the image before the container runs."""
-    role = iam.Role(scope, "ExecutionRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-    repositories = [spec.cluster.repository_arn]
-    own = parse_ecr(spec.api.predictor.image or "")
-    if own:
-        repositories.append(f"arn:{cdk.Aws.PARTITION}:ecr:{own.region}:{own.account}:repository/{own.repository}")
-    allow(role, ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], repositories)
-    allow(role, ["ecr:GetAuthorizationToken"], ["*"], because="the action takes no resource")
-    return role
-
-
-def _task_role(scope: Construct, spec: ApiStackSpec) -> iam.Role:
-    """Return the container's own role, which may fetch project and models, and write the log."""
-    role = iam.Role(scope, "TaskRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-    s3 = f"arn:{cdk.Aws.PARTITION}:s3:::"
-    objects = [f"{s3}{spec.cluster.bucket}/{names.PROJECT_PREFIX}*"]
-    if spec.api.networking.auth.api_key:
-        objects.append(f"{s3}{spec.cluster.bucket}/{names.ACCESS_KEYS}")
-    for bucket, models in groupby(spec.api.predictor.s3_prefixes, key=itemgetter(0)):
-        keys = [key for _, prefix in models for key in ((prefix, f"{prefix}/*") if prefix else ("*",))]
-        objects += [f"{s3}{bucket}/{key}" for key in keys]
-        allow(role, ["s3:ListBucket"], [f"{s3}{bucket}"], conditions={"StringLike": {"s3:prefix": keys}})
-    allow(
-        role,
-        ["s3:GetObject"],
-        objects,
-        because="an old replica may start again beside a new project; models are folders",
-    )
-    log_group = names.log_group(spec.cluster.cluster, spec.api.name)
-    log_group_arn = f"arn:{cdk.Aws.PARTITION}:logs:{cdk.Aws.REGION}:{cdk.Aws.ACCOUNT_ID}:log-group:{log_group}"
-    allow(
-        role,
-        ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-        [log_group_arn, f"{log_group_arn}:*"],
-        because="the streams of one group, one for each replica",
-    )
-    return role

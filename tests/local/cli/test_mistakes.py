@@ -26,6 +26,11 @@ SPLITTER = """\
 """
 MODELS = "    models: {paths: [{name: m, model_path: models/m}]}\n"
 
+IAM_POLICIES = (
+    "[AmazonS3ReadOnlyAccess, {effect: Allow, Action: s3:GetObject, Resource: s3://bucket/key}, "
+    "{Effect: Allow, Action: ['s3:*', GetObject], Resource: '*', Condition: {StringIs: {aws:x: y}}}]"
+)
+
 CONFIGURATION = [
     Mistake("yaml-syntax", config("type: python", "type: python: 3")),
     Mistake("yaml-tab", config("    type", "\ttype")),
@@ -57,6 +62,7 @@ CONFIGURATION = [
     Mistake("min-above-max", {"cortex.yaml": CONFIG + "  autoscaling: {min_replicas: 3, max_replicas: 2}\n"}),
     Mistake("no-surge-at-all", {"cortex.yaml": CONFIG + "  update_strategy: {max_surge: 0, max_unavailable: 0}\n"}),
     Mistake("reserved-variable", config("    path:", "    env: {CORTEX_DEBUG: '1'}\n    path:")),
+    Mistake("iam-policies", config("    path:", f"    iam_policies: {IAM_POLICIES}\n    path:")),
     Mistake("number-as-variable", config("    path:", "    env: {WORKERS: 2}\n    path:")),
     Mistake("duplicate-name", {"cortex.yaml": CONFIG + CONFIG}),
     Mistake(

@@ -10,7 +10,7 @@ import pytest
 
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.lifecycle import Lifecycle, attribute, changed, network, ref, resource, tags
-from tests.local.localcloud.stacks import client, running, template
+from tests.local.localcloud.stacks import Stacks, client, running, template
 
 TRUST = {
     "Version": "2012-10-17",
@@ -228,3 +228,56 @@ def test_build_project(cloud: Endpoint) -> None:
     assert project["description"] == "new"
     life.delete()
     assert codebuild.list_projects()["projects"] == []
+
+
+def test_certificates_and_records(cloud: Endpoint) -> None:
+    acm, route53 = client(cloud, "acm"), client(cloud, "route53")
+    zone = route53.create_hosted_zone(Name="example.net", CallerReference="1")["HostedZone"]["Id"].split("/")[-1]
+
+    def records() -> dict[str, Any]:
+        found = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        return {f"{each['Name']} {each['Type']}": each for each in found if each["Type"] not in ("NS", "SOA")}
+
+    domain = "a.example.net"
+    content = template(
+        Certificate=resource(
+            "AWS::CertificateManager::Certificate",
+            DomainName=domain,
+            ValidationMethod="DNS",
+            DomainValidationOptions=[{"DomainName": domain, "HostedZoneId": zone}],
+        ),
+        Values=resource(
+            "AWS::Route53::RecordSet",
+            Name="t.example.net",
+            Type="TXT",
+            TTL="60",
+            ResourceRecords=['"x"'],
+            HostedZoneId=zone,
+        ),
+        Alias=resource(
+            "AWS::Route53::RecordSet",
+            Name=f"{domain}.",
+            Type="A",
+            HostedZoneName="example.net.",
+            AliasTarget={"DNSName": "dualstack.lb.example", "HostedZoneId": "Z1"},
+        ),
+    )
+    life = Lifecycle(cloud, "domain", content)
+    described = acm.describe_certificate(CertificateArn=life.ids["Certificate"])["Certificate"]
+    assert (described["DomainName"], described["Status"]) == (domain, "ISSUED")
+    assert records().keys() >= {f"{domain}. A", "t.example.net. TXT"}
+    assert any(name.endswith(f".{domain}. CNAME") for name in records()), "the proof of the domain"
+    life.change(changed(content, "Values", ResourceRecords=['"y"'], TTL="120"))
+    assert records()["t.example.net. TXT"]["ResourceRecords"] == [{"Value": '"y"'}]
+
+    moved = changed(content, "Values", Name="u.example.net")
+    life.stacks.update("domain", moved)
+    assert "t.example.net. TXT" not in records(), "another name is another record"
+    assert "u.example.net. TXT" in records()
+    life.delete()
+    assert acm.list_certificates()["CertificateSummaryList"] == []
+    assert [name.rpartition(" ")[2] for name in records()] == ["CNAME"], "CloudFormation leaves the proof"
+
+    stranger = changed(content, "Alias", Name="a.example.org.")
+    Stacks(cloud).create("stranger", stranger)
+    assert "is not permitted in zone example.net" in str(Stacks(cloud).reasons("stranger", "CREATE_FAILED"))

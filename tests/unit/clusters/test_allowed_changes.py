@@ -15,6 +15,7 @@ CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 ROLE = "arn:aws:iam::123456789012:role/cloudformation"
 PRIVATE = {"subnet_visibility": "private"}
+DOMAIN = {"domain": "api.example.com", "hosted_zone": "example.com"}
 TLS = {"load_balancer": {"certificate_arn": CERTIFICATE}}
 
 
@@ -37,6 +38,16 @@ def cluster(*groups: dict[str, Any], **settings: Any) -> Cluster:
             ["instance_groups.cpu.instance_types: m6i.large -> m7i.large, m6i.large"],
         ),
         (cluster(), cluster(**TLS), [f"load_balancer.certificate_arn: none -> {CERTIFICATE}"]),
+        (cluster(), cluster(**DOMAIN), ["domain: none -> api.example.com", "hosted_zone: none -> example.com"]),
+        (
+            cluster(**TLS),
+            cluster(**DOMAIN),
+            [
+                f"load_balancer.certificate_arn: {CERTIFICATE} -> none",
+                "domain: none -> api.example.com",
+                "hosted_zone: none -> example.com",
+            ],
+        ),
         (cluster(), cluster(account="123456789012"), ["account: none -> 123456789012"]),
         (cluster(permissions_boundary=BOUNDARY), cluster(), [f"permissions_boundary: {BOUNDARY} -> none"]),
         (cluster(), cluster(cloudformation_role=ROLE), [f"cloudformation_role: none -> {ROLE}"]),
@@ -56,6 +67,7 @@ def test_a_change_is_told_field_by_field_and_accepted(before: Cluster, after: Cl
         (cluster(), cluster(**PRIVATE), "subnet_visibility", "network"),
         (cluster(), cluster(load_balancer={"scheme": "internal"}), "load_balancer.scheme", "another address"),
         (cluster(**TLS), cluster(), "load_balancer.certificate_arn", "HTTPS listener"),
+        (cluster(**DOMAIN), cluster(), "domain", "HTTPS listener"),
         (cluster(), cluster(CPU, {**GPU, "instance_types": ["m6i.large"]}), "instance_groups.gpu", "accelerator"),
         (cluster(), cluster(GPU), "instance_groups.cpu", "APIs run on it"),
     ],

@@ -12,6 +12,7 @@ from cortex_cdk.localcloud.cloudformation.recreation import RecreationError
 from cortex_cdk.localcloud.daemon.records import (
     buckets,
     certificates,
+    hosted_zones,
     images,
     log_groups,
     parameters,
@@ -52,7 +53,7 @@ class AccountRecords:
         self._stacks = stacks.StackRecords()
         self._folders = {
             module.FOLDER: RecordFolder(folder / module.FOLDER, compact=module is log_groups)
-            for module in (stacks, buckets, images, certificates, parameters, secrets, log_groups)
+            for module in (stacks, buckets, images, certificates, parameters, secrets, hosted_zones, log_groups)
         }
 
     def write(self, *, log_events: bool = False) -> set[str]:
@@ -71,6 +72,7 @@ class AccountRecords:
         self._folders[certificates.FOLDER].write(certificates.read())
         self._folders[parameters.FOLDER].write(parameters.read())
         self._folders[secrets.FOLDER].write(secrets.read())
+        self._folders[hosted_zones.FOLDER].write(hosted_zones.read())
         if log_events:
             self._folders[log_groups.FOLDER].write(log_groups.read())
         return {name for record in kept.values() for name in buckets.bodies_of(record)}
@@ -84,6 +86,7 @@ class AccountRecords:
         self._restore(certificates.FOLDER, "arn", certificates.restore, owned, result)
         self._restore(parameters.FOLDER, "name", parameters.restore, owned, result)
         self._restore(secrets.FOLDER, "arn", secrets.restore, owned, result)
+        self._restore(hosted_zones.FOLDER, "id", hosted_zones.restore, owned, result)
         _restore_stacks(stored, result)
         # Stacks have made most of these. Now they get their content.
         self._restore(buckets.FOLDER, "name", lambda record: self._restore_bucket(record, result), set(), result)

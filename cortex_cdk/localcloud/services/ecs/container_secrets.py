@@ -12,39 +12,50 @@ from decimal import Decimal
 from typing import Any
 
 from cortex_cdk.localcloud.containers.launch import CannotStartError
+from cortex_cdk.localcloud.services.iam.callers import session_of
+from cortex_cdk.localcloud.services.iam.decision import Access, Principal, refusal
 from cortex_cdk.localcloud.settings import ACCOUNT_ID, REGION
 
 FAILED = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
 FROM_SECRETS_MANAGER = f"{FAILED}unable to retrieve secret from asm: service call has been retried 1 time(s): "
 FROM_PARAMETERS = f"{FAILED}unable to retrieve secrets from ssm: service call has been retried 1 time(s): "
+DENIED = "AccessDeniedException: "
 NOT_FOUND = "ResourceNotFoundException: Secrets Manager can't find the specified secret."
 
 
-def read_secrets(container: Mapping[str, Any]) -> dict[str, str]:
+def read_secrets(container: Mapping[str, Any], execution_role: str | None, task_id: str) -> dict[str, str]:
     """Read the values of a container's secrets, by variable.
 
     Args:
         container: The container definition, as registered.
+        execution_role: The ARN of the task's execution role, which has to allow that.
+        task_id: The id of the task.
 
     Raises:
-        CannotStartError: A secret, a parameter or a key does not exist.
+        CannotStartError: A secret, a parameter or a key does not exist, or the role may not read it.
     """
-    return {secret["name"]: _value(secret["valueFrom"]) for secret in container.get("secrets") or []}
+    secrets = container.get("secrets") or []
+    if not secrets:
+        return {}
+    if execution_role is None:
+        raise CannotStartError(f"{FAILED}the task definition has no execution role")
+    agent = session_of(execution_role, task_id)
+    return {secret["name"]: _value(secret["valueFrom"], agent) for secret in secrets}
 
 
-def _value(value_from: str) -> str:
+def _value(value_from: str, agent: Principal) -> str:
     parts = value_from.split(":")
     if parts[0] == "arn" and parts[2] == "secretsmanager":
-        return _of_secret(value_from, parts)
-    return _of_parameter(value_from, parts)
+        return _of_secret(value_from, parts, agent)
+    return _of_parameter(value_from, parts, agent)
 
 
-def _of_secret(value_from: str, parts: list[str]) -> str:
+def _of_secret(value_from: str, parts: list[str], agent: Principal) -> str:
     # arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME, then nothing or :KEY:STAGE:VERSION.
     if len(parts) not in (7, 10):
         raise CannotStartError(f"{FROM_SECRETS_MANAGER}unexpected ARN format with parameters: {value_from}")
     arn, (key, stage, version) = ":".join(parts[:7]), parts[7:] or ("", "", "")
-    text = _secret_string(arn, stage, version)
+    text = _secret_string(arn, stage, version, agent)
     if not key:
         return text
     try:
@@ -60,7 +71,7 @@ def _of_secret(value_from: str, parts: list[str]) -> str:
     return _as_go_writes(content[key])
 
 
-def _secret_string(arn: str, stage: str, version: str) -> str:
+def _secret_string(arn: str, stage: str, version: str, agent: Principal) -> str:
     # Few accounts have secrets. The others need not load moto's module.
     from moto.core.exceptions import JsonRESTError
     from moto.secretsmanager.models import secretsmanager_backends
@@ -69,6 +80,9 @@ def _secret_string(arn: str, stage: str, version: str) -> str:
     if not _is_here(arn):
         raise CannotStartError(f"{failed}{NOT_FOUND}")
     backend: Any = secretsmanager_backends[ACCOUNT_ID][REGION]
+    whole = backend.secrets[arn].arn if arn in backend.secrets else arn
+    if denied := refusal(agent, Access("secretsmanager:GetSecretValue", whole)):
+        raise CannotStartError(f"{failed}{DENIED}{denied}")
     try:
         answer = backend.get_secret_value(arn, version or None, stage or None)
     except JsonRESTError as error:
@@ -79,7 +93,7 @@ def _secret_string(arn: str, stage: str, version: str) -> str:
     return str(text)
 
 
-def _of_parameter(value_from: str, parts: list[str]) -> str:
+def _of_parameter(value_from: str, parts: list[str], agent: Principal) -> str:
     from moto.ssm.models import ssm_backends
 
     backend: Any = ssm_backends[ACCOUNT_ID][REGION]
@@ -90,6 +104,9 @@ def _of_parameter(value_from: str, parts: list[str]) -> str:
     found = next(filter(None, map(backend.get_parameter, names)), None)
     if found is None:
         raise CannotStartError(f"{FROM_PARAMETERS}invalid parameters: {value_from}")
+    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT_ID}:parameter/{found.name.removeprefix('/')}"
+    if denied := refusal(agent, Access("ssm:GetParameters", arn)):
+        raise CannotStartError(f"{FROM_PARAMETERS}{DENIED}{denied}")
     return str(found.decrypt(found.value))
 
 

@@ -87,7 +87,7 @@ class Starter:
                 control_port=self._control_port,
                 gpus=devices,
                 credentials=self._credentials(definition, task),
-                secrets=read_secrets(container),
+                secrets=read_secrets(container, getattr(definition, "execution_role_arn", None), task.id),
                 overrides=task.overrides,
             )
         )

@@ -7,10 +7,12 @@ balancer attributes" of the Application Load Balancer guide.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from cortex_cdk.localcloud.services.elbv2.own_hosts import REFUSAL, own_hosts
 from cortex_cdk.localcloud.services.elbv2.routing import (
     Action,
     FixedResponse,
@@ -95,7 +97,8 @@ def files(table: Table, folder: str) -> dict[str, list[Resource]]:
     """
     content = {endpoints_file(group): [endpoints(group)] for group in table.groups}
     content["cds.json"] = [cluster(group, folder) for group in table.groups]
-    content |= {routes_file(listener): [routes(listener)] for listener in table.listeners}
+    hosts = own_hosts(table.listeners)
+    content |= {routes_file(listener): [routes(listener, hosts)] for listener in table.listeners}
     content["lds.json"] = [listener_resource(listener, folder) for listener in table.listeners]
     return content
 
@@ -229,8 +232,13 @@ def _router() -> Resource:
     return {"name": name, "typed_config": {"@type": TYPE + name, "suppress_envoy_headers": True}}
 
 
-def routes(listener: Listener) -> Resource:
-    """Return the rules of a listener, in order."""
+def routes(listener: Listener, hosts: tuple[str, ...] = ()) -> Resource:
+    """Return the rules of a listener, in order.
+
+    Args:
+        listener: The listener.
+        hosts: Patterns of the names that the load balancer answers to; none for all.
+    """
     return {
         "@type": f"{TYPE}envoy.config.route.v3.RouteConfiguration",
         "name": listener.name,
@@ -245,7 +253,10 @@ def routes(listener: Listener) -> Resource:
                 "domains": ["*"],
                 "retry_policy": _retries(),
                 "request_body_buffer_limit": RETRY_BODY_BYTES,
-                "routes": [route for rule in listener.rules for route in _routes_of(rule)],
+                "routes": [
+                    *([_misdirected(hosts)] if hosts else []),
+                    *(route for rule in listener.rules for route in _routes_of(rule)),
+                ],
             }
         ],
     }
@@ -278,7 +289,7 @@ def _routes_of(rule: Rule) -> Iterator[Resource]:
     """Yield a rule's routes: one for each way in which its conditions can hold."""
     headers = [_header(name, values) for name, values in rule.headers]
     if rule.hosts:
-        headers.append(_header(":authority", rule.hosts, suffix=r"(?::\d+)?", ignore_case=True))
+        headers.append(_host(rule.hosts))
     if rule.methods:
         headers.append(_header(":method", rule.methods))
     for path in rule.paths or ("*",):
@@ -287,6 +298,16 @@ def _routes_of(rule: Rule) -> Iterator[Resource]:
             if query is not None:
                 match["query_parameters"] = [_query(*query)]
             yield {"match": match, **_outcome(rule.action)}
+
+
+def _misdirected(hosts: tuple[str, ...]) -> Resource:
+    """Return the route of requests to other hosts (421, RFC 9110, 15.5.20)."""
+    answer = FixedResponse(421, "application/json", json.dumps({"message": REFUSAL}))
+    return {"match": {"prefix": "/", "headers": [{**_host(hosts), "invert_match": True}]}, **_fixed(answer)}
+
+
+def _host(patterns: tuple[str, ...]) -> Resource:
+    return _header(":authority", patterns, suffix=r"(?::\d+)?", ignore_case=True)
 
 
 def _path(pattern: str) -> Resource:

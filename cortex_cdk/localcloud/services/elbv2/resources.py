@@ -174,9 +174,18 @@ class ListenerRule(Resource):
 
 
 def _complete(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return actions as DescribeRules shows them: a single target group is a forward configuration, too."""
+    """Return actions as DescribeRules shows them: a single target group is a forward configuration, too.
+
+    Raises:
+        ValueError: Tokens are to be validated, which nobody does here: everybody would be let in.
+    """
     completed = []
     for action in copy.deepcopy(actions):
+        if action.get("Type") == "jwt-validation":
+            raise ValueError(
+                "The local cloud does not validate tokens (jwt-validation), and would let everybody in. "
+                "Leave networking.auth.jwt out here, or take networking.auth: api_key."
+            )
         alone = action.get("Type") == "forward" and "ForwardConfig" not in action
         forward = {"ForwardConfig": {"TargetGroups": [{"TargetGroupArn": action["TargetGroupArn"]}]}} if alone else {}
         completed.append({**action, **forward})

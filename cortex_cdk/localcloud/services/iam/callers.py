@@ -50,6 +50,15 @@ def principal_of(access_key: str) -> Principal | None:
     return _of_user(access_key)
 
 
+def session_of(role_arn: str, name: str) -> Principal:
+    """Return a session of a role that a service takes for a moment.
+
+    Raises:
+        InvalidKeyError: There is no such role.
+    """
+    return _of_session(role_arn, name, datetime.max.replace(tzinfo=timezone.utc))
+
+
 def role(name: str) -> Any:
     """Return moto's role of a name or ARN; None if there is none."""
     try:

@@ -111,6 +111,16 @@ def test_a_stack_of_another_cluster_is_left_alone() -> None:
     assert found(subject) == ["text: its stack would be cortex-demo-api-text, which cluster demo-api has"]
 
 
+def test_a_cluster_that_is_open_to_everybody_is_named_once() -> None:
+    subject = deployment(api("text"), api("more"))
+    resources = RESOURCES.model_copy(update={"is_public": True})
+    clear, asked = check(replace(subject, cluster=replace(subject.cluster, resources=resources)))
+    assert str(clear).startswith("cluster demo: everybody on the internet can reach the cluster, and requests are not")
+    assert str(asked).startswith("cluster demo: everybody on the internet can send requests to text, more: ")
+    assert not clear.fatal
+    assert not asked.fatal
+
+
 def test_members_that_are_no_apis() -> None:
     subject = deployment(
         splitter("part", "half", "gone"), stacks=(stack("split-half", priority=5),), rules={"/half": 5}
