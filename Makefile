@@ -16,6 +16,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALLED := $(VENV)/.installed
 TENSORFLOW := .venv-tensorflow
+CHECKOV := .venv-checkov
 FUZZ := .venv-fuzz
 RUNS ?= 100000
 # The same number as in constraints.txt: it is installed before anything can read that file.
@@ -76,6 +77,12 @@ test-tensorflow: $(TENSORFLOW)/.installed
 	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/models/test_tensorflow.py tests/test_matrix.py \
 		tests/check_tensorflow_projects.py
 
+# checkov wants old versions of what we use in new ones. tests/stacks/test_checkov.py makes this by itself.
+$(CHECKOV)/.installed: $(BIN)/uv tests/stacks/requirements-checkov.txt
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(CHECKOV)
+	@$(UV) pip install --quiet --compile-bytecode --python $(CHECKOV)/bin/python --requirements tests/stacks/requirements-checkov.txt
+	@touch $@
+
 # In the Python of that machine, whose PyTorch fits its driver: cortex is installed into it as the README says.
 test-gpu:
 	$(PYTHON) -m pytest -s --timeout 600 tests/gpu/check_gpu.py
@@ -114,10 +121,12 @@ lock: $(BIN)/uv
 		--output-file serving_image/constraints-tensorflow.txt
 	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
 		--constraint constraints.txt serving_image/pyproject.toml --output-file serving_image/constraints.txt
+	echo 'checkov>=3.3' | $(UV) pip compile --upgrade --universal --python-version 3.10 --no-header --no-annotate \
+		- --output-file tests/stacks/requirements-checkov.txt
 
 # Where the registries can be reached.
 pin-images: setup
 	$(BIN)/python serving_image/pin_images.py serving_image/Dockerfile serving_image/Dockerfile.gpu
 
 clean:
-	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(FUZZ) .engine .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(CHECKOV) $(FUZZ) .engine .mypy_cache .ruff_cache .pytest_cache cdk.out

@@ -77,11 +77,28 @@ class Chaos:
         ]
         for fault in ended:
             self._door.end(fault.kind, fault.target)
-        return [_named(fault) for fault in ended]
+        return self._named(ended)
 
     def active(self) -> list[Fault]:
         """Return the faults that go on, with the names that users know."""
-        return [_named(fault) for fault in self._door.active()]
+        return self._named(self._door.active())
+
+    def _cluster(self) -> tuple[Cloud, RunningCluster]:
+        environment = load_environments().get(self._environment)
+        cloud = environment.connect()
+        return cloud, read_cluster(cloud, environment)
+
+    def _named(self, faults: Sequence[Fault]) -> list[Fault]:
+        """Return faults with the names that users know."""
+        of_user = {EVERY_GROUP: "every instance group"}
+        if any(fault.kind in GROUP_KINDS and fault.target != EVERY_GROUP for fault in faults):
+            cloud, cluster = self._cluster()
+            group_of = {one.capacity_provider: one.group for one in cluster.resources.providers}
+            found = groups_of_providers(cloud, list(group_of))
+            of_user.update({group: group_of[provider] for provider, group in found.items()})
+        services = {fault.target: fault.target.rpartition("/")[2] for fault in faults if fault.kind in REPLICA_KINDS}
+        named = {**of_user, **services}
+        return [replace(fault, target=named.get(fault.target, fault.target)) for fault in faults]
 
     def _targets(self, kind: str, name: str | None) -> Sequence[_Target]:
         if kind in OUTAGES:
@@ -90,9 +107,7 @@ class Chaos:
             return [_Target(EVERY_GROUP, EVERY_GROUP)]
         if name is None:
             raise CortexError(f"{kind} needs the name of an API", hint="list what is deployed with: cortex get")
-        environment = load_environments().get(self._environment)
-        cloud = environment.connect()
-        cluster = read_cluster(cloud, environment)
+        cloud, cluster = self._cluster()
         if kind in REPLICA_KINDS:
             return [_service(cloud, cluster, name)]
         return _groups(cloud, cluster, name)
@@ -106,7 +121,7 @@ def _service(cloud: Cloud, cluster: RunningCluster, name: str) -> _Target:
 
 def _groups(cloud: Cloud, cluster: RunningCluster, name: str) -> list[_Target]:
     """Find the Auto Scaling group of an instance group, or those that the replicas of an API run on."""
-    known = {names.instance_group(cluster.name, one.name): one.name for one in cluster.resources.providers}
+    known = {one.group: one.capacity_provider for one in cluster.resources.providers}
     wanted = [known[name]] if name in known else []
     if not wanted:
         service = describe_service(cloud, cluster.name, name)
@@ -118,10 +133,3 @@ def _groups(cloud: Cloud, cluster: RunningCluster, name: str) -> list[_Target]:
             hint=f"instance groups: {', '.join(known)}; list the APIs with: cortex get",
         )
     return [_Target(group, names.instance_group(cluster.name, provider)) for provider, group in found.items()]
-
-
-def _named(fault: Fault) -> Fault:
-    """Return a fault with the name of an API for its ECS service."""
-    if fault.kind in REPLICA_KINDS:
-        return replace(fault, target=fault.target.rpartition("/")[2])
-    return replace(fault, target="every instance group" if fault.target == EVERY_GROUP else fault.target)

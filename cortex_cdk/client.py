@@ -13,24 +13,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
 from cortex_cdk import log_groups, names
 from cortex_cdk.access_keys import ClusterKeys
 from cortex_cdk.aws.certificates import certificate_of
-from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
-from cortex_cdk.clusters.change import ClusterPlan, apply_plan, plan_cluster
+from cortex_cdk.cluster_client import ClusterClient, KnownCluster
 from cortex_cdk.clusters.ensure import ensure_cluster
-from cortex_cdk.clusters.members import check_members
-from cortex_cdk.clusters.refresh import ClusterRefresher
-from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
-from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config import Config
-from cortex_cdk.config.cluster import Cluster
-from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
@@ -38,30 +30,19 @@ from cortex_cdk.deploy.preview import plan_deployment
 from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
-from cortex_cdk.environment import load_environments
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
-from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.stack_operations.stack import read_stack
-from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
 from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
-from cortex_cdk.status.report import Report, Reporter
+from cortex_cdk.status.report import Report
 
 SETTLING_POLL_SECONDS = 0.25
 
 
-class _KnownCluster:
-    """A cluster as it was read, and everything that is made from it: forgotten together."""
-
-    def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
-        self.cluster = cluster
-        self.reporter = Reporter(cloud, cluster)
-
-
-class Client:
+class Client(ClusterClient):
     """Talks to one environment.
 
     Args:
@@ -72,35 +53,10 @@ class Client:
         CloudError: There is no environment of that name.
     """
 
-    def __init__(self, environment: str | None = None, progress: Progress | None = None) -> None:
-        self.environment = load_environments().get(environment)
-        self._progress = progress or Silent()
-        self._read: _KnownCluster | None = None
-
-    @cached_property
-    def cloud(self) -> Cloud:
-        """The session of the environment. The local cloud is started."""
-        return self.environment.connect()
-
     @property
     def secrets(self) -> Secrets:
         """The secrets for the cluster's APIs."""
         return Secrets(self.cloud, self.environment.cluster)
-
-    @property
-    def cluster(self) -> RunningCluster:
-        """The environment's cluster. It is read once, and anew after this client has changed it.
-
-        Raises:
-            ClusterError: It does not exist.
-        """
-        return self._known.cluster
-
-    @property
-    def _known(self) -> _KnownCluster:
-        if self._read is None:
-            self._read = _KnownCluster(self.cloud, read_cluster(self.cloud, self.environment))
-        return self._read
 
     @property
     def keys(self) -> ClusterKeys:
@@ -123,7 +79,7 @@ class Client:
         """
         source = load_source(config, self._progress, strict=strict)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
-        self._read = _KnownCluster(self.cloud, cluster)
+        self._read = KnownCluster(self.cloud, cluster)
         deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
         results = deployer.deploy(source.config, source.files, source.dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
@@ -147,75 +103,6 @@ class Client:
         """
         source = load_source(config, self._progress, strict=strict)
         return plan_deployment(self.cloud, self.environment, source, Options(force=force, rebuild=rebuild))
-
-    def plan_cluster(self, cluster: Cluster | Path | str | None = None, *, creates: bool = True) -> ClusterPlan | None:
-        """Find out what making or changing the environment's cluster would do, and what it would cost.
-
-        Args:
-            cluster: A configuration or its file; None keeps what is deployed, or takes the built-in one.
-            creates: Whether a cluster that does not exist is made.
-
-        Returns:
-            What ``apply_cluster`` takes; None where the cluster is up to date.
-
-        Raises:
-            ConfigError: The file cannot be used.
-            CortexError: The cluster cannot be made or changed so; the message says why.
-        """
-        where = self.environment
-        if isinstance(cluster, Path | str):
-            cluster = load_cluster(Path(cluster), name=where.cluster, region=where.region)
-        return plan_cluster(self.cloud, where, cluster, creates=creates)
-
-    def apply_cluster(self, plan: ClusterPlan) -> None:
-        """Make or change the cluster as planned.
-
-        Args:
-            plan: What ``plan_cluster`` returned.
-
-        Raises:
-            ClusterError: It failed; the message names the first cause.
-            DeployError: Another operation was quicker, or the stack cannot be recovered.
-        """
-        self._read = None
-        apply_plan(self.cloud, plan, self._progress)
-
-    def check_cluster_members(self) -> None:
-        """Look whether the instances of the cluster take replicas, and replace those that do not."""
-        check_members(self.cloud, self.cluster.name, self._progress)
-
-    def cluster_info(self) -> ClusterInfo:
-        """Read everything about the environment's cluster: what it is, what it costs, and what runs on it.
-
-        Raises:
-            ClusterError: There is none.
-        """
-        return cluster_info(self.cloud, self.environment, self.cluster)
-
-    @property
-    def refresher(self) -> ClusterRefresher:
-        """Replaces the instances of the environment's cluster, and says which have an old machine image."""
-        return ClusterRefresher(self.cloud, self.environment, self._progress)
-
-    def plan_cluster_removal(self) -> Removal:
-        """Find out what removing the environment's cluster would remove, and what would stay.
-
-        Raises:
-            ClusterError: There is none.
-        """
-        return ClusterRemover(self.cloud, self.environment, self._progress).plan()
-
-    def remove_cluster(self) -> Kept:
-        """Remove the environment's cluster with everything on it, and wait until it is gone.
-
-        Returns:
-            What is still there.
-
-        Raises:
-            CortexError: Something cannot be removed; the message names it.
-        """
-        self._read = None
-        return ClusterRemover(self.cloud, self.environment, self._progress).remove()
 
     def get(self, name: str) -> ApiStatus:
         """Read the status of one API or splitter.

@@ -13,11 +13,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 
 from cortex_serving.contract import KEY_HEADER
 
+from cortex_cdk.aws.cloud import is_loopback
 from cortex_cdk.errors import PredictionError
 from cortex_cdk.status.read_status import LIVE, ApiStatus
 
@@ -256,8 +256,4 @@ def _tls(name: str, certificate: str | None) -> urllib.request.HTTPSHandler:
 
 def _proxy_handlers(url: str) -> list[urllib.request.ProxyHandler]:
     """None for the user's proxies; for an address of this machine one that stands in for them and goes past them."""
-    try:
-        is_here = ip_address(urllib.parse.urlsplit(url).hostname or "").is_loopback
-    except ValueError:
-        is_here = False  # a name, as load balancers of AWS have
-    return [urllib.request.ProxyHandler({})] if is_here else []
+    return [urllib.request.ProxyHandler({})] if is_loopback(url) else []

@@ -13,6 +13,7 @@ from cortex_serving.contract import METRIC_NAMESPACE, PREDICTION_METRIC, TRAFFIC
 from cortex_cdk import names
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
+from cortex_cdk.status.causes import Cause
 from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
@@ -58,7 +59,13 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
         parts = [_members_table(report, now, width), _shared_counts(report)]
     else:
         parts = [table([_api_row(report, now)], width)]
-    parts += [_reason(report.api), _alarms(report.alarms, now), _predictions(report.predictions), _pages(report)]
+    parts += [
+        _reason(report.api),
+        _alarms(report.alarms, now),
+        _causes(report.causes),
+        _predictions(report.predictions),
+        _pages(report),
+    ]
     parts += [_maximum(report), _activities(report.activities, now, width), _stopped(report.stopped, now, width)]
     parts += [_configuration(report.configuration)]
     return "\n\n".join(part for part in parts if part)
@@ -135,6 +142,10 @@ def _reason(api: ApiStatus) -> str:
 
 def _alarms(alarms: Sequence[Alarm], now: datetime) -> str:
     return on_stdout("\n".join(f"alarm: {alarm.description} (since {age(alarm.since, now)})" for alarm in alarms))
+
+
+def _causes(causes: Sequence[Cause]) -> str:
+    return on_stdout("\n".join(f"{cause.subject}: {cause.message}" for cause in causes))
 
 
 def _predictions(predictions: Predictions | None) -> str:

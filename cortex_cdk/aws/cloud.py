@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cortex_cdk.errors import CloudError
 
@@ -43,6 +45,15 @@ def check_endpoint_url(url: str | None) -> None:
             f"the endpoint URL {url!r} is not a URL",
             hint="give one that starts with http:// or https://: cortex env configure NAME --endpoint-url URL",
         )
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL leads to this machine, so that no proxy can know the way."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name, as load balancers of AWS have
 
 
 class Cloud:
@@ -113,7 +124,14 @@ class Cloud:
 
         retries: Any = {"mode": "standard", "total_max_attempts": 1 if self._fail_fast else 7}
         connect, read = (1, 2) if self._fail_fast else (5, 60)
-        config = Config(retries=retries, connect_timeout=connect, read_timeout=read, s3={"addressing_style": "path"})
+        config = Config(
+            retries=retries,
+            connect_timeout=connect,
+            read_timeout=read,
+            s3={"addressing_style": "path"},
+            # botocore would ask the proxy of the environment for an address of this machine, too.
+            proxies={} if self.endpoint_url and is_loopback(self.endpoint_url) else None,
+        )
         # boto3's overloads want the service's name as a literal.
         session: Any = self._session
         try:

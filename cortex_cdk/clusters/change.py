@@ -185,17 +185,10 @@ def plan_cluster(
 
 
 def changeable(cloud: Cloud, environment: Environment) -> StackState | None:
-    """Read the cluster's stack, on which no other operation may run.
-
-    Args:
-        cloud: A session of the environment.
-        environment: Whose cluster.
-
-    Returns:
-        The stack; None where there is none.
+    """Read the cluster's stack; None where there is none.
 
     Raises:
-        ClusterError: Another operation runs.
+        ClusterError: Another operation runs on it.
     """
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
     if stack and stack.in_progress:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.launch_failures import last_launch_failure
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.capacity.instance_start import WARMUP_S
 from cortex_cdk.clusters.change import changeable, missing, read_configuration
@@ -136,7 +137,7 @@ class ClusterRefresher:
             raise ClusterError(f"cluster {cluster} has no instance group {group!r}", hint=f"it has: {', '.join(known)}")
         images = read_machine_images(self._cloud, configuration, stack)
         groups = self._groups([one for one in images if group in (None, one.group)])
-        change_set = _newest_images(self._cloud, stack)
+        change_set = _newest_images(self._cloud, stack, configuration.cloudformation_role)
         busy = [one for one in groups if one.running]
         if change_set and busy:
             discard(self._cloud, change_set)
@@ -211,10 +212,10 @@ def _running_refresh(cloud: Cloud, scaling_group: str) -> str | None:
     return newest["InstanceRefreshId"] if newest and newest["Status"] not in ENDED else None
 
 
-def _newest_images(cloud: Cloud, stack: StackState) -> ChangeSet | None:
+def _newest_images(cloud: Cloud, stack: StackState, role: str | None) -> ChangeSet | None:
     """Ask CloudFormation for the same template: it reads the images' parameters anew at every update."""
     return create_change_set(
-        cloud, stack.name, template=None, parameters=stack.parameters, tags=stack.tags, creates=False
+        cloud, stack.name, template=None, parameters=stack.parameters, tags=stack.tags, creates=False, role=role
     )
 
 
@@ -246,13 +247,18 @@ def _wait(cloud: Cloud, refreshes: dict[str, tuple[GroupRefresh, str]], progress
             state = _state(cloud, group, identifier)
             if state["Status"] in ENDED and state["Status"] != SUCCEEDED:
                 raise _not_replaced(group, state)
+            scaling_group = group.images.scaling_group
+            present = instances_of(cloud, [scaling_group]).get(scaling_group, ())
             told = _in_words(group, state)
+            # Without a new instance nothing goes on.
+            if state["Status"] != SUCCEEDED and len(present) <= len(group.instances):
+                failure = last_launch_failure(cloud, scaling_group, state.get("StartTime"))
+                told = f"EC2 launches no instance: {failure}" if failure else told
             if told != said.get(name):
                 said[name] = told
                 progress.step(f"group {name}", told)
             # An instance counts as replaced while its last replicas still move.
-            left = instances_of(cloud, [group.images.scaling_group]).get(group.images.scaling_group, ())
-            if state["Status"] == SUCCEEDED and not set(left) & set(_old(group)):
+            if state["Status"] == SUCCEEDED and not set(present) & set(_old(group)):
                 del refreshes[name]
         if not refreshes:
             return

@@ -84,6 +84,13 @@ class RealtimeApi(Section):
                 f"target_replica_concurrency (by default processes * threads) is {target:g}, more than "
                 f"max_replica_concurrency, which is {most}",
             )
+        body, memory = self.predictor.max_body_bytes, self.compute.mem
+        if body and memory and body > memory // 2:
+            yield Conflict(
+                (("predictor", "max_body_bytes"), ("compute", "mem")),
+                f"must be at most half of compute.mem, {memory // 2} bytes: a replica holds a body and its values",
+                "raise compute.mem, or have clients send a link to large files",
+            )
         batching = self.predictor.server_side_batching
         if batching and batching.max_batch_size > self.autoscaling.max_replica_concurrency:
             yield Conflict(

@@ -32,6 +32,7 @@ _UNREACHABLE = re.compile(r"Failed to fetch: `?(\w+://[^/`\s]+)")
 _NETWORK = re.compile(
     r"dns error|client error \(Connect\)|tcp connect error|tunnel error|timed out|error sending request"
 )
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|os error (?:28|122)\b")
 _OF_TORCH = "download.pytorch.org"
 
 
@@ -59,6 +60,20 @@ def find_cause(lines: Sequence[str]) -> Cause | None:
     """
     text = "\n".join(line.strip() for line in lines)
     return next((cause for find in _CAUSES if (cause := find(text))), None)
+
+
+def full_disk(lines: Sequence[str]) -> Cause | None:
+    """Find out whether a build failed for a full disk, that of this machine or of the builder, whatever it did then.
+
+    Args:
+        lines: The whole log.
+    """
+    if not any(_NO_SPACE.search(line) for line in lines):
+        return None
+    return Cause(
+        "no space is left on the disk for the dependencies",
+        "make room (on this machine: set CORTEX_HOME to a folder on another disk), or depend on less",
+    )
 
 
 def _no_wheel(text: str) -> Cause | None:
@@ -131,7 +146,13 @@ def _unreachable(text: str) -> Cause | None:
     )
 
 
-_CAUSES: tuple[Callable[[str], Cause | None], ...] = (_editable, _other_index, _no_wheel, _failed_build, _unreachable)
+_CAUSES: tuple[Callable[[str], Cause | None], ...] = (
+    _editable,
+    _other_index,
+    _no_wheel,
+    _failed_build,
+    _unreachable,
+)
 
 
 def _wanted_by(name: str, version: str) -> str:

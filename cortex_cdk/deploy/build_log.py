@@ -18,7 +18,7 @@ from cortex_serving.contract import CONDA_FILE, DEPENDENCIES_SCRIPT, REQUIREMENT
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
-from cortex_cdk.deploy.build_causes import find_cause
+from cortex_cdk.deploy.build_causes import find_cause, full_disk
 
 _STEP_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*)")
 _BUILDKIT_ERROR = re.compile(r"#\d+ ERROR: (?!process )(.*)")
@@ -154,7 +154,9 @@ def failure(lines: Sequence[str]) -> Failure:
     gave_up, cause = _gave_up(lines), find_cause(lines) if step in (REQUIREMENTS_FILE, *_OURS) else None
     reason: str | None
     hint: str | None
-    if gave_up:
+    if full := full_disk(lines):
+        reason, hint = full.reason, full.hint
+    elif gave_up:
         reason, hint = gave_up
     elif cause:
         reason, hint = cause.reason, cause.hint

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,7 +57,7 @@ class DaemonInfo:
         https_port: Port of the load balancer for TLS.
         version: Version of cortex-cdk that the daemon runs.
         state: The state folder, absolute.
-        notice: What every command should tell about this start, or None.
+        notice: What every command should tell about this start, or what is wrong now; or None.
         news: What ``cortex local up`` and ``status`` should tell besides, or None.
         speed: How many times faster than AWS the clock of the local cloud runs.
         secret: Text that only readers of the state folder know. The health door never tells it.
@@ -121,7 +121,9 @@ def read_ports(folder: Path) -> dict[str, int]:
 
 
 def ask(port: int) -> DaemonInfo | None:
-    """Ask the program that listens on a port whether it is a local cloud. The answer may be a lie: see ``answers``.
+    """Ask the program that listens on a port whether it is a local cloud.
+
+    The answer may be a lie: see ``as_it_answers``.
 
     Args:
         port: The control port on 127.0.0.1.
@@ -131,14 +133,17 @@ def ask(port: int) -> DaemonInfo | None:
     return None
 
 
-def answers(info: DaemonInfo) -> bool:
-    """Return whether the daemon that wrote this answers, and nobody in its place.
+def as_it_answers(info: DaemonInfo) -> DaemonInfo | None:
+    """Ask the daemon that wrote this for its present notice; None if nobody answers, or another program.
 
     While it is stopped, another user of the machine may listen on its port, to be sent archives and secrets.
     """
     nonce = secrets.token_hex(16)
-    proof = _health(info.control_port, nonce).get("proof")
-    return isinstance(proof, str) and hmac.compare_digest(proof.encode(), _proof(info.secret, nonce).encode())
+    answer = _health(info.control_port, nonce)
+    proof, notice = answer.get("proof"), answer.get("notice")
+    if not isinstance(proof, str) or not hmac.compare_digest(proof.encode(), _proof(info.secret, nonce).encode()):
+        return None
+    return replace(info, notice=notice if isinstance(notice, str) else None)
 
 
 def _health(port: int, nonce: str = "") -> dict[str, Any]:

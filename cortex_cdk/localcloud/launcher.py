@@ -13,7 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud.endpoint import STATE_FILE, DaemonInfo, Endpoint, answers, is_alive, read_info, waiting_lock
+from cortex_cdk.localcloud.endpoint import (
+    STATE_FILE,
+    DaemonInfo,
+    Endpoint,
+    as_it_answers,
+    is_alive,
+    read_info,
+    waiting_lock,
+)
 from cortex_cdk.localcloud.settings import PORT_VARIABLES, SPEED_VARIABLE, Settings, asked
 from cortex_cdk.localcloud.state_folder import make_state_folder
 
@@ -25,6 +33,7 @@ LAUNCH_LOCK = "launch.lock"
 OUTPUT_FILE = "daemon.out"
 LEAST_FREE = 1 << 20
 """Bytes of free disk. With less, the daemon can write neither state nor logs."""
+NO_PROXY = ("127.0.0.1", "localhost", "::1")
 REFUSED = 3
 """Exit status of a daemon that cannot start. Its first line says why, and the next what to do."""
 
@@ -121,7 +130,7 @@ def _end_orphans(state: Path) -> None:
 
 def _running(state: Path) -> DaemonInfo | None:
     info = read_info(state)
-    return info if info and is_alive(state) and answers(info) else None
+    return as_it_answers(info) if info and is_alive(state) else None
 
 
 def _start(settings: Settings) -> subprocess.Popen[bytes]:
@@ -135,9 +144,21 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
             start_new_session=True,
             # Not in the caller's folder: Python would import the user's modules before the standard library's.
             cwd=settings.state,
-            # Without the caller's AWS configuration: the daemon needs no account, and a lost profile would stop it.
-            env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            env=_environment(),
         )
+
+
+def _environment() -> dict[str, str]:
+    """Return the daemon's environment, which builds and replicas get parts of.
+
+    Without the caller's AWS configuration: the daemon needs no account, and a lost profile would stop it. And no proxy
+    may be asked for addresses of this machine, such as that of the AWS API.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    excepted = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    if excepted.strip() != "*":
+        excepted = ",".join(filter(None, (excepted, *NO_PROXY)))
+    return {**environment, "no_proxy": excepted, "NO_PROXY": excepted}
 
 
 def arguments(settings: Settings) -> list[str]:

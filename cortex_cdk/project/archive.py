@@ -9,6 +9,7 @@ matter, so an unchanged project is never uploaded twice.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import os
@@ -199,7 +200,7 @@ def archive(project: ProjectFiles, destination: Path) -> ProjectArchive:
                 digest.update(_add(packed, file))
         partial.replace(destination)
     except OSError as error:
-        raise ProjectError(f"the project cannot be packed: {error}") from error
+        raise ProjectError(f"the project cannot be packed: {error}", hint=_room(error, destination)) from error
     finally:
         partial.unlink(missing_ok=True)
     size = destination.stat().st_size
@@ -268,6 +269,13 @@ def _target(root: Path, name: str) -> Path:
 
 def _largest(files: tuple[ProjectFile, ...]) -> list[str]:
     return [f"{_mib(file.size)}  {file.name}" for file in sorted(files, key=lambda file: -file.size)[:5]]
+
+
+def _room(error: OSError, destination: Path) -> str | None:
+    """Say what helps against a full disk; None where something else was in the way."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return f"make room in {destination.parent.parent}, or set TMPDIR to a folder on another disk"
 
 
 def _add(packed: zipfile.ZipFile, file: ProjectFile) -> bytes:

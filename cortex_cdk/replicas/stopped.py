@@ -7,6 +7,8 @@ about a stopped task for about an hour (API reference of DescribeTasks).
 from __future__ import annotations
 
 import re
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskTypeDef
 
 STOPPED_SHOWN = 5
+SIGNALLED = 128
 REQUESTS = frozenset({"ServiceSchedulerInitiated", "UserInitiated"})
 """Stop codes of tasks that somebody stopped. The scheduler also stops tasks that fail their health checks."""
 FAILURES = frozenset({"TaskFailedToStart", "EssentialContainerExited"})
@@ -67,7 +70,17 @@ def stopped_reason(task: TaskTypeDef) -> str:
     if UNREADABLE in task.get("stoppedReason", ""):
         return without_secret(task["stoppedReason"])
     code = container.get("exitCode")
-    return f"{reason} (exit code {code})" if code not in (None, 0) and "exit code" not in reason else reason
+    if code in (None, 0) or "exit code" in reason:
+        return reason
+    return f"{reason} (exit code {code}{_signal(code, reason)})"
+
+
+def _signal(code: int, reason: str) -> str:
+    """Name the signal that ended a container, where nothing else says why: 128 and its number make the exit code."""
+    with suppress(ValueError):
+        if code > SIGNALLED and "OutOfMemory" not in reason:
+            return f": {signal.Signals(code - SIGNALLED).name}"
+    return ""
 
 
 def without_secret(reason: str) -> str:

@@ -195,6 +195,10 @@ def unreplaced_failures(tasks: Sequence[TaskTypeDef], ready: int) -> list[TaskTy
     """
     started = sorted(task["startedAt"] for task in tasks if task["lastStatus"] == "RUNNING" and "startedAt" in task)
     replaced = started[min(ready, len(started)) - 1] if ready and started else _BEFORE_ALL
+    # Those that were lost with their instance had replaced what failed before.
+    replaced = max(
+        [replaced, *(task["startedAt"] for task in tasks if stop_cause(task) is StopCause.LOST and "startedAt" in task)]
+    )
     failures = [
         task for task in tasks if stop_cause(task) is StopCause.FAILED and task.get("stoppedAt", replaced) >= replaced
     ]

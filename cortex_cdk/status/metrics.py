@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # As Cortex counts: two weeks, today included.
 WINDOW = timedelta(days=14)
+RECENT = timedelta(minutes=3)
 DAY_SECONDS = 86_400
 QUERIES_A_CALL = 500
 # A load balancer needs a moment to learn new weights.
@@ -104,6 +105,42 @@ def read_traffic(cloud: Cloud, load_balancer: str, target_groups: Sequence[str])
         group: _traffic({name: values[series] for name, series in _traffic_series(load_balancer, group).items()})
         for group in target_groups
     }
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long the answers of the last minutes took, in seconds.
+
+    Attributes:
+        median: The lowest of the minutes' medians.
+        longest: The longest of all.
+    """
+
+    median: float
+    longest: float
+
+
+def read_recent_latency(cloud: Cloud, load_balancer: str, target_group: str) -> Latency | None:
+    """Read the latencies of the last minutes, with one call.
+
+    Args:
+        cloud: A session of the environment.
+        load_balancer: Its ``LoadBalancer`` dimension.
+        target_group: The API's ``TargetGroup`` dimension.
+
+    Returns:
+        None where there were no requests.
+    """
+    dimensions = (("LoadBalancer", load_balancer), ("TargetGroup", target_group))
+    median, longest = (
+        Series("AWS/ApplicationELB", "TargetResponseTime", dimensions, statistic, 60)
+        for statistic in ("p50", "Maximum")
+    )
+    end = _soon()
+    values = _read(cloud, [median, longest], end - RECENT, end)
+    if not values[median] or not values[longest]:
+        return None
+    return Latency(min(values[median]), max(values[longest]))
 
 
 def _traffic_series(load_balancer: str, target_group: str) -> dict[str, Series]:

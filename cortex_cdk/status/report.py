@@ -20,6 +20,7 @@ from cortex_cdk.logs import fatal_record
 from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.status.alarms import Alarm, read_alarms
+from cortex_cdk.status.causes import Cause, read_causes
 from cortex_cdk.status.decide_status import ERROR
 from cortex_cdk.status.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
 from cortex_cdk.status.read_status import (
@@ -105,6 +106,7 @@ class Report:
         maximum: ``max_replicas`` of an API that has so many, and may have fewer; None for others.
         stopped: The last replicas of an API that ended without being asked to.
         alarms: An API's alarms that have gone off.
+        causes: What else is wrong with an API.
         members: A splitter's APIs.
         links: Pages of the AWS console; None where there is no console.
         configuration: An API's fields of ``cortex.yaml``, with their defaults; None where they were not asked for.
@@ -117,6 +119,7 @@ class Report:
     maximum: int | None = None
     stopped: tuple[StoppedReplica, ...] = ()
     alarms: tuple[Alarm, ...] = ()
+    causes: tuple[Cause, ...] = ()
     members: tuple[Member, ...] = ()
     links: Links | None = None
     configuration: Mapping[str, Any] | None = None
@@ -133,6 +136,7 @@ class Report:
             "scaling_activities": [activity.as_json() for activity in self.activities],
             "stopped_replicas": [replica.as_json() for replica in self.stopped],
             "alarms": [alarm.as_json() for alarm in self.alarms],
+            "causes": [cause.as_json() for cause in self.causes],
             **({} if self.configuration is None else {"configuration": self.configuration}),
         }
 
@@ -176,7 +180,7 @@ class Reporter:
         return self._splitter(splitter_of(everything, name), everything)
 
     def _api(self, api: ApiStatus) -> Report:
-        with ThreadPoolExecutor(7) as pool:
+        with ThreadPoolExecutor(8) as pool:
             traffic = pool.submit(self._read_traffic, [api])
             predictions = pool.submit(self._read_predictions, api)
             activities = pool.submit(self._activities, api)
@@ -184,6 +188,7 @@ class Reporter:
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
+            causes = pool.submit(read_causes, self._cloud, self._cluster, api)
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
@@ -192,6 +197,7 @@ class Reporter:
                 maximum=maximum.result(),
                 stopped=stopped.result(),
                 alarms=alarms.result(),
+                causes=causes.result(),
                 links=links(self._cloud, self._cluster.name, api.name),
             )
 
@@ -213,11 +219,16 @@ class Reporter:
 
     def _explained(self, api: ApiStatus) -> ApiStatus:
         """The status with the replica's own last words as reason, where it had any."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
         if api.status != ERROR or api.failed_replica is None:
             return api
-        record = fatal_record(
-            self._cloud, names.log_group(self._cluster.name, api.name), api.revision, api.failed_replica
-        )
+        group = names.log_group(self._cluster.name, api.name)
+        try:
+            record = fatal_record(self._cloud, group, api.revision, api.failed_replica)
+        except (ClientError, BotoCoreError):
+            # The reason that ECS gives is there all the same.
+            return api
         return replace(api, reason=with_remedy(record.message)) if record else api
 
     def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:

@@ -66,6 +66,8 @@ class Variable:
     """File that receives the reason of a fatal end (the local cloud sets it, and Kubernetes can show it)."""
     HTTP = "CORTEX_HTTP"
     """``fast``, or ``stock`` to serve by waitress without our fast paths (``settings.Http``)."""
+    CLIENT_TIMEOUT = "CORTEX_CLIENT_TIMEOUT"
+    """Seconds that a client may do nothing in the middle of a request or an answer (60)."""
 
     WORKER = "CORTEX_WORKER"
     MODEL_DIR = "CORTEX_MODEL_DIR"
@@ -145,6 +147,17 @@ ONLY_MODEL = ""
 """Name of the model that ``predictor.model_path`` gives: one that no model of ``predictor.models`` can have."""
 
 DEFAULT_MAX_BODY_BYTES = 64 * 2**20
+
+
+def default_max_body_bytes(memory: int | None) -> int:
+    """The longest request body, unless ``predictor.max_body_bytes`` says otherwise: at most an eighth of the memory.
+
+    Args:
+        memory: Bytes of memory of a replica (``compute.mem``); None without a limit.
+    """
+    return DEFAULT_MAX_BODY_BYTES if memory is None else min(DEFAULT_MAX_BODY_BYTES, memory // 8)
+
+
 DEFAULT_MAX_CONCURRENCY = 1024
 """Requests that a replica admits at once, unless ``autoscaling.max_replica_concurrency`` says otherwise."""
 MAX_PROJECT_BYTES = 512 * 2**20

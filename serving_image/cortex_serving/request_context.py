@@ -68,6 +68,8 @@ class Exchange:
         encode: Time to write the response's body.
         streaming: Whether the body is still being produced when the application returns.
         events: Whether that body is server-sent events.
+        stream: That body while it is sent, if it may be left and gone on with; None before and after.
+        can_park: Whether a streamed answer may be left in the middle, and gone on with by ``resume``.
         status: The response's status.
         answered: When it was answered; 0 before.
     """
@@ -87,6 +89,8 @@ class Exchange:
     encode = 0.0
     streaming = False
     events = False
+    stream: Any = None
+    can_park = False
     status = 0
     answered = 0.0
 
@@ -102,6 +106,13 @@ class Exchange:
 
     def abandon(self) -> None:
         """Drop the request if it waits: its connection has ended."""
+
+    def resume(self, *, connected: bool) -> None:
+        """Go on with an answer that was left in the middle.
+
+        Args:
+            connected: Whether its client is still there.
+        """
 
     def server_timing(self) -> str:
         """The ``Server-Timing`` header: milliseconds of each part."""

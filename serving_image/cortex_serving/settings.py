@@ -20,6 +20,7 @@ from cortex_serving.formats.predictor_variables import environment_of, secret_va
 from cortex_serving.spec import ApiSpec, parse_spec, read_config
 
 DEFAULT_STOP_TIMEOUT = 30.0  # seconds; that of ECS
+DEFAULT_CLIENT_TIMEOUT = 60.0  # seconds; that of nginx
 
 
 class Http(enum.Enum):
@@ -48,6 +49,7 @@ class Settings:
         termination_log: File that receives the reason of a fatal end (as Kubernetes' termination message).
         metadata_url: Where ECS tells a task about itself; None outside a task.
         http: How HTTP is served.
+        client_timeout: Seconds that a client may do nothing in the middle of a request or an answer.
         keys: Where the API keys are: ``s3://bucket/key``, or a file; None for an API without keys.
     """
 
@@ -65,6 +67,7 @@ class Settings:
     termination_log: Path | None
     metadata_url: str | None
     http: Http
+    client_timeout: float
     keys: str | None = None
 
 
@@ -75,15 +78,16 @@ def _listen(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _stop_timeout(text: str | None) -> float:
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
     if not text:
-        return DEFAULT_STOP_TIMEOUT
+        return default
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:  # nan is not, either
-        raise SpecError(f"{Variable.STOP_TIMEOUT} is {text!r}: give seconds, such as 30")
+        raise SpecError(f"{name} is {text!r}: give seconds, such as {default:.0f}")
     return value
 
 
@@ -152,10 +156,11 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         log_group=environ.get(Variable.LOG_GROUP) or None,
         host=host,
         port=port,
-        stop_timeout=_stop_timeout(environ.get(Variable.STOP_TIMEOUT)),
+        stop_timeout=_seconds(environ, Variable.STOP_TIMEOUT, DEFAULT_STOP_TIMEOUT),
         termination_log=Path(log) if log else None,
         metadata_url=environ.get("ECS_CONTAINER_METADATA_URI_V4"),
         http=_http(environ),
+        client_timeout=_seconds(environ, Variable.CLIENT_TIMEOUT, DEFAULT_CLIENT_TIMEOUT),
         keys=_keys(spec, environ),
     )
 
@@ -170,8 +175,8 @@ def from_project(
         config: The configuration file; None takes ``cortex.yaml`` in the folder.
         name: The API to serve; None takes the first Realtime API of the file.
         listen: ``HOST:PORT``.
-        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_KEYS``, and the values of ``predictor.secrets``, which no
-            cloud gives here.
+        environ: The environment: ``CORTEX_HTTP``, ``CORTEX_CLIENT_TIMEOUT``, ``CORTEX_KEYS``, and the values of
+            ``predictor.secrets``, which no cloud gives here.
 
     Raises:
         SpecError: The folder or its configuration cannot be used, or a secret has no value.
@@ -205,5 +210,6 @@ def from_project(
         termination_log=None,
         metadata_url=None,
         http=_http(environ),
+        client_timeout=_seconds(environ, Variable.CLIENT_TIMEOUT, DEFAULT_CLIENT_TIMEOUT),
         keys=_keys(spec, environ),
     )

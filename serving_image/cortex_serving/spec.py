@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from cortex_serving.contract import (
     API_KEY_AUTH,
-    DEFAULT_MAX_BODY_BYTES,
     DEFAULT_MAX_CONCURRENCY,
     ONLY_MODEL,
     REALTIME_API,
     SAMPLE_FILE,
+    default_max_body_bytes,
 )
 from cortex_serving.errors import SpecError
 from cortex_serving.formats.problem import FormatError
@@ -26,6 +26,8 @@ from cortex_serving.formats.quantities import parse_duration, parse_size
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
+_MOST_WAITING = 512 * 2**20
+_SHARE = 4  # of the replica's memory, one in so many is for the bodies that are worked on
 _MOST_BUILT = 8  # times the longest body: as much as ordinary JSON takes as Python's values
 _Number = TypeVar("_Number", int, float)
 
@@ -99,7 +101,7 @@ class PredictorSpec:
         batching: Server-side batching, if it is on.
         models: The configured models, if there are any.
         access_log: Share of requests that get an access line, 0 to 1.
-        max_body_bytes: Bytes of the largest request body.
+        max_body_bytes: Bytes of the largest request body; None for the default.
         log_level: Least severe records of ``logging`` that are logged: debug, info, warning or error.
         warmup: File in the project with the warm-up request; None for no warm-up.
     """
@@ -113,7 +115,7 @@ class PredictorSpec:
     batching: Batching | None = None
     models: Models | None = None
     access_log: float = 1.0
-    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
+    max_body_bytes: int | None = None
     log_level: str = "info"
     warmup: str | None = SAMPLE_FILE
 
@@ -137,11 +139,13 @@ class BodyLimits:
 
     Attributes:
         size: Bytes, after decompression.
-        built: Bytes of memory that the values of a JSON body may take, roughly.
+        built: Bytes of memory that the values of a body may take, roughly.
+        waiting: Bytes of memory that bodies may take together, in one process, before they are worked on.
     """
 
     size: int
     built: int
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -170,10 +174,17 @@ class ApiSpec:
 
     @property
     def limits(self) -> BodyLimits:
-        """What a request's body may take: one body must not end the replica."""
-        most = self.predictor.max_body_bytes
-        built = _MOST_BUILT * most
-        return BodyLimits(most, built if self.memory is None else min(built, self.memory // 4))
+        """What requests' bodies may take: together they must not end the replica."""
+        predictor = self.predictor
+        size = predictor.max_body_bytes or default_max_body_bytes(self.memory)
+        built = _MOST_BUILT * size
+        if self.memory is None:
+            return BodyLimits(size, built, _MOST_WAITING)
+        at_once = predictor.processes * predictor.threads
+        shared = self.memory // (_SHARE * max(1, at_once // 2))
+        return BodyLimits(
+            size, min(built, shared), min(_MOST_WAITING, self.memory // (2 * _SHARE) // predictor.processes)
+        )
 
 
 def parse_spec(data: Mapping[str, Any]) -> ApiSpec:
@@ -246,6 +257,7 @@ def _parse_cors(cors: Any) -> tuple[str, ...] | None:
 def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
     batching = data.get("server_side_batching")
     access_log = data.get("access_log")
+    body = data.get("max_body_bytes")
     return PredictorSpec(
         type=str(data["type"]),
         path=data["path"],
@@ -256,9 +268,7 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         batching=None if batching is None else _parse_batching(batching),
         models=_parse_models(data),
         access_log=1.0 if access_log is None else float(access_log),
-        max_body_bytes=_quantity(
-            parse_size, data.get("max_body_bytes", PredictorSpec.max_body_bytes), "max_body_bytes", "64Mi"
-        ),
+        max_body_bytes=None if body is None else _quantity(parse_size, body, "max_body_bytes", "64Mi"),
         log_level=_parse_log_level(data.get("log_level")),
         warmup=_parse_warmup(data.get("warmup", True)),
     )

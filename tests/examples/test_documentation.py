@@ -52,6 +52,13 @@ def test_code_that_is_named_exists(page: Path) -> None:
     assert [path for path in paths if not any((start / path).exists() for start in starts)] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_are_named_exist(page: Path) -> None:
+    """Such as ``tests/unit/test_names.py::test_a_name``."""
+    for file, name in re.findall(r"`([\w/.]+\.py)::(\w+)`", page.read_text()):
+        assert f"\ndef {name}(" in (ROOT / file).read_text(), f"{file}::{name}"
+
+
 def test_each_decision_has_a_number_of_its_own() -> None:
     decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
     titles = [page.read_text().partition(". ")[0] for page in decisions]

@@ -147,7 +147,8 @@ def break_something(
             return
         what = f"{kind} {name}" if name else kind
         click.echo(f"{what}: {f'for {lasts:g} seconds' if lasts else 'once'}")
-        click.echo(f"see what becomes of it with: cortex get {name or ''}".rstrip())
+        shown = f"cortex get {name}" if name and kind not in GROUP_KINDS else "cortex get"
+        click.echo(f"see what becomes of it with: {shown}")
 
 
 def _show_faults(kind: str | None, name: str | None, output: str, *, ends: bool) -> None:

@@ -7,37 +7,40 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from __future__ import annotations
 
 from cortex_cdk import names
-from cortex_cdk.aws.permissions.grant import ANYTHING, CLUSTER, Grant, Scope, arn
+from cortex_cdk.aws.permissions.grant import ANYTHING, CLUSTER, OWN, Grant, Scope, arn
 
 _ECS = names.ecs_cluster(CLUSTER)
 
+# Some calls name a change set, and no stack. AWS documents the stack as their resource; both are allowed.
+_CHANGE_SETS = arn("cloudformation", "changeSet/cortex-*")
 RESOURCE_STACKS = Scope(
     "StacksOfApis",
-    tuple(arn("cloudformation", f"stack/{stack(CLUSTER, '*')}/*") for stack in (names.api_stack, names.splitter_stack)),
+    (
+        arn("cloudformation", f"stack/{names.api_stack(CLUSTER, '*')}/*"),
+        arn("cloudformation", f"stack/{names.splitter_stack(CLUSTER, '*')}/*"),
+        _CHANGE_SETS,
+    ),
 )
-CLUSTER_STACK = Scope("StackOfTheCluster", (arn("cloudformation", f"stack/{names.cluster_stack(CLUSTER)}/*"),))
-STACKS_ANYWHERE = Scope("ReadStacks", (arn("cloudformation", f"stack/cortex-{CLUSTER}-*"),))
+CLUSTER_STACK = Scope(
+    "StackOfTheCluster", (arn("cloudformation", f"stack/{names.cluster_stack(CLUSTER)}/*"), _CHANGE_SETS)
+)
+OWN_STACKS = Scope("ReadStacks", (arn("cloudformation", f"stack/cortex-{CLUSTER}-*"), _CHANGE_SETS))
 SERVICES = Scope(
     "Services",
     (arn("ecs", f"service/{_ECS}/*"), arn("ecs", f"service-deployment/{_ECS}/*"), arn("ecs", f"task/{_ECS}/*")),
 )
+ECS_CLUSTER = Scope("EcsCluster", (arn("ecs", f"cluster/{_ECS}"),))
+MEMBERS = Scope("ContainerInstances", (arn("ecs", f"container-instance/{_ECS}/*"),))
 PROVIDERS = Scope("CapacityProviders", (arn("ecs", f"capacity-provider/{names.capacity_provider(CLUSTER, '*')}"),))
 SCALABLE_TARGETS = Scope("ScalableTargets", (arn("application-autoscaling", "scalable-target/*"),))
 GROUPS = Scope(
     "InstanceGroups",
     (arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{names.cluster_stack(CLUSTER)}-*"),),
 )
+_PREFIXES = (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.BUILD_CONTEXT_PREFIX, names.ACCESS_KEYS)
 OBJECTS = Scope(
     "Objects",
-    tuple(
-        arn("s3", f"{names.cluster_stack(CLUSTER)}-*/{prefix}*", region="", account="")
-        for prefix in (
-            names.PROJECT_PREFIX,
-            names.CONFIGURATION_PREFIX,
-            names.BUILD_CONTEXT_PREFIX,
-            names.ACCESS_KEYS,
-        )
-    ),
+    tuple(arn("s3", f"{names.cluster_stack(CLUSTER)}-*/{prefix}*", region="", account="") for prefix in _PREFIXES),
 )
 BUCKET = Scope("Bucket", (arn("s3", f"{names.cluster_stack(CLUSTER)}-*", region="", account=""),))
 REPOSITORY = Scope("Images", (arn("ecr", f"repository/{names.repository(CLUSTER)}"),))
@@ -52,10 +55,11 @@ LOGS = Scope(
 )
 CERTIFICATES = Scope("Certificates", (arn("acm", "certificate/*"),))
 HOSTED_ZONES = Scope("HostedZones", (arn("route53", "hostedzone/*", region="", account=""),))
-SECRETS = Scope("Secrets", (arn("secretsmanager", "secret:*"),))
-OWN_SECRETS = Scope("OwnSecrets", SECRETS.arns, {"StringEquals": {f"aws:ResourceTag/{names.TAG_CLUSTER}": CLUSTER}})
-NEW_SECRETS = Scope("NewSecrets", SECRETS.arns, {"StringEquals": {f"aws:RequestTag/{names.TAG_CLUSTER}": CLUSTER}})
-PARAMETERS = Scope("Parameters", (arn("ssm", "parameter/*"),))
+_SECRETS = (arn("secretsmanager", "secret:*"),)
+SECRETS = Scope("LookForSecrets", _SECRETS)
+NEW_SECRETS = Scope("MakeSecrets", _SECRETS, {"StringEquals": {f"aws:RequestTag/{names.TAG_CLUSTER}": CLUSTER}})
+OWN_SECRETS = Scope("ChangeOwnSecrets", _SECRETS, OWN)
+PARAMETERS = Scope("LookForParameters", (arn("ssm", "parameter/*"),))
 PARAMETERS_OF_AWS = Scope("MachineImages", (arn("ssm", "parameter/aws/service/ecs/*", account=""),))
 
 _CHANGES_STACKS = (
@@ -80,7 +84,7 @@ CALLS: tuple[Grant, ...] = (
         ("cloudformation:DescribeStacks",),
         ANYTHING,
     ),
-    Grant("deploy, cluster up: what a change would do, how it goes, and why it failed", _READS_STACKS, STACKS_ANYWHERE),
+    Grant("deploy, cluster up: what a change would do, how it goes, and why it failed", _READS_STACKS, OWN_STACKS),
     Grant(
         "deploy, delete: make, change, recover and delete the stacks of APIs and splitters",
         (*_CHANGES_STACKS, "cloudformation:CancelUpdateStack"),
@@ -95,12 +99,37 @@ CALLS: tuple[Grant, ...] = (
     ),
     Grant("the stack has tags", ("cloudformation:TagResource",), CLUSTER_STACK, deploys=False, is_implied=True),
     Grant(
-        "cluster up: CloudFormation reads the newest machine images",
+        "cluster up, info, refresh: the newest machine images, which CloudFormation reads, too",
         ("ssm:GetParameters",),
         PARAMETERS_OF_AWS,
         deploys=False,
-        is_implied=True,
     ),
+    Grant(
+        "cluster refresh: replace instances one by one",
+        ("autoscaling:StartInstanceRefresh", "autoscaling:TerminateInstanceInAutoScalingGroup"),
+        GROUPS,
+        deploys=False,
+    ),
+    Grant(
+        "cluster refresh, info: which instances run, and what with",
+        ("autoscaling:DescribeInstanceRefreshes", "ec2:DescribeInstances"),
+        ANYTHING,
+        deploys=False,
+    ),
+    Grant(
+        "cluster up: are the instances members of the ECS cluster?",
+        ("ecs:ListContainerInstances",),
+        ECS_CLUSTER,
+        deploys=False,
+    ),
+    Grant(
+        "cluster up: are the instances members of the ECS cluster?",
+        ("ecs:DescribeContainerInstances",),
+        MEMBERS,
+        deploys=False,
+    ),
+    Grant("completion: find the ECS cluster", ("ecs:DescribeClusters",), ECS_CLUSTER),
+    Grant("deploy, get, cluster up: why no instance starts", ("autoscaling:DescribeScalingActivities",), ANYTHING),
     Grant(
         "deploy, get, refresh, delete: follow replicas, replace them, and change their number",
         ("ecs:DescribeServices", "ecs:UpdateService", "ecs:DescribeTasks"),
@@ -157,7 +186,7 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant(
-        "deploy: upload projects, build contexts and configurations, and read them again; key: change the API keys",
+        "deploy: upload projects, build contexts and configurations, and read them again; key: API keys",
         ("s3:GetObject", "s3:PutObject"),
         OBJECTS,
     ),
@@ -175,6 +204,7 @@ CALLS: tuple[Grant, ...] = (
         BUILDER,
     ),
     Grant("logs, deploy: which log groups there are", ("logs:DescribeLogGroups",), ANYTHING),
+    Grant("get: whether CloudWatch Logs answers", ("logs:DescribeLogStreams",), LOGS),
     Grant("logs, deploy: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
     Grant(
         "deploy, delete: note why a first deployment failed; remove the records of what is gone",
@@ -187,24 +217,21 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
-    Grant("deploy, secret: is a secret there?", ("secretsmanager:DescribeSecret",), SECRETS),
-    Grant("deploy, secret: is a parameter there?", ("ssm:GetParameters",), PARAMETERS),
-    Grant(
-        "secret set, delete: secrets that were made for the cluster; deploy: have they the keys that are named?",
-        (
-            "secretsmanager:GetSecretValue",
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:RestoreSecret",
-            "secretsmanager:DeleteSecret",
-        ),
-        OWN_SECRETS,
-    ),
-    Grant("secret set: a new secret for the cluster", ("secretsmanager:CreateSecret",), NEW_SECRETS),
-    Grant("a new secret has tags", ("secretsmanager:TagResource",), NEW_SECRETS, is_implied=True),
-    Grant("secret list: the secrets of the cluster", ("secretsmanager:ListSecrets",), ANYTHING),
     Grant("deploy: what instances have", ("ec2:DescribeInstanceTypes",), ANYTHING),
     Grant(
         "cluster up, configure: is the certificate issued?", ("acm:DescribeCertificate",), CERTIFICATES, deploys=False
+    ),
+    Grant(
+        "cluster up, configure: the hosted zone of the domain, by its id",
+        ("route53:GetHostedZone",),
+        HOSTED_ZONES,
+        deploys=False,
+    ),
+    Grant(
+        "cluster up, configure: the hosted zone of the domain, by its name",
+        ("route53:ListHostedZonesByName",),
+        ANYTHING,
+        deploys=False,
     ),
     Grant(
         "cluster up, configure: the hosted zone of the domain, by its id",

@@ -68,5 +68,7 @@ def generated_prefix(cluster: str) -> str:
     return names.cluster_stack(cluster).removesuffix("cluster")[:_STACK_PART_CHARACTERS]
 
 
+OWN = {"StringEquals": {f"aws:ResourceTag/{names.TAG_CLUSTER}": CLUSTER}}
+"""The condition that a resource has the tag of the cluster."""
 ANYTHING = Scope("ReadOnly", ("*",))
 """For actions that read, and that AWS allows on everything or nothing."""

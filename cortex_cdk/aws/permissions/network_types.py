@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cortex_cdk import names
-from cortex_cdk.aws.permissions.grant import ANYTHING, CLUSTER, Grant, Scope, arn
+from cortex_cdk.aws.permissions.grant import ANYTHING, OWN, Grant, Scope, arn
 
 DESCRIBE = "CloudFormation waits until a resource is as it should be"
-_OWN = {"StringEquals": {f"aws:ResourceTag/{names.TAG_CLUSTER}": CLUSTER}}
 _BALANCING = ("loadbalancer/app/*", "listener/app/*", "listener-rule/app/*", "targetgroup/*")
 
 NETWORK = Scope("MakeNetwork", (arn("ec2", "*"),))
-OWN_NETWORK = Scope("ChangeOwnNetwork", (arn("ec2", "*"),), _OWN)
+OWN_NETWORK = Scope("ChangeOwnNetwork", (arn("ec2", "*"),), OWN)
 BALANCING = Scope("MakeLoadBalancing", tuple(arn("elasticloadbalancing", part) for part in _BALANCING))
-OWN_BALANCING = Scope("ChangeOwnLoadBalancing", BALANCING.arns, _OWN)
+OWN_BALANCING = Scope("ChangeOwnLoadBalancing", BALANCING.arns, OWN)
 
 
 def of_clusters(*grants: Grant) -> tuple[Grant, ...]:

@@ -15,6 +15,7 @@ from cortex_cdk.aws.permissions.calls import (
     BUCKET,
     BUILDER,
     CERTIFICATES,
+    ECS_CLUSTER,
     GROUPS,
     HOSTED_ZONES,
     LOGS,
@@ -29,7 +30,6 @@ from cortex_cdk.aws.permissions.network_types import DESCRIBE, NETWORK_TYPES, of
 _ECS = names.ecs_cluster(CLUSTER)
 
 LAUNCH = Scope("Launch", (arn("ec2", "*"), arn("ec2", "image/*", account=""), arn("ec2", "snapshot/*", account="")))
-ECS_CLUSTER = Scope("EcsCluster", (arn("ecs", f"cluster/{_ECS}"),))
 TASK_DEFINITIONS = Scope("TaskDefinitions", (arn("ecs", f"task-definition/{names.task_family(CLUSTER, '*')}"),))
 ALARMS = Scope(
     "Alarms",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cortex_serving.contract import DEFAULT_MAX_BODY_BYTES, PICKLE_SUFFIX, SAMPLE_FILE, Variable
+from cortex_serving.contract import PICKLE_SUFFIX, SAMPLE_FILE, Variable
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
@@ -255,9 +255,11 @@ class Predictor(Section):
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."
     )
-    max_body_bytes: Annotated[Size, Shown("64Mi")] = Field(
-        DEFAULT_MAX_BODY_BYTES,
-        description="Largest request body; more is answered with 413. An addition to Cortex's fields.",
+    max_body_bytes: Annotated[Size | None, Shown("64Mi, at most an eighth of compute.mem")] = Field(
+        None,
+        description="Largest request body, at most half of `compute.mem`; more is answered with 413. So are values "
+        "that would take more memory than eight such bodies, or a quarter of `compute.mem`. An addition to Cortex's "
+        "fields.",
     )
 
     @field_validator("models", mode="before")

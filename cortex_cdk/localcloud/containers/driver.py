@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cortex_cdk.localcloud.containers import process_table
 from cortex_cdk.localcloud.containers.launch import Exit, Launch
 from cortex_cdk.localcloud.containers.process import ContainerProcess
 
@@ -114,9 +115,12 @@ class TaskDriver:
 
     def _watch(self) -> None:
         while not self._closed.wait(WATCH_INTERVAL):
-            for task_id, process in list(self._running.items()):
+            running = list(self._running.items())
+            table = process_table.read() if running else None
+            for task_id, process in running:
                 try:
-                    process.enforce_memory_limit()
+                    if table:
+                        process.enforce_memory_limit(table)
                     process.rotate_output()
                 except Exception:
                     # A full disk, which fails the output of one task, must not end the memory limits of all.

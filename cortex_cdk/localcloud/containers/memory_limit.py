@@ -8,29 +8,29 @@ ordinary user cannot count on having control groups. So ``driver`` looks at ever
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 import psutil
 
-
-def is_exceeded(leader: psutil.Process, limit: int) -> bool:
-    """Return whether a process and its descendants hold more than ``limit`` bytes."""
-    # Forked workers share pages, and a control group counts those once. Asking for that takes long, and is seldom due.
-    return _held(leader, "rss") > limit and _held(leader, "pss") > limit
+from cortex_cdk.localcloud.containers.process_table import ProcessTable
 
 
-def _held(leader: psutil.Process, kind: str) -> int:
-    """Return the bytes that a process and its descendants hold.
+def is_exceeded(leader: int, limit: int, table: ProcessTable) -> bool:
+    """Return whether a process and its descendants hold more than a limit.
 
     Args:
-        leader: The process.
-        kind: ``rss``, or ``pss`` to count shared pages once (as ``rss`` where the system does not tell).
+        leader: The process id.
+        limit: Bytes.
+        table: The processes of this machine.
     """
+    # Forked workers share pages, and a control group counts those once. Asking for that takes long, and is seldom due.
+    return table.held(leader) > limit and (not psutil.LINUX or _without_shared(table.tree(leader)) > limit)
+
+
+def _without_shared(pids: Iterable[int]) -> int:
+    """Return the bytes that processes hold, pages that several share counted once."""
     total = 0
-    with contextlib.suppress(psutil.Error):
-        for process in [leader, *leader.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                if kind == "pss" and psutil.LINUX:
-                    total += process.memory_full_info().pss
-                else:
-                    total += process.memory_info().rss
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            total += psutil.Process(pid).memory_full_info().pss
     return total

@@ -11,6 +11,9 @@ import psutil
 from cortex_cdk.localcloud.containers.sessions import end_session
 
 RECORD = "process.json"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+START_FIELD = 19
+"""Index of ``starttime`` (field 22) among the fields after the program's name."""
 
 
 def record(folder: Path, process: psutil.Process) -> None:
@@ -18,9 +21,9 @@ def record(folder: Path, process: psutil.Process) -> None:
 
     Args:
         folder: The folder that belongs to the process, somewhere below the state folder.
-        process: The leader. The creation time tells the leader from a later process with the same id.
+        process: The leader. The time of its start tells the leader from a later process with the same id.
     """
-    content = json.dumps({"pid": process.pid, "created": process.create_time()})
+    content = json.dumps({"pid": process.pid, "started": _started(process)})
     scratch = folder / f"{RECORD}.new"
     scratch.write_text(content)
     scratch.replace(folder / RECORD)
@@ -58,7 +61,19 @@ def _living(path: Path) -> psutil.Process | None:
     with contextlib.suppress(OSError, ValueError, KeyError, psutil.NoSuchProcess):
         content = json.loads(path.read_text())
         process = psutil.Process(int(content["pid"]))
-        # The creation time is derived from the boot time, which the system may correct by a little.
-        if abs(process.create_time() - float(content["created"])) < 1.0 and process.status() != psutil.STATUS_ZOMBIE:
+        if _started(process) == content["started"] and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
+
+
+def _started(process: psutil.Process) -> str:
+    """Return when a process started, in a form that does not change when somebody sets the clock.
+
+    Linux counts ticks since the boot, whose id is random (proc(5): ``/proc/PID/stat``, ``/proc/sys/kernel/random``).
+    """
+    try:
+        # The second field, the program's name in parentheses, may have blanks.
+        fields = Path(f"/proc/{process.pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return f"{BOOT_ID.read_text().strip()} {fields[START_FIELD]}"
+    except FileNotFoundError:
+        return f"{process.create_time():.0f}"

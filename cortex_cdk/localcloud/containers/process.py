@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 from cortex_serving.contract import Variable
 
-from cortex_cdk.localcloud.containers import memory_limit, orphans, output
+from cortex_cdk.localcloud.containers import memory_limit, orphans, output, process_table
 from cortex_cdk.localcloud.containers.launch import OUT_OF_MEMORY, CannotStartError, Exit, Launch
+from cortex_cdk.localcloud.containers.process_table import ProcessTable
 from cortex_cdk.localcloud.containers.sessions import end_session
 
 OUTPUT_FILE = "output.log"
@@ -85,9 +86,14 @@ class ContainerProcess:
         self._waiter.join(timeout)
         return not self._waiter.is_alive()
 
-    def enforce_memory_limit(self) -> None:
-        """Kill the container's processes if they hold more memory than the limit."""
-        if self.launch.memory_limit is not None and memory_limit.is_exceeded(self._psutil, self.launch.memory_limit):
+    def enforce_memory_limit(self, table: ProcessTable) -> None:
+        """Kill the container's processes if they hold more memory than the limit.
+
+        Args:
+            table: The processes of this machine.
+        """
+        limit = self.launch.memory_limit
+        if limit is not None and memory_limit.is_exceeded(self.pid, limit, table):
             self._out_of_memory = True
             self.kill()
 
@@ -95,7 +101,7 @@ class ContainerProcess:
         """Return whether the container has kept to its memory limit. The first call enforces the limit."""
         if not self._was_measured:
             self._was_measured = True
-            self.enforce_memory_limit()
+            self.enforce_memory_limit(process_table.read())
         return not self._out_of_memory
 
     def rotate_output(self) -> None:

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qs
 
@@ -58,12 +59,21 @@ class ApiServer:
         tasks: Gives task metadata.
         outages: The services that answer nothing but errors.
         changed: Is called after a request that may have changed the state.
+        problem: Tells what is wrong now, for every command to show.
     """
 
-    def __init__(self, info: DaemonInfo, tasks: MetadataSource, outages: Outages, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        info: DaemonInfo,
+        tasks: MetadataSource,
+        outages: Outages,
+        changed: Callable[[], None],
+        problem: Callable[[], str | None],
+    ) -> None:
         self._info = info
         self._tasks = tasks
         self._outages = outages
+        self._problem = problem
         self._faults = FaultDoor(outages, changed)
         self._changed = changed
         self._moto = moto_application()
@@ -80,7 +90,8 @@ class ApiServer:
     def _own_door(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
         if path == HEALTH_PATH:
             nonce = parse_qs(environ.get("QUERY_STRING", "")).get(NONCE, [""])[0]
-            return _json(start_response, "200 OK", self._info.health(nonce))
+            notice = "; ".join(filter(None, (self._info.notice, self._problem())))
+            return _json(start_response, "200 OK", replace(self._info, notice=notice or None).health(nonce))
         if path == FAULTS_PATH:
             return _json(start_response, *self._faults.answer(environ))
         metadata = METADATA_PATH.match(path)

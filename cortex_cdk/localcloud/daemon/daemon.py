@@ -39,6 +39,8 @@ ANSWER_POLL = 0.01
 """Seconds that answers have at the end, and seconds between two looks."""
 THREADS = 16
 """Replicas poll and ship logs while the CLI asks. A request holds its thread for milliseconds only."""
+HEADER_BYTES = 64 * 1024
+"""Of a request, as in the serving program."""
 
 log = logging.getLogger("cortex.local")
 
@@ -61,14 +63,15 @@ def run(settings: Settings) -> None:
         # Processes of a daemon that was killed would hold the ports.
         _wait_for_end(orphans.end_all(settings.state))
         says_where = settings.state / STATE_FILE
+        died = says_where.exists()
         says_where.unlink(missing_ok=True)
         try:
-            _serve(_with_ports(settings))
+            _serve(_with_ports(settings), died=died)
         finally:
             says_where.unlink(missing_ok=True)
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, *, died: bool) -> None:
     # moto makes very many objects while it is imported: collecting garbage meanwhile takes a quarter of the start.
     gc.disable()
     moto_setup.prepare(REGION)
@@ -104,12 +107,19 @@ def _serve(settings: Settings) -> None:
     cloudformation.install(moved=changed, settled=durability.save_if_possible)
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
     info = _info(settings, durability.restore())
-    control_plane = ApiServer(info, data_plane, Outages(settings.state), changed)
-    server = create_server(control_plane, host=HOST, port=settings.control_port, threads=THREADS, ident=None)
+    control_plane = ApiServer(info, data_plane, Outages(settings.state), changed, lambda: durability.problem)
+    server = create_server(
+        control_plane,
+        host=HOST,
+        port=settings.control_port,
+        threads=THREADS,
+        ident=None,
+        max_request_header_size=HEADER_BYTES,
+    )
     take_own_users_connections(server)
     gc.freeze()
     gc.enable()
-    data_plane.start()
+    data_plane.start(died=died)
     durability.start()
     cloudformation.resume()
     info.write(settings.state)

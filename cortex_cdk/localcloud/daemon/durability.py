@@ -82,6 +82,9 @@ class Durability:
 
     Args:
         folder: The state folder.
+
+    Attributes:
+        problem: Why the state cannot be stored now, for users; None where all is stored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,6 +95,7 @@ class Durability:
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._written = b""
+        self.problem: str | None = None
         self._thread = threading.Thread(target=self._keep_saving, name="durability", daemon=True)
 
     def restore(self) -> Recovery | None:
@@ -153,9 +157,17 @@ class Durability:
         """Store everything now. After a failure, which is logged, the next regular time tries again."""
         try:
             self.save()
-        except Exception:
+        except Exception as error:
             # A full disk must not fail a stack operation, nor end the thread that stores the state.
-            log.exception("cannot store the state")
+            if self.problem is None:
+                log.exception("cannot store the state")
+            reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+            self.problem = (
+                f"the local cloud cannot store its state in {self._folder} ({reason}): what is changed now is "
+                "lost when it stops"
+            )
+        else:
+            self.problem = None
 
     def _keep_saving(self) -> None:
         while not self._stopping.is_set():

@@ -82,7 +82,7 @@ class FaultDoor:
 
             replica_faults.begin(_service(target), kind, seconds)
         elif kind == SPOT_NOTICE:
-            _give_notice(target)
+            _give_notice(target, seconds)
         elif kind in GROUP_KINDS:
             from cortex_cdk.localcloud.services.autoscaling.launch_faults import CODES, LaunchFault
 
@@ -104,6 +104,7 @@ class FaultDoor:
             _autoscaling().let_launch(target)
 
     def _active(self) -> Iterator[Fault]:
+        from cortex_cdk.localcloud.services.autoscaling.groups import groups
         from cortex_cdk.localcloud.services.ecs.backend import backends
 
         now = time.time()
@@ -113,10 +114,13 @@ class FaultDoor:
                     detail = f"replica {fault.victim}" if fault.victim else ""
                     left = max(0.0, fault.until - now)
                     yield Fault(kind, f"{service.cluster_name}/{service.name}", round(left, 1), detail)
+        for leaving in groups(REGION):
+            noticed = [(one.noticed_at + one.notice_seconds, one.id) for one in leaving.members if one.noticed_at]
+            yield from (Fault(SPOT_NOTICE, leaving.name, round(max(0, end - now), 1), name) for end, name in noticed)
         for group, stop in _autoscaling().launch_faults.items():
             if not stop.is_over:
                 kind = NO_CAPACITY if stop.is_lack_of_capacity else LAUNCH_FAILURE
-                yield Fault(kind, group, round(stop.until - now, 1), f"{stop.code}: {stop.message}")
+                yield Fault(kind, group, round(stop.until - now, 1), stop.code)
         down = self._outages.active()
         yield from (Fault(kind, "", round(down[name], 1)) for kind, name in OUTAGES.items() if name in down)
 
@@ -133,14 +137,15 @@ def _autoscaling() -> AutoScalingBackend:
     return backend
 
 
-def _give_notice(target: str) -> None:
+def _give_notice(target: str, seconds: float) -> None:
     from cortex_cdk.localcloud.services.autoscaling.groups import groups
 
     found = [group for group in groups(REGION) if target in (group.name, EVERY_GROUP)]
     if not found:
         raise ValueError(f"there is no Auto Scaling group {target}")
-    for group in found:
-        group.give_notice()
+    struck = [group.name for group in found if group.give_notice(seconds)]
+    if not struck:
+        raise ValueError("no instance is in service that EC2 could take back")
 
 
 def _service(target: str) -> Service:

@@ -82,8 +82,11 @@ class Reconciler:
         self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
 
-    def start(self) -> None:
+    def start(self, *, died: bool = False) -> None:
         """Start everything. Call this when moto's state has been restored.
+
+        Args:
+            died: Whether the daemon before this one ended without being asked to.
 
         Raises:
             LocalCloudError: The load balancer does not start.
@@ -93,7 +96,7 @@ class Reconciler:
         # Asked now: the first task that wants a GPU would hold the lock meanwhile.
         gpus.devices()
         builds.recover()
-        self._scheduler.recover()
+        self._scheduler.recover(died=died)
         self._envoy.start(self._table())
         self._driver.open()
         self._health.open()

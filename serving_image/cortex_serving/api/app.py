@@ -17,6 +17,7 @@ import falcon
 from cortex_serving.access.origins import Origins
 from cortex_serving.api.error_responses import RETRY_AFTER_SECONDS, error_event, unavailable, write_error
 from cortex_serving.api.openapi import Description
+from cortex_serving.api.streamed_bodies import StreamCut, labelled
 from cortex_serving.contract import (
     API_HEADER,
     FORWARDED_METRIC,
@@ -73,10 +74,6 @@ class Serving:
     project: Path
     description: Description
     streams_told: bool
-
-
-class StreamCut(OSError):
-    """A streamed response cannot go on. waitress then closes the connection quietly, as after errors of sockets."""
 
 
 class RequestIds:
@@ -201,7 +198,7 @@ class Application:
         """Pass on a streamed body. An exception in the middle is logged, and is an event or cuts the connection."""
         current.request_id = exchange.request_id
         try:
-            yield from chunks
+            yield from labelled(chunks, exchange.request_id)
         except GeneratorExit:  # the client has gone
             raise
         except BaseException as error:

@@ -6,17 +6,20 @@ import base64
 import quopri
 import tempfile
 from typing import IO, Any
-from urllib.parse import parse_qsl
 
 import falcon
 from falcon.media import MultipartFormHandler
 from falcon.util import BufferedReader
 
+from cortex_serving.payloads.charsets import decode, has_many_parameters
+from cortex_serving.payloads.percent_encoding import unquote
 from cortex_serving.payloads.request_data import MultiMapping
+from cortex_serving.payloads.value_memory import ValueMemory
 
 MAX_PARTS = 1000
 _SPOOL_BYTES = 1024 * 1024  # larger files are kept on disk
 _COPY_BYTES = 256 * 1024
+_BLANKS = b" \t\r\n\v\f"
 _END_OF_HEADERS = b"\r\n\r\n"
 _AS_IT_IS = frozenset({"", "7bit", "8bit", "binary"})  # transfer encodings that leave the content as it is
 
@@ -64,23 +67,30 @@ class UploadFile:
         return {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 
 
-def parse_urlencoded(body: bytes) -> FormData:
-    """Read an ``application/x-www-form-urlencoded`` body.
+def parse_urlencoded(body: bytes, memory: ValueMemory) -> FormData:
+    """Read an ``application/x-www-form-urlencoded`` body, as ``urllib.parse.parse_qsl`` does.
 
     Args:
         body: The body.
+        memory: For the fields.
 
     Raises:
         FormError: The body is not such a form.
+        falcon.HTTPContentTooLarge: The fields would take too much memory.
     """
+    if body.count(b"&") >= MAX_PARTS:
+        raise FormError(f"the body is not a valid form: it has more than {MAX_PARTS} fields")
+    memory.take_text(body)
+    pairs: list[tuple[str, str | UploadFile]] = []
     try:
-        return FormData(
-            parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARTS)
-        )
+        if not body.isascii():
+            body.decode()
+        for field in filter(None, body.split(b"&")):
+            name, _, value = field.partition(b"=")
+            pairs.append((unquote(name.replace(b"+", b" ")).decode(), unquote(value.replace(b"+", b" ")).decode()))
     except UnicodeDecodeError as error:
         raise FormError("the body is not a valid form: it is not UTF-8 text") from error
-    except ValueError as error:
-        raise FormError(f"the body is not a valid form: {error}") from error
+    return FormData(pairs)
 
 
 def _handler() -> MultipartFormHandler:
@@ -109,6 +119,8 @@ class _Reader(BufferedReader):  # type: ignore[misc, valid-type]  # Falcon choos
         found: bytes = super().read_until(delimiter, size, consume_delimiter)
         if delimiter != _END_OF_HEADERS:
             return found
+        if has_many_parameters(found):
+            raise ValueError("the headers of a part have too many parameters")
         headers = dict(_header(line) for line in found.split(b"\r\n"))
         self.encoding = headers.pop(b"content-transfer-encoding", b"").decode("latin-1").lower()
         return b"\r\n".join(b"%s: %s" % pair for pair in headers.items())
@@ -119,32 +131,40 @@ def _header(line: bytes) -> tuple[bytes, bytes]:
     return name.strip().lower(), value.strip()
 
 
-def parse_multipart(request: falcon.Request) -> FormData:
+def parse_multipart(request: falcon.Request, memory: ValueMemory) -> FormData:
     """Read a multipart body piece by piece: large files are never whole in memory.
 
     Args:
         request: The request, its body not yet read.
+        memory: For the fields that are text.
 
     Raises:
         FormError: The body is not such a form.
+        falcon.HTTPContentTooLarge: The fields would take too much memory.
     """
+    if has_many_parameters((request.content_type or "").encode()):
+        raise FormError("the body is not a valid multipart form: its content type has too many parameters")
     pairs: list[tuple[str, str | UploadFile]] = []
     try:
         reader = _Reader(request.bounded_stream.read, request.content_length or 0)
         form = _MULTIPART.deserialize(reader, request.content_type, request.content_length)
         for part in form:
-            read = _text if part.filename is None else _file
-            pairs.append((part.name or "", read(part, reader.encoding)))
+            name, encoding = part.name or "", reader.encoding
+            text = part.filename is None
+            pairs.append((name, _text(part, encoding, memory) if text else _file(part, encoding)))
+    except falcon.HTTPContentTooLarge:
+        raise
     except (falcon.HTTPError, ValueError, LookupError) as error:
         reason = getattr(error, "description", None) or str(error)
         raise FormError(f"the body is not a valid multipart form: {reason}") from error
     return FormData(pairs)
 
 
-def _text(part: falcon.media.multipart.BodyPart, encoding: str) -> str:
+def _text(part: falcon.media.multipart.BodyPart, encoding: str, memory: ValueMemory) -> str:
     """Return a field's text, whatever the part's content type: clients send JSON beside a file, for example."""
-    _, options = falcon.parse_header(part.content_type)
-    return _decoded(part, encoding).decode(options.get("charset", "utf-8"))
+    content = _decoded(part, encoding)
+    memory.take_text(content)
+    return decode(content, part.content_type)
 
 
 def _file(part: falcon.media.multipart.BodyPart, encoding: str) -> UploadFile:
@@ -168,7 +188,7 @@ def _decoded(part: falcon.media.multipart.BodyPart, encoding: str) -> bytes:
     if encoding in _AS_IT_IS:
         return content
     if encoding == "base64":
-        return base64.b64decode(b"".join(content.split()), validate=True)
+        return base64.b64decode(content.translate(None, _BLANKS), validate=True)
     if encoding == "quoted-printable":
         return quopri.decodestring(content)
     raise ValueError(f"Content-Transfer-Encoding {encoding} is not supported: send the part as it is")

@@ -8,13 +8,12 @@ from typing import Any
 import falcon
 import orjson
 
+from cortex_serving.payloads.charsets import decode
 from cortex_serving.payloads.content_encoding import decode_body
 from cortex_serving.payloads.forms import UploadFile, parse_multipart, parse_urlencoded
 from cortex_serving.payloads.validation import PayloadType
+from cortex_serving.payloads.value_memory import ValueMemory
 from cortex_serving.spec import BodyLimits
-
-_SMALL = 1024 * 1024  # bytes of JSON that can do no harm, whatever they are
-_COSTS = {b"[": 80, b"{": 200, b",": 40, b'"': 28}  # bytes of Python's objects for each of these characters
 
 
 def read_payload(
@@ -32,7 +31,7 @@ def read_payload(
         The value of a JSON body, ``FormData``, or bytes (text); a value of the expected type if there is one.
 
     Raises:
-        falcon.HTTPError: The body does not match its headers.
+        falcon.HTTPError: The body does not match its headers, or its values would take too much memory.
         FormError: The body is not the form that its headers announce.
         InvalidPayload: The payload does not have the expected type.
     """
@@ -40,52 +39,36 @@ def read_payload(
     if "HTTP_CONTENT_ENCODING" in environ:
         decode_body(environ, limits.size)
     content_type = environ.get("CONTENT_TYPE", "").lower()
+    memory = ValueMemory(limits.built)
     if content_type.startswith("application/json"):
-        value = parse_json(environ["wsgi.input"].read(), limits.built)
+        value = _parse_json(environ["wsgi.input"].read(), memory, checked=expected is not None)
         return value if expected is None else expected.validate(value)
     if content_type.startswith("multipart/form"):
-        form = parse_multipart(request)
+        form = parse_multipart(request, memory)
     elif content_type.startswith("application/x-www-form-urlencoded"):
-        form = parse_urlencoded(environ["wsgi.input"].read())
+        form = parse_urlencoded(environ["wsgi.input"].read(), memory)
     elif expected is None:
         body: bytes = environ["wsgi.input"].read()
         return _text(body, request) if text and content_type.startswith("text/plain") else body
     elif expected.takes_file:
         return expected.validate_file(
-            UploadFile(io.BytesIO(environ["wsgi.input"].read()), "", environ.get("CONTENT_TYPE", ""))
+            UploadFile(io.BytesIO(environ["wsgi.input"].read()), "", environ.get("CONTENT_TYPE", "")), memory
         )
     else:
         raise falcon.HTTPUnsupportedMediaType(description="send the payload as application/json, or as a form")
-    return form if expected is None else expected.validate_form(form)
+    return form if expected is None else expected.validate_form(form, memory)
 
 
 def _text(body: bytes, request: falcon.Request) -> str:
-    _, options = falcon.parse_header(request.content_type or "")
     try:
-        return body.decode(options.get("charset", "utf-8"))
+        return decode(body, request.content_type or "")
     except (LookupError, UnicodeDecodeError) as error:
         raise falcon.HTTPBadRequest(description=f"the body is not text in its charset: {error}") from error
 
 
-def parse_json(body: bytes, most: int) -> Any:
-    """Parse JSON text. NaN and Infinity are not JSON (RFC 8259).
-
-    Args:
-        body: The text, in UTF-8.
-        most: Bytes of memory that its values may take.
-
-    Raises:
-        falcon.HTTPBadRequest: The text is not JSON.
-        falcon.HTTPContentTooLarge: Its values would take too much memory.
-    """
-    if len(body) > _SMALL and _built(body) > most:
-        raise falcon.HTTPContentTooLarge(description=f"the values of the JSON body would take more than {most} bytes")
+def _parse_json(body: bytes, memory: ValueMemory, *, checked: bool) -> Any:
+    """Parse JSON text. NaN and Infinity are not JSON (RFC 8259)."""
     try:
-        return orjson.loads(body)
+        return memory.parse_json(body, checked=checked)
     except orjson.JSONDecodeError as error:
         raise falcon.HTTPBadRequest(description=f"the body is not valid JSON: {error}") from error
-
-
-def _built(body: bytes) -> int:
-    """Estimate the memory that the values of JSON text take, without building them."""
-    return len(body) + sum(cost * body.count(character) for character, cost in _COSTS.items())

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from cortex_serving.payloads.forms import FormData, UploadFile
+from cortex_serving.payloads.value_memory import ValueMemory
 
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -39,18 +40,18 @@ class _Kinds:
     def takes_bytes(self) -> bool:
         return any(schema.get("format") == "binary" for schema in self.schemas)
 
-    def read(self, value: str | UploadFile) -> Any:
+    def read(self, value: str | UploadFile, memory: ValueMemory) -> Any:
         """Convert one part of the form."""
         if isinstance(value, UploadFile):
             if self.takes_files:
                 return value
             content = value.read()
-            return content if self.takes_bytes else _json(content, value) if self.types & _NESTED else value
+            return content if self.takes_bytes else _json(content, value, memory) if self.types & _NESTED else value
         for schema in self.schemas:
             for choice in schema.get("enum", [schema["const"]] if "const" in schema else []):
                 if not isinstance(choice, str) and orjson.dumps(choice).decode() == value:
                     return choice
-        return _json(value, value) if self.types & _NESTED and "string" not in self.types else value
+        return _json(value, value, memory) if self.types & _NESTED and "string" not in self.types else value
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,15 @@ class _Field:
         schemas = [schema for kinds in (self.alone, self.repeated) if kinds for schema in kinds.schemas]
         return bool(schemas) and all("contentMediaType" in schema for schema in schemas)
 
-    def read(self, values: list[str | UploadFile]) -> Any:
+    def read(self, values: list[str | UploadFile], memory: ValueMemory) -> Any:
         """Convert all parts of the field."""
         if self.repeated is None or (self.alone.schemas and len(values) == 1):
-            return self.alone.read(values[-1])
+            return self.alone.read(values[-1], memory)
         if len(values) == 1 and isinstance(values[0], str) and "string" not in self.repeated.types:
-            whole = _json(values[0], None)
+            whole = _json(values[0], None, memory)
             if isinstance(whole, list):
                 return whole
-        return [self.repeated.read(value) for value in values]
+        return [self.repeated.read(value, memory) for value in values]
 
 
 class FormFields:
@@ -109,15 +110,21 @@ class FormFields:
         """Return whether the schema has a field of that name."""
         return name in self._fields
 
-    def value(self, form: FormData) -> dict[str, Any]:
-        """Convert a form into a dict that the payload's type can check."""
+    def value(self, form: FormData, memory: ValueMemory) -> dict[str, Any]:
+        """Convert a form into a dict that the payload's type can check.
+
+        Args:
+            form: The form.
+            memory: For values of JSON in its fields.
+        """
         value: dict[str, Any] = {}
         for name, parts in _by_name(form).items():
             field = self._fields.get(name)
             if field is None:
-                value[name] = self._other.read(parts) if len(parts) == 1 else [self._other.read([one]) for one in parts]
+                others = [self._other.read([one], memory) for one in parts]
+                value[name] = others[0] if len(others) == 1 else others
             elif field.required or parts != [""]:
-                value[name] = field.read(parts)
+                value[name] = field.read(parts, memory)
         for name, field in self._fields.items():
             if name not in value and field.required and field.repeated and not field.alone.schemas:
                 value[name] = []  # a form cannot say an empty list: it leaves the field out
@@ -191,9 +198,9 @@ class FormFields:
             yield schema
 
 
-def _json(text: str | bytes, otherwise: Any) -> Any:
+def _json(text: str | bytes, otherwise: Any, memory: ValueMemory) -> Any:
     try:
-        return orjson.loads(text)
+        return memory.parse_json(text.encode() if isinstance(text, str) else text, checked=True)
     except orjson.JSONDecodeError:
         return otherwise  # pydantic then reports the text as a wrong value
 

@@ -23,12 +23,14 @@ from cortex_serving.errors import PredictorError
 from cortex_serving.payloads.forms import FormData, UploadFile
 from cortex_serving.payloads.problems import best_fitting
 from cortex_serving.payloads.typed_forms import MULTIPART, FormFields
+from cortex_serving.payloads.value_memory import ValueMemory
 
 _REFERENCE = "#/components/schemas/{model}"
 _IS_JSON = {
     "field": "(payload)",
     "problem": "It looks like JSON, but came as a form: send it with the header Content-Type: application/json",
 }
+_MOST_PROBLEMS = 1000  # that are told one by one
 _DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?$"
 _STREAMED = (collections.abc.Iterator, collections.abc.Generator, collections.abc.Iterable)
 
@@ -85,8 +87,12 @@ class PayloadType:
         """Whether a body that is neither JSON nor a form may be the payload, or the payload's only field."""
         return self.form.is_file or self.form.file_field is not None
 
-    def validate_file(self, file: UploadFile) -> Any:
+    def validate_file(self, file: UploadFile, memory: ValueMemory) -> Any:
         """Validate a body that is a file, for a type that takes one.
+
+        Args:
+            file: The file.
+            memory: For values of JSON in the file.
 
         Raises:
             InvalidPayload: The file does not fit the type.
@@ -94,10 +100,14 @@ class PayloadType:
         if self.form.is_file:
             return file
         assert self.form.file_field is not None
-        return self.validate_form(FormData([(self.form.file_field, file)]))
+        return self.validate_form(FormData([(self.form.file_field, file)]), memory)
 
-    def validate_form(self, form: FormData) -> Any:
+    def validate_form(self, form: FormData, memory: ValueMemory) -> Any:
         """Validate a form; text is converted to numbers, dates and booleans.
+
+        Args:
+            form: The form.
+            memory: For values of JSON in its fields.
 
         Raises:
             InvalidPayload: The form does not fit the type.
@@ -110,7 +120,7 @@ class PayloadType:
         first = next(iter(form), "")
         if first.startswith(("{", "[")) and not self.form.has(first):  # what curl -d sends without a header
             raise InvalidPayload([_IS_JSON])
-        value = self.form.value(form)
+        value = self.form.value(form, memory)
         try:
             return self._adapter.validate_python(value, strict=False)  # it is all text
         except self._error as error:
@@ -144,10 +154,13 @@ class PayloadType:
             try:
                 return self._adapter.validate_json(orjson.dumps(value))
             except self._error as again:
-                error = error if _errors(again)[0]["msg"].startswith("Invalid JSON") else again
+                invalid = _count(again) == 1 and _errors(again)[0]["msg"].startswith("Invalid JSON")
+                error = error if invalid else again
         raise InvalidPayload(self._problems(error, value)) from error
 
     def _problems(self, error: Exception, value: Any) -> list[dict[str, Any]]:
+        if (count := _count(error)) > _MOST_PROBLEMS:  # a kilobyte each, and nobody reads so many
+            return [{"field": "(payload)", "problem": f"{count} values do not fit: send fewer, to learn which"}]
         return [
             {"field": ".".join(map(str, problem["loc"])) or "(payload)", "problem": problem["msg"]}
             for problem in best_fitting(_errors(error), value, self.schema)
@@ -175,6 +188,10 @@ def _schema_generator() -> type:
             return {}
 
     return Generator
+
+
+def _count(error: Any) -> int:
+    return int(error.error_count())
 
 
 def _errors(error: Any) -> list[dict[str, Any]]:

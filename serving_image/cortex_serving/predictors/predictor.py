@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 ONE_STREAM = (
     "predict answers with a stream, and threads_per_process is 1: each stream keeps other requests of its process "
-    "waiting until it ends; set predictor.threads_per_process to the number of streams that a process sends at once"
+    "waiting while it is produced; set predictor.threads_per_process to the streams that a process sends at once"
 )
 _LONGEST_SUMMARY = 1000  # characters: the summary goes into one line, and into the replica's shared state
 _OWN = str(Path(__file__).parents[1]) + os.sep

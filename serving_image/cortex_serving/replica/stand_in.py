@@ -17,14 +17,17 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from cortex_serving.contract import LIVE_PATH, PROBE_PATHS
 from cortex_serving.replica.worker_process import Inboxes
+from cortex_serving.server.accept_backoff import SCARCE
 from cortex_serving.shared_state import Board, State
 
 STALLED_AFTER = 1.8  # seconds without a pulse; there is one in at most one and a half
 _LONGEST_GAP = 1.0  # seconds between two looks; when the whole replica was stopped meanwhile, nobody stalled
-_MOST_KEPT = 1000  # connections; the others wait in the socket's backlog
+_MOST_KEPT = 1000  # connections with a request; others are told to come later
+_MOST_SILENT = 250  # connections without one; the oldest goes, as the newest may be a health probe's
 _HEAD_BYTES = 4096
 
 
@@ -97,7 +100,7 @@ class StandIn:
         self._inboxes = inboxes
         self._board = board
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self._silent: set[socket.socket] = set()  # of which nothing was received yet
+        self._silent: dict[socket.socket, None] = {}  # of which nothing was received yet, in their order
         self._kept: deque[socket.socket] = deque()
         self._active = False
 
@@ -136,16 +139,23 @@ class StandIn:
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def _accept(self) -> None:
-        if len(self._silent) + len(self._kept) >= _MOST_KEPT:
-            self.end()
-            return
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # a worker was quicker, or no descriptor is left
+        except OSError as error:  # a worker was quicker, or no descriptor is left
+            if error.errno in SCARCE:
+                self._drop_oldest()
             return
+        if len(self._silent) >= _MOST_SILENT:
+            self._drop_oldest()
         connection.setblocking(False)
-        self._silent.add(connection)
+        self._silent[connection] = None
         self._selector.register(connection, selectors.EVENT_READ, partial(self._heard, connection))
+
+    def _drop_oldest(self) -> None:
+        """Close the connection that has been silent for longest."""
+        for connection in list(self._silent)[:1]:
+            self._forget(connection)
+            connection.close()
 
     def _heard(self, connection: socket.socket) -> None:
         try:
@@ -156,18 +166,26 @@ class StandIn:
             head = b""
         words = head.split(b"\r\n", 1)[0].split(b" ")
         path = words[1].split(b"?")[0].decode("ascii", "replace") if len(words) == 3 else ""
-        if words[0] not in (b"GET", b"HEAD") or path not in PROBE_PATHS:
+        if words[0] in (b"GET", b"HEAD") and path in PROBE_PATHS:
+            good, report = self._board.health(live=path == LIVE_PATH)
+            self._answer(connection, report, good=good, with_body=words[0] == b"GET")
+        elif len(self._kept) < _MOST_KEPT:
             self._keep(connection)  # also one that its client has closed: the worker closes it
-            return
+        else:
+            self._answer(connection, {"error": "the replica is busy: too many requests wait"}, good=False)
+
+    def _answer(
+        self, connection: socket.socket, report: Mapping[str, Any], *, good: bool, with_body: bool = True
+    ) -> None:
+        """Answer a connection's request, and close the connection."""
         self._forget(connection)
         with contextlib.suppress(OSError):  # the client has gone
             connection.recv(_HEAD_BYTES)  # what is unread when a socket is closed resets the connection
-            connection.send(self._answer(path, with_body=words[0] == b"GET"))
+            connection.send(self._written(report, good=good, with_body=with_body))
             connection.shutdown(socket.SHUT_WR)
         connection.close()
 
-    def _answer(self, path: str, *, with_body: bool) -> bytes:
-        good, report = self._board.health(live=path == LIVE_PATH)
+    def _written(self, report: Mapping[str, Any], *, good: bool, with_body: bool) -> bytes:
         body = json.dumps(report, separators=(",", ":")).encode()
         status = "200 OK" if good else "503 Service Unavailable"
         head = (
@@ -177,7 +195,7 @@ class StandIn:
         return head.encode("latin-1", "replace") + (body if with_body else b"")
 
     def _forget(self, connection: socket.socket) -> None:
-        self._silent.discard(connection)
+        self._silent.pop(connection, None)
         self._selector.unregister(connection)
 
     def _keep(self, connection: socket.socket) -> None:

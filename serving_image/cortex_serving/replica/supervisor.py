@@ -38,6 +38,7 @@ from cortex_serving.replica.child_processes import bury_adopted
 from cortex_serving.replica.in_flight import publish_in_flight
 from cortex_serving.replica.stand_in import Pulses, StandIn
 from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, listen
+from cortex_serving.server.connection_limit import raise_file_limit
 from cortex_serving.settings import Http, Settings
 from cortex_serving.shared_state import Board, State
 
@@ -163,6 +164,7 @@ class Supervisor:
                 spec=str(self._spec_file),
                 revision=self._settings.revision,
                 fast=self._settings.http is Http.FAST,
+                client_timeout=self._settings.client_timeout,
                 environ=environ,
             )
         except OSError as error:  # no process or descriptor is left
@@ -388,6 +390,7 @@ def run(settings: Settings) -> int:
     Returns:
         The exit code: 0 after a clean stop, 1 after a failure.
     """
+    raise_file_limit()  # workers inherit the limit
     try:
         supervisor = Supervisor(settings)
     except OSError as error:

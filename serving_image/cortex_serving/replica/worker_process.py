@@ -41,6 +41,7 @@ class WorkerArguments:
         spec: File with the API's specification as JSON.
         revision: The API's deployed version.
         fast: Whether HTTP is served with fast paths.
+        client_timeout: Seconds that a client may do nothing in the middle of a request or an answer.
     """
 
     index: int
@@ -54,6 +55,7 @@ class WorkerArguments:
     spec: str
     revision: str
     fast: bool
+    client_timeout: float
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -121,6 +123,7 @@ class WorkerProcess:
         spec: File with the API's specification as JSON.
         revision: The API's deployed version.
         fast: Whether HTTP is served with fast paths.
+        client_timeout: Seconds that a client may do nothing in the middle of a request or an answer.
         environ: The worker's environment.
 
     Attributes:
@@ -143,6 +146,7 @@ class WorkerProcess:
         spec: str,
         revision: str,
         fast: bool,
+        client_timeout: float,
         environ: Mapping[str, str],
     ) -> None:
         self.index = index
@@ -160,6 +164,7 @@ class WorkerProcess:
             spec=spec,
             revision=revision,
             fast=fast,
+            client_timeout=client_timeout,
         )
         self.process = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-c", _START],

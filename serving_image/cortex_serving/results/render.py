@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,8 @@ from cortex_serving.results.json_values import OPTIONS, check_keys, convert_tree
 from cortex_serving.results.starlette import is_starlette, render_starlette
 from cortex_serving.results.streams import is_stream, open_stream
 
-_NAT_OF_ORJSON = b"1677-09-21T00:12:43.145224"  # how orjson writes numpy's NaT of nanoseconds
+# How orjson writes numpy's NaT: of nanoseconds, and of minutes to weeks. It refuses that of other units.
+_NAT_OF_ORJSON = (b"1677-09-21T00:12:43.145224", b"1970-01-01T00:00:00")
 _PLAIN_JSON = frozenset({dict, list})  # checked first, because most predictors return them
 ALLOWED = "bytes, str, a Response, a generator, or something that can be written as JSON"
 
@@ -101,16 +103,22 @@ def dump_json(value: Any) -> bytes:
     """
     try:
         written = orjson.dumps(value, for_orjson, OPTIONS)
-        return written if _NAT_OF_ORJSON not in written else _dump_slowly(value)
+        return _dump_slowly(value) if _may_hold_nat(written) else written
     except TypeError:
         pass  # the value has keys that are not strings, or something that orjson cannot write
     try:
         check_keys(value)
         written = orjson.dumps(value, for_orjson, OPTIONS | orjson.OPT_NON_STR_KEYS)
-        return written if _NAT_OF_ORJSON not in written else _dump_slowly(value)
+        return _dump_slowly(value) if _may_hold_nat(written) else written
     except (TypeError, RecursionError):
         pass  # the value has integers beyond 64 bits, or more than 254 levels
     return _dump_slowly(value)
+
+
+def _may_hold_nat(written: bytes) -> bool:
+    """Whether a date in JSON text may be a missing one of numpy's, which only a slow writer writes as null."""
+    first, second = _NAT_OF_ORJSON
+    return (first in written or second in written) and "numpy" in sys.modules
 
 
 def _dump_slowly(value: Any) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import re
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator, Iterator
@@ -33,12 +34,26 @@ def open_stream(items: Any, media_type: str | None, dump: Callable[[Any], bytes]
     Returns:
         The content type, and the chunks of the body. The first chunk has been produced already.
     """
-    iterator: Iterator[Any] = drive_async(items) if hasattr(items, "__aiter__") else items
+    iterator: Iterator[Any] = drive_async(items) if hasattr(items, "__aiter__") else _in_own_context(items)
     first = next(iterator, _END)
     if media_type is None:
         media_type = _media_type(first)
     write = _event if media_type.lower().startswith(EVENT_STREAM) else _chunk
     return media_type, produce_first(_written(first, iterator, lambda item: write(item, dump)))
+
+
+def _in_own_context(items: Iterator[Any]) -> Iterator[Any]:
+    """Iterate in one context of ``contextvars`` from the first to the last step, whichever threads take the steps.
+
+    So what a generator sets (``decimal.localcontext``, ``numpy.errstate``) stays its own between two steps.
+    """
+    run = contextvars.copy_context().run
+    try:
+        while (item := run(next, items, _END)) is not _END:
+            yield item
+    finally:
+        if hasattr(items, "close"):  # iterators that are not generators may have no close
+            run(items.close)
 
 
 def produce_first(chunks: Generator[bytes, None, None]) -> Iterator[bytes]:

@@ -25,6 +25,7 @@ from typing import Any, Protocol
 from cortex_serving.access.gate import Judgement
 from cortex_serving.request_context import Exchange, Verdict
 from cortex_serving.scheduling.deadlines import HEADER, Deadlines, Timer, deadline_of
+from cortex_serving.scheduling.parked_streams import PATIENCE, Continuation
 from cortex_serving.scheduling.thread_pool import Task, ThreadPool
 from cortex_serving.shared_state import Board, Slot
 
@@ -47,6 +48,7 @@ class Admitted(Exchange):
     """
 
     comes_last = False
+    can_park = True
     _timer: Timer | None = None
     _withdraw: tuple[Callable[[Any], None], Any] | None = None
 
@@ -92,14 +94,27 @@ class Admitted(Exchange):
         if not self._channel.connected:
             self._give_up(Verdict.ABANDONED)
             return
-        start = time.perf_counter()
-        if self.deadline is not None and self.deadline <= start and self.outcome is None:
+        if self.deadline is not None and self.deadline <= time.perf_counter() and self.outcome is None:
             self._give_up(Verdict.EXPIRED)  # who watches over deadlines may be late
             return
+        self.work()
+
+    def work(self) -> None:
+        """Answer the request, or go on with its stream."""
+        start = time.perf_counter()
+        done = True
         try:
-            self._channel.service()
+            done = self._channel.service()
         finally:
-            self._admission.leave(time.perf_counter() - start)
+            self._admission.worked(time.perf_counter() - start, done=done)
+
+    def resume(self, *, connected: bool) -> None:
+        """Have a predictor thread go on with a stream that was parked (from any thread)."""
+        self._admission.go_on(self, connected=connected)
+
+    def cut(self) -> None:
+        """Have a stream that is parked end with its next turn."""
+        self.stream.cut = True
 
     def when_given_up(self, withdraw: Callable[[Any], None], part: Any) -> None:
         """Have ``withdraw(part)`` called if the request is refused or abandoned while a part of it waits elsewhere."""
@@ -179,6 +194,7 @@ class Admission:
         control: Answers everything else.
         enlist: Reads a request's payload and hands it to the batcher; None without server-side batching.
         abandoned: Told about a request whose client has gone, and its headers as waitress keeps them.
+        client_timeout: Seconds that a client may do nothing in the middle of a request or an answer.
     """
 
     def __init__(
@@ -191,7 +207,9 @@ class Admission:
         control: ThreadPool,
         enlist: Callable[[Admitted], None] | None,
         abandoned: Callable[[Exchange, Any], None],
+        client_timeout: float,
     ) -> None:
+        self._client_timeout = client_timeout
         self._abandoned = abandoned
         self._board = board
         self._slot = slot
@@ -223,11 +241,17 @@ class Admission:
         else:
             self._runner.put(_Enlistment(admitted, channel, self._enlist, self._runner.measured))
 
-    def leave(self, seconds: float) -> None:
-        """Count an admitted request out, which was answered in so many seconds."""
-        with self._lock:
-            self._slot.leave()
+    def worked(self, seconds: float, *, done: bool) -> None:
+        """Note that a thread has worked on an admitted request; count the request out if it is answered."""
+        if done:
+            with self._lock:
+                self._slot.leave()
         self._runner.measured(seconds)
+
+    def go_on(self, stream: Admitted, *, connected: bool) -> None:
+        """Queue the next turn of a stream that was parked."""
+        patience = self._client_timeout * (PATIENCE if connected else 1)
+        self._runner.put(Continuation(stream, self._deadlines, patience))
 
     def refuse(self, channel: Any) -> None:
         """Count an admitted request out, and have it answered with its verdict."""

@@ -13,7 +13,7 @@ import time
 
 PAUSE = 0.5  # seconds, as nginx waits
 _SAY_AGAIN = 30.0  # seconds between two lines in the log
-_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class AcceptBackoff:
         Returns:
             Whether a pause begins.
         """
-        if error.errno not in _SCARCE:
+        if error.errno not in SCARCE:
             return False
         now = time.monotonic()
         self._paused_until = now + PAUSE
@@ -45,3 +45,7 @@ class AcceptBackoff:
             advice = f": close files, this process may have {limit} open" if error.errno == errno.EMFILE else ""
             logger.error("connections wait, as none can be accepted: %s%s", error.strerror, advice)
         return True
+
+    def end(self) -> None:
+        """End the pause: room was made."""
+        self._paused_until = float("-inf")

@@ -9,18 +9,19 @@ without a task. Whatever a fast path does not recognise goes to waitress's own c
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import time
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from waitress.channel import ClientDisconnected, HTTPChannel
 
+from cortex_serving.server.paced_stream import FULL_BYTES, ROOM_BYTES, Parked
 from cortex_serving.server.rejected_requests import RejectedRequestTask
 from cortex_serving.server.request_body import RECEIVE_BYTES, RECEIVE_BYTES_OF_BODY
-from cortex_serving.server.request_parser import CarefulParser, TableParser
 from cortex_serving.server.response_headers import ordinary_head
-from cortex_serving.server.wsgi_task import BegunResponse, ServingTask
+from cortex_serving.server.wsgi_task import BegunResponse, ServingTask, end_unsent
 
 if TYPE_CHECKING:
     from cortex_serving.server.server import ServingServer
@@ -47,7 +48,6 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         lingers_until: ``time.time`` when a connection that lingers is closed; None while it does not linger.
     """
 
-    task_class = ServingTask
     error_task_class = RejectedRequestTask
 
     server: ServingServer
@@ -63,6 +63,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     shut = False
     lingers_until: float | None = None
     _is_receiving = False
+    _parked: ServingTask | None = None
+    _go_on: Callable[[], None] | None = None  # to be called once there is room
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         map: dict[int, Any] | None = None,
         hops: int = 0,
     ) -> None:
-        self.parser_class = partial(TableParser if server.fast else CarefulParser, gate=server.gate)
+        self.parser_class = server.parser
         self._fast = server.fast
         self._hops = hops
         super().__init__(server, connection, address, adjustments, map=map)
@@ -100,6 +102,18 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         else:
             self.handle_close()
 
+    @property
+    def waits_since(self) -> float:
+        """Since when this end has waited for the client in the middle of something (``time.time``); infinity if not.
+
+        A header has to be whole in time; a body, and the client's reading, only have to go on.
+        """
+        if self.total_outbufs_len:
+            return self.last_activity
+        if self.request is None or self.requests:
+            return math.inf
+        return self.last_activity if self.request.headers_finished else float(self.request.began)
+
     def received(self, data: bytes) -> bool:
         """Take bytes of a request, or pass the connection on before its request begins.
 
@@ -110,16 +124,17 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self._throw_away()
             return True
         neighbours = self.server.neighbours
-        if neighbours is None:
-            taken: bool = super().received(data)
-            return taken
-        begins = self.request is None and not self.requests and data[:5] == b"POST "
-        if begins and neighbours.pass_on(self.socket, data, self._hops):
-            self.handle_close()
-            return True
-        self._hops = 0
-        taken = super().received(data)
-        self._note_receiving(self.request is not None)
+        if neighbours is not None:
+            begins = self.request is None and not self.requests and data[:5] == b"POST "
+            if begins and neighbours.pass_on(self.socket, data, self._hops):
+                self.handle_close()
+                return True
+            self._hops = 0
+        taken: bool = super().received(data)
+        if neighbours is not None:
+            self._note_receiving(self.request is not None)
+        if self.request is not None:
+            self.request.began = self.request.began or time.time()
         return taken
 
     def _note_receiving(self, receiving: bool) -> None:
@@ -149,29 +164,54 @@ class Connection(HTTPChannel):  # type: ignore[misc]
                         self.socket.send(_STILL_THERE)
 
     def handle_close(self) -> None:
-        """Close the connection; a request of it that waits is dropped."""
+        """Close the connection; a request of it that waits is dropped, and a stream that is parked ends."""
         super().handle_close()
+        self._look_for_room()
         for request in self.requests[:1]:
             if request.exchange is not None:
                 request.exchange.abandon()
+
+    def cut_off(self) -> None:
+        """Have the loop close the connection, even if it would never be ready for anything again.
+
+        Not at once: its descriptor's number must not have another connection while the loop works on what happened.
+        """
+        self.will_close = True
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
 
     # Answering
 
     def environment_of(self, request: Any) -> dict[str, Any]:
         """The WSGI environment of a request that is not answered yet."""
-        environ: dict[str, Any] = self.task_class(self, request).get_environment()
-        return environ
+        return ServingTask(self, request).get_environment()
 
-    def service(self) -> None:
-        """Answer the first request (called by a thread that has it as its task)."""
+    def task_class(self, channel: Connection, request: Any) -> ServingTask:
+        """The task of a request (waitress asks): the one that is parked, or a new one."""
+        task, self._parked = self._parked, None
+        return task or ServingTask(channel, request)
+
+    def service(self) -> bool:
+        """Answer the first request, or go on with its stream (called by a thread that has it as its task).
+
+        Returns:
+            Whether the request is done with; if not, its exchange is told when to go on.
+        """
         request = self.requests[0]
-        if not self._answer_fast(request):
-            super().service()
+        if self._parked is not None or not self._answer_fast(request):
+            try:
+                super().service()
+            except Parked as left:
+                self._park(left.task, request.exchange)
+                return False
             if not request.error:
-                _end_unsent(request.exchange)
+                end_unsent(request.exchange)
+        if self.request is not None:
+            self.request.began = time.time()  # nothing of it could be received meanwhile
         loop = self.server.loop
         if loop.unsettled(self):
             loop.attend(self)
+        return True
 
     def _answer_fast(self, request: Any) -> bool:
         """Answer an ordinary request at once if its response is ordinary, too; False if waitress has to go on.
@@ -192,20 +232,18 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if not self._respond(environ, request.exchange):
             request.exchange.environ = environ
             return False
-        if len(self.requests) > 1:
-            self._flush_outbufs_below_high_watermark()
         if self.current_outbuf_count > 0:  # the next response begins a buffer of its own, as in waitress
             self.current_outbuf_count = self.adj.outbuf_high_watermark
         request.close()
         with self.requests_lock:
             self.requests.pop(0)
             if self.connected and (self.requests or self.request is not None):
-                self._go_on()
+                self._begin_next()
         self.server.loop.responded()
         self.last_activity = time.time()
         return True
 
-    def _go_on(self) -> None:
+    def _begin_next(self) -> None:
         """Do what waitress does between two requests of a connection."""
         if self.requests:
             self.server.add_task(self)
@@ -264,6 +302,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         sent = self._send_now([data]) if self._fast and data and type(data) is bytes else 0
         if sent and sent == len(data):
             return sent
+        if not self.total_outbufs_len:
+            self.last_activity = time.time()  # from here on the client is waited for
         written: int = super().write_soon(data[sent:] if sent else data)
         if self.total_outbufs_len and self.server.loop.unsettled(self):
             self.server.loop.attend(self)
@@ -303,6 +343,35 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         finally:
             lock.release()
 
+    # Waiting for the client: no thread waits until a client takes what it is sent. A stream is parked instead, and the
+    # next request of the connection is held back. Both go on when there is room, or the client has gone.
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits to be sent that nothing more should be produced for this client."""
+        return self.total_outbufs_len > FULL_BYTES
+
+    def when_room(self, go_on: Callable[[], None]) -> None:
+        """Have a function called once, by any thread, when the client has taken most of its answer, or has gone."""
+        with self.outbuf_lock:
+            self._go_on = go_on
+        self.server.loop.attend(self)
+        self._look_for_room()
+
+    def _park(self, task: ServingTask, exchange: Any) -> None:
+        self._parked = task
+        self.when_room(lambda: exchange.resume(connected=self.connected))
+
+    def _look_for_room(self) -> None:
+        with self.outbuf_lock:
+            if self._go_on is None or (self.connected and self.total_outbufs_len > ROOM_BYTES):
+                return
+            go_on, self._go_on = self._go_on, None
+        go_on()
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Nothing, where waitress waits for the client: what waits to be sent is bounded by parking."""
+
     # Lingering: a socket that is closed with data unread resets the connection, and the reset throws the answer away
     # before the client, or the load balancer, has read it (RFC 9112, 9.6). So after a rejected request only the sending
     # side is closed, and what still comes is thrown away, until the client closes its side, or for LINGER_SECONDS.
@@ -311,6 +380,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         """Send what waits to be sent; then close the connection, or linger, if that is due."""
         if not (self.refused and self.close_when_flushed):
             super().handle_write()
+            self._look_for_room()
             return
         self.close_when_flushed = False
         super().handle_write()
@@ -326,10 +396,3 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     def _throw_away(self) -> None:
         if self.lingers_until is not None and time.time() > self.lingers_until:
             self.handle_close()
-
-
-def _end_unsent(exchange: Any) -> None:
-    """End a response that the application has begun and nobody took, as its client had gone meanwhile."""
-    begun, exchange.begun, exchange.environ = exchange.begun, None, None
-    if isinstance(begun, BegunResponse):
-        begun.end()

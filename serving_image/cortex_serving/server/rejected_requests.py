@@ -51,7 +51,8 @@ class RejectedRequestTask(WSGITask):  # type: ignore[misc]
         else:
             exchange = self.request.exchange
             exchange.refusal = self._refusal(error)
-            if isinstance(error, RequestHeaderFieldsTooLarge) or not hasattr(self.request, "path"):
+            cut = isinstance(error, RequestHeaderFieldsTooLarge) and not self.request.headers_finished
+            if cut or not hasattr(self.request, "path"):
                 _forget(self.request)
             environ = super().get_environment()
         environ[KEY] = exchange

@@ -1,12 +1,15 @@
 """Request bodies in memory: received in large pieces, joined once.
 
 Stock waitress receives 8 KiB at a time and copies everything through a buffer that becomes a file at 512 KiB. Here
-bodies up to ``IN_MEMORY_BYTES`` are a list of pieces. Larger ones take the stock way, so that memory stays bounded.
+bodies up to ``IN_MEMORY_BYTES`` are a list of pieces. Larger ones take the stock way, and so do those that come when
+other bodies have taken the memory that there is for all (``body_memory``): memory stays bounded.
 """
 
 from __future__ import annotations
 
 import io
+
+from cortex_serving.server.body_memory import Taken
 
 RECEIVE_BYTES = 16 * 1024  # at once, of what may be a header only
 RECEIVE_BYTES_OF_BODY = 256 * 1024
@@ -19,16 +22,18 @@ class MemoryBody:
     Args:
         length: Bytes of the body.
         first: The part of the body that came with the header.
+        taken: The memory that was taken for it; None if it is small.
 
     Attributes:
         completed: Whether all of it has come.
         error: Always None: a body of known length cannot be malformed.
     """
 
-    __slots__ = ("_left", "_length", "_pieces", "completed")
+    __slots__ = ("_left", "_length", "_pieces", "_taken", "completed")
     error = None
 
-    def __init__(self, length: int, first: bytes) -> None:
+    def __init__(self, length: int, first: bytes, taken: Taken | None) -> None:
+        self._taken = taken
         self._pieces = [first]
         self._length = length
         self._left = length - len(first)
@@ -56,6 +61,7 @@ class MemoryBody:
     def close(self) -> None:
         """Let go of the pieces."""
         self._pieces.clear()
+        self._taken = None
 
     def __len__(self) -> int:
         """Bytes that have come."""

@@ -17,12 +17,13 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser, ParsingError, crack_first_line, split_uri
 from waitress.receiver import FixedStreamReceiver
 
 from cortex_serving.access.gate import Gate, Judgement
 from cortex_serving.request_context import Exchange
+from cortex_serving.server.body_memory import SMALL_BYTES, BodyBuffer, BodyMemory
+from cortex_serving.server.chunked_body import ChunkedBody
 from cortex_serving.server.header_lines import FIELD, without_long_blanks
 from cortex_serving.server.rejected_requests import RefusedUnread
 from cortex_serving.server.request_body import IN_MEMORY_BYTES, MemoryBody
@@ -141,25 +142,34 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
     A request that is rejected is not told to continue (RFC 9110, 10.1.1). One that says its length as a number and as
     chunks may be an attempt at smuggling: it is the last of its connection (RFC 9112, 6.1). Chunks in HTTP/1.0, which
     does not know them, are refused, as two programs may see different ends of the request (RFC 9112, 6.1). A request
-    of HTTP/1.1 names one host, and no request names two (RFC 9112, 3.2). Blanks without end cost no time. The body of a
+    of HTTP/1.1 names one host, and no request names two (RFC 9112, 3.2). Blanks without end cost no time. Of a chunked
+    body the payload counts against the limit, not the framing. All bodies share a budget of memory. The body of a
     request that is not let in is not waited for.
 
     Args:
         adjustments: waitress's settings.
+        memory: What bodies may take together.
         gate: Decides who is let in; None where everybody is.
 
     Attributes:
+        began: ``time.time`` when the first of it came, if not all came at once; 0 before.
         exchange: The request on its way, once admission has decided about it.
         judgement: What the gate says about the request; None until its header has come, or where there is no gate.
         repeated: Values of the headers that came more than once, by their names in lower case; waitress joins them.
     """
 
+    body_rcv: Any
+    completed: bool
+    error: Any
+
+    began = 0.0
     exchange: Exchange | None = None
     repeated: Mapping[str, Sequence[str]] = MappingProxyType({})
     judgement: Judgement | None = None
 
-    def __init__(self, adjustments: Any, gate: Gate | None = None) -> None:
+    def __init__(self, adjustments: Any, memory: BodyMemory, gate: Gate | None) -> None:
         super().__init__(adjustments)
+        self._memory = memory
         self._gate = gate
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -174,9 +184,18 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             self.headers["CONNECTION"] = "close"
             self.connection_close = True
+        if self.chunked:
+            self.body_rcv = ChunkedBody(self._buffer(), self.adj.max_request_body_size - 1)
+        elif self.body_rcv is not None:
+            self.body_rcv = FixedStreamReceiver(self.content_length, self._buffer())
+
+    def _buffer(self) -> BodyBuffer:
+        return BodyBuffer(self._memory, self.adj.inbuf_overflow)
 
     def received(self, data: bytes) -> int:
         """Take data; returns how many bytes of it belong to this request."""
+        if self.chunked:
+            self.body_bytes_received = -len(data)  # waitress would count the framing; the receiver counts the payload
         consumed: int = super().received(data)
         if self._gate is not None and self.headers_finished and self.judgement is None:
             self._judge(self._gate)
@@ -227,11 +246,14 @@ class TableParser(CarefulParser):
         if not length:
             self.completed = True
             return start
-        if length > IN_MEMORY_BYTES:
-            self.body_rcv = FixedStreamReceiver(length, OverflowableBuffer(self.adj.inbuf_overflow))
-            return start
+        taken = None
+        if length > SMALL_BYTES:
+            taken = self._memory.take(length) if length <= IN_MEMORY_BYTES else None
+            if taken is None:
+                self.body_rcv = FixedStreamReceiver(length, self._buffer())
+                return start
         first = data[start : start + length]
-        self.body_rcv = MemoryBody(length, first)
+        self.body_rcv = MemoryBody(length, first, taken)
         self.body_bytes_received = len(first)
         self.completed = self.body_rcv.completed
         return start + len(first)

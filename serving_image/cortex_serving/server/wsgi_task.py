@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from waitress.task import WSGITask
 
 from cortex_serving.request_context import KEY, REPEATED
+from cortex_serving.server.paced_stream import PacedStream, Parked
 
 WsgiApplication = Callable[[dict[str, Any], Any], Any]
 
@@ -37,9 +38,45 @@ class ServingTask(WSGITask):  # type: ignore[misc]
 
     def start(self) -> None:
         """Begin the response; a draining replica tells its clients to go."""
+        if self._goes_on:
+            return
         super().start()
         if self.channel.server.draining and len(self.channel.requests) == 1:
             self.set_close_on_finish()
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the response's header was sent before the task was parked."""
+        stream = self.request.exchange.stream
+        return stream is not None and stream.parked
+
+    def execute(self) -> None:
+        """Run the application and send its answer, or go on with a stream that was parked.
+
+        Raises:
+            Parked: The client has to take some of the stream first.
+        """
+        if not self._goes_on:
+            super().execute()
+            return
+        stream = self.request.exchange.stream
+        stream.parked = False
+        try:
+            for piece in stream:
+                if piece:
+                    self.write(piece)
+            if self.content_length not in (None, self.content_bytes_written):
+                self.set_close_on_finish()  # as waitress does: the client must not wait for the rest
+        finally:
+            stream.close()
+
+    def write(self, data: bytes) -> None:
+        """Send data; leave the task there if it is a stream, and too much of it waits to be sent."""
+        super().write(data)
+        stream = self.request.exchange.stream
+        if stream is not None and self.channel.is_full:
+            stream.parked = True
+            raise Parked(self)
 
     def get_environment(self) -> dict[str, Any]:
         """The WSGI environment, with the request's exchange; the one that was made before, if there is any."""
@@ -65,11 +102,26 @@ def resuming(application: WsgiApplication) -> WsgiApplication:
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         exchange = environ[KEY]
         begun, exchange.begun = exchange.begun, None
-        if begun is None:
-            return application(environ, start_response)
         if isinstance(begun, Exception):
             raise begun
-        start_response(begun.status, begun.headers)
-        return begun.pieces
+        if begun is None:
+            pieces = application(environ, start_response)
+        else:
+            start_response(begun.status, begun.headers)
+            pieces = begun.pieces
+        if not exchange.can_park or isinstance(pieces, list):
+            return pieces
+        exchange.stream = PacedStream(pieces)
+        return exchange.stream
 
     return answer
+
+
+def end_unsent(exchange: Any) -> None:
+    """End a response that the application has begun and nobody took, as its client had gone meanwhile."""
+    begun, exchange.begun, exchange.environ = exchange.begun, None, None
+    stream, exchange.stream = exchange.stream, None
+    if isinstance(begun, BegunResponse):
+        begun.end()
+    if stream is not None and stream.parked:
+        stream.end()

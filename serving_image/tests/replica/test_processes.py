@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -217,36 +218,42 @@ def test_a_replica_ends_in_time_and_says_what_it_waits_for(tmp_path: Path, start
         assert replica.messages(event="worker_killed") == ["worker 0 did not end in time and is killed"]
 
 
-def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve: Serve) -> None:
-    replica = serve(
-        """
-        import os, resource
-        class PythonPredictor:
-            def __init__(self, config):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
-                self.files = []
-            def predict(self, payload):
-                if payload == "fill":
-                    try:
-                        while True:
-                            self.files.append(open(os.devnull))
-                    except OSError:
-                        return "full"
-                while payload == "free" and self.files:
-                    self.files.pop().close()
-                return "done"
-        """
-    )
-    assert replica.post("fill").text == "full"
-    with replica.connect() as other:
-        other.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        eventually(lambda: replica.messages(logger="cortex_serving.server.accept_backoff"))
-        other.settimeout(3)
-        with pytest.raises(TimeoutError):
-            other.recv(1)
-        assert replica.post("free").text == "done"
-        other.settimeout(20)
-        assert other.recv(15) == b"HTTP/1.1 200 OK"
+FILLING = """
+import os, resource, time
+class PythonPredictor:
+    def __init__(self, config):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    def predict(self, payload):
+        files = []
+        try:
+            while payload == "fill":
+                files.append(open(os.devnull))
+        except OSError:
+            os.mkdir("full")
+        while files and not os.path.exists("go"):
+            time.sleep(0.01)
+        return "done"
+"""
+
+
+def test_a_worker_without_a_file_descriptor_says_so_and_takes_up_again(serve: Serve, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    replica = serve(FILLING)
+    idle = replica.connect()
+    idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert idle.recv(15) == b"HTTP/1.1 200 OK"
+    filling = threading.Thread(target=replica.post, args=("fill",))
+    filling.start()
+    eventually((project / "full").exists)
+    with replica.connect() as probe:  # an idle connection makes room for it
+        probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        assert probe.recv(15) == b"HTTP/1.1 200 OK"
+        with replica.connect() as other:
+            other.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            (project / "go").touch()
+            assert other.recv(15) == b"HTTP/1.1 200 OK"
+    idle.close()
+    filling.join()
     [message] = replica.messages(logger="cortex_serving.server.accept_backoff")
     assert message.endswith("Too many open files: close files, this process may have 100 open")
 

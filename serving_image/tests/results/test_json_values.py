@@ -165,6 +165,8 @@ def refused(replica: Replica, source: str) -> str:
     return messages[0]
 
 
+UNITS = ("D", "h", "m", "s", "ms", "us", "ns")  # of numpy's dates
+EPOCH = {"a": None, "b": ["1970-01-01T00:00:00"]}
 FORMS = {
     "np.array([0.9], 'f4')": [0.9],
     "np.array([[0.1, 0.9], [0.2, 0.8]], 'f4')[:, 1]": [0.9, 0.8],
@@ -174,6 +176,17 @@ FORMS = {
     "[np.datetime64('NaT'), np.timedelta64('NaT'), pd.NaT, pd.NA, np.float32('nan'), np.ma.masked]": [None] * 6,
     "np.array(['2020-01-01', 'NaT'], 'M8[ns]')": ["2020-01-01T00:00:00", None],
     "np.array(['20200-01-01', 'NaT'], 'M8[D]')": ["20200-01-01", None],
+    **{f"np.array(['2020-01-01', 'NaT'], 'M8[{u}]')": ["2020-01-01T00:00:00", None] for u in UNITS},
+    **{f"{{'a': np.datetime64('NaT', '{u}'), 'b': [np.datetime64('1970-01-01', '{u}')]}}": EPOCH for u in UNITS},
+    "pd.DataFrame({'a': pd.to_datetime(['2020-01-01', None]), 'b': [datetime.date(2020, 1, 1), None]})": [
+        {"a": "2020-01-01T00:00:00", "b": "2020-01-01"},
+        {"a": None, "b": None},
+    ],
+    "(pd.NaT, {'a': pd.Series([pd.NaT, None], dtype=object), 'b': np.array([pd.NaT, None])})": [
+        None,
+        {"a": [None, None], "b": [None, None]},
+    ],
+    "pd.Series(pd.to_datetime(['2020-01-01', None])).dt.tz_localize('UTC')": ["2020-01-01T00:00:00+00:00", None],
     "times([1], 'Europe/Berlin')": ["2024-02-01T00:00:00.250000+01:00"],
     "pd.DatetimeIndex(['2020-01-01'], tz='UTC')": ["2020-01-01T00:00:00+00:00"],
     "pd.Timestamp('2020-01-01T00:00:00.123456789')": "2020-01-01T00:00:00.123456",

@@ -107,7 +107,10 @@ class Side:
             board=board,
             slot=board.slot(0),
             max_body_bytes=MAX_BODY,
+            body_memory=2**20,
+            gate=None,
             fast=fast,
+            client_timeout=60.0,
             neighbours=None,
             inbox=socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0],
         )

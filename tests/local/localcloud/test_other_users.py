@@ -68,6 +68,25 @@ def test_another_user_gets_nothing_and_the_own_user_is_answered(cloud: Endpoint)
     assert client(cloud, "ecs").list_clusters()["clusterArns"] == []
 
 
+BLANKS = b" \t" * 30_000
+ATTACKS = {
+    "blanks": (b"X:" + BLANKS + b"\x01\r\n\r\n", b"400"),
+    "blanks that are allowed": (b"X:" + BLANKS + b"a\r\n\r\n", b"200"),
+    "a long header": (b"X: " + b"a" * 70_000 + b"\r\n\r\n", b"431"),
+    "chunk extensions": (b"Transfer-Encoding: chunked\r\n\r\n1;" + b"a" * 40_000, b"400"),
+    "a trailer": (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 8_000, b"431"),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_requests_that_are_made_to_hurt_cost_no_time(cloud: Endpoint, attack: str) -> None:
+    text, status = ATTACKS[attack]
+    location = urlsplit(cloud.control_url)
+    with socket.create_connection((location.hostname or "", location.port or 0), timeout=20) as connection:
+        connection.sendall(f"GET {HEALTH_PATH} HTTP/1.1\r\nHost: localhost\r\n".encode() + text)
+        assert connection.recv(1000)[9:12] == status
+
+
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 @pytest.mark.parametrize("netlink", [True, False])
 def test_the_owner_of_the_other_end_is_known(

@@ -65,7 +65,7 @@ def test_processes_of_a_killed_daemon_are_ended(tmp_path: Path) -> None:
 def test_a_process_with_a_reused_id_is_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "tasks" / "t1"
     folder.mkdir(parents=True)
-    (folder / "process.json").write_text(json.dumps({"pid": os.getpid(), "created": 1000.0}))
+    (folder / "process.json").write_text(json.dumps({"pid": os.getpid(), "started": "another boot 1000"}))
 
     assert orphans.end_all(tmp_path) == []
 

@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "predictor.env": {},
     "predictor.warmup": True,
     "predictor.access_log": 1.0,
-    "predictor.max_body_bytes": 64 * 2**20,
+    "predictor.max_body_bytes": None,
     "networking.endpoint": "/iris",
     "networking.local_port": None,
     "networking.api_gateway": "public",

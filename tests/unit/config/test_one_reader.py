@@ -61,7 +61,7 @@ REST: dict[str, st.SearchStrategy[str]] = {
     "networking": st.sampled_from(["null", "{endpoint: x/y/}", "{endpoint: null}"]),
     "monitoring": st.sampled_from(["null", "{model_type: regression}", "{model_type: classification, key: label}"]),
     "autoscaling": st.sampled_from(["null", "{max_replica_concurrency: 77}", "{max_replicas: 3, window: 1m}"]),
-    "compute": st.sampled_from(["null", "{cpu: 1e0, mem: 1G}", "{mem: 129e6}", "{mem: null}"]),
+    "compute": st.sampled_from(["null", "{cpu: 1e0, mem: 4G}", "{mem: 3129e6}", "{mem: null}"]),
 }
 
 

@@ -51,6 +51,11 @@ CONFLICTS: list[tuple[dict[str, Any], str]] = [
         "(set max_unavailable to 1 to update without spare capacity)",
     ),
     (
+        {"compute.mem": "256Mi", "predictor.max_body_bytes": "129Mi"},
+        "predictor.max_body_bytes: must be at most half of compute.mem, 134217728 bytes: a replica holds a body and its values "
+        "(raise compute.mem, or have clients send a link to large files)",
+    ),
+    (
         {"compute": {"gpu": 1, "inf": 1}},
         "compute.inf: a replica cannot have both GPUs and Inferentia chips (set one of them to 0)",
     ),

@@ -142,3 +142,17 @@ def test_the_index_of_pytorch_cannot_be_reached() -> None:
     found = failure((START + log).splitlines())
     assert (found.reason or "").startswith("https://download.pytorch.org, which has the wheels of PyTorch")
     assert "torch-backend" in (found.hint or "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  cause: failed to copy file from /a/x.py to /b/x.py: No space left on device (os error 28)",
+        "OSError: [Errno 122] Disk quota exceeded",
+    ],
+)
+def test_a_full_disk_is_the_cause_whatever_the_script_says(line: str) -> None:
+    log = f"{START}error: Failed to install\n{line}\nerror: there is no Python 3.11 here\nhint: install it"
+    found = failure(log.splitlines())
+    assert found.reason == "no space is left on the disk for the dependencies"
+    assert (found.hint or "").startswith("make room")

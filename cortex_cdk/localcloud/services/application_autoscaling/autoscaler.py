@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from moto.applicationautoscaling.models import applicationautoscaling_backends
@@ -31,7 +30,6 @@ from cortex_cdk.localcloud.services.cloudwatch.store import Key, MetricStore
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend, backends
 from cortex_cdk.localcloud.services.ecs.scheduler import is_of
 from cortex_cdk.localcloud.services.ecs.service import Service
-from cortex_cdk.localcloud.services.ecs.task import now
 from cortex_cdk.localcloud.settings import ACCOUNT_ID
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -137,9 +135,9 @@ class Autoscaler:
         statistics = {statistic for _, statistic in tracked_metrics(body).parts.values()}
         if statistics <= set(cloudwatch.SUMMED) or MINUTE / self._speed >= SLOWEST_PUBLISHER:
             return service.running_count
-        began = now() - timedelta(seconds=SLOWEST_PUBLISHER + REPORT_SECONDS)
+        began = time.monotonic() - SLOWEST_PUBLISHER - REPORT_SECONDS
         tasks = [task for task in backend.all_tasks() if is_of(task, service) and task.last_status == "RUNNING"]
-        return sum(task.started_at is not None and task.started_at <= began for task in tasks)
+        return sum(task.running_since is not None and task.running_since <= began for task in tasks)
 
     def _newest(self, store: MetricStore, tracked: Key, statistic: str) -> list[float | None]:
         period = MINUTE / self._speed

@@ -121,7 +121,8 @@ def decide(
         minimum: The minimum of the scalable target.
         maximum: The maximum of the scalable target.
         history: The last activities.
-        now: The time in seconds, on the clock of ``history``.
+        now: The time in seconds, on the clock of ``history``. An activity that lies ahead was recorded before somebody
+            set the clock back, and counts for nothing.
         deploying: Whether a deployment runs. Meanwhile ECS services are not scaled in.
         running: The tasks that run; None if all of them do.
         measured: For each policy, how many of these its metric is an average over; None if over all.
@@ -163,13 +164,13 @@ def _scale_in(
     ]
     largest = max(wishes, key=lambda wish: wish.capacity)
     cooldown = max(policy.scale_in_cooldown for policy, _, _ in voting)
-    cooling = history.in_at is not None and now - history.in_at < cooldown
+    cooling = history.in_at is not None and 0 <= now - history.in_at < cooldown
     return None if cooling or largest.capacity >= capacity else largest
 
 
 def _base(policy: Policy, running: int, history: History, now: float) -> int:
     """Return the capacity that the metric was measured with. Replicas that were just added do not serve yet."""
-    cooling = history.out_at is not None and now - history.out_at < policy.scale_out_cooldown
+    cooling = history.out_at is not None and 0 <= now - history.out_at < policy.scale_out_cooldown
     return min(running, history.before_out) if cooling else running
 
 

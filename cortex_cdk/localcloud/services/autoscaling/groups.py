@@ -53,6 +53,7 @@ class GroupInstance(InstanceState):
     Attributes:
         launched_at: When the start of the instance began, in seconds since the epoch.
         noticed_at: When EC2 gave notice that it takes the spot instance back; None where it has not.
+        notice_seconds: How long that notice is; 0 for the usual length.
         in_service_since: When the start had ended, in seconds since the epoch.
         template_version: The version of the launch template that the instance was launched from.
     """
@@ -61,6 +62,7 @@ class GroupInstance(InstanceState):
     in_service_since: float = 0.0
     template_version: str | None = None
     noticed_at: float | None = None
+    notice_seconds: float = 0.0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -104,12 +106,15 @@ class GroupInstance(InstanceState):
         subnet = str(instance.subnet_id or "")
         group.record(launched(group.name, self.id, where(str(self.availability_zone), subnet), self.launched_at))
 
-    def notice(self) -> None:
+    def notice(self, seconds: float) -> None:
         """Record that EC2 takes the instance back soon. ECS drains an instance at once on that notice.
 
         Source: "Spot Instance draining", ECS developer guide (``ECS_ENABLE_SPOT_INSTANCE_DRAINING``).
+
+        Args:
+            seconds: The length of the notice, in seconds of real time; 0 for the usual length.
         """
-        self.noticed_at = time.time()
+        self.noticed_at, self.notice_seconds = time.time(), seconds
         self.leave()
 
     def leave(self) -> None:
@@ -267,17 +272,19 @@ class AutoScalingGroup(FakeAutoScalingGroup):
         self.instance_states = [state for state in self.instance_states if state not in members]
         self._forget_ended()
 
-    def give_notice(self) -> str:
-        """Let EC2 take one instance back: the oldest that is in service. Return its id.
+    def give_notice(self, seconds: float) -> bool:
+        """Let EC2 take one instance back: the oldest that is in service.
 
-        Raises:
-            ValueError: No instance of the group is in service.
+        Args:
+            seconds: As for ``GroupInstance.notice``.
+
+        Returns:
+            Whether there is one.
         """
         found = next((member for member in self.members if member.lifecycle_state == IN_SERVICE), None)
-        if found is None:
-            raise ValueError(f"no instance of {self.name} is in service")
-        found.notice()
-        return found.id
+        if found:
+            found.notice(seconds)
+        return found is not None
 
     def lose(self, members: list[GroupInstance]) -> None:
         """Record that EC2 has taken instances back."""

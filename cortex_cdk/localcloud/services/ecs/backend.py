@@ -308,6 +308,15 @@ class EcsBackend(EC2ContainerServiceBackend):
         services = [service for service in self.services.values() if isinstance(service, Service)]
         return [service for service in services if service.status != "INACTIVE"]
 
+    def count_for_clusters(self) -> None:
+        """Write the counts that DescribeClusters reports."""
+        tasks, services = self.all_tasks(), self.all_services()
+        for cluster in self.clusters.values():
+            states = [task.last_status for task in tasks if task.cluster_name == cluster.name]
+            cluster.running_tasks_count = states.count("RUNNING")
+            cluster.pending_tasks_count = states.count("PROVISIONING") + states.count("PENDING")
+            cluster.active_services_count = sum(service.cluster_name == cluster.name for service in services)
+
 
 def install() -> None:
     """Make moto use this back end. Call this before the first use of ECS. More calls change nothing."""

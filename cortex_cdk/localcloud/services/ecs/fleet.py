@@ -100,15 +100,19 @@ class Fleet:
         return minute != before
 
     def _start(self, group: AutoScalingGroup) -> None:
+        now = time.time()
         for member in group.members:
-            if member.lifecycle_state == PENDING and (time.time() - member.launched_at) * self._speed >= STARTUP:
+            # Somebody may have set the clock back: the instance must not wait until it has caught up.
+            member.launched_at = min(member.launched_at, now)
+            if member.lifecycle_state == PENDING and (now - member.launched_at) * self._speed >= STARTUP:
                 member.enter_service()
 
     def _take_back(self, group: AutoScalingGroup) -> None:
         """End the instances whose spot interruption notice has passed."""
-        now = time.time()
-        due = [one for one in group.members if one.noticed_at and (now - one.noticed_at) * self._speed >= SPOT_NOTICE]
-        group.lose(due)
+        usual, now = SPOT_NOTICE / self._speed, time.time()
+        group.lose(
+            [one for one in group.members if one.noticed_at and now - one.noticed_at >= (one.notice_seconds or usual)]
+        )
 
     def _resize(self, group: AutoScalingGroup, need: int, bounds: Bounds, protected: Set[str | None] | None) -> None:
         """Set the size that a group needs.

@@ -56,6 +56,9 @@ def begin(service: Service, kind: str, seconds: float) -> None:
 
 def end(service: Service, kind: str) -> None:
     """End a fault early."""
+    victim = service.faults[kind].victim if kind in service.faults else None
+    for task in (task for backend in backends() for task in backend.all_tasks() if task.id == victim):
+        target_registration.fail_checks(task, 0.0)
     service.faults = {name: fault for name, fault in service.faults.items() if name != kind}
 
 

@@ -15,6 +15,7 @@ The order inside a round matters:
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -35,6 +36,7 @@ from cortex_cdk.localcloud.state_lock import STATE_LOCK
 logger = logging.getLogger(__name__)
 
 RESTARTED = "The local cloud was restarted."
+DIED = "The local cloud ended unexpectedly, and was started again."
 STOPPED_BY_US = "ServiceSchedulerInitiated"
 UNPLACED = "was unable to place a task because no container instance met all of its requirements."
 MORE = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
@@ -62,11 +64,15 @@ class Scheduler:
         self._circuit_breaker = CircuitBreaker()
         self._free: dict[str, FreeCapacity] = {}
 
-    def recover(self) -> None:
+    def recover(self, *, died: bool) -> None:
         """Write down that no task of an earlier daemon runs any more. Call this once, before the first round.
 
         The processes of an earlier daemon are ended, not adopted: they talk to that daemon's port.
+
+        Args:
+            died: Whether the earlier daemon ended without being asked to.
         """
+        reason = DIED if died else RESTARTED
         with STATE_LOCK:
             for group in groups():
                 group.registered.clear()
@@ -74,7 +80,7 @@ class Scheduler:
                 for task in backend.all_tasks():
                     if task.last_status != "STOPPED":
                         task.mark_stopped(
-                            exit_code=None, container_reason=None, reason=RESTARTED, stop_code="TerminationNotice"
+                            exit_code=None, container_reason=None, reason=reason, stop_code="TerminationNotice"
                         )
                 for service in backend.all_services():
                     # A caller that asks before the first round must not see the counts of the last daemon.
@@ -108,12 +114,15 @@ class Scheduler:
         for task in tasks:
             with _contained(f"task {task.id}"):
                 self._follow(backend, task, exits.get(task.id))
+        of_services: dict[tuple[str, str], list[Task]] = defaultdict(list)
+        for task in tasks:
+            of_services[task.cluster_name, str(task.group)].append(task)
         for service in backend.all_services():
             with _contained(f"service {service.name}"):
-                self._reconcile(backend, service, [task for task in tasks if is_of(task, service)])
+                self._reconcile(backend, service, of_services[service.cluster_name, f"service:{service.name}"])
         self._fleet.scale(backend, self._wait_for_instances(backend))
         self._forget_stopped(backend)
-        _count_for_clusters(backend)
+        backend.count_for_clusters()
 
     def _follow(self, backend: EcsBackend, task: Task, ended: Exit | None) -> None:
         """Take one task a step further, to its start or its stop."""
@@ -377,16 +386,6 @@ def _contained(what: str) -> Iterator[None]:
         yield
     except Exception:
         logger.exception("The %s could not be looked at.", what)
-
-
-def _count_for_clusters(backend: EcsBackend) -> None:
-    """Write the counts that DescribeClusters reports."""
-    tasks, services = backend.all_tasks(), backend.all_services()
-    for cluster in backend.clusters.values():
-        states = [task.last_status for task in tasks if task.cluster_name == cluster.name]
-        cluster.running_tasks_count = states.count("RUNNING")
-        cluster.pending_tasks_count = states.count("PROVISIONING") + states.count("PENDING")
-        cluster.active_services_count = sum(service.cluster_name == cluster.name for service in services)
 
 
 def is_of(task: Task, service: Service) -> bool:

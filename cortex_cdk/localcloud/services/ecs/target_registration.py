@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from moto.elbv2.models import elbv2_backends
 
 from cortex_cdk.localcloud.services.ecs.rollout import Health
 from cortex_cdk.localcloud.services.ecs.service import Service
-from cortex_cdk.localcloud.services.ecs.task import Task, now
+from cortex_cdk.localcloud.services.ecs.task import Task
 from cortex_cdk.localcloud.services.elbv2.targets import Target, TargetGroup
 from cortex_cdk.localcloud.settings import ACCOUNT_ID, HOST
 
@@ -63,13 +65,13 @@ def health(task: Task, grace: float) -> Health:
         task: A task that is not being stopped.
         grace: The health-check grace period: seconds after the task's start in which a failed check does not count.
     """
-    if task.last_status != "RUNNING" or task.started_at is None:
+    if task.last_status != "RUNNING" or task.running_since is None:
         return Health.STARTING
     targets = [_target(task.region_name, *place) for place in task.targets]
     if any(target is None or target.state in {"initial", "draining"} for target in targets):
         return Health.STARTING
     if any(target and target.state == "unhealthy" for target in targets):
-        in_grace = (now() - task.started_at).total_seconds() < grace
+        in_grace = time.monotonic() - task.running_since < grace
         return Health.STARTING if in_grace else Health.FAILING
     return Health.HEALTHY
 

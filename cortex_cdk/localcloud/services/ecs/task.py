@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -24,7 +25,8 @@ class Task(MotoTask):
     """One task: a replica of a service, or a task of RunTask.
 
     All attributes are plain data, so that a snapshot can contain them. moto's serializer leaves out the attributes that
-    AWS does not have (``demand``, ``port``, ``targets``).
+    AWS does not have (``demand``, ``port``, ``targets``). ``running_since`` is ``started_at`` on the monotonic
+    clock, which nobody sets; no task outlives the daemon.
     """
 
     _last_status = "PROVISIONING"
@@ -32,6 +34,7 @@ class Task(MotoTask):
     health_status = "UNKNOWN"
     connectivity = "CONNECTED"
     started_at: datetime | None = None
+    running_since: float | None = None
     stopping_at: datetime | None = None
     stopped_at: datetime | None = None
     pull_started_at: datetime | None = None
@@ -164,6 +167,7 @@ class Task(MotoTask):
         """
         self.port = port
         self.started_at = now()
+        self.running_since = time.monotonic()
         self.last_status = "RUNNING"
         container = self.containers[0]
         container["lastStatus"] = "RUNNING"

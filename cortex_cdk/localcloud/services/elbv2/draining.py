@@ -51,7 +51,7 @@ def active_requests(clusters: Any) -> dict[tuple[str, int], int | None]:
 
 
 def _is_done(target: Target, group: str, active: dict[tuple[str, int], int | None] | None) -> bool:
-    if time.time() >= target.drain_until:
+    if time.monotonic() >= target.drain_until:
         return True
     unknown = None if target.was_healthy else 0
     is_quiet = active is not None and active.get((group, target.port), unknown) == 0

@@ -40,7 +40,7 @@ class Target:
         detail: More than the reason code tells, such as the status that the target returned.
         was_healthy: Whether the target has ever passed a check.
         quiet_looks: How many looks in a row saw the draining target without an active request.
-        drain_until: The latest end of draining, in seconds since the epoch.
+        drain_until: The latest end of draining, on the monotonic clock: nobody may set that one.
         failing_until: Until when its checks fail whatever it answers, in seconds since the epoch.
     """
 
@@ -102,7 +102,7 @@ class TargetGroup(FakeTargetGroup):
                     raise InvalidTargetError
                 if target.state != "draining":
                     target.set("draining", "Target.DeregistrationInProgress")
-                    target.drain_until = time.time() + self.deregistration_delay
+                    target.drain_until = time.monotonic() + self.deregistration_delay
 
     def remove(self, target_id: str, port: int) -> None:
         """Forget a target that has been drained, or whose process is gone."""

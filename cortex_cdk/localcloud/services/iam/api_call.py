@@ -60,6 +60,12 @@ def access_key(environ: WSGIEnvironment) -> str:
     return found["key"] if found else ""
 
 
+def service(environ: WSGIEnvironment) -> str:
+    """Return the service that a request is signed for; empty without one."""
+    found = _scope(environ)
+    return found["service"].lower() if found else ""
+
+
 def read(environ: WSGIEnvironment) -> ApiCall:
     """Read the call of a signed request, whose body stays to be read again."""
     scope = _scope(environ)

@@ -17,11 +17,13 @@ from cortex_cdk.localcloud.services.iam.api_call import ApiCall
 from cortex_cdk.localcloud.services.iam.callers import InvalidKeyError, principal_of, role
 from cortex_cdk.localcloud.services.iam.decision import Access, Principal, refusal, trusts
 from cortex_cdk.localcloud.services.iam.patterns import Context
-from cortex_cdk.localcloud.settings import HOST, REGION
+from cortex_cdk.localcloud.settings import ACCOUNT_ID, HOST, REGION
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+DEVELOPER = f"arn:aws:sts::{ACCOUNT_ID}:user/moto"
+"""Who GetCallerIdentity says that the developer is."""
 ALWAYS_ALLOWED = ("sts:GetCallerIdentity", "sts:GetSessionToken", "sts:GetAccessKeyInfo")
 """Actions that need no permission (API reference of STS)."""
 
@@ -48,12 +50,28 @@ def denial(environ: WSGIEnvironment) -> Denial | None:
     except InvalidKeyError as error:
         return _invalid_key(api_call.read(environ), error)
     if principal is None:
-        return None
+        return _no_such_role(environ)
     call = api_call.read(environ)
     if call.action in ALWAYS_ALLOWED:
         return None
     refused = _refusal(principal, call)
     return _denied(call, refused) if refused else None
+
+
+def _no_such_role(environ: WSGIEnvironment) -> Denial | None:
+    """Return why the developer cannot take a role: there is none.
+
+    moto would give credentials of any role. The CDK's toolkit asks for the roles of a bootstrapped account, and goes on
+    with the caller's own credentials where AWS refuses.
+    """
+    if api_call.service(environ) != "sts":
+        return None
+    call = api_call.read(environ)
+    if call.operation != "AssumeRole" or role(call.text("RoleArn")):
+        return None
+    return _denied(
+        call, f"User: {DEVELOPER} is not authorized to perform: {call.action} on resource: {call.text('RoleArn')}"
+    )
 
 
 def _refusal(principal: Principal, call: ApiCall) -> str | None:

@@ -24,7 +24,7 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
         "AutoScalingGroupName": "autoScalingGroup:*:autoScalingGroupName/{}",
         "LaunchConfigurationName": "launchConfiguration:*:launchConfigurationName/{}",
     },
-    "application-autoscaling": {"ResourceARN": "scalable-target/{}"},
+    "application-autoscaling": {"ResourceARN": "scalable-target/{}", "ResourceId": "scalable-target/{}"},
     "cloudformation": {"StackName": "stack/{}/*", "ChangeSetName": "changeSet/{}/*"},
     "cloudwatch": {
         "AlarmName": "alarm:{}",
@@ -152,6 +152,7 @@ def _ecs(call: ApiCall) -> Iterable[str]:
         ("clusters", "cluster/{}"),
         ("clusterName", "cluster/{}"),
         ("resourceArn", "{}"),
+        ("serviceDeploymentArn", "{}"),
         ("cluster", "cluster/{}"),
     )
     of_services = call.operation in ("CreateService", "UpdateService", "DeleteService")
@@ -160,6 +161,12 @@ def _ecs(call: ApiCall) -> Iterable[str]:
         if values and not (of_services and name == "taskDefinition"):
             return [_named("ecs", end, str(value)) for value in _as_list(values)]
     return ["*"]
+
+
+def _codebuild(call: ApiCall) -> Iterable[str]:
+    # The id of a build begins with its project.
+    projects = [str(build).partition(":")[0] for build in _as_list(call.parameters.get("ids") or call.text("id") or [])]
+    return [_arn("codebuild", f"project/{project}") for project in projects] or _by_format(call)
 
 
 def _passed_roles(call: ApiCall) -> Iterator[Access]:
@@ -200,6 +207,11 @@ def _context(call: ApiCall) -> dict[str, tuple[str, ...]]:
         found["secretsmanager:versionstage"] = (call.text("VersionStage") or "AWSCURRENT",)
         tags = getattr(_secret(call.text("SecretId")), "tags", None) or []
         found |= {f"aws:resourcetag/{tag['Key'].lower()}": (tag["Value"],) for tag in tags}
+    if call.service == "secretsmanager":
+        tags = getattr(_secret(call.text("SecretId")), "tags", None) or []
+        found |= {f"aws:resourcetag/{tag['Key'].lower()}": (tag["Value"],) for tag in tags}
+        asked = call.parameters.get("Tags") or []
+        found |= {f"aws:requesttag/{tag['Key'].lower()}": (tag["Value"],) for tag in asked}
     if call.service == "sts" and call.text("ExternalId"):
         found["sts:externalid"] = (call.text("ExternalId"),)
     if call.service == "sts" and call.text("RoleSessionName"):
@@ -208,6 +220,7 @@ def _context(call: ApiCall) -> dict[str, tuple[str, ...]]:
 
 
 ODD: dict[str, Callable[[ApiCall], Iterable[str]]] = {
+    "codebuild": _codebuild,
     "ecs": _ecs,
     "kms": _keys,
     "logs": _log_groups,

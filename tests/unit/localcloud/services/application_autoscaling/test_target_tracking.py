@@ -77,6 +77,12 @@ def test_cooldowns() -> None:
     assert choose([150, 150, 150], history=just_in) is not None
 
 
+def test_no_cooldown_lasts_until_the_clock_catches_up_that_somebody_has_set_back() -> None:
+    ahead = 4600.0
+    assert choose([50.0] * 15, capacity=4, history=History(in_at=ahead)) is not None
+    assert choose([150, 150, 150], capacity=3, history=History(out_at=ahead, before_out=2)) is not None
+
+
 @pytest.mark.parametrize(
     ("running", "capacity", "value", "wanted"),
     [

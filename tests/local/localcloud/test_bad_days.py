@@ -1,0 +1,106 @@
+"""Homes with odd names, strict umasks, dead proxies, a suspended laptop, and a disk that is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Cortex
+from tests.local.localcloud.data_plane_support import until
+
+LOCAL_SPEED = "20"
+DEAD = "http://127.0.0.1:9"
+PREDICTOR = (
+    "class PythonPredictor:\n"
+    "    def __init__(self, config):\n        pass\n"
+    "    def predict(self, payload):\n        return payload\n"
+)
+API = {
+    "name": "text",
+    "kind": "RealtimeAPI",
+    "predictor": {"type": "python", "path": "predictor.py"},
+    "autoscaling": {"min_replicas": 2, "max_replicas": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def cortex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cortex]:
+    """A cortex whose surroundings are odd in every way at once."""
+    home = tmp_path_factory.mktemp("home") / "Bücher & 'quotes\" 100% $x"
+    elsewhere = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    cortex = Cortex(home)
+    cortex.environ.update(CORTEX_LOCAL_SPEED=LOCAL_SPEED, TMPDIR=str(elsewhere), LC_ALL="C", LANG="C")
+    # Not for HTTPS, by which an index of packages may have to be reached.
+    cortex.environ.update(HTTP_PROXY=DEAD, http_proxy=DEAD)
+    before = os.umask(0o077)
+    try:
+        yield cortex
+        stopped = cortex.run("local", "down")
+    finally:
+        os.umask(before)
+        shutil.rmtree(elsewhere, ignore_errors=True)
+    assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.fixture(scope="module")
+def text(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> str:
+    project = tmp_path_factory.mktemp("projects") / "Übung 1"
+    project.mkdir()
+    (project / "predictor.py").write_text(PREDICTOR)
+    (project / "cortex.yaml").write_text(json.dumps([API]))
+    cortex.ok("deploy", str(project))
+    return "text"
+
+
+def test_an_api_works_where_everything_is_odd(cortex: Cortex, text: str, tmp_path: Path) -> None:
+    request = tmp_path / "request.json"
+    request.write_text('{"n": 7}')
+    assert json.loads(cortex.ok("predict", text, str(request))) == {"n": 7}
+    assert cortex.json("get", text)["status"] == "live"
+    # Replicas reach the local cloud past the proxy, too: their lines come to the log group.
+    until(lambda: "200 POST /text" in cortex.ok("logs", text, "--no-follow"))
+
+
+def test_a_suspended_laptop_changes_nothing(cortex: Cortex, text: str) -> None:
+    before = cortex.replicas(text)
+    with stopped(cortex.daemon()):
+        # Longer than it takes three health checks to fail.
+        time.sleep(5)
+    report = cortex.json("get", text)
+    assert (report["status"], report["alarms"], report["stopped_replicas"]) == ("live", [], [])
+    assert cortex.replicas(text) == before
+
+
+@contextmanager
+def stopped(daemon: psutil.Process) -> Iterator[None]:
+    """Stop the local cloud with everything that it runs, as a laptop does that is shut."""
+    processes = [daemon, *daemon.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in reversed(processes):
+            process.resume()
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="only Linux limits the files of another process")
+def test_a_state_that_cannot_be_stored_is_told_until_it_can(cortex: Cortex, text: str) -> None:
+    daemon = cortex.daemon()
+    _, hard = daemon.rlimit(psutil.RLIMIT_FSIZE)
+    daemon.rlimit(psutil.RLIMIT_FSIZE, (1000, hard))
+    try:
+        cortex.aws("ssm").put_parameter(Name="changed", Value="1", Type="String")
+        until(lambda: "the local cloud cannot store its state in" in cortex.run("get").stderr)
+    finally:
+        daemon.rlimit(psutil.RLIMIT_FSIZE, (hard, hard))
+    until(lambda: cortex.run("get").stderr == "")
