@@ -9,7 +9,6 @@ client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,26 +22,24 @@ from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.cluster_client import ClusterClient, KnownCluster
 from cortex_cdk.clusters.ensure import ensure_cluster
-from cortex_cdk.config import Config, load_config
+from cortex_cdk.config import Config
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
+from cortex_cdk.deploy.preview import plan_deployment
 from cortex_cdk.deploy.refresh import refresh
+from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
-from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError, ProjectError
+from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
-from cortex_cdk.project.archive import ProjectFiles, collect
-from cortex_cdk.project.dependencies import NO_DEPENDENCIES, read_dependencies
-from cortex_cdk.project.ignore_rules import IGNORE_FILE
 from cortex_cdk.secrets.store import Secrets
+from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
 
 SETTLING_POLL_SECONDS = 0.25
-
-log = logging.getLogger(__name__)
 
 
 class Client(ClusterClient):
@@ -78,40 +75,34 @@ class Client(ClusterClient):
             strict: Refuse a project with files that look like secrets.
 
         Raises:
-            ConfigError: The configuration cannot be used. Nothing was changed.
             CortexError: Nothing was changed; the message says why. What fails later is in the results.
         """
-        loaded = config if isinstance(config, Config) else load_config(Path(config))
-        project = collect(loaded.project_root, loaded.path)
-        self._name_secrets(project, refuse=strict)
-        is_built = any(api.predictor.image is None for api in loaded.apis)
-        dependencies = read_dependencies(project) if is_built else NO_DEPENDENCIES
-        for warning in dependencies.warnings:
-            log.warning("%s", warning)
+        source = load_source(config, self._progress, strict=strict)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
         deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
-        results = deployer.deploy(loaded, project, dependencies)
+        results = deployer.deploy(source.config, source.files, source.dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
-        minimums = {api.name: api.autoscaling.min_replicas for api in loaded.apis if api.name in changed}
+        minimums = {api.name: api.autoscaling.min_replicas for api in source.config.apis if api.name in changed}
         wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
 
-    def _name_secrets(self, project: ProjectFiles, *, refuse: bool) -> None:
-        """Name the files that look like secrets, which every replica would get.
+    def plan_deployment(
+        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+    ) -> PlanReport:
+        """Find out what ``deploy`` would do with the same arguments. Changes nothing.
+
+        Args:
+            config: A configuration, its file, or the folder of a ``cortex.yaml``.
+            force: Plan as if an update that runs were cancelled.
+            rebuild: Plan as if images were built anew.
+            strict: Refuse a project with files that look like secrets.
 
         Raises:
-            ProjectError: There are some, and they are to be refused.
+            CortexError: The plan cannot be made, or something stands in the way; the message says why.
         """
-        if not project.secrets:
-            return
-        named = ", ".join(project.secrets)
-        hint = f"list in {IGNORE_FILE} what replicas do not need"
-        if refuse:
-            message = f"these files look like secrets, and every replica would get them: {named}"
-            raise ProjectError(message, hint=f"{hint}, or deploy without --strict")
-        message = f"warning: these files look like secrets, and every replica gets them: {named} ({hint})"
-        self._progress.step("project", message)
+        source = load_source(config, self._progress, strict=strict)
+        return plan_deployment(self.cloud, self.environment, source, Options(force=force, rebuild=rebuild))
 
     def get(self, name: str) -> ApiStatus:
         """Read the status of one API or splitter.
@@ -210,14 +201,7 @@ class Client(ClusterClient):
         Returns:
             None where it is deployed, or nothing is left of it.
         """
-        try:
-            deletion.find(self.cloud, self.cluster, name)
-        except NotDeployedError as error:
-            if not log_groups.is_kept(self.cloud, self.cluster.name, name):
-                return None
-            reason = log_groups.noted_failure(self.cloud, self.cluster.name, name)
-            return f"{error.message}: {reason or 'these are the last records of what ran before'}"
-        return None
+        return deletion.why_not_deployed(self.cloud, self.cluster, name)
 
     def predict(
         self,

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.clusters.change import ClusterPlan, apply_plan, discard_plan, plan_cluster
+from cortex_cdk.clusters.change import ClusterPlan, apply_plan, plan_cluster
 from cortex_cdk.clusters.members import check_members
 from cortex_cdk.clusters.refresh import ClusterRefresher
 from cortex_cdk.clusters.removal import ClusterRemover, Kept, Removal
@@ -71,7 +71,7 @@ class ClusterClient:
             creates: Whether a cluster that does not exist is made.
 
         Returns:
-            What ``apply_cluster`` or ``discard_cluster`` take; None where the cluster is up to date.
+            What ``apply_cluster`` takes; None where the cluster is up to date.
 
         Raises:
             ConfigError: The file cannot be used.
@@ -102,10 +102,6 @@ class ClusterClient:
             ClusterError: There is no cluster.
         """
         check_members(self.cloud, self.cluster.name, self._progress)
-
-    def discard_cluster(self, plan: ClusterPlan) -> None:
-        """Forget a plan that ``plan_cluster`` returned."""
-        discard_plan(self.cloud, plan)
 
     def cluster_info(self) -> ClusterInfo:
         """Read everything about the environment's cluster: what it is, what it costs, and what runs on it.

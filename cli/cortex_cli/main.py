@@ -1,6 +1,6 @@
 """The entry point: finds the command, and turns every error into a message and an exit code.
 
-Exit codes: 0 success, 1 the command failed, 2 it was called wrongly, 130 interrupted.
+Exit codes: 0 success, 1 the command failed, 2 it was called wrongly (or a plan has changes), 130 interrupted.
 """
 
 from __future__ import annotations

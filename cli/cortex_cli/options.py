@@ -100,3 +100,12 @@ def output(command: Command) -> Command:
 def yes(command: Command) -> Command:
     """Add ``--yes``."""
     return click.option("-y", "--yes", is_flag=True, help="Answer every question with yes.")(command)
+
+
+def plan(command: Command) -> Command:
+    """Add ``--plan``, which the command gets as ``plan``."""
+    return click.option(
+        "--plan",
+        is_flag=True,
+        help="Show what would change, and change nothing; exit code 2 if something would.",
+    )(command)

@@ -7,13 +7,16 @@ guesses.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cortex_cdk.config import Cluster, InstanceGroup
+from cortex_cdk.capacity.fit import per_instance
+from cortex_cdk.capacity.instance_types import instance_types
+from cortex_cdk.config import Cluster, Compute, InstanceGroup
 from cortex_cdk.config.sections.instance_group import FREE_GP3_THROUGHPUT
 
 TABLE = Path(__file__).with_name("prices.json")
@@ -140,6 +143,61 @@ def estimate(cluster: Cluster) -> Estimate:
     return Estimate(tuple(items), tuple(dict.fromkeys(unknown)), tuple(_notes(cluster, table)))
 
 
+@dataclass(frozen=True)
+class ReplicaGroup:
+    """The replicas of an API, as far as they cost something.
+
+    Attributes:
+        name: The API.
+        compute: What a replica asks for.
+        fewest: ``min_replicas``.
+        most: ``max_replicas``.
+        instance_types: The types that they run on, in order of preference.
+        max_instances: How many instances the group may have.
+    """
+
+    name: str
+    compute: Compute
+    fewest: int
+    most: int
+    instance_types: Sequence[str]
+    max_instances: int
+
+
+def estimate_replicas(groups: Sequence[ReplicaGroup], region: str) -> Estimate:
+    """Estimate what the instances of some APIs cost, as if each API had its instances for itself.
+
+    Args:
+        groups: The replicas of each API.
+        region: Where they run.
+    """
+    table, known = prices(), instance_types()
+    items, unknown = [], []
+    for group in groups:
+        rooms = {name: per_instance(group.compute, known[name]) for name in group.instance_types if name in known}
+        priced = {name: room for name, room in rooms.items() if room and name in table.instance_hour}
+        unknown += [name for name in group.instance_types if name not in priced]
+        if not priced:
+            continue
+        least = {name: math.ceil(group.fewest / room) for name, room in priced.items()}
+        most = {name: min(math.ceil(group.most / room), group.max_instances) for name, room in priced.items()}
+        items.append(
+            Item(
+                f"{group.name}: {' or '.join(priced)}",
+                min(least.values()),
+                max(most.values()),
+                min(count * table.instance_hour[name] for name, count in least.items()),
+                max(count * table.instance_hour[name] for name, count in most.items()),
+            )
+        )
+    notes = (
+        "instances of min_replicas to max_replicas, as if no API shared its instances with others: APIs that share "
+        "them, and instances that run anyway, cost less",
+        *_region_notes(region, table),
+    )
+    return Estimate(tuple(items), tuple(dict.fromkeys(unknown)), notes)
+
+
 def _instances(group: InstanceGroup, table: Prices) -> tuple[Item | None, list[str]]:
     """Price a group's instances: EC2 may start any type, so the bounds are the cheapest and the dearest type."""
     missing = [name for name in group.instance_types if name not in table.instance_hour]
@@ -200,8 +258,12 @@ def nat_gateways(cluster: Cluster) -> int:
 
 
 def _notes(cluster: Cluster, table: Prices) -> Iterator[str]:
-    yield f"list prices of {table.region}, {table.as_of}; {EXTRA}"
-    if cluster.region != table.region:
-        yield f"the prices of {cluster.region} are not known here, and may differ: aws.amazon.com/ec2/pricing"
+    yield from _region_notes(cluster.region, table)
     if any(group.spot for group in cluster.instance_groups):
         yield "spot instances are counted at the on-demand price; most cost less"
+
+
+def _region_notes(region: str, table: Prices) -> Iterator[str]:
+    yield f"list prices of {table.region}, {table.as_of}; {EXTRA}"
+    if region != table.region:
+        yield f"the prices of {region} are not known here, and may differ: aws.amazon.com/ec2/pricing"

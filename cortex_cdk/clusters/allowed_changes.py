@@ -33,6 +33,10 @@ class Difference:
     before: Any
     after: Any
 
+    def as_json(self) -> dict[str, Any]:
+        """What a plan in JSON says of the field."""
+        return {"field": self.field, "before": self.before, "after": self.after}
+
     def __str__(self) -> str:
         return f"{self.field}: {in_words(self.before)} -> {in_words(self.after)}"
 

@@ -2,13 +2,13 @@
 
     read -> checks -> plan (``plan_cluster``) -> the user agrees -> recover -> execute (``apply_plan``)
 
-Planning leaves at most a change set behind, which ``discard_plan`` removes.
+Planning writes nothing (docs/decisions/0052).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,11 +18,18 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.capacity.pricing import Estimate, estimate
 from cortex_cdk.clusters.allowed_changes import Difference, differences, refusals
-from cortex_cdk.clusters.checks import WantedCluster, check, check_account, check_identity
+from cortex_cdk.clusters.checks import (
+    CHECKED,
+    WantedCluster,
+    check,
+    check_account,
+    check_identity,
+    check_machine_images,
+)
 from cortex_cdk.clusters.exposure import dangers_of_plan
+from cortex_cdk.clusters.failures import failure
 from cortex_cdk.clusters.hosted_zone import find_zone
 from cortex_cdk.clusters.instances import (
-    GROUP_TYPE,
     GroupSize,
     end_instances,
     groups_of_providers,
@@ -36,21 +43,19 @@ from cortex_cdk.clusters.members import check_members
 from cortex_cdk.clusters.usage import computes_by_group
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
-from cortex_cdk.errors import ClusterError, PreflightError
-from cortex_cdk.stack_operations.change_set import (
-    MOST_TEMPLATE_BYTES,
-    Change,
-    ChangeSet,
-    as_text,
-    create_change_set,
-    discard,
-)
-from cortex_cdk.stack_operations.operation import Outcome, run
+from cortex_cdk.errors import ClusterError, Finding, PreflightError
+from cortex_cdk.stack_operations.change_set import MOST_TEMPLATE_BYTES, ChangeSet, as_text, create_change_set
+from cortex_cdk.stack_operations.operation import run
+from cortex_cdk.stack_operations.plan_report import PlannedStack, PlanReport
+from cortex_cdk.stack_operations.preview import StackPreview, preview
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import Recovery, recover, recovery_for
 from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.synthesis.specs import ClusterStackSpec, SynthesisRequest
 from cortex_cdk.synthesis.synthesize import synthesize
+
+CLUSTER_KIND = "Cluster"
+"""What a plan calls a cluster, where it calls others ``RealtimeAPI``."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,7 @@ class ClusterPlan:
         template: The template of its stack.
         stack: Its stack now; None where there is none.
         recovery: What has to happen to that stack first; None where it can be changed as it is.
-        change_set: What CloudFormation would do; it waits to be carried out or discarded. None with a recovery: before
-            it CloudFormation makes no change set.
+        preview: What would be done to the stack's resources.
         cost: What the cluster would cost on AWS.
         warnings: What may go wrong.
     """
@@ -76,19 +80,21 @@ class ClusterPlan:
     template: Mapping[str, Any]
     stack: StackState | None
     recovery: Recovery | None
-    change_set: ChangeSet | None
+    preview: StackPreview
     cost: Estimate
     warnings: tuple[str, ...]
 
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """The resources that would change, as far as that is known."""
-        if self.change_set:
-            return self.change_set.changes
-        if self.deployed:
-            return ()
-        resources = self.template["Resources"].items()
-        return tuple(Change("Add", name, resource["Type"], replacement=False) for name, resource in resources)
+    def report(self) -> PlanReport:
+        """The plan as it is shown."""
+        one = PlannedStack(
+            name=self.cluster.name,
+            kind=CLUSTER_KIND,
+            preview=self.preview,
+            lines=tuple(map(str, self.differences)),
+            differences={"settings": [difference.as_json() for difference in self.differences]},
+        )
+        before = estimate(self.deployed) if self.deployed else None
+        return PlanReport((one,), before, self.cost, CHECKED, self.warnings)
 
 
 def read_configuration(cloud: Cloud, stack: StackState) -> Cluster:
@@ -153,11 +159,18 @@ def plan_cluster(
         return None
     warnings = _check(WantedCluster(cloud, cluster, kept is None, zone), deployed)
     template = _template(spec)
-    change_set = None
-    if recovery is None:
-        change_set = _change_set(cloud, cluster, template, creates=kept is None)
-        if change_set is None:
-            return None
+    warnings += _accepted(cluster, check_machine_images(cloud, cluster, template), is_new=kept is None)
+    found = preview(
+        cloud,
+        kept,
+        spec.stack_name,
+        template=template,
+        parameters={},
+        tags=_tags(cluster),
+        recovery=recovery,
+    )
+    if not found.changes:
+        return None
     return ClusterPlan(
         cluster=cluster,
         deployed=deployed,
@@ -165,7 +178,7 @@ def plan_cluster(
         template=template,
         stack=stack,
         recovery=recovery,
-        change_set=change_set,
+        preview=found,
         cost=estimate(cluster),
         warnings=(*dangers_of_plan(environment, cluster), *warnings),
     )
@@ -217,9 +230,14 @@ def _check(wanted: WantedCluster, deployed: Cluster | None) -> tuple[str, ...]:
     keep = "keep these values, or make another cluster with them (cortex env configure, cortex cluster up)"
     reasons = refusals(deployed, cluster, computes_by_group(wanted.cloud, deployed)) if deployed else ()
     findings = [*(wanted.finding(reason, keep) for reason in reasons), *check(wanted)]
+    return _accepted(cluster, findings, is_new=wanted.is_new)
+
+
+def _accepted(cluster: Cluster, findings: Sequence[Finding], *, is_new: bool) -> tuple[str, ...]:
+    """Return the warnings among findings in words, or raise those that stand in the way."""
     fatal = [finding for finding in findings if finding.fatal]
     if fatal:
-        raise PreflightError(f"cluster {cluster.name} was not {'made' if wanted.is_new else 'changed'}", fatal)
+        raise PreflightError(f"cluster {cluster.name} was not {'made' if is_new else 'changed'}", fatal)
     return tuple(": ".join(filter(None, (finding.message, finding.hint))) for finding in findings)
 
 
@@ -241,10 +259,14 @@ def _change_set(cloud: Cloud, cluster: Cluster, template: Mapping[str, Any], *, 
         names.cluster_stack(cluster.name),
         template=template,
         parameters={},
-        tags={names.TAG_CLUSTER: cluster.name, **cluster.tags},
+        tags=_tags(cluster),
         creates=creates,
         role=cluster.cloudformation_role,
     )
+
+
+def _tags(cluster: Cluster) -> dict[str, str]:
+    return {names.TAG_CLUSTER: cluster.name, **cluster.tags}
 
 
 def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
@@ -260,7 +282,7 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
         DeployError: The stack could not be recovered, or another operation was quicker.
     """
     name = plan.cluster.name
-    subject, change_set = f"cluster {name}", plan.change_set
+    subject, creates = f"cluster {name}", plan.stack is None
     before = read_stack(cloud, names.cluster_stack(name))
     kept = set(stacked_groups(cloud, before.id)) if before else set()
     if plan.recovery and plan.stack:
@@ -268,7 +290,9 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
             unprotect(cloud, kept)
         role = plan.cluster.cloudformation_role
         left = recover(cloud, plan.stack, partial(progress.step, subject), force=False, role=role)
-        change_set = _change_set(cloud, plan.cluster, plan.template, creates=left is None)
+        creates = left is None
+    # Before the instances of removed groups end: CloudFormation may refuse the template.
+    change_set = _change_set(cloud, plan.cluster, plan.template, creates=creates)
     if change_set is None:
         return
     sizes = _end_instances_of_removed_groups(cloud, plan, progress)
@@ -282,27 +306,10 @@ def apply_plan(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> None:
     )
     if not outcome.succeeded:
         restore(cloud, sizes)
-        raise _failure(name, outcome, creates=change_set.creates)
+        raise failure(name, outcome, creates=change_set.creates)
     _protect(cloud, name, progress)
     check_members(cloud, name, progress)
     _follow(cloud, plan.cluster, (_listener(before), _listener(outcome.stack)), progress)
-
-
-def _failure(name: str, outcome: Outcome, *, creates: bool) -> ClusterError:
-    """Name the first cause of an operation that failed."""
-    cause, stack = outcome.cause, outcome.stack
-    what = (stack and stack.reason) or "no reason was given"
-    aftermath = "nothing of it was kept" if creates else "it is what it was before"
-    if cause:
-        what = cause.explanation
-    if outcome.launch and (cause is None or cause.resource_type == GROUP_TYPE):
-        return ClusterError(
-            f"the cluster {name!r} could not be deployed, because no instance could be started: {outcome.launch.what}",
-            hint=f"{aftermath}; {outcome.launch.to_do}",
-            details=[what],
-        )
-    hint = f"{aftermath}; {cause.remedy}" if cause and cause.remedy else aftermath
-    return ClusterError(f"the cluster {name!r} could not be deployed: {what}", hint=hint)
 
 
 def _end_instances_of_removed_groups(cloud: Cloud, plan: ClusterPlan, progress: Progress) -> tuple[GroupSize, ...]:
@@ -361,9 +368,3 @@ def _follow(cloud: Cloud, cluster: Cluster, listeners: tuple[str | None, str | N
             hint="deploy it again: cortex deploy",
             details=[f"{name}: {reason}" for name, reason in failures.items()],
         )
-
-
-def discard_plan(cloud: Cloud, plan: ClusterPlan) -> None:
-    """Forget a plan. The cluster stays as it is."""
-    if plan.change_set:
-        discard(cloud, plan.change_set)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.aws.cloud import Cloud
@@ -33,6 +33,8 @@ VCPU_QUOTAS: dict[str, tuple[str, str | None]] = {
     **dict.fromkeys(("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"), ("L-1216C47A", "L-34B43A08")),
 }
 VPCS, ADDRESSES = ("vpc", "L-F678F1CE"), ("ec2", "L-0263D0A3")
+PARAMETER_OF_IMAGE = "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>"
+MACHINE_IMAGES = "the machine images of the region"
 REQUEST_MORE = "ask for more in the Service Quotas console"
 
 
@@ -266,3 +268,29 @@ CHECKS: tuple[Check[WantedCluster], ...] = (
     Check("the quota of VPCs", check_vpcs),
     Check("the quota of Elastic IP addresses", check_addresses),
 )
+
+
+def check_machine_images(cloud: Cloud, cluster: Cluster, template: Mapping[str, Any]) -> list[Finding]:
+    """Look whether the region has the machine images that a cluster's template names.
+
+    Args:
+        cloud: The account that the cluster would be in.
+        cluster: What it would be.
+        template: The template of its stack.
+    """
+    wanted = WantedCluster(cloud, cluster, is_new=False)
+    parameters = template.get("Parameters", {}).values()
+    images = [one["Default"] for one in parameters if one["Type"].startswith(PARAMETER_OF_IMAGE)]
+
+    def missing(wanted: WantedCluster) -> Iterator[Finding]:
+        for name in wanted.cloud.ssm.get_parameters(Names=images).get("InvalidParameters", []) if images else ():
+            yield wanted.finding(
+                f"{cluster.region} has no machine image for these instances: Systems Manager has no parameter {name}",
+                "choose another region, or instance types without that accelerator",
+            )
+
+    return run_checks((Check(MACHINE_IMAGES, missing),), wanted, f"cluster {cluster.name}")
+
+
+CHECKED = (*(check.what for check in CHECKS), MACHINE_IMAGES)
+"""What is checked, in words."""

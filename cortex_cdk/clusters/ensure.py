@@ -23,10 +23,10 @@ def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -
     Raises:
         ClusterError: The cluster does not exist and has to be made by the user, or it could not be made.
     """
-    if environment.makes_its_cluster and not _is_made(cloud, environment):
+    if environment.makes_its_cluster and not is_made(cloud, environment):
         # Of several commands that find no cluster, one makes it and the others wait.
         with environment.first_use():
-            if not _is_made(cloud, environment):
+            if not is_made(cloud, environment):
                 progress.step(f"cluster {environment.cluster}", "creating (first use)")
                 plan = plan_cluster(cloud, environment, None)
                 if plan:
@@ -34,7 +34,7 @@ def ensure_cluster(cloud: Cloud, environment: Environment, progress: Progress) -
     return read_cluster(cloud, environment)
 
 
-def _is_made(cloud: Cloud, environment: Environment) -> bool:
+def is_made(cloud: Cloud, environment: Environment) -> bool:
     """Whether the cluster's stack has been made; one that is just being made is waited for."""
     stack = read_stack(cloud, names.cluster_stack(environment.cluster))
     if stack and stack.in_progress:

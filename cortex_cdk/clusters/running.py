@@ -9,9 +9,11 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.change import missing, user_tags
 from cortex_cdk.clusters.exposure import dangers
+from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment
 from cortex_cdk.errors import ClusterError
 from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ClusterResources
 
 
@@ -72,6 +74,26 @@ def read_cluster(cloud: Cloud, environment: Environment) -> RunningCluster:
         resources,
         f"{scheme}://{resources.domain or address}",
         address,
+        environment.is_billed,
+        environment.is_on_the_network,
+    )
+
+
+def planned_cluster(environment: Environment, cluster: Cluster) -> RunningCluster:
+    """The cluster that an environment makes at its first use, before it is there: its ids are placeholders.
+
+    Args:
+        environment: Whose cluster.
+        cluster: What the cluster would be.
+    """
+    resources = placeholder_resources(cluster)
+    host = resources.base_url.partition("://")[2]
+    return RunningCluster(
+        cluster.name,
+        environment.name,
+        resources,
+        resources.base_url,
+        host,
         environment.is_billed,
         environment.is_on_the_network,
     )

@@ -15,7 +15,7 @@ from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy.differences import Differences
 from cortex_cdk.deploy.failures import failure, interruption
-from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, read_template, with_bounds
+from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
 from cortex_cdk.environment import explain
@@ -25,6 +25,7 @@ from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard
 from cortex_cdk.stack_operations.events import EventReader
 from cortex_cdk.stack_operations.operation import Outcome, next_operation, run, watch
+from cortex_cdk.stack_operations.preview import read_template
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.recovery import recover
 from cortex_cdk.stack_operations.stack import StackState, read_stack

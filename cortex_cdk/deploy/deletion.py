@@ -77,3 +77,19 @@ def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> l
         for resource, other in list_resource_stacks(cloud, cluster.name)
         if resource.kind == TRAFFIC_SPLITTER and other.outputs.get(names.Output.LISTENER_RULE_PRIORITY) in using
     ]
+
+
+def why_not_deployed(cloud: Cloud, cluster: RunningCluster, name: str) -> str | None:
+    """Say why an API is not deployed whose records are still there, as after a first deployment that failed.
+
+    Returns:
+        None where it is deployed, or nothing is left of it.
+    """
+    try:
+        find(cloud, cluster, name)
+    except NotDeployedError as error:
+        if not log_groups.is_kept(cloud, cluster.name, name):
+            return None
+        reason = log_groups.noted_failure(cloud, cluster.name, name)
+        return f"{error.message}: {reason or 'these are the last records of what ran before'}"
+    return None

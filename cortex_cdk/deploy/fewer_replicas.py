@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortex_cdk import names
-from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.scalable_targets import Bounds
 from cortex_cdk.config.sections.autoscaling import Autoscaling
 
@@ -60,9 +59,3 @@ def with_bounds(template: Mapping[str, Any], scaling: Autoscaling) -> dict[str, 
             resource["Properties"].update(MinCapacity=scaling.min_replicas, MaxCapacity=scaling.max_replicas)
     changed["Outputs"][names.Output.SPEC_DIGEST]["Value"] = "none"
     return changed
-
-
-def read_template(cloud: Cloud, stack_name: str) -> Mapping[str, Any]:
-    """Read the template of a stack; empty where it is not JSON, and so none of ours."""
-    template: Any = cloud.cloudformation.get_template(StackName=stack_name)["TemplateBody"]
-    return template if isinstance(template, Mapping) else {}

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.config import Cluster, load_config
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest
 from cortex_cdk.synthesis.synthesize import synthesize
 from tests.conftest import CORTEX, ROOT, Cortex

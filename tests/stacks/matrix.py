@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cortex_stacks.toolkit import placeholder_resources, placeholder_target_groups
-
 from cortex_cdk.config import Cluster, RealtimeApi, TrafficSplitter
+from cortex_cdk.synthesis.placeholders import placeholder_resources, placeholder_target_groups
 from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterStackSpec, SplitterStackSpec, StackSpec
 
 TOPIC = "arn:aws:sns:us-east-1:111111111111:alarms"
@@ -155,7 +154,7 @@ def splitter_spec(name: str, cluster: str = "types", **changes: Any) -> Splitter
         cluster=placeholder_resources(home),
         splitter=splitter,
         priority=PRIORITY,
-        target_groups=placeholder_target_groups(home, splitter),
+        target_groups=placeholder_target_groups(home.region, splitter),
     )
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from cortex_stacks.feature_flags import FEATURE_FLAGS
-from cortex_stacks.toolkit import placeholder_resources, specifications
+from cortex_stacks.toolkit import specifications
 
 from cortex_cdk.errors import ClusterError, DeployError
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ClusterResources, SynthesisRequest
 from cortex_cdk.synthesis.synthesize import synthesize
 from tests.stacks.matrix import api_spec, cluster_spec, every_spec, splitter_spec

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Template
 from cortex_stacks.app import add_stack, make_app
-from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.config import Cluster, load_config
 from cortex_cdk.errors import ConfigError
 from cortex_cdk.stack_operations.change_set import MOST_TEMPLATE_BYTES, as_text
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ApiStackSpec
 from tests.stacks.matrix import PRIORITY, TOPIC
 

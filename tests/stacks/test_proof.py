@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from cdk_nag import AwsSolutionsChecks
 from cortex_stacks.app import add_stack, make_app
 
 from cortex_cdk.aws.permissions.resource_types import RESOURCE_TYPES
+from cortex_cdk.stack_operations.create_only import ALWAYS, PERHAPS, TABLE
 from cortex_cdk.synthesis.specs import ClusterStackSpec
+from tests.golden_file import compare
 from tests.stacks.matrix import every_spec
 
 # Quota of CloudFormation for a template in the request itself.
@@ -117,3 +120,32 @@ def test_logical_ids_do_not_depend_on_names(templates: dict[str, dict[str, Any]]
     """Otherwise a template could not be compared with that of another API, and a rename would replace everything."""
     plain, large = templates["cortex-types-api-plain"], templates["cortex-types-api-large"]
     assert set(plain["Resources"]) == set(large["Resources"])
+
+
+_CFN_LINT = find_spec("cfnlint")
+assert _CFN_LINT
+SCHEMAS = Path(str(_CFN_LINT.origin)).parent / "data" / "schemas"
+# Types that stacks may get, besides those of the templates that are proven here.
+MORE_TYPES = (
+    "AWS::CertificateManager::Certificate",
+    "AWS::EC2::VPCEndpoint",
+    "AWS::KMS::Key",
+    "AWS::Route53::RecordSet",
+    "AWS::SecretsManager::Secret",
+)
+
+
+def test_the_table_of_what_replaces_a_resource_is_that_of_the_published_schemas(
+    templates: dict[str, dict[str, Any]],
+) -> None:
+    """A plan says what is made anew by this table; the schemas themselves are no part of the package."""
+    index = json.loads((SCHEMAS / "providers" / "us-east-1.json").read_text())
+    kinds = {resource["Type"] for template in templates.values() for resource in template["Resources"].values()}
+    table = {}
+    for kind in sorted({*kinds, *MORE_TYPES}):
+        schema = json.loads((SCHEMAS / "resources" / f"{index[kind]}.json").read_text())
+        table[kind] = {
+            verdict: sorted(path.removeprefix("/properties/") for path in schema.get(name, []))
+            for verdict, name in ((ALWAYS, "createOnlyProperties"), (PERHAPS, "conditionalCreateOnlyProperties"))
+        }
+    compare(json.dumps(table, indent=1) + "\n", TABLE)

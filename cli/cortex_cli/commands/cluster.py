@@ -12,17 +12,14 @@ from urllib.parse import urlsplit
 import click
 
 from cortex_cdk.errors import CortexError
-from cortex_cdk.names import CLUSTER_FILE
-from cortex_cli import cluster_refresh, options
+from cortex_cdk.names import CLUSTER_FILE, cluster_stack
+from cortex_cli import cluster_refresh, options, plans
 from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.messages import warn
 from cortex_cli.output import as_json, interactive, print_json, print_table
 
 if TYPE_CHECKING:
     from cortex_cdk.aws.permissions.documents import Policy, Purpose
-    from cortex_cdk.capacity.pricing import Estimate, Item
-    from cortex_cdk.client import Client
-    from cortex_cdk.clusters.change import ClusterPlan
     from cortex_cdk.clusters.removal import Removal
     from cortex_cdk.environment import Environment
     from cortex_cdk.status.cluster_info import ClusterInfo
@@ -42,32 +39,40 @@ command.add_command(cluster_refresh.command)
 @click.argument("config", required=False, type=options.ConfigPath())
 @options.environment
 @options.yes
-def up(config: Path | None, env: str | None, yes: bool) -> None:
+@options.plan
+@options.output
+def up(config: Path | None, env: str | None, yes: bool, plan: bool, output: str) -> None:
     """Make the environment's cluster, or change it.
 
     CONFIG is a cluster.yaml or its folder. Without it a new cluster is made from the built-in configuration, and one
     that exists keeps its own.
     """
-    _put(config, env, yes, creates=True)
+    _put(config, env, yes, creates=True, only_plan=plan, output=output)
 
 
 @command.command("configure")
 @click.argument("config", required=False, type=options.ConfigPath())
 @options.environment
 @options.yes
-def configure(config: Path | None, env: str | None, yes: bool) -> None:
+@options.plan
+@options.output
+def configure(config: Path | None, env: str | None, yes: bool, plan: bool, output: str) -> None:
     """Change the environment's cluster.
 
     CONFIG is a cluster.yaml or its folder. Without it the cluster keeps its configuration, and becomes what this
     version of cortex makes of it.
     """
-    _put(config, env, yes, creates=False)
+    _put(config, env, yes, creates=False, only_plan=plan, output=output)
 
 
-def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> None:
+def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool, only_plan: bool, output: str) -> None:
     from cortex_cdk.client import Client
+    from cortex_cdk.clusters.change import CLUSTER_KIND
+    from cortex_cdk.stack_operations.plan_report import PlanReport
     from cortex_cli.progress import TerminalProgress
 
+    if not only_plan:
+        plans.refuse_output_without_plan(output)
     if config is None and Path(CLUSTER_FILE).exists():
         # Unlike ./cortex.yaml, which deploy reads: an own cluster would be taken for the one of the file.
         verb = "up" if creates else "configure"
@@ -77,14 +82,17 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool) -> N
     name = client.environment.cluster
     with progress:
         plan = client.plan_cluster(config, creates=creates)
+    if only_plan:
+        unchanged = PlanReport.unchanged(name, CLUSTER_KIND, cluster_stack(name))
+        plans.end_with(plan.report() if plan else unchanged, client.environment, output)
     if plan is None:
         with progress:
             client.check_cluster_members()
         click.echo(f"the cluster {name} is up to date")
         cluster_refresh.warn_of_newer_images(client.refresher.images())
         return
-    _print_plan(plan, client.environment)
-    _agree(client, plan, yes)
+    plans.show(plan.report(), client.environment)
+    _agree(yes)
     with progress:
         client.apply_cluster(plan)
     click.echo(f"the cluster {name} is ready at {client.cluster.url}")
@@ -103,70 +111,13 @@ def _is_address(url: str) -> bool:
     return True
 
 
-def _agree(client: Client, plan: ClusterPlan, yes: bool) -> None:
-    """Ask unless ``--yes`` was given; on a no, or on Ctrl-C, discard the plan."""
+def _agree(yes: bool) -> None:
+    """Ask unless ``--yes`` was given."""
     if yes:
         return
     if not interactive():
-        client.discard_cluster(plan)
         raise CortexError("nothing was changed: nobody can be asked", hint="accept what is shown above with --yes")
-    try:
-        click.confirm("Go on?", abort=True, err=True)
-    except click.Abort:
-        client.discard_cluster(plan)
-        raise
-
-
-def _print_plan(plan: ClusterPlan, environment: Environment) -> None:
-    changes = plan.changes
-    if plan.deployed is None:
-        click.echo(f"the cluster {plan.cluster.name} would be made in {environment.region}: {len(changes)} resources")
-    else:
-        click.echo(f"the cluster {plan.cluster.name} would be changed:")
-        for difference in plan.differences:
-            click.echo(on_stdout(f"  {difference}"))
-        for change in changes:
-            anew = ", made anew" if change.replacement else ""
-            click.echo(f"  {change.action.lower()} {change.what}{anew}")
-    if plan.recovery:
-        click.echo(f"before that: {plan.recovery.value}")
-    for warning in plan.warnings:
-        warn(warning)
-    click.echo()
-    _print_cost(plan.cost, environment)
-
-
-def _print_cost(cost: Estimate, environment: Environment) -> None:
-    if not environment.is_billed:
-        click.echo(f"{environment.location.capitalize()} costs nothing. On AWS such a cluster would cost:")
-    rows = [_cost_row(item) for item in cost.items]
-    total = {
-        "at least": "",
-        "at most": "",
-        "USD/hour": _range(*cost.hourly, digits=3),
-        "USD/month": _range(*cost.monthly, digits=2),
-    }
-    together = "together, of what is known" if cost.unknown else "together"
-    print_table([*rows, {"what": together, **total}])
-    for name in cost.unknown:
-        click.echo(f"not counted, because its price is not known here: {name}")
-    for note in cost.notes:
-        click.echo(f"note: {note}")
-
-
-def _cost_row(item: Item) -> dict[str, str]:
-    return {
-        "what": item.name,
-        "at least": str(item.fewest),
-        "at most": str(item.most),
-        "USD/hour": _range(item.least, item.highest, digits=3),
-        "USD/month": _range(*item.monthly, digits=2),
-    }
-
-
-def _range(least: float, highest: float, *, digits: int) -> str:
-    low, high = f"{least:.{digits}f}", f"{highest:.{digits}f}"
-    return low if low == high else f"{low} to {high}"
+    click.confirm("Go on?", abort=True, err=True)
 
 
 @command.command("info")
@@ -215,7 +166,7 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
             click.echo(on_stdout(f"{state.group.name} cannot start an instance: {state.launch_failure}"))
     cluster_refresh.warn_of_newer_images(state.images for state in found.groups if state.images)
     click.echo()
-    _print_cost(found.cost, environment)
+    plans.show_cost(found.cost, environment)
     click.echo()
     if found.apis:
         print_table([{"api": api.name, "kind": api.kind, "status": api.status} for api in found.apis])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from cortex_serving.contract import CONFIG_FILE, SAMPLE_FILE, TRAFFIC_SPLITTER
 
-from cortex_cli import options
+from cortex_cli import options, plans
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.messages import show, warn
 from cortex_cli.output import print_json
@@ -35,8 +35,11 @@ MOST_TRIALS = 5
     help="Build the image anew, with the updates of system and packages, though there is one.",
 )
 @click.option("--strict", is_flag=True, help="Refuse files that look like secrets, rather than name them.")
+@options.plan
 @options.output
-def command(config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, strict: bool, output: str) -> None:
+def command(
+    config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, strict: bool, plan: bool, output: str
+) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
     from cortex_cdk.client import Client
     from cortex_cdk.config import load_config
@@ -45,6 +48,11 @@ def command(config: Path, env: str | None, yes: bool, force: bool, rebuild: bool
     loaded = load_config(config)
     for warning in loaded.warnings:
         warn(str(warning))
+    if plan:
+        with TerminalProgress(yes=yes) as progress:
+            client = Client(env, progress)
+            report = client.plan_deployment(loaded, force=force, rebuild=rebuild, strict=strict)
+        plans.end_with(report, client.environment, output)
     with TerminalProgress(yes=yes) as progress:
         results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild, strict=strict)
     if output == "json":

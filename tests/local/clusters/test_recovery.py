@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cortex_cdk.client import Client
 from cortex_cdk.errors import ClusterError
 from cortex_cdk.localcloud.endpoint import Endpoint
+from cortex_cdk.stack_operations.progress import Silent
 from tests.conftest import Cortex
 from tests.local.clusters.test_cluster import CPU, GPU, NEW, self_signed, write
 from tests.local.localcloud.stacks import Stacks, log_group, template
@@ -61,18 +63,31 @@ def client(cortex: Cortex, stacks: Stacks, monkeypatch: pytest.MonkeyPatch) -> C
     return Client("local")
 
 
+class Meddler(Silent):
+    """Does something once CloudFormation has accepted the change set, before the change set is executed."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        self._meddle = meddle
+
+    def step(self, subject: str, text: str) -> None:
+        """Meddle when the instances of a removed group end."""
+        if text.startswith("ending the instances"):
+            self._meddle()
+
+
 def test_a_roll_back_deletes_a_group_whose_instances_are_protected(
     cortex: Cortex, client: Client, tmp_path: Path
 ) -> None:
-    """Somebody takes the name of the capacity provider between the plan and its execution: the group is made first."""
-    plan = client.plan_cluster(write(tmp_path, CPU, {**NEW, "min_instances": 1}))
-    assert plan
+    """Somebody takes the name of the capacity provider just before the change: the group is made first."""
     before = group_names(cortex)
     ecs = cortex.aws("ecs")
     provider = {"autoScalingGroupArn": next(iter(before)), "managedTerminationProtection": "DISABLED"}
-    ecs.create_capacity_provider(name="cortex-local_new", autoScalingGroupProvider=provider)
+    meddler = Meddler(lambda: ecs.create_capacity_provider(name="cortex-local_new", autoScalingGroupProvider=provider))
+    disturbed = Client(client.environment.name, meddler)
+    plan = disturbed.plan_cluster(write(tmp_path, CPU, {**NEW, "min_instances": 1}))
+    assert plan
     with pytest.raises(ClusterError, match="could not be deployed"):
-        client.apply_cluster(plan)
+        disturbed.apply_cluster(plan)
 
     [stack] = cortex.aws("cloudformation").describe_stacks(StackName=CLUSTER)["Stacks"]
     assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"

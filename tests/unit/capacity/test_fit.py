@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.capacity.fit import per_instance
 from cortex_cdk.capacity.instance_types import instance_types
 from cortex_cdk.config import Cluster, Compute
 from cortex_cdk.errors import DeployError
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ClusterResources
 
 

@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import Stubber
 
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.clusters.checks import WantedCluster, check, check_account, quota_code
+from cortex_cdk.clusters.checks import WantedCluster, check, check_account, check_machine_images, quota_code
 from cortex_cdk.config import Cluster
 from cortex_cdk.errors import ClusterError
 
@@ -114,3 +114,22 @@ def test_another_account_is_refused(cloud: Cloud) -> None:
         sts.add_response("get_caller_identity", {"Account": "222222222222"})
         with pytest.raises(ClusterError, match="belongs to account 111111111111, and the credentials to 222222222222"):
             check_account(cloud, cluster(account="111111111111"))
+
+
+def test_a_region_without_the_machine_image_is_told(cloud: Cloud) -> None:
+    name = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
+    image = {"Type": "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>", "Default": name}
+    template = {"Parameters": {"Image": image, "Other": {"Type": "String", "Default": "x"}}}
+    with Stubber(cloud.ssm) as ssm:
+        ssm.add_response("get_parameters", {"Parameters": [], "InvalidParameters": [name]}, {"Names": [name]})
+        [found] = check_machine_images(cloud, cluster(), template)
+        ssm.add_response("get_parameters", {"Parameters": []})
+        assert check_machine_images(cloud, cluster(), template) == []
+        ssm.add_client_error("get_parameters", "AccessDeniedException")
+        [warning] = check_machine_images(cloud, cluster(), template)
+    assert found.fatal
+    assert (
+        f"us-east-1 has no machine image for these instances: Systems Manager has no parameter {name}" in found.message
+    )
+    assert not warning.fatal
+    assert check_machine_images(cloud, cluster(), {}) == []

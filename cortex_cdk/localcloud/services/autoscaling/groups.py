@@ -67,7 +67,8 @@ class GroupInstance(InstanceState):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.launched_at = time.time()
-        self.template_version = self.instance.autoscaling_group.template_version
+        instance: Any = self.instance
+        self.template_version = instance.autoscaling_group.template_version
         self._become(PENDING, *NOT_YET)
 
     @property
@@ -100,8 +101,9 @@ class GroupInstance(InstanceState):
         """Record that the instance has started."""
         self.in_service_since = time.time()
         self._become(IN_SERVICE, *RUNNING)
-        group: AutoScalingGroup = self.instance.autoscaling_group
-        subnet = str(self.instance.subnet_id or "")
+        instance: Any = self.instance
+        group: AutoScalingGroup = instance.autoscaling_group
+        subnet = str(instance.subnet_id or "")
         group.record(launched(group.name, self.id, where(str(self.availability_zone), subnet), self.launched_at))
 
     def notice(self, seconds: float) -> None:
@@ -198,7 +200,8 @@ class AutoScalingGroup(FakeAutoScalingGroup):
     def launch_missing(self) -> None:
         """Launch the missing instances, unless a fault is in the way."""
         missing = (self.desired_capacity or 0) + self.spare - len(self.staying)
-        fault = self.autoscaling_backend.launch_fault(self.name) if missing > 0 else None
+        backend: Any = self.autoscaling_backend
+        fault: LaunchFault | None = backend.launch_fault(self.name) if missing > 0 else None
         if fault:
             self._fail(fault)
             return

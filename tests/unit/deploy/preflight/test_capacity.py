@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from botocore.stub import Stubber
-from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
@@ -15,6 +14,7 @@ from cortex_cdk.deploy.deployment import Deployment, Target, Wanted
 from cortex_cdk.deploy.preflight.capacity import check_fit, check_gpus, check_rollout
 from cortex_cdk.deploy.preflight.checks import check
 from cortex_cdk.errors import PreflightError
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from tests.conftest import ROOT
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
@@ -21,6 +20,7 @@ from cortex_cdk.deploy.preflight.checks import CHECKS, check
 from cortex_cdk.errors import PreflightError
 from cortex_cdk.names import Output
 from cortex_cdk.stack_operations.stack import StackState
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ApiStackSpec
 
 RESOURCES = placeholder_resources(Cluster.model_validate({"name": "demo"}))
