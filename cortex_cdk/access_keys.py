@@ -213,7 +213,8 @@ def revoke(store: KeyStore, name: str) -> AccessKey:
     Raises:
         CortexError: There is none of that name, or it was revoked before.
     """
-    now, found = time.time(), []
+    now = time.time()
+    found: list[AccessKey] = []
 
     def end(keys: tuple[AccessKey, ...]) -> tuple[AccessKey, ...]:
         found[:] = [key for key in keys if name in (key.name, key.id) and key.revoked is None]

@@ -42,7 +42,7 @@ class ConfigPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-class _Duration(click.ParamType):
+class _Duration(click.ParamType[float]):
     """A duration such as ``90s`` or ``1h30m``, in seconds."""
 
     name = "duration"

@@ -109,7 +109,7 @@ def _with_key(cloud: Cloud, reference: SecretReference, arn: str) -> Found:
     chosen = {"VersionStage": reference.stage, "VersionId": reference.version}
     try:
         given = {name: value for name, value in chosen.items() if value}
-        answer = cloud.secretsmanager.get_secret_value(SecretId=reference.name, **given)  # type: ignore[arg-type]
+        answer = cloud.secretsmanager.get_secret_value(SecretId=reference.name, **given)
     except ClientError as error:
         if not denial_of(error):
             raise

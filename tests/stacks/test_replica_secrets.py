@@ -66,7 +66,9 @@ def test_the_container_names_where_its_values_come_from(template: Template) -> N
 
 
 def test_only_the_execution_role_may_read_them_and_nothing_else(template: Template) -> None:
-    allowed = {action: [] for action in ("secretsmanager:GetSecretValue", "ssm:GetParameters", "kms:Decrypt")}
+    allowed: dict[str, list[Any]] = {
+        action: [] for action in ("secretsmanager:GetSecretValue", "ssm:GetParameters", "kms:Decrypt")
+    }
     for statement in statements(template, "ExecutionRole"):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         for action in actions:

@@ -47,7 +47,8 @@ def test_revoked_keys_are_forgotten_in_the_end(store: FileKeys) -> None:
     access_keys.create(store, "old")
     gone = access_keys.revoke(store, "old")
     assert gone.revoked is not None
-    store.change(lambda keys: tuple(replace(key, revoked=gone.revoked - REMEMBERED_S - 1) for key in keys))
+    long_ago = gone.revoked - REMEMBERED_S - 1
+    store.change(lambda keys: tuple(replace(key, revoked=long_ago) for key in keys))
     new, _ = access_keys.create(store, "new")
     assert store.load() == (new,)
 

@@ -229,6 +229,7 @@ CALLS: tuple[Grant, ...] = (
         ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
         ANYTHING,
     ),
+    Grant("get: whether CloudWatch Logs answers", ("logs:DescribeLogStreams",), LOGS),
     Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
     Grant("deploy, secret: is a secret there?", ("secretsmanager:DescribeSecret",), SECRETS),
     Grant("deploy, secret: is a parameter there?", ("ssm:GetParameters",), PARAMETERS),

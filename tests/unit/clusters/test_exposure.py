@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cortex_stacks.toolkit import placeholder_resources
 
 from cortex_cdk.clusters.exposure import dangers_of_plan
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster
 from cortex_cdk.environment import Environment, LocalEnvironment
+from cortex_cdk.synthesis.placeholders import placeholder_resources
 
 SAID = "everybody on the internet can reach the cluster, and requests are not encrypted"
 

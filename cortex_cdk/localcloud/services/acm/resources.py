@@ -52,6 +52,7 @@ class Certificate(Resource):
 
 def _prove(domain: str, zone: Any) -> None:
     digest = hashlib.sha256(domain.encode()).hexdigest()[:32]
-    record = {"Name": f"_{digest}.{domain}.", "Type": "CNAME", "TTL": 300}
-    zones.check_name(zone, record["Name"])
+    name = f"_{digest}.{domain}."
+    zones.check_name(zone, name)
+    record = {"Name": name, "Type": "CNAME", "TTL": 300}
     zone.upsert_rrset({**record, "ResourceRecords": [f"_{digest[::-1]}.acm-validations.aws."]})

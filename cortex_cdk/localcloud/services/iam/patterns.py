@@ -57,7 +57,8 @@ def fill_in(text: str, context: Context) -> str | None:
 
 def _split(arn: str) -> list[str]:
     """Return the fields of an ARN. Colons inside variables and inside the last field separate nothing."""
-    fields, start, is_inside = [], 0, False
+    fields: list[str] = []
+    start, is_inside = 0, False
     for position, character in enumerate(arn):
         if arn.startswith("${", position):
             is_inside = True

@@ -56,7 +56,7 @@ def install() -> None:
     # moto's methods are replaced, and not its class, of which stored accounts have instances.
     SimpleSystemManagerBackend.get_parameter = get_parameter  # type: ignore[method-assign]
     SimpleSystemManagerBackend.get_parameters = get_parameters  # type: ignore[method-assign]
-    SimpleSystemManagerBackend.put_parameter = put_parameter  # type: ignore[method-assign,assignment]
+    SimpleSystemManagerBackend.put_parameter = put_parameter  # type: ignore[method-assign]
 
 
 def _made_up(name: str) -> str:

@@ -110,7 +110,7 @@ def test_gpus_that_the_instances_lack_where_they_are(there: int, wanted: int, re
         ("InvalidInstanceType", []),
         (
             "UnauthorizedOperation",
-            ["could not check the GPUs of the instances: DescribeInstanceTypes answered UnauthorizedOperation"],
+            ["could not check the GPUs of the instances: the caller may not do DescribeInstanceTypes"],
         ),
     ],
 )
