@@ -10,6 +10,7 @@ from cortex_cdk.synthesis.specs import ApiStackSpec, ClusterStackSpec, SplitterS
 
 TOPIC = "arn:aws:sns:us-east-1:111111111111:alarms"
 CERTIFICATE = "arn:aws:acm:us-east-1:111111111111:certificate/12345678-1234-1234-1234-123456789012"
+MANAGED_POLICY = "arn:aws:iam::111111111111:policy/team/features"
 BOUNDARY = "arn:aws:iam::111111111111:policy/boundary"
 ROLE = "arn:aws:iam::111111111111:role/cloudformation"
 VPC = "vpc-0123456789abcdef0"
@@ -63,7 +64,7 @@ APIS: dict[str, dict[str, Any]] = {
             **PREDICTOR,
             "iam_policies": [
                 "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess",
-                "arn:aws:iam::111111111111:policy/team/features",
+                MANAGED_POLICY,
                 {"Effect": "Allow", "Action": "dynamodb:GetItem", "Resource": "arn:aws:dynamodb:*:*:table/features"},
                 {
                     "Sid": "OwnFolder",

@@ -1,8 +1,8 @@
 """Answers the AWS API: moto's WSGI application behind a guard, and doors of our own.
 
-A request passes, in order: the guard against web pages, our doors (health, faults, task metadata, credentials of
-tasks), the permissions of the caller, moto. A request that may have changed something calls ``changed``: the state is
-stored, and the reconciler looks again.
+A request passes, in order: the guard against web pages, our doors (health, faults, task metadata), the permissions of
+the caller, moto. A request that may have changed something calls ``changed``: the state is stored, and the reconciler
+looks again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from cortex_cdk.localcloud.daemon.fault_door import FaultDoor
 from cortex_cdk.localcloud.daemon.outages import Outages
 from cortex_cdk.localcloud.endpoint import FAULTS_PATH, HEALTH_PATH, NONCE, DaemonInfo
 from cortex_cdk.localcloud.services.iam.authorization import Denial, denial
-from cortex_cdk.localcloud.services.iam.sessions import CREDENTIALS_PATH, SESSIONS
 from cortex_cdk.localcloud.settings import REGION
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA_PATH = re.compile(r"^/v4/([^/]+)(/task)?$")
-TASK_CREDENTIALS = re.compile(rf"^{CREDENTIALS_PATH}([^/]+)$")
 # No DNS server of somebody else can make a browser resolve other names to these.
 OWN_HOST = re.compile(r"^(127\.0\.0\.1|\[::1\]|([a-z0-9.-]+\.)?localhost)(:\d+)?$", re.IGNORECASE)
 # Credential=<key>/<date>/<region>/<service>/aws4_request (Signature Version 4): moto reads the region from here.
@@ -97,9 +95,6 @@ class ApiServer:
         metadata = METADATA_PATH.match(path)
         if metadata:
             return self._task_metadata(start_response, metadata[1], whole_task=bool(metadata[2]))
-        credentials = TASK_CREDENTIALS.match(path)
-        if credentials:
-            return _task_credentials(start_response, credentials[1], environ.get("HTTP_AUTHORIZATION", ""))
         if path.startswith("/moto-api"):
             return _json(start_response, "404 Not Found", {"message": "moto's own API is switched off."})
         return None
@@ -208,14 +203,6 @@ def _form_action(environ: WSGIEnvironment) -> str:
 
 def _json(start_response: StartResponse, status: str, content: dict[str, Any]) -> Iterable[bytes]:
     return _text(start_response, status, json.dumps(content), "application/json")
-
-
-def _task_credentials(start_response: StartResponse, task_id: str, token: str) -> Iterable[bytes]:
-    with STATE_LOCK:
-        session = SESSIONS.of_token(task_id, token)
-        if session:
-            return _json(start_response, "200 OK", session.credentials())
-    return _json(start_response, "401 Unauthorized", {"code": "Unauthorized", "message": "The token is not valid."})
 
 
 def _denied(environ: WSGIEnvironment, start_response: StartResponse, denied: Denial) -> Iterable[bytes]:

@@ -111,13 +111,13 @@ def test_up_replaces_an_instance_that_counts_for_no_capacity_provider(cortex: Co
     for instance in old:
         autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=instance, ShouldDecrementDesiredCapacity=False)
     until(lambda: members(cortex) and not old & set(members(cortex)))
-    (nameless,) = {one for one, provider in members(cortex).items() if provider is None}
+    nameless = {one for one, provider in members(cortex).items() if provider is None}
+    assert nameless
     autoscaling.create_or_update_tags(Tags=[{**of_group, "Value": "true", "PropagateAtLaunch": True}])
 
     done = cortex.run("cluster", "up", "--yes")
     assert done.returncode == 0, done.stderr
     said = "does not carry the name of its capacity provider, so ECS places no replica there: it is replaced"
-    assert f"instances: {nameless} {said}" in done.stderr
-    until(lambda: members(cortex) and nameless not in members(cortex))
-    assert set(members(cortex).values()) == {"cortex-local_small"}
+    assert any(f"instances: {one} {said}" in done.stderr for one in nameless)
+    until(lambda: members(cortex) and set(members(cortex).values()) == {"cortex-local_small"})
     assert "does not carry" not in cortex.run("cluster", "up", "--yes").stderr

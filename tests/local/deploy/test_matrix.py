@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +65,8 @@ def goes(stacks: Stacks, name: str) -> None:
 def test_every_cluster_deploys_changes_and_goes(cloud: Endpoint, stacks: Stacks) -> None:
     network = existing_network(cloud)
     certificate = client(cloud, "acm").request_certificate(DomainName="models.example.com")["CertificateArn"]
-    specs = [at_hand(matrix.cluster_spec(name), network, certificate) for name in matrix.CLUSTERS]
+    zone = client(cloud, "route53").create_hosted_zone(Name="example.com", CallerReference="matrix")["HostedZone"]["Id"]
+    specs = [at_hand(matrix.cluster_spec(name), network, certificate, zone) for name in matrix.CLUSTERS]
     changed = [ClusterStackSpec(cluster=with_retention(spec.cluster)) for spec in specs]
     before = synthesize(SynthesisRequest(stacks=tuple(specs)))
     after = synthesize(SynthesisRequest(stacks=tuple(changed)))
@@ -99,14 +101,16 @@ def existing_network(cloud: Endpoint) -> dict[str, Any]:
     return {"id": vpc, "public_subnets": ids[:2], "private_subnets": ids[3:]}
 
 
-def at_hand(spec: ClusterStackSpec, network: dict[str, Any], certificate: str) -> ClusterStackSpec:
-    """The specification with the ids of the network and the certificate that are there."""
+def at_hand(spec: ClusterStackSpec, network: dict[str, Any], certificate: str, zone: str) -> ClusterStackSpec:
+    """The specification with the ids of the network, the certificate and the hosted zone that are there."""
     data = spec.cluster.model_dump(mode="json")
     if data["vpc"]["id"]:
         kept = {key: network[key] for key in ("id", "public_subnets", "private_subnets") if data["vpc"].get(key)}
         data["vpc"] = {**data["vpc"], **kept}
     if data["load_balancer"]["certificate_arn"]:
         data["load_balancer"]["certificate_arn"] = certificate
+    if data["domain"]:
+        data["hosted_zone"] = zone
     return ClusterStackSpec(cluster=Cluster.model_validate(data))
 
 
@@ -129,8 +133,18 @@ def moved(spec: ApiStackSpec, home: ClusterResources, index: int, **changes: Any
     return ApiStackSpec(cluster=home, api=api, priority=20_000 + index)
 
 
-def test_every_api_and_splitter_deploys_changes_and_goes(stacks: Stacks, home: ClusterResources) -> None:
-    specs = [moved(matrix.api_spec(name), home, index) for index, name in enumerate(matrix.APIS)]
+def with_policy(spec: ApiStackSpec, policy: str) -> ApiStackSpec:
+    """The specification with the managed policy that is there."""
+    return ApiStackSpec.model_validate_json(spec.model_dump_json().replace(matrix.MANAGED_POLICY, policy))
+
+
+def test_every_api_and_splitter_deploys_changes_and_goes(
+    cloud: Endpoint, stacks: Stacks, home: ClusterResources
+) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})
+    created = client(cloud, "iam").create_policy(PolicyName="features", Path="/team/", PolicyDocument=document)
+    policy = created["Policy"]["Arn"]
+    specs = [with_policy(moved(matrix.api_spec(name), home, index), policy) for index, name in enumerate(matrix.APIS)]
     more = [
         moved(spec, home, index, autoscaling=spec.api.autoscaling.model_copy(update={"max_replicas": 90}))
         for index, spec in enumerate(specs)

@@ -156,13 +156,13 @@ def test_logs_and_metrics_of_replicas_arrive(cortex: Cortex, content: str) -> No
     until(has_arrived)
 
 
-def test_a_missing_permission_is_told_with_the_lines_to_add(cortex: Cortex, project: Path, content: str) -> None:
+def test_a_missing_permission_is_told_with_the_lines_to_add(cortex: Cortex, tmp_path: Path, content: str) -> None:
     """By the deployment that fails, and by the log; with these lines it works."""
-    (project / "reading.py").write_text(READS_AT_START)
+    (tmp_path / "reading.py").write_text(READS_AT_START)
     reading = api("reading")
     reading["predictor"]["path"] = "reading.py"
-    (project / "cortex.yaml").write_text(json.dumps([reading]))
-    failed = cortex.run("deploy", str(project), "--yes")
+    (tmp_path / "cortex.yaml").write_text(json.dumps([reading]))
+    failed = cortex.run("deploy", str(tmp_path), "--yes")
     assert failed.returncode == 1
     start = "add to cortex.yaml: predictor.iam_policies: "
     missing = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::features/a"}
@@ -171,7 +171,7 @@ def test_a_missing_permission_is_told_with_the_lines_to_add(cortex: Cortex, proj
     assert written == missing
     assert start in cortex.run("logs", "reading", "--no-follow").stderr
     reading["predictor"]["iam_policies"] = [written]
-    deploy(cortex, project, reading)
+    deploy(cortex, tmp_path, reading)
 
 
 def test_more_permissions_restart_no_replica(cortex: Cortex, project: Path, content: str) -> None:

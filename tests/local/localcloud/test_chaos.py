@@ -154,6 +154,22 @@ def test_instances_that_do_not_start_are_named(
         deployed()
         cortex.ok("delete", "large", "--yes")
     assert set(traffic.answers.kinds) == {"n 7"}, traffic.answers
+    end_idle_instances(cortex)
+
+
+def end_idle_instances(cortex: Cortex) -> None:
+    """Else the next API would find room at once."""
+    ecs, autoscaling = cortex.aws("ecs"), cortex.aws("autoscaling")
+    (cluster,) = ecs.list_clusters()["clusterArns"]
+
+    def idle() -> list[str]:
+        arns = ecs.list_container_instances(cluster=cluster)["containerInstanceArns"]
+        found = ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]
+        return [one["ec2InstanceId"] for one in found if not one["runningTasksCount"]]
+
+    for instance in until(idle):
+        autoscaling.terminate_instance_in_auto_scaling_group(InstanceId=instance, ShouldDecrementDesiredCapacity=True)
+    until(lambda: not idle())
 
 
 def reason_of(cortex: Cortex, name: str) -> str:

@@ -15,9 +15,9 @@ from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.services.ecs.backend import EcsBackend
 from cortex_cdk.localcloud.services.ecs.container_secrets import read_secrets
 from cortex_cdk.localcloud.services.ecs.task import Task, now
+from cortex_cdk.localcloud.services.iam import credentials_endpoint
 from cortex_cdk.localcloud.services.iam.callers import lets_ecs
-from cortex_cdk.localcloud.services.iam.sessions import CREDENTIALS_PATH, SESSIONS
-from cortex_cdk.localcloud.settings import HOST
+from cortex_cdk.localcloud.services.iam.sessions import SESSIONS
 
 PORTS = range(20000, 32768)
 """Host ports of tasks. The system takes ports for outgoing connections from a higher range."""
@@ -112,10 +112,7 @@ class Starter:
                 )
         if not task_role:
             return {}
-        session = SESSIONS.begin(task_role, task.id)
-        # As with the agent's address, 169.254.170.2, SDKs send nothing beyond this machine.
-        endpoint = f"http://{HOST}:{self._control_port}{CREDENTIALS_PATH}{task.id}"
-        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint, "AWS_CONTAINER_AUTHORIZATION_TOKEN": session.token}
+        return credentials_endpoint.variables(SESSIONS.begin(task_role, task.id))
 
 
 def _free_port(backend: EcsBackend) -> int:

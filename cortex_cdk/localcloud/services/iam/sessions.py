@@ -19,8 +19,6 @@ from cortex_cdk.localcloud.settings import ACCOUNT_ID, REGION
 
 DURATION = timedelta(hours=6)
 """How long credentials of a task are valid. The ECS agent does the same."""
-CREDENTIALS_PATH = "/v2/credentials/"
-"""Where a task asks for its credentials: the path of the ECS agent's endpoint, before the task's id."""
 ACCOUNT_OFFSET = 1 << 39
 TEMPORARY, PERMANENT = "ASIA", "AKIA"
 
@@ -84,7 +82,7 @@ class Session:
 
 
 class Sessions:
-    """The sessions of all tasks that run. The caller holds the lock."""
+    """The sessions of all tasks that run. Whoever changes them holds the lock; each reading is one look."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Session] = {}
