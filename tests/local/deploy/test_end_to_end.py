@@ -106,7 +106,7 @@ def test_no_request_fails_but_those_in_flight_on_a_killed_replica(
     assert len(traffic.answers.failures) == in_flight, traffic.answers.failures
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60, pause: float = 0.2) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 150, pause: float = 0.2) -> None:
     import time
 
     deadline = time.monotonic() + seconds

@@ -29,7 +29,7 @@ IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:v1"
 SERVER = Path(__file__).with_name("replica.py")
 
 
-def until(condition: Callable[[], Any], timeout: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], timeout: float = 150.0) -> Any:
     """Wait for a condition; its value, or a failure that names it."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
