@@ -104,6 +104,10 @@ class Exchange:
         """Whether nobody has begun to work on the request, although it was admitted."""
         return False
 
+    def note(self, key: str, key_header: str, refusal: Exception | None) -> None:
+        """Keep what the gate says about the request: its key, the header of the key, the answer if it is refused."""
+        self.key, self.key_header, self.refusal = key, key_header, refusal
+
     def abandon(self) -> None:
         """Drop the request if it waits: its connection has ended."""
 

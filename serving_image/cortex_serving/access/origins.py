@@ -11,6 +11,7 @@ machine's own: there, only pages that are on a loopback address, too (docs/decis
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -85,6 +86,7 @@ class Origins:
         return not self._is_default and origin.partition("://")[2] == host
 
 
+@functools.lru_cache(maxsize=256)  # each request asks about its own Host
 def is_loopback(url: str) -> bool:
     """Whether a URL leads to this machine, by an address or a name that no DNS server decides about (RFC 6761, 6.3)."""
     try:

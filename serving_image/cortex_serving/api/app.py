@@ -196,7 +196,6 @@ class Application:
 
     def _streamed(self, chunks: Iterable[bytes], exchange: Exchange) -> Iterator[bytes]:
         """Pass on a streamed body. An exception in the middle is logged, and is an event or cuts the connection."""
-        current.request_id = exchange.request_id
         try:
             yield from labelled(chunks, exchange.request_id)
         except GeneratorExit:  # the client has gone

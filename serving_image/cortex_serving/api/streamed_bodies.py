@@ -14,15 +14,12 @@ class StreamCut(OSError):
 def labelled(chunks: Iterable[bytes], request_id: str) -> Iterator[bytes]:
     """Pass on chunks. Each is produced under the request's id: another thread may go on, which works on others, too."""
     iterator = iter(chunks)
+    current.request_id = request_id
     try:
-        while True:
-            current.request_id = request_id
-            try:
-                chunk = next(iterator)
-            except StopIteration:
-                return
+        for chunk in iterator:
             current.request_id = None
             yield chunk
+            current.request_id = request_id
     finally:
         current.request_id = request_id
         if hasattr(iterator, "close"):

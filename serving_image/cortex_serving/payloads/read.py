@@ -12,7 +12,7 @@ from cortex_serving.payloads.charsets import decode
 from cortex_serving.payloads.content_encoding import decode_body
 from cortex_serving.payloads.forms import UploadFile, parse_multipart, parse_urlencoded
 from cortex_serving.payloads.validation import PayloadType
-from cortex_serving.payloads.value_memory import ValueMemory
+from cortex_serving.payloads.value_memory import SMALL, ValueMemory
 from cortex_serving.spec import BodyLimits
 
 
@@ -39,10 +39,10 @@ def read_payload(
     if "HTTP_CONTENT_ENCODING" in environ:
         decode_body(environ, limits.size)
     content_type = environ.get("CONTENT_TYPE", "").lower()
-    memory = ValueMemory(limits.built)
     if content_type.startswith("application/json"):
-        value = _parse_json(environ["wsgi.input"].read(), memory, checked=expected is not None)
+        value = _parse_json(environ["wsgi.input"].read(), limits.built, checked=expected is not None)
         return value if expected is None else expected.validate(value)
+    memory = ValueMemory(limits.built)
     if content_type.startswith("multipart/form"):
         form = parse_multipart(request, memory)
     elif content_type.startswith("application/x-www-form-urlencoded"):
@@ -66,9 +66,11 @@ def _text(body: bytes, request: falcon.Request) -> str:
         raise falcon.HTTPBadRequest(description=f"the body is not text in its charset: {error}") from error
 
 
-def _parse_json(body: bytes, memory: ValueMemory, *, checked: bool) -> Any:
+def _parse_json(body: bytes, most: int, *, checked: bool) -> Any:
     """Parse JSON text. NaN and Infinity are not JSON (RFC 8259)."""
+    if len(body) > SMALL:
+        ValueMemory(most).take_json(body, checked=checked)
     try:
-        return memory.parse_json(body, checked=checked)
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise falcon.HTTPBadRequest(description=f"the body is not valid JSON: {error}") from error

@@ -200,7 +200,9 @@ class FormFields:
 
 def _json(text: str | bytes, otherwise: Any, memory: ValueMemory) -> Any:
     try:
-        return memory.parse_json(text.encode() if isinstance(text, str) else text, checked=True)
+        content = text.encode() if isinstance(text, str) else text
+        memory.take_json(content, checked=True)
+        return orjson.loads(content)
     except orjson.JSONDecodeError:
         return otherwise  # pydantic then reports the text as a wrong value
 

@@ -6,14 +6,14 @@ A few bytes of text can become a hundred: ``[],`` is a list, one emoji makes eac
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import falcon
-import orjson
 
-_SMALL = 1024 * 1024  # bytes of text that can do no harm, whatever they are
+SMALL = 1024 * 1024
+"""Bytes of text that can do no harm, whatever they are."""
 _COSTS = {b"[": 80, b"{": 200, b",": 40, b'"': 28}  # bytes of Python's objects for each of these characters of JSON
 _PROBLEM = 260  # bytes that pydantic keeps for a value that does not fit
+_COSTS_CHECKED = {**_COSTS, b",": _COSTS[b","] + _PROBLEM}
 _WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")  # what Python keeps with four bytes a character, in UTF-8 and JSON
 
 
@@ -24,25 +24,26 @@ class ValueMemory:
         most: Bytes that they may take together.
     """
 
+    __slots__ = ("_left", "_most")
+
     def __init__(self, most: int) -> None:
         self._most = most
         self._left = most
 
-    def parse_json(self, text: bytes, *, checked: bool) -> Any:
-        """Parse JSON text.
+    def take_json(self, text: bytes, *, checked: bool) -> None:
+        """Take the memory of the values of JSON text.
 
         Args:
             text: The text.
             checked: Whether each value may be reported as wrong.
 
         Raises:
-            orjson.JSONDecodeError: The text is not JSON.
-            falcon.HTTPContentTooLarge: Its values would take too much memory.
+            falcon.HTTPContentTooLarge: They would take too much memory.
         """
-        if len(text) > _SMALL:
-            costs = sum(cost * text.count(character) for character, cost in _COSTS.items())
-            self._take(_width(text) * len(text) + costs + (_PROBLEM * text.count(b",") if checked else 0), "JSON")
-        return orjson.loads(text)
+        if len(text) > SMALL:
+            costs = _COSTS_CHECKED if checked else _COSTS
+            built = sum(cost * text.count(character) for character, cost in costs.items())
+            self._take(_width(text) * len(text) + built, "JSON")
 
     def take_text(self, text: bytes) -> None:
         """Take the memory of text that may be percent-encoded.
@@ -53,7 +54,7 @@ class ValueMemory:
         Raises:
             falcon.HTTPContentTooLarge: It would take too much memory.
         """
-        if len(text) > _SMALL:
+        if len(text) > SMALL:
             plain = text.isascii() and b"%" not in text
             self._take(len(text) if plain else 4 * len(text), "text")
 

@@ -153,7 +153,8 @@ class StandIn:
 
     def _drop_oldest(self) -> None:
         """Close the connection that has been silent for longest."""
-        for connection in list(self._silent)[:1]:
+        if self._silent:
+            connection = next(iter(self._silent))
             self._forget(connection)
             connection.close()
 

@@ -18,6 +18,7 @@ from cortex_serving.results.streams import is_stream, open_stream
 
 # How orjson writes numpy's NaT: of nanoseconds, and of minutes to weeks. It refuses that of other units.
 _NAT_OF_ORJSON = (b"1677-09-21T00:12:43.145224", b"1970-01-01T00:00:00")
+_MIDNIGHT = b"1T00:"  # in both: one look at each answer, for nearly all
 _PLAIN_JSON = frozenset({dict, list})  # checked first, because most predictors return them
 ALLOWED = "bytes, str, a Response, a generator, or something that can be written as JSON"
 
@@ -103,13 +104,13 @@ def dump_json(value: Any) -> bytes:
     """
     try:
         written = orjson.dumps(value, for_orjson, OPTIONS)
-        return _dump_slowly(value) if _may_hold_nat(written) else written
+        return _dump_slowly(value) if _MIDNIGHT in written and _may_hold_nat(written) else written
     except TypeError:
         pass  # the value has keys that are not strings, or something that orjson cannot write
     try:
         check_keys(value)
         written = orjson.dumps(value, for_orjson, OPTIONS | orjson.OPT_NON_STR_KEYS)
-        return _dump_slowly(value) if _may_hold_nat(written) else written
+        return _dump_slowly(value) if _MIDNIGHT in written and _may_hold_nat(written) else written
     except (TypeError, RecursionError):
         pass  # the value has integers beyond 64 bits, or more than 254 levels
     return _dump_slowly(value)
@@ -117,8 +118,7 @@ def dump_json(value: Any) -> bytes:
 
 def _may_hold_nat(written: bytes) -> bool:
     """Whether a date in JSON text may be a missing one of numpy's, which only a slow writer writes as null."""
-    first, second = _NAT_OF_ORJSON
-    return (first in written or second in written) and "numpy" in sys.modules
+    return "numpy" in sys.modules and any(missing in written for missing in _NAT_OF_ORJSON)
 
 
 def _dump_slowly(value: Any) -> bytes:

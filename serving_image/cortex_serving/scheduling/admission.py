@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from cortex_serving.access.gate import Judgement
 from cortex_serving.request_context import Exchange, Verdict
 from cortex_serving.scheduling.deadlines import HEADER, Deadlines, Timer, deadline_of
 from cortex_serving.scheduling.parked_streams import PATIENCE, Continuation
@@ -229,11 +228,14 @@ class Admission:
         deadline = None if given is None else deadline_of(given, now)
         verdict = self._judge(request, deadline is not None and deadline <= now)
         if verdict is not Verdict.ADMITTED:
-            request.exchange = _with_key(Exchange(now, deadline, verdict), request.judgement)
+            request.exchange = exchange = Exchange(now, deadline, verdict)
+            if request.judgement is not None:
+                exchange.note(*request.judgement)
             self._control.put(channel)
             return
         request.exchange = admitted = Admitted(now, deadline, channel, self)
-        _with_key(admitted, request.judgement)
+        if request.judgement is not None:
+            admitted.note(*request.judgement)
         if deadline is not None:
             admitted.start_timer(self._deadlines)
         if self._enlist is None:
@@ -281,10 +283,3 @@ class Admission:
                 with self._board.counting():
                     entered = self._slot.enter(self._limit - self._board.in_flight + self._slot.in_flight)
         return Verdict.ADMITTED if entered else Verdict.OVER_LIMIT
-
-
-def _with_key(exchange: Exchange, judgement: Judgement | None) -> Exchange:
-    """Write into an exchange what the gate says about its request."""
-    if judgement is not None:
-        exchange.key, exchange.key_header, exchange.refusal = judgement
-    return exchange

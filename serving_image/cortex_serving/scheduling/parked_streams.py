@@ -38,29 +38,20 @@ class Continuation:
         seconds: How long it waits for a thread before it is ended.
     """
 
-    __slots__ = ("_stream", "_timer", "_unclaimed")
+    __slots__ = ("_stream", "_timer")
     comes_last = False
 
     def __init__(self, stream: Stream, deadlines: Deadlines, seconds: float) -> None:
         self._stream = stream
-        self._unclaimed = [True]  # popping is atomic: one thread gets it
         self._timer = deadlines.at(time.perf_counter() + seconds, self._rescue)
 
     def service(self) -> None:
-        """Go on with the stream."""
-        if self._claim():
-            self._timer.cancel()
+        """Go on with the stream, unless its time is over."""
+        if self._timer.cancel():
             self._stream.work()
 
-    def _claim(self) -> bool:
-        try:
-            return self._unclaimed.pop()
-        except IndexError:
-            return False
-
     def _rescue(self) -> None:
-        if self._claim():
-            threading.Thread(target=self._end, name="end of stream", daemon=True).start()
+        threading.Thread(target=self._end, name="end of stream", daemon=True).start()
 
     def _end(self) -> None:
         logger.warning(

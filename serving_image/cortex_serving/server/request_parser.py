@@ -146,12 +146,9 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
     body the payload counts against the limit, not the framing. All bodies share a budget of memory. The body of a
     request that is not let in is not waited for.
 
-    Args:
-        adjustments: waitress's settings.
-        memory: What bodies may take together.
-        gate: Decides who is let in; None where everybody is.
-
     Attributes:
+        memory: What bodies may take together; that of the server's class (``parser_class``).
+        gate: Decides who is let in; None where everybody is.
         began: ``time.time`` when the first of it came, if not all came at once; 0 before.
         exchange: The request on its way, once admission has decided about it.
         judgement: What the gate says about the request; None until its header has come, or where there is no gate.
@@ -162,15 +159,12 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
     completed: bool
     error: Any
 
+    memory: BodyMemory
+    gate: Gate | None = None
     began = 0.0
     exchange: Exchange | None = None
     repeated: Mapping[str, Sequence[str]] = MappingProxyType({})
     judgement: Judgement | None = None
-
-    def __init__(self, adjustments: Any, memory: BodyMemory, gate: Gate | None) -> None:
-        super().__init__(adjustments)
-        self._memory = memory
-        self._gate = gate
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the header block."""
@@ -190,15 +184,15 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
             self.body_rcv = FixedStreamReceiver(self.content_length, self._buffer())
 
     def _buffer(self) -> BodyBuffer:
-        return BodyBuffer(self._memory, self.adj.inbuf_overflow)
+        return BodyBuffer(self.memory, self.adj.inbuf_overflow)
 
     def received(self, data: bytes) -> int:
         """Take data; returns how many bytes of it belong to this request."""
         if self.chunked:
             self.body_bytes_received = -len(data)  # waitress would count the framing; the receiver counts the payload
         consumed: int = super().received(data)
-        if self._gate is not None and self.headers_finished and self.judgement is None:
-            self._judge(self._gate)
+        if self.gate is not None and self.headers_finished and self.judgement is None:
+            self._judge(self.gate)
         if self.error is not None:
             self.expect_continue = False
         return consumed
@@ -222,8 +216,8 @@ class TableParser(CarefulParser):
             end = data.find(b"\r\n\r\n")
             if 0 < end < self.adj.max_request_header_size - 4 and self._understood(data[:end]):
                 consumed = self._begin_body(data, end + 4)
-                if self._gate is not None:
-                    self._judge(self._gate)
+                if self.gate is not None:
+                    self._judge(self.gate)
                 return consumed
         return super().received(data)
 
@@ -248,7 +242,7 @@ class TableParser(CarefulParser):
             return start
         taken = None
         if length > SMALL_BYTES:
-            taken = self._memory.take(length) if length <= IN_MEMORY_BYTES else None
+            taken = self.memory.take(length) if length <= IN_MEMORY_BYTES else None
             if taken is None:
                 self.body_rcv = FixedStreamReceiver(length, self._buffer())
                 return start
@@ -257,3 +251,15 @@ class TableParser(CarefulParser):
         self.body_bytes_received = len(first)
         self.completed = self.body_rcv.completed
         return start + len(first)
+
+
+def parser_class(*, fast: bool, memory: BodyMemory, gate: Gate | None) -> type[CarefulParser]:
+    """Make the class of a server's parsers. Each request has a parser, so what all share is the class's.
+
+    Args:
+        fast: Whether ordinary requests take the fast path.
+        memory: What bodies may take together.
+        gate: Decides who is let in; None where everybody is.
+    """
+    base = TableParser if fast else CarefulParser
+    return type(base.__name__, (base,), {"memory": memory, "gate": gate})

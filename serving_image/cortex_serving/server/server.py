@@ -20,7 +20,7 @@ from cortex_serving.server.connection_limit import connection_limit
 from cortex_serving.server.connection_passing import Inbox, Neighbours
 from cortex_serving.server.event_loop import Loop
 from cortex_serving.server.leader_follower import Runner
-from cortex_serving.server.request_parser import CarefulParser, TableParser
+from cortex_serving.server.request_parser import parser_class
 from cortex_serving.server.wsgi_task import WsgiApplication, resuming
 from cortex_serving.shared_state import Board, Slot
 
@@ -107,7 +107,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         self.wsgi_application = application
         self._board = board
         self._client_timeout = client_timeout
-        self.parser = partial(TableParser if fast else CarefulParser, memory=BodyMemory(body_memory), gate=gate)
+        self.parser = parser_class(fast=fast, memory=BodyMemory(body_memory), gate=gate)
         self._stopping = threading.Event()
         self._backoff = AcceptBackoff()
         super().__init__(
