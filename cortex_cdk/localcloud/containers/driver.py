@@ -116,11 +116,12 @@ class TaskDriver:
     def _watch(self) -> None:
         while not self._closed.wait(WATCH_INTERVAL):
             running = list(self._running.items())
-            table = process_table.read() if running else None
+            if not running:
+                continue
+            table = process_table.read()
             for task_id, process in running:
                 try:
-                    if table:
-                        process.enforce_memory_limit(table)
+                    process.enforce_memory_limit(table)
                     process.rotate_output()
                 except Exception:
                     # A full disk, which fails the output of one task, must not end the memory limits of all.

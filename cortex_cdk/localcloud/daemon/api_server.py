@@ -19,7 +19,7 @@ from cortex_cdk.localcloud.aws_errors import failure
 from cortex_cdk.localcloud.daemon.fault_door import FaultDoor
 from cortex_cdk.localcloud.daemon.outages import Outages
 from cortex_cdk.localcloud.endpoint import FAULTS_PATH, HEALTH_PATH, NONCE, DaemonInfo
-from cortex_cdk.localcloud.services.iam.authorization import Denial, denial
+from cortex_cdk.localcloud.services.iam.authorization import denial
 from cortex_cdk.localcloud.settings import REGION
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
@@ -120,7 +120,9 @@ class ApiServer:
         try:
             with STATE_LOCK:
                 denied = denial(environ)
-                answer = _denied(environ, start_response, denied) if denied else self._moto(environ, start_response)
+                if denied:
+                    return _failure(environ, start_response, denied.status, denied.code, denied.message)
+                answer = self._moto(environ, start_response)
         except NotImplementedError:
             # Not 500: AWS tools would try again.
             said = f"The local cloud does not know the action {action}."
@@ -129,7 +131,7 @@ class ApiServer:
             logger.exception("The local cloud could not answer %s.", action)
             said = f"The local cloud could not answer {action}: {type(error).__name__}: {error}"
             return _failure(environ, start_response, "500 Internal Server Error", "InternalFailure", said)
-        if not denied and not READING.match(action) and action not in STEADY:
+        if not READING.match(action) and action not in STEADY:
             self._changed()
         return [as_xml(b"".join(answer))] if _is_form(environ) else answer
 
@@ -205,15 +207,11 @@ def _json(start_response: StartResponse, status: str, content: dict[str, Any]) -
     return _text(start_response, status, json.dumps(content), "application/json")
 
 
-def _denied(environ: WSGIEnvironment, start_response: StartResponse, denied: Denial) -> Iterable[bytes]:
-    if environ["REQUEST_METHOD"] == "HEAD":
-        return _text(start_response, denied.status, "", "text/xml")
-    return _failure(environ, start_response, denied.status, denied.code, denied.message)
-
-
 def _failure(
     environ: WSGIEnvironment, start_response: StartResponse, status: str, code: str, message: str
 ) -> Iterable[bytes]:
+    if environ["REQUEST_METHOD"] == "HEAD":  # has no body
+        return _text(start_response, status, "", "text/xml")
     content_type, text = failure(environ, code, message)
     if "xml" in content_type:
         text = as_xml(text.encode()).decode()

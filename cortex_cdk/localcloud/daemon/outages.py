@@ -10,9 +10,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from cortex_cdk.localcloud.daemon.storage.bodies import write_durably
+from cortex_cdk.localcloud.services.iam import api_call
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -56,20 +56,12 @@ class Outages:
 
     def strikes(self, environ: WSGIEnvironment) -> tuple[str, str] | None:
         """Return the error's code and message for a request; None where its service is not down."""
-        if not self._until:
+        down = self.active()
+        if not down:
             return None
-        service = service_of(environ)
-        return (CODES[service], MESSAGES[service]) if service in self.active() else None
+        service = api_call.service(environ)
+        return (CODES[service], MESSAGES[service]) if service in down else None
 
     def _store(self, until: dict[str, float]) -> None:
         self._until = until
         write_durably(self._path, json.dumps(until).encode())
-
-
-def service_of(environ: WSGIEnvironment) -> str:
-    """Return the service that a request is signed for (Signature Version 4); empty if the request does not say."""
-    header = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition(",")[0]
-    scope = header or parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
-    # <key>/<date>/<region>/<service>/aws4_request
-    parts: list[str] = scope.split("/")
-    return parts[-2] if len(parts) >= 5 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import moto.autoscaling.urls
 from moto.autoscaling.exceptions import ValidationError
@@ -14,6 +14,7 @@ from cortex_cdk.localcloud.services.autoscaling.groups import AutoScalingGroup, 
 from cortex_cdk.localcloud.services.autoscaling.instance_refresh import InstanceRefresh, Preferences
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
+T = TypeVar("T")
 MOST_A_PAGE = 100
 """Of DescribeScalingActivities, and of DescribeInstanceRefreshes."""
 MOST_APART = 100
@@ -30,10 +31,8 @@ class LocalAutoScalingResponse(AutoScalingResponse):
         ids = self._get_param("ActivityIds")
         found = [activity for activity in found if not ids or activity.id in ids]
         found.sort(key=lambda activity: activity.began, reverse=True)
-        start = int(self._get_param("NextToken") or 0)
-        end = start + int(self._get_param("MaxRecords") or MOST_A_PAGE)
-        more = {"NextToken": str(end)} if end < len(found) else {}
-        return ActionResult({"Activities": [activity.as_answer() for activity in found[start:end]], **more})
+        page, more = self._page(found)
+        return ActionResult({"Activities": [activity.as_answer() for activity in page], **more})
 
     def start_instance_refresh(self) -> ActionResult:
         """Answer StartInstanceRefresh."""
@@ -53,10 +52,14 @@ class LocalAutoScalingResponse(AutoScalingResponse):
         ids = self._get_param("InstanceRefreshIds")
         with STATE_LOCK:
             found = [one for one in reversed(self._group().refreshes) if not ids or one.id in ids]
-            start = int(self._get_param("NextToken") or 0)
-            end = start + int(self._get_param("MaxRecords") or MOST_A_PAGE)
-            more = {"NextToken": str(end)} if end < len(found) else {}
-            return ActionResult({"InstanceRefreshes": [_described(one) for one in found[start:end]], **more})
+            page, more = self._page(found)
+            return ActionResult({"InstanceRefreshes": [_described(one) for one in page], **more})
+
+    def _page(self, found: list[T]) -> tuple[list[T], dict[str, str]]:
+        """The page that is asked for, and the token of the next one, if there is one."""
+        start = int(self._get_param("NextToken") or 0)
+        end = start + int(self._get_param("MaxRecords") or MOST_A_PAGE)
+        return found[start:end], {"NextToken": str(end)} if end < len(found) else {}
 
     def _group(self) -> AutoScalingGroup:
         wanted = self._get_param("AutoScalingGroupName")

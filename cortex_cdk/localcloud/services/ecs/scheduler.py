@@ -114,12 +114,12 @@ class Scheduler:
         for task in tasks:
             with _contained(f"task {task.id}"):
                 self._follow(backend, task, exits.get(task.id))
-        of_services: dict[tuple[str, str], list[Task]] = defaultdict(list)
+        of_services: dict[tuple[str, str | None], list[Task]] = defaultdict(list)
         for task in tasks:
-            of_services[task.cluster_name, str(task.group)].append(task)
+            of_services[task.cluster_name, task.group].append(task)
         for service in backend.all_services():
             with _contained(f"service {service.name}"):
-                self._reconcile(backend, service, of_services[service.cluster_name, f"service:{service.name}"])
+                self._reconcile(backend, service, of_services[service.owner])
         self._fleet.scale(backend, self._wait_for_instances(backend))
         self._forget_stopped(backend)
         backend.count_for_clusters()
@@ -390,7 +390,7 @@ def _contained(what: str) -> Iterator[None]:
 
 def is_of(task: Task, service: Service) -> bool:
     """Return whether a task belongs to a service."""
-    return bool(task.group == f"service:{service.name}" and task.cluster_name == service.cluster_name)
+    return (task.cluster_name, task.group) == service.owner
 
 
 def _scaling(deployment_id: str) -> str:

@@ -91,6 +91,11 @@ class Service(MotoService):
         return kept
 
     @property
+    def owner(self) -> tuple[str, str | None]:
+        """Cluster and group of the service's tasks."""
+        return self.cluster_name, f"service:{self.name}"
+
+    @property
     def primary(self) -> Deployment:
         """The deployment that the service is moving to."""
         return self.deployments[0]

@@ -68,30 +68,29 @@ def service(environ: WSGIEnvironment) -> str:
 
 def read(environ: WSGIEnvironment) -> ApiCall:
     """Read the call of a signed request, whose body stays to be read again."""
-    scope = _scope(environ)
-    signed = scope["service"].lower() if scope else ""
-    service, body = PREFIXES.get(signed, signed), _body(environ)
+    signed = service(environ)
+    name, body = PREFIXES.get(signed, signed), _body(environ)
     headers = {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
+        key.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for key, value in environ.items()
+        if key.startswith("HTTP_")
     }
     query = _values(environ.get("QUERY_STRING", ""))
     target = headers.get("x-amz-target")
     if target:
-        return ApiCall(service, target.rpartition(".")[2], _object(body), headers, body)
+        return ApiCall(name, target.rpartition(".")[2], _object(body), headers, body)
     form = _values(body.decode("latin-1")) if "x-www-form-urlencoded" in environ.get("CONTENT_TYPE", "") else {}
     operation = form.get("Action") or query.get("Action")
-    if operation and service != "s3":
-        return ApiCall(service, str(operation), {**query, **form}, headers, body)
+    if operation and name != "s3":
+        return ApiCall(name, str(operation), {**query, **form}, headers, body)
     operation, path = _route(signed, environ)
-    return ApiCall(service, operation, {**_object(body), **query, **path}, headers, body)
+    return ApiCall(name, operation, {**_object(body), **query, **path}, headers, body)
 
 
 def _scope(environ: WSGIEnvironment) -> re.Match[str] | None:
+    header: str = environ.get("HTTP_AUTHORIZATION", "")
     # In a URL that was signed, the slashes are escaped.
-    query = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
-    return SCOPE.search(environ.get("HTTP_AUTHORIZATION") or query)
+    return SCOPE.search(header or parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0])
 
 
 def _body(environ: WSGIEnvironment) -> bytes:

@@ -38,11 +38,6 @@ def hold(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
     )
 
 
-def is_operator(name: str) -> bool:
-    """Return whether IAM knows a condition operator."""
-    return _base(name)[0] in {*TESTS, *NEGATED, "Null"}
-
-
 def as_list(value: Any) -> list[str]:
     """Return a value or values of a policy as texts; booleans and numbers as JSON writes them."""
     values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]

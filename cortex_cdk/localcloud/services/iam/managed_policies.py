@@ -15,7 +15,7 @@ NAMING = ("attach_group_policy", "attach_role_policy", "attach_user_policy", "ge
 
 def know(iam: Any, arn: str) -> None:
     """Load a policy of AWS, unless it is loaded or there is no such policy."""
-    if arn in iam.managed_policies:
+    if arn in iam.managed_policies or ":iam::aws:" not in arn:
         return
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 

@@ -202,21 +202,21 @@ def _context(call: ApiCall) -> dict[str, tuple[str, ...]]:
         found["cloudwatch:namespace"] = (call.text("Namespace"),)
     if call.service == "ecs" and call.text("cluster"):
         found["ecs:cluster"] = (_named("ecs", "cluster/{}", call.text("cluster")),)
-    if call.service == "secretsmanager" and call.text("SecretId"):
-        found["secretsmanager:secretid"] = (_secret_arn(call.text("SecretId")),)
-        found["secretsmanager:versionstage"] = (call.text("VersionStage") or "AWSCURRENT",)
-        tags = getattr(_secret(call.text("SecretId")), "tags", None) or []
-        found |= {f"aws:resourcetag/{tag['Key'].lower()}": (tag["Value"],) for tag in tags}
     if call.service == "secretsmanager":
-        tags = getattr(_secret(call.text("SecretId")), "tags", None) or []
-        found |= {f"aws:resourcetag/{tag['Key'].lower()}": (tag["Value"],) for tag in tags}
-        asked = call.parameters.get("Tags") or []
-        found |= {f"aws:requesttag/{tag['Key'].lower()}": (tag["Value"],) for tag in asked}
+        if name := call.text("SecretId"):
+            found["secretsmanager:secretid"] = (_secret_arn(name),)
+            found["secretsmanager:versionstage"] = (call.text("VersionStage") or "AWSCURRENT",)
+            found |= _tags("aws:resourcetag", getattr(_secret(name), "tags", None))
+        found |= _tags("aws:requesttag", call.parameters.get("Tags"))
     if call.service == "sts" and call.text("ExternalId"):
         found["sts:externalid"] = (call.text("ExternalId"),)
     if call.service == "sts" and call.text("RoleSessionName"):
         found["sts:rolesessionname"] = (call.text("RoleSessionName"),)
     return found
+
+
+def _tags(kind: str, tags: Any) -> dict[str, tuple[str, ...]]:
+    return {f"{kind}/{tag['Key'].lower()}": (tag["Value"],) for tag in tags or []}
 
 
 ODD: dict[str, Callable[[ApiCall], Iterable[str]]] = {

@@ -59,16 +59,6 @@ class Session:
     session_token: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
     expiration: datetime = field(default_factory=lambda: datetime.now(timezone.utc) + DURATION)
 
-    @property
-    def role_name(self) -> str:
-        """The role's name, without its path."""
-        return self.role_arn.rpartition("/")[2]
-
-    @property
-    def arn(self) -> str:
-        """The ARN of the session."""
-        return f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{self.role_name}/{self.name}"
-
     def credentials(self) -> dict[str, str]:
         """Return the answer of the credentials endpoint, valid from now on."""
         self.expiration = datetime.now(timezone.utc) + DURATION
