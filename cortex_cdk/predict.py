@@ -214,7 +214,8 @@ def _hint(api: ApiStatus, status: int, description: str) -> str:
     if status >= 500:
         return f"see the replica's side with: {_logs(api)}"
     if status == 401:
-        return f"give the key in {KEY_VARIABLE}; make one with: cortex key create NAME"
+        make = "make one with: cortex key create NAME (replicas know it within half a minute)"
+        return f"give the key in {KEY_VARIABLE}; {make}"
     if status == 403:
         return "see which keys are good, and for what, with: cortex key list"
     return f"see what the API takes with: {description}"

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import yaml
-from cortex_serving.contract import METRIC_NAMESPACE, PREDICTION_METRIC, TRAFFIC_SPLITTER
+from cortex_serving.contract import API_KEY_AUTH, METRIC_NAMESPACE, PREDICTION_METRIC, TRAFFIC_SPLITTER
 
 from cortex_cdk import names
 from cortex_cdk.replicas.stopped import StoppedReplica
@@ -167,7 +167,9 @@ def _pages(report: Report) -> str:
         pages = {"dashboard": report.links.dashboard, "logs": report.links.logs, "service": report.links.service}
         lines += [f"{name}: {url}" for name, url in pages.items() if url]
     lines.append(f"endpoint: {api.endpoint}")
-    lines.append(f"try it: {sample_request(api.name, api.endpoint, 'FILE')}")
+    asked = [report, *(member.report for member in report.members)]
+    needs_key = any(one is not None and one.api.auth == API_KEY_AUTH for one in asked)
+    lines.append(f"try it: {sample_request(api.name, api.endpoint, 'FILE', needs_key=needs_key)}")
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)

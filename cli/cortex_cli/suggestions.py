@@ -6,6 +6,7 @@ import re
 import shlex
 
 import click
+from cortex_serving.contract import KEY_HEADER
 
 from cortex_cli.command_list import load_command
 from cortex_cli.invocation import Invocation, current_invocation
@@ -39,7 +40,7 @@ def _directed(match: re.Match[str], environment: str) -> str:
     return " ".join(["cortex", *words[:used], "--env", environment, *words[used:]])
 
 
-def sample_request(name: str, endpoint: str, file: str) -> str:
+def sample_request(name: str, endpoint: str, file: str, *, needs_key: bool) -> str:
     """Return a command line that sends a JSON file to an API.
 
     curl would refuse an endpoint with TLS: the certificate is for the user's domain, while the endpoint has the load
@@ -49,7 +50,12 @@ def sample_request(name: str, endpoint: str, file: str) -> str:
         name: Name of the API or splitter.
         endpoint: Its URL.
         file: Path of the file, as it is to be shown.
+        needs_key: Whether the API asks for a key, for which ``KEY`` stands.
     """
     if endpoint.startswith("https://"):
-        return for_environment(f"cortex predict {shlex.join([name, file])}")
-    return shlex.join(["curl", endpoint, "-H", "Content-Type: application/json", "-d", f"@{file}"])
+        from cortex_cdk.predict import KEY_VARIABLE  # loads TLS, which most commands need not
+
+        key = f"{KEY_VARIABLE}=KEY " if needs_key else ""
+        return key + for_environment(f"cortex predict {shlex.join([name, file])}")
+    key_header = ["-H", f"{KEY_HEADER}: KEY"] if needs_key else []
+    return shlex.join(["curl", endpoint, *key_header, "-H", "Content-Type: application/json", "-d", f"@{file}"])

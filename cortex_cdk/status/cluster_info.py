@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from cortex_serving.contract import REALTIME_API
-
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import links
@@ -19,7 +17,7 @@ from cortex_cdk.clusters.machine_images import GroupImages, read_machine_images
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Cluster, InstanceGroup
 from cortex_cdk.environment import Environment
-from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
+from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.status.read_status import ApiStatus, list_apis
 
 if TYPE_CHECKING:
@@ -125,25 +123,18 @@ def cluster_info(cloud: Cloud, environment: Environment, running: RunningCluster
     if stack is None:
         raise missing(environment)
     configuration = read_configuration(cloud, stack)
-    pages = links(cloud, running.name, None)
+    pages, apis = links(cloud, running.name, None), tuple(list_apis(cloud, running))
+    answering = [api.name for api in apis if api.target_group and api.auth is None]
     return ClusterInfo(
         running=running,
         configuration=configuration,
         status=stack.status,
         groups=_groups(cloud, configuration, stack),
         cost=estimate(configuration),
-        apis=tuple(list_apis(cloud, running)),
-        dangers=running.dangers(_open_apis(cloud, running.name)),
+        apis=apis,
+        dangers=running.dangers(answering),
         dashboard=pages.dashboard if pages else None,
     )
-
-
-def _open_apis(cloud: Cloud, cluster: str) -> list[str]:
-    return [
-        resource.name
-        for resource, stack in list_resource_stacks(cloud, cluster)
-        if resource.kind == REALTIME_API and stack.outputs and names.Output.AUTH not in stack.outputs
-    ]
 
 
 def _groups(cloud: Cloud, cluster: Cluster, stack: StackState) -> tuple[GroupState, ...]:

@@ -76,6 +76,7 @@ class ApiStatus:
         target_group: The ``TargetGroup`` dimension of an API's metrics.
         variants: The APIs of a splitter.
         failed_replica: Id of the replica that failed last, where failures are why the API is not live.
+        auth: Who may send requests, as ``networking.auth`` of its stack says; None where everybody may.
         digest: What the template of its stack is known by (``synthesis.deployed_configuration``).
     """
 
@@ -91,6 +92,7 @@ class ApiStatus:
     target_group: str | None = None
     variants: tuple[Variant, ...] = ()
     failed_replica: str | None = None
+    auth: str | None = None
     digest: str = ""
 
     def as_json(self) -> dict[str, Any]:
@@ -218,6 +220,7 @@ class _Reader:
             reason=reason,
             target_group=stack.outputs.get(names.Output.TARGET_GROUP_FULL_NAME),
             variants=variants,
+            auth=stack.outputs.get(names.Output.AUTH),
             digest=stack.outputs.get(names.Output.SPEC_DIGEST, ""),
             failed_replica=verdict.failed_task["taskArn"].rpartition("/")[2] if verdict.failed_task else None,
         )

@@ -94,14 +94,17 @@ def _print(config: Config, results: list[Applied]) -> None:
         click.echo(for_environment(f"logs:     cortex logs {api.name}"))
     sample = config.project_root / SAMPLE_FILE
     if sample.is_file():
-        _print_trials(serving, _seen_from_here(sample))
+        _print_trials(serving, config, _seen_from_here(sample))
 
 
-def _print_trials(serving: list[Applied], sample: str) -> None:
+def _print_trials(serving: list[Applied], config: Config, sample: str) -> None:
     """Write a sample request for each API and splitter; for the first only, if there are many."""
     shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
+    keyed = {api.name for api in config.apis if api.networking.auth.api_key}
+    keyed |= {one.name for one in config.splitters if keyed & {variant.name for variant in one.apis}}
     for result in shown:
-        click.echo(on_stdout(f"try it:   {sample_request(result.name, result.endpoint, sample)}"))
+        request = sample_request(result.name, result.endpoint, sample, needs_key=result.name in keyed)
+        click.echo(on_stdout(f"try it:   {request}"))
     if len(shown) < len(serving):
         click.echo(f"          and likewise the other {len(serving) - len(shown)}")
 

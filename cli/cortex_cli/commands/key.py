@@ -65,6 +65,7 @@ def create(
         return
     click.echo(key)
     click.echo("the key is shown this once; send it as: Authorization: Bearer KEY, or X-Api-Key: KEY", err=True)
+    click.echo("replicas that run know it within half a minute", err=True)
 
 
 @command.command("list")
