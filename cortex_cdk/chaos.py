@@ -6,7 +6,7 @@ The local cloud knows ECS services and Auto Scaling groups. ``localcloud.faults`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
@@ -18,14 +18,6 @@ from cortex_cdk.errors import CortexError, LocalCloudError, NotDeployedError
 from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.faults import EVERY_GROUP, GROUP_KINDS, OUTAGES, REPLICA_KINDS, Fault, FaultDoor
 from cortex_cdk.localcloud.settings import Settings
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What a fault strikes: the name that the local cloud knows, and the one that users know."""
-
-    of_cloud: str
-    of_user: str
 
 
 class Chaos:
@@ -57,7 +49,7 @@ class Chaos:
             CortexError: Nothing of that name is there, or it cannot be struck now.
         """
         for target in self._targets(kind, name):
-            self._door.begin(kind, target.of_cloud, seconds)
+            self._door.begin(kind, target, seconds)
 
     def end(self, kind: str | None = None, name: str | None = None) -> list[Fault]:
         """End faults before their time.
@@ -69,7 +61,7 @@ class Chaos:
         Returns:
             The faults that were ended.
         """
-        targets = [target.of_cloud for target in self._targets(kind, name)] if kind and name else None
+        targets = self._targets(kind, name) if kind and name else None
         ended = [
             fault
             for fault in self._door.active()
@@ -100,11 +92,12 @@ class Chaos:
         named = {**of_user, **services}
         return [replace(fault, target=named.get(fault.target, fault.target)) for fault in faults]
 
-    def _targets(self, kind: str, name: str | None) -> Sequence[_Target]:
+    def _targets(self, kind: str, name: str | None) -> Sequence[str]:
+        """Find what a fault strikes, by the names that the local cloud knows."""
         if kind in OUTAGES:
-            return [_Target("", "")]
+            return [""]
         if kind in GROUP_KINDS and name is None:
-            return [_Target(EVERY_GROUP, EVERY_GROUP)]
+            return [EVERY_GROUP]
         if name is None:
             raise CortexError(f"{kind} needs the name of an API", hint="list what is deployed with: cortex get")
         cloud, cluster = self._cluster()
@@ -113,13 +106,13 @@ class Chaos:
         return _groups(cloud, cluster, name)
 
 
-def _service(cloud: Cloud, cluster: RunningCluster, name: str) -> _Target:
+def _service(cloud: Cloud, cluster: RunningCluster, name: str) -> str:
     if describe_service(cloud, cluster.name, name) is None:
         raise NotDeployedError(f"there is no API {name}", hint="list what is deployed with: cortex get")
-    return _Target(f"{names.ecs_cluster(cluster.name)}/{names.service(name)}", name)
+    return f"{names.ecs_cluster(cluster.name)}/{names.service(name)}"
 
 
-def _groups(cloud: Cloud, cluster: RunningCluster, name: str) -> list[_Target]:
+def _groups(cloud: Cloud, cluster: RunningCluster, name: str) -> list[str]:
     """Find the Auto Scaling group of an instance group, or those that the replicas of an API run on."""
     known = {one.group: one.capacity_provider for one in cluster.resources.providers}
     wanted = [known[name]] if name in known else []
@@ -132,4 +125,4 @@ def _groups(cloud: Cloud, cluster: RunningCluster, name: str) -> list[_Target]:
             f"there is no instance group or API {name}",
             hint=f"instance groups: {', '.join(known)}; list the APIs with: cortex get",
         )
-    return [_Target(group, names.instance_group(cluster.name, provider)) for provider, group in found.items()]
+    return list(found.values())

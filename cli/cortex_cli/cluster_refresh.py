@@ -10,7 +10,7 @@ import click
 from cortex_cdk.errors import CortexError
 from cortex_cli import options
 from cortex_cli.messages import warn
-from cortex_cli.output import interactive, print_json, print_table
+from cortex_cli.output import agree, print_json, print_table
 from cortex_cli.suggestions import for_environment
 
 if TYPE_CHECKING:
@@ -71,14 +71,9 @@ def _row(group: GroupRefresh) -> dict[str, str]:
 
 def _agree(client: Client, plan: RefreshPlan, yes: bool) -> None:
     """Ask unless ``--yes`` was given; on a no, or on Ctrl-C, discard the plan."""
-    if yes:
-        return
-    if not interactive():
-        client.refresher.discard(plan)
-        raise CortexError("nothing was changed: nobody can be asked", hint="accept what is shown above with --yes")
     try:
-        click.confirm("Go on?", abort=True, err=True)
-    except click.Abort:
+        agree("Go on?", yes=yes, otherwise="nothing was changed: nobody can be asked")
+    except (CortexError, click.Abort):
         client.refresher.discard(plan)
         raise
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from cortex_cdk.errors import CortexError
 from cortex_cli.control_characters import on_stdout
 
 # Columns that are of interest only if something is wrong.
@@ -113,3 +114,23 @@ def until_left() -> Iterator[None]:
 def interactive() -> bool:
     """Return whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def agree(question: str, *, yes: bool, otherwise: str, hint: str = "accept what is shown above with --yes") -> None:
+    """Go on only where a person agrees.
+
+    Args:
+        question: What to ask.
+        yes: Whether ``--yes`` was given, so that nobody is asked.
+        otherwise: What is said where nobody can be asked.
+        hint: What to do about that.
+
+    Raises:
+        CortexError: Nobody can be asked.
+        click.Abort: The answer is no.
+    """
+    if yes:
+        return
+    if not interactive():
+        raise CortexError(otherwise, hint=hint)
+    click.confirm(question, abort=True, err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cortex_cdk import names
@@ -42,6 +42,24 @@ def describe_services(cloud: Cloud, cluster: str, apis: Iterable[str]) -> dict[s
             continue
         found.update({api_of[s["serviceName"]]: s for s in answer["services"] if s["status"] != "INACTIVE"})
     return found
+
+
+def all_services(cloud: Cloud, cluster: str) -> Iterator[ServiceTypeDef]:
+    """Describe every ECS service of a cluster.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The environment's cluster (not the ECS cluster's name).
+
+    Raises:
+        ClientError: There is no such ECS cluster (``ClusterNotFoundException``).
+    """
+    ecs_cluster = names.ecs_cluster(cluster)
+    pages = cloud.ecs.get_paginator("list_services").paginate(
+        cluster=ecs_cluster, PaginationConfig={"PageSize": SERVICES_A_CALL}
+    )
+    for page in (page for page in pages if page["serviceArns"]):
+        yield from cloud.ecs.describe_services(cluster=ecs_cluster, services=page["serviceArns"])["services"]
 
 
 def describe_service(cloud: Cloud, cluster: str, api: str) -> ServiceTypeDef | None:

@@ -42,20 +42,20 @@ class GroupSize:
     desired: int
 
 
-def stacked_groups(cloud: Cloud, stack_id: str) -> list[str]:
-    """Return the names of the Auto Scaling groups of a stack.
+def stacked_groups(cloud: Cloud, stack_id: str) -> dict[str, str]:
+    """Return the logical ids of the Auto Scaling groups of a stack, by the names of the groups.
 
     Args:
         cloud: Where the stack is.
         stack_id: The stack's name or id.
     """
     pages = cloud.cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_id)
-    return [
-        resource["PhysicalResourceId"]
+    return {
+        resource["PhysicalResourceId"]: resource["LogicalResourceId"]
         for page in pages
         for resource in page["StackResourceSummaries"]
         if resource["ResourceType"] == GROUP_TYPE and resource.get("PhysicalResourceId")
-    ]
+    }
 
 
 def groups_of_providers(cloud: Cloud, providers: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import time
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.aws.launch_failures import LaunchFailure, last_launch_failure
-from cortex_cdk.clusters.instances import GROUP_TYPE
+from cortex_cdk.clusters.instances import GROUP_TYPE, stacked_groups
 from cortex_cdk.stack_operations.resource_words import in_words
 from cortex_cdk.stack_operations.stack import read_stack
 
@@ -78,10 +78,5 @@ class LaunchWatcher:
 
     def _groups(self) -> dict[str, str]:
         """The Auto Scaling groups of the stack that are there, in words."""
-        pages = self._cloud.cloudformation.get_paginator("list_stack_resources").paginate(StackName=self._stack_id)
-        return {
-            one["PhysicalResourceId"]: in_words(one["LogicalResourceId"], one["ResourceType"])
-            for page in pages
-            for one in page["StackResourceSummaries"]
-            if one["ResourceType"] == GROUP_TYPE and one.get("PhysicalResourceId")
-        }
+        groups = stacked_groups(self._cloud, self._stack_id)
+        return {name: in_words(logical_id, GROUP_TYPE) for name, logical_id in groups.items()}

@@ -193,8 +193,10 @@ class ClusterRefresher:
         self._progress.step(subject, "new instances start from the newest machine images from now on")
         outcome = run(self._cloud, change_set, subject, self._progress)
         if not outcome.succeeded:
-            reason = f"{outcome.cause.what}: {outcome.cause.reason}" if outcome.cause else outcome.status
-            raise ClusterError(f"cluster {cluster} could not take the newest machine images: {reason}")
+            cause = outcome.cause
+            reason = cause.explanation if cause else outcome.status
+            hint = cause.remedy if cause else None
+            raise ClusterError(f"cluster {cluster} could not take the newest machine images: {reason}", hint=hint)
 
 
 def _other_refresh(group: GroupRefresh) -> ClusterError:

@@ -150,7 +150,7 @@ class ClusterRemover:
         ]
 
     def _end_instances(self) -> None:
-        groups = stacked_groups(self._cloud, self._stack.id)
+        groups = list(stacked_groups(self._cloud, self._stack.id))
         if groups:
             self._progress.step(f"cluster {self._name}", "ending its instances")
             end_instances(self._cloud, groups)

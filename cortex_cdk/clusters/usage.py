@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
+from cortex_cdk.aws.ecs_services import all_services
 from cortex_cdk.config import Cluster, Compute
 
 if TYPE_CHECKING:
@@ -23,17 +23,12 @@ def computes_by_group(cloud: Cloud, cluster: Cluster) -> dict[str, dict[str, Com
     Returns:
         By instance group and API. An API that moves to another group is on both until its last old replica is gone.
     """
-    ecs = names.ecs_cluster(cluster.name)
     group_of = {names.capacity_provider(cluster.name, group.name): group.name for group in cluster.instance_groups}
     found: dict[str, dict[str, Compute]] = {}
-    pages = cloud.ecs.get_paginator("list_services").paginate(
-        cluster=ecs, PaginationConfig={"PageSize": SERVICES_A_CALL}
-    )
-    for page in (page for page in pages if page["serviceArns"]):
-        for service in cloud.ecs.describe_services(cluster=ecs, services=page["serviceArns"])["services"]:
-            for provider in _providers(service):
-                if group := group_of.get(provider):
-                    found.setdefault(group, {})[service["serviceName"]] = _compute(cloud, service["taskDefinition"])
+    for service in all_services(cloud, cluster.name):
+        for provider in _providers(service):
+            if group := group_of.get(provider):
+                found.setdefault(group, {})[service["serviceName"]] = _compute(cloud, service["taskDefinition"])
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
+from cortex_cdk.aws.ecs_services import all_services
 from cortex_cdk.stack_operations.stack import list_stacks
 
 IMAGES_KEPT = 100
@@ -48,12 +48,7 @@ def _in_use(cloud: Cloud, cluster: str) -> Iterator[str]:
     """The images of all revisions: those that stacks name, and those that a service still runs or may go back to."""
     for stack in list_stacks(cloud, names.api_stack(cluster, "")):
         yield stack.parameters.get(names.Parameter.IMAGE, "")
-    ecs, ecs_cluster = cloud.ecs, names.ecs_cluster(cluster)
-    pages = ecs.get_paginator("list_services").paginate(cluster=ecs_cluster)
-    services = [arn for page in pages for arn in page["serviceArns"]]
-    for start in range(0, len(services), SERVICES_A_CALL):
-        batch = services[start : start + SERVICES_A_CALL]
-        for service in ecs.describe_services(cluster=ecs_cluster, services=batch)["services"]:
-            for deployment in service["deployments"]:
-                definition = ecs.describe_task_definition(taskDefinition=deployment["taskDefinition"])["taskDefinition"]
-                yield from (container["image"] for container in definition["containerDefinitions"])
+    for service in all_services(cloud, cluster):
+        for deployment in service["deployments"]:
+            described = cloud.ecs.describe_task_definition(taskDefinition=deployment["taskDefinition"])
+            yield from (container["image"] for container in described["taskDefinition"]["containerDefinitions"])

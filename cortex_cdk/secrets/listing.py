@@ -54,6 +54,8 @@ def list_secrets(cloud: Cloud, cluster: str) -> tuple[ListedSecret, ...]:
         if reference.is_parameter:
             found[reference.name] = _parameter(cloud, reference.name, apis)
             continue
+        if reference.name in found:
+            continue
         secret = describe(cloud, reference.name) if reference.region == cloud.region else None
         if secret:
             found[secret["ARN"]] = _listed(secret, usage)

@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.ecs_services import SERVICES_A_CALL
+from cortex_cdk.aws.ecs_services import all_services
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.config.sections.secret_reference import SecretReference
 
@@ -29,7 +28,7 @@ def apis_by_secret(cloud: Cloud, cluster: str) -> dict[SecretReference, tuple[st
         The APIs, sorted, by what they use; whole secrets, without keys, known by their ARNs.
     """
     found: defaultdict[SecretReference, set[str]] = defaultdict(set)
-    for service in _services(cloud, names.ecs_cluster(cluster)):
+    for service in _services(cloud, cluster):
         definitions = {service["taskDefinition"], *(one["taskDefinition"] for one in service["deployments"])}
         for definition in definitions:
             for reference in _references(cloud, definition):
@@ -49,15 +48,11 @@ def apis_that_use(usage: Mapping[SecretReference, tuple[str, ...]], arn: str) ->
     return tuple(sorted(found))
 
 
-def _services(cloud: Cloud, ecs_cluster: str) -> Iterator[ServiceTypeDef]:
+def _services(cloud: Cloud, cluster: str) -> Iterator[ServiceTypeDef]:
     from botocore.exceptions import ClientError
 
-    pages = cloud.ecs.get_paginator("list_services").paginate(
-        cluster=ecs_cluster, PaginationConfig={"PageSize": SERVICES_A_CALL}
-    )
     try:
-        for page in (page for page in pages if page["serviceArns"]):
-            yield from cloud.ecs.describe_services(cluster=ecs_cluster, services=page["serviceArns"])["services"]
+        yield from all_services(cloud, cluster)
     except ClientError as error:
         if error_code(error) != "ClusterNotFoundException":
             raise

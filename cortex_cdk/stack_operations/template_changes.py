@@ -42,7 +42,7 @@ STATEFUL = frozenset(
 GROUP = "AWS::AutoScaling::AutoScalingGroup"
 """Some of its properties replace the group, but only with an update policy that says so ("UpdatePolicy attribute",
 AutoScalingReplacingUpdate, AWS CloudFormation User Guide)."""
-_MOVING = frozenset({("AWS::EC2::LaunchTemplate", "LatestVersionNumber")})
+_MOVING = frozenset({"LatestVersionNumber"})
 """Attributes that are others after a change in place: what refers to them changes, too."""
 
 
@@ -157,7 +157,7 @@ def _follows(value: Any, moved: Mapping[str, str]) -> str | None:
 def _moves(moved: Mapping[str, str], target: str, attribute: str) -> bool:
     if target not in moved:
         return False
-    return moved[target] != NEVER or any(attribute == moving for _, moving in _MOVING)
+    return moved[target] != NEVER or attribute in _MOVING
 
 
 def _references(value: Any) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code, error_message
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.status.metrics import Latency, read_recent_latency
+from cortex_cdk.status.metrics import Latency
 from cortex_cdk.status.read_status import ApiStatus
 
 SLOW_SECONDS = 1.0
@@ -40,18 +40,21 @@ class Cause:
         return asdict(self)
 
 
-def read_causes(cloud: Cloud, cluster: RunningCluster, api: ApiStatus) -> tuple[Cause, ...]:
+def read_causes(
+    cloud: Cloud, cluster: RunningCluster, api: ApiStatus, read_latency: Callable[[], Latency | None]
+) -> tuple[Cause, ...]:
     """Read what is wrong with an API now.
 
     Args:
         cloud: A session of the environment.
         cluster: The environment's cluster.
         api: The API.
+        read_latency: How long its answers took in the last minutes; None where that is not known.
     """
     readers: Sequence[Callable[[], Cause | None]] = (
         lambda: _unready(cloud, cluster, api),
         lambda: _leaving(cloud, cluster),
-        lambda: _slow(cloud, cluster, api),
+        lambda: _slow(read_latency()),
         lambda: _unreachable("logs", LOGS, lambda: _ask_logs(cloud, cluster, api)),
         lambda: _unreachable(
             "storage", STORAGE, lambda: cloud.impatient.s3.head_bucket(Bucket=cluster.resources.bucket)
@@ -113,10 +116,7 @@ def _leaving(cloud: Cloud, cluster: RunningCluster) -> Cause | None:
     )
 
 
-def _slow(cloud: Cloud, cluster: RunningCluster, api: ApiStatus) -> Cause | None:
-    if not api.target_group:
-        return None
-    latency = read_recent_latency(cloud, cluster.resources.load_balancer_full_name, api.target_group)
+def _slow(latency: Latency | None) -> Cause | None:
     if latency is None or not _is_slow(latency):
         return None
     return Cause(

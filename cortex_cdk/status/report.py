@@ -22,7 +22,15 @@ from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.status.alarms import Alarm, read_alarms
 from cortex_cdk.status.causes import Cause, read_causes
 from cortex_cdk.status.decide_status import ERROR
-from cortex_cdk.status.metrics import Predictions, Traffic, read_forwarded, read_predictions, read_traffic
+from cortex_cdk.status.metrics import (
+    Latency,
+    Predictions,
+    Traffic,
+    read_forwarded,
+    read_predictions,
+    read_recent_latency,
+    read_traffic,
+)
 from cortex_cdk.status.read_status import (
     ApiStatus,
     Variant,
@@ -188,7 +196,7 @@ class Reporter:
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
-            causes = pool.submit(read_causes, self._cloud, self._cluster, api)
+            causes = pool.submit(read_causes, self._cloud, self._cluster, api, lambda: self._read_latency(api))
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
@@ -241,6 +249,12 @@ class Reporter:
             (api.name, api.created),
             lambda: read_predictions(self._cloud, self._cluster.name, api.name, since=api.created),
         )
+
+    def _read_latency(self, api: ApiStatus) -> Latency | None:
+        group, balancer = api.target_group, self._cluster.resources.load_balancer_full_name
+        if not group:
+            return None
+        return self._lately(("latency", group), lambda: read_recent_latency(self._cloud, balancer, group))
 
     def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
         variants = [variant.name for variant in splitter.variants]

@@ -16,7 +16,7 @@ from cortex_cdk.names import CLUSTER_FILE, cluster_stack
 from cortex_cli import cluster_refresh, options, plans
 from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.messages import warn
-from cortex_cli.output import as_json, interactive, print_json, print_table
+from cortex_cli.output import agree, as_json, print_json, print_table
 
 if TYPE_CHECKING:
     from cortex_cdk.aws.permissions.documents import Policy, Purpose
@@ -92,7 +92,7 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool, only
         cluster_refresh.warn_of_newer_images(client.refresher.images())
         return
     plans.show(plan.report(), client.environment)
-    _agree(yes)
+    agree("Go on?", yes=yes, otherwise="nothing was changed: nobody can be asked")
     with progress:
         client.apply_cluster(plan)
     click.echo(f"the cluster {name} is ready at {client.cluster.url}")
@@ -109,15 +109,6 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _agree(yes: bool) -> None:
-    """Ask unless ``--yes`` was given."""
-    if yes:
-        return
-    if not interactive():
-        raise CortexError("nothing was changed: nobody can be asked", hint="accept what is shown above with --yes")
-    click.confirm("Go on?", abort=True, err=True)
 
 
 @command.command("info")
@@ -249,10 +240,7 @@ def down(env: str | None, yes: bool) -> None:
     client = Client(env, progress)
     removal = client.plan_cluster_removal()
     _print_removal(removal)
-    if not yes:
-        if not interactive():
-            raise CortexError("nothing was removed: nobody can be asked", hint="accept what is shown above with --yes")
-        click.confirm("Remove it all?", abort=True, err=True)
+    agree("Remove it all?", yes=yes, otherwise="nothing was removed: nobody can be asked")
     with progress:
         kept = client.remove_cluster()
     click.echo(f"removed the cluster {removal.name}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 from cortex_serving.contract import REALTIME_API
 
-from cortex_cdk.errors import CortexError, NotDeployedError
+from cortex_cdk.errors import NotDeployedError
 from cortex_cli import options
-from cortex_cli.output import interactive, print_json
+from cortex_cli.output import agree, print_json
 
 SECTION = "APIs"
 
@@ -33,10 +33,10 @@ def command(name: str, env: str | None, yes: bool, output: str) -> None:
         # A first deployment that failed has left its records.
         if client.why_not_deployed(name) is None:
             raise
-    if running > ASK_ABOVE_REPLICAS and not yes:
-        if not interactive():
-            raise CortexError(f"{name} has {running} replicas: not deleted", hint="delete it all the same with --yes")
-        click.confirm(f"{name} has {running} replicas. Delete it?", abort=True, err=True)
+    if running > ASK_ABOVE_REPLICAS:
+        has = f"{name} has {running} replicas"
+        otherwise, hint = f"{has}: not deleted", "delete it all the same with --yes"
+        agree(f"{has}. Delete it?", yes=yes, otherwise=otherwise, hint=hint)
     click.echo(f"deleting {name}", err=True)
     client.delete(name)
     if output == "json":

@@ -9,7 +9,7 @@ import click
 
 from cortex_cdk.errors import CortexError
 from cortex_cli import options
-from cortex_cli.output import age, interactive, print_json, print_table
+from cortex_cli.output import age, agree, print_json, print_table
 
 SECTION = "APIs"
 
@@ -105,13 +105,14 @@ def delete(name: str, env: str | None, yes: bool, output: str) -> None:
 
     client = Client(env)
     apis = client.secrets.uses(name)
-    if apis and not yes:
+    if apis:
         used = f"{', '.join(apis)} {'use' if len(apis) > 1 else 'uses'} the secret {name}"
-        if not interactive():
-            raise CortexError(
-                f"{used}: not deleted", hint="no new replica could start without it; delete it all the same with --yes"
-            )
-        click.confirm(f"{used}, and no new replica could start without it. Delete it?", abort=True, err=True)
+        agree(
+            f"{used}, and no new replica could start without it. Delete it?",
+            yes=yes,
+            otherwise=f"{used}: not deleted",
+            hint="no new replica could start without it; delete it all the same with --yes",
+        )
     until = client.secrets.delete(name)
     if output == "json":
         print_json({"name": name, "message": f"deleted {name}", "recoverable_until": until.isoformat()})

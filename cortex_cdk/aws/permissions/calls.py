@@ -129,21 +129,6 @@ CALLS: tuple[Grant, ...] = (
     ),
     Grant("completion: find the ECS cluster", ("ecs:DescribeClusters",), ECS_CLUSTER),
     Grant("deploy, get, cluster up: why no instance starts", ("autoscaling:DescribeScalingActivities",), ANYTHING),
-    Grant("deploy: does a parameter of predictor.secrets exist?", ("ssm:GetParameters",), PARAMETERS),
-    Grant("deploy: does a secret of predictor.secrets exist?", ("secretsmanager:DescribeSecret",), SECRETS),
-    Grant("secret list", ("secretsmanager:ListSecrets",), ANYTHING),
-    Grant("secret set", ("secretsmanager:CreateSecret",), NEW_SECRETS),
-    Grant("secret set: secrets have the cluster's tag", ("secretsmanager:TagResource",), NEW_SECRETS, is_implied=True),
-    Grant(
-        "secret set, delete: change the cluster's own secrets, and the key of one that is JSON",
-        (
-            "secretsmanager:DeleteSecret",
-            "secretsmanager:GetSecretValue",
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:RestoreSecret",
-        ),
-        OWN_SECRETS,
-    ),
     Grant(
         "deploy, get, refresh, delete: follow replicas, replace them, and change their number",
         ("ecs:DescribeServices", "ecs:UpdateService", "ecs:DescribeTasks"),
