@@ -39,6 +39,10 @@ class RunningCluster:
     is_billed: bool = True
     is_on_the_network: bool = True
 
+    def tags_of(self, resource: str) -> dict[str, str]:
+        """The tags of the stack of an API or splitter."""
+        return {names.TAG_CLUSTER: self.name, names.TAG_API: resource, **self.resources.tags}
+
     def dangers(self, open_apis: Sequence[str]) -> tuple[str, ...]:
         """What strangers on the internet can do, a line each; nothing where the stack does not say who is let in.
 

@@ -17,6 +17,7 @@ from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import Document, read_document, written_path
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.config.sections.secret_reference import SecretReference
 from cortex_cdk.errors import ConfigError, Problem
 
 _KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
@@ -49,6 +50,11 @@ class Config:
     apis: tuple[RealtimeApi, ...]
     splitters: tuple[TrafficSplitter, ...]
     warnings: tuple[Problem, ...]
+
+    @property
+    def secret_references(self) -> tuple[SecretReference, ...]:
+        """The secrets and parameters that all APIs name."""
+        return tuple(each for api in self.apis for each in api.predictor.secret_references.values())
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,7 @@ class Applier:
             stack_name,
             template=self._templates[stack_name] if plan.synthesize else None,
             parameters=plan.parameters,
-            tags={names.TAG_CLUSTER: self._cluster.name, names.TAG_API: name, **self._cluster.resources.tags},
+            tags=self._cluster.tags_of(name),
             creates=plan.action == CREATE,
             role=self._role,
         )

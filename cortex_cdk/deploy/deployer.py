@@ -125,7 +125,7 @@ class Deployer:
         contexts = images.contexts(config.apis, dependencies)
         references = images.find(self._cloud, builder, contexts)
         own = own_images(self._cloud, config.apis)
-        found = look_up(self._cloud, (each for api in config.apis for each in api.predictor.secret_references.values()))
+        found = look_up(self._cloud, config.secret_references)
         chosen = images.of_apis(config.apis, own, references)
         wanted = Wanted(config, project.digest, chosen, self._options.force, found)
         deployment = read_deployment(self._cloud, self._cluster, wanted)

@@ -105,8 +105,8 @@ class Previewer:
         if self._is_made and not self._options.rebuild:
             known = images.find(self._cloud, builder, contexts)
         found = images.of_apis(config.apis, own_images(self._cloud, config.apis), known)
-        references = (each for api in config.apis for each in api.predictor.secret_references.values())
-        wanted = Wanted(config, digest, found, self._options.force, look_up(self._cloud, references))
+        secrets = look_up(self._cloud, config.secret_references)
+        wanted = Wanted(config, digest, found, self._options.force, secrets)
         deployment = (
             read_deployment(self._cloud, self._cluster, wanted)
             if self._is_made
@@ -114,8 +114,7 @@ class Previewer:
         )
         warnings = tuple(f"{finding.subject}: {finding.message}" for finding in check(deployment))
         unbuilt = tuple(name for name, image in found.items() if image is None)
-        planned = {name: image or TO_BE_BUILT for name, image in found.items()}
-        return _Read(replace(deployment, wanted=replace(wanted, images=planned)), warnings, unbuilt)
+        return _Read(deployment, warnings, unbuilt)
 
     def _apis(self, deployment: Deployment) -> Iterable[StackPlan]:
         endpoints, wanted = deployment.api_endpoints(), deployment.wanted
@@ -151,11 +150,7 @@ class Previewer:
             spec.stack_name,
             template=templates[spec.stack_name] if plan.synthesize else None,
             parameters=plan.parameters,
-            tags={
-                names.TAG_CLUSTER: self._cluster.name,
-                names.TAG_API: resource.name,
-                **self._cluster.resources.tags,
-            },
+            tags=self._cluster.tags_of(resource.name),
             recovery=plan.recovery,
             outputs_matter=False,
         )

@@ -10,10 +10,9 @@ from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 
 from cortex_cdk.localcloud.daemon.records.store import Record
 from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
-from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.settings import ACCOUNT_ID, PARTITION
 
 FOLDER = "buckets"
-PARTITION = "aws"
 CHECKSUM = ("checksum_algorithm", "checksum_value", "checksum_type", "checksum_parts")
 ENCRYPTION = ("encryption", "kms_key_id", "bucket_key_enabled")
 COPIED = (*CHECKSUM, *ENCRYPTION)

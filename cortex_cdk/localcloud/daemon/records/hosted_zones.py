@@ -6,11 +6,10 @@ import sys
 from typing import Any
 
 from cortex_cdk.localcloud.daemon.records.store import Record
-from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.settings import ACCOUNT_ID, PARTITION
 
 FOLDER = "hosted-zones"
 MODELS = "moto.route53.models"
-PARTITION = "aws"
 
 
 def read() -> dict[str, Record]:

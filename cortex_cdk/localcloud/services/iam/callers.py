@@ -18,9 +18,8 @@ from moto.sts.models import sts_backends
 from cortex_cdk.localcloud.services.iam.decision import Document, Principal, trusts_service
 from cortex_cdk.localcloud.services.iam.managed_policies import know
 from cortex_cdk.localcloud.services.iam.sessions import SESSIONS, is_of_account
-from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.settings import ACCOUNT_ID, PARTITION
 
-PARTITION = "aws"
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 

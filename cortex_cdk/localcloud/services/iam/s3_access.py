@@ -19,9 +19,8 @@ from cortex_cdk.localcloud.services.iam.api_call import ApiCall
 from cortex_cdk.localcloud.services.iam.decision import Access, Document
 from cortex_cdk.localcloud.services.iam.keys import use_of_key
 from cortex_cdk.localcloud.services.iam.patterns import Context
-from cortex_cdk.localcloud.settings import ACCOUNT_ID
+from cortex_cdk.localcloud.settings import ACCOUNT_ID, PARTITION
 
-PARTITION = "aws"
 ACTIONS = {
     "CompleteMultipartUpload": "PutObject",
     "CopyObject": "PutObject",
