@@ -20,17 +20,18 @@ from cortex_cdk.logs import fatal_record
 from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.status.alarms import Alarm, read_alarms
-from cortex_cdk.status.causes import Cause, read_causes
+from cortex_cdk.status.causes import Cause, causes_of
 from cortex_cdk.status.decide_status import ERROR
 from cortex_cdk.status.metrics import (
-    Latency,
     Predictions,
+    Recent,
     Traffic,
     read_forwarded,
     read_predictions,
-    read_recent_latency,
+    read_recent,
     read_traffic,
 )
+from cortex_cdk.status.read_signs import read_signs
 from cortex_cdk.status.read_status import (
     ApiStatus,
     Variant,
@@ -196,7 +197,7 @@ class Reporter:
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
-            causes = pool.submit(read_causes, self._cloud, self._cluster, api, lambda: self._read_latency(api))
+            signs = pool.submit(read_signs, self._cloud, self._cluster, api, lambda: self._read_recent(api))
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
@@ -205,7 +206,7 @@ class Reporter:
                 maximum=maximum.result(),
                 stopped=stopped.result(),
                 alarms=alarms.result(),
-                causes=causes.result(),
+                causes=causes_of(signs.result()),
                 links=links(self._cloud, self._cluster.name, api.name),
             )
 
@@ -250,11 +251,11 @@ class Reporter:
             lambda: read_predictions(self._cloud, self._cluster.name, api.name, since=api.created),
         )
 
-    def _read_latency(self, api: ApiStatus) -> Latency | None:
+    def _read_recent(self, api: ApiStatus) -> Recent:
         group, balancer = api.target_group, self._cluster.resources.load_balancer_full_name
         if not group:
-            return None
-        return self._lately(("latency", group), lambda: read_recent_latency(self._cloud, balancer, group))
+            return Recent()
+        return self._lately(("recent", group), lambda: read_recent(self._cloud, balancer, group))
 
     def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
         variants = [variant.name for variant in splitter.variants]

@@ -114,6 +114,8 @@ def dimensions(cluster: str, api: str) -> dict[str, str]:
 
 FATAL_EVENT = "fatal"
 """``event`` of the log record that says why a replica ended."""
+LOADING_EVENT = "still_loading"
+"""``event`` of the log record that says what a worker is doing that has not built its predictor for a while."""
 TRACEBACK_EVENT = "traceback"
 """``event`` of the log record with the traceback of a predictor that could not be built."""
 METRICS_FIELD = "_aws"
