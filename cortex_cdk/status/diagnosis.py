@@ -7,6 +7,7 @@ The first cause is named; the others are part of the evidence.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -31,6 +32,8 @@ NOT_DEPLOYED = "not deployed"
 RECORDS_SHOWN = 4
 STOPPED_SHOWN = 3
 ID_DIGITS = 8
+_SERVICE = re.compile(r"^\(service [^)]*\) ")
+_ARN = re.compile(r" arn:[^)\s]*\)")
 EVER = datetime.fromtimestamp(0, timezone.utc)
 
 
@@ -137,7 +140,10 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 
 def _summary(evidence: Evidence, cause: Cause | None) -> str:
     replicas, recent = evidence.api.replicas, evidence.signs.recent
-    parts = [f"{replicas.up_to_date} of {replicas.requested} replicas serve"]
+    healthy = sum(target.get("State") == "healthy" for target in evidence.signs.targets)
+    # The status counts a replica that was healthy once until ECS replaces the replica.
+    serving = min(replicas.up_to_date, healthy) if evidence.signs.targets else replicas.up_to_date
+    parts = [f"{serving} of {replicas.requested} replicas serve"]
     if replicas.stale and replicas.up_to_date < replicas.requested:
         parts.append(f"{replicas.stale} of the revision before still do")
     if recent.answered:
@@ -155,9 +161,9 @@ def _proofs(evidence: Evidence, causes: Sequence[Cause]) -> Iterator[Proof]:
     for replica in evidence.stopped[:STOPPED_SHOWN]:
         yield Proof(f"replica {replica.id[:ID_DIGITS]} ended", replica.reason, replica.time)
     yield from map(_of_record, evidence.records[-RECORDS_SHOWN:])
-    if causes:
+    if evidence.is_short:
         for moment, message in evidence.events:
-            yield Proof("ECS", message, moment)
+            yield Proof("ECS", _ARN.sub(")", _SERVICE.sub("", message)), moment)
 
 
 def _of_record(record: LogRecord) -> Proof:
