@@ -32,11 +32,13 @@ _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^cannot fetch the project", "wait until S3 answers"),
     )
 )
-NOTHING_TO_DO = "nothing: ECS starts another replica"
 _LOST: tuple[tuple[str, str], ...] = (
     ("ended unexpectedly", "look for a lack of memory (dmesg), and at daemon.log in the state folder"),
     ("was restarted", "nothing: the replicas were started again"),
-    ("instance terminated", f"{NOTHING_TO_DO} (a spot instance was taken back, or somebody ended the instance)"),
+    (
+        "instance terminated",
+        "nothing: ECS starts another replica (a spot instance was taken back, or somebody ended the instance)",
+    ),
 )
 
 
@@ -53,6 +55,6 @@ def of_failure(reason: str) -> str | None:
     return found or next((to_do for pattern, to_do in _KNOWN if pattern.search(reason)), None)
 
 
-def of_loss(reason: str) -> str:
-    """Say what to do about a replica that went with its instance, or with the cloud itself."""
-    return next((to_do for words, to_do in _LOST if words in reason), NOTHING_TO_DO)
+def of_loss(reason: str) -> str | None:
+    """Say what to do about a replica that went with its instance, or with the cloud itself; None for other reasons."""
+    return next((to_do for words, to_do in _LOST if words in reason), None)

@@ -125,6 +125,12 @@ def _is_slow(latency: Latency) -> bool:
     return latency.longest >= max(SLOW_SECONDS, SLOW_FACTOR * latency.median)
 
 
+def _unready_ones(evidence: Evidence) -> Cause | None:
+    """Replicas fail their health check, and more of them than are still being built."""
+    unready = sum(target.get("State") == "unhealthy" for target in evidence.signs.targets)
+    return _unready(evidence.signs) if unready > len(evidence.starting) else None
+
+
 def _of_signs(rule: Callable[[Signs], Cause | None]) -> Callable[[Evidence], Cause | None]:
     return lambda evidence: rule(evidence.signs)
 
@@ -248,9 +254,8 @@ def _ended(evidence: Evidence) -> Cause | None:
             continue
         reason = _last_words(evidence, replica.id) or replica.reason
         successor = "" if evidence.is_short else ", and another one has taken its place"
-        to_do = remedies.of_loss(reason)
-        if replica.exit_code is not None or "failed" in reason:
-            to_do = f"{remedies.of_failure(reason) or 'correct the cause'} if it happens again"
+        again = f"{remedies.of_failure(reason) or 'correct the cause'} if it happens again"
+        to_do = remedies.of_loss(reason) or again
         return Cause("replica", f"a replica ended{successor}: {reason}", to_do, replica.time)
     return None
 
@@ -294,7 +299,7 @@ RULES: tuple[Callable[[Evidence], Cause | None], ...] = (
     # Their start.
     _failing,
     _loading,
-    _of_signs(_unready),
+    _unready_ones,
     _deployment,
     # Their work.
     _alarm,

@@ -85,6 +85,7 @@ class Evidence:
         alarms: Alarms that have gone off.
         records: What replicas logged lately as errors, or of a start that takes long; the oldest first.
         running: Ids of the replicas that run.
+        starting: Ids of those that may still be building their predictor.
         events: What ECS said last of the service, the newest first.
     """
 
@@ -101,6 +102,7 @@ class Evidence:
     alarms: tuple[Alarm, ...] = ()
     records: tuple[LogRecord, ...] = ()
     running: frozenset[str] = frozenset()
+    starting: frozenset[str] = frozenset()
     events: tuple[tuple[datetime, str], ...] = ()
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from cortex_serving.contract import FATAL_EVENT
+from cortex_serving.contract import FATAL_EVENT, LOADING_EVENT
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
@@ -29,10 +29,12 @@ from cortex_cdk.status.read_signs import if_allowed, own_error, read_leaving, re
 from cortex_cdk.status.read_status import Sighting, sight
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ServiceEventTypeDef, ServiceTypeDef
+    from mypy_boto3_ecs.type_defs import ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
 
 LOOK_BACK = timedelta(minutes=15)
 """How far the log is read back: the record of a start that takes long is repeated within five minutes."""
+STARTS_WITHIN = timedelta(seconds=30)
+"""A replica that takes longer than half of this says so in its log."""
 EVENTS_SHOWN = 3
 GAVE_UP, ROLLS_BACK_TO, COMPLETED = "deployment failed:", "rolling back to deployment ", "deployment completed"
 
@@ -79,6 +81,7 @@ def _with_replicas(known: Evidence, seen: Sighting) -> Evidence:
         return known
     primary = primary_deployment(seen.observed.service)
     tasks = [task for task in seen.observed.tasks if task["lastStatus"] == "RUNNING"]
+    loading = {one.replica for one in known.records if one.fields.get("event") == LOADING_EVENT}
     own = [task["startedAt"] for task in tasks if primary and task.get("startedBy") == primary["id"]]
     failed = seen.verdict.failed_task
     return replace(
@@ -87,9 +90,16 @@ def _with_replicas(known: Evidence, seen: Sighting) -> Evidence:
         waiting_since=seen.verdict.waiting_since,
         sizes=seen.sizes,
         failed_at=failed.get("stoppedAt", failed["createdAt"]) if failed else None,
-        running=frozenset(task["taskArn"].rpartition("/")[2] for task in tasks),
+        running=frozenset(map(_id, tasks)),
+        starting=frozenset(
+            _id(task) for task in tasks if _id(task) in loading or known.now - task["startedAt"] < STARTS_WITHIN
+        ),
         events=tuple((event["createdAt"], event["message"]) for event in _events(seen.observed.service)[:EVENTS_SHOWN]),
     )
+
+
+def _id(task: TaskTypeDef) -> str:
+    return task["taskArn"].rpartition("/")[2]
 
 
 def _events(service: ServiceTypeDef) -> Sequence[ServiceEventTypeDef]:
