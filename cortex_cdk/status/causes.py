@@ -252,6 +252,8 @@ def _ended(evidence: Evidence) -> Cause | None:
     for replica in evidence.stopped:
         if evidence.now - replica.time > LATELY or replica.reason in EXPECTED_ENDS:
             continue
+        if evidence.deployment and evidence.deployment.reason in replica.reason:
+            continue
         reason = _last_words(evidence, replica.id) or replica.reason
         successor = "" if evidence.is_short else ", and another one has taken its place"
         again = f"{remedies.of_failure(reason) or 'correct the cause'} if it happens again"

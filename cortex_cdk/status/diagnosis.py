@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from cortex_serving.contract import REALTIME_API, TRACEBACK_EVENT, TRAFFIC_SPLITTER
+from cortex_serving.contract import FATAL_EVENT, REALTIME_API, TRACEBACK_EVENT, TRAFFIC_SPLITTER
 
 from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
@@ -160,10 +160,21 @@ def _proofs(evidence: Evidence, causes: Sequence[Cause]) -> Iterator[Proof]:
         yield Proof(f"also: {cause.subject}", cause.message, cause.since)
     for replica in evidence.stopped[:STOPPED_SHOWN]:
         yield Proof(f"replica {replica.id[:ID_DIGITS]} ended", replica.reason, replica.time)
-    yield from map(_of_record, evidence.records[-RECORDS_SHOWN:])
+    yield from _of_records(evidence.records)
     if evidence.is_short:
         for moment, message in evidence.events:
             yield Proof("ECS", _ARN.sub(")", _SERVICE.sub("", message)), moment)
+
+
+def _of_records(records: Sequence[LogRecord]) -> list[Proof]:
+    """The last records that say different things. Last words only repeat the traceback before them."""
+    explained = {record.replica for record in records if record.fields.get("event") == TRACEBACK_EVENT}
+    found: dict[str, Proof] = {}
+    for record in reversed(records):
+        if record.fields.get("event") != FATAL_EVENT or record.replica not in explained:
+            proof = _of_record(record)
+            found.setdefault(proof.message, proof)
+    return list(found.values())[:RECORDS_SHOWN][::-1]
 
 
 def _of_record(record: LogRecord) -> Proof:
@@ -244,6 +255,5 @@ def _missing(cloud: Cloud, cluster: RunningCluster, name: str) -> Diagnosis | No
     cause = Cause("deployment", f"its first deployment failed: {noted.reason}", f"{known} and deploy again", noted.at)
     group = names.log_group(cluster.name, name)
     records = [one for one in troubles(cloud, group, EVER) if one.replica != log_groups.DEPLOYER]
-    records.sort(key=lambda one: one.fields.get("event") != TRACEBACK_EVENT)
-    proofs = tuple(map(_of_record, records[:RECORDS_SHOWN]))
+    proofs = tuple(_of_records(records))
     return Diagnosis(name, REALTIME_API, NOT_DEPLOYED, summary, cause, noted.at, proofs)

@@ -22,7 +22,17 @@ def test_what_a_pattern_does_not_find(pattern: str) -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ['{ $.level = "ERROR" }', "[ip, user]", "%five%", '"weary after" -INFO', "?INFO ERROR", "?", "ERROR -weary", '"', '"a'],
+    [
+        '{ $.level = "ERROR" }',
+        "[ip, user]",
+        "%five%",
+        '"weary after" -INFO',
+        "?INFO ERROR",
+        "?",
+        "ERROR -weary",
+        '"',
+        '"a',
+    ],
 )
 def test_what_is_not_understood_is_refused(pattern: str) -> None:
     with pytest.raises(InvalidParameterException, match="does not know"):
