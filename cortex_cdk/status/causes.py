@@ -172,10 +172,20 @@ def _correct(reason: str) -> str:
 
 def _loading(evidence: Evidence) -> Cause | None:
     """A replica that is to serve is being built for unusually long."""
-    said = [record for record in evidence.records if record.fields.get("event") == LOADING_EVENT]
-    latest = next((record for record in reversed(said) if record.replica in evidence.running), None)
-    if latest is None or not evidence.is_short:
+    of_running = [record for record in evidence.records if record.replica in evidence.running]
+    return long_start(of_running) if evidence.is_short else None
+
+
+def long_start(records: Sequence[LogRecord]) -> Cause | None:
+    """Find what the replica is doing that said last that its start takes long.
+
+    Args:
+        records: Of replicas that are not ready, the oldest first.
+    """
+    said = [record for record in records if record.fields.get("event") == LOADING_EVENT]
+    if not said:
         return None
+    latest = said[-1]
     first = next(record for record in said if record.replica == latest.replica)
     return Cause(
         "start-up",

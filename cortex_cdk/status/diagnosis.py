@@ -225,13 +225,14 @@ def diagnose_splitter(splitter: ApiStatus, members: Sequence[tuple[Variant, Diag
 
 
 def _of_member(variant: Variant, found: Diagnosis | None) -> Cause | None:
-    aside = "meanwhile, give it the weight 0"
+    aside = "give it the weight 0"
     if found is None:
         return Cause("member", f"{variant.name} is not deployed", f"deploy the API again, or {aside}")
     if found.cause is None:
         return None
     cause = found.cause
-    return Cause(cause.subject, f"{variant.name}: {cause.message}", f"{cause.to_do}; {aside}", found.since)
+    to_do = cause.to_do if found.status == LIVE else f"{cause.to_do}; meanwhile, {aside}"
+    return Cause(cause.subject, f"{variant.name}: {cause.message}", to_do, found.since)
 
 
 def _own(splitter: ApiStatus) -> Cause | None:

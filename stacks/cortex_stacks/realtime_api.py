@@ -28,8 +28,8 @@ from cortex_stacks.constructs.replica_task import CONTAINER, ReplicaTask
 from cortex_stacks.constructs.routing import endpoint_rule
 from cortex_stacks.constructs.target_group import replica_target_group
 
-# Seconds beyond ``predictor.startup_timeout`` in which failing health checks mean nothing yet. A replica that has become
-# ready in time needs two checks to pass, and one that has not says itself why it ends.
+# Seconds beyond ``predictor.startup_timeout`` in which failing health checks mean nothing yet: a replica that is ready
+# in time has two checks to pass, and one that is not says itself why it ends.
 GRACE_BEYOND_S = 30
 # One failure may be an instance's. By default ECS wants three, for each of which a replica that hangs takes the whole
 # grace period. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html

@@ -29,7 +29,7 @@ _MODEL_NAME = re.compile(r"(?!_cortex)[A-Za-z0-9_-]+")
 # The AWS SDKs of a replica read variables of the second prefix: a value of the user's would take the place of the role.
 _RESERVED = (Variable.PREFIX, "AWS_")
 SHORTEST_START_S, LONGEST_START_S = 10, 3600
-"""Health checks alone take ten seconds. CloudFormation waits three hours, in which two replicas must be able to fail."""
+"""Health checks alone take ten seconds. CloudFormation waits three hours, in which two replicas may have to fail."""
 _SECRET_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
