@@ -9,6 +9,7 @@ from datetime import datetime
 import click
 
 from cortex_cdk.status.diagnosis import Diagnosis, Proof
+from cortex_cdk.status.read_status import LIVE
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age
 from cortex_cli.suggestions import for_environment
@@ -25,21 +26,21 @@ def report(diagnosis: Diagnosis, now: datetime, width: int | None = None) -> str
         now: The moment that ages are counted to.
         width: Characters in a line of the terminal; None where there is none, and no line is broken.
     """
-    head = click.style(f"{on_stdout(diagnosis.name)} ({diagnosis.status}):", bold=True)
-    parts = [
-        _filled(f"{head} {on_stdout(_paragraph(diagnosis, now))}", width),
-        *_evidence(diagnosis.evidence, now, width),
-    ]
-    return "\n".join(parts)
+    head = f"{on_stdout(diagnosis.name)} ({diagnosis.status}):"
+    paragraph = _filled(f"{head} {on_stdout(_paragraph(diagnosis, now))}", width)
+    # Styled last: the codes are no characters of a line.
+    paragraph = paragraph.replace(head, click.style(head, bold=True), 1)
+    return "\n".join([paragraph, *_evidence(diagnosis.evidence, now, width)])
 
 
 def _paragraph(diagnosis: Diagnosis, now: datetime) -> str:
     cause, since = diagnosis.cause, diagnosis.since
     when = f" since {_clock(since, now)}" if since else ""
     if cause is None:
-        return f"{diagnosis.summary}. So it has been{when}."
+        so_far = "" if diagnosis.status == LIVE else " so far"
+        return f"nothing is wrong{so_far}{f',{when}' if when else ''}: {diagnosis.summary}."
     to_do = f" Next: {for_environment(cause.to_do)}." if cause.to_do else ""
-    return f"{diagnosis.summary}. The first cause{f',{when}' if when else ''}: {cause.message.rstrip('.')}.{to_do}"
+    return f"{diagnosis.summary}. The first cause{f',{when}' if when else ''}: {for_environment(cause.message).rstrip('.')}.{to_do}"
 
 
 def _clock(moment: datetime, now: datetime) -> str:
@@ -62,7 +63,7 @@ def _evidence(proofs: Sequence[Proof], now: datetime, width: int | None) -> list
 
 def _filled(text: str, width: int | None, indent: str = "") -> str:
     """Break a line that the terminal has no room for."""
-    if width is None or len(click.unstyle(text)) <= width:
+    if width is None or len(text) <= width:
         return text
     # What stands at the right of a narrow column cannot be read.
     indent = indent if width - len(indent) >= NARROWEST else "    "

@@ -59,7 +59,9 @@ def causes_of(signs: Signs) -> tuple[Cause, ...]:
 
 def find_causes(evidence: Evidence) -> tuple[Cause, ...]:
     """Find everything that is wrong with an API, the first cause first."""
-    return tuple(cause for rule in RULES if (cause := rule(evidence)))
+    found = tuple(cause for rule in RULES if (cause := rule(evidence)))
+    unexplained = None if found else _unexplained(evidence)
+    return (unexplained,) if unexplained else found
 
 
 def _storage_outage(signs: Signs) -> Cause | None:
@@ -259,6 +261,8 @@ def _see_log(evidence: Evidence) -> str:
 
 def _ended(evidence: Evidence) -> Cause | None:
     """A replica ended lately, whether it has a successor or not."""
+    if evidence.failed_at is not None:
+        return None
     for replica in evidence.stopped:
         if evidence.now - replica.time > LATELY or replica.reason in EXPECTED_ENDS:
             continue
@@ -292,7 +296,7 @@ def _client_errors(evidence: Evidence) -> Cause | None:
 
 
 def _unexplained(evidence: Evidence) -> Cause | None:
-    """The status is bad, and no rule knows why: what the status itself says."""
+    """What the status itself says, where no rule knows more."""
     api = evidence.api
     if api.status in ("live", "updating", "deleting") or not api.reason:
         return None
@@ -323,6 +327,5 @@ RULES: tuple[Callable[[Evidence], Cause | None], ...] = (
     _client_errors,
     # What no request depends on.
     _of_signs(_logs_outage),
-    _unexplained,
 )
 """In the order of causality: what comes first explains what comes after, and is the first cause."""

@@ -131,14 +131,14 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         name=api.name,
         kind=api.kind,
         status=api.status,
-        summary=_summary(evidence, cause),
+        summary=_summary(evidence),
         cause=cause,
         since=cause.since if cause else evidence.serving_since or api.last_update,
         evidence=tuple(_proofs(evidence, causes)),
     )
 
 
-def _summary(evidence: Evidence, cause: Cause | None) -> str:
+def _summary(evidence: Evidence) -> str:
     replicas, recent = evidence.api.replicas, evidence.signs.recent
     healthy = sum(target.get("State") == "healthy" for target in evidence.signs.targets)
     # The status counts a replica that was healthy once until ECS replaces the replica.
@@ -149,10 +149,7 @@ def _summary(evidence: Evidence, cause: Cause | None) -> str:
     if recent.answered:
         bad = f"{recent.server_errors} with a server error" if recent.server_errors else "none with a server error"
         parts.append(f"{recent.answered} requests were answered in the last minutes, {bad}")
-    text = "; ".join(parts)
-    if cause:
-        return text
-    return f"nothing is wrong: {text}" if evidence.api.status == LIVE else f"nothing is wrong so far: {text}"
+    return "; ".join(parts)
 
 
 def _proofs(evidence: Evidence, causes: Sequence[Cause]) -> Iterator[Proof]:
@@ -203,9 +200,12 @@ def diagnose_splitter(splitter: ApiStatus, members: Sequence[tuple[Variant, Diag
         f"{variant.weight} % to {variant.name} ({found.status if found else NOT_DEPLOYED})"
         for variant, found in members
     )
-    # One that gets no requests does not matter.
-    causes = [_of_member(variant, found) for variant, found in members if variant.weight]
-    found_causes = [cause for cause in causes if cause]
+    # One that gets no requests does not matter; one that serves matters less than one that does not.
+    concerned = sorted(
+        ((variant, found) for variant, found in members if variant.weight),
+        key=lambda member: member[1] is not None and member[1].status == LIVE,
+    )
+    found_causes = [cause for variant, found in concerned if (cause := _of_member(variant, found))]
     cause = found_causes[0] if found_causes else _own(splitter)
     summary = f"its requests go {shares}" if members else "it sends requests nowhere"
     proofs = [Proof(f"also: {one.subject}", one.message, one.since) for one in found_causes[1:]]
@@ -217,7 +217,7 @@ def diagnose_splitter(splitter: ApiStatus, members: Sequence[tuple[Variant, Diag
         name=splitter.name,
         kind=TRAFFIC_SPLITTER,
         status=splitter.status,
-        summary=summary if cause else f"nothing is wrong: {summary}",
+        summary=summary,
         cause=cause,
         since=cause.since if cause else splitter.last_update,
         evidence=tuple(proofs),

@@ -59,20 +59,20 @@ class StartWatch:
         if self._over or self._board.state not in _STARTING:
             self._over = True
             return None
-        passed = time.monotonic() - self._began
-        due = min(self._next, self._limit)
-        if self._asked_at is None and passed >= due - ANSWERS_WITHIN:
+        passed, due = time.monotonic() - self._began, min(self._next, self._limit)
+        if passed < due:
+            return None
+        if self._asked_at is None:
             self._asked_at = passed
             self._places.clear()
-            if not fetching:
-                for worker in workers:
-                    worker.order(do="where")
-        if passed < due:
+            for worker in workers:
+                worker.order(do="where")
+        if len(self._places) < self._board.workers and passed < self._asked_at + ANSWERS_WITHIN:
             return None
         self._asked_at = None
         self._next = due + min(due, LONGEST_PAUSE)
         doing = self._doing(fetching=fetching)
-        if passed >= self._limit:
+        if due >= self._limit:
             return (
                 f"the replica has not become ready within {self._limit:g} s (predictor.startup_timeout): "
                 f"{'; '.join(doing)}"
