@@ -39,8 +39,9 @@ def _paragraph(diagnosis: Diagnosis, now: datetime) -> str:
     if cause is None:
         so_far = "" if diagnosis.status == LIVE else " so far"
         return f"nothing is wrong{so_far}{f',{when}' if when else ''}: {diagnosis.summary}."
+    what = for_environment(cause.message).rstrip(".")
     to_do = f" Next: {for_environment(cause.to_do)}." if cause.to_do else ""
-    return f"{diagnosis.summary}. The first cause{f',{when}' if when else ''}: {for_environment(cause.message).rstrip('.')}.{to_do}"
+    return f"{diagnosis.summary}. The first cause{f',{when}' if when else ''}: {what}.{to_do}"
 
 
 def _clock(moment: datetime, now: datetime) -> str:

@@ -246,7 +246,7 @@ def _missing(cloud: Cloud, cluster: RunningCluster, name: str) -> Diagnosis | No
     if not log_groups.is_kept(cloud, cluster.name, name):
         return None
     noted = log_groups.noted_failure(cloud, cluster.name, name)
-    summary = "it is not deployed; its records are kept"
+    summary = "only its records are left"
     if noted is None:
         to_do = f"deploy the API again, or remove what is left (cortex delete {name})"
         cause = Cause("deployment", "it was deleted, or its first deployment was given up", to_do)
