@@ -157,7 +157,8 @@ def _past(cloud: Cloud, group: str, stack: StackState) -> _Past | None:
     operation = last_operation(cloud, stack.id or stack.name)
     if operation is None:
         return None
-    records = if_allowed(lambda: list(troubles(cloud, group, operation.began or stack.updated, operation.ended)), [])
+    began = operation.began or stack.updated
+    records = if_allowed(lambda: tuple(troubles(cloud, group, began, operation.ended)), ())
     return _Past(operation, next((one for one in records if one.fields.get("event") == FATAL_EVENT), None))
 
 

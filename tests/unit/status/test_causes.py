@@ -35,7 +35,7 @@ def waiting(reason: str, *sizes: GroupSize) -> Evidence:
 
 
 def answered(**counts: int) -> Evidence:
-    return healthy(signs=Signs(recent=Recent(answered=100, **counts)))
+    return healthy(signs=Signs(recent=replace(Recent(answered=100), **counts)))
 
 
 LOAD = "still loading after 15 s: predictor.py:12 in __init__: requests.get(URL)"
