@@ -12,7 +12,7 @@ import requests
 import yaml
 
 from tests.conftest import Cortex
-from tests.local.localcloud.stacks import until
+from tests.local.waiting import until
 
 LOCAL_SPEED = "20"
 ACCOUNT = "123456789012"
