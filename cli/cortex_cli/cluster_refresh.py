@@ -29,6 +29,10 @@ def command(group: str | None, env: str | None, yes: bool, output: str) -> None:
 
     In each group one new instance starts, then the replicas of an old one move, then the old one ends. If the command
     is interrupted, the instances go on being replaced; the same command waits for the end.
+
+    \b
+    Example:
+      cortex cluster refresh --env prod
     """
     from cortex_cdk.client import Client
     from cortex_cli.progress import TerminalProgress

@@ -29,7 +29,12 @@ SECTION = "Clusters"
 
 @click.group("cluster")
 def command() -> None:
-    """Make, show, change and remove clusters."""
+    """Make, show, change and remove clusters.
+
+    \b
+    Example:
+      cortex cluster up
+    """
 
 
 command.add_command(cluster_refresh.command)
@@ -46,6 +51,10 @@ def up(config: Path | None, env: str | None, yes: bool, plan: bool, output: str)
 
     CONFIG is a cluster.yaml or its folder. Without it a new cluster is made from the built-in configuration, and one
     that exists keeps its own.
+
+    \b
+    Example:
+      cortex cluster up cluster.yaml --env prod
     """
     _put(config, env, yes, creates=True, only_plan=plan, output=output)
 
@@ -61,6 +70,10 @@ def configure(config: Path | None, env: str | None, yes: bool, plan: bool, outpu
 
     CONFIG is a cluster.yaml or its folder. Without it the cluster keeps its configuration, and becomes what this
     version of cortex makes of it.
+
+    \b
+    Example:
+      cortex cluster configure cluster.yaml --env prod --plan
     """
     _put(config, env, yes, creates=False, only_plan=plan, output=output)
 
@@ -115,7 +128,12 @@ def _is_address(url: str) -> bool:
 @options.environment
 @options.output
 def info(env: str | None, output: str) -> None:
-    """Show the environment's cluster: endpoint, instances, cost, APIs."""
+    """Show the environment's cluster: endpoint, instances, cost, APIs.
+
+    \b
+    Example:
+      cortex cluster info --env prod
+    """
     from cortex_cdk.client import Client
 
     client = Client(env)
@@ -188,6 +206,10 @@ def policy(config: Path | None, purpose: Purpose | None, folder: Path | None, en
 
     A JSON object: policies by name, of a size that IAM takes; whoever needs several needs all of them. With `-o pretty`
     the reasons are on stderr. CONFIG is a cluster.yaml or its folder: only what that cluster needs is then allowed.
+
+    \b
+    Example:
+      cortex cluster policy --env prod --for deploy --into policies
     """
     from cortex_cdk.clusters.policy import cluster_policies
     from cortex_cdk.environment import load_environments
@@ -232,7 +254,12 @@ def _write_policies(folder: Path, documents: Mapping[str, Any]) -> None:
 @options.environment
 @options.yes
 def down(env: str | None, yes: bool) -> None:
-    """Remove the environment's cluster with every API and traffic splitter on it."""
+    """Remove the environment's cluster with every API and traffic splitter on it.
+
+    \b
+    Example:
+      cortex cluster down --env preview
+    """
     from cortex_cdk.client import Client
     from cortex_cli.progress import TerminalProgress
 

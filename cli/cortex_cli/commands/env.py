@@ -21,13 +21,23 @@ SECTION = "Clusters"
 
 @click.group("env")
 def command() -> None:
-    """List, choose and define environments."""
+    """List, choose and define environments.
+
+    \b
+    Example:
+      cortex env list
+    """
 
 
 @command.command("list")
 @options.output
 def list_environments(output: str) -> None:
-    """List the environments."""
+    """List the environments.
+
+    \b
+    Example:
+      cortex env list
+    """
     environments = load_environments()
     if output == "json":
         print_json([{**asdict(e), "default": e.name == environments.default} for e in environments.all])
@@ -49,7 +59,12 @@ def list_environments(output: str) -> None:
 @command.command("default")
 @click.argument("name", required=False, shell_complete=shell_completion.environments)
 def default(name: str | None) -> None:
-    """Show the default environment, or make NAME the default."""
+    """Show the default environment, or make NAME the default.
+
+    \b
+    Example:
+      cortex env default prod
+    """
     environments = load_environments()
     if name is None:
         click.echo(environments.default)
@@ -68,7 +83,12 @@ def default(name: str | None) -> None:
 def configure(
     name: str, cluster: str | None, region: str | None, profile: str | None, endpoint_url: str | None
 ) -> None:
-    """Define the environment NAME, or change it. Credentials stay where AWS tools keep them."""
+    """Define the environment NAME, or change it. Credentials stay where AWS tools keep them.
+
+    \b
+    Example:
+      cortex env configure prod --cluster main --region eu-west-1 --profile work
+    """
     environments = load_environments()
     known = environments.to_configure(name)
     if interactive() and not (cluster or region or profile or endpoint_url):
@@ -90,6 +110,11 @@ def configure(
 @command.command("delete")
 @click.argument("name", shell_complete=shell_completion.environments)
 def delete(name: str) -> None:
-    """Forget the environment NAME. Nothing in the account is touched."""
+    """Forget the environment NAME. Nothing in the account is touched.
+
+    \b
+    Example:
+      cortex env delete prod
+    """
     save_environments(load_environments().without(name))
     click.echo(f"deleted {name}")
