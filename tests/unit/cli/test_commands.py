@@ -155,10 +155,11 @@ def test_environments_are_configured_listed_chosen_and_deleted(cortex: Cortex) -
     listed = json.loads(cortex.ok("env", "list", "-o", "json"))
     assert [(entry["name"], entry["default"]) for entry in listed] == [("local", False), ("prod", True)]
     assert cortex.ok("env", "default") == "prod\n"
-    cortex.ok("env", "configure", "prod", "--cluster", "other")
+    cortex.json("env", "configure", "prod", "--cluster", "other")
     assert json.loads(cortex.ok("env", "list", "-o", "json"))[1]["region"] == "eu-west-1"
-    cortex.ok("env", "delete", "prod")
+    assert cortex.json("env", "delete", "prod") == {"name": "prod", "message": "deleted prod"}
     assert cortex.ok("env", "default") == "local\n"
+    assert cortex.json("env", "default") == {"default": "local"}
 
 
 @pytest.mark.parametrize(
