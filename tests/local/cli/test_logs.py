@@ -252,6 +252,6 @@ def test_it_ends_when_nobody_reads_any_more(cortex: Cortex, endpoint: str) -> No
 def test_following_ends_with_the_api(cortex: Cortex, endpoint: str, follower: StartFollower) -> None:
     follow = follower("--tail", "1")
     until(lambda: follow.text() != "")
-    cortex.ok("delete", "talker", "--yes")
+    cortex.json("delete", "talker", "--yes")
     assert follow.process.wait(15) == 0
     assert follow.text().endswith("\ntalker was deleted\n")

@@ -26,7 +26,7 @@ def small_cluster(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> N
     cortex.environ["CORTEX_LOCAL_SPEED"] = SPEED
     file = tmp_path_factory.mktemp("cluster") / "cluster.yaml"
     file.write_text(yaml.safe_dump({"instance_groups": [SMALL]}))
-    cortex.ok("cluster", "up", str(file), "--yes")
+    cortex.json("cluster", "up", str(file), "--yes")
 
 
 @pytest.fixture

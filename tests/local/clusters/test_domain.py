@@ -153,7 +153,7 @@ def test_everything_outlives_an_upgrade_of_the_local_cloud(cortex: Cortex, proje
 
 
 def test_down_removes_the_record_and_the_certificate(cortex: Cortex, project: Path, zone: str) -> None:
-    cortex.ok("cluster", "down", "--yes")
+    cortex.json("cluster", "down", "--yes")
     assert cortex.aws("acm").list_certificates()["CertificateSummaryList"] == []
     records = cortex.aws("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert "A" not in {record["Type"] for record in records}

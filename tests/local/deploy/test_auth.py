@@ -122,7 +122,7 @@ def test_a_revoked_key_is_refused_without_a_restart(deployed: Deployed) -> None:
     until(lambda: deployed.post("first", only_first["key"]).status_code == 200)
     until(lambda: deployed.post("second", only_first["key"]).status_code == 403)
     running = cortex.replicas()
-    cortex.ok("key", "revoke", "short")
+    cortex.json("key", "revoke", "short")
     until(lambda: deployed.post("first", only_first["key"]).status_code == 403)
     assert cortex.replicas() == running
     listed = {key["name"]: key for key in cortex.json("key", "list")}

@@ -114,7 +114,7 @@ def test_the_other_replicas_serve_while_one_is_not_ready(cortex: Cortex, text: s
 
 def test_a_slow_replica_shows_in_the_longest_answers(cortex: Cortex, text: str) -> None:
     with requests(text) as traffic:
-        cortex.ok("local", "chaos", "slow-replica", "text", "--for", "6s")
+        cortex.json("local", "chaos", "slow-replica", "text", "--for", "6s")
         assert "some answers of the last minutes took 1." in named(cortex, "latency")
         until(lambda: cortex.json("local", "chaos", "--list") == [])
         traffic.wait_for("n 7")
