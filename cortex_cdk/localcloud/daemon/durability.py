@@ -31,6 +31,8 @@ STACKS_NAMED = 10
 """How many stacks the user's message names. The log names all."""
 INTERVAL = 5.0
 """Seconds between two looks for changes that come without requests: counts of the scheduler, logs, metrics."""
+SHARE = 0.01
+"""The share of a core that these looks take at most: with many APIs there are more than ``INTERVAL`` between them."""
 
 log = logging.getLogger("cortex.local.durability")
 
@@ -170,11 +172,14 @@ class Durability:
             self.problem = None
 
     def _keep_saving(self) -> None:
+        interval = INTERVAL
         while not self._stopping.is_set():
-            if self._changed.wait(INTERVAL):
+            if self._changed.wait(interval):
                 self._stopping.wait(DEBOUNCE)
                 self._changed.clear()
+            began = time.thread_time()
             self.save_if_possible()
+            interval = max(INTERVAL, (time.thread_time() - began) / SHARE)
 
     def _set_aside(self) -> Path:
         """Keep all stored files in a folder of their own, for the version that wrote them, and for people.
