@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +27,12 @@ SLOW_INITIAL_INTERVAL = 0.5
 """Seconds between checks of a target that has never been healthy, before and after ``SLOW_START``."""
 SLOW_START = 10.0
 LONGEST_SLEEP = 0.25
+SHORTEST_SLEEP = 0.05
+"""Seconds between two looks at all targets. Checks that are due meanwhile start together: a look for each would cost
+the more, the more targets there are."""
+LONGEST_LINE = 4096
+"""Bytes of an answer in which its status must stand."""
+STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})\b")
 USER_AGENT = "ELB-HealthChecker/2.0"
 
 
@@ -114,6 +122,7 @@ class HealthChecker:
         self._progress: dict[tuple[str, str, int], _Progress] = {}
         self._loop = asyncio.new_event_loop()
         self._woken = asyncio.Event()
+        self._sleeps_until = 0.0
         self._closing = False
         self._checks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="health-checker", daemon=True)
@@ -139,9 +148,10 @@ class HealthChecker:
 
     async def _main(self) -> None:
         while not self._closing:
-            next_due = self._start_due_checks(time.monotonic())
+            now = time.monotonic()
+            self._sleeps_until = max(self._start_due_checks(now), now + SHORTEST_SLEEP)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(0.0, min(LONGEST_SLEEP, next_due - time.monotonic())))
+                await asyncio.wait_for(self._woken.wait(), max(0.0, self._sleeps_until - time.monotonic()))
             self._woken.clear()
         for check in self._checks:
             check.cancel()
@@ -183,7 +193,8 @@ class HealthChecker:
         finally:
             progress.due_at = time.monotonic() + interval
             progress.running = False
-            self._woken.set()
+            if progress.due_at < self._sleeps_until:
+                self._woken.set()
 
     async def _check_once(self, check: Check, target: Target, progress: _Progress) -> None:
         result = UNREADY if time.time() < target.failing_until else await probe(target.port, check)
@@ -241,15 +252,20 @@ async def probe(port: int, check: Check) -> CheckResult:
 
 async def _status(port: int, path: str) -> int:
     """Return the status code of a GET request."""
-    reader, writer = await asyncio.open_connection(HOST, port)
-    try:
+    # Every five seconds for every replica: asyncio's streams would take twice the time.
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, (HOST, port))
         request = f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n"
-        writer.write(request.encode())
-        line = await reader.readline()
-        return int(line.split()[1]) if line.startswith(b"HTTP/1.") else _not_http(line)
-    finally:
-        writer.close()
-
-
-def _not_http(line: bytes) -> int:
-    raise ValueError(f"not an HTTP answer: {line[:40]!r}")
+        await loop.sock_sendall(connection, request.encode())
+        line = b""
+        while b"\n" not in line and len(line) < LONGEST_LINE:
+            received = await loop.sock_recv(connection, LONGEST_LINE)
+            if not received:
+                break
+            line += received
+    answer = STATUS_LINE.match(line)
+    if answer is None:
+        raise ValueError(f"not an HTTP answer: {line[:40]!r}")
+    return int(answer[1])
