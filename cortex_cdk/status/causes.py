@@ -232,7 +232,8 @@ def _server_errors(evidence: Evidence) -> Cause | None:
     error = _usual_error(evidence.records)
     said = f"; replicas log: {error}" if error else ": 503 means that max_replica_concurrency requests were waiting"
     message = f"{recent.server_errors} of {recent.answered} answers of the last minutes were server errors{said}"
-    return Cause("errors", message, _see_log(evidence))
+    since = next((one.time for one in _errors_of_requests(evidence.records)), None)
+    return Cause("errors", message, _see_log(evidence), since)
 
 
 def _logged_errors(evidence: Evidence) -> Cause | None:
