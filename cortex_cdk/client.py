@@ -4,23 +4,20 @@ from cortex_cdk import Client
 
 client = Client("local")
 client.deploy("examples/iris-classifier")
-client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
+client.predict("iris-classifier", {"sepal_length": 5.2, ...})
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 
 from cortex_cdk import log_groups, names
 from cortex_cdk.access_keys import ClusterKeys
-from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.ecs_services import describe_service
-from cortex_cdk.cluster_client import ClusterClient, KnownCluster
+from cortex_cdk.cluster_client import KnownCluster
 from cortex_cdk.clusters.ensure import ensure_cluster
 from cortex_cdk.config import Config
 from cortex_cdk.deploy import deletion
@@ -32,7 +29,7 @@ from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
 from cortex_cdk.logs import LogRecord, follow, read
-from cortex_cdk.predict import Answer, Call, Prediction, send
+from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.stack import read_stack
@@ -42,7 +39,7 @@ from cortex_cdk.status.report import Report
 SETTLING_POLL_SECONDS = 0.25
 
 
-class Client(ClusterClient):
+class Client(PredictionClient):
     """Talks to one environment.
 
     Args:
@@ -202,51 +199,6 @@ class Client(ClusterClient):
             None where it is deployed, or nothing is left of it.
         """
         return deletion.why_not_deployed(self.cloud, self.cluster, name)
-
-    def predict(
-        self,
-        name: str,
-        body: bytes,
-        content_type: str = "application/json",
-        headers: Mapping[str, str] = MappingProxyType({}),
-        query: Sequence[tuple[str, str]] = (),
-        *,
-        key: str | None = None,
-    ) -> Prediction:
-        """Send a request to an API and read the whole answer.
-
-        Args:
-            name: The API or splitter.
-            body: The request's body.
-            content_type: Of the body, unless the headers name one.
-            headers: Further headers of the request.
-            query: Query parameters, as names and values; a name may come more than once.
-            key: The API key; None takes the one in ``CORTEX_API_KEY``, if it is set.
-
-        Raises:
-            NotDeployedError: There is none of that name.
-            PredictionError: It did not answer with success.
-        """
-        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query, key)) as answer:
-            return answer.whole()
-
-    @contextmanager
-    def send(self, name: str, call: Call) -> Iterator[Answer]:
-        """Send a request to an API, and read the answer while it comes.
-
-        Args:
-            name: The API or splitter.
-            call: What to send.
-
-        Raises:
-            NotDeployedError: There is none of that name.
-            PredictionError: It did not answer with success, or the answer broke off.
-        """
-        api, cluster, certificate = self.get(name), self.cluster, None
-        if api.endpoint.startswith("https://"):
-            certificate = certificate_of(self.cloud, cluster.resources.listener_arn)
-        with send(api, call, certificate, cluster.address) as answer:
-            yield answer
 
     def refresh(self, name: str, *, force: bool = False) -> None:
         """Replace every replica of an API by a rolling update, without waiting for it.
