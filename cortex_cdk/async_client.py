@@ -26,6 +26,7 @@ from cortex_cdk.predict.api import AsyncApi
 from cortex_cdk.predict.async_connections import AsyncConnections
 from cortex_cdk.predict.call import Call
 from cortex_cdk.predict.description import PATH, Description
+from cortex_cdk.predict.route import Route
 from cortex_cdk.predict.values import NOTHING, call_of
 from cortex_cdk.prediction_client import PredictionClient
 
@@ -86,8 +87,7 @@ class AsyncClient:
     @asynccontextmanager
     async def send(self, name: str, call: Call) -> AsyncIterator[AsyncAnswer]:
         """Send a request to an API, and read the answer while it comes: see ``Client.send``."""
-        async with self._reading:  # the first of many requests reads, the others find what it has read
-            route = await asyncio.to_thread(self._client.route, name)
+        route = self._client.known_route(name) or await self._route(name)
         try:
             async with self._connections.send(route, call) as answer:
                 yield answer
@@ -95,6 +95,10 @@ class AsyncClient:
             if error.is_gone:
                 await asyncio.to_thread(self._client.read_anew, name)
             raise
+
+    async def _route(self, name: str) -> Route:
+        async with self._reading:  # the first of many requests reads, the others find what it has read
+            return self._client.known_route(name) or await asyncio.to_thread(self._client.route, name)
 
     async def api(self, name: str, *, key: str | None = None) -> AsyncApi:
         """Return an API as an object: ``await (await client.api("iris")).predict(sepal_length=5.2, ...)``.
@@ -110,4 +114,4 @@ class AsyncClient:
         async with self.send(name, Call(method="GET", path=PATH, key=key)) as answer:
             description = Description(name, json.loads((await answer.whole()).body))
         options = {"key": key} if key else {}
-        return AsyncApi(description, self._client.route(name).api.endpoint, partial(self.send, name), options)
+        return AsyncApi(description, (await self._route(name)).api.endpoint, partial(self.send, name), options)

@@ -51,6 +51,8 @@ class CortexError(Exception):
         self.message = message
         self.hint = hint
         self.details = tuple(details)
+        # Shown below a traceback, as in a notebook (PEP 678; from Python 3.11 on).
+        self.__notes__ = [*details, *([f"hint: {hint}"] if hint else [])]
 
     def as_json(self) -> dict[str, Any]:
         """For scripts: every field, ``hint`` being null where there is none."""

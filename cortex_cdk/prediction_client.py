@@ -134,6 +134,10 @@ class PredictionClient(ClusterClient):
         """
         return self._known.routes.of(name)
 
+    def known_route(self, name: str) -> Route | None:
+        """Return where an API answers, if that need not be read."""
+        return self._read.routes.known(name) if self._read else None
+
     def read_anew(self, name: str) -> None:
         """Look whether an API that did not answer is still there.
 

@@ -95,6 +95,7 @@ class Connections:
         """Look the host's name up apart, to know how long that takes, and try the addresses one after the other."""
         import httpx
 
+        self._client(route)  # made once for many requests, so that it belongs to none
         timing.begin(len(call.body), call.headers)
         for way in _ways(route):
             timing.looked_up()

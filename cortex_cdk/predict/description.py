@@ -7,6 +7,8 @@ schema that replicas enforce; of others, the schema is that of their sample requ
 from __future__ import annotations
 
 import difflib
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -75,6 +77,12 @@ class Description:
     def example(self) -> Any:
         """A request, from the project's ``sample.json``; None where there is none."""
         return self._contents.get(JSON, {}).get("example")
+
+    @property
+    def made_up(self) -> Any:
+        """A value that fits the schema of a JSON request; None where there is no such schema."""
+        schema = self._contents.get(JSON, {}).get("schema")
+        return self._schemas.example(schema) if schema else None
 
     @cached_property
     def fields(self) -> Sequence[PayloadField]:
@@ -182,14 +190,9 @@ class Description:
         """The schema of an object that the API takes. That of a form comes first, as it has the files, too."""
         for kind in (MULTIPART, JSON, URLENCODED):
             schema = self._schemas.resolved(self._contents.get(kind, {}).get("schema", {}))
-            if schema.get("type") == "object" and not (kind == MULTIPART and self._is_one_file):
+            if schema.get("type") == "object":
                 return schema
         return {}
-
-    @property
-    def _is_one_file(self) -> bool:
-        """Whether the payload is a file, for which the field of a form may have any name."""
-        return set(self._contents) == {BYTES, MULTIPART}
 
     @property
     def _takes_objects(self) -> bool:
@@ -211,31 +214,15 @@ def _remark(field: PayloadField, *, enforced: bool) -> str:
     return "; ".join(part for part in (condition, field.description) if part)
 
 
-def command_line(description: Description) -> Iterator[str]:
+def command_lines(description: Description) -> Iterator[str]:
     """Yield calls of ``cortex predict`` that the API takes, as people would type them."""
     name = description.name
-    if description.example is not None:
-        yield f"cortex predict {name} --data {_shell(to_compact(description.example))}"
+    example = description.example if description.example is not None else description.made_up
+    if example is not None:
+        yield f"cortex predict {name} --data {shlex.quote(json.dumps(example, ensure_ascii=False))}"
     elif description.sends_form and description.fields:
-        parts = [f"-F {field.name}={'@FILE' if field.is_file else 'VALUE'}" for field in description.fields]
+        fields = [field for field in description.fields if field.required] or description.fields
+        parts = [f"-F {field.name}={'@FILE' if field.is_file else 'VALUE'}" for field in fields]
         yield f"cortex predict {name} {' '.join(parts)}"
-    elif JSON in description.content_types and description.fields:
-        blank = {
-            field.name: field.default for field in description.fields if field.required or not description.enforced
-        }
-        yield f"cortex predict {name} --data {_shell(to_compact(blank))}"
     if description.takes_file:
         yield f"cortex predict {name} FILE"
-
-
-def to_compact(value: Any) -> str:
-    """Write JSON on one line."""
-    import json
-
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _shell(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)

@@ -15,6 +15,7 @@ _WORDS = {
     "null": "null",
     "object": "object",
 }
+_EXAMPLES = {"number": 1.5, "integer": 1, "string": "text", "boolean": True}
 _COUNTED = {"number", "whole number", "text", "file", "value"}
 _DEEPEST = 3
 
@@ -65,6 +66,21 @@ class Schemas:
         if kind == "object" and schema.get("properties"):
             return f"object ({', '.join(schema['properties'])})"
         return _WORDS.get(kind, "value")
+
+    def example(self, schema: Mapping[str, Any], depth: int = 0) -> Any:
+        """Make up a value of a schema: its first alternative, with what is required."""
+        schema = self.variants(schema)[0]
+        named = [schema.get("default"), schema.get("const"), *schema.get("enum", ())[:1]]
+        if chosen := [value for value in named if value is not None]:
+            return chosen[0]
+        kind = str(schema.get("type"))
+        if kind == "array":
+            return [self.example(schema.get("items", {}), depth + 1)] if depth <= _DEEPEST else []
+        if kind == "object":
+            properties = schema.get("properties", {})
+            named = [name for name in properties if name in schema.get("required", properties)]
+            return {name: self.example(properties[name], depth + 1) for name in named if depth <= _DEEPEST}
+        return schema.get("minimum", _EXAMPLES.get(kind))
 
     def alone(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """Return a schema outside the document, with the definitions that it refers to under ``$defs``."""

@@ -89,12 +89,20 @@ def refused(api: ApiStatus, status: int, headers: Mapping[str, str], body: bytes
     return kind(
         f"{api.name} answered {status} {reason}".rstrip(),
         hint=_hint(api, status, headers),
-        details=[] if text.lower() == reason.lower() else text.splitlines(),
+        details=_problems(value) or ([] if text.lower() == reason.lower() else text.splitlines()),
         status=status,
         answer=text if value is None else value,
         request_id=headers.get(REQUEST_ID_HEADER.lower()),
         answered_by=headers.get(API_HEADER.lower()),
     )
+
+
+def _problems(answer: Any) -> list[str]:
+    """Word a replica's list of wrong fields, one in a line; nothing for other answers."""
+    problems = answer.get("problems") if isinstance(answer, dict) else None
+    if not isinstance(problems, list) or not all(isinstance(each, dict) for each in problems):
+        return []
+    return [f"{each.get('field')}: {each.get('problem')}" for each in problems]
 
 
 def schema_hint(name: str) -> str:

@@ -25,7 +25,7 @@ class Routes:
     def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
         self._cloud = cloud
         self._cluster = cluster
-        self._known: dict[str, tuple[float, Route]] = {}
+        self._known: dict[str, tuple[float, Route | None]] = {}
 
     def of(self, name: str) -> Route:
         """Return the route to an API or splitter.
@@ -34,11 +34,16 @@ class Routes:
             NotDeployedError: There is none of that name.
             UnavailableError: It has no replica that serves.
         """
-        until, route = self._known.get(name, (0.0, None))
-        if route is None or time.monotonic() > until:
+        route = self.known(name)
+        if route is None:
             route = self._read(name).checked()
             self._known[name] = time.monotonic() + GOOD_SECONDS, route
         return route
+
+    def known(self, name: str) -> Route | None:
+        """Return a route that needs not be read."""
+        until, route = self._known.get(name, (0.0, None))
+        return None if time.monotonic() > until else route
 
     def forget(self, name: str) -> None:
         """Read the route anew next time."""

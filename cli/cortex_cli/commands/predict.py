@@ -182,14 +182,14 @@ def _chosen(
 
 
 def _print_schema(client: Client, name: str, output: str) -> None:
-    from cortex_cdk.predict.description import command_line
+    from cortex_cdk.predict.description import command_lines
 
     description = client.describe(name)
     if output == "json":
         print_json(description.as_json())
         return
     lines = [f"{name} takes {' or '.join(description.content_types)}", "", *description.table()]
-    examples = [f"  {for_environment(line)}" for line in command_line(description)]
+    examples = [f"  {for_environment(line)}" for line in command_lines(description)]
     click.echo(on_stdout("\n".join([*lines, *(["", "Example:", *examples] if examples else [])])))
 
 
