@@ -74,6 +74,7 @@ class Client(PredictionClient):
         force: bool = False,
         rebuild: bool = False,
         strict: bool = False,
+        check: bool = True,
         **of_class: Unpack[ClassOptions],
     ) -> list[Applied]:
         """Deploy a folder, or a predictor class, and wait until it serves.
@@ -86,13 +87,14 @@ class Client(PredictionClient):
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
+            check: Raise what went wrong with an API; else it is the ``error`` in the API's result.
             of_class: For a class: its ``name``, ``requirements`` (lines of ``requirements.txt``; without them the
                 packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
                 or objects, by name), ``sample`` (a request), and the sections of ``cortex.yaml``: ``predictor``,
                 ``compute``, ``autoscaling``, ``networking``, ``monitoring``, ``update_strategy``.
 
         Raises:
-            CortexError: Nothing was changed; the message says why. What fails later is in the results.
+            CortexError: Nothing was changed, or (with ``check``) an API failed; the message says why.
         """
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
@@ -102,6 +104,8 @@ class Client(PredictionClient):
         changed = {result.name for result in results if result.changed and not result.error}
         minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
         wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+        if check and (failed := next((result.error for result in results if result.error), None)):
+            raise failed
         return results
 
     def plan_deployment(
