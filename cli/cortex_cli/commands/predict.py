@@ -120,9 +120,9 @@ def command(
     long; with --schema, the JSON Schema of what the API takes.
 
     \b
-    Examples:
-      cortex predict iris sample.json
-      cortex predict iris --data '{"sepal_length": 5.2}' -v
+    Example:
+      cortex predict iris-classifier sample.json
+      cortex predict iris-classifier --data '{"sepal_length": 5.2}' -v
       cortex predict digits seven.png
       cortex predict digits -F image=@seven.png -F top=3
     """
