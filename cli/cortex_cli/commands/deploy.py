@@ -59,7 +59,7 @@ def command(
             report = client.plan_deployment(loaded, force=force, rebuild=rebuild, strict=strict)
         plans.end_with(report, client.environment, output)
     with TerminalProgress(yes=yes) as progress:
-        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild, strict=strict)
+        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild, strict=strict, check=False)
     if output == "json":
         print_json([_as_json(result) for result in results])
     else:
