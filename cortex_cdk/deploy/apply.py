@@ -273,7 +273,17 @@ class Applier:
     def _watcher(self, plan: StackPlan) -> RolloutWatcher | None:
         if not isinstance(plan.release.spec, ApiStackSpec):
             return None
-        return RolloutWatcher(self._cloud, self._cluster.name, plan.release.resource.name, plan.release.revision)
+        name = plan.release.resource.name
+        # While an operation runs, the parameters of a stack are those of that operation.
+        replaced = plan.stack if plan.action == UPDATE else None
+        return RolloutWatcher(
+            self._cloud,
+            self._cluster.name,
+            name,
+            plan.release.revision,
+            before=replaced.parameters.get(names.Parameter.REVISION) if replaced else None,
+            tell=partial(self._progress.rollout, name),
+        )
 
     def _ask_about(self, change_set: ChangeSet, name: str) -> None:
         for change in change_set.changes:
