@@ -64,7 +64,13 @@ class Client(ClusterClient):
         return ClusterKeys(self.cloud, self.cluster)
 
     def deploy(
-        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+        self,
+        config: Config | Path | str,
+        *,
+        force: bool = False,
+        rebuild: bool = False,
+        strict: bool = False,
+        wait: bool = True,
     ) -> list[Applied]:
         """Deploy a configuration.
 
@@ -73,6 +79,8 @@ class Client(ClusterClient):
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
+            wait: Wait until the deployment has ended. Else it goes on by itself once it has begun, and ``get`` tells
+                how it goes; what has to be there before it begins (cluster, image) is waited for all the same.
 
         Raises:
             CortexError: Nothing was changed; the message says why. What fails later is in the results.
@@ -80,15 +88,23 @@ class Client(ClusterClient):
         source = load_source(config, self._progress, strict=strict)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
+        deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
         results = deployer.deploy(source.config, source.files, source.dependencies)
+        if not wait:
+            return results
         changed = {result.name for result in results if result.changed and not result.error}
         minimums = {api.name: api.autoscaling.min_replicas for api in source.config.apis if api.name in changed}
         wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         return results
 
     def plan_deployment(
-        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+        self,
+        config: Config | Path | str,
+        *,
+        force: bool = False,
+        rebuild: bool = False,
+        strict: bool = False,
+        wait: bool = True,
     ) -> PlanReport:
         """Find out what ``deploy`` would do with the same arguments. Changes nothing.
 
@@ -97,12 +113,13 @@ class Client(ClusterClient):
             force: Plan as if an update that runs were cancelled.
             rebuild: Plan as if images were built anew.
             strict: Refuse a project with files that look like secrets.
+            wait: Plan as if the deployment were waited for.
 
         Raises:
             CortexError: The plan cannot be made, or something stands in the way; the message says why.
         """
         source = load_source(config, self._progress, strict=strict)
-        return plan_deployment(self.cloud, self.environment, source, Options(force=force, rebuild=rebuild))
+        return plan_deployment(self.cloud, self.environment, source, Options(force, rebuild, wait))
 
     def get(self, name: str) -> ApiStatus:
         """Read the status of one API or splitter.
