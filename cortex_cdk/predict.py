@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cortex_serving.contract import KEY_HEADER
+from cortex_serving.contract import KEY_HEADER, REVISION_HEADER
 
 from cortex_cdk.aws.cloud import is_loopback
 from cortex_cdk.errors import PredictionError
@@ -61,6 +61,11 @@ class Answer:
         self._api = api
         self._response = response
         self.content_type: str = response.headers.get("Content-Type", "")
+
+    @property
+    def revision(self) -> str:
+        """The revision of the replica that answers; empty where the answer names none."""
+        return self._response.headers.get(REVISION_HEADER, "")
 
     @property
     def is_document(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from types import TracebackType
 
@@ -16,7 +15,7 @@ from cortex_cdk.replicas.revisions import Rollout
 from cortex_cdk.stack_operations.change_set import Change
 from cortex_cdk.stack_operations.events import StackEvent
 from cortex_cli.control_characters import on_stderr
-from cortex_cli.output import interactive
+from cortex_cli.output import can_draw, interactive
 from cortex_cli.rollout_table import rollout_table
 
 # Lines at the end of a log that a terminal shows, as Docker does.
@@ -24,8 +23,6 @@ LOG_LINES = 5
 SIGNS = {"Add": "[green]+[/]", "Modify": "[yellow]~[/]", "Remove": "[red]-[/]"}
 STACK = "AWS::CloudFormation::Stack"
 SPINNER_COLUMNS = 2
-ONLY_LINES = ("CI", "NO_COLOR")
-"""Variables with which nothing is drawn that changes in place."""
 
 
 class TerminalProgress:
@@ -40,8 +37,7 @@ class TerminalProgress:
         self._console = Console(stderr=True, highlight=False)
         self._spinner = self._console.status("starting")
         self._log: deque[str] = deque(maxlen=LOG_LINES)
-        is_dumb = self._console.is_dumb_terminal or any(os.environ.get(name) for name in ONLY_LINES)
-        self._draws = self._console.is_terminal and not is_dumb
+        self._draws = can_draw(self._console)
         self._line: RenderableType = ""
         self._rollouts: dict[str, Rollout] = {}
 

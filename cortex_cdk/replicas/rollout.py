@@ -57,11 +57,12 @@ class RolloutWatcher:
         cloud: A session of the environment.
         cluster: The environment's cluster.
         api: The API's name.
-        revision: The revision that is being rolled out.
+        revision: The revision that is being rolled out, where that is known already.
         before: The revision before; the same where replicas stay, None where it is not known.
         tell: Hears at each look how many replicas each revision has; None asks for no health of targets.
 
     Attributes:
+        revision: The revision that is being rolled out.
         failure: Why the first replica failed; None while none has.
         capacity_problem: Why replicas have no place; None where they have one, or never lacked one.
         launch_failure: Why EC2 launches no instance for them; None where it does, or none is needed.
@@ -72,7 +73,7 @@ class RolloutWatcher:
         cloud: Cloud,
         cluster: str,
         api: str,
-        revision: str,
+        revision: str = "",
         *,
         before: str | None = None,
         tell: Callable[[Rollout], None] | None = None,
@@ -80,7 +81,7 @@ class RolloutWatcher:
         self._cloud = cloud
         self._cluster = cluster
         self._api = api
-        self._revision = revision
+        self.revision = revision
         self._replaced = before
         self._tell = tell
         self._looked_at = set(stopped_tasks(cloud, cluster, api))
@@ -111,7 +112,7 @@ class RolloutWatcher:
             service,
             self._targets(service) if service else (),
             Background(
-                revision=self._revision,
+                revision=self.revision,
                 before=self._replaced,
                 earlier=self._earlier,
                 begun=self._begun,
@@ -208,7 +209,7 @@ class RolloutWatcher:
     def _why(self, task: TaskTypeDef) -> ReplicaFailure:
         task_id = task["taskArn"].rsplit("/", 1)[-1]
         try:
-            record = fatal_record(self._cloud, names.log_group(self._cluster, self._api), self._revision, task_id)
+            record = fatal_record(self._cloud, names.log_group(self._cluster, self._api), self.revision, task_id)
         except CortexError:
             record = None
         if record:
