@@ -57,6 +57,8 @@ class DevScreen:
         if isinstance(happening, Deploying):
             self._files, self._since, self._error = happening.files, self._clock(), None
             self._steps.clear()
+            for api in self._apis.values():
+                api.rollout = None
         elif isinstance(happening, Step):
             self._steps.append(f"{happening.subject}: {happening.text}")
         elif isinstance(happening, Moved):
@@ -64,7 +66,8 @@ class DevScreen:
         elif isinstance(happening, Live):
             api = self._api(happening.api)
             api.live, api.rollout = happening, None
-            self._since = None
+            if not any(other.rollout for other in self._apis.values()):
+                self._since = None
         elif isinstance(happening, Answered):
             self._api(happening.api).answer = happening
         elif isinstance(happening, Failed):

@@ -53,7 +53,7 @@ def command(config: Path, env: str | None, data: Path | None, yes: bool, output:
             otherwise=f"each save would replace the replicas in environment {environment.name}, which costs money",
             hint="accept that with --yes, or leave out --env to work in the local cloud",
         )
-    with until_left(), _listener(f"cortex dev {config}  (environment {environment.name})", output) as tell:
+    with until_left(), _listener(f"{config.absolute().name}  (environment {environment.name})", output) as tell:
         session = DevSession(environment.name, config, data, tell, yes=yes)
         try:
             session.run()
