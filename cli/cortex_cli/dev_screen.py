@@ -103,19 +103,21 @@ class DevScreen:
             yield _line(f"deploying ({self._clock() - self._since:.0f} s){files}", "yellow")
         for name, api in list(self._apis.items()):
             if api.live:
-                yield _line(f"{name}  live  revision {api.live.revision}{_took(api.live)}", "green")
+                state = f"live with an earlier save  revision {api.live.revision}" if self._error else _live(api.live)
+                yield _line(f"{name}  {state}", "yellow" if self._error else "green")
                 yield _line(f"  {api.live.endpoint}", "dim")
 
 
-def _took(live: Live) -> str:
-    return "" if live.seconds is None else f"  {live.seconds:.1f} s after the save"
+def _live(live: Live) -> str:
+    took = "" if live.seconds is None else f"  {live.seconds:.1f} s after the save"
+    return f"live  revision {live.revision}{took}"
 
 
 def error_lines(error: CortexError) -> list[Text]:
     """Write an error: what happened, the end of its details, what to do next."""
     details = [_line(f"  {line}", "red") for text in error.details for line in text.splitlines()]
-    hint = [_line(f"hint: {for_environment(error.hint)}", "cyan")] if error.hint else []
-    return [_line(f"error: {error.message}", "bold red"), *details[-ERROR_LINES:], *hint]
+    hint = [Text(visible(f"hint: {for_environment(error.hint)}"), "cyan")] if error.hint else []
+    return [Text(visible(f"error: {error.message}"), "bold red"), *details[-ERROR_LINES:], *hint]
 
 
 def _answer(name: str, answer: Answered) -> list[Text]:

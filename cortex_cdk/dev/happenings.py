@@ -101,8 +101,8 @@ class Answered:
 
     def as_json(self) -> Mapping[str, Any]:
         """The fields for scripts."""
-        error = self.error.as_json() if self.error else None
-        return {"event": "answer", "api": self.api, "answer": self.text, "error": error}
+        failure = self.error.as_json() if self.error else None
+        return {"event": "answer", "api": self.api, "answer": self.text, "failure": failure}
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Failed:
 
     def as_json(self) -> Mapping[str, Any]:
         """The fields for scripts."""
-        return {"event": "failed", "error": self.error.as_json(), "serving": dict(self.serving)}
+        return {"event": "failed", "failure": self.error.as_json(), "serving": dict(self.serving)}
 
 
 @dataclass(frozen=True)

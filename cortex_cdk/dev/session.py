@@ -102,7 +102,7 @@ class DevSession:
         yes: bool = False,
     ) -> None:
         self._environment = environment
-        self._config = (path / CONFIG_FILE if path.is_dir() else path).absolute()
+        self._config = path / CONFIG_FILE if path.is_dir() else path
         if not self._config.is_file():
             # There is nothing to watch. What is wrong with a file may be mended while it is watched.
             load_config(self._config)
