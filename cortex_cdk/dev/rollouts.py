@@ -44,6 +44,7 @@ class DevRollout:
         stack = self._read_stack()
         known = stack.parameters.get(names.Parameter.REVISION) if stack and not stack.never_worked else None
         self._is_first = known is None
+        self._updated = stack.updated if stack else None
         self._watcher = RolloutWatcher(client.cloud, cluster, api, before=serving or known, tell=self._take_in)
         self._rollout: Rollout | None = None
         self._next_stack = time.monotonic() + STACK_SECONDS
@@ -74,35 +75,29 @@ class DevRollout:
             return
         self._next_stack = time.monotonic() + STACK_SECONDS
         stack = self._read_stack()
-        if stack is None or (stack.failed and not stack.in_progress):
+        # What failed before says nothing; CloudFormation may begin a moment late.
+        if stack is None or (stack.failed and not stack.in_progress and stack.updated != self._updated):
             self.is_over = True
             reason = stack.reason if stack else "nothing of it was kept"
             self.failure = self.failure or self._in_words(reason, (), f"see why with: cortex why {self._api}")
 
-    def settle(self, seconds: float) -> None:
-        """Wait for the end of an operation whose revision serves already.
+    def make_way(self, patience: float = 0) -> None:
+        """End what CloudFormation still does, so that the next deployment finds a stack at rest.
+
+        Such a stack needs no synthesis for a change of code. An update that is given up leaves the revision before.
 
         Args:
-            seconds: How long at most.
-        """
-        deadline = time.monotonic() + seconds
-        while self.is_live and time.monotonic() < deadline:
-            stack = self._read_stack()
-            if stack is None or not stack.in_progress:
-                return
-            time.sleep(0.05)
-
-    def give_up(self) -> None:
-        """End what CloudFormation still does: the revision before goes on serving.
-
-        Before the next deployment is planned: on a stack that rests, a change of code needs no synthesis.
+            patience: How many seconds to wait for the end of an update whose revision serves already.
 
         Raises:
             DeployError: The stack cannot be brought to rest.
         """
         self.is_over = True
-        stack = self._read_stack()
-        if stack and stack.in_progress:
+        deadline = time.monotonic() + patience
+        while (stack := self._read_stack()) and stack.in_progress:
+            if self.is_live and time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
             role = self._client.cluster.resources.cloudformation_role
             recover(self._client.cloud, stack, self._say, force=True, role=role)
 

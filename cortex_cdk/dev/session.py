@@ -138,6 +138,8 @@ class DevSession:
         self._tell(Deploying(changed))
         try:
             config = load_config(self._config)
+            for warning in config.warnings:
+                self._tell(Step("warning", str(warning)))
             self._make_way()
             if not self.endpoints:
                 ensure_cluster(self._client.cloud, self._client.environment, self._progress)
@@ -161,8 +163,7 @@ class DevSession:
         """End what still runs of the save before. An update whose revision serves has only to be waited for."""
         attempts, self._attempts = self._attempts, {}
         for attempt in attempts.values():
-            attempt.rollout.settle(SETTLE_SECONDS)
-            attempt.rollout.give_up()
+            attempt.rollout.make_way(SETTLE_SECONDS)
 
     def _begin(self, applied: Applied) -> None:
         """Take over what CloudFormation has begun with."""
@@ -196,7 +197,7 @@ class DevSession:
             attempt.failure = rollout.failure
             self._tell(Failed(rollout.failure, dict(self._serving)))
             # ECS would try the same code again and again.
-            rollout.give_up()
+            rollout.make_way()
         if rollout.is_live and not attempt.is_told and not attempt.applied.error:
             attempt.is_told = True
             threading.Thread(target=self._try, args=(attempt,), daemon=True).start()
