@@ -50,6 +50,7 @@ class DevRollout:
         self._next_stack = time.monotonic() + STACK_SECONDS
         self.is_live = self.is_over = False
         self.failure: CortexError | None = None
+        self._why = f"see why with: cortex why {api}"
 
     def begin(self, applied: Applied) -> None:
         """Take over what CloudFormation has begun with."""
@@ -66,10 +67,13 @@ class DevRollout:
             return
         self.is_live = self.is_live or rollout.new.healthy > 0
         has_turned = rollout.new.state == FAILED
-        if self._watcher.failure:
-            self.failure = self._in_words(self._watcher.failure.reason, self._watcher.failure.details)
         if self.is_live:
             self.failure = None
+        elif self._watcher.failure:
+            reason, details = self._watcher.failure.reason, self._watcher.failure.details
+            self.failure = self._error(f"the replica failed: {reason}", CORRECT_IT, details)
+        elif has_turned:
+            self.failure = self._error("ECS, or another command, gave the update up", self._why)
         self.is_over = (self.is_live and rollout.old is None and rollout.new.state == LIVE) or has_turned
         if self.is_over or time.monotonic() < self._next_stack:
             return
@@ -79,7 +83,7 @@ class DevRollout:
         if stack is None or (stack.failed and not stack.in_progress and stack.updated != self._updated):
             self.is_over = True
             reason = stack.reason if stack else "nothing of it was kept"
-            self.failure = self.failure or self._in_words(reason, (), f"see why with: cortex why {self._api}")
+            self.failure = self.failure or self._error(f"the deployment failed: {reason}", self._why)
 
     def make_way(self, patience: float = 0) -> None:
         """End what CloudFormation still does, so that the next deployment finds a stack at rest.
@@ -116,6 +120,6 @@ class DevRollout:
     def _read_stack(self) -> StackState | None:
         return read_stack(self._client.cloud, self._stack_name)
 
-    def _in_words(self, reason: str, details: tuple[str, ...], to_do: str = CORRECT_IT) -> CortexError:
+    def _error(self, what: str, to_do: str, details: tuple[str, ...] = ()) -> CortexError:
         aftermath = "" if self._is_first else "the revision before keeps serving; "
-        return DeployError(f"{self._api}: the replica failed: {reason}", hint=f"{aftermath}{to_do}", details=details)
+        return DeployError(f"{self._api}: {what}", hint=f"{aftermath}{to_do}", details=details)
