@@ -75,6 +75,7 @@ class Client(PredictionClient):
         rebuild: bool = False,
         strict: bool = False,
         check: bool = True,
+        wait: bool = True,
         **of_class: Unpack[ClassOptions],
     ) -> list[Applied]:
         """Deploy a folder, or a predictor class, and wait until it serves.
@@ -92,6 +93,8 @@ class Client(PredictionClient):
                 packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
                 or objects, by name), ``sample`` (a request), and the sections of ``cortex.yaml``: ``predictor``,
                 ``compute``, ``autoscaling``, ``networking``, ``monitoring``, ``update_strategy``.
+            wait: Wait until the deployment has ended. Else it goes on by itself once it has begun, and ``get`` tells
+                how it goes; what has to be there before it begins (cluster, image) is waited for all the same.
 
         Raises:
             CortexError: Nothing was changed, or (with ``check``) an API failed; the message says why.
@@ -99,11 +102,12 @@ class Client(PredictionClient):
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
+        deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
         results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
-        changed = {result.name for result in results if result.changed and not result.error}
-        minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
-        wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+        if wait:
+            changed = {result.name for result in results if result.changed and not result.error}
+            minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
+            wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         if check and (failed := next((result.error for result in results if result.error), None)):
             raise failed
         return results
@@ -116,6 +120,7 @@ class Client(PredictionClient):
         force: bool = False,
         rebuild: bool = False,
         strict: bool = False,
+        wait: bool = True,
         **of_class: Unpack[ClassOptions],
     ) -> PlanReport:
         """Find out what ``deploy`` would do with the same arguments. Changes nothing.
@@ -125,13 +130,14 @@ class Client(PredictionClient):
             force: Plan as if an update that runs were cancelled.
             rebuild: Plan as if images were built anew.
             strict: Refuse a project with files that look like secrets.
+            wait: Plan as if the deployment were waited for.
             of_class: What is said of a class; see ``deploy``.
 
         Raises:
             CortexError: The plan cannot be made, or something stands in the way; the message says why.
         """
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
-        return plan_deployment(self.cloud, self.environment, loaded, Options(force=force, rebuild=rebuild))
+        return plan_deployment(self.cloud, self.environment, loaded, Options(force, rebuild, wait))
 
     def get(self, name: str) -> ApiStatus:
         """Read the status of one API or splitter.
