@@ -35,6 +35,7 @@ from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.status.diagnosis import Diagnosis, why
 from cortex_cdk.status.read_status import ERROR, LIVE, UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
 
@@ -209,6 +210,14 @@ class Client(PredictionClient):
     def reports(self) -> Sequence[Report]:
         """Report status and traffic of everything that is deployed."""
         return self._known.reporter.all()
+
+    def why(self, name: str) -> Diagnosis:
+        """Find out what is wrong with an API or splitter, since when, why, and what to do next.
+
+        Raises:
+            NotDeployedError: There is none of that name, and nothing is left of one.
+        """
+        return why(self.cloud, self.cluster, name)
 
     def logs(
         self,
