@@ -142,7 +142,7 @@ def uncommented(text: str) -> str:
 
 def examples(text: str) -> set[str]:
     """The fields whose comment says that the value is an example rather than the default."""
-    return set(re.findall(r"^ *# ([a-z_]+):.*such as this", text, re.MULTILINE)) | {"max_body_bytes"}
+    return set(re.findall(r"^ *# +([a-z_]+):.*such as this", text, re.MULTILINE)) | {"max_body_bytes"}
 
 
 @pytest.mark.parametrize("name", sorted(NINE))
