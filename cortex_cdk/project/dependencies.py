@@ -150,7 +150,12 @@ class _Reader:
 
 
 def _plain(file: SourceFile) -> bytes:
-    """Return the content with Unix line ends, so that Git's settings do not change an image."""
+    """Return the content with Unix line ends, so that Git's settings do not change an image.
+
+    A ``requirements.txt`` with nothing but comments is empty: its project shares the image of those without the file.
+    """
+    if file.name == requirements_file.FILE and requirements_file.says_nothing(file.text):
+        return b""
     return file.text.replace("\r\n", "\n").encode()
 
 

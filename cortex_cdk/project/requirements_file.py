@@ -86,6 +86,11 @@ class Requirements:
             into.append(Named(line, re.split(r"\[|\s*;", path)[0]))
 
 
+def says_nothing(text: str) -> bool:
+    """Return whether a requirements file has comments at most."""
+    return not any(_logical_lines(text))
+
+
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines, joined with their continuations and without comments, each with its first line's number."""
     joined, start = "", 0
