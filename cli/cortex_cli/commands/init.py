@@ -17,7 +17,7 @@ from cortex_cli.output import print_json, print_table
 if TYPE_CHECKING:
     from cortex_cdk.templates import Template
 
-SECTION = "APIs"
+SECTION = "Projects"
 
 
 class _TemplateName(click.ParamType["Template"]):

@@ -8,7 +8,7 @@ from cortex_serving.contract import CONFIG_FILE
 from cortex_cdk.names import CLUSTER_FILE
 from cortex_cli.output import print_json
 
-SECTION = "Other commands"
+SECTION = "Projects"
 
 
 @click.command("schema")
@@ -20,9 +20,11 @@ def command(file: str) -> None:
     write the schema to a hidden folder, which is not packed, and add that line:
 
     \b
+      # yaml-language-server: $schema=.cortex/cortex.schema.json
+
+    \b
     Example:
       cortex schema > .cortex/cortex.schema.json
-      # yaml-language-server: $schema=.cortex/cortex.schema.json
     """
     from cortex_cdk.config.json_schema import api_file_schema, cluster_file_schema
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cortex_cdk.deploy.validate import Image, Validation
     from cortex_cdk.errors import Problem
 
-SECTION = "APIs"
+SECTION = "Projects"
 MOST_NAMES = 8
 
 
