@@ -26,9 +26,8 @@ def record(text: str, stream: str = "3185d7c42311/0f3a5c1e9b7d") -> LogRecord:
 
 
 IDS = st.sampled_from([REQUEST, "a-1", "a-12", "a", 'odd"id', "ü"])
-WORDS = st.lists(st.one_of(IDS, st.sampled_from(["a batch of 2 failed (requests", ")", "x\ny"])), max_size=4).map(
-    " ".join
-)
+TEXTS = st.sampled_from(["a batch of 2 failed (requests", ")", "x\ny"])
+WORDS = st.lists(st.one_of(IDS, TEXTS), max_size=4).map(" ".join)
 LINES = st.one_of(
     st.fixed_dictionaries(
         {"level": st.sampled_from(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "CRITICAL", "NOTICE", "Level 35"])},
