@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.conftest import Cortex
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 PREDICTOR = """\
 import hashlib
@@ -163,13 +163,13 @@ def test_a_rotated_value_comes_with_a_refresh(cortex: Cortex, vault: str) -> Non
     )
     assert answer(cortex)["TOKEN"] == digest(TOKEN)
     cortex.json("refresh", "vault")
-    wait_until(lambda: answer(cortex)["TOKEN"] == digest(ROTATED))
+    until(lambda: answer(cortex)["TOKEN"] == digest(ROTATED))
 
 
 def test_secrets_outlive_the_local_cloud(cortex: Cortex, vault: str) -> None:
     cortex.ok("local", "down")
     cortex.ok("local", "up")
-    wait_until(lambda: cortex.json("get", "vault")["status"] == "live")
+    until(lambda: cortex.json("get", "vault")["status"] == "live")
     assert answer(cortex)["TOKEN"] == digest(ROTATED)
 
 
@@ -216,11 +216,11 @@ def test_a_secret_in_use_is_deleted_only_on_demand(cortex: Cortex, vault: str, t
     assert "the secret my-secret is being deleted" in said
     # Whoever starts a replica now sees why there is none, with the secret's name.
     cortex.ok("refresh", "vault")
-    wait_until(lambda: "my-secret" in json.dumps(cortex.json("get", "vault")["stopped_replicas"]))
+    until(lambda: "my-secret" in json.dumps(cortex.json("get", "vault")["stopped_replicas"]))
     (reason, *_) = (stopped["reason"] for stopped in cortex.json("get", "vault")["stopped_replicas"])
     assert reason.startswith("the secret my-secret could not be read (failed to fetch secret arn:aws:secretsmanager:")
     assert answer(cortex)["TOKEN"] == digest(ROTATED), "what runs goes on"
     assert cortex.ok("secret", "set", "my-secret", stdin=TOKEN).startswith("set the secret my-secret\n")
     # ECS has given that rollout up.
     cortex.ok("refresh", "vault", "--force")
-    wait_until(lambda: answer(cortex)["TOKEN"] == digest(TOKEN))
+    until(lambda: answer(cortex)["TOKEN"] == digest(TOKEN))

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tests.conftest import CORTEX, Cortex
-from tests.local.localcloud.data_plane_support import until
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 LOCAL_SPEED = "20"
 CLIENTS = 4
@@ -148,7 +148,7 @@ def test_instances_that_do_not_start_are_named(
     folder = project(tmp_path / "large", "large", "1800m", 1)
     with requests(text) as traffic, deploying(cortex, folder) as deployed:
         # On a busy machine, the deployment alone takes more than a minute.
-        reason = until(lambda: (found := reason_of(cortex, "large")) and said in found and found, timeout=200)
+        reason = until(lambda: (found := reason_of(cortex, "large")) and said in found and found, seconds=200)
         assert "instance group small cannot start an instance" in reason
         cortex.ok("local", "chaos", kind, *name, "--stop")
         deployed()
