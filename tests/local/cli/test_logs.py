@@ -151,7 +151,7 @@ def test_records_are_chosen(cortex: Cortex, endpoint: str, follower: StartFollow
     follow = follower("--level", "error", "--tail", "0", "-o", "json")
     quiet = requests.post(endpoint, json={"number": 21}, timeout=30).headers["X-Request-Id"]
     failed = requests.post(endpoint, json={"number": -1}, timeout=30).headers["X-Request-Id"]
-    wait_until(lambda: len(records(cortex, "--request-id", failed)) == 1)
+    until(lambda: len(records(cortex, "--request-id", failed)) == 1)
     everything = records(cortex)
 
     def chosen(*arguments: str) -> list[Record]:
@@ -173,7 +173,7 @@ def test_records_are_chosen(cortex: Cortex, endpoint: str, follower: StartFollow
     assert unknown.returncode == 1
     assert "no replica whose id begins with beef- or cafe- has written to the log" in unknown.stderr
     assert f"hint: the only one that did: {record['replica'][:8]} (revision {record['revision']})" in unknown.stderr
-    wait_until(lambda: records_of(follow) == [record])
+    until(lambda: records_of(follow) == [record])
 
 
 def test_only_what_is_young_enough_is_shown(cortex: Cortex, endpoint: str) -> None:
