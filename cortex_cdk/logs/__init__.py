@@ -7,7 +7,18 @@ May import: ``config.quantities``, ``aws``, ``errors``.
 """
 
 from cortex_cdk.logs.filters import EVERYTHING, LogFilter
-from cortex_cdk.logs.reading import fatal_record, follow, read, search
+from cortex_cdk.logs.reading import fatal_record, follow, read, search, troubles
 from cortex_cdk.logs.records import LogRecord, is_metrics, parse
 
-__all__ = ["EVERYTHING", "LogFilter", "LogRecord", "fatal_record", "follow", "is_metrics", "parse", "read", "search"]
+__all__ = [
+    "EVERYTHING",
+    "LogFilter",
+    "LogRecord",
+    "fatal_record",
+    "follow",
+    "is_metrics",
+    "parse",
+    "read",
+    "search",
+    "troubles",
+]

@@ -1,7 +1,7 @@
 """Filter patterns of CloudWatch Logs: which events they match.
 
 Source of the forms: "Filter pattern syntax" of the CloudWatch Logs guide. A pattern is one phrase in quotation marks,
-or words that must all be in the event, or a condition on the fields of a JSON event::
+or words that must all be in the event (``?word ?word``: any of them), or a condition on the fields of a JSON event::
 
     { ($.level = "ERROR") || ($.level = "CRIT*") && ($.ms > 100) }
 
@@ -76,15 +76,19 @@ def _compiled(text: str) -> Callable[[str], bool]:
         return of_fields
     is_phrase = len(text) > 1 and text[0] == text[-1] == QUOTE
     terms = [text[1:-1]] if is_phrase else text.split()
+    # With other words, CloudWatch ignores those with a question mark.
+    is_choice = bool(terms) and not is_phrase and all(len(term) > 1 and term[0] == "?" for term in terms)
+    terms = [term[1:] for term in terms] if is_choice else terms
     if text.startswith(("{", "[", "%")) or any(QUOTE in term or term[:1] in "-?" for term in terms):
         raise _refused(text)
-    return lambda message: all(term in message for term in terms)
+    combined = any if is_choice else all
+    return lambda message: combined(term in message for term in terms)
 
 
 def _refused(pattern: str) -> InvalidParameterException:
     return InvalidParameterException(
-        "Invalid filter pattern, or one that the local cloud does not know (it knows words, one phrase in quotation "
-        f"marks, and conditions on JSON fields without regular expressions): {pattern}"
+        "Invalid filter pattern, or one that the local cloud does not know (it knows words, ?words, one phrase in "
+        f"quotation marks, and conditions on JSON fields without regular expressions): {pattern}"
     )
 
 
