@@ -54,28 +54,30 @@ def read() -> ProcessTable:
 
 
 def stat_fields(pid: int) -> list[bytes]:
-    """Return the fields of ``/proc/PID/stat`` after the program's name, which may have blanks.
-
-    Twice a second for all processes of the machine: objects for path and file would take three times as long.
+    """Return the fields of ``/proc/PID/stat`` after the program's name, which may have blanks, up to ``rss``.
 
     Raises:
         OSError: There is no such process, or no such file on this system.
     """
-    descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    try:
-        line = os.read(descriptor, LONGEST_LINE)
-    finally:
-        os.close(descriptor)
-    return line.rpartition(b")")[2].split(None, RESIDENT_PAGES + 1)
+    return _content(f"/proc/{pid}/stat").rpartition(b")")[2].split(None, RESIDENT_PAGES + 1)
 
 
 def _of_linux() -> Iterator[tuple[int, int, int]]:
+    # Twice a second for all processes of the machine: objects for paths and files would take three times as long.
     page = os.sysconf("SC_PAGE_SIZE")
     for pid in psutil.pids():
         # One that ends meanwhile is left out.
         with contextlib.suppress(OSError, IndexError):
             fields = stat_fields(pid)
             yield pid, int(fields[PARENT]), int(fields[RESIDENT_PAGES]) * page
+
+
+def _content(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, LONGEST_LINE)
+    finally:
+        os.close(descriptor)
 
 
 def _of_others() -> Iterator[tuple[int, int, int]]:
