@@ -51,6 +51,7 @@ def take(bodies: Bodies) -> Snapshot:
     Args:
         bodies: Takes the bodies of objects that are not stored yet.
     """
+    logs: Any
     for _, _, logs in logs_backends.iter_backends():
         for group in logs.groups.values():
             forget_oldest(group)

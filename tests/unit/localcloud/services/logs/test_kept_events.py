@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timedelta
 
 import pytest
-from moto.logs.models import LogEvent, LogGroup, LogStream
+from moto.logs.models import LogEvent, LogGroup, LogsBackend, LogStream
 
 from cortex_cdk.localcloud.services.logs import kept_events
 from cortex_cdk.localcloud.services.logs.kept_events import forget_oldest
@@ -18,7 +18,8 @@ METRICS = '{"_aws": {}, "InFlight": 0}'
 def group(monkeypatch: pytest.MonkeyPatch) -> LogGroup:
     for name, bound in {"EVENTS": 20, "EVENTS_OF_GROUP": 50, "METRIC_EVENTS": 3, "STREAMS": 4}.items():
         monkeypatch.setattr(kept_events, f"KEPT_{name}", bound)
-    return LogGroup("123456789012", "us-east-1", "/cortex/local/api")
+    made: LogGroup = LogsBackend("us-east-1", "123456789012").create_log_group("/cortex/local/api", {})
+    return made
 
 
 def write(group: LogGroup, name: str, *messages: str, age: int = 0) -> LogStream:
