@@ -24,6 +24,7 @@ from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import group_sizes, with_outlook
 from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 from cortex_cdk.status.decide_status import (
+    ERROR,
     LIVE,
     UNKNOWN,
     UPDATING,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
 
 __all__ = [
+    "ERROR",
     "LIVE",
     "UPDATING",
     "ApiStatus",

@@ -66,7 +66,7 @@ def command(
             report = client.plan_deployment(loaded, wait=not no_wait, **how)
         plans.end_with(report, client.environment, output)
     with TerminalProgress(yes=yes) as progress:
-        results = Client(env, progress).deploy(loaded, wait=not no_wait, **how)
+        results = Client(env, progress).deploy(loaded, wait=not no_wait, check=False, **how)
     if output == "json":
         print_json([_as_json(result) for result in results])
     else:
