@@ -35,6 +35,7 @@ from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.status.diagnosis import Diagnosis, why
 from cortex_cdk.status.read_status import ERROR, LIVE, UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
 
@@ -74,8 +75,8 @@ class Client(PredictionClient):
         force: bool = False,
         rebuild: bool = False,
         strict: bool = False,
-        wait: bool = True,
         check: bool = True,
+        wait: bool = True,
         **of_class: Unpack[ClassOptions],
     ) -> list[Applied]:
         """Deploy a folder, or a predictor class, and wait until it serves.
@@ -88,13 +89,13 @@ class Client(PredictionClient):
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
-            wait: Wait until the deployment has ended. Else it goes on by itself once it has begun, and ``get`` tells
-                how it goes; what has to be there before it begins (cluster, image) is waited for all the same.
             check: Raise what went wrong with an API; else it is the ``error`` in the API's result.
             of_class: For a class: its ``name``, ``requirements`` (lines of ``requirements.txt``; without them the
                 packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
                 or objects, by name), ``sample`` (a request), and the sections of ``cortex.yaml``: ``predictor``,
                 ``compute``, ``autoscaling``, ``networking``, ``monitoring``, ``update_strategy``.
+            wait: Wait until the deployment has ended. Else it goes on by itself once it has begun, and ``get`` tells
+                how it goes; what has to be there before it begins (cluster, image) is waited for all the same.
 
         Raises:
             CortexError: Nothing was changed, or (with ``check``) an API failed; the message says why.
@@ -104,9 +105,9 @@ class Client(PredictionClient):
         self._read = KnownCluster(self.cloud, cluster)
         deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
         results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
-        changed = {result.name for result in results if result.changed and not result.error}
-        minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
         if wait:
+            changed = {result.name for result in results if result.changed and not result.error}
+            minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
             wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         if check and (failed := next((result.error for result in results if result.error), None)):
             raise failed
@@ -209,6 +210,14 @@ class Client(PredictionClient):
     def reports(self) -> Sequence[Report]:
         """Report status and traffic of everything that is deployed."""
         return self._known.reporter.all()
+
+    def why(self, name: str) -> Diagnosis:
+        """Find out what is wrong with an API or splitter, since when, why, and what to do next.
+
+        Raises:
+            NotDeployedError: There is none of that name, and nothing is left of one.
+        """
+        return why(self.cloud, self.cluster, name)
 
     def logs(
         self,

@@ -105,6 +105,15 @@ def latency(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{seconds * 1000:.3g} ms"
 
 
+def size(count: int) -> str:
+    """Return a number of bytes with three digits, in the unit that fits: ``312 bytes``, ``4.1 KiB``, ``2 GiB``."""
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        # 1023.6 KiB would be rounded to 1.02e+03 KiB.
+        if count >= 999.5 * 1024 ** (power - 1):
+            return f"{count / 1024**power:.3g} {unit}"
+    return f"{count} bytes"
+
+
 ONLY_LINES = ("CI", "NO_COLOR")
 """Variables with which nothing is drawn that changes in place."""
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from cortex_serving.contract import LOADING_EVENT
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.aws.launch_failures import LaunchFailure
 from cortex_cdk.errors import CortexError
-from cortex_cdk.logs import fatal_record
+from cortex_cdk.logs import fatal_record, troubles
 from cortex_cdk.replicas.pending import group_sizes, placement_refusal, with_outlook
 from cortex_cdk.replicas.revisions import NOT_BEGUN, Background, Rollout, rollout_of
 from cortex_cdk.replicas.stopped import StopCause, stop_cause, stopped_reason, stopped_tasks
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 NO_ROOM = "no container instance met all of its requirements"
 OUTLOOK_SECONDS = 2.0
 """Between two looks at what becomes of replicas that wait."""
+FIRST_READING_SECONDS, READING_SECONDS = 15.0, 5.0
+"""When the log is read first, and between two readings: replicas say from 15 seconds on what they are doing."""
 PLACED_WITHIN = timedelta(seconds=15)
 """ECS places a replica within seconds where an instance has room."""
 
@@ -97,11 +101,13 @@ class RolloutWatcher:
         self._waiting = 0
         self._failed = 0
         self._begun = False
+        self._began = datetime.now(timezone.utc)
+        self._next_reading = time.monotonic() + FIRST_READING_SECONDS
 
     def look(self) -> list[str]:
         """Look once. Returns what is new, in words: replicas that failed, and why one cannot be placed."""
         service = describe_service(self._cloud, self._cluster, self._api)
-        news = (self._placement_news(service) if service else []) + self._failure_news()
+        news = (self._placement_news(service) if service else []) + self._failure_news() + self._loading_news()
         if self._tell:
             self._tell(self._rollout(service))
         return news
@@ -192,6 +198,22 @@ class RolloutWatcher:
                 self._told.add(failure.reason)
                 news.append(f"a replica failed: {failure.reason}")
         return news
+
+    def _loading_news(self) -> list[str]:
+        """What replicas say themselves whose start takes long."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if time.monotonic() < self._next_reading:
+            return []
+        self._next_reading = time.monotonic() + READING_SECONDS
+        group = names.log_group(self._cluster, self._api)
+        with suppress(ClientError, BotoCoreError, CortexError):
+            said = list(troubles(self._cloud.impatient, group, self._began))
+            mine = [r for r in said if r.revision == self.revision and r.fields.get("event") == LOADING_EVENT]
+            fresh = [f"a replica is {record.message}" for record in mine if record.message not in self._told]
+            self._told.update(record.message for record in mine)
+            return fresh[-1:]
+        return []
 
     def _failed_tasks(self) -> list[TaskTypeDef]:
         """The tasks of what is being rolled out that failed since the last look."""

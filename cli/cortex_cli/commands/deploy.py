@@ -44,8 +44,10 @@ def command(
     yes: bool,
     plan: bool,
     output: str,
+    force: bool,
+    rebuild: bool,
+    strict: bool,
     no_wait: bool,
-    **how: bool,
 ) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml).
 
@@ -63,10 +65,12 @@ def command(
     if plan:
         with TerminalProgress(yes=yes) as progress:
             client = Client(env, progress)
-            report = client.plan_deployment(loaded, wait=not no_wait, **how)
+            report = client.plan_deployment(loaded, force=force, rebuild=rebuild, strict=strict, wait=not no_wait)
         plans.end_with(report, client.environment, output)
     with TerminalProgress(yes=yes) as progress:
-        results = Client(env, progress).deploy(loaded, wait=not no_wait, check=False, **how)
+        results = Client(env, progress).deploy(
+            loaded, force=force, rebuild=rebuild, strict=strict, wait=not no_wait, check=False
+        )
     if output == "json":
         print_json([_as_json(result) for result in results])
     else:
