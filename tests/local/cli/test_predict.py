@@ -16,7 +16,8 @@ import pytest
 
 from cortex_cdk import AsyncClient, Client
 from cortex_cdk.errors import ApiFailedError, NotDeployedError, PayloadError
-from tests.conftest import CORTEX, Cortex
+from tests.conftest import CORTEX, ROOT, Cortex
+from tests.examples.test_documentation import blocks
 from tests.unit.cli.test_commands import completed
 
 PREDICTOR = """
@@ -336,6 +337,17 @@ def test_one_client_serves_many_threads_and_many_coroutines(client: Client) -> N
     streamed, *answers = asyncio.run(at_once())
     assert streamed == [{"n": 1}, {"n": 2}]
     assert [answer["payload"] for answer in answers] == list(range(64))
+
+
+def test_the_page_on_the_client_is_right(cortex: Cortex, folder: Path, tmp_path: Path) -> None:
+    """Its examples, as one script, in a folder that has nothing."""
+    script = tmp_path / "page.py"
+    script.write_text("\n\n".join(blocks(ROOT / "docs/python-client.md", "python")))
+    done = subprocess.run(
+        [CORTEX.with_name("python"), "-W", "ignore", script],
+        cwd=tmp_path, env=cortex.environ, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_connection_that_was_closed_meanwhile_is_no_failure(cortex: Cortex, client: Client) -> None:
