@@ -24,6 +24,7 @@ from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.replicas.pending import GroupSize, group_sizes, with_outlook
 from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 from cortex_cdk.status.decide_status import (
+    ERROR,
     LIVE,
     UNKNOWN,
     UPDATING,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from mypy_boto3_elbv2.type_defs import TargetHealthDescriptionTypeDef
 
 __all__ = [
+    "ERROR",
     "LIVE",
     "UPDATING",
     "ApiStatus",
