@@ -98,7 +98,7 @@ def _listener(title: str, output: str) -> Iterator[Callable[[Happening], None]]:
 
 def _say_what_stays(endpoints: Mapping[str, str]) -> None:
     # Splitters first: an API that one uses cannot be removed.
-    for name, endpoint in reversed(endpoints.items()):
+    for name, endpoint in reversed(list(endpoints.items())):
         click.echo(
             for_environment(f"{name} stays deployed at {endpoint}: remove it with cortex delete {name}"), err=True
         )
