@@ -12,9 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+
+from cortex_serving.contract import TRAFFIC_SPLITTER
 
 from cortex_cdk import log_groups, names
 from cortex_cdk.access_keys import ClusterKeys
@@ -38,6 +40,7 @@ from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
+from cortex_cdk.status.series import DEFAULT_SINCE, POINTS, Measurements, read_measurements
 
 SETTLING_POLL_SECONDS = 0.25
 
@@ -150,6 +153,35 @@ class Client(ClusterClient):
     def reports(self) -> Sequence[Report]:
         """Report status and traffic of everything that is deployed."""
         return self._known.reporter.all()
+
+    def metrics(
+        self,
+        name: str,
+        *,
+        since: timedelta = DEFAULT_SINCE,
+        period: timedelta | None = None,
+        points: int = POINTS,
+    ) -> Measurements:
+        """Read what was measured of an API over time, or of each API of a traffic splitter.
+
+        Args:
+            name: The API or splitter.
+            since: How far back; no further than to its creation.
+            period: Time that one value stands for, in whole minutes; None chooses one that gives at most ``points``.
+            points: Most values of a series, where no period is given.
+
+        Returns:
+            Series by name; ``to_frame()`` makes a pandas DataFrame of them.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+            CortexError: CloudWatch has no such period, or nothing from so long ago.
+        """
+        api = self.get(name)
+        apis = [api]
+        if api.kind == TRAFFIC_SPLITTER:
+            apis = read_apis(self.cloud, self.cluster, [variant.name for variant in api.variants])
+        return read_measurements(self.cloud, self.cluster, api, apis, since=since, period=period, points=points)
 
     def logs(
         self,

@@ -98,6 +98,10 @@ KEY_METRIC = "KeyRequests"
 """Requests with one of the cluster's keys, whatever the answer; ``KEY_DIMENSION`` is the key's name."""
 FORWARDED_METRIC = "Forwarded"
 """Requests that came by way of a traffic splitter."""
+BATCH_SIZE_METRIC = "BatchSize"
+"""Requests in a batch."""
+QUEUE_TIME_METRIC = "QueueTime"
+"""Milliseconds from a request's arrival until it was worked on, the wait for its batch included."""
 REPORT_SECONDS = 10.0
 """Between two reports of a replica's metrics."""
 
