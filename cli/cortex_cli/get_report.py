@@ -14,7 +14,7 @@ from cortex_cdk import names
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.causes import Cause
-from cortex_cdk.status.metrics import Predictions, Traffic
+from cortex_cdk.status.metrics import Batching, Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
 from cortex_cli.control_characters import on_stdout
@@ -58,12 +58,15 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
     if report.api.kind == TRAFFIC_SPLITTER:
         parts = [_members_table(report, now, width), _shared_counts(report)]
     else:
-        parts = [table([_api_row(report, now)], width)]
+        parts = [
+            "\n".join([table([_api_row(report, now)], width), *_until(report)]),
+            _batching(report.counted.batching),
+        ]
     parts += [
         _reason(report.api),
         _alarms(report.alarms, now),
         _causes(report.causes),
-        _predictions(report.predictions),
+        _predictions(report.counted.predictions),
         _pages(report),
     ]
     parts += [_maximum(report), _activities(report.activities, now, width), _stopped(report.stopped, now, width)]
@@ -94,6 +97,20 @@ def _traffic_columns(traffic: Traffic | None) -> dict[str, str]:
         "4XX": str(traffic.answers_4xx),
         "5XX": str(traffic.answers_5xx),
     }
+
+
+def _until(report: Report) -> list[str]:
+    """Say up to when requests count: CloudWatch has them minutes late."""
+    until = report.counted_until
+    return [f"requests until {until.astimezone():%H:%M %Z}"] if until else []
+
+
+def _batching(batching: Batching | None) -> str:
+    if batching is None:
+        return ""
+    queue = {"p50 in queue": batching.p50_queue, "p99 in queue": batching.p99_queue}
+    waited = {name: NOTHING if seconds is None else latency(seconds) for name, seconds in queue.items()}
+    return table([{"requests in a batch": f"{batching.mean_size:.3g}", **waited}])
 
 
 def _splitter_row(splitter: ApiStatus, now: datetime) -> dict[str, str]:

@@ -23,12 +23,12 @@ from cortex_cdk.status.alarms import Alarm, read_alarms
 from cortex_cdk.status.causes import Cause, read_causes
 from cortex_cdk.status.decide_status import ERROR
 from cortex_cdk.status.metrics import (
-    Latency,
-    Predictions,
+    CountedByReplicas,
+    Recent,
     Traffic,
+    read_counted_by_replicas,
     read_forwarded,
-    read_predictions,
-    read_recent_latency,
+    read_recent,
     read_traffic,
 )
 from cortex_cdk.status.read_status import (
@@ -111,6 +111,8 @@ class Report:
 
     Attributes:
         traffic: The requests to an API, whether by its own endpoint or a splitter's.
+        counted_until: Every request until then is in ``traffic``; None where that was not asked for, or is not known.
+        counted: What an API's replicas counted: predictions, batches.
         maximum: ``max_replicas`` of an API that has so many, and may have fewer; None for others.
         stopped: The last replicas of an API that ended without being asked to.
         alarms: An API's alarms that have gone off.
@@ -122,7 +124,8 @@ class Report:
 
     api: ApiStatus
     traffic: Traffic | None = None
-    predictions: Predictions | None = None
+    counted_until: datetime | None = None
+    counted: CountedByReplicas = CountedByReplicas()
     activities: tuple[ScalingActivity, ...] = ()
     maximum: int | None = None
     stopped: tuple[StoppedReplica, ...] = ()
@@ -140,7 +143,9 @@ class Report:
         return {
             **document,
             "metrics": self.traffic.as_json() if self.traffic else None,
-            "monitoring": self.predictions.as_json() if self.predictions else None,
+            "counted_until": self.counted_until.isoformat() if self.counted_until else None,
+            "monitoring": self.counted.predictions.as_json() if self.counted.predictions else None,
+            "batching": self.counted.batching.as_json() if self.counted.batching else None,
             "scaling_activities": [activity.as_json() for activity in self.activities],
             "stopped_replicas": [replica.as_json() for replica in self.stopped],
             "alarms": [alarm.as_json() for alarm in self.alarms],
@@ -190,17 +195,19 @@ class Reporter:
     def _api(self, api: ApiStatus) -> Report:
         with ThreadPoolExecutor(8) as pool:
             traffic = pool.submit(self._read_traffic, [api])
-            predictions = pool.submit(self._read_predictions, api)
+            recent = pool.submit(self._read_recent, api)
+            counted = pool.submit(self._read_counted, api)
             activities = pool.submit(self._activities, api)
             maximum = pool.submit(self._reached_maximum, api)
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
-            causes = pool.submit(read_causes, self._cloud, self._cluster, api, lambda: self._read_latency(api))
+            causes = pool.submit(read_causes, self._cloud, self._cluster, api, lambda: recent.result().latency)
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
-                predictions=predictions.result(),
+                counted_until=recent.result().counted_until,
+                counted=counted.result(),
                 activities=activities.result(),
                 maximum=maximum.result(),
                 stopped=stopped.result(),
@@ -244,17 +251,17 @@ class Reporter:
         balancer = self._cluster.resources.load_balancer_full_name
         return self._lately(groups, lambda: read_traffic(self._cloud, balancer, groups))
 
-    def _read_predictions(self, api: ApiStatus) -> Predictions | None:
+    def _read_counted(self, api: ApiStatus) -> CountedByReplicas:
         return self._lately(
             (api.name, api.created),
-            lambda: read_predictions(self._cloud, self._cluster.name, api.name, since=api.created),
+            lambda: read_counted_by_replicas(self._cloud, self._cluster.name, api.name, since=api.created),
         )
 
-    def _read_latency(self, api: ApiStatus) -> Latency | None:
+    def _read_recent(self, api: ApiStatus) -> Recent:
         group, balancer = api.target_group, self._cluster.resources.load_balancer_full_name
         if not group:
-            return None
-        return self._lately(("latency", group), lambda: read_recent_latency(self._cloud, balancer, group))
+            return Recent()
+        return self._lately(("recent", group), lambda: read_recent(self._cloud, balancer, group))
 
     def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
         variants = [variant.name for variant in splitter.variants]

@@ -120,6 +120,8 @@ FATAL_EVENT = "fatal"
 """``event`` of the log record that says why a replica ended."""
 TRACEBACK_EVENT = "traceback"
 """``event`` of the log record with the traceback of a predictor that could not be built."""
+USAGE_FIELD = "replica_usage"
+"""Field of the log record with ``IN_FLIGHT_METRIC``: what the replica uses and serves (``replica.report``)."""
 METRICS_FIELD = "_aws"
 """Field of log records that carry metrics (CloudWatch's embedded metric format)."""
 

@@ -13,7 +13,8 @@ from cortex_serving.api.app import Serving
 from cortex_serving.api.openapi import Description, read_sample
 from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
-from cortex_serving.models.library import open_library
+from cortex_serving.models.cache import Load
+from cortex_serving.models.library import Library, open_library
 from cortex_serving.payloads.validation import payload_type, result_schema
 from cortex_serving.predictors.invoke import Batched, BatchFailed, direct
 from cortex_serving.predictors.loading import load_class
@@ -30,11 +31,13 @@ class Built:
         serving: For the application.
         batcher: Must run for it, on a thread of its own; None without server-side batching.
         metric_sources: Return lines with metrics.
+        models: Returns the versions of the models that are served, by name.
     """
 
     serving: Serving
     batcher: Batcher[Any] | None
     metric_sources: tuple[Callable[[], list[bytes]], ...]
+    models: Callable[[], dict[str, list[str]]]
 
 
 def build(
@@ -66,8 +69,14 @@ def build(
     with suppress(OSError, ValueError):  # the warm-up tells
         sample = read_sample(project)
     models = spec.predictor.models
-    libraries = partial(open_library, models, project, counters) if models else None
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries)
+    opened: list[Library] = []
+
+    def opening(load: Load) -> Library:
+        assert models is not None
+        opened.append(open_library(models, project, counters, load))
+        return opened[0]
+
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, opening if models else None)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -94,4 +103,9 @@ def build(
             metadata=predictor.metadata,
         ),
     )
-    return Built(serving, batched.batcher if batched else None, (monitor.lines,) if monitor else ())
+    return Built(
+        serving,
+        batched.batcher if batched else None,
+        (monitor.lines,) if monitor else (),
+        opened[0].names if opened else dict,
+    )
