@@ -138,17 +138,18 @@ class Client(ClusterClient):
                 return apis
             time.sleep(SETTLING_POLL_SECONDS)
 
-    def report(self, name: str, *, with_configuration: bool = False) -> Report:
+    def report(self, name: str, *, detailed: bool = False) -> Report:
         """Report everything about one API or splitter: status, traffic, predictions, scaling.
 
         Args:
             name: The API or splitter.
-            with_configuration: Whether the fields of an API's ``cortex.yaml`` are reported, too, as they are deployed.
+            detailed: Whether an API's replicas are reported one by one, too, and the fields of its ``cortex.yaml`` as
+                they are deployed.
 
         Raises:
             NotDeployedError: There is none of that name.
         """
-        return self._known.reporter.one(name, with_configuration=with_configuration)
+        return self._known.reporter.one(name, detailed=detailed)
 
     def reports(self) -> Sequence[Report]:
         """Report status and traffic of everything that is deployed."""

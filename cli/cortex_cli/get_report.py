@@ -14,11 +14,12 @@ from cortex_cdk import names
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.causes import Cause
-from cortex_cdk.status.metrics import Batching, Predictions, Traffic
+from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, latency, table
+from cortex_cli.replica_report import model_table, replica_table, used
 from cortex_cli.suggestions import sample_request
 
 NOTHING = "-"
@@ -60,7 +61,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
     else:
         parts = [
             "\n".join([table([_api_row(report, now)], width), *_until(report)]),
-            _batching(report.counted.batching),
+            _load(report),
         ]
     parts += [
         _reason(report.api),
@@ -70,6 +71,9 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
         _pages(report),
     ]
     parts += [_maximum(report), _activities(report.activities, now, width), _stopped(report.stopped, now, width)]
+    parts += (
+        [replica_table(report.replicas, now, width), model_table(report.replicas, width)] if report.replicas else []
+    )
     parts += [_configuration(report.configuration)]
     return "\n\n".join(part for part in parts if part)
 
@@ -105,12 +109,15 @@ def _until(report: Report) -> list[str]:
     return [f"requests until {until.astimezone():%H:%M %Z}"] if until else []
 
 
-def _batching(batching: Batching | None) -> str:
-    if batching is None:
-        return ""
-    queue = {"p50 in queue": batching.p50_queue, "p99 in queue": batching.p99_queue}
-    waited = {name: NOTHING if seconds is None else latency(seconds) for name, seconds in queue.items()}
-    return table([{"requests in a batch": f"{batching.mean_size:.3g}", **waited}])
+def _load(report: Report) -> str:
+    """What the replicas use, and how requests wait for them."""
+    cells = used(report.usage)
+    batching = report.counted.batching
+    if batching is not None:
+        queue = {"p50 in queue": batching.p50_queue, "p99 in queue": batching.p99_queue}
+        waited = {name: NOTHING if seconds is None else latency(seconds) for name, seconds in queue.items()}
+        cells = {**cells, "requests in a batch": f"{batching.mean_size:.3g}", **waited}
+    return table([cells]) if cells else ""
 
 
 def _splitter_row(splitter: ApiStatus, now: datetime) -> dict[str, str]:

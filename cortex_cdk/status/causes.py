@@ -83,9 +83,7 @@ def _if_allowed(read: Callable[[], Cause | None]) -> Cause | None:
 def _unready(cloud: Cloud, cluster: RunningCluster, api: ApiStatus) -> Cause | None:
     if not api.target_group:
         return None
-    # arn:aws:elasticloadbalancing:<region>:<account>:targetgroup/<name>/<id>
-    place = cluster.resources.listener_arn.split(":")[:5]
-    answer = cloud.elbv2.describe_target_health(TargetGroupArn=":".join([*place, api.target_group]))
+    answer = cloud.elbv2.describe_target_health(TargetGroupArn=cluster.target_group_arn(api.target_group))
     targets = [target["TargetHealth"] for target in answer["TargetHealthDescriptions"]]
     unready = [target for target in targets if target["State"] == "unhealthy"]
     if not unready:

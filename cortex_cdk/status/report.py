@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -18,7 +18,9 @@ from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.logs import fatal_record
 from cortex_cdk.replicas.missing_permissions import with_remedy
+from cortex_cdk.replicas.running import Replica, read_replicas
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
+from cortex_cdk.replicas.usage import Usage, read_usage
 from cortex_cdk.status.alarms import Alarm, read_alarms
 from cortex_cdk.status.causes import Cause, read_causes
 from cortex_cdk.status.decide_status import ERROR
@@ -113,6 +115,8 @@ class Report:
         traffic: The requests to an API, whether by its own endpoint or a splitter's.
         counted_until: Every request until then is in ``traffic``; None where that was not asked for, or is not known.
         counted: What an API's replicas counted: predictions, batches.
+        usage: What each of an API's replicas used in the last seconds, as far as they tell.
+        replicas: An API's replicas that run; None where they were not asked for.
         maximum: ``max_replicas`` of an API that has so many, and may have fewer; None for others.
         stopped: The last replicas of an API that ended without being asked to.
         alarms: An API's alarms that have gone off.
@@ -125,7 +129,9 @@ class Report:
     api: ApiStatus
     traffic: Traffic | None = None
     counted_until: datetime | None = None
-    counted: CountedByReplicas = CountedByReplicas()
+    counted: CountedByReplicas = field(default_factory=CountedByReplicas)
+    usage: tuple[Usage, ...] = ()
+    replicas: tuple[Replica, ...] | None = None
     activities: tuple[ScalingActivity, ...] = ()
     maximum: int | None = None
     stopped: tuple[StoppedReplica, ...] = ()
@@ -146,10 +152,12 @@ class Report:
             "counted_until": self.counted_until.isoformat() if self.counted_until else None,
             "monitoring": self.counted.predictions.as_json() if self.counted.predictions else None,
             "batching": self.counted.batching.as_json() if self.counted.batching else None,
+            "usage": _usage_as_json(self.usage),
             "scaling_activities": [activity.as_json() for activity in self.activities],
             "stopped_replicas": [replica.as_json() for replica in self.stopped],
             "alarms": [alarm.as_json() for alarm in self.alarms],
             "causes": [cause.as_json() for cause in self.causes],
+            **({} if self.replicas is None else {"running_replicas": [one.as_json() for one in self.replicas]}),
             **({} if self.configuration is None else {"configuration": self.configuration}),
         }
 
@@ -175,25 +183,27 @@ class Reporter:
         splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
         return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
 
-    def one(self, name: str, *, with_configuration: bool = False) -> Report:
+    def one(self, name: str, *, detailed: bool = False) -> Report:
         """Report everything about one API or splitter.
 
         Args:
             name: The API or splitter.
-            with_configuration: Whether the fields of an API's ``cortex.yaml`` are reported, too.
+            detailed: Whether an API's replicas, and the fields of its ``cortex.yaml``, are reported, too.
 
         Raises:
             NotDeployedError: There is none of that name.
         """
         api = read_api(self._cloud, self._cluster, name)
         if api:
-            report = self._api(api)
-            return replace(report, configuration=self._configuration(api)) if with_configuration else report
+            return self._api(api, detailed=detailed)
         everything = list_apis(self._cloud, self._cluster)
         return self._splitter(splitter_of(everything, name), everything)
 
-    def _api(self, api: ApiStatus) -> Report:
+    def _api(self, api: ApiStatus, *, detailed: bool) -> Report:
         with ThreadPoolExecutor(8) as pool:
+            configuration = pool.submit(self._configuration, api) if detailed else None
+            replicas = pool.submit(self._replicas, api) if detailed else None
+            usage = pool.submit(self._read_usage, api)
             traffic = pool.submit(self._read_traffic, [api])
             recent = pool.submit(self._read_recent, api)
             counted = pool.submit(self._read_counted, api)
@@ -213,8 +223,24 @@ class Reporter:
                 stopped=stopped.result(),
                 alarms=alarms.result(),
                 causes=causes.result(),
+                usage=usage.result(),
+                replicas=replicas.result() if replicas else None,
+                configuration=configuration.result() if configuration else None,
                 links=links(self._cloud, self._cluster.name, api.name),
             )
+
+    def _replicas(self, api: ApiStatus) -> tuple[Replica, ...]:
+        group = self._cluster.target_group_arn(api.target_group) if api.target_group else None
+        return read_replicas(self._cloud, self._cluster.name, api.name, group)
+
+    def _read_usage(self, api: ApiStatus) -> tuple[Usage, ...]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return tuple(read_usage(self._cloud, names.log_group(self._cluster.name, api.name)).values())
+        except (ClientError, BotoCoreError):
+            # Who may not read logs sees the rest.
+            return ()
 
     def _configuration(self, api: ApiStatus) -> Mapping[str, Any]:
         return without_values_of_env(read_configuration(self._cloud, self._cluster.resources.bucket, api.digest))
@@ -301,6 +327,19 @@ class Reporter:
             for activity in answer["ScalingActivities"][:ACTIVITIES_SHOWN]
             if activity["StartTime"] >= api.created
         )
+
+
+def _usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
+    """The mean and the most of all replicas that tell; None where none does."""
+    if not usage:
+        return None
+    cpu = [one.cpu for one in usage if one.cpu is not None]
+    memory = [one.memory_bytes for one in usage if one.memory_bytes is not None]
+    return {
+        "replicas": len(usage),
+        "cpu": {"mean": round(sum(cpu) / len(cpu), 3), "max": max(cpu)} if cpu else None,
+        "memory_bytes": {"mean": round(sum(memory) / len(memory)), "max": max(memory)} if memory else None,
+    }
 
 
 def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic]) -> Report:

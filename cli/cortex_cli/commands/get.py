@@ -26,7 +26,12 @@ WATCH_SECONDS = 2.0
 @options.name(required=False)
 @options.environment
 @click.option("-w", "--watch", is_flag=True, help="Show the same again every 2 seconds, until interrupted.")
-@click.option("-v", "--verbose", is_flag=True, help="Show the configuration of the API NAME, too, as it is deployed.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Show the replicas and models of the API NAME, too, and its configuration as it is deployed.",
+)
 @options.output
 def command(name: str | None, env: str | None, watch: bool, verbose: bool, output: str) -> None:
     """Show every API and traffic splitter, or one of them.
@@ -53,7 +58,7 @@ def command(name: str | None, env: str | None, watch: bool, verbose: bool, outpu
 def _one(client: Client, name: str, output: str, *, verbose: bool) -> str:
     from cortex_cli.get_report import detail
 
-    report = client.report(name, with_configuration=verbose)
+    report = client.report(name, detailed=verbose)
     return (
         as_json(report.as_json()) if output == "json" else detail(report, datetime.now(timezone.utc), terminal_width())
     )
