@@ -61,7 +61,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
     else:
         parts = [
             "\n".join([table([_api_row(report, now)], width), *_until(report)]),
-            _load(report),
+            _load(report, width),
         ]
     parts += [
         _reason(report.api),
@@ -109,7 +109,7 @@ def _until(report: Report) -> list[str]:
     return [f"requests until {until.astimezone():%H:%M %Z}"] if until else []
 
 
-def _load(report: Report) -> str:
+def _load(report: Report, width: int | None) -> str:
     """What the replicas use, and how requests wait for them."""
     cells = used(report.usage)
     batching = report.counted.batching
@@ -117,7 +117,7 @@ def _load(report: Report) -> str:
         queue = {"p50 in queue": batching.p50_queue, "p99 in queue": batching.p99_queue}
         waited = {name: NOTHING if seconds is None else latency(seconds) for name, seconds in queue.items()}
         cells = {**cells, "requests in a batch": f"{batching.mean_size:.3g}", **waited}
-    return table([cells]) if cells else ""
+    return table([cells], width) if cells else ""
 
 
 def _splitter_row(splitter: ApiStatus, now: datetime) -> dict[str, str]:

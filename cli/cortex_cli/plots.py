@@ -119,7 +119,7 @@ def _blocks(
     lines_of_heads = max(map(len, heads))
     blocks = []
     for head, of_api in zip(heads, layers, strict=True):
-        lines = [click.style(line.ljust(width), bold=True) for line in head]
+        lines = [click.style(line, bold=True) + " " * (width - len(line)) for line in head]
         lines += [" " * width] * (lines_of_heads - len(head))
         if highest:
             lines += _plot(of_api, _round_up(highest), panel.unit, width, glyphs)

@@ -12,6 +12,8 @@ from cortex_cli.output import age, table
 
 NOTHING = "-"
 ID_DIGITS = 8
+NARROW = 72
+"""Below so many characters, a replica's state is told only where there is no health."""
 
 
 def used(usage: Sequence[Usage]) -> dict[str, str]:
@@ -38,13 +40,14 @@ def replica_table(replicas: Sequence[Replica], now: datetime, width: int | None 
         width: Characters in a line of the terminal; None where there is none.
     """
     has_gpus = any(replica.usage and replica.usage.gpus for replica in replicas)
+    narrow = width is not None and width < NARROW
     rows = [
         {
             "replica": replica.id[:ID_DIGITS],
-            "revision": replica.revision or NOTHING,
-            "state": replica.state,
-            "health": replica.health or NOTHING,
-            "started": f"{age(replica.started, now)} ago" if replica.started else NOTHING,
+            "revision": (replica.revision or NOTHING)[: ID_DIGITS if narrow else None],
+            **({} if narrow else {"state": replica.state}),
+            "health": replica.health or (replica.state if narrow else NOTHING),
+            "started": age(replica.started, now) if replica.started else NOTHING,
             "CPU": NOTHING if replica.usage is None or replica.usage.cpu is None else f"{replica.usage.cpu:.2f}",
             "memory": _memory(replica),
             **({"GPU": _gpus(replica.usage.gpus) if replica.usage else NOTHING} if has_gpus else {}),
@@ -85,7 +88,10 @@ def _memory(replica: Replica) -> str:
     limit = replica.memory_limit_bytes
     if held is None:
         return NOTHING
-    return f"{size(held)} of {size(limit)}" if limit else size(held)
+    if not limit:
+        return size(held)
+    number, unit = size(held).split()
+    return f"{number} of {size(limit)}" if size(limit).endswith(f" {unit}") else f"{size(held)} of {size(limit)}"
 
 
 def _gpus(gpus: Sequence[GpuUsage]) -> str:

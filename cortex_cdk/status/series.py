@@ -38,7 +38,7 @@ POINTS = 180
 """Most values of a series, unless a period is asked for."""
 MAX_POINTS = 5000
 PERIODS = tuple(
-    timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080)
+    timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080, 43200)
 )
 KEPT = (
     (timedelta(days=15), timedelta(minutes=1)),

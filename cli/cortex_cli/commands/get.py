@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cortex_cli import options
-from cortex_cli.messages import in_words, show
+from cortex_cli.messages import in_words, note_once
 from cortex_cli.output import as_json, terminal_width, until_left
 
 if TYPE_CHECKING:
@@ -74,18 +74,27 @@ def _all(clients: list[Client], output: str) -> str:
 
 
 def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
-    """Read the reports of each environment. One that cannot be reached is reported, and does not hide the others."""
+    """Read the reports of each environment. One that does not answer is told of in a line, once, and hides no other.
+
+    Raises:
+        Exception: None of them answers; what the first one met.
+    """
     from cortex_cdk.errors import ClusterError
 
     found: dict[str, Sequence[Report]] = {}
+    failures: dict[str, Exception] = {}
     for client in clients:
+        name = client.environment.name
         try:
-            found[client.environment.name] = client.reports()
+            found[name] = client.reports()
         except ClusterError:
             # An environment without a cluster has no APIs.
-            found[client.environment.name] = []
+            found[name] = []
         except Exception as error:
-            if len(clients) == 1:
-                raise
-            show(in_words(error, client.environment.name))
+            failures[name] = error
+    if not found:
+        name, error = next(iter(failures.items()))
+        raise in_words(error, name)
+    for name, error in failures.items():
+        note_once(f"{in_words(error, name).message}; the APIs there are left out (cortex get -e {name} says more)")
     return found
