@@ -20,7 +20,7 @@ from cortex_serving.predictors.invoke import Batched, BatchFailed, direct
 from cortex_serving.predictors.loading import load_class
 from cortex_serving.predictors.predictor import Predictor, tell_of_streams
 from cortex_serving.scheduling.batching import Batcher
-from cortex_serving.spec import ApiSpec
+from cortex_serving.spec import ApiSpec, Models
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,23 @@ class Built:
     batcher: Batcher[Any] | None
     metric_sources: tuple[Callable[[], list[bytes]], ...]
     models: Callable[[], dict[str, list[str]]]
+
+
+class _Libraries:
+    """Opens the library of the configured models, and knows what is in it."""
+
+    def __init__(self, models: Models, project: Path, counters: Counters) -> None:
+        self._open = partial(open_library, models, project, counters)
+        self._opened: Library | None = None
+
+    def open(self, load: Load) -> Library:
+        """Open the library, given how a model is loaded from its files."""
+        self._opened = self._open(load)
+        return self._opened
+
+    def names(self) -> dict[str, list[str]]:
+        """The versions of each model."""
+        return self._opened.names() if self._opened else {}
 
 
 def build(
@@ -69,14 +86,8 @@ def build(
     with suppress(OSError, ValueError):  # the warm-up tells
         sample = read_sample(project)
     models = spec.predictor.models
-    opened: list[Library] = []
-
-    def opening(load: Load) -> Library:
-        assert models is not None
-        opened.append(open_library(models, project, counters, load))
-        return opened[0]
-
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, opening if models else None)
+    libraries = _Libraries(models, project, counters) if models else None
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries and libraries.open)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -107,5 +118,5 @@ def build(
         serving,
         batched.batcher if batched else None,
         (monitor.lines,) if monitor else (),
-        opened[0].names if opened else dict,
+        libraries.names if libraries else dict,
     )

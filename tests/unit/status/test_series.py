@@ -40,6 +40,12 @@ def api(name: str, created: datetime, target_group: str | None = "targetgroup/t/
     return ApiStatus(name, "RealtimeAPI", "live", "", "r", nothing, created, created, target_group=target_group)
 
 
+@pytest.fixture(autouse=True)
+def _this_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the minute that runs the same, however long a test takes."""
+    monkeypatch.setattr("cortex_cdk.status.series.end_of_this_minute", lambda: NOW + MINUTE)
+
+
 class CloudWatch:
     """Answers GetMetricData with the same points for every query of a metric and statistic."""
 
