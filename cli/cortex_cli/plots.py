@@ -26,6 +26,7 @@ LEAST_PLOT = 36
 TWO_COLUMNS = 120
 """From so many characters on, the plots of an API stand in two columns."""
 STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
+SMALLEST = 1e-9
 NOTHING = "nothing was measured"
 Layer = Sequence[float | None]
 
@@ -220,6 +221,7 @@ def _beside(blocks: Sequence[Sequence[str]], width: int) -> list[str]:
 
 def _round_up(value: float) -> float:
     """The next number that is easy to read."""
+    value = max(value, SMALLEST)
     size = 10.0 ** math.floor(math.log10(value))
     return next(step * size for step in STEPS if step * size >= value * (1 - 1e-9))
 

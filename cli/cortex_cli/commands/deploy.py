@@ -40,7 +40,12 @@ MOST_TRIALS = 5
 def command(
     config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, strict: bool, plan: bool, output: str
 ) -> None:
-    """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
+    """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml).
+
+    \b
+    Example:
+      cortex deploy examples/iris-classifier --env prod
+    """
     from cortex_cdk.client import Client
     from cortex_cdk.config import load_config
     from cortex_cli.progress import TerminalProgress

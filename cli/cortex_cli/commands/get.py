@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,10 @@ def command(name: str | None, env: str | None, watch: bool, verbose: bool, outpu
     """Show every API and traffic splitter, or one of them.
 
     Requests and latencies are the load balancer's of the last two weeks.
+
+    \b
+    Example:
+      cortex get iris-classifier --watch
     """
     from cortex_cdk.client import Client
     from cortex_cdk.environment import load_environments
@@ -77,7 +81,7 @@ def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
     """Read the reports of each environment. One that does not answer is told of in a line, once, and hides no other.
 
     Raises:
-        Exception: None of them answers; what the first one met.
+        CortexError: None of them answers; what the last one met.
     """
     from cortex_cdk.errors import ClusterError
 
@@ -93,8 +97,13 @@ def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
         except Exception as error:
             failures[name] = error
     if not found:
-        name, error = next(iter(failures.items()))
+        name, error = failures.popitem()
+        _note(failures)
         raise in_words(error, name)
+    _note(failures)
+    return found
+
+
+def _note(failures: Mapping[str, Exception]) -> None:
     for name, error in failures.items():
         note_once(f"{in_words(error, name).message}; the APIs there are left out (cortex get -e {name} says more)")
-    return found

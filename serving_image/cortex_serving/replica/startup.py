@@ -105,14 +105,7 @@ def build(
         after=put,
         project=project,
         streams_told=spec.predictor.threads > 1 or tell_of_streams(predictor.predict),
-        description=Description(
-            spec,
-            revision,
-            expected,
-            sample,
-            result=result,
-            metadata=predictor.metadata,
-        ),
+        description=Description(spec, revision, expected, sample, result=result, metadata=predictor.metadata),
     )
     return Built(
         serving,

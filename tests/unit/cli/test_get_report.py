@@ -1,8 +1,7 @@
-"""What ``cortex get`` prints, as golden files: ``CORTEX_WRITE_GOLDEN=1 pytest`` writes them anew."""
+"""What ``cortex get`` prints, as golden files."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,6 +23,7 @@ from cortex_cdk.status.decide_status import Replicas
 from cortex_cdk.status.metrics import Batching, CountedByReplicas, Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus, Variant
 from cortex_cdk.status.report import Member, Report, ScalingActivity
+from tests.golden_file import compare
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -68,6 +68,7 @@ def replica(id_: str, **changed: Any) -> Replica:
     return replace(one, **changed)
 
 
+BATCHING = Batching(7.64, 0.0031, 0.012)
 MIB = 2**20
 IDLE = Usage("3185d7c42311", cpu=0.004, memory_bytes=181 * MIB, models={"english": ("1", "2")})
 BUSY = Usage("3185d7c42311", cpu=0.91, memory_bytes=405 * MIB, models={"english": ("1",)})
@@ -136,7 +137,7 @@ VIEWS: dict[str, Callable[[], str]] = {
             TRAFFIC,
             counted_until=NOW - timedelta(minutes=2),
             usage=(IDLE, BUSY),
-            counted=counted(batching=Batching(7.64, 0.0031, 0.012)),
+            counted=counted(batching=BATCHING),
         ),
         NOW,
     ),
@@ -179,11 +180,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("utc")
 @pytest.mark.parametrize("name", VIEWS)
 def test_view(name: str) -> None:
-    file, text = GOLDEN / f"get-{name}.txt", click.unstyle(VIEWS[name]()) + "\n"
-    if os.environ.get("CORTEX_WRITE_GOLDEN"):
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-    assert text == file.read_text()
+    compare(click.unstyle(VIEWS[name]()) + "\n", GOLDEN / f"get-{name}.txt")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from cortex_cdk.status.series import MEASURES, Measurements, Series, shortest_period
 from tests.golden_file import compare
+from tests.json_output import read_json
 
 GOLDEN = Path(__file__).parent / "golden"
 END = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
@@ -110,3 +112,8 @@ def test_every_line_fits_and_gaps_stay_gaps(found: list[float | None], width: in
 )
 def test_amounts(value: float, unit: str, text: str) -> None:
     assert amount(value, unit) == text
+
+
+@pytest.mark.parametrize("apis", [("iris",), ("iris", "wine")])
+def test_json_has_the_documented_shape(apis: tuple[str, ...]) -> None:
+    read_json("metrics", json.dumps(measured(80, *apis).as_json()))
