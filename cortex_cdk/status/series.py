@@ -231,7 +231,7 @@ def read_measurements(
     oldest = min((api.created for api in apis), default=end - since)
     begin = max(end - since, oldest)
     length = period or shortest_period(end - begin, points)
-    check_period(length, since)
+    check_period(length, end - begin)
     begin = _floor(begin, length)
     times = tuple(begin + length * number for number in range(-((begin - end) // length)))
     queries = {api.name: _queries(cluster, api, length) for api in apis}
@@ -299,8 +299,12 @@ def shortest_period(span: timedelta, points: int) -> timedelta:
     return next(iter(fitting), PERIODS[-1])
 
 
-def check_period(period: timedelta, since: timedelta) -> None:
+def check_period(period: timedelta, span: timedelta) -> None:
     """Refuse a period that CloudWatch cannot answer with.
+
+    Args:
+        period: Time that one value stands for.
+        span: Time from the first value until now.
 
     Raises:
         CortexError: It is not of whole minutes, too short for so long a time, or longer than that time.
@@ -309,18 +313,18 @@ def check_period(period: timedelta, since: timedelta) -> None:
         raise CortexError(
             f"a period of {in_words(period)} is not of whole minutes", hint="give one such as 1m, 5m or 1h"
         )
-    if since / period > MAX_POINTS:
-        raise CortexError(
-            f"{in_words(since)} in periods of {in_words(period)} would be more than {MAX_POINTS} values",
-            hint=f"give a longer period, such as {in_words(shortest_period(since, POINTS))}",
-        )
-    age, kept = next(((age, kept) for age, kept in KEPT if since <= age), KEPT[-1])
-    if since > age:
-        raise CortexError(f"CloudWatch keeps nothing for longer than {age.days} days", hint="give a shorter --since")
+    age, kept = next(((age, kept) for age, kept in KEPT if span <= age), KEPT[-1])
+    if span > age:
+        raise CortexError(f"CloudWatch keeps nothing for longer than {age.days} days", hint="give a shorter time")
     if period < kept or period % kept:
         raise CortexError(
-            f"CloudWatch keeps no periods of {in_words(period)} for {in_words(since)}",
+            f"CloudWatch keeps no periods of {in_words(period)} for {in_words(span)}",
             hint=f"give a multiple of {in_words(kept)}, or a shorter time",
+        )
+    if span / period > MAX_POINTS:
+        raise CortexError(
+            f"{in_words(span)} in periods of {in_words(period)} would be more than {MAX_POINTS} values",
+            hint=f"give a longer period, such as {in_words(shortest_period(span, POINTS))}",
         )
 
 

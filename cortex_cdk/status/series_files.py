@@ -72,14 +72,17 @@ def as_png(measurements: Measurements) -> bytes:
     _require_matplotlib()
     from matplotlib.figure import Figure
 
-    panels, apis = panels_of(measurements), measurements.apis
+    panels, apis, times = panels_of(measurements), measurements.apis, measurements.times
     figure = Figure(figsize=(INCHES[0] * len(apis), INCHES[1] * len(panels)), layout="constrained")
     plots = figure.subplots(len(panels), len(apis), sharex=True, sharey="row", squeeze=False)
     for panel, row in zip(panels, plots, strict=True):
         for api, plot in zip(apis, row, strict=True):
             for label, series in panel.series(measurements, api):
                 values = [float("nan") if value is None else value for value in series.values]
-                plot.step(measurements.times, values, where="post", label=label or None)
+                # The last value, too, stands for a whole period.
+                plot.step(
+                    [*times, times[-1] + measurements.period], [*values, values[-1]], where="post", label=label or None
+                )
             unit = f" ({panel.unit})" if panel.unit else ""
             plot.set_title(f"{api}: {panel.titled(measurements.period)}{unit}", loc="left", fontsize="medium")
             plot.set_ylim(bottom=0)

@@ -13,7 +13,9 @@ from cortex_cli.plots import ASCII, BLOCKS, amount, draw, points_within
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cortex_cdk.errors import CortexError
 from cortex_cdk.status.series import MEASURES, Measurements, Series, shortest_period
+from cortex_cdk.status.series_files import save
 from tests.golden_file import compare
 from tests.json_output import read_json
 
@@ -117,3 +119,23 @@ def test_amounts(value: float, unit: str, text: str) -> None:
 @pytest.mark.parametrize("apis", [("iris",), ("iris", "wine")])
 def test_json_has_the_documented_shape(apis: tuple[str, ...]) -> None:
     read_json("metrics", json.dumps(measured(80, *apis).as_json()))
+
+
+def test_a_picture(tmp_path: Path) -> None:
+    save(measured(80, "iris", "wine"), tmp_path / "plots.PNG")
+    assert (tmp_path / "plots.PNG").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "said"),
+    [("plots", False, "its name does not say as what"), ("plots.png", True, "needs matplotlib")],
+)
+def test_what_cannot_be_saved(
+    name: str, missing: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing:
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(CortexError, match=said):
+        save(measured(80, "iris"), tmp_path / name)
+    with pytest.raises(CortexError, match="cannot be written"):
+        save(measured(80, "iris"), tmp_path / "no-such-folder" / "plots.csv")
