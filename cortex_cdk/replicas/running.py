@@ -7,23 +7,23 @@ What the user may not read is not known, and hides nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from cortex_serving.contract import Variable
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import if_allowed
 from cortex_cdk.logs import LogRecord, search
 from cortex_cdk.replicas.usage import Usage, read_usage
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TaskTypeDef
 
-Known = TypeVar("Known")
 TASKS_A_CALL = 100
 ERRORS_OF = timedelta(hours=1)
 """How far to look back for errors: the more records, the longer that takes."""
@@ -107,24 +107,15 @@ def read_replicas(cloud: Cloud, cluster: str, api: str, target_group: str | None
         return ()
     group = names.log_group(cluster, api)
     with ThreadPoolExecutor(4) as pool:
-        revisions = pool.submit(_if_told, lambda: _revisions(cloud, tasks), {})
-        healths = pool.submit(_if_told, lambda: _healths(cloud, names.ecs_cluster(cluster), tasks, target_group), {})
-        usages = pool.submit(_if_told, lambda: read_usage(cloud, group), {})
-        errors = pool.submit(_if_told, lambda: _errors(cloud, group, tasks), {})
+        revisions = pool.submit(if_allowed, lambda: _revisions(cloud, tasks), {})
+        healths = pool.submit(if_allowed, lambda: _healths(cloud, names.ecs_cluster(cluster), tasks, target_group), {})
+        usages = pool.submit(if_allowed, lambda: read_usage(cloud, group), {})
+        errors = pool.submit(if_allowed, lambda: _errors(cloud, group, tasks), {})
         found = [
             _replica(task, revisions.result(), healths.result(), usages.result(), errors.result()) for task in tasks
         ]
     latest = datetime.max.replace(tzinfo=timezone.utc)
     return tuple(sorted(found, key=lambda replica: (replica.started or latest, replica.id)))
-
-
-def _if_told(read: Callable[[], Known], otherwise: Known) -> Known:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return read()
-    except (ClientError, BotoCoreError):
-        return otherwise
 
 
 def _tasks(cloud: Cloud, ecs_cluster: str, service: str) -> list[TaskTypeDef]:

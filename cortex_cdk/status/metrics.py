@@ -123,16 +123,22 @@ class Recent:
 
     Attributes:
         latency: None where there were no requests.
+        answered: How many requests the API's replicas answered.
+        client_errors: How many of these with 4XX.
+        server_errors: How many of these with 5XX.
         counted_until: Every request until then is counted; None where nothing was reported lately. The load balancer
             reports minutes as a whole, up to three of them late.
     """
 
     latency: Latency | None = None
+    answered: int = 0
+    client_errors: int = 0
+    server_errors: int = 0
     counted_until: datetime | None = None
 
 
 def read_recent(cloud: Cloud, load_balancer: str, target_group: str) -> Recent:
-    """Read the latencies of the last minutes, and how far the counts go, with one call.
+    """Read the requests of the last minutes, and how far the counts go, with one call.
 
     Args:
         cloud: A session of the environment.
@@ -144,14 +150,23 @@ def read_recent(cloud: Cloud, load_balancer: str, target_group: str) -> Recent:
         return of_target_group(load_balancer, target_group, metric, statistic, MINUTE_SECONDS)
 
     median, longest = query("TargetResponseTime", "p50"), query("TargetResponseTime", "Maximum")
+    answers = [query(f"HTTPCode_Target_{digit}XX_Count", "Sum") for digit in "2345"]
     pulse = query(PULSE, "Maximum")
     end = end_of_this_minute()
-    points = read_points(cloud, [median, longest, pulse], end - REPORTED, end)
-    medians, longests = (
-        [value for moment, value in points[of].items() if moment >= end - RECENT] for of in (median, longest)
+    points = read_points(cloud, [median, longest, *answers, pulse], end - REPORTED, end)
+
+    def lately(of: Query) -> list[float]:
+        return [value for moment, value in points[of].items() if moment >= end - RECENT]
+
+    counts = [round(sum(lately(of))) for of in answers]
+    medians, longests = lately(median), lately(longest)
+    return Recent(
+        latency=Latency(min(medians), max(longests)) if medians and longests else None,
+        answered=sum(counts),
+        client_errors=counts[2],
+        server_errors=counts[3],
+        counted_until=counted_until(points[pulse], MINUTE_SECONDS),
     )
-    latency = Latency(min(medians), max(longests)) if medians and longests else None
-    return Recent(latency, counted_until(points[pulse], MINUTE_SECONDS))
 
 
 def counted_until(pulse: Iterable[datetime], period: int) -> datetime | None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar, cast
 
 from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
@@ -14,15 +14,16 @@ from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
+from cortex_cdk.aws.errors import if_allowed
 from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.logs import fatal_record
+from cortex_cdk.logs import fatal_record, troubles
 from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.running import Replica, read_replicas
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.replicas.usage import Usage, read_usage
 from cortex_cdk.status.alarms import Alarm, read_alarms
-from cortex_cdk.status.causes import Cause, read_causes
+from cortex_cdk.status.causes import Cause, causes_of, long_start
 from cortex_cdk.status.decide_status import ERROR
 from cortex_cdk.status.metrics import (
     CountedByReplicas,
@@ -33,7 +34,9 @@ from cortex_cdk.status.metrics import (
     read_recent,
     read_traffic,
 )
+from cortex_cdk.status.read_signs import read_signs
 from cortex_cdk.status.read_status import (
+    UPDATING,
     ApiStatus,
     Variant,
     list_apis,
@@ -46,6 +49,8 @@ Measured = TypeVar("Measured")
 ACTIVITIES_SHOWN = 5
 # CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
 METRICS_KEPT_SECONDS = 20.0
+STARTS_REPORTED = timedelta(minutes=5)
+"""A replica whose start takes long says so again within this time."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +217,8 @@ class Reporter:
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
-            causes = pool.submit(read_causes, self._cloud, self._cluster, api, lambda: recent.result().latency)
+            start = pool.submit(self._long_start, api)
+            signs = pool.submit(read_signs, self._cloud, self._cluster, api, recent.result)
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
@@ -222,7 +228,7 @@ class Reporter:
                 maximum=maximum.result(),
                 stopped=stopped.result(),
                 alarms=alarms.result(),
-                causes=causes.result(),
+                causes=start.result() + causes_of(signs.result()),
                 usage=usage.result(),
                 replicas=replicas.result() if replicas else None,
                 configuration=configuration.result() if configuration else None,
@@ -234,13 +240,8 @@ class Reporter:
         return read_replicas(self._cloud, self._cluster.name, api.name, group)
 
     def _read_usage(self, api: ApiStatus) -> tuple[Usage, ...]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            return tuple(read_usage(self._cloud, names.log_group(self._cluster.name, api.name)).values())
-        except (ClientError, BotoCoreError):
-            # Who may not read logs sees the rest.
-            return ()
+        group = names.log_group(self._cluster.name, api.name)
+        return if_allowed(lambda: tuple(read_usage(self._cloud, group).values()), ())
 
     def _configuration(self, api: ApiStatus) -> Mapping[str, Any]:
         return without_values_of_env(read_configuration(self._cloud, self._cluster.resources.bucket, api.digest))
@@ -271,6 +272,15 @@ class Reporter:
             # The reason that ECS gives is there all the same.
             return api
         return replace(api, reason=with_remedy(record.message)) if record else api
+
+    def _long_start(self, api: ApiStatus) -> tuple[Cause, ...]:
+        """What a replica does whose start takes long, while the API is not live yet."""
+        if api.status != UPDATING:
+            return ()
+        group, since = names.log_group(self._cluster.name, api.name), datetime.now(timezone.utc) - STARTS_REPORTED
+        records = if_allowed(lambda: tuple(troubles(self._cloud.impatient, group, since)), ())
+        found = long_start([record for record in records if record.revision == api.revision])
+        return (found,) if found else ()
 
     def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:
         groups = tuple(api.target_group for api in apis if api.target_group)

@@ -92,7 +92,7 @@ def test_tables_for_people(cortex: Cortex, deployed: None) -> None:
 
 def test_replicas_one_by_one(cortex: Cortex, deployed: None) -> None:
     """After requests were counted: a replica tells what it uses after ten seconds."""
-    wait_until(lambda: cortex.json("get", "prices")["usage"], seconds=60)
+    until(lambda: cortex.json("get", "prices")["usage"], seconds=60)
     report = cortex.json("get", "prices", "-v")
     (replica,) = report["running_replicas"]
     assert (replica["state"], replica["health"], replica["revision"]) == ("running", "healthy", report["revision"])
@@ -105,7 +105,7 @@ def test_replicas_one_by_one(cortex: Cortex, deployed: None) -> None:
     shown = cortex.ok("get", "prices", "-v")
     assert f"last error of {replica['id'][:8]}" in shown
     assert "of 200 MiB" in shown or sys.platform != "linux"
-    wait_until(lambda: "requests until" in cortex.ok("get", "prices"), seconds=90)
+    until(lambda: "requests until" in cortex.ok("get", "prices"), seconds=90)
 
 
 def test_measurements_over_time(cortex: Cortex, deployed: None, tmp_path: Path) -> None:
