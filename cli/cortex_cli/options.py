@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +61,23 @@ class _Duration(click.ParamType[float]):
 
 
 DURATION = _Duration()
+
+
+class _Span(_Duration):
+    """A duration that may also have days: ``7d``, ``1d12h``, ``3h``."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse the text."""
+        days = re.fullmatch(r"(\d{1,4})d(.*)", value, re.ASCII) if isinstance(value, str) else None
+        if not days or (int(days[1]) == 0 and not days[2]):
+            return super().convert(value, param, ctx)
+        rest = super().convert(days[2], param, ctx) if days[2] else 0.0
+        return int(days[1]) * 86_400 + rest
+
+
+SPAN = _Span()
 
 
 def environment(command: Command) -> Command:

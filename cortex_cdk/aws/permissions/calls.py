@@ -142,7 +142,7 @@ CALLS: tuple[Grant, ...] = (
     ),
     Grant("deploy, get: the replicas of an API", ("ecs:ListTasks",), ANYTHING),
     Grant(
-        "deploy: which images are in use; cluster configure: which groups are",
+        "deploy: which images are in use; get: revisions of replicas; cluster configure: which groups are in use",
         ("ecs:ListServices", "ecs:DescribeTaskDefinition"),
         ANYTHING,
     ),
@@ -204,14 +204,14 @@ CALLS: tuple[Grant, ...] = (
         BUILDER,
     ),
     Grant("logs, deploy: which log groups there are", ("logs:DescribeLogGroups",), ANYTHING),
-    Grant("logs, deploy: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
+    Grant("logs, deploy, get: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
     Grant(
         "deploy, delete: note why a first deployment failed; remove the records of what is gone",
         ("logs:CreateLogStream", "logs:PutLogEvents", "logs:ListTagsForResource", "logs:DeleteLogGroup"),
         LOGS,
     ),
     Grant(
-        "get: traffic, alarms",
+        "get, metrics: traffic, alarms",
         ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
         ANYTHING,
     ),
