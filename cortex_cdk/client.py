@@ -20,7 +20,7 @@ from cortex_cdk import log_groups, names
 from cortex_cdk.access_keys import ClusterKeys
 from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.ecs_services import describe_service
-from cortex_cdk.cluster_client import ClusterClient, KnownCluster
+from cortex_cdk.cluster_client import KnownCluster
 from cortex_cdk.clusters.ensure import ensure_cluster
 from cortex_cdk.config import Config
 from cortex_cdk.deploy import deletion
@@ -31,6 +31,7 @@ from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
+from cortex_cdk.history_client import HistoryClient
 from cortex_cdk.logs import LogRecord, follow, read
 from cortex_cdk.predict import Answer, Call, Prediction, send
 from cortex_cdk.secrets.store import Secrets
@@ -42,7 +43,7 @@ from cortex_cdk.status.report import Report
 SETTLING_POLL_SECONDS = 0.25
 
 
-class Client(ClusterClient):
+class Client(HistoryClient):
     """Talks to one environment.
 
     Args:
@@ -64,7 +65,13 @@ class Client(ClusterClient):
         return ClusterKeys(self.cloud, self.cluster)
 
     def deploy(
-        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+        self,
+        config: Config | Path | str,
+        *,
+        force: bool = False,
+        rebuild: bool = False,
+        strict: bool = False,
+        message: str | None = None,
     ) -> list[Applied]:
         """Deploy a configuration.
 
@@ -73,6 +80,7 @@ class Client(ClusterClient):
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
+            message: Why, for the history of the APIs.
 
         Raises:
             CortexError: Nothing was changed; the message says why. What fails later is in the results.
@@ -80,7 +88,8 @@ class Client(ClusterClient):
         source = load_source(config, self._progress, strict=strict)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
+        options = Options(force=force, rebuild=rebuild, message=message)
+        deployer = Deployer(self.cloud, cluster, self._progress, options)
         results = deployer.deploy(source.config, source.files, source.dependencies)
         changed = {result.name for result in results if result.changed and not result.error}
         minimums = {api.name: api.autoscaling.min_replicas for api in source.config.apis if api.name in changed}
