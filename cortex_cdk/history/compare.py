@@ -136,12 +136,12 @@ def compare(cloud: Cloud, bucket: str, before: Record, after: Record) -> Compari
 
 
 def _configurations(old: dict[str, Any], new: dict[str, Any], before: Record, after: Record) -> str:
-    texts = [as_yaml(without_values_of_env(fields)) for fields in (old, _with_marks(old, new))]
+    texts = [as_yaml(without_values_of_env(old)), as_yaml(_with_marks(old, new))]
     return _unified(texts[0], texts[1], f"cortex.yaml ({before.name})", f"cortex.yaml ({after.name})")
 
 
 def _with_marks(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The new configuration, in which variables of the environment with another value show that, and not the value."""
+    """The new configuration without the values of environment variables, but with those marked that changed."""
     known, env = ((fields.get("predictor") or {}).get("env") or {} for fields in (old, new))
     marked = {name: _OTHER if name in known and known[name] != value else HIDDEN for name, value in env.items()}
     return {**new, "predictor": {**new["predictor"], "env": marked}} if env else new

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
@@ -17,6 +18,8 @@ from cortex_cdk.history.store import RecordStore
 from cortex_cdk.stack_operations.stack import StackState, read_stack
 
 MOST_LISTED = 20
+LEAST_DIGITS = 4
+"""Digits of a revision that stand for it. Fewer are a number."""
 _LOST = "whoever deployed did not stay to the end"
 
 
@@ -65,6 +68,39 @@ class History:
         same = (record for record in deployed if record.release.revision == stack.parameters.get(_REVISION))
         return next(exact, None) or next(same, None)
 
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex history -o json`` prints."""
+        serving = self.serving
+        return {
+            "api": self.api,
+            "serving": serving.number if serving else None,
+            "deployments": [self._record_as_json(record) for record in self.records],
+        }
+
+    def _record_as_json(self, record: Record) -> dict[str, Any]:
+        release, by = record.release, self.rolled_back_by(record)
+        return {
+            "number": record.number,
+            "revision": release.revision,
+            "serves": record == self.serving,
+            "started": record.started.isoformat(),
+            "ended": record.ended.isoformat() if record.ended else None,
+            "action": record.action,
+            "restores": record.restores,
+            "outcome": record.outcome,
+            "reason": record.reason,
+            "rolled_back_by": by.number if by else None,
+            "author": record.author,
+            "who": record.who,
+            "message": record.message,
+            "commit": {"id": record.commit.id, "dirty": record.commit.dirty} if record.commit else None,
+            "changes": list(record.changes),
+            "version": record.version or None,
+            "archive": release.archive,
+            "configuration": release.configuration,
+            "image": release.image,
+        }
+
     def rolled_back_by(self, record: Record) -> Record | None:
         """The roll-back that took the place of a deployment; None where none did."""
         newer = [one for one in reversed(self.records) if one.number > record.number]
@@ -83,18 +119,19 @@ class History:
             CortexError: There is none, or several revisions begin so; the error lists what there is.
         """
         text = wanted.strip().lower()
-        number = text.removeprefix("v")
-        if number.isdecimal():
-            for record in self.records:
-                if record.number == int(number):
-                    return record
+        number = int(text.removeprefix("v")) if text.removeprefix("v").isdecimal() else None
+        for record in self.records:
+            if record.number == number:
+                return record
         # The newest of those that served: deployments of one revision may differ in scaling.
-        found = [record for record in self.records if text and record.release.revision.startswith(text)]
+        found = [record for record in self.records if record.release.revision.startswith(text)]
+        found = found if len(text) >= LEAST_DIGITS else []
         found.sort(key=lambda record: record.outcome != DEPLOYED)
         if len({record.release.revision for record in found}) > 1:
             raise self._refusal(f"{self.api}: several revisions begin with {wanted}", "give more of its digits")
         if not found:
-            raise self._refusal(f"{self.api} has no revision {wanted}", "name a number, or the beginning of a revision")
+            hint = f"name a number, or at least {LEAST_DIGITS} digits of a revision"
+            raise self._refusal(f"{self.api} has no deployment {wanted}", hint)
         return found[0]
 
     def before_serving(self) -> Record:

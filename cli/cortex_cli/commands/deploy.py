@@ -35,10 +35,19 @@ MOST_TRIALS = 5
     help="Build the image anew, with the updates of system and packages, though there is one.",
 )
 @click.option("--strict", is_flag=True, help="Refuse files that look like secrets, rather than name them.")
+@options.message
 @options.plan
 @options.output
 def command(
-    config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, strict: bool, plan: bool, output: str
+    config: Path,
+    env: str | None,
+    yes: bool,
+    force: bool,
+    rebuild: bool,
+    strict: bool,
+    message: str | None,
+    plan: bool,
+    output: str,
 ) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
     from cortex_cdk.client import Client
@@ -54,7 +63,7 @@ def command(
             report = client.plan_deployment(loaded, force=force, rebuild=rebuild, strict=strict)
         plans.end_with(report, client.environment, output)
     with TerminalProgress(yes=yes) as progress:
-        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild, strict=strict)
+        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild, strict=strict, message=message)
     if output == "json":
         print_json([_as_json(result) for result in results])
     else:
@@ -67,6 +76,7 @@ def _as_json(result: Applied) -> dict[str, Any]:
         "name": result.name,
         "kind": result.kind,
         "revision": result.revision,
+        "number": result.number,
         "endpoint": result.endpoint,
         "message": result.message,
         "changed": result.changed,
@@ -77,7 +87,8 @@ def _as_json(result: Applied) -> dict[str, Any]:
 
 def _print(config: Config, results: list[Applied]) -> None:
     for result in results:
-        click.echo(on_stdout(result.message))
+        number = f" as v{result.number}" if result.number and not result.error else ""
+        click.echo(on_stdout(f"{result.message}{number}"))
     serving = [result for result in results if not result.error]
     if not serving:
         return
