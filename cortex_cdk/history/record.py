@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
@@ -11,6 +12,8 @@ from typing import Any
 
 IN_PROGRESS, DEPLOYED, FAILED, INTERRUPTED = OUTCOMES = ("in_progress", "deployed", "failed", "interrupted")
 DEPLOY, ROLL_BACK = ACTIONS = ("deploy", "rollback")
+# IAM Identity Center makes a role for each permission set, and names the session as the user.
+_SSO_ROLE = re.compile(r"AWSReservedSSO_(.+)_[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,8 @@ def readable(arn: str) -> str:
     kind, _, path = arn.rpartition(":")[2].partition("/")
     first, _, session = path.partition("/")
     if kind == "assumed-role" and session:
-        return f"{session} ({first})"
+        set_of_permissions = _SSO_ROLE.fullmatch(first)
+        return f"{session} ({set_of_permissions[1] if set_of_permissions else first})"
     return path.rpartition("/")[2] or kind
 
 
