@@ -174,3 +174,28 @@ def test_a_stuck_deployment_has_every_way_out(
     bounds = cortex.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
     assert [(one["MinCapacity"], one["MaxCapacity"]) for one in bounds] == [(1, 2)]
     cortex.ok("delete", "kept", "--yes")
+
+
+@pytest.mark.parametrize("get_stuck", [update_never_ready, rollback_to_what_fails_now])
+def test_a_rollback_needs_no_files_and_leads_out(
+    cortex: Cortex, tmp_path: Path, get_stuck: Callable[[Apis], None]
+) -> None:
+    apis = Apis(cortex, tmp_path, ("stuck",))
+    get_stuck(apis)
+    (tmp_path / "predictor.py").unlink()
+    # What the revision before needs is back.
+    (tmp_path / "weights").touch()
+    before = cortex.json("history", "stuck")
+    assert [one["outcome"] for one in before["deployments"]][1:] == ["deployed"]
+
+    began = time.monotonic()
+    done = cortex.json("rollback", "stuck")
+    assert time.monotonic() - began < SOON
+    assert (done["error"], done["changed"]) == (None, True)
+    now = cortex.json("history", "stuck")
+    assert now["deployments"][0]["outcome"] in ("deployed", "failed", "interrupted")
+    serving = next(one for one in now["deployments"] if one["serves"])
+    assert (serving["revision"], done["revision"]) == (before["deployments"][-1]["revision"],) * 2
+    assert cortex.json("get", "stuck")["status"] == "live"
+    assert cortex.run("predict", "stuck", "-").returncode == 0
+    cortex.ok("delete", "stuck", "--yes")

@@ -55,7 +55,7 @@ def test_a_record_of_a_newer_version_is_read_without_what_is_new(record: Record)
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"api": "a", "number": 1, "release": {}}', "\u0000"])
 def test_what_is_no_record_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         Record.from_json(text)
 
 
