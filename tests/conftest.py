@@ -17,6 +17,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+from tests.json_output import require_documented
+
 # How long an example takes says nothing about whether it is right.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -50,8 +52,11 @@ class Cortex:
     def run(
         self, *arguments: str, cwd: Path = ROOT, stdin: str = "", environ: Mapping[str, str] = MappingProxyType({})
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command and return what it printed and its exit code. An empty variable is unset."""
-        return subprocess.run(
+        """Run a command and return what it printed and its exit code. An empty variable is unset.
+
+        What it printed for ``-o json`` must have the documented shape, whatever the test is about.
+        """
+        done = subprocess.run(
             [self.program, *arguments],
             cwd=cwd,
             env={name: value for name, value in {**self.environ, **environ}.items() if value},
@@ -61,6 +66,8 @@ class Cortex:
             timeout=240,
             check=False,
         )
+        require_documented(arguments, done.stdout)
+        return done
 
     def ok(self, *arguments: str, cwd: Path = ROOT, stdin: str = "") -> str:
         """Run a command that must succeed; return its stdout."""

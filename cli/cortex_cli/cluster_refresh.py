@@ -10,7 +10,7 @@ import click
 from cortex_cdk.errors import CortexError
 from cortex_cli import options
 from cortex_cli.messages import warn
-from cortex_cli.output import agree, print_json, print_table
+from cortex_cli.output import agree, before_the_result, print_json, print_table
 from cortex_cli.suggestions import for_environment
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ def command(group: str | None, env: str | None, yes: bool, output: str) -> None:
 
     In each group one new instance starts, then the replicas of an old one move, then the old one ends. If the command
     is interrupted, the instances go on being replaced; the same command waits for the end.
+
+    \b
+    Example:
+      cortex cluster refresh --env prod
     """
     from cortex_cdk.client import Client
     from cortex_cli.progress import TerminalProgress
@@ -37,7 +41,8 @@ def command(group: str | None, env: str | None, yes: bool, output: str) -> None:
     client = Client(env, progress)
     with progress:
         plan = client.refresher.plan(group)
-    _print_plan(plan, err=output == "json")
+    with before_the_result(output):
+        _print_plan(plan)
     _agree(client, plan, yes)
     with progress:
         refreshed = client.refresher.apply(plan)
@@ -53,9 +58,9 @@ def _count(number: int) -> str:
     return f"{number} instance{'s' * (number != 1)}"
 
 
-def _print_plan(plan: RefreshPlan, *, err: bool) -> None:
-    click.echo(f"the instances of cluster {plan.cluster} would be replaced, one at a time in each group:", err=err)
-    print_table([_row(group) for group in plan.groups], err=err)
+def _print_plan(plan: RefreshPlan) -> None:
+    click.echo(f"the instances of cluster {plan.cluster} would be replaced, one at a time in each group:")
+    print_table([_row(group) for group in plan.groups])
 
 
 def _row(group: GroupRefresh) -> dict[str, str]:

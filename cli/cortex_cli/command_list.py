@@ -16,13 +16,16 @@ import click
 
 FOLDER = Path(__file__).parent / "commands"
 
+# As the help shows them: from what is done first to what is done seldom.
+SECTIONS = ("Projects", "APIs", "Clusters", "Other commands")
+
 
 @dataclass(frozen=True)
 class Listed:
     """A command, as the help lists it.
 
     Attributes:
-        section: Heading of its group.
+        section: Heading of its group, one of ``SECTIONS``.
         name: Its name.
         summary: One line.
     """
@@ -39,9 +42,9 @@ def command_names() -> tuple[str, ...]:
 
 
 def listed_commands() -> list[Listed]:
-    """Return all commands as the help lists them: by section, then by name."""
+    """Return all commands as the help lists them: by section, in the order of ``SECTIONS``, then by name."""
     found = [_listed(name) for name in command_names()]
-    return sorted(found, key=lambda command: (command.section, command.name))
+    return sorted(found, key=lambda command: (SECTIONS.index(command.section), command.name))
 
 
 def load_command(name: str) -> click.Command | None:

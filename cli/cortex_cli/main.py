@@ -69,7 +69,12 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )
 def cli() -> None:
-    """Put machine-learning models into production on AWS, or on this machine."""
+    """Put machine-learning models into production on AWS, or on this machine.
+
+    \b
+    Example:
+      cortex deploy examples/iris-classifier
+    """
 
 
 def main() -> None:

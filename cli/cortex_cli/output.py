@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,6 +21,15 @@ from cortex_cli.control_characters import on_stdout
 HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
 
 
+def before_the_result(output: str) -> AbstractContextManager[object]:
+    """Wrap what is written for people before the result: with ``-o json`` it goes to stderr, as stdout is for scripts.
+
+    Args:
+        output: ``pretty`` or ``json``.
+    """
+    return redirect_stdout(sys.stderr) if output == "json" else nullcontext()
+
+
 def print_json(value: Any) -> None:
     """Write a JSON document to stdout."""
     click.echo(on_stdout(as_json(value)))
@@ -31,14 +40,9 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def print_table(rows: Sequence[Mapping[str, str]], *, err: bool = False) -> None:
-    """Write rows of the same columns to stdout, aligned. At least one; see ``table``.
-
-    Args:
-        rows: Values by column.
-        err: Whether to write to stderr.
-    """
-    click.echo(table(rows), err=err)
+def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Write rows of the same columns to stdout, aligned. At least one; see ``table``."""
+    click.echo(table(rows))
 
 
 def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:

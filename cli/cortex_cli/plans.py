@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cortex_cdk.errors import CortexError
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.messages import warn
 from cortex_cli.output import print_json, print_table
@@ -161,13 +160,3 @@ def cost_range(least: float, highest: float, *, digits: int) -> str:
     """Write the bounds of a cost."""
     low, high = f"{least:.{digits}f}", f"{highest:.{digits}f}"
     return low if low == high else f"{low} to {high}"
-
-
-def refuse_output_without_plan(output: str) -> None:
-    """Refuse ``-o`` where nothing but a plan has an answer for scripts.
-
-    Raises:
-        CortexError: JSON is asked for.
-    """
-    if output == "json":
-        raise CortexError("-o json shows a plan", hint="add --plan, or leave -o json out")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_route53 import Route53Client
     from mypy_boto3_s3 import S3Client
@@ -172,6 +173,12 @@ class Cloud:
     def service_quotas(self) -> ServiceQuotasClient:
         """Service Quotas."""
         client: ServiceQuotasClient = self._client("service-quotas")
+        return client
+
+    @cached_property
+    def iam(self) -> IAMClient:
+        """Identity and Access Management."""
+        client: IAMClient = self._client("iam")
         return client
 
     @cached_property

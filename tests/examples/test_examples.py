@@ -19,7 +19,7 @@ from cortex_cdk.synthesis.placeholders import placeholder_resources
 from cortex_cdk.synthesis.specs import ApiStackSpec, SynthesisRequest
 from cortex_cdk.synthesis.synthesize import synthesize
 from tests.conftest import CORTEX, ROOT, Cortex
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 EXAMPLES = ROOT / "examples"
 FOLDERS = sorted(path.parent.name for path in EXAMPLES.glob("*/cortex.yaml"))
@@ -100,7 +100,7 @@ def test_many_models(deployed: str) -> None:
 def test_prediction_monitoring(deployed: str, cortex: Cortex) -> None:
     for _ in range(3):
         assert post(deployed, sample("prediction-monitoring"))["species"] == "setosa"
-    wait_until(lambda: "setosa" in cortex.ok("get", "iris-monitored"), seconds=120)
+    until(lambda: "setosa" in cortex.ok("get", "iris-monitored"), seconds=120)
 
 
 @example("traffic-splitter")

@@ -16,10 +16,11 @@ from cortex_cdk.names import CLUSTER_FILE, cluster_stack
 from cortex_cli import cluster_refresh, options, plans
 from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.messages import warn
-from cortex_cli.output import agree, as_json, print_json, print_table
+from cortex_cli.output import agree, as_json, before_the_result, print_json, print_table
 
 if TYPE_CHECKING:
     from cortex_cdk.aws.permissions.documents import Policy, Purpose
+    from cortex_cdk.client import Client
     from cortex_cdk.clusters.removal import Removal
     from cortex_cdk.environment import Environment
     from cortex_cdk.status.cluster_info import ClusterInfo
@@ -29,7 +30,12 @@ SECTION = "Clusters"
 
 @click.group("cluster")
 def command() -> None:
-    """Make, show, change and remove clusters."""
+    """Make, show, change and remove clusters.
+
+    \b
+    Example:
+      cortex cluster up
+    """
 
 
 command.add_command(cluster_refresh.command)
@@ -46,6 +52,10 @@ def up(config: Path | None, env: str | None, yes: bool, plan: bool, output: str)
 
     CONFIG is a cluster.yaml or its folder. Without it a new cluster is made from the built-in configuration, and one
     that exists keeps its own.
+
+    \b
+    Example:
+      cortex cluster up cluster.yaml --env prod
     """
     _put(config, env, yes, creates=True, only_plan=plan, output=output)
 
@@ -61,6 +71,10 @@ def configure(config: Path | None, env: str | None, yes: bool, plan: bool, outpu
 
     CONFIG is a cluster.yaml or its folder. Without it the cluster keeps its configuration, and becomes what this
     version of cortex makes of it.
+
+    \b
+    Example:
+      cortex cluster configure cluster.yaml --env prod --plan
     """
     _put(config, env, yes, creates=False, only_plan=plan, output=output)
 
@@ -71,8 +85,6 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool, only
     from cortex_cdk.stack_operations.plan_report import PlanReport
     from cortex_cli.progress import TerminalProgress
 
-    if not only_plan:
-        plans.refuse_output_without_plan(output)
     if config is None and Path(CLUSTER_FILE).exists():
         # Unlike ./cortex.yaml, which deploy reads: an own cluster would be taken for the one of the file.
         verb = "up" if creates else "configure"
@@ -88,18 +100,27 @@ def _put(config: Path | None, env: str | None, yes: bool, *, creates: bool, only
     if plan is None:
         with progress:
             client.check_cluster_members()
-        click.echo(f"the cluster {name} is up to date")
+        _print_put(client, f"the cluster {name} is up to date", output, changed=False)
         cluster_refresh.warn_of_newer_images(client.refresher.images())
         return
-    plans.show(plan.report(), client.environment)
+    with before_the_result(output):
+        plans.show(plan.report(), client.environment)
     agree("Go on?", yes=yes, otherwise="nothing was changed: nobody can be asked")
     with progress:
         client.apply_cluster(plan)
-    click.echo(f"the cluster {name} is ready at {client.cluster.url}")
+    _print_put(client, f"the cluster {name} is ready at {client.cluster.url}", output, changed=True)
     if plan.deployed:
         cluster_refresh.warn_of_newer_images(client.refresher.images())
-    if plan.cluster.load_balancer.certificate_arn and not _is_address(client.cluster.url):
+    if output == "pretty" and plan.cluster.load_balancer.certificate_arn and not _is_address(client.cluster.url):
         click.echo("point the certificate's domain to it with a DNS record (CNAME, or an alias in Route 53)")
+
+
+def _print_put(client: Client, message: str, output: str, *, changed: bool) -> None:
+    if output == "json":
+        name, url = client.environment.cluster, client.cluster.url
+        print_json({"name": name, "endpoint": url, "message": message, "changed": changed})
+        return
+    click.echo(message)
 
 
 def _is_address(url: str) -> bool:
@@ -115,7 +136,12 @@ def _is_address(url: str) -> bool:
 @options.environment
 @options.output
 def info(env: str | None, output: str) -> None:
-    """Show the environment's cluster: endpoint, instances, cost, APIs."""
+    """Show the environment's cluster: endpoint, instances, cost, APIs.
+
+    \b
+    Example:
+      cortex cluster info --env prod
+    """
     from cortex_cdk.client import Client
 
     client = Client(env)
@@ -188,6 +214,10 @@ def policy(config: Path | None, purpose: Purpose | None, folder: Path | None, en
 
     A JSON object: policies by name, of a size that IAM takes; whoever needs several needs all of them. With `-o pretty`
     the reasons are on stderr. CONFIG is a cluster.yaml or its folder: only what that cluster needs is then allowed.
+
+    \b
+    Example:
+      cortex cluster policy --env prod --for deploy --into policies
     """
     from cortex_cdk.clusters.policy import cluster_policies
     from cortex_cdk.environment import load_environments
@@ -231,18 +261,28 @@ def _write_policies(folder: Path, documents: Mapping[str, Any]) -> None:
 @command.command("down")
 @options.environment
 @options.yes
-def down(env: str | None, yes: bool) -> None:
-    """Remove the environment's cluster with every API and traffic splitter on it."""
+@options.output
+def down(env: str | None, yes: bool, output: str) -> None:
+    """Remove the environment's cluster with every API and traffic splitter on it.
+
+    \b
+    Example:
+      cortex cluster down --env preview
+    """
     from cortex_cdk.client import Client
     from cortex_cli.progress import TerminalProgress
 
     progress = TerminalProgress(yes=yes)
     client = Client(env, progress)
     removal = client.plan_cluster_removal()
-    _print_removal(removal)
+    with before_the_result(output):
+        _print_removal(removal)
     agree("Remove it all?", yes=yes, otherwise="nothing was removed: nobody can be asked")
     with progress:
         kept = client.remove_cluster()
+    if output == "json":
+        print_json({"name": removal.name, "buckets": kept.buckets, "log_groups": kept.log_groups})
+        return
     click.echo(f"removed the cluster {removal.name}")
     for bucket in kept.buckets:
         click.echo(f"kept the bucket {bucket} (projects; remove it with: aws s3 rb --force s3://{bucket})")

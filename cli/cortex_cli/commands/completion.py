@@ -10,7 +10,12 @@ SECTION = "Other commands"
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> None:
-    """Print a completion script. For bash: eval "$(cortex completion bash)" """
+    """Print a completion script, for the start-up file of your shell.
+
+    \b
+    Example:
+      eval "$(cortex completion bash)"
+    """
     from click.shell_completion import get_completion_class
 
     completion = get_completion_class(shell)

@@ -21,7 +21,12 @@ ASK_ABOVE_REPLICAS = 2
 @click.option("-y", "--yes", "-f", "--force", "yes", is_flag=True, help="Delete without a question.")
 @options.output
 def command(name: str, env: str | None, yes: bool, output: str) -> None:
-    """Delete an API or traffic splitter and wait until it is gone."""
+    """Delete an API or traffic splitter and wait until it is gone.
+
+    \b
+    Example:
+      cortex delete iris-classifier
+    """
     from cortex_cdk.client import Client
 
     client = Client(env)

@@ -49,7 +49,12 @@ def command(
     plan: bool,
     output: str,
 ) -> None:
-    """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml)."""
+    """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml).
+
+    \b
+    Example:
+      cortex deploy examples/iris-classifier --env prod
+    """
     from cortex_cdk.client import Client
     from cortex_cdk.config import load_config
     from cortex_cli.progress import TerminalProgress

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 import click
 
 from cortex_cdk import names
 from cortex_cdk.environment import (
     Environment,
+    Environments,
     check_environment,
     load_environments,
     save_environments,
@@ -21,16 +23,26 @@ SECTION = "Clusters"
 
 @click.group("env")
 def command() -> None:
-    """List, choose and define environments."""
+    """List, choose and define environments.
+
+    \b
+    Example:
+      cortex env list
+    """
 
 
 @command.command("list")
 @options.output
 def list_environments(output: str) -> None:
-    """List the environments."""
+    """List the environments.
+
+    \b
+    Example:
+      cortex env list
+    """
     environments = load_environments()
     if output == "json":
-        print_json([{**asdict(e), "default": e.name == environments.default} for e in environments.all])
+        print_json([_as_json(environment, environments) for environment in environments.all])
         return
     print_table(
         [
@@ -46,17 +58,29 @@ def list_environments(output: str) -> None:
     )
 
 
+def _as_json(environment: Environment, environments: Environments) -> dict[str, Any]:
+    return {**asdict(environment), "default": environment.name == environments.default}
+
+
 @command.command("default")
 @click.argument("name", required=False, shell_complete=shell_completion.environments)
-def default(name: str | None) -> None:
-    """Show the default environment, or make NAME the default."""
+@options.output
+def default(name: str | None, output: str) -> None:
+    """Show the default environment, or make NAME the default.
+
+    \b
+    Example:
+      cortex env default prod
+    """
     environments = load_environments()
-    if name is None:
-        click.echo(environments.default)
+    if name is not None:
+        environments.get(name)
+        environments = replace(environments, default=name)
+        save_environments(environments)
+    if output == "json":
+        print_json({"default": environments.default})
         return
-    environments.get(name)
-    save_environments(type(environments)(name, environments.all))
-    click.echo(f"{name} is the default environment now")
+    click.echo(environments.default if name is None else f"{name} is the default environment now")
 
 
 @command.command("configure")
@@ -65,10 +89,16 @@ def default(name: str | None) -> None:
 @click.option("--region", help=f"AWS region (default: {names.DEFAULT_REGION}).")
 @click.option("--profile", help="Profile of the AWS configuration files (default: the usual credential chain).")
 @click.option("--endpoint-url", metavar="URL", help="Replaces the AWS endpoints, for emulators.")
+@options.output
 def configure(
-    name: str, cluster: str | None, region: str | None, profile: str | None, endpoint_url: str | None
+    name: str, cluster: str | None, region: str | None, profile: str | None, endpoint_url: str | None, output: str
 ) -> None:
-    """Define the environment NAME, or change it. Credentials stay where AWS tools keep them."""
+    """Define the environment NAME, or change it. Credentials stay where AWS tools keep them.
+
+    \b
+    Example:
+      cortex env configure prod --cluster main --region eu-west-1 --profile work
+    """
     environments = load_environments()
     known = environments.to_configure(name)
     if interactive() and not (cluster or region or profile or endpoint_url):
@@ -83,13 +113,26 @@ def configure(
         endpoint_url=endpoint_url or known.endpoint_url,
     )
     check_environment(environment)
-    save_environments(environments.with_environment(environment))
+    environments = environments.with_environment(environment)
+    save_environments(environments)
+    if output == "json":
+        print_json(_as_json(environment, environments))
+        return
     click.echo(f"configured {name} (cluster {environment.cluster} in {environment.region})")
 
 
 @command.command("delete")
 @click.argument("name", shell_complete=shell_completion.environments)
-def delete(name: str) -> None:
-    """Forget the environment NAME. Nothing in the account is touched."""
+@options.output
+def delete(name: str, output: str) -> None:
+    """Forget the environment NAME. Nothing in the account is touched.
+
+    \b
+    Example:
+      cortex env delete prod
+    """
     save_environments(load_environments().without(name))
+    if output == "json":
+        print_json({"name": name, "message": f"deleted {name}"})
+        return
     click.echo(f"deleted {name}")

@@ -32,6 +32,10 @@ def command(name: str | None, env: str | None, watch: bool, verbose: bool, outpu
     """Show every API and traffic splitter, or one of them.
 
     Requests and latencies are the load balancer's of the last two weeks.
+
+    \b
+    Example:
+      cortex get iris-classifier --watch
     """
     from cortex_cdk.client import Client
     from cortex_cdk.environment import load_environments

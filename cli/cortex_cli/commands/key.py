@@ -29,7 +29,12 @@ _FILE = click.option(
 
 @click.group("key")
 def command() -> None:
-    """Make, list and revoke API keys, which APIs with `networking.auth: api_key` ask for."""
+    """Make, list and revoke API keys, which APIs with `networking.auth: api_key` ask for.
+
+    \b
+    Example:
+      cortex key create mobile-app --expires 90d
+    """
 
 
 @command.command("create")
@@ -54,6 +59,10 @@ def create(
     """Make the key NAME and print it. The key is not kept, and cannot be shown again.
 
     Replicas know a new key within half a minute.
+
+    \b
+    Example:
+      cortex key create mobile-app --api iris-classifier --expires 90d
     """
     from cortex_cdk import access_keys
 
@@ -73,7 +82,12 @@ def create(
 @options.environment
 @options.output
 def list_keys(file: Path | None, env: str | None, output: str) -> None:
-    """List the keys, without what is secret."""
+    """List the keys, without what is secret.
+
+    \b
+    Example:
+      cortex key list --env prod
+    """
     keys = _store(file, env).load()
     if output == "json":
         print_json([_as_json(key) for key in keys])
@@ -101,7 +115,12 @@ def list_keys(file: Path | None, env: str | None, output: str) -> None:
 @options.environment
 @options.output
 def revoke(name: str, file: Path | None, env: str | None, output: str) -> None:
-    """Revoke the key NAME. Replicas refuse it within half a minute; none is restarted."""
+    """Revoke the key NAME. Replicas refuse it within half a minute; none is restarted.
+
+    \b
+    Example:
+      cortex key revoke mobile-app
+    """
     from cortex_cdk import access_keys
 
     revoked = access_keys.revoke(_store(file, env), name)

@@ -27,13 +27,23 @@ RETURN_SECONDS = 60.0
 
 @click.group("local")
 def command() -> None:
-    """Start, stop and show the local cloud."""
+    """Start, stop and show the local cloud.
+
+    \b
+    Example:
+      cortex local up
+    """
 
 
 @command.command("up")
 @options.output
 def up(output: str) -> None:
-    """Start the local cloud, with every API that was deployed."""
+    """Start the local cloud, with every API that was deployed.
+
+    \b
+    Example:
+      cortex local up
+    """
     from cortex_cdk.client import Client
     from cortex_cdk.environment import LOCAL
     from cortex_cdk.localcloud import launcher
@@ -68,7 +78,12 @@ def _as_json(settings: Settings, endpoint: Endpoint | None) -> dict[str, Any]:
 @command.command("down")
 @options.output
 def down(output: str) -> None:
-    """Stop the local cloud and its replicas. What is deployed comes back with `cortex local up`."""
+    """Stop the local cloud and its replicas. What is deployed comes back with `cortex local up`.
+
+    \b
+    Example:
+      cortex local down
+    """
     from cortex_cdk.localcloud import launcher
 
     stopped = launcher.stop(Settings.from_environ())
@@ -81,7 +96,12 @@ def down(output: str) -> None:
 @command.command("status")
 @options.output
 def status(output: str) -> None:
-    """Show whether the local cloud runs, and where."""
+    """Show whether the local cloud runs, and where.
+
+    \b
+    Example:
+      cortex local status
+    """
     from cortex_cdk.localcloud import launcher
 
     settings = Settings.from_environ()
@@ -129,6 +149,10 @@ def break_something(
 
     NAME is an API; for no-capacity, launch-failure and spot-notice also an instance group, or nothing for all of them.
     The other kinds need no NAME. A fault ends by itself.
+
+    \b
+    Example:
+      cortex local chaos slow-replica iris-classifier --for 1m
     """
     if shows or stops:
         _show_faults(kind, name, output, ends=stops)

@@ -68,6 +68,10 @@ def command(name: str, env: str | None, follow: bool, since: datetime | None, ta
 
     Each line shows the time, the beginning of the replica's id and the level, and at its end the id of the request that
     the record belongs to. The caller of the API got that id as X-Request-Id.
+
+    \b
+    Example:
+      cortex logs iris-classifier --since 15m
     """
     from cortex_cdk.client import Client
 

@@ -91,6 +91,10 @@ def command(
 
     The content type is guessed from the ending of FILE's name; text from standard input counts as JSON. Name another
     type with: -H 'Content-Type: ...'
+
+    \b
+    Example:
+      cortex predict iris-classifier sample.json
     """
     from cortex_cdk.client import Client
     from cortex_cdk.predict import Call, content_type_of

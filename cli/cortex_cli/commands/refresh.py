@@ -22,6 +22,10 @@ def command(name: str, env: str | None, force: bool, output: str) -> None:
     """Begin to replace every replica of an API, without interrupting its traffic.
 
     The command does not wait for the end: `cortex get NAME --watch` shows the progress.
+
+    \b
+    Example:
+      cortex refresh iris-classifier
     """
     from cortex_cdk.client import Client
 

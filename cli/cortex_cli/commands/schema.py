@@ -8,7 +8,7 @@ from cortex_serving.contract import CONFIG_FILE
 from cortex_cdk.names import CLUSTER_FILE
 from cortex_cli.output import print_json
 
-SECTION = "Other commands"
+SECTION = "Projects"
 
 
 @click.command("schema")
@@ -19,8 +19,11 @@ def command(file: str) -> None:
     Write the schema to a file, and name the file in the first line of your configuration:
 
     \b
-      cortex schema > cortex.schema.json
       # yaml-language-server: $schema=cortex.schema.json
+
+    \b
+    Example:
+      cortex schema > cortex.schema.json
     """
     from cortex_cdk.config.json_schema import api_file_schema, cluster_file_schema
 

@@ -16,7 +16,12 @@ SECTION = "APIs"
 
 @click.group("secret")
 def command() -> None:
-    """Set, list and delete secrets of AWS Secrets Manager for your APIs (predictor.secrets)."""
+    """Set, list and delete secrets of AWS Secrets Manager for your APIs (predictor.secrets).
+
+    \b
+    Example:
+      cortex secret list
+    """
 
 
 @command.command("set")
@@ -27,9 +32,13 @@ def command() -> None:
 @options.environment
 @options.output
 def set_secret(name: str, rest: tuple[str, ...], key: str | None, env: str | None, output: str) -> None:
-    """Give the secret NAME a value: from standard input (cortex secret set NAME < FILE), or asked for.
+    """Give the secret NAME a value: from standard input, or asked for.
 
     A secret that does not exist is made. One line break at the end of the input is not part of the value.
+
+    \b
+    Example:
+      cortex secret set database-password < password.txt
     """
     from cortex_cdk.client import Client
     from cortex_cdk.secrets.values import check_name
@@ -72,7 +81,12 @@ def _read_value(what: str) -> str:
 @options.environment
 @options.output
 def list_secrets(env: str | None, output: str) -> None:
-    """List the secrets of the cluster and who uses them, without their values."""
+    """List the secrets of the cluster and who uses them, without their values.
+
+    \b
+    Example:
+      cortex secret list --env prod
+    """
     from cortex_cdk.client import Client
 
     found = Client(env).secrets.list()
@@ -100,7 +114,12 @@ def list_secrets(env: str | None, output: str) -> None:
 @options.yes
 @options.output
 def delete(name: str, env: str | None, yes: bool, output: str) -> None:
-    """Delete the secret NAME after the recovery window of Secrets Manager."""
+    """Delete the secret NAME after the recovery window of Secrets Manager.
+
+    \b
+    Example:
+      cortex secret delete database-password
+    """
     from cortex_cdk.client import Client
 
     client = Client(env)

@@ -14,7 +14,12 @@ SECTION = "Other commands"
 @options.environment
 @options.output
 def command(env: str | None = None, output: str = "pretty") -> None:
-    """Print the version of this program; with --env, that of the environment's cluster, too."""
+    """Print the version of this program; with --env, that of the environment's cluster, too.
+
+    \b
+    Example:
+      cortex version --env prod
+    """
     from importlib.metadata import version
 
     found = {"version": version("cortex-cdk")}

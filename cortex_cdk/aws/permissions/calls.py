@@ -63,6 +63,7 @@ HOSTED_ZONES = Scope("HostedZones", (arn("route53", "hostedzone/*", region="", a
 SECRETS = Scope("Secrets", (arn("secretsmanager", "secret:*"),))
 OWN_SECRETS = Scope("OwnSecrets", SECRETS.arns, OWN)
 NEW_SECRETS = Scope("NewSecrets", SECRETS.arns, {"StringEquals": {f"aws:RequestTag/{names.TAG_CLUSTER}": CLUSTER}})
+POLICIES = Scope("Policies", (arn("iam", "policy/*", region=""), arn("iam", "policy/*", region="", account="aws")))
 PARAMETERS = Scope("Parameters", (arn("ssm", "parameter/*"),))
 PARAMETERS_OF_AWS = Scope("MachineImages", (arn("ssm", "parameter/aws/service/ecs/*", account=""),))
 
@@ -227,6 +228,7 @@ CALLS: tuple[Grant, ...] = (
     ),
     Grant("get: whether CloudWatch Logs answers", ("logs:DescribeLogStreams",), LOGS),
     Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
+    Grant("deploy: is a policy of predictor.iam_policies there?", ("iam:GetPolicy",), POLICIES),
     Grant("deploy, secret: is a secret there?", ("secretsmanager:DescribeSecret",), SECRETS),
     Grant("deploy, secret: is a parameter there?", ("ssm:GetParameters",), PARAMETERS),
     Grant(

@@ -10,6 +10,7 @@ from cortex_cdk.deploy.preflight.endpoints import check_endpoints
 from cortex_cdk.deploy.preflight.exposure import check_exposure
 from cortex_cdk.deploy.preflight.images import check_images
 from cortex_cdk.deploy.preflight.load_balancer import check_load_balancer
+from cortex_cdk.deploy.preflight.managed_policies import check_managed_policies
 from cortex_cdk.deploy.preflight.models import check_models
 from cortex_cdk.deploy.preflight.names import check_names
 from cortex_cdk.deploy.preflight.operations import check_operations
@@ -25,6 +26,7 @@ CHECKS: tuple[Check[Deployment], ...] = (
     Check("whether predictor.image exists", check_images),
     Check("the models on S3", check_models),
     Check("secrets", check_secrets),
+    Check("the policies of predictor.iam_policies", check_managed_policies),
     Check("endpoints", check_endpoints),
     Check("the quotas of the load balancer", check_load_balancer),
     Check("members of traffic splitters", check_members),

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import psutil
 
+from cortex_cdk.localcloud.containers.process_table import START_TICKS, stat_fields
 from cortex_cdk.localcloud.containers.sessions import end_session
 
 RECORD = "process.json"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-START_FIELD = 19
-"""Index of ``starttime`` (field 22) among the fields after the program's name."""
 
 
 def record(folder: Path, process: psutil.Process) -> None:
@@ -72,8 +71,6 @@ def _started(process: psutil.Process) -> str:
     Linux counts ticks since the boot, whose id is random (proc(5): ``/proc/PID/stat``, ``/proc/sys/kernel/random``).
     """
     try:
-        # The second field, the program's name in parentheses, may have blanks.
-        fields = Path(f"/proc/{process.pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return f"{BOOT_ID.read_text().strip()} {fields[START_FIELD]}"
+        return f"{BOOT_ID.read_text().strip()} {stat_fields(process.pid)[START_TICKS].decode()}"
     except FileNotFoundError:
         return f"{process.create_time():.0f}"

@@ -46,7 +46,6 @@ class ContainerProcess:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._process = self._start()
-            self._psutil = psutil.Process(self._process.pid)
             self._record()
         except OSError as error:
             raise CannotStartError(f"CannotStartContainerError: {error}") from error
@@ -128,7 +127,7 @@ class ContainerProcess:
 
     def _record(self) -> None:
         try:
-            orphans.record(self._folder, self._psutil)
+            orphans.record(self._folder, psutil.Process(self._process.pid))
         except OSError:
             end_session(self._process.pid)  # nobody would ever find the process
             self._process.wait()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-PARENT, RESIDENT_PAGES = 1, 21
-"""Indices of ``ppid`` and ``rss`` (fields 4 and 24 of ``/proc/PID/stat``, proc(5)) after the program's name."""
+PARENT, START_TICKS, RESIDENT_PAGES = 1, 19, 21
+"""Indices of ``ppid``, ``starttime`` and ``rss`` (fields 4, 22 and 24 of proc(5)) in what ``stat_fields`` returns."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,21 @@ def read() -> ProcessTable:
     return ProcessTable(children, resident)
 
 
+def stat_fields(pid: int) -> list[bytes]:
+    """Return the fields of ``/proc/PID/stat`` after the program's name, which may have blanks.
+
+    Raises:
+        OSError: There is no such process, or no such file on this system.
+    """
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+
+
 def _of_linux() -> Iterator[tuple[int, int, int]]:
     page = os.sysconf("SC_PAGE_SIZE")
     for pid in psutil.pids():
         # One that ends meanwhile is left out.
         with contextlib.suppress(OSError, IndexError):
-            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            fields = stat_fields(pid)
             yield pid, int(fields[PARENT]), int(fields[RESIDENT_PAGES]) * page
 
 

@@ -104,25 +104,30 @@ class FaultDoor:
             _autoscaling().let_launch(target)
 
     def _active(self) -> Iterator[Fault]:
-        from cortex_cdk.localcloud.services.autoscaling.groups import groups
-        from cortex_cdk.localcloud.services.ecs.backend import backends
-
         now = time.time()
-        for backend in backends():
-            for service in backend.all_services():
-                for kind, fault in service.faults.items():
-                    detail = f"replica {fault.victim}" if fault.victim else ""
-                    left = max(0.0, fault.until - now)
-                    yield Fault(kind, f"{service.cluster_name}/{service.name}", round(left, 1), detail)
-        for leaving in groups(REGION):
-            noticed = [(one.noticed_at + one.notice_seconds, one.id) for one in leaving.members if one.noticed_at]
-            yield from (Fault(SPOT_NOTICE, leaving.name, round(max(0, end - now), 1), name) for end, name in noticed)
-        for group, stop in _autoscaling().launch_faults.items():
-            if not stop.is_over:
-                kind = NO_CAPACITY if stop.is_lack_of_capacity else LAUNCH_FAILURE
-                yield Fault(kind, group, round(stop.until - now, 1), stop.code)
+        yield from _of_replicas(now)
+        yield from _of_instances(now)
         down = self._outages.active()
         yield from (Fault(kind, "", round(down[name], 1)) for kind, name in OUTAGES.items() if name in down)
+
+
+def _of_replicas(now: float) -> Iterator[Fault]:
+    for service in _services():
+        for kind, fault in service.faults.items():
+            detail = f"replica {fault.victim}" if fault.victim else ""
+            yield Fault(kind, service.cluster_and_name, round(max(0.0, fault.until - now), 1), detail)
+
+
+def _of_instances(now: float) -> Iterator[Fault]:
+    from cortex_cdk.localcloud.services.autoscaling.groups import groups
+
+    for leaving in groups(REGION):
+        noticed = [(one.noticed_at + one.notice_seconds, one.id) for one in leaving.members if one.noticed_at]
+        yield from (Fault(SPOT_NOTICE, leaving.name, round(max(0, end - now), 1), name) for end, name in noticed)
+    for group, stop in _autoscaling().launch_faults.items():
+        if not stop.is_over:
+            kind = NO_CAPACITY if stop.is_lack_of_capacity else LAUNCH_FAILURE
+            yield Fault(kind, group, round(stop.until - now, 1), stop.code)
 
 
 def _autoscaling() -> AutoScalingBackend:
@@ -148,11 +153,15 @@ def _give_notice(target: str, seconds: float) -> None:
         raise ValueError("no instance is in service that EC2 could take back")
 
 
-def _service(target: str) -> Service:
+def _services() -> Iterator[Service]:
     from cortex_cdk.localcloud.services.ecs.backend import backends
 
     for backend in backends():
-        for service in backend.all_services():
-            if f"{service.cluster_name}/{service.name}" == target:
-                return service
+        yield from backend.all_services()
+
+
+def _service(target: str) -> Service:
+    for service in _services():
+        if service.cluster_and_name == target:
+            return service
     raise ValueError(f"there is no ECS service {target}")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import CORTEX, Cortex
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 Deploy = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -69,11 +69,9 @@ def test_requests_and_predictions_are_counted(cortex: Cortex, deployed: None) ->
     for price in (1.5, -2.5):
         predict(cortex, "prices", price)
     assert cortex.run("predict", "prices", "-", stdin="{}").returncode == 1
-    wait_until(
-        lambda: cortex.json("get", "flowers")["monitoring"] == {"classes": {"setosa": 2, "virginica": 1}}, seconds=90
-    )
-    wait_until(lambda: cortex.json("get", "prices")["monitoring"] == {"min": -2.5, "max": 1.5, "avg": -0.5}, seconds=90)
-    wait_until(lambda: cortex.json("get", "prices")["metrics"]["5xx"] == 1, seconds=90)
+    until(lambda: cortex.json("get", "flowers")["monitoring"] == {"classes": {"setosa": 2, "virginica": 1}}, seconds=90)
+    until(lambda: cortex.json("get", "prices")["monitoring"] == {"min": -2.5, "max": 1.5, "avg": -0.5}, seconds=90)
+    until(lambda: cortex.json("get", "prices")["metrics"]["5xx"] == 1, seconds=90)
     metrics = cortex.json("get", "flowers")["metrics"]
     assert (metrics["2xx"], metrics["4xx"], metrics["5xx"]) == (3, 0, 0)
     # Envoy counts whole milliseconds, and these predictors answer within one.
@@ -108,11 +106,11 @@ def test_a_replica_that_died_after_it_was_ready(cortex: Cortex, deployed: None) 
     def died() -> list[dict[str, Any]]:
         return list(cortex.json("get", "prices")["stopped_replicas"])
 
-    wait_until(died, seconds=60)
+    until(died, seconds=60)
     (replica,) = died()
     assert replica["exit_code"] == 137
     assert replica["reason"] == "OutOfMemoryError: Container killed due to memory usage (exit code 137)"
-    wait_until(lambda: cortex.json("get", "prices")["replicas"]["up_to_date"] == 1, seconds=60)
+    until(lambda: cortex.json("get", "prices")["replicas"]["up_to_date"] == 1, seconds=60)
     shown = cortex.ok("get", "prices")
     assert replica["id"][:8] in shown, "it is told although another one serves again"
     assert replica["reason"] in shown
@@ -175,7 +173,7 @@ def test_a_replica_that_loads_its_model_again_is_not_counted(cortex: Cortex, tmp
     assert (service["runningCount"], service["deployments"][0]["rolloutState"]) == (1, "COMPLETED")
     assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 0
     gate.touch()
-    wait_until(lambda: cortex.json("get", "slow")["status"] == "live")
+    until(lambda: cortex.json("get", "slow")["status"] == "live")
     assert cortex.json("get", "slow")["replicas"]["up_to_date"] == 1
 
     gate.unlink()
@@ -202,4 +200,4 @@ def test_a_deleted_api_leaves_nothing_to_a_new_one_of_its_name(cortex: Cortex, d
     assert (report["monitoring"], report["stopped_replicas"]) == (None, [])
     assert report["metrics"]["2xx"] == 0
     predict(cortex, "prices", "cheap")
-    wait_until(lambda: cortex.json("get", "prices")["monitoring"] == {"classes": {"cheap": 1}}, seconds=90)
+    until(lambda: cortex.json("get", "prices")["monitoring"] == {"classes": {"cheap": 1}}, seconds=90)

@@ -19,8 +19,8 @@ import pytest
 import requests
 
 from tests.conftest import CORTEX, ROOT, Cortex
-from tests.local.deploy.test_end_to_end import wait_until
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 Deploy = Callable[[str], subprocess.CompletedProcess[str]]
 Record = dict[str, Any]
@@ -123,7 +123,7 @@ def records(cortex: Cortex, *arguments: str) -> list[Record]:
 def test_a_line_per_record_with_its_request_and_tracebacks_below_theirs(cortex: Cortex, endpoint: str) -> None:
     answer = requests.post(endpoint, json={"number": 7}, timeout=30)
     assert requests.post(endpoint, json={"number": -1}, timeout=30).status_code == 500
-    wait_until(lambda: "KeyError" in cortex.ok("logs", "talker", "--no-follow"))
+    until(lambda: "KeyError" in cortex.ok("logs", "talker", "--no-follow"))
     lines = cortex.ok("logs", "talker", "--no-follow").splitlines()
     (line,) = [line for line in lines if line.endswith(f" INFO number 7  {answer.headers['X-Request-Id']}")]
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{8} INFO", line)
@@ -150,7 +150,7 @@ def test_how_much_is_shown_can_be_chosen(cortex: Cortex, endpoint: str) -> None:
 def test_only_what_is_young_enough_is_shown(cortex: Cortex, endpoint: str) -> None:
     time.sleep(6)
     assert predict(cortex, 11).returncode == 0
-    wait_until(lambda: numbers_in(records(cortex))[-1:] == [11])
+    until(lambda: numbers_in(records(cortex))[-1:] == [11])
     assert numbers_in(records(cortex, "--since", "5s")) in ([11], []), "or it is older by now"
     assert numbers_in(records(cortex, "--since", "10m"))[-1] == 11
 
@@ -160,7 +160,7 @@ def test_following_begins_with_the_tail_and_is_quick(
 ) -> None:
     last = records(cortex, "--tail", "2")
     follow = follower("--tail", "2", "-o", "json")
-    wait_until(lambda: records_of(follow) == last)
+    until(lambda: records_of(follow) == last)
     delays = []
 
     def is_last(number: int) -> bool:
@@ -169,7 +169,7 @@ def test_following_begins_with_the_tail_and_is_quick(
     for number in range(100, 105):
         began = time.monotonic()
         requests.post(endpoint, json={"number": number}, timeout=30)
-        wait_until(partial(is_last, number), pause=0.02)
+        until(partial(is_last, number), pause=0.02)
         delays.append(time.monotonic() - began)
     with capsys.disabled():
         print(f"\na line is shown {min(delays):.1f} to {max(delays):.1f} s after its request")
@@ -181,7 +181,7 @@ def test_no_line_is_lost_or_doubled_while_replicas_are_replaced(
     follow = follower("--tail", "0")
     sent = iter(range(1000, 1_000_000))
     first = next(sent)
-    wait_until(lambda: predict(cortex, first).returncode == 0 and f"number {first}" in follow.text())
+    until(lambda: predict(cortex, first).returncode == 0 and f"number {first}" in follow.text())
     follow.stop()
 
     follow = follower("--tail", "0", "-o", "json")
@@ -200,9 +200,9 @@ def test_no_line_is_lost_or_doubled_while_replicas_are_replaced(
 
     with Counting(endpoint, {}, str, clients=1):
         assert deploy("machine").returncode == 0
-        wait_until(lambda: len(numbers) > 50)
+        until(lambda: len(numbers) > 50)
     # The last words of the old replica may come after the first ones of the new.
-    wait_until(lambda: set(numbers) <= set(numbers_in(records_of(follow))))
+    until(lambda: set(numbers) <= set(numbers_in(records_of(follow))))
     assert follow.stop() == 130
     shown = records_of(follow)
     assert [number for number in numbers_in(shown) if number > first] == numbers
@@ -218,13 +218,13 @@ def test_replicas_that_never_became_ready_have_their_say(
 ) -> None:
     """Each of the two that the circuit breaker lets fail, once, whoever reads and whenever."""
     follow = follower("--tail", "0", "-o", "json")
-    wait_until(lambda: predict(cortex, 12).returncode == 0 and 12 in numbers_in(records_of(follow)))
+    until(lambda: predict(cortex, 12).returncode == 0 and 12 in numbers_in(records_of(follow)))
     assert deploy("mistake").returncode == 1
 
     def failed(shown: list[Record]) -> list[Record]:
         return [r for r in shown if r["level"] == "CRITICAL" and r["message"] == "ValueError: no such model"]
 
-    wait_until(lambda: len(failed(records_of(follow))) == 2)
+    until(lambda: len(failed(records_of(follow))) == 2)
     # What is still to come would come now.
     time.sleep(3)
     for shown in (records_of(follow), records(cortex)):
@@ -251,7 +251,7 @@ def test_it_ends_when_nobody_reads_any_more(cortex: Cortex, endpoint: str) -> No
 
 def test_following_ends_with_the_api(cortex: Cortex, endpoint: str, follower: StartFollower) -> None:
     follow = follower("--tail", "1")
-    wait_until(lambda: follow.text() != "")
-    cortex.ok("delete", "talker", "--yes")
+    until(lambda: follow.text() != "")
+    cortex.json("delete", "talker", "--yes")
     assert follow.process.wait(15) == 0
     assert follow.text().endswith("\ntalker was deleted\n")

@@ -14,6 +14,7 @@ import yaml
 
 from tests.conftest import CORTEX, Cortex
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 SPEED = "20"
 SMALL = {"name": "small", "instance_types": ["t3.small"], "min_instances": 1, "max_instances": 2}
@@ -25,7 +26,7 @@ def small_cluster(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> N
     cortex.environ["CORTEX_LOCAL_SPEED"] = SPEED
     file = tmp_path_factory.mktemp("cluster") / "cluster.yaml"
     file.write_text(yaml.safe_dump({"instance_groups": [SMALL]}))
-    cortex.ok("cluster", "up", str(file), "--yes")
+    cortex.json("cluster", "up", str(file), "--yes")
 
 
 @pytest.fixture
@@ -96,13 +97,6 @@ def said_until(deploy: subprocess.Popen[str], words: str) -> str:
     deploy.send_signal(signal.SIGINT)
     deploy.communicate(timeout=60)
     return line
-
-
-def until(condition: Callable[[], Any], timeout: float = 180.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
 
 
 def test_the_instances_of_a_new_cluster_are_there_at_once(cortex: Cortex) -> None:

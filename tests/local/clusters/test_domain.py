@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Cortex
 from tests.local.clusters.test_cluster import CPU, refused, write
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 DOMAIN, ZONE = "api.example.com", "example.com"
 PREDICTOR = """\
@@ -146,14 +146,14 @@ def test_everything_outlives_an_upgrade_of_the_local_cloud(cortex: Cortex, proje
     cortex.ok("local", "down")
     (cortex.home / "local" / "state.snapshot").write_bytes(b"of another version")
     cortex.ok("local", "up")
-    wait_until(lambda: cortex.json("get", "there")["status"] == "live")
+    until(lambda: cortex.json("get", "there")["status"] == "live")
     assert json.loads(cortex.ok("predict", "there", "-", stdin="{}"))[0] == "models.example.com"
     records = cortex.aws("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert {record["Type"] for record in records} == {"NS", "SOA", "A", "CNAME"}
 
 
 def test_down_removes_the_record_and_the_certificate(cortex: Cortex, project: Path, zone: str) -> None:
-    cortex.ok("cluster", "down", "--yes")
+    cortex.json("cluster", "down", "--yes")
     assert cortex.aws("acm").list_certificates()["CertificateSummaryList"] == []
     records = cortex.aws("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert "A" not in {record["Type"] for record in records}

@@ -9,7 +9,7 @@ import yaml
 
 from tests.conftest import CORTEX, Cortex
 from tests.local.faults import fail_launches, let_launch
-from tests.local.localcloud.stacks import until
+from tests.local.waiting import until
 
 LOCAL_SPEED = "60"
 SMALL = {"name": "small", "instance_types": ["t3.small"], "min_instances": 1, "max_instances": 2}

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.conftest import Cortex
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 LOCAL_SPEED = "20"
 PREDICTOR = """
@@ -73,7 +73,7 @@ def deployed(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Deploy
 def test_a_key_opens_apis_and_splitters_and_is_kept_from_logs(deployed: Deployed) -> None:
     cortex, key = deployed.cortex, deployed.key
     assert deployed.post("first").status_code == 401
-    wait_until(lambda: deployed.post("first", key).status_code == deployed.post("second", key).status_code == 200)
+    until(lambda: deployed.post("first", key).status_code == deployed.post("second", key).status_code == 200)
     for name in ("first", "both"):  # what is printed to be copied says where the key goes
         assert f"/{name} -H 'X-Api-Key: KEY' " in cortex.ok("get", name)
     assert [deployed.post("both", key).json() for _ in range(4)] == [{"seen": []}] * 4
@@ -103,7 +103,7 @@ def events(cortex: Cortex) -> list[dict[str, Any]]:
         read = [event for group in groups for event in logs.filter_log_events(logGroupName=group)["events"]]
         return read if any('"key":"partner"' in event["message"] for event in read) else []
 
-    wait_until(lambda: bool(found()))
+    until(lambda: bool(found()))
     return [{"message": event["message"]} for event in found()]
 
 
@@ -113,17 +113,17 @@ def test_requests_are_counted_for_each_key(deployed: Deployed) -> None:
         keys = [{one["Name"]: one["Value"] for one in metric["Dimensions"]} for metric in listed]
         return {"Cluster": "local", "Api": "first", "Key": "partner"} in keys
 
-    wait_until(lambda: deployed.post("first", deployed.key).status_code == 200)
-    wait_until(counted)
+    until(lambda: deployed.post("first", deployed.key).status_code == 200)
+    until(counted)
 
 
 def test_a_revoked_key_is_refused_without_a_restart(deployed: Deployed) -> None:
     cortex, only_first = deployed.cortex, deployed.short
-    wait_until(lambda: deployed.post("first", only_first["key"]).status_code == 200)
-    wait_until(lambda: deployed.post("second", only_first["key"]).status_code == 403)
+    until(lambda: deployed.post("first", only_first["key"]).status_code == 200)
+    until(lambda: deployed.post("second", only_first["key"]).status_code == 403)
     running = cortex.replicas()
-    cortex.ok("key", "revoke", "short")
-    wait_until(lambda: deployed.post("first", only_first["key"]).status_code == 403)
+    cortex.json("key", "revoke", "short")
+    until(lambda: deployed.post("first", only_first["key"]).status_code == 403)
     assert cortex.replicas() == running
     listed = {key["name"]: key for key in cortex.json("key", "list")}
     assert (listed["short"]["apis"], bool(listed["short"]["revoked"])) == (["first"], True)
@@ -151,7 +151,7 @@ def test_a_key_that_makes_no_sense_is_refused(deployed: Deployed, arguments: tup
 
 
 def test_pages_use_the_apis_that_name_them_and_others_none(deployed: Deployed) -> None:
-    wait_until(lambda: deployed.post("first", deployed.key).status_code == 200)
+    until(lambda: deployed.post("first", deployed.key).status_code == 200)
     allowed = deployed.post("first", deployed.key, Origin=PAGE)
     assert (allowed.status_code, allowed.headers["Access-Control-Allow-Origin"]) == (200, PAGE)
     preflight = requests.options(

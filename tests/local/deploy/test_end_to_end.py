@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.conftest import ROOT, Cortex
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 SAMPLE = {"sepal_length": 5.2, "sepal_width": 3.6, "petal_length": 1.5, "petal_width": 0.3}
 SPECIES = {"setosa", "versicolor", "virginica"}
@@ -93,26 +93,17 @@ def test_no_request_fails_but_those_in_flight_on_a_killed_replica(
 
         os.killpg(cortex.replicas().pop(), signal.SIGKILL)
         traffic.wait_for("code 2", 100)
-        wait_until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
+        until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
         in_flight = len(traffic.answers.failures)
 
         before = cortex.replicas()
         assert cortex.ok("refresh", "iris-classifier").startswith("updating iris-classifier\n")
-        wait_until(lambda: cortex.json("get", "iris-classifier")["status"] == "live" and not before & cortex.replicas())
+        until(lambda: cortex.json("get", "iris-classifier")["status"] == "live" and not before & cortex.replicas())
         traffic.wait_for("code 2")
     with capsys.disabled():
         print(f"\nanswers: {dict(traffic.answers.kinds)}; in flight on the killed replica: {in_flight}")
     assert in_flight <= 8
     assert len(traffic.answers.failures) == in_flight, traffic.answers.failures
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 150, pause: float = 0.2) -> None:
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(pause)
 
 
 def test_a_failed_update_leaves_the_old_revision_serving(cortex: Cortex, project: Path) -> None:
@@ -175,7 +166,7 @@ def test_a_killed_daemon_brings_every_api_back(cortex: Cortex) -> None:
     process.kill()
     process.wait(10)
     cortex.ok("local", "up")
-    wait_until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
+    until(lambda: cortex.json("get", "iris-classifier")["replicas"]["up_to_date"] == 2)
     after = cortex.json("get", "iris-classifier")
     assert {k: after[k] for k in ("endpoint", "revision", "status")} == {
         k: before[k] for k in ("endpoint", "revision", "status")
@@ -199,7 +190,7 @@ def test_deletion_leaves_nothing(cortex: Cortex) -> None:
     endpoint = cortex.json("get", "iris-classifier")["endpoint"]
     assert cortex.ok("delete", "iris-classifier") == "deleted iris-classifier\n"
     assert cortex.ok("get", "--env", "local") == "no apis are deployed\n"
-    wait_until(lambda: not cortex.replicas())
+    until(lambda: not cortex.replicas())
     with pytest.raises(urllib.error.HTTPError) as error:
         post(endpoint, SAMPLE)
     assert error.value.code == 404

@@ -16,7 +16,8 @@ import pytest
 
 from cortex_cdk.deploy.listener_rules import priority_for
 from tests.conftest import Cortex
-from tests.local.deploy.test_end_to_end import post, wait_until
+from tests.local.deploy.test_end_to_end import post
+from tests.local.waiting import until
 
 WriteProject = Callable[..., str]
 
@@ -122,7 +123,7 @@ def test_all_of_them_can_be_deleted_at_the_same_time(cortex: Cortex) -> None:
         for done in side_by_side(lambda name: cortex.run("delete", name, "--yes"), names[start : start + 4]):
             assert done.returncode == 0, done.stderr
     assert cortex.json("get") == []
-    wait_until(lambda: not cortex.replicas())
+    until(lambda: not cortex.replicas())
 
 
 def described(url: str, endpoint: str) -> None:

@@ -12,7 +12,7 @@ import requests
 import yaml
 
 from tests.conftest import Cortex
-from tests.local.localcloud.stacks import until
+from tests.local.waiting import until
 
 LOCAL_SPEED = "20"
 ACCOUNT = "123456789012"
@@ -197,3 +197,15 @@ def test_more_permissions_restart_no_replica(cortex: Cortex, project: Path, cont
     )
     who = call(cortex, "some", "sts", "get_caller_identity")
     assert who == "done"
+
+
+def test_a_policy_that_does_not_exist_is_named_before_anything_is_made(cortex: Cortex, project: Path) -> None:
+    known = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+    gone = ["arn:aws:iam::aws:policy/AmazonS3ReadOnly", "arn:aws:iam::123456789012:policy/not-made"]
+    (project / "cortex.yaml").write_text(json.dumps([api("first", known, *gone), api("second", known)]))
+    done = cortex.run("deploy", str(project), "--yes")
+    assert done.returncode == 1
+    assert [arn in done.stderr and f"{arn} does not exist" in done.stderr for arn in gone] == [True, True]
+    assert f"{known} " not in done.stderr
+    assert "list-policies" in done.stderr
+    assert not {"first", "second"} & {found["name"] for found in cortex.json("get", "--env", "local")}

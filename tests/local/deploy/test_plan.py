@@ -211,7 +211,11 @@ def test_what_a_cluster_loses_is_named(cortex: Cortex, tmp_path: Path) -> None:
     ]
 
 
-def test_json_without_a_plan_is_refused(cortex: Cortex) -> None:
-    done = cortex.run("cluster", "up", "-o", "json", "--yes")
-    assert done.returncode == 1
-    assert "-o json shows a plan" in done.stderr
+def test_a_cluster_that_stays_as_it_is_is_told_to_scripts(cortex: Cortex) -> None:
+    name, *_ = (told := cortex.json("cluster", "up", "--yes")).values()
+    assert told == {
+        "name": name,
+        "endpoint": cortex.json("cluster", "info")["endpoint"],
+        "message": f"the cluster {name} is up to date",
+        "changed": False,
+    }

@@ -13,7 +13,8 @@ from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.conftest import Cortex
 from tests.local.cli.mistakes import PREDICTOR, write_files
 from tests.local.deploy.test_joining import Deployment, deploying, project, until_it_runs
-from tests.local.localcloud.stacks import Stacks, log_group, stuck_service, template, until
+from tests.local.localcloud.stacks import Stacks, log_group, stuck_service, template
+from tests.local.waiting import until
 
 __all__ = ["deploying", "project"]  # fixtures
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.conftest import Cortex
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 PREDICTOR = """\
 import hashlib
@@ -70,7 +70,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def vault(cortex: Cortex, project: Path) -> str:
     """An API that is deployed with secrets of all kinds; what its deployment printed."""
-    cortex.ok("local", "up")
+    cortex.json("local", "up")
     assert cortex.ok("secret", "set", "my-secret", stdin=f"{TOKEN}\n") == "made the secret my-secret\n"
     cortex.ok("secret", "set", "prod/db", "--key", "password", stdin=PASSWORD)
     # As other tools write it: a number.
@@ -162,19 +162,19 @@ def test_a_rotated_value_comes_with_a_refresh(cortex: Cortex, vault: str) -> Non
         "cortex refresh vault\n"
     )
     assert answer(cortex)["TOKEN"] == digest(TOKEN)
-    cortex.ok("refresh", "vault")
-    wait_until(lambda: answer(cortex)["TOKEN"] == digest(ROTATED))
+    cortex.json("refresh", "vault")
+    until(lambda: answer(cortex)["TOKEN"] == digest(ROTATED))
 
 
 def test_secrets_outlive_the_local_cloud(cortex: Cortex, vault: str) -> None:
     cortex.ok("local", "down")
     cortex.ok("local", "up")
-    wait_until(lambda: cortex.json("get", "vault")["status"] == "live")
+    until(lambda: cortex.json("get", "vault")["status"] == "live")
     assert answer(cortex)["TOKEN"] == digest(ROTATED)
 
 
 def test_one_key_of_a_secret_is_set_and_others_stay(cortex: Cortex, vault: str) -> None:
-    cortex.ok("secret", "set", "prod/db", "--key", "user", stdin="me")
+    cortex.ok("secret", "set", "prod/db", "--key", "user", "-o", "json", stdin="me")
     kept = json.loads(cortex.aws("secretsmanager").get_secret_value(SecretId="prod/db")["SecretString"])
     assert kept == {"password": PASSWORD, "port": 5432, "user": "me"}
 
@@ -208,17 +208,19 @@ def test_a_value_is_no_argument_and_is_not_repeated(cortex: Cortex) -> None:
 def test_a_secret_in_use_is_deleted_only_on_demand(cortex: Cortex, vault: str, tmp_path: Path) -> None:
     said = refused(cortex, "secret", "delete", "my-secret", cwd=tmp_path)
     assert "vault uses the secret my-secret: not deleted" in said
+    cortex.ok("secret", "set", "spare", stdin="any")
+    assert cortex.json("secret", "delete", "spare")["recoverable_until"] > cortex.json("secret", "list")[0]["changed"]
     printed = cortex.ok("secret", "delete", "my-secret", "--yes")
     assert "it can be brought back: aws secretsmanager restore-secret --secret-id my-secret" in printed
     said = refused(cortex, "deploy", cwd=write(tmp_path, SECRETS))
     assert "the secret my-secret is being deleted" in said
     # Whoever starts a replica now sees why there is none, with the secret's name.
     cortex.ok("refresh", "vault")
-    wait_until(lambda: "my-secret" in json.dumps(cortex.json("get", "vault")["stopped_replicas"]))
+    until(lambda: "my-secret" in json.dumps(cortex.json("get", "vault")["stopped_replicas"]))
     (reason, *_) = (stopped["reason"] for stopped in cortex.json("get", "vault")["stopped_replicas"])
     assert reason.startswith("the secret my-secret could not be read (failed to fetch secret arn:aws:secretsmanager:")
     assert answer(cortex)["TOKEN"] == digest(ROTATED), "what runs goes on"
     assert cortex.ok("secret", "set", "my-secret", stdin=TOKEN).startswith("set the secret my-secret\n")
     # ECS has given that rollout up.
     cortex.ok("refresh", "vault", "--force")
-    wait_until(lambda: answer(cortex)["TOKEN"] == digest(TOKEN))
+    until(lambda: answer(cortex)["TOKEN"] == digest(TOKEN))

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cortex
-from tests.local.deploy.test_end_to_end import wait_until
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 WriteProject = Callable[..., str]
 
@@ -208,7 +208,7 @@ def test_a_splitter_is_asked_while_a_member_is_updated(cortex: Cortex, project: 
     answers = {json.loads(cortex.ok("predict", "shared", "-", stdin="{}"))["api"] for _ in range(3)}
     gate.touch()
     assert answers <= {"a", "b", "c"}
-    wait_until(lambda: cortex.json("get", "shared")["status"] == "live")
+    until(lambda: cortex.json("get", "shared")["status"] == "live")
 
 
 def test_a_member_cannot_be_deleted(cortex: Cortex, project: WriteProject) -> None:
@@ -239,7 +239,7 @@ def test_members_that_cannot_answer_are_refused(cortex: Cortex, project: WritePr
         MaxCapacity=1,
     )
     cortex.aws("ecs").update_service(cluster="cortex-local", service="c", desiredCount=0)
-    wait_until(lambda: cortex.json("get", "c")["replicas"]["up_to_date"] == 0)
+    until(lambda: cortex.json("get", "c")["replicas"]["up_to_date"] == 0)
     done = cortex.run("deploy", project(splitter(a=40, b=40, c=20)))
     assert done.returncode == 1
     assert "no replica of c is ready" in done.stderr
@@ -254,7 +254,7 @@ def test_the_share_served_is_counted_by_the_replicas(cortex: Cortex) -> None:
         Traffic(shared, {}, lambda body: body["api"], clients=1),
         Traffic(own, {}, lambda body: body["api"], clients=1),
     ):
-        wait_until(lambda: all(v["served"] > 50 for v in cortex.json("get", "shared")["variants"][:2]), seconds=150)
+        until(lambda: all(v["served"] > 50 for v in cortex.json("get", "shared")["variants"][:2]), seconds=150)
     shares = [variant["share_served"] for variant in cortex.json("get", "shared")["variants"]]
     assert shares[0] + shares[1] == pytest.approx(100, abs=0.1)
     assert 25 < shares[0] < 75, "without the requests to b's own endpoint both get about half"

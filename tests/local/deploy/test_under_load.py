@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Cortex
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 PREDICTOR = """
 class PythonPredictor:
@@ -77,13 +77,6 @@ def requested(cortex: Cortex, name: str) -> int:
 
 def up_to_date(cortex: Cortex, name: str) -> int:
     return int(cortex.json("get", name)["replicas"]["up_to_date"])
-
-
-def until(condition: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
-        time.sleep(0.3)
 
 
 @pytest.fixture(scope="module")

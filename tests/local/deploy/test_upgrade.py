@@ -18,7 +18,7 @@ import pytest
 
 from cortex_cdk.localcloud.daemon.durability import SNAPSHOT_FILE
 from tests.conftest import CORTEX, ROOT, Cortex
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 OLD_STATE = ROOT / "tests/local/deploy/data/state-of-format-2.tar.xz"
 """What the last version without records stored of this project."""
@@ -86,7 +86,7 @@ def answers(cortex: Cortex) -> dict[str, set[str]]:
 
 def all_answer(cortex: Cortex) -> None:
     """Every API is what it was: it answers, with the replicas that it asks for."""
-    wait_until(lambda: all(api["status"] == "live" for api in cortex.json("get")))
+    until(lambda: all(api["status"] == "live" for api in cortex.json("get")))
     assert answers(cortex) == {"one": {"one"}, "two": {"two"}, "shared": {"one", "two"}}
     for api in cortex.json("get"):
         if api["name"] in REQUESTED:

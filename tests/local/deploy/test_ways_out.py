@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import CORTEX, Cortex
-from tests.local.localcloud.stacks import until
+from tests.local.waiting import until
 
 SMALL = {"name": "small", "instance_types": ["t3.small"], "min_instances": 1, "max_instances": 1}
 """2048 CPU units: room for one replica of 1500m, or for two of 900m."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from cortex_cdk.localcloud.services.ecr import images
 from tests.conftest import ROOT
-from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, cloud, until
+from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, cloud
+from tests.local.waiting import until
 
 URI = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}"
 

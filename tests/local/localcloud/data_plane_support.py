@@ -6,9 +6,8 @@ import http.client
 import json
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,22 +21,12 @@ from cortex_cdk.localcloud.daemon.reconciler import Reconciler, install
 from cortex_cdk.localcloud.ports import Ports, resolve
 from cortex_cdk.localcloud.services.ecr import images
 from cortex_cdk.localcloud.settings import Settings
+from tests.local.waiting import until
 
 REGION = "us-east-1"
 REPOSITORY = "cortex-test"
 IMAGE = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/{REPOSITORY}:v1"
 SERVER = Path(__file__).with_name("replica.py")
-
-
-def until(condition: Callable[[], Any], timeout: float = 150.0) -> Any:
-    """Wait for a condition; its value, or a failure that names it."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {timeout} s: {condition}")
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -105,14 +105,6 @@ class Stacks:
         """Physical id and status of a stack's resources by logical id."""
         found = self.api.describe_stack_resources(StackName=name)["StackResources"]
         return {r["LogicalResourceId"]: (r.get("PhysicalResourceId", ""), r["ResourceStatus"]) for r in found}
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, or fail."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE:.0f} s"
-        time.sleep(0.02)
 
 
 def log_group(name: str | dict[str, Any], **properties: Any) -> dict[str, Any]:

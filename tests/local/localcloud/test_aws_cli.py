@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from tests.conftest import CORTEX, Cortex
-from tests.local.deploy.test_end_to_end import wait_until
 from tests.local.localcloud.aws_cli import Aws
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 PREDICTOR = """
 import time
@@ -174,14 +174,14 @@ def test_metrics_and_log_events(cortex: Cortex, aws: Aws, group: str) -> None:
 
     arn = aws.output("cortex-local-cluster", "LoadBalancerArn")
     balancer = arn.split(":loadbalancer/")[1]
-    wait_until(lambda: count("RequestCount") == 7)
+    until(lambda: count("RequestCount") == 7)
     assert (count("HTTPCode_Target_2XX_Count"), count("HTTPCode_Target_5XX_Count")) == (5, 2)
 
     def messages() -> list[str]:
         events = aws("logs", "filter-log-events", "--log-group-name", "/cortex/local/one")["events"]
         return [json.loads(event["message"]).get("message", "") for event in events if event["message"][0] == "{"]
 
-    wait_until(lambda: messages().count("asked for 1") == 5)
+    until(lambda: messages().count("asked for 1") == 5)
     assert messages().count("asked for 0") == 2
 
 
@@ -204,17 +204,17 @@ def test_every_graph_of_the_dashboard_finds_its_metrics(aws: Aws) -> None:
 
 def test_alarms(cortex: Cortex, aws: Aws) -> None:
     """Server errors in two of three minutes (of the clock that runs 20 times faster), and back."""
-    wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
+    until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
     quiet = aws.alarm("cortex/local/two/errors")
     assert "no datapoints were received for 3 periods" in quiet["StateReason"]
     endpoint = cortex.json("get", "two")["endpoint"]
     with Traffic(endpoint, {"n": 0}, str, clients=1, pause=0.1):
-        wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "ALARM")
+        until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "ALARM")
         assert "was greater than the threshold (10)" in aws.alarm("cortex/local/two/errors")["StateReason"]
         assert "alarm: More than 10 % of the answers of API two are server errors (since " in cortex.ok("get", "two")
         (off,) = cortex.json("get", "two")["alarms"]
         assert off["name"] == "cortex/local/two/errors"
-    wait_until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
+    until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
     assert cortex.json("get", "two")["alarms"] == []
 
 
@@ -231,8 +231,8 @@ def test_a_rollout_that_fails_while_it_runs_and_afterwards(
         text=True,
     )
     try:
-        wait_until(lambda: len(aws.service("one")["deployments"]) == 2)
-        wait_until(lambda: len(aws.targets(group)) == 2)
+        until(lambda: len(aws.service("one")["deployments"]) == 2)
+        until(lambda: len(aws.targets(group)) == 2)
         _assert_running(aws, group, before)
     finally:
         project.gate.touch()
@@ -332,14 +332,14 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         return list(answer["ScalingActivities"])
 
     with Traffic(cortex.json("get", "one")["endpoint"], {"n": 1}, str, clients=2, pause=0.05):
-        wait_until(lambda: aws.alarm(high)["StateValue"] == "ALARM")
+        until(lambda: aws.alarm(high)["StateValue"] == "ALARM")
         assert "was greater than the threshold (120)" in aws.alarm(high)["StateReason"]
-        wait_until(activities)
-        wait_until(lambda: aws.service("one")["runningCount"] == 3)
+        until(activities)
+        until(lambda: aws.service("one")["runningCount"] == 3)
     newest = activities()[0]
     assert (newest["StatusCode"], newest["Description"]) == ("Successful", "Setting desired count to 3.")
     assert newest["Cause"] == f"monitor alarm {high} in state ALARM triggered policy {counting['PolicyName']}"
     identity = {name: target[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
     cortex.aws("application-autoscaling").register_scalable_target(**identity, MaxCapacity=2)
-    wait_until(lambda: len(activities()) > 1)
+    until(lambda: len(activities()) > 1)
     assert activities("--page-size", "1") == activities()

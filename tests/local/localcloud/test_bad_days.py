@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import Cortex
-from tests.local.localcloud.data_plane_support import until
+from tests.local.waiting import until
 
 LOCAL_SPEED = "20"
 DEAD = "http://127.0.0.1:9"

@@ -27,7 +27,8 @@ from tests.local.localcloud.builds import (
     start,
     with_builder,
 )
-from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, until
+from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud
+from tests.local.waiting import until
 
 
 @pytest.fixture(scope="module")

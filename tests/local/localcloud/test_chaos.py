@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tests.conftest import CORTEX, Cortex
-from tests.local.localcloud.data_plane_support import until
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 LOCAL_SPEED = "20"
 CLIENTS = 4
@@ -114,7 +114,7 @@ def test_the_other_replicas_serve_while_one_is_not_ready(cortex: Cortex, text: s
 
 def test_a_slow_replica_shows_in_the_longest_answers(cortex: Cortex, text: str) -> None:
     with requests(text) as traffic:
-        cortex.ok("local", "chaos", "slow-replica", "text", "--for", "6s")
+        cortex.json("local", "chaos", "slow-replica", "text", "--for", "6s")
         assert "some answers of the last minutes took 1." in named(cortex, "latency")
         until(lambda: cortex.json("local", "chaos", "--list") == [])
         traffic.wait_for("n 7")
@@ -148,7 +148,7 @@ def test_instances_that_do_not_start_are_named(
     folder = project(tmp_path / "large", "large", "1800m", 1)
     with requests(text) as traffic, deploying(cortex, folder) as deployed:
         # On a busy machine, the deployment alone takes more than a minute.
-        reason = until(lambda: (found := reason_of(cortex, "large")) and said in found and found, timeout=200)
+        reason = until(lambda: (found := reason_of(cortex, "large")) and said in found and found, seconds=200)
         assert "instance group small cannot start an instance" in reason
         cortex.ok("local", "chaos", kind, *name, "--stop")
         deployed()

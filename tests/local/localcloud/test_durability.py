@@ -21,8 +21,8 @@ from tests.local.localcloud.stacks import (
     running,
     stuck_service,
     template,
-    until,
 )
+from tests.local.waiting import until
 
 PUBLISHED = "/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id"
 

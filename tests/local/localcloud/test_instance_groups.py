@@ -13,7 +13,8 @@ import pytest
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.faults import fail_launches, launch_faults, let_launch
 from tests.local.lifecycle import attribute, network, ref, resource
-from tests.local.localcloud.stacks import Stacks, client, running, template, until
+from tests.local.localcloud.stacks import Stacks, client, running, template
+from tests.local.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.local.localcloud.data_plane_support import Cloud, Traffic, cloud, until
+from tests.local.localcloud.data_plane_support import Cloud, Traffic, cloud
+from tests.local.waiting import until
 
 LATER = timedelta(minutes=5)
 

@@ -17,7 +17,8 @@ from cortex_cdk.localcloud.endpoint import Endpoint, is_alive
 from cortex_cdk.localcloud.services.elbv2.tls import self_signed
 from cortex_cdk.localcloud.settings import Settings
 from tests.local.lifecycle import network, resource
-from tests.local.localcloud.stacks import Stacks, client, log_group, running, template, until
+from tests.local.localcloud.stacks import Stacks, client, log_group, running, template
+from tests.local.waiting import until
 
 
 def kill(endpoint: Endpoint, state: Path) -> None:

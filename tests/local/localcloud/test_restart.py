@@ -16,7 +16,8 @@ import pytest
 from cortex_cdk.localcloud.containers import orphans
 from cortex_cdk.localcloud.containers.driver import FOLDERS_KEPT, TaskDriver
 from cortex_cdk.localcloud.containers.launch import CannotStartError, Exit, Launch, OutputLimits
-from tests.local.localcloud.data_plane_support import cloud, until
+from tests.local.localcloud.data_plane_support import cloud
+from tests.local.waiting import until
 
 
 def launch(task_id: str, *command: str, **options: Any) -> Launch:

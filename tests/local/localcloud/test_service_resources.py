@@ -10,7 +10,8 @@ import pytest
 
 from cortex_cdk.localcloud.endpoint import Endpoint
 from tests.local.lifecycle import Lifecycle, attribute, changed, network, ref, resource, tags
-from tests.local.localcloud.stacks import Stacks, client, running, template, until
+from tests.local.localcloud.stacks import Stacks, client, running, template
+from tests.local.waiting import until
 
 
 @pytest.fixture(scope="module")

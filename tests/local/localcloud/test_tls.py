@@ -18,7 +18,7 @@ from cortex_cdk.errors import PredictionError
 from cortex_cdk.predict import Call, send
 from tests.conftest import Cortex
 from tests.local.clusters.test_cluster import self_signed, write
-from tests.local.deploy.test_end_to_end import wait_until
+from tests.local.waiting import until
 
 PREDICTOR = """
 class PythonPredictor:
@@ -133,10 +133,10 @@ def test_the_oldest_version_is_that_of_the_listeners_policy(cortex: Cortex, endp
     assert [accepts(endpoint, version) for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)] == [True, True]
     assert not accepts(endpoint, ssl.TLSVersion.TLSv1_1)
     elb.modify_listener(ListenerArn=arn, SslPolicy="ELBSecurityPolicy-TLS13-1-3-2021-06", DefaultActions=[])
-    wait_until(lambda: not accepts(endpoint, ssl.TLSVersion.TLSv1_2))
+    until(lambda: not accepts(endpoint, ssl.TLSVersion.TLSv1_2))
     assert accepts(endpoint, ssl.TLSVersion.TLSv1_3)
     elb.modify_listener(ListenerArn=arn, SslPolicy=listener["SslPolicy"], DefaultActions=[])
-    wait_until(lambda: accepts(endpoint, ssl.TLSVersion.TLSv1_2))
+    until(lambda: accepts(endpoint, ssl.TLSVersion.TLSv1_2))
 
 
 def test_a_requested_certificate_signs_itself_and_is_kept(cortex: Cortex, endpoint: str, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_requested_certificate_signs_itself_and_is_kept(cortex: Cortex, endpoi
     cortex.ok("cluster", "configure", write(tmp_path, load_balancer={"certificate_arn": arn}), "--yes")
     authority = tmp_path / "ca.pem"
     authority.write_text(acm.get_certificate(CertificateArn=arn)["Certificate"])
-    wait_until(lambda: shown(endpoint).strip() == authority.read_text().strip())
+    until(lambda: shown(endpoint).strip() == authority.read_text().strip())
     _ask_by_name(endpoint, authority)
     cortex.ok("local", "down")
     cortex.ok("local", "up")

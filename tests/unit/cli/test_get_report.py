@@ -1,8 +1,7 @@
-"""What ``cortex get`` prints, as golden files: ``CORTEX_WRITE_GOLDEN=1 pytest`` writes them anew."""
+"""What ``cortex get`` prints, as golden files."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -21,6 +20,7 @@ from cortex_cdk.status.decide_status import Replicas
 from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus, Variant
 from cortex_cdk.status.report import Member, Report, ScalingActivity
+from tests.golden_file import compare
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -120,11 +120,7 @@ VIEWS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_view(name: str) -> None:
-    file, text = GOLDEN / f"get-{name}.txt", click.unstyle(VIEWS[name]()) + "\n"
-    if os.environ.get("CORTEX_WRITE_GOLDEN"):
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text)
-    assert text == file.read_text()
+    compare(click.unstyle(VIEWS[name]()) + "\n", GOLDEN / f"get-{name}.txt")
 
 
 @pytest.mark.parametrize(

@@ -220,11 +220,15 @@ class Service(MotoService):
         deployment = self.rollouts.get(deployment_id, {})
         return str(deployment["rolloutStateReason"]) if "regressed" in deployment else "returnsTo" not in deployment
 
+    @property
+    def cluster_and_name(self) -> str:
+        """The service in a text, such as ``cortex-local/iris``."""
+        return f"{self.cluster_name}/{self.name}"
+
     def deployment_arn(self, deployment: Deployment) -> str:
         """Return the ARN of a deployment as a service deployment."""
-        cluster_and_name = f"{self.cluster_name}/{self.name}"
         number = deployment["id"].rpartition("/")[2]
-        return self.cluster_arn.rpartition(":cluster/")[0] + f":service-deployment/{cluster_and_name}/{number}"
+        return self.cluster_arn.rpartition(":cluster/")[0] + f":service-deployment/{self.cluster_and_name}/{number}"
 
     def _roll_back(self, failed: Deployment) -> None:
         """Return to the last completed deployment, which goes on if it still has tasks."""

@@ -16,8 +16,8 @@ from tests.local.localcloud.stacks import (
     log_groups,
     stuck_service,
     template,
-    until,
 )
+from tests.local.waiting import until
 
 BROKEN = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "x"}}
 """A resource that cannot be made: names of buckets have at least 3 characters."""

@@ -9,7 +9,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.local.localcloud.data_plane_support import Cloud, Traffic, until
+from tests.local.localcloud.data_plane_support import Cloud, Traffic
+from tests.local.waiting import until
 
 
 def test_answers(running: Cloud, api: str) -> None:

@@ -8,7 +8,8 @@ from functools import partial
 
 import psutil
 
-from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, Traffic, until
+from tests.local.localcloud.data_plane_support import REGION, REPOSITORY, Cloud, Traffic
+from tests.local.waiting import until
 
 # Of the memory of the only instance, in MiB: two such replicas find room.
 A_THIRD = 70_000

@@ -13,7 +13,8 @@ import pytest
 from cortex_cdk.localcloud.containers import gpus
 from cortex_cdk.localcloud.services.ecs.backend import backends
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
-from tests.local.localcloud.data_plane_support import IMAGE, Cloud, Traffic, until
+from tests.local.localcloud.data_plane_support import IMAGE, Cloud, Traffic
+from tests.local.waiting import until
 
 
 def test_environment_of_a_task(running: Cloud, api: str, monkeypatch: pytest.MonkeyPatch) -> None:
