@@ -17,6 +17,7 @@ from cortex_cli.output import age, table
 SHOWN_DIGITS = 7
 NOTHING = "-"
 LEAST_WIDTH = 40
+SHORTEST_NAME = 6
 NO_HISTORY = (
     "{api} has no history: it was deployed by a version of cortex that kept none. Its next deployment begins one."
 )
@@ -33,11 +34,25 @@ def timeline(history: History, now: datetime, width: int | None = None) -> str:
     """
     if not history.records:
         return NO_HISTORY.format(api=history.api)
-    head, *lines = table([_row(history, record, now) for record in history.records]).splitlines()
+    head, *lines = _table([_row(history, record, now) for record in history.records], width).splitlines()
     parts = [head]
     for record, line in zip(history.records, lines, strict=True):
         parts += [line, *_indented(_notes(record), width)]
     return "\n".join(parts)
+
+
+def _table(rows: list[dict[str, str]], width: int | None) -> str:
+    """The table, with shorter names where lines would not fit."""
+    found = table(rows, width)
+    excess = max(len(click.unstyle(line)) for line in found.splitlines()) - (width or 0)
+    if width is None or excess <= 0:
+        return found
+    longest = max(SHORTEST_NAME, max(len(row["who"]) for row in rows) - excess)
+    return table([{**row, "who": _cut(row["who"], longest)} for row in rows], width)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 2]}.."
 
 
 def _row(history: History, record: Record, now: datetime) -> dict[str, str]:
