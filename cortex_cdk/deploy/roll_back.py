@@ -21,10 +21,10 @@ from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.deployment import Wanted
-from cortex_cdk.deploy.recording import Occasion
+from cortex_cdk.deploy.recording import Occasion, Recorder
 from cortex_cdk.deploy.user_images import by_digest
 from cortex_cdk.errors import DeployError, Finding, PreflightError
-from cortex_cdk.history.record import DEPLOYED, ROLL_BACK, Record
+from cortex_cdk.history.record import DEPLOYED, IN_PROGRESS, INTERRUPTED, ROLL_BACK, Record
 from cortex_cdk.history.releases import History, read_history
 from cortex_cdk.secrets.lookup import look_up
 from cortex_cdk.stack_operations.progress import Progress
@@ -70,7 +70,13 @@ def roll_back(
     progress.step(name, f"going back to {target.name}, revision {target.release.revision}")
     deployer = Deployer(cloud, cluster, progress, Options(force=True, message=message))
     occasion = Occasion(ROLL_BACK, target.number, message, target.commit, file)
-    return _in_words(history, target, deployer.restore(wanted, occasion)), api.autoscaling.min_replicas
+    done = _in_words(history, target, deployer.restore(wanted, occasion))
+    given_up = history.records[0]
+    if given_up.outcome == IN_PROGRESS and not done.error:
+        # Its own command may be gone, and would not write that.
+        reason = f"given up for a roll-back to {target.name}"
+        Recorder(cloud, cluster, progress, occasion).end(given_up, INTERRUPTED, reason)
+    return done, api.autoscaling.min_replicas
 
 
 def _recorded_api(cloud: Cloud, cluster: RunningCluster, record: Record) -> RealtimeApi:
