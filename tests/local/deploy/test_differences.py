@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.history.record import Record
+from cortex_cdk.history.store import KEPT, RecordStore
 from tests.conftest import Cortex
 from tests.json_output import read_json
 
@@ -123,10 +127,14 @@ def test_the_history_has_every_deployment_and_gives_its_files_back(cortex: Corte
     assert "back to v1 as v6" in cortex.ok("rollback", "told")
 
 
+def buckets(cortex: Cortex) -> list[str]:
+    """The bucket of the cluster."""
+    return [one["Name"] for one in cortex.aws("s3").list_buckets()["Buckets"] if "cluster" in one["Name"]]
+
+
 def test_what_of_a_deployment_is_gone_is_named_before_anything_is_changed(cortex: Cortex) -> None:
     known = {one["number"]: one for one in cortex.json("history", "told")["deployments"]}
-    s3 = cortex.aws("s3")
-    [bucket] = [one["Name"] for one in s3.list_buckets()["Buckets"] if "cluster" in one["Name"]]
+    s3, [bucket] = cortex.aws("s3"), buckets(cortex)
     s3.delete_object(Bucket=bucket, Key=f"projects/told/{known[4]['archive']}.zip")
     for command in (("rollback", "told", "4"), ("diff", "told", "4"), ("export", "told", "4", "nowhere")):
         refused = cortex.run(*command)
@@ -137,6 +145,34 @@ def test_what_of_a_deployment_is_gone_is_named_before_anything_is_changed(cortex
     assert (unknown.returncode, "told has no deployment v9" in unknown.stderr) == (1, True)
     assert "  v1  " in unknown.stderr, "the error lists what there is"
     assert len(cortex.json("history", "told")["deployments"]) == len(known)
+
+
+def test_the_newest_are_kept_with_what_they_need_and_nothing_after_a_deletion(cortex: Cortex, tmp_path: Path) -> None:
+    known, [bucket] = cortex.json("history", "told"), buckets(cortex)
+    s3, newest, first = cortex.aws("s3"), known["deployments"][0], known["deployments"][-1]
+    body = json.loads(s3.get_object(Bucket=bucket, Key="history/told/000001.json")["Body"].read())
+    # As many as failed since.
+    for number in range(newest["number"] + 1, newest["number"] + KEPT + 5):
+        release = {**body["release"], "archive": f"of-{number}"}
+        record = {**body, "number": number, "outcome": "failed", "release": release}
+        s3.put_object(Bucket=bucket, Key=f"history/told/{number:06}.json", Body=json.dumps(record).encode())
+        s3.put_object(Bucket=bucket, Key=f"projects/told/of-{number}.zip", Body=b"")
+    last = newest["number"] + KEPT + 5
+
+    cloud = Cloud.without_account("us-east-1", cortex.control_url)
+    template = Record.from_json(json.dumps(record))
+    with ThreadPoolExecutor(8) as pool:
+        numbers = [one.number for one in pool.map(lambda _: RecordStore(cloud, bucket, "told").add(template), range(8))]
+    assert sorted(numbers) == list(range(last, last + 8)), "each has a number of its own"
+
+    cortex.ok("export", "told", "v2", str(tmp_path / "files"))
+    cortex.ok("deploy", str(tmp_path / "files"), "--yes", "-m", "again")
+    kept = cortex.json("history", "told")["deployments"]
+    numbers = [one["number"] for one in kept]
+    assert numbers == [*range(last + 8, last + 8 - KEPT, -1), newest["number"]], "and two that served"
+    there = {item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="projects/told/")["Contents"]}
+    assert {f"projects/told/{one['archive']}.zip" for one in kept} == there
+    assert first["number"] not in numbers
 
     cortex.ok("delete", "told", "--yes")
     gone = cortex.run("history", "told")
