@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from cortex_cdk import names
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SERVICES_A_CALL = 10
 """How many services DescribeServices takes."""
+PARALLEL_CALLS = 4
+"""ECS allows 20 reads of a cluster's resources a second, and 50 at once ("Request throttling for the ECS API")."""
 _MISSING = frozenset({"ServiceNotFoundException", "ClusterNotFoundException"})
 
 
@@ -28,20 +31,23 @@ def describe_services(cloud: Cloud, cluster: str, apis: Iterable[str]) -> dict[s
     Returns:
         Services by API; an API whose service does not exist, or was deleted, is left out.
     """
+    api_of = {names.service(api): api for api in apis}
+    services = list(api_of)
+    batches = [services[start : start + SERVICES_A_CALL] for start in range(0, len(services), SERVICES_A_CALL)]
+    with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+        answers = pool.map(lambda batch: _describe(cloud, names.ecs_cluster(cluster), batch), batches)
+        return {api_of[s["serviceName"]]: s for answer in answers for s in answer if s["status"] != "INACTIVE"}
+
+
+def _describe(cloud: Cloud, ecs_cluster: str, services: list[str]) -> list[ServiceTypeDef]:
     from botocore.exceptions import ClientError
 
-    api_of = {names.service(api): api for api in apis}
-    services, found = list(api_of), {}
-    for start in range(0, len(services), SERVICES_A_CALL):
-        batch = services[start : start + SERVICES_A_CALL]
-        try:
-            answer = cloud.ecs.describe_services(cluster=names.ecs_cluster(cluster), services=batch)
-        except ClientError as error:
-            if error_code(error) not in _MISSING:
-                raise
-            continue
-        found.update({api_of[s["serviceName"]]: s for s in answer["services"] if s["status"] != "INACTIVE"})
-    return found
+    try:
+        return cloud.ecs.describe_services(cluster=ecs_cluster, services=services)["services"]
+    except ClientError as error:
+        if error_code(error) not in _MISSING:
+            raise
+        return []
 
 
 def all_services(cloud: Cloud, cluster: str) -> Iterator[ServiceTypeDef]:

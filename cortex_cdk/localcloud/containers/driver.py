@@ -7,17 +7,18 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cortex_cdk.localcloud.containers import process_table
 from cortex_cdk.localcloud.containers.launch import Exit, Launch
 from cortex_cdk.localcloud.containers.process import ContainerProcess
+from cortex_cdk.localcloud.pace import Pace
 
 logger = logging.getLogger(__name__)
 
 WATCH_INTERVAL = 0.5
-"""Seconds between two looks at the memory and output of containers."""
+"""Seconds between two looks at the memory and output of containers; more where there are very many (``Pace``)."""
 FOLDERS_KEPT = 10
 """How many folders of ended tasks are kept for reading."""
 
@@ -114,18 +115,11 @@ class TaskDriver:
         self._on_exit()
 
     def _watch(self) -> None:
-        while not self._closed.wait(WATCH_INTERVAL):
-            running = list(self._running.items())
-            if not running:
-                continue
-            table = process_table.read()
-            for task_id, process in running:
-                try:
-                    process.enforce_memory_limit(table)
-                    process.rotate_output()
-                except Exception:
-                    # A full disk, which fails the output of one task, must not end the memory limits of all.
-                    logger.exception("The container of task %s could not be looked at.", task_id)
+        pace = Pace(WATCH_INTERVAL)
+        while not self._closed.wait(pace.pause):
+            if running := list(self._running.items()):
+                with pace.round():
+                    _look_at(running)
 
     def _remove_old_folders(self) -> None:
         if not self._root.is_dir():
@@ -140,3 +134,14 @@ def _changed_at(folder: Path) -> float:
     with contextlib.suppress(OSError):
         return folder.stat().st_mtime
     return 0.0
+
+
+def _look_at(running: Iterable[tuple[str, ContainerProcess]]) -> None:
+    table = process_table.read()
+    for task_id, process in running:
+        try:
+            process.enforce_memory_limit(table)
+            process.rotate_output()
+        except Exception:
+            # A full disk, which fails the output of one task, must not end the memory limits of all.
+            logger.exception("The container of task %s could not be looked at.", task_id)

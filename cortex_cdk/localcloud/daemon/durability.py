@@ -19,6 +19,7 @@ from pathlib import Path
 from cortex_cdk.localcloud.daemon.records.account import AccountRecords, Rebuilt
 from cortex_cdk.localcloud.daemon.storage import snapshot
 from cortex_cdk.localcloud.daemon.storage.bodies import Bodies, write_durably
+from cortex_cdk.localcloud.pace import Pace
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 SNAPSHOT_FILE = "state.snapshot"
@@ -30,7 +31,8 @@ DEBOUNCE = 0.5
 STACKS_NAMED = 10
 """How many stacks the user's message names. The log names all."""
 INTERVAL = 5.0
-"""Seconds between two looks for changes that come without requests: counts of the scheduler, logs, metrics."""
+"""Seconds between two looks for changes that come without requests: counts of the scheduler, logs, metrics.
+With many APIs there are more (``Pace``)."""
 
 log = logging.getLogger("cortex.local.durability")
 
@@ -170,11 +172,13 @@ class Durability:
             self.problem = None
 
     def _keep_saving(self) -> None:
+        pace = Pace(INTERVAL)
         while not self._stopping.is_set():
-            if self._changed.wait(INTERVAL):
+            if self._changed.wait(pace.pause):
                 self._stopping.wait(DEBOUNCE)
                 self._changed.clear()
-            self.save_if_possible()
+            with pace.round():
+                self.save_if_possible()
 
     def _set_aside(self) -> Path:
         """Keep all stored files in a folder of their own, for the version that wrote them, and for people.

@@ -1,8 +1,9 @@
 """Makes the machine match moto's back ends: tasks run, requests are routed, targets drain.
 
-One thread looks at ECS services and the load balancer about four times a second, at once when woken, and more often
-while targets drain. A request that changes something wakes the thread, and so do the end of a process and another
-health of a target.
+One thread looks at ECS services and the load balancer about four times a second (``Pace``: less often where there are
+very many), at once when woken, and more often while targets drain. A request that changes something wakes the thread,
+and so do the end of a process and another health of a target. What only time brings, such as the end of a grace period,
+is noticed by the next look.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from cortex_cdk.localcloud import cloudformation
 from cortex_cdk.localcloud.containers import gpus, orphans
 from cortex_cdk.localcloud.containers.driver import TaskDriver
 from cortex_cdk.localcloud.daemon.clock import MinuteClock
+from cortex_cdk.localcloud.pace import Pace
 from cortex_cdk.localcloud.services.application_autoscaling import models as autoscaling_models
 from cortex_cdk.localcloud.services.application_autoscaling import responses as autoscaling_responses
 from cortex_cdk.localcloud.services.application_autoscaling.autoscaler import Autoscaler
@@ -132,11 +134,13 @@ class Reconciler:
         return routing.read(self._settings.http_port, self._settings.https_port or 0)
 
     def _run(self) -> None:
+        pace = Pace(TICK)
         while not self._closing.is_set():
-            is_draining = self._tick()
+            with pace.round():
+                is_draining = self._tick()
             # A burst of requests, each of which wakes this thread, must not keep a core busy.
             self._closing.wait(SHORTEST_TICK)
-            self._woken.wait(DRAINING_TICK if is_draining else TICK)
+            self._woken.wait(DRAINING_TICK if is_draining else pace.pause)
             self._woken.clear()
 
     def _tick(self) -> bool:

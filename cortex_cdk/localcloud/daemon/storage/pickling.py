@@ -60,6 +60,8 @@ MOVED = {
 }
 """Modules of stored classes, by their names in format 2 (docs/decisions/0026). Goes with the next version of moto."""
 OURS = "cortex_cdk.localcloud."
+_NAMES: dict[int, tuple[str, str]] = {}
+"""The names of registries that were looked for, by the registry's identity."""
 
 
 class Pickler(pickle.Pickler):
@@ -76,24 +78,25 @@ class Pickler(pickle.Pickler):
     def __init__(self, stream: io.BytesIO, bodies: Bodies) -> None:
         super().__init__(stream, protocol=pickle.HIGHEST_PROTOCOL)
         self._bodies = bodies
+        self._reducers: dict[type, Callable[[Any], Any] | None] = {}
         self.body_names: set[str] = set()
 
-    def persistent_id(self, value: Any) -> tuple[str, ...] | None:
-        """Name moto's registries of back ends, which are globals, instead of copying them."""
-        if isinstance(value, BackendDict):
-            return registry_name(value)
-        if isinstance(value, AccountSpecificBackend):
-            return ("account", *_registry_of(value), value.account_id)
-        return None
-
     def reducer_override(self, value: Any) -> Any:
-        """Return how to make an object again that pickle cannot handle."""
-        if isinstance(value, FakeKey):
-            return self._reduce_object(value)
-        for kind, reduce in REDUCERS.items():
-            if isinstance(value, kind):
-                return reduce(value)
-        return NotImplemented
+        """Return how to make an object again that pickle cannot handle.
+
+        pickle asks for each object but those of its own types, so that is the place to be quick in. A persistent id
+        would be asked for with every string and number.
+        """
+        kind = type(value)
+        if kind not in self._reducers:
+            self._reducers[kind] = self._reducer_of(kind)
+        reduce = self._reducers[kind]
+        return NotImplemented if reduce is None else reduce(value)
+
+    def _reducer_of(self, kind: type) -> Callable[[Any], Any] | None:
+        if issubclass(kind, FakeKey):
+            return self._reduce_object
+        return next((reduce for base, reduce in REDUCERS.items() if issubclass(kind, base)), None)
 
     def _reduce_object(self, key: FakeKey) -> Reduced:
         name = self._bodies.name_of(key)
@@ -110,10 +113,8 @@ class Unpickler(pickle.Unpickler):
         self._bodies = bodies
 
     def persistent_load(self, name: tuple[str, ...]) -> Any:
-        """Return the registry of a name, or the part of the registry that belongs to an account."""
-        if name[0] == "account":
-            return registry(name[1], name[2])[name[3]]
-        return registry(*name)
+        """Return a registry, or the part of one that belongs to an account, as snapshots before 0.2 name them."""
+        return part_of_registry(*name[1:]) if name[0] == "account" else registry(*name)
 
     def find_class(self, module: str, name: str) -> Any:
         """Find a class in the module where the class lives now, and bodies in this unpickler's folder."""
@@ -127,6 +128,13 @@ class Unpickler(pickle.Unpickler):
 
 def registry_name(value: BackendDict[Any]) -> tuple[str, str]:
     """Return the module and the name of a registry of back ends, such as ``("moto.s3.models", "s3_backends")``."""
+    # Registries are globals, which live as long as the process: the search through all modules is needed once for each.
+    if id(value) not in _NAMES:
+        _NAMES[id(value)] = _find_name(value)
+    return _NAMES[id(value)]
+
+
+def _find_name(value: BackendDict[Any]) -> tuple[str, str]:
     for module_name, module in list(sys.modules.items()):
         if module_name.startswith("moto.") and module_name.endswith(".models"):
             for name, item in vars(module).items():
@@ -143,6 +151,11 @@ def registries() -> list[BackendDict[Any]]:
 def registry(module: str, name: str) -> Any:
     """Return the registry of back ends of a name, as ``registry_name`` gives it."""
     return getattr(importlib.import_module(module), name)
+
+
+def part_of_registry(module: str, name: str, account: str) -> Any:
+    """Return the part of a registry that belongs to an account."""
+    return registry(module, name)[account]
 
 
 def _registry_of(value: AccountSpecificBackend[Any]) -> tuple[str, str]:
@@ -231,6 +244,9 @@ def _lambdas(function: FunctionType) -> list[CodeType]:
 
 
 REDUCERS: dict[type, Callable[[Any], Any]] = {
+    # Registries are globals: a snapshot names them instead of copying them.
+    BackendDict: lambda known: (registry, registry_name(known)),
+    AccountSpecificBackend: lambda part: (part_of_registry, (*_registry_of(part), part.account_id)),
     type(threading.Lock()): lambda lock: (threading.Lock, ()),
     type(threading.RLock()): lambda lock: (threading.RLock, ()),
     FunctionType: _reduce_function,

@@ -6,16 +6,14 @@ passed check, an unhealthy target after as many passed checks as the threshold s
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cortex_cdk.localcloud.services.elbv2.health_probe import Answer, Probe, Probes
 from cortex_cdk.localcloud.services.elbv2.targets import Target, TargetGroup, groups
-from cortex_cdk.localcloud.settings import HOST
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
 
 logger = logging.getLogger(__name__)
@@ -25,7 +23,9 @@ SLOW_INITIAL_INTERVAL = 0.5
 """Seconds between checks of a target that has never been healthy, before and after ``SLOW_START``."""
 SLOW_START = 10.0
 LONGEST_SLEEP = 0.25
-USER_AGENT = "ELB-HealthChecker/2.0"
+SHORTEST_SLEEP = 0.05
+"""Seconds between two looks at all targets. Checks that are due meanwhile start together: a look for each would cost
+the more, the more targets there are."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,15 @@ class _Progress:
     running: bool = False
 
 
+@dataclass(frozen=True)
+class _Running:
+    """A check that waits for its answer."""
+
+    target: Target
+    progress: _Progress
+    check: Check
+
+
 class HealthChecker:
     """Checks every registered target, from one thread.
 
@@ -112,10 +121,10 @@ class HealthChecker:
         self._speed = speed
         self._on_change = on_change
         self._progress: dict[tuple[str, str, int], _Progress] = {}
-        self._loop = asyncio.new_event_loop()
-        self._woken = asyncio.Event()
+        self._probes = Probes[_Running]()
+        self._looks_at = 0.0
+        self._woken = False
         self._closing = False
-        self._checks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="health-checker", daemon=True)
 
     def open(self) -> None:
@@ -127,25 +136,21 @@ class HealthChecker:
         self._closing = True
         self.wake()
         self._thread.join()
+        self._probes.close()
 
     def wake(self) -> None:
         """Look for new targets now."""
-        self._loop.call_soon_threadsafe(self._woken.set)
+        self._woken = True
+        self._probes.wake()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._main())
-        self._loop.close()
-
-    async def _main(self) -> None:
         while not self._closing:
-            next_due = self._start_due_checks(time.monotonic())
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(0.0, min(LONGEST_SLEEP, next_due - time.monotonic())))
-            self._woken.clear()
-        for check in self._checks:
-            check.cancel()
-        await asyncio.gather(*self._checks, return_exceptions=True)
+            self._woken = False
+            now = time.monotonic()
+            self._looks_at = max(self._start_due_checks(now), now + SHORTEST_SLEEP)
+            while not self._woken and (left := self._looks_at - time.monotonic()) > 0:
+                for running, answer in self._probes.answers(left):
+                    self._finish(running, _result(running.check, answer))
 
     def _start_due_checks(self, now: float) -> float:
         """Start the checks that are due. Return the time of the next one, on the monotonic clock."""
@@ -160,38 +165,37 @@ class HealthChecker:
             seen.add(key)
             progress = self._progress.setdefault(key, _Progress(started_at=now, due_at=now))
             if not progress.running and progress.due_at <= now:
-                progress.running = True
-                check = self._loop.create_task(self._check(group, target, progress))
-                self._checks.add(check)
-                check.add_done_callback(self._checks.discard)
-            elif not progress.running:
+                self._start(group, target, progress)
+            if not progress.running:
                 next_due = min(next_due, progress.due_at)
         for key in self._progress.keys() - seen:
             del self._progress[key]
         return next_due
 
-    async def _check(self, group: TargetGroup, target: Target, progress: _Progress) -> None:
-        interval = INITIAL_INTERVAL
+    def _start(self, group: TargetGroup, target: Target, progress: _Progress) -> None:
         try:
-            check = Check.of(group, self._speed)
-            await self._check_once(check, target, progress)
-            interval = check.interval if target.was_healthy else _initial_interval(progress)
+            running = _Running(target, progress, Check.of(group, self._speed))
+            progress.running = True
+            if time.time() < target.failing_until:
+                self._finish(running, UNREADY)
+            else:
+                self._probes.start(Probe(target.port, running.check.path, running.check.timeout), running)
         except Exception:
             # The settings of a target group may make no sense. The target is checked again when they have been mended.
             logger.exception("The target %s:%d could not be checked.", target.id, target.port)
-            interval = SLOW_INITIAL_INTERVAL
-        finally:
-            progress.due_at = time.monotonic() + interval
+            progress.due_at = time.monotonic() + SLOW_INITIAL_INTERVAL
             progress.running = False
-            self._woken.set()
 
-    async def _check_once(self, check: Check, target: Target, progress: _Progress) -> None:
-        result = UNREADY if time.time() < target.failing_until else await probe(target.port, check)
+    def _finish(self, running: _Running, result: CheckResult) -> None:
+        target, progress, check = running.target, running.progress, running.check
         with STATE_LOCK:
             before = (target.state, target.reason)
             if target.state != "draining":
                 _judge(target, progress, check, result)
             changed = (target.state, target.reason) != before
+        progress.due_at = time.monotonic() + (check.interval if target.was_healthy else _initial_interval(progress))
+        progress.running = False
+        self._looks_at = min(self._looks_at, progress.due_at)
         if changed:
             self._on_change()
 
@@ -221,35 +225,13 @@ def _judge(target: Target, progress: _Progress, check: Check, result: CheckResul
         target.set("initial", "Elb.InitialHealthChecking")
 
 
-async def probe(port: int, check: Check) -> CheckResult:
-    """Ask a target once.
-
-    Args:
-        port: The target's port on this machine.
-        check: The request, and the expected answer.
-    """
-    try:
-        status = await asyncio.wait_for(_status(port, check.path), check.timeout)
-    except asyncio.TimeoutError:
+def _result(check: Check, answer: Answer) -> CheckResult:
+    if answer.timed_out:
         return CheckResult(False, "Target.Timeout", "Request timed out")
-    except (OSError, ValueError):
+    if answer.status is None:
         return CheckResult(False, "Target.FailedHealthChecks", "Health checks failed")
-    if status in check.codes:
+    if answer.status in check.codes:
         return CheckResult(True)
-    return CheckResult(False, "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{status}]")
-
-
-async def _status(port: int, path: str) -> int:
-    """Return the status code of a GET request."""
-    reader, writer = await asyncio.open_connection(HOST, port)
-    try:
-        request = f"GET {path} HTTP/1.1\r\nHost: {HOST}:{port}\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n"
-        writer.write(request.encode())
-        line = await reader.readline()
-        return int(line.split()[1]) if line.startswith(b"HTTP/1.") else _not_http(line)
-    finally:
-        writer.close()
-
-
-def _not_http(line: bytes) -> int:
-    raise ValueError(f"not an HTTP answer: {line[:40]!r}")
+    return CheckResult(
+        False, "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{answer.status}]"
+    )
