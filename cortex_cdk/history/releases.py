@@ -20,6 +20,7 @@ from cortex_cdk.stack_operations.stack import StackState, read_stack
 MOST_LISTED = 20
 LEAST_DIGITS = 4
 """Digits of a revision that stand for it. Fewer are a number."""
+UNRECORDED = "has no history: it was deployed by a version of cortex that kept none"
 _LOST = "whoever deployed did not stay to the end"
 
 
@@ -189,6 +190,8 @@ class History:
         return record
 
     def _refusal(self, message: str, hint: str | None) -> CortexError:
+        if not self.records:
+            return CortexError(f"{self.api} {UNRECORDED}", hint="deploy its files: that begins its history")
         listed = [_line(record) for record in self.records[:MOST_LISTED]]
         return CortexError(message, hint=hint or f"see what there is with: cortex history {self.api}", details=listed)
 
