@@ -10,7 +10,7 @@ import click
 
 from cortex_cdk.history.compare import Comparison, Content, FileChange
 from cortex_cdk.history.record import DEPLOYED, IN_PROGRESS, Record
-from cortex_cdk.history.releases import History
+from cortex_cdk.history.releases import UNRECORDED, History
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, table
 
@@ -18,9 +18,6 @@ SHOWN_DIGITS = 7
 NOTHING = "-"
 LEAST_WIDTH = 40
 SHORTEST_NAME = 6
-NO_HISTORY = (
-    "{api} has no history: it was deployed by a version of cortex that kept none. Its next deployment begins one."
-)
 _COLOURS = {"+++": "", "---": "", "@@": "cyan", "+": "green", "-": "red"}
 
 
@@ -33,7 +30,7 @@ def timeline(history: History, now: datetime, width: int | None = None) -> str:
         width: Characters in a line of the terminal; None where there is none.
     """
     if not history.records:
-        return NO_HISTORY.format(api=history.api)
+        return f"{history.api} {UNRECORDED}. Its next deployment begins one."
     head, *lines = _table([_row(history, record, now) for record in history.records], width).splitlines()
     parts = [head]
     for record, line in zip(history.records, lines, strict=True):
