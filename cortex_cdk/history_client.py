@@ -29,7 +29,9 @@ class HistoryClient(ClusterClient):
         """
         return read_history(self.cloud, self.cluster.resources.bucket, self.cluster.name, name)
 
-    def rollback(self, name: str, revision: str | int | None = None, *, message: str | None = None) -> Applied:
+    def rollback(
+        self, name: str, revision: str | int | None = None, *, message: str | None = None, check: bool = True
+    ) -> Applied:
         """Deploy an API exactly as it was deployed before, and wait until that serves. No files are needed.
 
         An update that runs is given up.
@@ -39,19 +41,19 @@ class HistoryClient(ClusterClient):
             revision: A number of its history (``3`` or ``"v3"``), or the beginning of a revision; None goes back to
                 what served before.
             message: Why, for the history.
-
-        Returns:
-            What became of it; a failure is in there.
+            check: Raise what went wrong; else it is the ``error`` in what is returned.
 
         Raises:
             NotDeployedError: There is no API of that name.
-            CortexError: Nothing was changed; the message says why.
+            CortexError: Nothing was changed, or (with ``check``) the roll-back failed; the message says why.
         """
         wanted = None if revision is None else str(revision)
         done, least = roll_back(self.cloud, self.cluster, self._progress, name, revision=wanted, message=message)
         if done.changed and not done.error:
             cluster = self.cluster
             wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), {name: least}, self._progress)
+        if check and done.error:
+            raise done.error
         return done
 
     def diff(self, name: str, before: str | int | None = None, after: str | int | None = None) -> Comparison:

@@ -16,7 +16,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from cortex_serving.contract import FATAL_EVENT, METRICS_FIELD, TRACEBACK_EVENT, log_stream, split_log_stream
+from cortex_serving.contract import (
+    FATAL_EVENT,
+    LOADING_EVENT,
+    METRICS_FIELD,
+    TRACEBACK_EVENT,
+    log_stream,
+    split_log_stream,
+)
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
@@ -32,6 +39,8 @@ POLLS_BETWEEN_FAR_ONES = 12
 MAX_REMEMBERED = 100_000
 # How far to look back for the newest records: in steps, because CloudWatch reads from the oldest.
 FIRST_LOOK_MS, WIDENING = 60_000, 12
+TROUBLES = f"?ERROR ?CRITICAL ?{LOADING_EVENT}"
+MOST_PAGES = 3
 
 
 @dataclass(frozen=True)
@@ -260,6 +269,27 @@ def search(cloud: Cloud, group: str, phrase: str) -> Iterator[LogRecord]:
     """
     for page in _pages(cloud, group, filterPattern=f'"{phrase}"'):
         yield from map(parse, page)
+
+
+def troubles(cloud: Cloud, group: str, since: datetime, until: datetime | None = None) -> Iterator[LogRecord]:
+    """Find errors, last words, and what replicas say of a start that takes long, oldest first.
+
+    CloudWatch reads what lies between, too, so a few pages must do.
+
+    Args:
+        cloud: A session of the environment.
+        group: The log group.
+        since: Only records from then on.
+        until: Only records until then.
+    """
+    query = {"endTime": _milliseconds(until) + 1} if until else {}
+    pages = _pages(cloud, group, startTime=_milliseconds(since), filterPattern=TROUBLES, **query)
+    for page in itertools.islice(pages, MOST_PAGES):
+        yield from (record for record in map(parse, page) if _is_trouble(record))
+
+
+def _is_trouble(record: LogRecord) -> bool:
+    return record.level in ("ERROR", "CRITICAL") or record.fields.get("event") == LOADING_EVENT
 
 
 def fatal_record(cloud: Cloud, group: str, revision: str, task_id: str) -> LogRecord | None:

@@ -67,11 +67,13 @@ class Options:
     Attributes:
         force: Give up an operation that runs on a stack, rather than refuse.
         rebuild: Build images anew, though there are some for the same dependencies: for updates of what is not pinned.
+        waits: Wait until every operation has ended, rather than leave once it has begun.
         message: Why, in the user's words, for the history.
     """
 
     force: bool = False
     rebuild: bool = False
+    waits: bool = True
     message: str | None = None
 
 
@@ -175,7 +177,7 @@ class Deployer:
         own = own_images(self._cloud, config.apis)
         found = look_up(self._cloud, config.secret_references)
         chosen = images.of_apis(config.apis, own, references)
-        wanted = Wanted(config, project.digest, chosen, self._options.force, found)
+        wanted = Wanted(config, project.digest, chosen, self._options.force, found, self._options.waits)
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         warnings = check(deployment)
         self._ask_about(project)
@@ -302,6 +304,7 @@ class Deployer:
             templates,
             found,
             force=self._options.force,
+            waits=self._options.waits,
             recorder=recorder,
         )
 

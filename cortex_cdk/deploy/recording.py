@@ -15,6 +15,7 @@ from cortex_cdk.deploy.plan import StackPlan
 from cortex_cdk.history.record import (
     DEPLOY,
     DEPLOYED,
+    IN_PROGRESS,
     Commit,
     ConfigFile,
     Record,
@@ -22,6 +23,7 @@ from cortex_cdk.history.record import (
     digest_of,
     now,
 )
+from cortex_cdk.history.releases import History
 from cortex_cdk.history.store import RecordStore
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import StackState, read_stack
@@ -91,7 +93,11 @@ class Recorder:
         if not isinstance(spec, ApiStackSpec):
             return None
         store = RecordStore(self._cloud, self._bucket, spec.api.name)
-        if plan.stack and not plan.stack.never_worked:
+        newest = store.newest()
+        if newest and newest.outcome == IN_PROGRESS:
+            # Its command did not wait. Once the stack is another one, nobody could tell how that deployment ended.
+            store.write(History.of(newest.api, [newest], plan.stack).records[0])
+        elif newest is None and plan.stack and not plan.stack.never_worked:
             self._note_before(store, spec.api.name, plan.stack)
         occasion = self._occasion
         return store.add(
@@ -119,8 +125,6 @@ class Recorder:
 
     def _note_before(self, store: RecordStore, api: str, stack: StackState) -> None:
         """Make the record of what was deployed before records were kept, so that it can be gone back to."""
-        if store.newest() is not None:
-            return
         digest = stack.outputs.get(names.Output.SPEC_DIGEST, "")
         configuration = read_configuration(self._cloud, self._bucket, digest)
         key = stack.parameters.get(names.Parameter.PROJECT_KEY, "")

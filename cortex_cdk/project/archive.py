@@ -158,7 +158,9 @@ def collect(root: Path, config_path: Path) -> ProjectFiles:
             or has a name that replicas cannot use, or the project is larger than ``MAX_PROJECT_BYTES``.
     """
     root = root.resolve()
-    _refuse_top_level(root)
+    refuse_top_level(root)
+    if not root.is_dir():
+        raise ProjectError(f"the project {root} is not a folder")
     exclusions = Exclusions(root, config_path)
     try:
         found = list(itertools.islice(_walk(root, "", exclusions, (root,)), MAX_PROJECT_FILES + 1))
@@ -215,7 +217,15 @@ def archive(project: ProjectFiles, destination: Path) -> ProjectArchive:
 _TOO_LARGE = f"keep models on S3 (predictor.model_path), and put what replicas do not need into {IGNORE_FILE}"
 
 
-def _refuse_top_level(root: Path) -> None:
+def refuse_top_level(root: Path) -> None:
+    """Refuse a folder that can never be a project.
+
+    Args:
+        root: The folder, absolute.
+
+    Raises:
+        ProjectError: It is the home folder, or one that holds it.
+    """
     try:
         home = Path.home().resolve()
     except RuntimeError:
@@ -223,8 +233,6 @@ def _refuse_top_level(root: Path) -> None:
     if root == root.parent or (home is not None and home.is_relative_to(root)):
         message = f"{root} is not a project: everything in it would be uploaded"
         raise ProjectError(message, hint="put the configuration file and the predictor into a folder of their own")
-    if not root.is_dir():
-        raise ProjectError(f"the project {root} is not a folder")
 
 
 def _walk(root: Path, folder: str, exclusions: Exclusions, around: tuple[Path, ...]) -> Iterator[ProjectFile]:

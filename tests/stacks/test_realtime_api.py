@@ -295,7 +295,7 @@ def test_deployments_take_their_bounds_from_parameters_and_roll_back(synthesized
     assert "DeploymentController" not in service
     # The default of the API, ENABLED, is refused together with a maximum of 100 %.
     assert service["AvailabilityZoneRebalancing"] == "DISABLED"
-    assert service["HealthCheckGracePeriodSeconds"] == 600
+    assert service["HealthCheckGracePeriodSeconds"] == 630
 
 
 def test_the_desired_count_is_set_only_on_request(synthesized: Synthesized) -> None:

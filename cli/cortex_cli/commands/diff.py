@@ -24,7 +24,7 @@ def command(name: str, before: str | None, after: str | None, env: str | None, o
 
     \b
     Example:
-      cortex diff iris-classifier v2 v4
+      cortex diff iris v2 v4
     """
     from cortex_cdk.client import Client
     from cortex_cli.history_report import comparison

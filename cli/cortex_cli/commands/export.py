@@ -26,7 +26,7 @@ def command(name: str, places: tuple[str, ...], env: str | None, output: str) ->
 
     \b
     Example:
-      cortex export iris-classifier v3 old-iris
+      cortex export iris v3 old-iris
     """
     from cortex_cdk.client import Client
 

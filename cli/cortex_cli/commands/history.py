@@ -23,7 +23,7 @@ def command(name: str, env: str | None, output: str) -> None:
 
     \b
     Example:
-      cortex history iris-classifier
+      cortex history iris
     """
     from cortex_cdk.client import Client
     from cortex_cli.history_report import timeline

@@ -31,13 +31,13 @@ def command(name: str, revision: str | None, env: str | None, yes: bool, message
 
     \b
     Example:
-      cortex rollback iris-classifier v3 -m "v4 answers too slowly"
+      cortex rollback iris v3 -m "v4 answers too slowly"
     """
     from cortex_cdk.client import Client
     from cortex_cli.progress import TerminalProgress
 
     with TerminalProgress(yes=yes) as progress:
-        done = Client(env, progress).rollback(name, revision, message=message)
+        done = Client(env, progress).rollback(name, revision, message=message, check=False)
     if output == "json":
         document: dict[str, Any] = {
             "name": done.name,

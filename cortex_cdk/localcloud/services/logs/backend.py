@@ -37,7 +37,7 @@ class LocalLogs(LogsBackend):
 
 
 class EventFilter:
-    """A filter pattern: one phrase in quotation marks, or words that must all be in the event.
+    """A filter pattern: one phrase in quotation marks, words that must all be in the event, or ``?word ?word``: any.
 
     moto would let all other patterns match everything, which is worse than a refusal
     (``moto.logs.utils.EventMessageFilter``). Source of the forms: "Filter pattern syntax" of the CloudWatch Logs guide.
@@ -52,16 +52,20 @@ class EventFilter:
     def __init__(self, pattern: str | None) -> None:
         text = (pattern or "").strip()
         is_phrase = len(text) > 1 and text[0] == text[-1] == QUOTE
-        self._terms = [text[1:-1]] if is_phrase else text.split()
+        terms = [text[1:-1]] if is_phrase else text.split()
+        # With other words, CloudWatch ignores those with a question mark.
+        self._any = bool(terms) and not is_phrase and all(len(term) > 1 and term[0] == "?" for term in terms)
+        self._terms = [term[1:] for term in terms] if self._any else terms
         if text.startswith(("{", "[", "%")) or any(QUOTE in term or term[:1] in "-?" for term in self._terms):
             raise InvalidParameterException(
-                f"Invalid filter pattern, or one that the local cloud does not know (it knows words, and one phrase in "
-                f"quotation marks): {pattern}"
+                f"Invalid filter pattern, or one that the local cloud does not know (it knows words, ?words, and one "
+                f"phrase in quotation marks): {pattern}"
             )
 
     def matches(self, message: str) -> bool:
         """Return whether a message matches."""
-        return all(term in message for term in self._terms)
+        found = (term in message for term in self._terms)
+        return any(found) if self._any else all(found)
 
 
 def install() -> None:
