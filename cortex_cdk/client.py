@@ -31,7 +31,7 @@ from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
 from cortex_cdk.history_client import HistoryClient
-from cortex_cdk.logs import LogRecord, follow, read
+from cortex_cdk.logs import EVERYTHING, LogFilter, LogRecord, follow, read
 from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
@@ -229,7 +229,9 @@ class Client(HistoryClient, PredictionClient):
         *,
         following: bool = False,
         since: datetime | None = None,
+        until: datetime | None = None,
         tail: int | None = None,
+        wanted: LogFilter = EVERYTHING,
         pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
         """Read the log records of an API, oldest first.
@@ -239,12 +241,14 @@ class Client(HistoryClient, PredictionClient):
             following: Go on with new records as they come, until the API is deleted. Not where it is not deployed, and
                 only its records are still there (``why_not_deployed``).
             since: Only records from then on.
+            until: Only records until then.
             tail: Of those that are there, only that many of the newest.
+            wanted: Only records that it admits.
             pause: Waits between two looks, a number of seconds; an exception that it raises ends the iteration.
 
         Raises:
             NotDeployedError: There is no API of that name, and no record of one.
-            CortexError: It is a traffic splitter.
+            CortexError: It is a traffic splitter, or no replica that is wanted has written anything.
         """
         group = names.log_group(self.cluster.name, name)
         try:
@@ -252,7 +256,7 @@ class Client(HistoryClient, PredictionClient):
         except NotDeployedError:
             if not log_groups.is_kept(self.cloud, self.cluster.name, name):
                 raise
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
         if stack.name == names.splitter_stack(self.cluster.name, name):
             members = [f"cortex logs {variant.name}" for variant in self.get(name).variants]
             raise CortexError(
@@ -260,12 +264,12 @@ class Client(HistoryClient, PredictionClient):
                 hint=f"see them with: {', '.join(members)}",
             )
         if not following:
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
 
         def is_deployed() -> bool:
             return read_stack(self.cloud, stack.name) is not None
 
-        return follow(self.cloud, group, since, tail, pause=pause, is_deployed=is_deployed)
+        return follow(self.cloud, group, since, tail, until=until, wanted=wanted, pause=pause, is_deployed=is_deployed)
 
     def why_not_deployed(self, name: str) -> str | None:
         """Say why an API is not deployed whose records are still there, as after a first deployment that failed.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_elbv2.type_defs import TargetHealthTypeDef
 
 Found = TypeVar("Found")
+Default = TypeVar("Default")
 
 
 def read_signs(cloud: Cloud, cluster: RunningCluster, api: ApiStatus, recent: Callable[[], Recent]) -> Signs:
@@ -42,7 +43,7 @@ def read_signs(cloud: Cloud, cluster: RunningCluster, api: ApiStatus, recent: Ca
         return Signs(targets.result(), leaving.result(), requests.result(), logs.result(), storage.result())
 
 
-def if_allowed(read: Callable[[], Found], otherwise: Found) -> Found:
+def if_allowed(read: Callable[[], Found], otherwise: Default) -> Found | Default:
     """Return what is read, or something else where that cannot be read."""
     from botocore.exceptions import BotoCoreError, ClientError
 
