@@ -32,6 +32,7 @@ from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
+from cortex_cdk.history_client import HistoryClient
 from cortex_cdk.logs import EVERYTHING, LogFilter, LogRecord, follow, read
 from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
@@ -49,7 +50,7 @@ SETTLING_POLL_SECONDS = 0.25
 WAITING_POLL_SECONDS = 1.0
 
 
-class Client(PredictionClient):
+class Client(HistoryClient, PredictionClient):
     """Talks to one environment.
 
     Args:
@@ -78,6 +79,7 @@ class Client(PredictionClient):
         force: bool = False,
         rebuild: bool = False,
         strict: bool = False,
+        message: str | None = None,
         check: bool = True,
         wait: bool = True,
         **of_class: Unpack[ClassOptions],
@@ -92,6 +94,7 @@ class Client(PredictionClient):
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
+            message: Why, for the history of the APIs.
             check: Raise what went wrong with an API; else it is the ``error`` in the API's result.
             of_class: For a class: its ``name``, ``requirements`` (lines of ``requirements.txt``; without them the
                 packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
@@ -106,7 +109,8 @@ class Client(PredictionClient):
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
+        options = Options(force=force, rebuild=rebuild, waits=wait, message=message)
+        deployer = Deployer(self.cloud, cluster, self._progress, options)
         results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
         if wait:
             changed = {result.name for result in results if result.changed and not result.error}
