@@ -30,11 +30,12 @@ from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
-from cortex_cdk.logs import LogRecord, follow, read
+from cortex_cdk.logs import EVERYTHING, LogFilter, LogRecord, follow, read
 from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.stack import read_stack
+from cortex_cdk.status.diagnosis import Diagnosis, why
 from cortex_cdk.status.read_status import ERROR, LIVE, UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
 
@@ -75,6 +76,7 @@ class Client(PredictionClient):
         rebuild: bool = False,
         strict: bool = False,
         check: bool = True,
+        wait: bool = True,
         **of_class: Unpack[ClassOptions],
     ) -> list[Applied]:
         """Deploy a folder, or a predictor class, and wait until it serves.
@@ -92,6 +94,8 @@ class Client(PredictionClient):
                 packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
                 or objects, by name), ``sample`` (a request), and the sections of ``cortex.yaml``: ``predictor``,
                 ``compute``, ``autoscaling``, ``networking``, ``monitoring``, ``update_strategy``.
+            wait: Wait until the deployment has ended. Else it goes on by itself once it has begun, and ``get`` tells
+                how it goes; what has to be there before it begins (cluster, image) is waited for all the same.
 
         Raises:
             CortexError: Nothing was changed, or (with ``check``) an API failed; the message says why.
@@ -99,11 +103,12 @@ class Client(PredictionClient):
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
+        deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
         results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
-        changed = {result.name for result in results if result.changed and not result.error}
-        minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
-        wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+        if wait:
+            changed = {result.name for result in results if result.changed and not result.error}
+            minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
+            wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
         if check and (failed := next((result.error for result in results if result.error), None)):
             raise failed
         return results
@@ -116,6 +121,7 @@ class Client(PredictionClient):
         force: bool = False,
         rebuild: bool = False,
         strict: bool = False,
+        wait: bool = True,
         **of_class: Unpack[ClassOptions],
     ) -> PlanReport:
         """Find out what ``deploy`` would do with the same arguments. Changes nothing.
@@ -125,13 +131,14 @@ class Client(PredictionClient):
             force: Plan as if an update that runs were cancelled.
             rebuild: Plan as if images were built anew.
             strict: Refuse a project with files that look like secrets.
+            wait: Plan as if the deployment were waited for.
             of_class: What is said of a class; see ``deploy``.
 
         Raises:
             CortexError: The plan cannot be made, or something stands in the way; the message says why.
         """
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
-        return plan_deployment(self.cloud, self.environment, loaded, Options(force=force, rebuild=rebuild))
+        return plan_deployment(self.cloud, self.environment, loaded, Options(force, rebuild, wait))
 
     def get(self, name: str) -> ApiStatus:
         """Read the status of one API or splitter.
@@ -204,13 +211,23 @@ class Client(PredictionClient):
         """Report status and traffic of everything that is deployed."""
         return self._known.reporter.all()
 
+    def why(self, name: str) -> Diagnosis:
+        """Find out what is wrong with an API or splitter, since when, why, and what to do next.
+
+        Raises:
+            NotDeployedError: There is none of that name, and nothing is left of one.
+        """
+        return why(self.cloud, self.cluster, name)
+
     def logs(
         self,
         name: str,
         *,
         following: bool = False,
         since: datetime | None = None,
+        until: datetime | None = None,
         tail: int | None = None,
+        wanted: LogFilter = EVERYTHING,
         pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
         """Read the log records of an API, oldest first.
@@ -220,12 +237,14 @@ class Client(PredictionClient):
             following: Go on with new records as they come, until the API is deleted. Not where it is not deployed, and
                 only its records are still there (``why_not_deployed``).
             since: Only records from then on.
+            until: Only records until then.
             tail: Of those that are there, only that many of the newest.
+            wanted: Only records that it admits.
             pause: Waits between two looks, a number of seconds; an exception that it raises ends the iteration.
 
         Raises:
             NotDeployedError: There is no API of that name, and no record of one.
-            CortexError: It is a traffic splitter.
+            CortexError: It is a traffic splitter, or no replica that is wanted has written anything.
         """
         group = names.log_group(self.cluster.name, name)
         try:
@@ -233,7 +252,7 @@ class Client(PredictionClient):
         except NotDeployedError:
             if not log_groups.is_kept(self.cloud, self.cluster.name, name):
                 raise
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
         if stack.name == names.splitter_stack(self.cluster.name, name):
             members = [f"cortex logs {variant.name}" for variant in self.get(name).variants]
             raise CortexError(
@@ -241,12 +260,12 @@ class Client(PredictionClient):
                 hint=f"see them with: {', '.join(members)}",
             )
         if not following:
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
 
         def is_deployed() -> bool:
             return read_stack(self.cloud, stack.name) is not None
 
-        return follow(self.cloud, group, since, tail, pause=pause, is_deployed=is_deployed)
+        return follow(self.cloud, group, since, tail, until=until, wanted=wanted, pause=pause, is_deployed=is_deployed)
 
     def why_not_deployed(self, name: str) -> str | None:
         """Say why an API is not deployed whose records are still there, as after a first deployment that failed.
