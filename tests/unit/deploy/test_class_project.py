@@ -178,7 +178,7 @@ CELLS = (
     "SCALE = 2",
     """
 class Distance:
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config):
         self.scale = SCALE
 
     def predict(self, payload: Point):
