@@ -6,6 +6,7 @@
 # make test-gpu   the GPU example in the local cloud, on a machine with an NVIDIA GPU, PyTorch and transformers
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
+# make dist       build both packages into dist/: wheels and source distributions
 # make lock       choose the newest versions that fit together
 # make pin-images   name the base images and tools of the Dockerfiles by what their tags mean today
 # make test-image   build both Dockerfiles with a real Docker engine, run the image, and measure; as root, minutes
@@ -32,7 +33,7 @@ ANOTHER := another-python
 endif
 endif
 
-.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-gpu test-image fuzz lint format lock pin-images clean
+.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-gpu test-image fuzz lint format dist lock pin-images clean
 
 setup: $(INSTALLED)
 
@@ -120,6 +121,14 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Each wheel is built from its own source distribution, as whoever installs from that builds it.
+dist: $(BIN)/uv
+	@rm -rf dist
+	@$(UV) build --quiet --out-dir dist .
+	@$(UV) build --quiet --out-dir dist serving_image
+	@rm dist/.gitignore
+	@ls dist
+
 lock: $(BIN)/uv
 	$(UV) pip compile --upgrade --universal --python-version 3.10 --no-emit-package cortex-serving --no-header --no-annotate \
 		--extra local --group dev pyproject.toml --output-file constraints.txt
@@ -136,4 +145,4 @@ pin-images: setup
 	$(BIN)/python serving_image/pin_images.py serving_image/Dockerfile serving_image/Dockerfile.gpu
 
 clean:
-	rm -rf $(VENV) .venv-3.* $(TENSORFLOW) $(CHECKOV) $(FUZZ) .engine .toolkit .mypy_cache .ruff_cache .pytest_cache cdk.out
+	rm -rf dist $(VENV) .venv-3.* $(TENSORFLOW) $(CHECKOV) $(FUZZ) .engine .toolkit .mypy_cache .ruff_cache .pytest_cache cdk.out

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +28,7 @@ TARGETS = {
     "first deploy, local cloud not running": 15.0,
     "deploy, local cloud running": 6.0,
     "code change, until only new code answers": 4.0,
+    "cortex dev: a save, until it answers": 2.0,
     "cortex get": 1.0,
     "cortex --help": 0.3,
 }
@@ -56,6 +57,30 @@ class Round:
             stderr=subprocess.DEVNULL,
             text=True,
         ).stdout
+
+    def develop(self, numbers: Sequence[int]) -> list[float]:
+        """Save the code several times while ``cortex dev`` runs; return the seconds that it says each save took."""
+        command = [str(CORTEX), "dev", str(self.project), "-o", "json"]
+        process = subprocess.Popen(
+            command, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        try:
+            assert process.stdout
+            answers = (event for event in map(json.loads, process.stdout) if event["event"] in ("live", "answer"))
+            taken = []
+            for number in (None, *numbers):
+                if number is not None:
+                    time.sleep(3)  # as long as a thought, and until the replica before has gone
+                    self.change_code(number)
+                seconds = next(event for event in answers if event["event"] == "live")["seconds"]
+                answer = next(event for event in answers if event["event"] == "answer")["answer"]
+                if number is not None:
+                    assert json.loads(answer)["code"] == number
+                    taken.append(float(seconds))
+            return taken
+        finally:
+            process.kill()
+            process.wait()
 
     def predict(self) -> dict[str, object]:
         """Send the sample straight to the endpoint."""
@@ -93,6 +118,7 @@ def measure(times: dict[str, list[float]]) -> None:
                 round_.change_code(2)
                 round_.cortex("deploy", str(round_.project))
                 assert round_.predict()["code"] == 2
+            times["cortex dev: a save, until it answers"] += round_.develop((3, 4, 5))
             with timed(times, "cortex get"):
                 round_.cortex("get")
             with timed(times, "cortex --help"):

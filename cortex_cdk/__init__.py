@@ -2,7 +2,7 @@
 
 Packages, from the top down; each may import those below it, and none above it:
 
-* ``client``: what the commands do, as Python functions.
+* ``client``: what the commands do, as Python functions. ``prediction_client``, ``async_client`` are those for requests.
 * ``deploy``: deploys, refreshes and deletes APIs and traffic splitters.
 * ``status``, ``predict``: what is deployed, how it goes, and whether it answers.
 * ``clusters``: makes, changes and removes clusters.
@@ -24,15 +24,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cortex_cdk.async_client import AsyncClient as AsyncClient
     from cortex_cdk.client import Client as Client
 
-__all__ = ["Client"]
+__all__ = ["AsyncClient", "Client"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the client when somebody asks for it, because every module of the library imports this package."""
+    """Import a client when somebody asks for it, because every module of the library imports this package."""
     if name == "Client":
         from cortex_cdk.client import Client
 
         return Client
+    if name == "AsyncClient":
+        from cortex_cdk.async_client import AsyncClient
+
+        return AsyncClient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,45 +4,49 @@ from cortex_cdk import Client
 
 client = Client("local")
 client.deploy("examples/iris-classifier")
-client.predict("iris-classifier", b'{"sepal_length": 5.2, ...}')
+client.predict("iris-classifier", {"sepal_length": 5.2, ...})
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from cortex_cdk import log_groups, names
 from cortex_cdk.access_keys import ClusterKeys
-from cortex_cdk.aws.certificates import certificate_of
 from cortex_cdk.aws.ecs_services import describe_service
-from cortex_cdk.cluster_client import ClusterClient, KnownCluster
+from cortex_cdk.cluster_client import KnownCluster
 from cortex_cdk.clusters.ensure import ensure_cluster
 from cortex_cdk.config import Config
 from cortex_cdk.deploy import deletion
 from cortex_cdk.deploy.apply import Applied
+from cortex_cdk.deploy.class_project import ClassOptions
 from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.preview import plan_deployment
 from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
-from cortex_cdk.logs import LogRecord, follow, read
-from cortex_cdk.predict import Answer, Call, Prediction, send
+from cortex_cdk.logs import EVERYTHING, LogFilter, LogRecord, follow, read
+from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
 from cortex_cdk.stack_operations.stack import read_stack
-from cortex_cdk.status.read_status import UPDATING, ApiStatus, get_api, list_apis, read_apis
+from cortex_cdk.status.diagnosis import Diagnosis, why
+from cortex_cdk.status.read_status import ERROR, LIVE, UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 SETTLING_POLL_SECONDS = 0.25
+WAITING_POLL_SECONDS = 1.0
 
 
-class Client(ClusterClient):
+class Client(PredictionClient):
     """Talks to one environment.
 
     Args:
@@ -64,45 +68,77 @@ class Client(ClusterClient):
         return ClusterKeys(self.cloud, self.cluster)
 
     def deploy(
-        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+        self,
+        source: Config | Path | str | type,
+        /,
+        *,
+        force: bool = False,
+        rebuild: bool = False,
+        strict: bool = False,
+        check: bool = True,
+        wait: bool = True,
+        **of_class: Unpack[ClassOptions],
     ) -> list[Applied]:
-        """Deploy a configuration.
+        """Deploy a folder, or a predictor class, and wait until it serves.
+
+            client.deploy("examples/iris-classifier")
+            client.deploy(IrisPredictor, name="iris", files={"model.joblib": model}, compute={"mem": "512Mi"})
 
         Args:
-            config: A configuration, its file, or the folder of a ``cortex.yaml``.
+            source: The folder of a ``cortex.yaml``, that file, a configuration; or a class, as of a notebook's cell.
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
+            check: Raise what went wrong with an API; else it is the ``error`` in the API's result.
+            of_class: For a class: its ``name``, ``requirements`` (lines of ``requirements.txt``; without them the
+                packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
+                or objects, by name), ``sample`` (a request), and the sections of ``cortex.yaml``: ``predictor``,
+                ``compute``, ``autoscaling``, ``networking``, ``monitoring``, ``update_strategy``.
+            wait: Wait until the deployment has ended. Else it goes on by itself once it has begun, and ``get`` tells
+                how it goes; what has to be there before it begins (cluster, image) is waited for all the same.
 
         Raises:
-            CortexError: Nothing was changed; the message says why. What fails later is in the results.
+            CortexError: Nothing was changed, or (with ``check``) an API failed; the message says why.
         """
-        source = load_source(config, self._progress, strict=strict)
+        loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force=force, rebuild=rebuild))
-        results = deployer.deploy(source.config, source.files, source.dependencies)
-        changed = {result.name for result in results if result.changed and not result.error}
-        minimums = {api.name: api.autoscaling.min_replicas for api in source.config.apis if api.name in changed}
-        wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+        deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
+        results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
+        if wait:
+            changed = {result.name for result in results if result.changed and not result.error}
+            minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
+            wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+        if check and (failed := next((result.error for result in results if result.error), None)):
+            raise failed
         return results
 
     def plan_deployment(
-        self, config: Config | Path | str, *, force: bool = False, rebuild: bool = False, strict: bool = False
+        self,
+        source: Config | Path | str | type,
+        /,
+        *,
+        force: bool = False,
+        rebuild: bool = False,
+        strict: bool = False,
+        wait: bool = True,
+        **of_class: Unpack[ClassOptions],
     ) -> PlanReport:
         """Find out what ``deploy`` would do with the same arguments. Changes nothing.
 
         Args:
-            config: A configuration, its file, or the folder of a ``cortex.yaml``.
+            source: A folder, a file, a configuration, or a class.
             force: Plan as if an update that runs were cancelled.
             rebuild: Plan as if images were built anew.
             strict: Refuse a project with files that look like secrets.
+            wait: Plan as if the deployment were waited for.
+            of_class: What is said of a class; see ``deploy``.
 
         Raises:
             CortexError: The plan cannot be made, or something stands in the way; the message says why.
         """
-        source = load_source(config, self._progress, strict=strict)
-        return plan_deployment(self.cloud, self.environment, source, Options(force=force, rebuild=rebuild))
+        loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
+        return plan_deployment(self.cloud, self.environment, loaded, Options(force, rebuild, wait))
 
     def get(self, name: str) -> ApiStatus:
         """Read the status of one API or splitter.
@@ -135,6 +171,30 @@ class Client(ClusterClient):
                 return apis
             time.sleep(SETTLING_POLL_SECONDS)
 
+    def wait(self, name: str, seconds: float = 900.0) -> ApiStatus:
+        """Wait until an API or splitter is live, as after ``refresh``.
+
+        Args:
+            name: The API or splitter.
+            seconds: How long at most.
+
+        Returns:
+            Its status then.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+            DeployError: It failed, or is not live in time.
+        """
+        deadline = time.monotonic() + seconds
+        while (api := self.get(name)).status != LIVE:
+            late = time.monotonic() > deadline
+            if late or api.status.startswith(ERROR):
+                reason = f": {api.reason}" if api.reason else ""
+                still = f" after {seconds:g} s" if late else ""
+                raise DeployError(f"{name} is {api.status}{still}{reason}", hint=f"see why with: cortex get {name}")
+            time.sleep(WAITING_POLL_SECONDS)
+        return api
+
     def report(self, name: str, *, with_configuration: bool = False) -> Report:
         """Report everything about one API or splitter: status, traffic, predictions, scaling.
 
@@ -151,13 +211,23 @@ class Client(ClusterClient):
         """Report status and traffic of everything that is deployed."""
         return self._known.reporter.all()
 
+    def why(self, name: str) -> Diagnosis:
+        """Find out what is wrong with an API or splitter, since when, why, and what to do next.
+
+        Raises:
+            NotDeployedError: There is none of that name, and nothing is left of one.
+        """
+        return why(self.cloud, self.cluster, name)
+
     def logs(
         self,
         name: str,
         *,
         following: bool = False,
         since: datetime | None = None,
+        until: datetime | None = None,
         tail: int | None = None,
+        wanted: LogFilter = EVERYTHING,
         pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
         """Read the log records of an API, oldest first.
@@ -167,12 +237,14 @@ class Client(ClusterClient):
             following: Go on with new records as they come, until the API is deleted. Not where it is not deployed, and
                 only its records are still there (``why_not_deployed``).
             since: Only records from then on.
+            until: Only records until then.
             tail: Of those that are there, only that many of the newest.
+            wanted: Only records that it admits.
             pause: Waits between two looks, a number of seconds; an exception that it raises ends the iteration.
 
         Raises:
             NotDeployedError: There is no API of that name, and no record of one.
-            CortexError: It is a traffic splitter.
+            CortexError: It is a traffic splitter, or no replica that is wanted has written anything.
         """
         group = names.log_group(self.cluster.name, name)
         try:
@@ -180,7 +252,7 @@ class Client(ClusterClient):
         except NotDeployedError:
             if not log_groups.is_kept(self.cloud, self.cluster.name, name):
                 raise
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
         if stack.name == names.splitter_stack(self.cluster.name, name):
             members = [f"cortex logs {variant.name}" for variant in self.get(name).variants]
             raise CortexError(
@@ -188,12 +260,12 @@ class Client(ClusterClient):
                 hint=f"see them with: {', '.join(members)}",
             )
         if not following:
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
 
         def is_deployed() -> bool:
             return read_stack(self.cloud, stack.name) is not None
 
-        return follow(self.cloud, group, since, tail, pause=pause, is_deployed=is_deployed)
+        return follow(self.cloud, group, since, tail, until=until, wanted=wanted, pause=pause, is_deployed=is_deployed)
 
     def why_not_deployed(self, name: str) -> str | None:
         """Say why an API is not deployed whose records are still there, as after a first deployment that failed.
@@ -202,51 +274,6 @@ class Client(ClusterClient):
             None where it is deployed, or nothing is left of it.
         """
         return deletion.why_not_deployed(self.cloud, self.cluster, name)
-
-    def predict(
-        self,
-        name: str,
-        body: bytes,
-        content_type: str = "application/json",
-        headers: Mapping[str, str] = MappingProxyType({}),
-        query: Sequence[tuple[str, str]] = (),
-        *,
-        key: str | None = None,
-    ) -> Prediction:
-        """Send a request to an API and read the whole answer.
-
-        Args:
-            name: The API or splitter.
-            body: The request's body.
-            content_type: Of the body, unless the headers name one.
-            headers: Further headers of the request.
-            query: Query parameters, as names and values; a name may come more than once.
-            key: The API key; None takes the one in ``CORTEX_API_KEY``, if it is set.
-
-        Raises:
-            NotDeployedError: There is none of that name.
-            PredictionError: It did not answer with success.
-        """
-        with self.send(name, Call(body, {"Content-Type": content_type, **headers}, query, key)) as answer:
-            return answer.whole()
-
-    @contextmanager
-    def send(self, name: str, call: Call) -> Iterator[Answer]:
-        """Send a request to an API, and read the answer while it comes.
-
-        Args:
-            name: The API or splitter.
-            call: What to send.
-
-        Raises:
-            NotDeployedError: There is none of that name.
-            PredictionError: It did not answer with success, or the answer broke off.
-        """
-        api, cluster, certificate = self.get(name), self.cluster, None
-        if api.endpoint.startswith("https://"):
-            certificate = certificate_of(self.cloud, cluster.resources.listener_arn)
-        with send(api, call, certificate, cluster.address) as answer:
-            yield answer
 
     def refresh(self, name: str, *, force: bool = False) -> None:
         """Replace every replica of an API by a rolling update, without waiting for it.

@@ -14,6 +14,7 @@ from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.environment import load_environments
+from cortex_cdk.predict.routes import Routes
 from cortex_cdk.stack_operations.progress import Progress, Silent
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
 from cortex_cdk.status.report import Reporter
@@ -25,6 +26,7 @@ class KnownCluster:
     def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
         self.cluster = cluster
         self.reporter = Reporter(cloud, cluster)
+        self.routes = Routes(cloud, cluster)
 
 
 class ClusterClient:

@@ -13,6 +13,8 @@ from typing import Any
 from cortex_serving.formats.problem import Problem
 
 __all__ = [
+    "AccessDeniedError",
+    "ApiFailedError",
     "CloudError",
     "ClusterError",
     "ConfigError",
@@ -21,10 +23,12 @@ __all__ = [
     "Finding",
     "LocalCloudError",
     "NotDeployedError",
+    "PayloadError",
     "PredictionError",
     "PreflightError",
     "Problem",
     "ProjectError",
+    "UnavailableError",
 ]
 
 HINT_LINE = "  hint: "
@@ -47,6 +51,8 @@ class CortexError(Exception):
         self.message = message
         self.hint = hint
         self.details = tuple(details)
+        # Shown below a traceback, as in a notebook (PEP 678; from Python 3.11 on).
+        self.__notes__ = [*details, *([f"hint: {hint}"] if hint else [])]
 
     def as_json(self) -> dict[str, Any]:
         """For scripts: every field, ``hint`` being null where there is none."""
@@ -131,7 +137,63 @@ class DeployError(CortexError):
 
 
 class PredictionError(CortexError):
-    """The API did not answer a request with success."""
+    """The API did not answer a request with success.
+
+    Args:
+        message: One line: what happened, to what, and why.
+        hint: One line: what to do next.
+        details: Further lines.
+        status: The answer's HTTP status; None where there was no answer.
+        answer: The answer's body: the value of JSON, else text.
+        request_id: By which the replica's log knows the request.
+        answered_by: The API that answered; None where no replica did, but the load balancer or nobody.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: Sequence[str] = (),
+        status: int | None = None,
+        answer: Any = None,
+        request_id: str | None = None,
+        answered_by: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.status = status
+        self.answer = answer
+        self.request_id = request_id
+        self.answered_by = answered_by
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether what is known of the API may be too old: nobody answered, or the load balancer knows no such API."""
+        return self.answered_by is None and self.status in (None, 404, 502, 503)
+
+
+class PayloadError(PredictionError, TypeError):
+    """The API does not take what was sent (400, 413, 415, 422), or the fields are not those of its schema, and nothing
+    was sent."""
+
+    @property
+    def problems(self) -> list[dict[str, str]]:
+        """Each wrong field, as ``field`` and ``problem``, where the API names them."""
+        found = self.answer.get("problems") if isinstance(self.answer, dict) else None
+        return found if isinstance(found, list) else []
+
+
+class AccessDeniedError(PredictionError):
+    """The request had no good key (401), or one that is not for this API (403)."""
+
+
+class UnavailableError(PredictionError):
+    """Nobody answered, the API has no replica that serves or too many requests, or the answer broke off. The same
+    request may succeed later."""
+
+
+class ApiFailedError(PredictionError):
+    """The predictor failed (500). The replica's log says why."""
 
 
 class LocalCloudError(CortexError):

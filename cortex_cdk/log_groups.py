@@ -11,6 +11,8 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cortex_serving.contract import log_stream
@@ -74,11 +76,24 @@ def note_failure(cloud: Cloud, cluster: str, api: str, revision: str, reason: st
         cloud.logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
-def noted_failure(cloud: Cloud, cluster: str, api: str) -> str | None:
+@dataclass(frozen=True)
+class NotedFailure:
+    """A first deployment that failed.
+
+    Attributes:
+        at: When that was noted.
+        reason: One line.
+    """
+
+    at: datetime
+    reason: str
+
+
+def noted_failure(cloud: Cloud, cluster: str, api: str) -> NotedFailure | None:
     """Why the first deployment of an API failed; None where nobody noted that."""
     for record in search(cloud, names.log_group(cluster, api), FAILED_EVENT):
         if record.replica == DEPLOYER and record.fields.get("event") == FAILED_EVENT:
-            return str(record.fields["reason"])
+            return NotedFailure(record.time, str(record.fields["reason"]))
     return None
 
 

@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 SCHEMAS = Path(__file__).resolve().parents[1] / "docs/output"
 ENDING = ".schema.json"
 # Each line is a document.
-BY_LINE = frozenset({"logs"})
+BY_LINE = frozenset({"logs", "dev"})
 WANTED = frozenset({("-o", "json"), ("--output", "json")})
 
 

@@ -15,11 +15,11 @@ from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.causes import Cause
 from cortex_cdk.status.metrics import Predictions, Traffic
-from cortex_cdk.status.read_status import ApiStatus
+from cortex_cdk.status.read_status import LIVE, ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, latency, table
-from cortex_cli.suggestions import sample_request
+from cortex_cli.suggestions import for_environment, sample_request
 
 NOTHING = "-"
 # Longer lists of variants are cut, as Cortex does.
@@ -63,6 +63,7 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
         _reason(report.api),
         _alarms(report.alarms, now),
         _causes(report.causes),
+        _more(report),
         _predictions(report.predictions),
         _pages(report),
     ]
@@ -146,6 +147,12 @@ def _alarms(alarms: Sequence[Alarm], now: datetime) -> str:
 
 def _causes(causes: Sequence[Cause]) -> str:
     return on_stdout("\n".join(f"{cause.subject}: {cause.message}" for cause in causes))
+
+
+def _more(report: Report) -> str:
+    """Return where the first cause is named of what is wrong; empty where nothing is."""
+    wrong = report.api.status != LIVE or report.api.reason or report.alarms or report.causes
+    return for_environment(f"first cause, and what to do: cortex why {report.api.name}") if wrong else ""
 
 
 def _predictions(predictions: Predictions | None) -> str:

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cortex_cdk.errors import CortexError
 from cortex_cli.control_characters import on_stdout
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # Columns that are of interest only if something is wrong.
 HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
@@ -100,6 +103,25 @@ def latency(seconds: float) -> str:
     """Return a number of seconds with three digits, in the unit that fits: ``3.14 ms``, ``24.1 ms``, ``1.25 s``."""
     # 999.6 ms would be rounded to 1e+03 ms.
     return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{seconds * 1000:.3g} ms"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes with three digits, in the unit that fits: ``312 bytes``, ``4.1 KiB``, ``2 GiB``."""
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        # 1023.6 KiB would be rounded to 1.02e+03 KiB.
+        if count >= 999.5 * 1024 ** (power - 1):
+            return f"{count / 1024**power:.3g} {unit}"
+    return f"{count} bytes"
+
+
+ONLY_LINES = ("CI", "NO_COLOR")
+"""Variables with which nothing is drawn that changes in place."""
+
+
+def can_draw(console: Console) -> bool:
+    """Return whether a console is a terminal that shows what changes in place, and such a thing is wanted there."""
+    only_lines = console.is_dumb_terminal or any(os.environ.get(name) for name in ONLY_LINES)
+    return console.is_terminal and not only_lines
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from cortex_cdk.config.sections.networking import Networking
 from cortex_cdk.config.sections.predictor import Predictor
 from cortex_cdk.config.sections.update_strategy import UpdateStrategy
 
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,40}[a-z0-9])?")
+LONGEST_NAME = 42
+_NAME = re.compile(rf"[a-z]([-a-z0-9]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?")
 
 
 def parse_name(value: Any) -> str:
@@ -41,7 +42,7 @@ def parse_name(value: Any) -> str:
 Name = Annotated[
     str,
     BeforeValidator(parse_name),
-    Allowed("1 to 42 characters from a-z 0-9 -, starting with a letter and not ending with -"),
+    Allowed(f"1 to {LONGEST_NAME} characters from a-z 0-9 -, starting with a letter and not ending with -"),
 ]
 
 

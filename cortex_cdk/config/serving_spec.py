@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from cortex_serving.contract import DEFAULT_STARTUP_TIMEOUT_S
+
 from cortex_cdk.config.realtime_api import RealtimeApi
 
 _NOT_SERVED = {"env", "iam_policies", "secrets", "image", "base_image", "tensorflow_serving_image", "shm_size"}
@@ -25,10 +27,13 @@ def serving_spec(api: RealtimeApi, endpoint: str) -> str:
     Returns:
         JSON text.
     """
+    left_out = set(_NOT_SERVED)
+    if api.predictor.startup_timeout == DEFAULT_STARTUP_TIMEOUT_S:  # else it would replace the replicas of every API
+        left_out.add("startup_timeout")
     spec: dict[str, Any] = {
         "name": api.name,
         "endpoint": endpoint,
-        "predictor": api.predictor.model_dump(mode="json", exclude=_NOT_SERVED),
+        "predictor": api.predictor.model_dump(mode="json", exclude=left_out),
         "monitoring": api.monitoring.model_dump(mode="json") if api.monitoring else None,
         "compute": {"mem": api.compute.mem},
         "max_replica_concurrency": api.autoscaling.max_replica_concurrency,

@@ -22,7 +22,7 @@ from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
 from cortex_cdk.replicas.desired_count import read_desired_count
 from cortex_cdk.replicas.rollout import RolloutWatcher
-from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard
+from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard, execute
 from cortex_cdk.stack_operations.events import EventReader
 from cortex_cdk.stack_operations.operation import Outcome, next_operation, run, watch
 from cortex_cdk.stack_operations.preview import read_template
@@ -34,10 +34,11 @@ from cortex_cdk.synthesis.specs import ApiStackSpec
 
 # Making one of these anew interrupts the API's traffic.
 CARRY_TRAFFIC = frozenset({"AWS::ECS::Service", "AWS::ElasticLoadBalancingV2::TargetGroup"})
+JOINING = "the same is being deployed already"
 _WORDS = {
     CREATE: ("creating", "created"),
     UPDATE: ("updating", "updated"),
-    JOIN: ("the same is being deployed already: waiting for that", "deployed"),
+    JOIN: (JOINING, "deployed"),
 }
 
 
@@ -52,6 +53,7 @@ class Applied:
         revision: The revision that was wanted (empty for a splitter).
         message: What to tell the user, such as ``iris (RealtimeAPI) is up to date``.
         changed: Whether anything was changed.
+        in_progress: Whether it goes on by itself, because nobody waits for its end.
         error: Why it failed, or None.
         differences: What the update changes in the user's files; None where nothing was to be compared.
     """
@@ -62,6 +64,7 @@ class Applied:
     revision: str
     message: str
     changed: bool
+    in_progress: bool = False
     error: CortexError | None = None
     differences: Differences | None = None
 
@@ -89,6 +92,7 @@ class Applier:
         templates: By stack name, for the plans that may need a new one.
         differences: By stack name, what the plans change in the user's files, where that is known.
         force: Whether operations that run on the stacks are given up.
+        waits: Whether to wait until an operation has ended, rather than leave once it has begun.
     """
 
     def __init__(
@@ -100,6 +104,7 @@ class Applier:
         differences: Mapping[str, Differences] = MappingProxyType({}),
         *,
         force: bool,
+        waits: bool = True,
     ) -> None:
         self._cloud = cloud
         self._cluster = cluster
@@ -107,6 +112,7 @@ class Applier:
         self._templates = templates
         self._differences = differences
         self._force = force
+        self._waits = waits
         self._role = cluster.resources.cloudformation_role
 
     def apply(self, plan: StackPlan) -> Applied:
@@ -123,7 +129,8 @@ class Applier:
             if plan.action != NOTHING:
                 changed = self._join(plan) if plan.action == JOIN else self._change(plan)
             if changed:
-                message = f"{_WORDS[plan.action][1]} {title}"
+                words = _WORDS[plan.action]
+                message = f"{words[1]} {title}" if self._waits else f"{title}: {words[0]}"
         except Exception as failure:
             # What one API meets must not hide what became of the others.
             error = _in_words(failure, self._cluster.environment)
@@ -135,6 +142,7 @@ class Applier:
             revision=plan.release.revision,
             message=message,
             changed=changed,
+            in_progress=changed and not self._waits,
             error=error,
             differences=self._differences.get(plan.release.spec.stack_name),
         )
@@ -142,7 +150,7 @@ class Applier:
     def _announce(self, plan: StackPlan) -> None:
         """Say what begins, and what it changes of the user's files."""
         name = plan.release.resource.name
-        self._progress.step(name, _WORDS[plan.action][0])
+        self._progress.step(name, f"{JOINING}: waiting for that" if plan.action == JOIN else _WORDS[plan.action][0])
         known = self._differences.get(plan.release.spec.stack_name)
         for line in known.lines() if known else ():
             self._progress.step(name, line)
@@ -228,6 +236,9 @@ class Applier:
             self._announce(plan)
             self._progress.changes(name, change_set.changes)
         self._ask_about(change_set, name)
+        if not self._waits:
+            execute(self._cloud, change_set)
+            return touches
         outcome = run(self._cloud, change_set, name, self._progress, watcher=self._watcher(plan))
         self._require_success(plan, outcome, change_set.stack_id)
         if plan.action == CREATE and isinstance(plan.release.spec, ApiStackSpec):
@@ -244,6 +255,8 @@ class Applier:
     def _join(self, plan: StackPlan) -> bool:
         """Wait for a deployment of the same that runs already: of a terminal that was closed, or of somebody else."""
         name = plan.release.resource.name
+        if not self._waits:
+            return True
         self._announce(plan)
         # By its id: a stack that is deleted meanwhile, and made anew, is another deployment.
         stack_id = plan.stack.id if plan.stack else plan.release.spec.stack_name
@@ -273,7 +286,17 @@ class Applier:
     def _watcher(self, plan: StackPlan) -> RolloutWatcher | None:
         if not isinstance(plan.release.spec, ApiStackSpec):
             return None
-        return RolloutWatcher(self._cloud, self._cluster.name, plan.release.resource.name, plan.release.revision)
+        name = plan.release.resource.name
+        # While an operation runs, the parameters of a stack are those of that operation.
+        replaced = plan.stack if plan.action == UPDATE else None
+        return RolloutWatcher(
+            self._cloud,
+            self._cluster.name,
+            name,
+            plan.release.revision,
+            before=replaced.parameters.get(names.Parameter.REVISION) if replaced else None,
+            tell=partial(self._progress.rollout, name),
+        )
 
     def _ask_about(self, change_set: ChangeSet, name: str) -> None:
         for change in change_set.changes:

@@ -90,6 +90,6 @@ def why_not_deployed(cloud: Cloud, cluster: RunningCluster, name: str) -> str | 
     except NotDeployedError as error:
         if not log_groups.is_kept(cloud, cluster.name, name):
             return None
-        reason = log_groups.noted_failure(cloud, cluster.name, name)
-        return f"{error.message}: {reason or 'these are the last records of what ran before'}"
+        noted = log_groups.noted_failure(cloud, cluster.name, name)
+        return f"{error.message}: {noted.reason if noted else 'these are the last records of what ran before'}"
     return None

@@ -64,10 +64,12 @@ class Options:
     Attributes:
         force: Give up an operation that runs on a stack, rather than refuse.
         rebuild: Build images anew, though there are some for the same dependencies: for updates of what is not pinned.
+        waits: Wait until every operation has ended, rather than leave once it has begun.
     """
 
     force: bool = False
     rebuild: bool = False
+    waits: bool = True
 
 
 class Deployer:
@@ -127,7 +129,7 @@ class Deployer:
         own = own_images(self._cloud, config.apis)
         found = look_up(self._cloud, config.secret_references)
         chosen = images.of_apis(config.apis, own, references)
-        wanted = Wanted(config, project.digest, chosen, self._options.force, found)
+        wanted = Wanted(config, project.digest, chosen, self._options.force, found, self._options.waits)
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         warnings = check(deployment)
         self._ask_about(project)
@@ -247,7 +249,15 @@ class Deployer:
         bucket = self._cluster.resources.bucket
         compared = [(plan, differences(self._cloud, bucket, plan, project)) for plan in plans] if project else []
         found = {plan.release.spec.stack_name: known for plan, known in compared if known}
-        return Applier(self._cloud, self._cluster, self._progress, templates, found, force=self._options.force)
+        return Applier(
+            self._cloud,
+            self._cluster,
+            self._progress,
+            templates,
+            found,
+            force=self._options.force,
+            waits=self._options.waits,
+        )
 
     def _execute(self, wanted: Wanted, plans: Sequence[StackPlan], applier: Applier) -> list[Applied]:
         """Carry out plans; one whose priority another deployment took meanwhile, with another priority."""

@@ -35,6 +35,7 @@ class Wanted:
             own one, does not exist.
         force: Whether operations that run on the stacks are given up.
         secrets: What was found of the secrets that the configuration names.
+        waits: Whether the operations are waited for.
     """
 
     config: Config
@@ -42,6 +43,7 @@ class Wanted:
     images: Mapping[str, str | None]
     force: bool = False
     secrets: Mapping[SecretReference, Found] = field(default_factory=dict)
+    waits: bool = True
 
     def spec(self, cluster: ClusterResources, api: RealtimeApi, priority: int) -> ApiStackSpec:
         """Make the specification of an API's stack.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from cortex_cdk.errors import DeployError
-from cortex_cdk.project import missing_imports
-from cortex_cdk.replicas import missing_permissions
+from cortex_cdk.replicas import remedies
 from cortex_cdk.stack_operations.operation import Next, Outcome
 
 LISTENER_RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
@@ -56,9 +55,7 @@ def failure(name: str, outcome: Outcome) -> DeployError:
         return DeployError(f"{name}: this deployment did not end: another refresh took its place", hint=aftermath)
     if outcome.replica:
         reason = outcome.replica.reason
-        remedy = missing_imports.remedy(reason) or missing_permissions.remedy(reason) or "correct the cause"
-        if "OutOfMemory" in reason:
-            remedy = "raise compute.mem"
+        remedy = remedies.of_failure(reason) or "correct the cause"
         return DeployError(
             f"{name}: the replica failed: {reason}",
             hint=f"{aftermath}; {remedy} and deploy again",
@@ -93,9 +90,9 @@ def _without_place(name: str, outcome: Outcome, aftermath: str) -> DeployError:
 
 def _aftermath(name: str, outcome: Outcome) -> str:
     if outcome.stack is None and outcome.replica:
-        return f"nothing of it was kept but the log (cortex logs {name})"
+        return f"nothing of it was kept but the log (cortex why {name})"
     if outcome.stack is None:
         return "nothing of it was kept"
     if outcome.status == "UPDATE_ROLLBACK_FAILED":
-        return f"the revision before does not serve either (cortex get {name})"
-    return "the previous revision keeps serving"
+        return f"the revision before does not serve either (cortex why {name})"
+    return f"the previous revision keeps serving (cortex why {name})"

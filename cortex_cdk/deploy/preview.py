@@ -106,7 +106,7 @@ class Previewer:
             known = images.find(self._cloud, builder, contexts)
         found = images.of_apis(config.apis, own_images(self._cloud, config.apis), known)
         secrets = look_up(self._cloud, config.secret_references)
-        wanted = Wanted(config, digest, found, self._options.force, secrets)
+        wanted = Wanted(config, digest, found, self._options.force, secrets, self._options.waits)
         deployment = (
             read_deployment(self._cloud, self._cluster, wanted)
             if self._is_made

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cortex_cdk.config import Config, load_config
+from cortex_cdk.deploy.class_project import ClassOptions, TemporaryFolder, check_options, write_project
 from cortex_cdk.errors import ProjectError
 from cortex_cdk.project.archive import ProjectFiles, collect
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, Dependencies, read_dependencies
@@ -24,33 +25,44 @@ class Source:
         config: The configuration.
         files: The project's files.
         dependencies: What the project installs.
+        folder: Keeps the project of a class, which has no folder of the user's.
     """
 
     config: Config
     files: ProjectFiles
     dependencies: Dependencies
+    folder: TemporaryFolder | None = None
 
 
-def load_source(config: Config | Path | str, progress: Progress, *, strict: bool) -> Source:
+def load_source(
+    config: Config | Path | str | type, progress: Progress, *, strict: bool, of_class: ClassOptions | None = None
+) -> Source:
     """Read what is to be deployed.
 
     Args:
-        config: A configuration, its file, or the folder of a ``cortex.yaml``.
+        config: A configuration, its file, the folder of a ``cortex.yaml``, or a predictor class.
         progress: Hears of files that look like secrets.
         strict: Refuse a project with such files.
+        of_class: What is said of a class.
 
     Raises:
         ConfigError: The configuration cannot be used.
         ProjectError: The project is not accepted.
     """
-    loaded = config if isinstance(config, Config) else load_config(Path(config))
+    check_options(config, of_class or {})
+    folder = None
+    if isinstance(config, type):
+        folder = TemporaryFolder()
+        loaded = write_project(config, of_class or {}, folder.path)
+    else:
+        loaded = config if isinstance(config, Config) else load_config(Path(config))
     project = collect(loaded.project_root, loaded.path)
     _name_secrets(project, progress, refuse=strict)
     is_built = any(api.predictor.image is None for api in loaded.apis)
     dependencies = read_dependencies(project) if is_built else NO_DEPENDENCIES
     for warning in dependencies.warnings:
         log.warning("%s", warning)
-    return Source(loaded, project, dependencies)
+    return Source(loaded, project, dependencies, folder)
 
 
 def _name_secrets(project: ProjectFiles, progress: Progress, *, refuse: bool) -> None:

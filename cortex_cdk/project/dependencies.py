@@ -41,11 +41,13 @@ class Dependencies:
         python: The version of Python that ``.python-version`` asks for, such as ``3.12``; None without such a file, or
             if conda installs Python.
         warnings: Lines that have no effect, or a cost.
+        packages: What ``requirements.txt``, and the files that it includes, ask for, as their lines have it.
     """
 
     files: Mapping[str, DependencyFile]
     python: str | None
     warnings: tuple[Problem, ...]
+    packages: tuple[str, ...] = ()
 
 
 NO_DEPENDENCIES = Dependencies({}, None, ())
@@ -74,6 +76,7 @@ class _Reader:
         self._carried: set[str] = set()
         self._problems: list[Problem] = []
         self._warnings: list[Problem] = []
+        self._packages: list[str] = []
 
     def read(self) -> Dependencies:
         found = {name: read_source(self._root, name) for name in INSTALLED if (self._root / name).is_file()}
@@ -89,12 +92,13 @@ class _Reader:
         own = {name: DependencyFile(_plain(file), executable=False) for name, file in found.items()}
         own.setdefault(requirements_file.FILE, DependencyFile(b"", executable=False))
         named = {name: _content(self._project[name]) for name in self._carried - own.keys()}
-        return Dependencies({**named, **own}, python, tuple(self._warnings))
+        return Dependencies({**named, **own}, python, tuple(self._warnings), tuple(self._packages))
 
     def _follow(self, file: SourceFile) -> None:
         """Carry the files that a requirements file names, and the files that these name in turn."""
         requirements = Requirements(file)
         self._problems += requirements.problems
+        self._packages += requirements.packages
         folder = PurePosixPath(file.name).parent
         for named in requirements.included:
             # pip looks for these beside the file that names them, and for packages in the current folder.
@@ -146,7 +150,12 @@ class _Reader:
 
 
 def _plain(file: SourceFile) -> bytes:
-    """Return the content with Unix line ends, so that Git's settings do not change an image."""
+    """Return the content with Unix line ends, so that Git's settings do not change an image.
+
+    A ``requirements.txt`` with nothing but comments is empty: its project shares the image of those without the file.
+    """
+    if file.name == requirements_file.FILE and requirements_file.says_nothing(file.text):
+        return b""
     return file.text.replace("\r\n", "\n").encode()
 
 

@@ -34,12 +34,14 @@ class Requirements:
     Attributes:
         included: Files of requirements or constraints that the file names.
         local: Packages in the project, and folders of packages, that the file names.
+        packages: What the file itself asks for, as its lines have it.
         problems: What is wrong with the file.
     """
 
     def __init__(self, file: SourceFile) -> None:
         self.included: list[Named] = []
         self.local: list[Named] = []
+        self.packages: list[str] = []
         self.problems: list[Problem] = []
         for number, text in _logical_lines(file.text):
             self._read(file, number, text)
@@ -57,7 +59,8 @@ class Requirements:
         elif local:
             self._name(file, line, _without_options(local[1]), self.local)
         elif not text.startswith("-"):
-            self._requirement(file, line, _without_options(text))
+            self.packages.append(_without_options(text))
+            self._requirement(file, line, self.packages[-1])
 
     def _requirement(self, file: SourceFile, line: int, text: str) -> None:
         if not _NAMED_URL.match(text) and (_URL.fullmatch(text) or _is_path(text)):
@@ -81,6 +84,11 @@ class Requirements:
         elif not _URL.fullmatch(path):
             # Extras and markers are no part of the path.
             into.append(Named(line, re.split(r"\[|\s*;", path)[0]))
+
+
+def says_nothing(text: str) -> bool:
+    """Return whether a requirements file has comments at most."""
+    return not any(_logical_lines(text))
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

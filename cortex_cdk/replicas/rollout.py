@@ -7,17 +7,22 @@ for a predictor that raised, in the replica's last log record.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
+
+from cortex_serving.contract import LOADING_EVENT
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.aws.launch_failures import LaunchFailure
 from cortex_cdk.errors import CortexError
-from cortex_cdk.logs import fatal_record
+from cortex_cdk.logs import fatal_record, troubles
 from cortex_cdk.replicas.pending import group_sizes, placement_refusal, with_outlook
+from cortex_cdk.replicas.revisions import NOT_BEGUN, Background, Rollout, rollout_of
 from cortex_cdk.replicas.stopped import StopCause, stop_cause, stopped_reason, stopped_tasks
 
 if TYPE_CHECKING:
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 NO_ROOM = "no container instance met all of its requirements"
 OUTLOOK_SECONDS = 2.0
 """Between two looks at what becomes of replicas that wait."""
+FIRST_READING_SECONDS, READING_SECONDS = 15.0, 5.0
+"""When the log is read first, and between two readings: replicas say from 15 seconds on what they are doing."""
 PLACED_WITHIN = timedelta(seconds=15)
 """ECS places a replica within seconds where an instance has room."""
 
@@ -54,22 +61,36 @@ class RolloutWatcher:
         cloud: A session of the environment.
         cluster: The environment's cluster.
         api: The API's name.
-        revision: The revision that is being rolled out.
+        revision: The revision that is being rolled out, where that is known already.
+        before: The revision before; the same where replicas stay, None where it is not known.
+        tell: Hears at each look how many replicas each revision has; None asks for no health of targets.
 
     Attributes:
+        revision: The revision that is being rolled out.
         failure: Why the first replica failed; None while none has.
         capacity_problem: Why replicas have no place; None where they have one, or never lacked one.
         launch_failure: Why EC2 launches no instance for them; None where it does, or none is needed.
     """
 
-    def __init__(self, cloud: Cloud, cluster: str, api: str, revision: str) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        cluster: str,
+        api: str,
+        revision: str = "",
+        *,
+        before: str | None = None,
+        tell: Callable[[Rollout], None] | None = None,
+    ) -> None:
         self._cloud = cloud
         self._cluster = cluster
         self._api = api
-        self._revision = revision
+        self.revision = revision
+        self._replaced = before
+        self._tell = tell
         self._looked_at = set(stopped_tasks(cloud, cluster, api))
-        before = describe_service(cloud, cluster, api)
-        self._earlier = {deployment["taskDefinition"] for deployment in before["deployments"]} if before else set()
+        service = describe_service(cloud, cluster, api)
+        self._earlier = {deployment["taskDefinition"] for deployment in service["deployments"]} if service else set()
         self._told: set[str] = set()
         self.failure: ReplicaFailure | None = None
         self.capacity_problem: str | None = None
@@ -78,11 +99,47 @@ class RolloutWatcher:
         self._outlook: str | None = None
         self._next_outlook = 0.0
         self._waiting = 0
+        self._failed = 0
+        self._begun = False
+        self._began = datetime.now(timezone.utc)
+        self._next_reading = time.monotonic() + FIRST_READING_SECONDS
 
     def look(self) -> list[str]:
         """Look once. Returns what is new, in words: replicas that failed, and why one cannot be placed."""
         service = describe_service(self._cloud, self._cluster, self._api)
-        return (self._placement_news(service) if service else []) + self._failure_news()
+        news = (self._placement_news(service) if service else []) + self._failure_news() + self._loading_news()
+        if self._tell:
+            self._tell(self._rollout(service))
+        return news
+
+    def _rollout(self, service: ServiceTypeDef | None) -> Rollout:
+        """How many replicas each revision has."""
+        rollout = rollout_of(
+            service,
+            self._targets(service) if service else (),
+            Background(
+                revision=self.revision,
+                before=self._replaced,
+                earlier=self._earlier,
+                begun=self._begun,
+                failed=self._failed,
+                obstacle=self.failure.reason if self.failure else self._outlook or self.capacity_problem or "",
+                is_short=self.capacity_problem is not None,
+            ),
+        )
+        self._begun = self._begun or rollout.new.state != NOT_BEGUN
+        return rollout
+
+    def _targets(self, service: ServiceTypeDef) -> list[str]:
+        """The states of the targets of a service; none where the user may not ask, or while there is no group."""
+        from botocore.exceptions import ClientError
+
+        states = []
+        for balancer in service.get("loadBalancers", []):
+            with suppress(ClientError):
+                found = self._cloud.elbv2.describe_target_health(TargetGroupArn=balancer["targetGroupArn"])
+                states += [str(target["TargetHealth"]["State"]) for target in found["TargetHealthDescriptions"]]
+        return states
 
     def _placement_news(self, service: ServiceTypeDef) -> list[str]:
         primary = next((d for d in service["deployments"] if d["status"] == "PRIMARY"), None)
@@ -134,12 +191,29 @@ class RolloutWatcher:
         news = []
         for task in self._failed_tasks():
             failure = self._why(task)
+            self._failed += 1
             self.failure = self.failure or failure
             # Replicas of one revision mostly fail alike: once is enough.
             if failure.reason not in self._told:
                 self._told.add(failure.reason)
                 news.append(f"a replica failed: {failure.reason}")
         return news
+
+    def _loading_news(self) -> list[str]:
+        """What replicas say themselves whose start takes long."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if time.monotonic() < self._next_reading:
+            return []
+        self._next_reading = time.monotonic() + READING_SECONDS
+        group = names.log_group(self._cluster, self._api)
+        with suppress(ClientError, BotoCoreError, CortexError):
+            said = list(troubles(self._cloud.impatient, group, self._began))
+            mine = [r for r in said if r.revision == self.revision and r.fields.get("event") == LOADING_EVENT]
+            fresh = [f"a replica is {record.message}" for record in mine if record.message not in self._told]
+            self._told.update(record.message for record in mine)
+            return fresh[-1:]
+        return []
 
     def _failed_tasks(self) -> list[TaskTypeDef]:
         """The tasks of what is being rolled out that failed since the last look."""
@@ -157,7 +231,7 @@ class RolloutWatcher:
     def _why(self, task: TaskTypeDef) -> ReplicaFailure:
         task_id = task["taskArn"].rsplit("/", 1)[-1]
         try:
-            record = fatal_record(self._cloud, names.log_group(self._cluster, self._api), self._revision, task_id)
+            record = fatal_record(self._cloud, names.log_group(self._cluster, self._api), self.revision, task_id)
         except CortexError:
             record = None
         if record:

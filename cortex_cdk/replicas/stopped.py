@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,6 +150,19 @@ def read_stopped(cloud: Cloud, cluster: str, api: str, since: datetime) -> tuple
     """
     listed = stopped_tasks(cloud, cluster, api)
     tasks = cloud.ecs.describe_tasks(cluster=names.ecs_cluster(cluster), tasks=listed)["tasks"] if listed else []
+    return stopped_unasked(tasks, since)
+
+
+def stopped_unasked(tasks: Iterable[TaskTypeDef], since: datetime) -> tuple[StoppedReplica, ...]:
+    """Pick the last tasks that ended unasked.
+
+    Args:
+        tasks: Those of an API, of any state.
+        since: Those that were made before are left out.
+
+    Returns:
+        At most five, the newest first.
+    """
     own = [task for task in tasks if task["createdAt"] >= since]
     found = [_stopped(task) for task in own if stop_cause(task) in (StopCause.FAILED, StopCause.LOST)]
     return tuple(sorted(found, key=lambda replica: replica.time, reverse=True)[:STOPPED_SHOWN])

@@ -77,9 +77,51 @@ class StackEvent:
         return self.resource_type == STACK and over
 
     @property
+    def begins_operation(self) -> bool:
+        """Whether an operation on the stack begins with this event."""
+        return self.resource_type == STACK and self.status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
+
+    @property
     def turns_back(self) -> bool:
         """Whether the operation on the stack does not go on to what was asked for from this event on."""
         return self.resource_type == STACK and self.status in TURNS
+
+
+@dataclass(frozen=True)
+class PastOperation:
+    """The last operation on a stack.
+
+    Attributes:
+        began: When it began; None where its events are too old to be on the newest page.
+        ended: When it ended, or turned back.
+        cause: The event with which its failure began; None where nothing of its own failed.
+    """
+
+    began: datetime | None
+    ended: datetime
+    cause: StackEvent | None
+
+
+def last_operation(cloud: Cloud, stack_id: str) -> PastOperation | None:
+    """Read what became of the last operation on a stack, with one call.
+
+    Args:
+        cloud: A session of the environment.
+        stack_id: The stack's name or id.
+
+    Returns:
+        None where the stack has no events.
+    """
+    newest_first = _read(cloud, stack_id)
+    mine: list[StackEvent] = []
+    for event in newest_first:
+        mine.append(event)
+        if event.begins_operation:
+            break
+    if not mine:
+        return None
+    cause = next((event for event in reversed(mine) if event.is_cause), None)
+    return PastOperation(mine[-1].time if mine[-1].begins_operation else None, mine[0].time, cause)
 
 
 class EventReader:
@@ -103,8 +145,12 @@ class EventReader:
 
     def _fetch(self) -> list[StackEvent]:
         # The newest page (100 events) is enough between two calls, and costs one request.
-        answer = self._cloud.cloudformation.describe_stack_events(StackName=self._stack_id)
-        return [_event(event) for event in answer["StackEvents"]]
+        return _read(self._cloud, self._stack_id)
+
+
+def _read(cloud: Cloud, stack_id: str) -> list[StackEvent]:
+    answer = cloud.cloudformation.describe_stack_events(StackName=stack_id)
+    return [_event(event) for event in answer["StackEvents"]]
 
 
 def _event(event: StackEventTypeDef) -> StackEvent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from cortex_cdk.replicas.revisions import Rollout
 from cortex_cdk.stack_operations.change_set import Change
 from cortex_cdk.stack_operations.events import StackEvent
 
@@ -26,6 +27,9 @@ class Progress(Protocol):
     def event(self, subject: str, event: StackEvent) -> None:
         """Hear that a resource changed its state."""
 
+    def rollout(self, subject: str, rollout: Rollout) -> None:
+        """Hear how many replicas of the old and of the new revision there are, several times a second."""
+
     def confirm(self, subject: str, question: str) -> bool:
         """Ask the user. False refuses."""
 
@@ -43,6 +47,9 @@ class Silent:
         """Nothing."""
 
     def event(self, subject: str, event: StackEvent) -> None:
+        """Nothing."""
+
+    def rollout(self, subject: str, rollout: Rollout) -> None:
         """Nothing."""
 
     def confirm(self, subject: str, question: str) -> bool:

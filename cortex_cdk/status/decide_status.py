@@ -27,6 +27,7 @@ from cortex_cdk.stack_operations.stack import StackState
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import DeploymentTypeDef, ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
+    from mypy_boto3_elbv2.type_defs import TargetHealthDescriptionTypeDef
 
 LIVE = "live"
 UPDATING = "updating"
@@ -79,6 +80,7 @@ class Observed:
         minimum: ``min_replicas``.
         tasks: Tasks of the service, of any state; may be empty where as many serve as are wanted.
         now: When all of this was read.
+        targets: Its targets, as the load balancer describes them, where they were read.
     """
 
     service: ServiceTypeDef
@@ -86,6 +88,7 @@ class Observed:
     minimum: int
     tasks: Sequence[TaskTypeDef]
     now: datetime
+    targets: Sequence[TargetHealthDescriptionTypeDef] = ()
 
 
 @dataclass(frozen=True)

@@ -120,27 +120,45 @@ class Latency:
     longest: float
 
 
-def read_recent_latency(cloud: Cloud, load_balancer: str, target_group: str) -> Latency | None:
-    """Read the latencies of the last minutes, with one call.
+@dataclass(frozen=True)
+class Recent:
+    """The requests to one API in the last minutes.
+
+    Attributes:
+        latency: None where there were no requests.
+        answered: How many its replicas answered.
+        client_errors: How many of these with 4XX.
+        server_errors: How many of these with 5XX.
+    """
+
+    latency: Latency | None = None
+    answered: int = 0
+    client_errors: int = 0
+    server_errors: int = 0
+
+
+def read_recent(cloud: Cloud, load_balancer: str, target_group: str) -> Recent:
+    """Read the requests of the last minutes, with one call.
 
     Args:
         cloud: A session of the environment.
         load_balancer: Its ``LoadBalancer`` dimension.
         target_group: The API's ``TargetGroup`` dimension.
-
-    Returns:
-        None where there were no requests.
     """
     dimensions = (("LoadBalancer", load_balancer), ("TargetGroup", target_group))
-    median, longest = (
-        Series("AWS/ApplicationELB", "TargetResponseTime", dimensions, statistic, 60)
-        for statistic in ("p50", "Maximum")
-    )
+
+    def series(metric: str, statistic: str) -> Series:
+        return Series("AWS/ApplicationELB", metric, dimensions, statistic, 60)
+
+    median, longest = series("TargetResponseTime", "p50"), series("TargetResponseTime", "Maximum")
+    answers = [series(f"HTTPCode_Target_{digit}XX_Count", "Sum") for digit in "2345"]
     end = _soon()
-    values = _read(cloud, [median, longest], end - RECENT, end)
-    if not values[median] or not values[longest]:
-        return None
-    return Latency(min(values[median]), max(values[longest]))
+    values = _read(cloud, [median, longest, *answers], end - RECENT, end)
+    counts = [round(sum(values[one])) for one in answers]
+    latency = None
+    if values[median] and values[longest]:
+        latency = Latency(min(values[median]), max(values[longest]))
+    return Recent(latency, sum(counts), client_errors=counts[2], server_errors=counts[3])
 
 
 def _traffic_series(load_balancer: str, target_group: str) -> dict[str, Series]:

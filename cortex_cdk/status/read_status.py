@@ -21,9 +21,10 @@ from cortex_cdk.aws.ecs_services import describe_services
 from cortex_cdk.aws.scalable_targets import read_bounds
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
-from cortex_cdk.replicas.pending import group_sizes, with_outlook
+from cortex_cdk.replicas.pending import GroupSize, group_sizes, with_outlook
 from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 from cortex_cdk.status.decide_status import (
+    ERROR,
     LIVE,
     UNKNOWN,
     UPDATING,
@@ -41,17 +42,21 @@ from cortex_cdk.status.decide_status import (
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceEventTypeDef, ServiceTypeDef, TaskTypeDef
+    from mypy_boto3_elbv2.type_defs import TargetHealthDescriptionTypeDef
 
 __all__ = [
+    "ERROR",
     "LIVE",
     "UPDATING",
     "ApiStatus",
     "Replicas",
+    "Sighting",
     "Variant",
     "get_api",
     "list_apis",
     "read_api",
     "read_apis",
+    "sight",
     "splitter_of",
 ]
 
@@ -114,6 +119,25 @@ class ApiStatus:
         }
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """What the status of one API was decided from.
+
+    Attributes:
+        status: The status.
+        stack: The API's stack.
+        observed: What was read of its service; None where there is none.
+        verdict: What was decided from that; None without a service.
+        sizes: The instance groups that its replicas wait for; empty where none waits.
+    """
+
+    status: ApiStatus
+    stack: StackState
+    observed: Observed | None = None
+    verdict: Verdict | None = None
+    sizes: tuple[GroupSize, ...] = ()
+
+
 def get_api(cloud: Cloud, cluster: RunningCluster, name: str) -> ApiStatus:
     """Read the status of one API or splitter.
 
@@ -133,6 +157,18 @@ def read_apis(cloud: Cloud, cluster: RunningCluster, api_names: Iterable[str]) -
     stacks = {name: read_stack(cloud, names.api_stack(cluster.name, name)) for name in api_names}
     there = {name: stack for name, stack in stacks.items() if stack and stack.status != "REVIEW_IN_PROGRESS"}
     return _Reader(cloud, cluster).apis(there)
+
+
+def sight(cloud: Cloud, cluster: RunningCluster, name: str, stack: StackState) -> Sighting:
+    """Read the status of one API, with what it was decided from, and all tasks and targets.
+
+    Args:
+        cloud: A session of the environment.
+        cluster: The environment's cluster.
+        name: The API's name.
+        stack: The API's stack.
+    """
+    return _Reader(cloud, cluster, thorough=True).sightings({name: stack})[0]
 
 
 def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
@@ -163,19 +199,40 @@ def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:
 
 
 class _Reader:
-    """Turns stacks into statuses with as few calls as that takes."""
+    """Turns stacks into statuses with as few calls as that takes.
 
-    def __init__(self, cloud: Cloud, cluster: RunningCluster) -> None:
+    Args:
+        cloud: A session of the environment.
+        cluster: The environment's cluster.
+        thorough: Whether tasks and targets are read where the status does not depend on them, too.
+    """
+
+    def __init__(self, cloud: Cloud, cluster: RunningCluster, *, thorough: bool = False) -> None:
         self._cloud = cloud
         self._cluster = cluster
+        self._thorough = thorough
         self._ecs_cluster = names.ecs_cluster(cluster.name)
 
     def apis(self, stacks: Mapping[str, StackState]) -> list[ApiStatus]:
         """Read the status of APIs, given their stacks by name."""
+        return [sighting.status for sighting in self.sightings(stacks)]
+
+    def sightings(self, stacks: Mapping[str, StackState]) -> list[Sighting]:
+        """Read the status of APIs, given their stacks by name, with what the status was decided from."""
         deployed = [name for name, stack in stacks.items() if not stack.never_worked]
         services = describe_services(self._cloud, self._cluster.name, deployed)
-        verdicts = self._verdicts(services)
-        return [self._api(stack, name, verdicts.get(name), services.get(name)) for name, stack in stacks.items()]
+        observed = self._observed(services)
+        with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+            decided = dict(zip(observed, pool.map(self._decide, observed.values()), strict=True))
+        return [
+            Sighting(
+                self._api(stack, name, decided[name][0] if name in decided else None, services.get(name)),
+                stack,
+                observed.get(name),
+                *decided.get(name, ()),
+            )
+            for name, stack in stacks.items()
+        ]
 
     def splitters(self, stacks: Mapping[str, StackState], apis: Sequence[ApiStatus]) -> list[ApiStatus]:
         """Read the status of splitters, given their stacks by name, and all APIs."""
@@ -225,20 +282,19 @@ class _Reader:
             failed_replica=verdict.failed_task["taskArn"].rpartition("/")[2] if verdict.failed_task else None,
         )
 
-    def _verdicts(self, services: Mapping[str, ServiceTypeDef]) -> dict[str, Verdict]:
+    def _observed(self, services: Mapping[str, ServiceTypeDef]) -> dict[str, Observed]:
         restless = [name for name, service in services.items() if not is_settled(service)]
         minimums = self._minimums(restless)
         with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
             observed = pool.map(lambda name: self._observe(services[name], minimums.get(name)), services)
-            judged = pool.map(self._decide, observed)
-            return dict(zip(services, judged, strict=True))
+            return dict(zip(services, observed, strict=True))
 
-    def _decide(self, observed: Observed) -> Verdict:
+    def _decide(self, observed: Observed) -> tuple[Verdict, tuple[GroupSize, ...]]:
         verdict = status_of_replicas(observed)
         if verdict.waiting_since is None or verdict.reason is None:
-            return verdict
+            return verdict, ()
         sizes = group_sizes(self._cloud, self._cluster.name, observed.service, verdict.waiting_since)
-        return replace(verdict, reason=with_outlook(verdict.reason, sizes))
+        return replace(verdict, reason=with_outlook(verdict.reason, sizes)), tuple(sizes)
 
     def _minimums(self, apis: Iterable[str]) -> dict[str, int]:
         """``min_replicas`` of APIs, as Application Auto Scaling has it."""
@@ -250,19 +306,21 @@ class _Reader:
         now = datetime.now(timezone.utc)
         # While an API is being created it has no scalable target yet: it begins with as many as are wanted.
         minimum = service["desiredCount"] if known_minimum is None else known_minimum
-        if is_settled(service):
-            primary = primary_deployment(service)
-            return Observed(service, primary["runningCount"] if primary else 0, minimum, (), now)
-        ready = serving(service, self._healthy_targets(service))
-        tasks = self._tasks(service) if ready < service["desiredCount"] else ()
-        return Observed(service, ready, minimum, tasks, now)
+        settled, primary = is_settled(service), primary_deployment(service)
+        targets = None if settled and not self._thorough else self._targets(service)
+        if settled:
+            ready = primary["runningCount"] if primary else 0
+        else:
+            ready = serving(service, service["runningCount"] if targets is None else _healthy(targets))
+        tasks = self._tasks(service) if self._thorough or ready < service["desiredCount"] else ()
+        return Observed(service, ready, minimum, tasks, now, tuple(targets or ()))
 
-    def _healthy_targets(self, service: ServiceTypeDef) -> int:
+    def _targets(self, service: ServiceTypeDef) -> Sequence[TargetHealthDescriptionTypeDef] | None:
+        """The targets of a service; None for one that no load balancer knows."""
         groups = [balancer["targetGroupArn"] for balancer in service.get("loadBalancers", [])]
         if not groups:
-            return service["runningCount"]
-        targets = self._cloud.elbv2.describe_target_health(TargetGroupArn=groups[0])["TargetHealthDescriptions"]
-        return sum(target["TargetHealth"]["State"] == "healthy" for target in targets)
+            return None
+        return self._cloud.elbv2.describe_target_health(TargetGroupArn=groups[0])["TargetHealthDescriptions"]
 
     def _tasks(self, service: ServiceTypeDef) -> list[TaskTypeDef]:
         listed: list[str] = []
@@ -292,6 +350,10 @@ class _Reader:
                     for full_name in [group["TargetGroupArn"].rpartition(":")[2]]
                 )
         return weights
+
+
+def _healthy(targets: Sequence[TargetHealthDescriptionTypeDef]) -> int:
+    return sum(target["TargetHealth"]["State"] == "healthy" for target in targets)
 
 
 def _batches(values: Sequence[str], size: int) -> Iterator[list[str]]:

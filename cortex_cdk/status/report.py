@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar, cast
 
 from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
@@ -16,22 +16,24 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
 from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.logs import fatal_record
+from cortex_cdk.logs import fatal_record, troubles
 from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
 from cortex_cdk.status.alarms import Alarm, read_alarms
-from cortex_cdk.status.causes import Cause, read_causes
+from cortex_cdk.status.causes import Cause, causes_of, long_start
 from cortex_cdk.status.decide_status import ERROR
 from cortex_cdk.status.metrics import (
-    Latency,
     Predictions,
+    Recent,
     Traffic,
     read_forwarded,
     read_predictions,
-    read_recent_latency,
+    read_recent,
     read_traffic,
 )
+from cortex_cdk.status.read_signs import if_allowed, read_signs
 from cortex_cdk.status.read_status import (
+    UPDATING,
     ApiStatus,
     Variant,
     list_apis,
@@ -44,6 +46,8 @@ Measured = TypeVar("Measured")
 ACTIVITIES_SHOWN = 5
 # CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
 METRICS_KEPT_SECONDS = 20.0
+STARTS_REPORTED = timedelta(minutes=5)
+"""A replica whose start takes long says so again within this time."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,8 @@ class Reporter:
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
-            causes = pool.submit(read_causes, self._cloud, self._cluster, api, lambda: self._read_latency(api))
+            start = pool.submit(self._long_start, api)
+            signs = pool.submit(read_signs, self._cloud, self._cluster, api, lambda: self._read_recent(api))
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
@@ -205,7 +210,7 @@ class Reporter:
                 maximum=maximum.result(),
                 stopped=stopped.result(),
                 alarms=alarms.result(),
-                causes=causes.result(),
+                causes=start.result() + causes_of(signs.result()),
                 links=links(self._cloud, self._cluster.name, api.name),
             )
 
@@ -239,6 +244,15 @@ class Reporter:
             return api
         return replace(api, reason=with_remedy(record.message)) if record else api
 
+    def _long_start(self, api: ApiStatus) -> tuple[Cause, ...]:
+        """What a replica does whose start takes long, while the API is not live yet."""
+        if api.status != UPDATING:
+            return ()
+        group, since = names.log_group(self._cluster.name, api.name), datetime.now(timezone.utc) - STARTS_REPORTED
+        records = if_allowed(lambda: tuple(troubles(self._cloud.impatient, group, since)), ())
+        found = long_start([record for record in records if record.revision == api.revision])
+        return (found,) if found else ()
+
     def _read_traffic(self, apis: Sequence[ApiStatus]) -> dict[str, Traffic]:
         groups = tuple(api.target_group for api in apis if api.target_group)
         balancer = self._cluster.resources.load_balancer_full_name
@@ -250,11 +264,11 @@ class Reporter:
             lambda: read_predictions(self._cloud, self._cluster.name, api.name, since=api.created),
         )
 
-    def _read_latency(self, api: ApiStatus) -> Latency | None:
+    def _read_recent(self, api: ApiStatus) -> Recent:
         group, balancer = api.target_group, self._cluster.resources.load_balancer_full_name
         if not group:
-            return None
-        return self._lately(("latency", group), lambda: read_recent_latency(self._cloud, balancer, group))
+            return Recent()
+        return self._lately(("recent", group), lambda: read_recent(self._cloud, balancer, group))
 
     def _read_forwarded(self, splitter: ApiStatus) -> dict[str, int]:
         variants = [variant.name for variant in splitter.variants]

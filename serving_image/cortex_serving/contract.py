@@ -114,6 +114,8 @@ def dimensions(cluster: str, api: str) -> dict[str, str]:
 
 FATAL_EVENT = "fatal"
 """``event`` of the log record that says why a replica ended."""
+LOADING_EVENT = "still_loading"
+"""``event`` of the log record that says what a worker is doing that has not built its predictor for a while."""
 TRACEBACK_EVENT = "traceback"
 """``event`` of the log record with the traceback of a predictor that could not be built."""
 METRICS_FIELD = "_aws"
@@ -169,6 +171,8 @@ MAX_ARCHIVE_BYTES = MAX_PROJECT_BYTES + 64 * 2**20
 MAX_LOG_LINE_BYTES = 250_000
 """Longer messages are logged in parts. CloudWatch takes 1 MiB an event, and took 256 KiB until 2025; other readers take
 less."""
+DEFAULT_STARTUP_TIMEOUT_S = 600
+"""Seconds that a replica may take to become ready, unless ``predictor.startup_timeout`` says otherwise."""
 STOP_TIMEOUT_S = 60
 """Seconds that a task has to stop: requests are answered, then logs are sent."""
 BALANCER_IDLE_TIMEOUT_S = 300

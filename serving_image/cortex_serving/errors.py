@@ -20,4 +20,13 @@ class PredictorError(ServingError):
 
 
 class UnsupportedResult(TypeError):
-    """What ``predict`` returned cannot be sent."""
+    """What ``predict`` returned cannot be sent.
+
+    Args:
+        message: What is said of a predictor.
+        reason: Why the value has no form in JSON, for whoever writes other values than results.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -22,6 +22,22 @@ MAX_UNPACKED_BYTES = 2 * 1024 * 1024 * 1024
 _READ_BYTES = 1024 * 1024
 
 
+def provide(location: str, directory: Path) -> Path:
+    """Return the folder of a project, which is unpacked first if it is an archive.
+
+    Args:
+        location: ``s3://bucket/key`` of the archive, or a folder.
+        directory: Folder to unpack into; made if it is missing.
+
+    Raises:
+        ProjectError: The archive cannot be read or must not be unpacked.
+    """
+    if not location.startswith("s3://"):
+        return Path(location)
+    fetch(location, directory)
+    return directory
+
+
 def fetch(url: str, directory: Path) -> None:
     """Download the archive ``s3://bucket/key`` and unpack it.
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from cortex_serving.contract import (
     API_KEY_AUTH,
     DEFAULT_MAX_CONCURRENCY,
+    DEFAULT_STARTUP_TIMEOUT_S,
     ONLY_MODEL,
     REALTIME_API,
     SAMPLE_FILE,
@@ -104,6 +105,7 @@ class PredictorSpec:
         max_body_bytes: Bytes of the largest request body; None for the default.
         log_level: Least severe records of ``logging`` that are logged: debug, info, warning or error.
         warmup: File in the project with the warm-up request; None for no warm-up.
+        startup_timeout: Seconds that a replica may take to become ready.
     """
 
     type: str
@@ -118,6 +120,7 @@ class PredictorSpec:
     max_body_bytes: int | None = None
     log_level: str = "info"
     warmup: str | None = SAMPLE_FILE
+    startup_timeout: float = DEFAULT_STARTUP_TIMEOUT_S
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,7 @@ def _parse_cors(cors: Any) -> tuple[str, ...] | None:
 def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
     batching = data.get("server_side_batching")
     access_log = data.get("access_log")
-    body = data.get("max_body_bytes")
+    body, start = data.get("max_body_bytes"), data.get("startup_timeout")
     return PredictorSpec(
         type=str(data["type"]),
         path=data["path"],
@@ -271,6 +274,9 @@ def _parse_predictor(data: Mapping[str, Any]) -> PredictorSpec:
         max_body_bytes=None if body is None else _quantity(parse_size, body, "max_body_bytes", "64Mi"),
         log_level=_parse_log_level(data.get("log_level")),
         warmup=_parse_warmup(data.get("warmup", True)),
+        startup_timeout=PredictorSpec.startup_timeout
+        if start is None
+        else _quantity(parse_duration, start, "startup_timeout", "90s, 10m or 1h"),
     )
 
 

@@ -6,6 +6,8 @@ a change set but no new template. Construct ids never contain the API's name, wh
 
 from __future__ import annotations
 
+import math
+
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
@@ -26,8 +28,9 @@ from cortex_stacks.constructs.replica_task import CONTAINER, ReplicaTask
 from cortex_stacks.constructs.routing import endpoint_rule
 from cortex_stacks.constructs.target_group import replica_target_group
 
-# A replica may load its model for minutes. Failing health checks mean nothing until then.
-HEALTH_CHECK_GRACE_S = 600
+# Seconds beyond ``predictor.startup_timeout`` in which failing health checks mean nothing yet: a replica that is ready
+# in time has two checks to pass, and one that is not says itself why it ends.
+GRACE_BEYOND_S = 30
 # One failure may be an instance's. By default ECS wants three, for each of which a replica that hangs takes the whole
 # grace period. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html
 FAILED_REPLICAS_TO_GIVE_UP = 2
@@ -77,7 +80,7 @@ class RealtimeApiStack(CortexStack):
             api=api.name,
             target_group=target_group,
             least_healthy=_least_healthy(api),
-            minutes_to_load=HEALTH_CHECK_GRACE_S // 60,
+            minutes_to_load=math.ceil(api.predictor.startup_timeout / 60),
         )
         if cluster.alarm_topic:
             notify(cluster.alarm_topic, alarms.errors, alarms.unhealthy)
@@ -129,7 +132,7 @@ class RealtimeApiStack(CortexStack):
                 alarm_names=[names.alarm(cluster.cluster, spec.api.name, names.ERRORS)],
                 behavior=ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
             ),
-            health_check_grace_period=cdk.Duration.seconds(HEALTH_CHECK_GRACE_S),
+            health_check_grace_period=cdk.Duration.seconds(_grace(spec.api)),
             # ECS refuses rebalancing with a maximum of 100 percent (max_surge: 0).
             availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.DISABLED,
             min_healthy_percent=0,
@@ -178,6 +181,10 @@ class RealtimeApiStack(CortexStack):
         self.output(Output.UPDATE_STRATEGY, strategy, "How to replace replicas later")
         self.output_auth(spec.api.networking.auth)
         self.output(Output.SPEC_DIGEST, spec.digest, "Digest of everything that this template was made from")
+
+
+def _grace(api: RealtimeApi) -> int:
+    return math.ceil(api.predictor.startup_timeout) + GRACE_BEYOND_S
 
 
 def _least_healthy(api: RealtimeApi) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import urllib.error
 import urllib.request
@@ -41,16 +42,21 @@ def test_has_what_every_example_has(example: str) -> None:
     config = load_config(EXAMPLES / example)
     assert not config.warnings
     assert isinstance(sample(example), dict)
+    files = {path.name for path in (EXAMPLES / example).iterdir()}
+    assert files >= {"README.md", ".cortexignore", "requirements.txt", "test_predictor.py"}
     readme = (EXAMPLES / example / "README.md").read_text()
-    assert f"cortex deploy examples/{example}" in readme
-    names = {api.name for api in config.apis} | {splitter.name for splitter in config.splitters}
-    assert any(f"cortex predict {name}" in readme or f"cortex get {name}" in readme for name in names)
+    name = config.resources[-1].name
+    assert re.search(rf"^    cortex deploy( --env prod)?( |$).*\n    cortex predict {name} sample.json", readme, re.M)
 
 
 @pytest.fixture
-def deployed(cortex: Cortex, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The endpoint of the last thing that an example deploys; all of it is deleted afterwards."""
-    done = json.loads(cortex.ok("deploy", str(EXAMPLES / request.param), "-o", "json"))
+def deployed(cortex: Cortex, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The endpoint of the last thing that an example deploys, in a project of a user's; all is deleted afterwards."""
+    name = f"my-{request.param}"
+    cortex.ok("init", request.param, name, cwd=tmp_path)
+    done = json.loads(cortex.ok("deploy", name, "-o", "json", cwd=tmp_path))
+    assert done[-1]["name"] == name
+    assert cortex.ok("predict", name, f"{name}/sample.json", cwd=tmp_path)
     yield done[-1]["endpoint"]
     for deployment in reversed(done):
         cortex.ok("delete", deployment["name"], "--yes")
@@ -60,9 +66,26 @@ def example(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("deployed", [name], indirect=True)
 
 
-@example("onnx-digits")
+@example("python")
+def test_python(deployed: str) -> None:
+    assert post(deployed, sample("python")) == {"spam": True, "probability": pytest.approx(1, abs=0.01)}
+    assert not post(deployed, {"text": "see you at lunch"})["spam"]
+
+
+@example("streaming")
+def test_streaming(deployed: str, cortex: Cortex) -> None:
+    request = urllib.request.Request(deployed, json.dumps(sample("streaming")).encode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        events = answer.read().decode().split("\n\n")
+    assert [event.partition(": ")[0] for event in events] == ["data"] * 12 + [""]
+    assert events[0] == "data: Alice"
+
+
+@example("onnx")
 def test_onnx(deployed: str) -> None:
-    answer = post(deployed, sample("onnx-digits"))
+    answer = post(deployed, sample("onnx"))
     assert answer["digit"] == 4
     assert 0.5 < answer["probability"] <= 1
     from sklearn.datasets import load_digits
@@ -100,13 +123,13 @@ def test_many_models(deployed: str) -> None:
 def test_prediction_monitoring(deployed: str, cortex: Cortex) -> None:
     for _ in range(3):
         assert post(deployed, sample("prediction-monitoring"))["species"] == "setosa"
-    until(lambda: "setosa" in cortex.ok("get", "iris-monitored"), seconds=120)
+    until(lambda: "setosa" in cortex.ok("get", "my-prediction-monitoring"), seconds=120)
 
 
-@example("traffic-splitter")
+@example("splitter")
 def test_traffic_splitter(deployed: str) -> None:
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: post(deployed, sample("traffic-splitter")), range(200)))
+        answers = list(pool.map(lambda _: post(deployed, sample("splitter")), range(200)))
     counts = Counter(answer["neighbours"] for answer in answers)
     # 200 draws with 30 %: outside of this once in a million.
     assert counts.keys() == {3, 15}
@@ -115,7 +138,7 @@ def test_traffic_splitter(deployed: str) -> None:
 
 def test_gpu_template_is_sound(tmp_path: Path) -> None:
     """What a deployment to AWS would send, synthesized and linted."""
-    (api,) = load_config(EXAMPLES / "text-gpu").apis
+    (api,) = load_config(EXAMPLES / "gpu").apis
     spec = ApiStackSpec(cluster=placeholder_resources(Cluster()), api=api, priority=100)
     (template,) = synthesize(SynthesisRequest(stacks=(spec,))).values()
     tasks = [r for r in template["Resources"].values() if r["Type"] == "AWS::ECS::TaskDefinition"]

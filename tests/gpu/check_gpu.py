@@ -22,7 +22,7 @@ import yaml
 
 from tests.conftest import CORTEX, ROOT, Cortex
 
-TEXT = json.loads((ROOT / "examples" / "text-gpu" / "sample.json").read_text())
+TEXT = json.loads((ROOT / "examples" / "gpu" / "sample.json").read_text())
 SECOND = """
 import os
 class PythonPredictor:
@@ -41,7 +41,7 @@ def memory_used() -> int:
 
 def predicted(cortex: Cortex, name: str) -> Any:
     """What an API answers to the sample."""
-    return json.loads(cortex.ok("predict", name, str(ROOT / "examples" / "text-gpu" / "sample.json")))
+    return json.loads(cortex.ok("predict", name, str(ROOT / "examples" / "gpu" / "sample.json")))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def example(model: Path, tmp_path: Path) -> Path:
     """The example, with that model."""
-    folder = Path(shutil.copytree(ROOT / "examples" / "text-gpu", tmp_path / "text-gpu"))
+    folder = Path(shutil.copytree(ROOT / "examples" / "gpu", tmp_path / "gpu"))
     apis = yaml.safe_load((folder / "cortex.yaml").read_text())
     apis[0]["predictor"]["config"]["model"] = str(model)
     (folder / "cortex.yaml").write_text(yaml.safe_dump(apis))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ def test_the_wheels_hold_the_packages_and_nothing_else(wheels: list[Path]) -> No
     found = {name for wheel in wheels for name in ZipFile(wheel).namelist()}
     found = {name for name in found if ".dist-info/" not in name}
     wanted = {f"cortex_serving/_image/{name}" for name in IMAGE}
+    listed = subprocess.run(["git", "ls-files", "examples"], cwd=ROOT, capture_output=True, text=True, check=True)
+    wanted |= {name.replace("examples/", "cortex_cdk/_templates/", 1) for name in listed.stdout.splitlines()}
     for package, folder in PACKAGES.items():
         files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         wanted |= {f"{package}/{path.relative_to(folder)}" for path in files}
@@ -88,6 +91,14 @@ def test_the_example_of_the_readme_outside_any_checkout(cortex: Cortex, tmp_path
     cortex.ok("deploy", cwd=tmp_path)
     payload = json.dumps({"text": "a fine day"})
     assert json.loads(cortex.ok("predict", "sentiment", "-", cwd=tmp_path, stdin=payload)) == {"positive": 1 / 3}
+
+    # A template, which the wheels carry, too.
+    cortex.ok("init", "streaming", "story", cwd=tmp_path)
+    assert "story/cortex.yaml can be deployed" in cortex.ok("validate", "--strict", "story", cwd=tmp_path)
+    cortex.ok("deploy", "story", cwd=tmp_path)
+    assert "data: Alice" in cortex.ok("predict", "story", "story/sample.json", cwd=tmp_path)
+    cortex.ok("delete", "story", cwd=tmp_path)
+    shutil.rmtree(tmp_path / "story")
 
     # An image of its own: made by the script and of the serving program that the wheels carry.
     (tmp_path / "dependencies.sh").write_text("true\n")

@@ -295,7 +295,7 @@ def test_deployments_take_their_bounds_from_parameters_and_roll_back(synthesized
     assert "DeploymentController" not in service
     # The default of the API, ENABLED, is refused together with a maximum of 100 %.
     assert service["AvailabilityZoneRebalancing"] == "DISABLED"
-    assert service["HealthCheckGracePeriodSeconds"] == 600
+    assert service["HealthCheckGracePeriodSeconds"] == 630
 
 
 def test_the_desired_count_is_set_only_on_request(synthesized: Synthesized) -> None:
@@ -336,6 +336,14 @@ def test_a_model_that_loads_slowly_wakes_nobody(synthesized: Synthesized) -> Non
     assert unhealthy["EvaluationPeriods"] == 15
     [expression] = [query["Expression"] for query in unhealthy["Metrics"] if "Expression" in query]
     assert expression == "IF(healthy < 2, unhealthy, 0)"
+
+
+def test_the_time_to_start_is_that_of_the_api(synthesized: Synthesized) -> None:
+    """Health checks count a little later than the replica gives up by itself."""
+    template = synthesized("shared-memory")
+    assert properties(template, "AWS::ECS::Service")["HealthCheckGracePeriodSeconds"] == 25 * 60 + 30
+    alarms = [found["Properties"] for found in template.find_resources("AWS::CloudWatch::Alarm").values()]
+    assert [alarm["EvaluationPeriods"] for alarm in alarms if alarm["AlarmName"].endswith("/unhealthy")] == [30]
 
 
 def test_alarms_tell_the_topic_of_the_cluster(tmp_path: Path) -> None:

@@ -35,10 +35,19 @@ MOST_TRIALS = 5
     help="Build the image anew, with the updates of system and packages, though there is one.",
 )
 @click.option("--strict", is_flag=True, help="Refuse files that look like secrets, rather than name them.")
+@click.option("--no-wait", is_flag=True, help="Leave as soon as the deployment has begun, rather than at its end.")
 @options.plan
 @options.output
 def command(
-    config: Path, env: str | None, yes: bool, force: bool, rebuild: bool, strict: bool, plan: bool, output: str
+    config: Path,
+    env: str | None,
+    yes: bool,
+    plan: bool,
+    output: str,
+    force: bool,
+    rebuild: bool,
+    strict: bool,
+    no_wait: bool,
 ) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml).
 
@@ -56,10 +65,12 @@ def command(
     if plan:
         with TerminalProgress(yes=yes) as progress:
             client = Client(env, progress)
-            report = client.plan_deployment(loaded, force=force, rebuild=rebuild, strict=strict)
+            report = client.plan_deployment(loaded, force=force, rebuild=rebuild, strict=strict, wait=not no_wait)
         plans.end_with(report, client.environment, output)
     with TerminalProgress(yes=yes) as progress:
-        results = Client(env, progress).deploy(loaded, force=force, rebuild=rebuild, strict=strict)
+        results = Client(env, progress).deploy(
+            loaded, force=force, rebuild=rebuild, strict=strict, wait=not no_wait, check=False
+        )
     if output == "json":
         print_json([_as_json(result) for result in results])
     else:
@@ -75,6 +86,7 @@ def _as_json(result: Applied) -> dict[str, Any]:
         "endpoint": result.endpoint,
         "message": result.message,
         "changed": result.changed,
+        "in_progress": result.in_progress,
         "differences": result.differences.as_json() if result.differences else None,
         "error": result.error.as_json() if result.error else None,
     }
@@ -91,14 +103,16 @@ def _print(config: Config, results: list[Applied]) -> None:
     serving.sort(key=lambda result: result.kind != TRAFFIC_SPLITTER)
     for result in serving:
         click.echo(f"endpoint: {result.endpoint}")
-    click.echo(
-        for_environment(f"status:   cortex get {serving[0].name}" if len(serving) == 1 else "status:   cortex get")
-    )
+    named = f" {serving[0].name}" if len(serving) == 1 else ""
+    going_on = [result for result in serving if result.in_progress]
+    click.echo(for_environment(f"status:   cortex get{named}{' --watch' if going_on else ''}"))
+    if going_on:
+        click.echo(for_environment(f"trouble:  cortex why {going_on[0].name}"))
     api = next((result for result in serving if result.kind != TRAFFIC_SPLITTER), None)
     if api:
         click.echo(for_environment(f"logs:     cortex logs {api.name}"))
     sample = config.project_root / SAMPLE_FILE
-    if sample.is_file():
+    if sample.is_file() and not going_on:
         _print_trials(serving, config, _seen_from_here(sample))
 
 

@@ -16,14 +16,15 @@ SECTION = "Projects"
 def command(file: str) -> None:
     """Print the JSON Schema of cortex.yaml or cluster.yaml, by which editors complete and check the file.
 
-    Write the schema to a file, and name the file in the first line of your configuration:
+    A project of `cortex init` has the schema, and names it in the first line of its configuration. For another project,
+    write the schema to a hidden folder, which is not packed, and add that line:
 
     \b
-      # yaml-language-server: $schema=cortex.schema.json
+      # yaml-language-server: $schema=.cortex/cortex.schema.json
 
     \b
     Example:
-      cortex schema > cortex.schema.json
+      cortex schema > .cortex/cortex.schema.json
     """
     from cortex_cdk.config.json_schema import api_file_schema, cluster_file_schema
 

@@ -215,7 +215,7 @@ CALLS: tuple[Grant, ...] = (
         ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
         ANYTHING,
     ),
-    Grant("get: whether CloudWatch Logs answers", ("logs:DescribeLogStreams",), LOGS),
+    Grant("get: whether CloudWatch Logs answers; logs: the replicas that write", ("logs:DescribeLogStreams",), LOGS),
     Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
     Grant("deploy: is a policy of predictor.iam_policies there?", ("iam:GetPolicy",), POLICIES),
     Grant("deploy, secret: is a secret there?", ("secretsmanager:DescribeSecret",), SECRETS),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cortex_serving.contract import PICKLE_SUFFIX, SAMPLE_FILE, Variable
+from cortex_serving.contract import DEFAULT_STARTUP_TIMEOUT_S, PICKLE_SUFFIX, SAMPLE_FILE, Variable
 from cortex_serving.formats.env_file import wrong_variable
 from cortex_serving.predictors.predictor_type import PICKLES, PredictorType, Runtime
 from cortex_serving.predictors.types import predictor_types
@@ -28,6 +28,8 @@ else:
 _MODEL_NAME = re.compile(r"(?!_cortex)[A-Za-z0-9_-]+")
 # The AWS SDKs of a replica read variables of the second prefix: a value of the user's would take the place of the role.
 _RESERVED = (Variable.PREFIX, "AWS_")
+SHORTEST_START_S, LONGEST_START_S = 10, 3600
+"""Health checks alone take ten seconds. CloudFormation waits three hours, in which two replicas may have to fail."""
 _SECRET_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -81,6 +83,13 @@ def _warmup(value: Any) -> bool | str:
     if isinstance(value, bool) or (isinstance(value, str) and value):
         return value
     raise ValueError("neither a flag nor a file")
+
+
+def _startup_timeout(value: Any) -> float:
+    seconds = parse_duration(value)
+    if not SHORTEST_START_S <= seconds <= LONGEST_START_S:
+        raise ValueError("not a time to start in")
+    return seconds
 
 
 class Model(Section):
@@ -251,6 +260,14 @@ class Predictor(Section):
         True,
         description="Sample request that a replica must answer before it is ready: a file, `true` for "
         f"`{SAMPLE_FILE}` where the project has one, or `false`. An addition to Cortex's fields.",
+    )
+    startup_timeout: Annotated[
+        float, BeforeValidator(_startup_timeout), Allowed("a duration from 10s to 1h"), Shown("10m")
+    ] = Field(
+        float(DEFAULT_STARTUP_TIMEOUT_S),
+        description="Longest time from the start of a replica until the replica is ready: files, imports, `__init__` "
+        "and warm-up. A replica that takes longer ends, and says which line it was at. Health checks count a little "
+        "later (ECS's health check grace period). An addition to Cortex's fields.",
     )
     access_log: Annotated[Number, Field(ge=0, le=1)] = Field(
         1.0, description="Share of requests that get a line in the log. An addition to Cortex's fields."

@@ -12,9 +12,19 @@ from cortex_cdk.errors import Finding
 
 def check_members(deployment: Deployment) -> Iterator[Finding]:
     """Look whether there is an API for every member of every splitter."""
-    apis = {api.name for api in deployment.apis} | deployment.target_groups().keys()
+    there = deployment.target_groups().keys()
+    coming = {api.name for api in deployment.apis} - there
     for splitter in deployment.wanted.config.splitters:
-        yield from _missing(deployment, splitter, [one.name for one in splitter.apis if one.name not in apis])
+        members = [one.name for one in splitter.apis]
+        yield from _missing(deployment, splitter, [name for name in members if name not in there | coming])
+        late = [name for name in members if name in coming]
+        if late and not deployment.wanted.waits:
+            yield Finding(
+                splitter.name,
+                f"{', '.join(late)} must answer before a traffic splitter can send requests there, "
+                "and --no-wait does not wait for that",
+                "deploy without --no-wait, or deploy the APIs first, by a file of their own",
+            )
 
 
 def _missing(deployment: Deployment, splitter: TrafficSplitter, missing: list[str]) -> Iterator[Finding]:

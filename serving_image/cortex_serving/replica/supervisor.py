@@ -33,10 +33,11 @@ from cortex_serving.errors import ServingError
 from cortex_serving.logs.cloudwatch import Shipper
 from cortex_serving.logs.lines import are_simple, last_state, lines, repair_line
 from cortex_serving.logs.pipeline import Pipeline
-from cortex_serving.project import fetch
+from cortex_serving.project import provide
 from cortex_serving.replica.child_processes import bury_adopted
 from cortex_serving.replica.in_flight import publish_in_flight
 from cortex_serving.replica.stand_in import Pulses, StandIn
+from cortex_serving.replica.start_watch import StartWatch
 from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, listen
 from cortex_serving.server.connection_limit import raise_file_limit
 from cortex_serving.settings import Http, Settings
@@ -87,6 +88,7 @@ class Supervisor:
         group = settings.log_group
         shipper = Shipper(group, settings.revision, settings.metadata_url) if group else None
         self._pipeline = Pipeline(shipper)
+        self._start = StartWatch(self._board, settings.spec.predictor.startup_timeout, self._pipeline.log)
         self._keys: Path | None = None  # the file with the API keys, while they are known
 
     def run(self) -> int:
@@ -135,6 +137,8 @@ class Supervisor:
         """Stand in for workers that C code holds up, and end one that never comes back."""
         self._pulses.look()
         self._stand_in.update(self._pulses)
+        if late := self._start.look(self._workers.values(), fetching=self._project is None):
+            self._fail(late)
         now = time.monotonic()
         for worker in self._workers.values():
             ready = self._board.slot(worker.index).state is State.READY
@@ -182,7 +186,8 @@ class Supervisor:
 
     def _fetch(self) -> None:
         try:
-            project = self._fetched_project()
+            settings = self._settings
+            project = provide(settings.project, settings.project_dir or self._temporary / "project")
             if self._settings.keys is not None:  # before any worker is ready: who has a key must not be refused
                 KeyWatch(
                     open_source(self._settings.keys),
@@ -195,14 +200,6 @@ class Supervisor:
             self._post(lambda: self._fail(reason))
             return
         self._post(lambda: self._load(project))
-
-    def _fetched_project(self) -> Path:
-        settings = self._settings
-        if not settings.project.startswith("s3://"):
-            return Path(settings.project)
-        directory = settings.project_dir or self._temporary / "project"
-        fetch(settings.project, directory)
-        return directory
 
     def _pass_keys_on(self, file: Path | None) -> None:
         self._keys = file
@@ -224,6 +221,8 @@ class Supervisor:
                 self._board.set_state(State.WARMING, "sending the sample request through the predictor")
             elif message["event"] == "failed":
                 self._fail(message["reason"])
+            elif message["event"] == "where":
+                self._start.heard(worker.index, message["place"])
 
     def _ready(self, worker: WorkerProcess) -> None:
         self._pipeline.log("INFO", f"worker {worker.index} is ready", event="worker_ready", worker=worker.index)
@@ -242,6 +241,7 @@ class Supervisor:
     def _pass_on(self, worker: WorkerProcess, descriptor: int, found: list[bytes]) -> None:
         source = worker.raw.get(descriptor)
         if source is None:
+            self._start.keep(worker.index, found)
             passed = found
             if not are_simple(found):
                 passed = [whole for content in found for whole in repair_line(content, worker=worker.index)]

@@ -42,6 +42,7 @@ from cortex_serving.replica.child_processes import (
 )
 from cortex_serving.replica.startup import build
 from cortex_serving.replica.warm_up import SampleFailed, warm_up
+from cortex_serving.replica.whereabouts import whereabouts
 from cortex_serving.replica.worker_process import WorkerArguments
 from cortex_serving.scheduling.admission import Admission
 from cortex_serving.scheduling.batching import Batcher
@@ -110,6 +111,8 @@ class Worker:
             inbox=socket.socket(fileno=arguments.inbox),
         )
         self._deadline = float("inf")
+        self._loader: int | None = None  # the thread that builds the predictor
+        self._project = Path()
         keep_at_exec(arguments.descriptors)
         own = (arguments.listener, arguments.control, arguments.inbox, *arguments.outboxes)
         give_up_at_fork(lambda: (*own, *self._server.active_channels))
@@ -147,6 +150,8 @@ class Worker:
                 if order["do"] == "load":
                     pool = self._batch or self._predict
                     pool.put(Job(partial(self._load, Path(order["project"]))))
+                elif order["do"] == "where":
+                    self._tell(event="where", place=whereabouts(self._loader, self._project))
                 elif order["do"] == "keys":
                     self._gate.know(access_keys.read(Path(order["file"]).read_bytes()) if order["file"] else None)
                 elif order["do"] == "drain":
@@ -158,6 +163,7 @@ class Worker:
 
     def _load(self, project: Path) -> None:
         """Build the predictor and warm it up; on the thread that will run it."""
+        self._loader, self._project = threading.get_ident(), project
         try:
             enter(project, self._spec.predictor.python_path, os.environ)
             built = build(

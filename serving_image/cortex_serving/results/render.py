@@ -134,4 +134,4 @@ def _dump_slowly(value: Any) -> bytes:
         reason = "it contains itself, or is nested too deeply"
     except (TypeError, ValueError) as error:
         reason = str(error)
-    raise UnsupportedResult(f"predict returned {type(value).__name__}: {reason}; it may return {ALLOWED}")
+    raise UnsupportedResult(f"predict returned {type(value).__name__}: {reason}; it may return {ALLOWED}", reason)

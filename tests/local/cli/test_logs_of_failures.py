@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import CORTEX, Cortex
+from tests.json_output import read_json
 
 PREDICTOR = """\
 import os
@@ -28,6 +29,7 @@ FAILURES = {
     "raises": ('raise ValueError("no such model")', "pass", "the replica failed: ValueError: no such model"),
     "ends": ("os._exit(7)", "pass", "exited with code 7"),
     "answers": ("pass", 'raise KeyError("no such field")', "no such field"),
+    "hangs": ("import time; time.sleep(1000)", "pass", "has not become ready within 10 s"),
     "hungry": ("self.weights = bytearray(2**30)", "pass", "OutOfMemory"),
 }
 """By the API's name: what its predictor does at the start, and for each request, and how the reason reads."""
@@ -38,7 +40,7 @@ def write(folder: Path, names: tuple[str, ...], *, good: bool = False) -> None:
     for name in names:
         start, answer, _ = ("pass", "pass", "") if good else FAILURES[name]
         (folder / f"{name}.py").write_text(PREDICTOR.format(name=name, start=start, answer=answer))
-        predictor = {"type": "python", "path": f"{name}.py"}
+        predictor = {"type": "python", "path": f"{name}.py", **({"startup_timeout": "10s"} if name == "hangs" else {})}
         apis.append({"name": name, "kind": "RealtimeAPI", "predictor": predictor, "compute": {"mem": "200Mi"}})
     (folder / "cortex.yaml").write_text(json.dumps(apis))
     (folder / "sample.json").write_text('{"number": 1}')
@@ -80,6 +82,14 @@ def test_records_and_reason_stay(cortex: Cortex, project: Path, name: str) -> No
     last = json.loads(logs(cortex, name, "--no-follow", "-o", "json").stdout.splitlines()[-1])
     assert (last["event"], last["level"]) == ("deployment_failed", "CRITICAL")
     assert cortex.run("get", name).returncode == 1
+    found = read_json("why", cortex.ok("why", name, "-o", "json"))
+    assert (found["status"], found["cause"]["subject"]) == ("not deployed", "deployment")
+    assert FAILURES[name][2] in found["cause"]["message"]
+    assert found["next"].endswith("and deploy again")
+
+
+def test_a_start_that_hangs_names_its_line(cortex: Cortex, project: Path) -> None:
+    assert "hangs.py:7 in __init__: import time; time.sleep(1000)" in cortex.ok("why", "hangs")
 
 
 def test_what_was_never_deployed_has_no_records(cortex: Cortex, project: Path) -> None:

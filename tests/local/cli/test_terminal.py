@@ -127,4 +127,8 @@ def test_a_failed_deployment(cortex: Cortex, tmp_path: Path) -> None:
     (tmp_path / "cortex.yaml").write_text(json.dumps([{**api, "compute": {"mem": "200Mi"}}]))
     text = on_terminal(cortex, "deploy", str(tmp_path))
     assert_harmless(text)
-    assert "error: failing: the replica failed: ValueError: " in re.sub(r"\x1b\[[0-9;]*m", "", text)
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert "error: failing: the replica failed: ValueError: " in plain
+    # The table stays as it was at the end.
+    table = r"revision +state +desired .*\s+failing\s+\w{12}  failed .*\s+ValueError: \\u001b"
+    assert re.search(table, plain), ascii(plain[-2000:])

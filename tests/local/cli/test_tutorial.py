@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -50,14 +49,7 @@ def free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """What the tutorial uses of a clone."""
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    return tmp_path
-
-
-def test_every_command_prints_what_the_page_says(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_every_command_prints_what_the_page_says(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     cortex = Cortex(tmp_path_factory.mktemp("home"))
     control, http = (str(port) for port in free_ports())
     environ = {
@@ -69,7 +61,7 @@ def test_every_command_prints_what_the_page_says(clone: Path, tmp_path_factory: 
         "AWS_SECRET_ACCESS_KEY": "any",
     }
     del environ["AWS_PROFILE"]
-    folder = clone
+    folder = tmp_path
     try:
         for step in steps(TUTORIAL.read_text()):
             command = step.command.replace(":4566", f":{control}").replace(":8888", f":{http}")

@@ -128,6 +128,7 @@ def deployed(cortex: Cortex, policies: dict[str, dict[str, Any]], operator: Run,
 def test_the_deployers_policy_is_enough_for_a_working_day(deployed: Run, project: Path) -> None:
     assert {api["name"] for api in json.loads(done(deployed("get", "-o", "json")))} == {"a", "b", "both"}
     assert "live" in done(deployed("get", "a"))
+    assert "nothing is wrong" in done(deployed("why", "a"))
     assert json.loads(done(deployed("predict", "both", "-", stdin='{"x": 1}'))) == {"x": 1}
     done(deployed("logs", "a", "--no-follow"))
     (project / "predictor.py").write_text(f"{PREDICTOR}\n# new\n")

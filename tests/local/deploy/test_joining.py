@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import subprocess
 import time
@@ -93,15 +94,7 @@ def until_it_runs(cortex: Cortex) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("revision", ["first", "next"])
-def test_a_deployment_that_was_left_is_joined(
-    cortex: Cortex,
-    tmp_path: Path,
-    project: Callable[[str], None],
-    deploying: Callable[[], Deployment],
-    revision: str,
-) -> None:
-    project(revision)
+def leave_by_interrupt(cortex: Cortex, _folder: Path, deploying: Callable[[], Deployment]) -> None:
     left = deploying()
     until_it_runs(cortex)
     left.process.send_signal(signal.SIGINT)
@@ -109,6 +102,26 @@ def test_a_deployment_that_was_left_is_joined(
     assert code == 130, said
     assert "an operation that has begun goes on by itself" in said
 
+
+def leave_by_option(cortex: Cortex, folder: Path, _deploying: Callable[[], Deployment]) -> None:
+    [left] = json.loads(cortex.ok("deploy", str(folder), "--no-wait", "-o", "json"))
+    assert (left["message"], left["changed"], left["in_progress"]) == ("slow (RealtimeAPI): updating", True, True)
+    said = cortex.ok("deploy", str(folder), "--no-wait")
+    assert "slow (RealtimeAPI): the same is being deployed already\n" in said
+    assert "status:   cortex get slow --watch\n" in said
+
+
+@pytest.mark.parametrize(("revision", "leave"), [("first", leave_by_interrupt), ("next", leave_by_option)])
+def test_a_deployment_that_was_left_is_joined(
+    cortex: Cortex,
+    tmp_path: Path,
+    project: Callable[[str], None],
+    deploying: Callable[[], Deployment],
+    revision: str,
+    leave: Callable[[Cortex, Path, Callable[[], Deployment]], None],
+) -> None:
+    project(revision)
+    leave(cortex, tmp_path / "project", deploying)
     joined = deploying()
     joined.until(WAITS)
     project("other")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.conftest import CORTEX, Cortex
+from tests.json_output import read_json
 from tests.local.traffic import Traffic
 from tests.local.waiting import until
 
@@ -63,6 +64,13 @@ def named(cortex: Cortex, subject: str) -> str:
     return str(until(lambda: causes(cortex).get(subject)))
 
 
+def why(cortex: Cortex, name: str = "text") -> list[str]:
+    """What ``cortex why`` finds, the first cause first."""
+    found = read_json("why", cortex.ok("why", name, "-o", "json"))
+    others = [proof["source"].removeprefix("also: ") for proof in found["evidence"] if "also: " in proof["source"]]
+    return [found["cause"]["subject"], *others] if found["cause"] else []
+
+
 def replicas(cortex: Cortex) -> tuple[int, int]:
     """How many replicas ECS runs of how many it wants, and only healthy targets."""
     ecs = cortex.aws("ecs")
@@ -91,6 +99,7 @@ def test_a_killed_replica_fails_the_requests_that_it_had_and_no_more(cortex: Cor
         said = cortex.ok("local", "chaos", "kill-replica", "text")
         assert said.splitlines() == ["kill-replica text: once", "see what becomes of it with: cortex get text"]
         until(lambda: "(exit code 137: SIGKILL)" in cortex.ok("get", "text"))
+        assert why(cortex)[0] == "replica"
         traffic.wait_for("n 7")
     assert sum(traffic.answers.kinds.values()) - traffic.answers.kinds["n 7"] <= CLIENTS, traffic.answers
     all_is_well(cortex)
@@ -101,6 +110,7 @@ def test_the_other_replicas_serve_while_one_is_not_ready(cortex: Cortex, text: s
         cortex.ok("local", "chaos", "unready-replica", "text", "--for", "1h")
         words = "1 of 2 replicas fails its health check: Health checks failed with these codes: [503]"
         assert named(cortex, "health checks") == words
+        assert why(cortex)[0] == "health checks"
         (fault,) = cortex.json("local", "chaos", "--list")
         assert (fault["kind"], fault["target"]) == ("unready-replica", "text")
         assert fault["detail"].startswith("replica ")
@@ -116,6 +126,7 @@ def test_a_slow_replica_shows_in_the_longest_answers(cortex: Cortex, text: str) 
     with requests(text) as traffic:
         cortex.json("local", "chaos", "slow-replica", "text", "--for", "6s")
         assert "some answers of the last minutes took 1." in named(cortex, "latency")
+        assert "latency" in why(cortex)
         until(lambda: cortex.json("local", "chaos", "--list") == [])
         traffic.wait_for("n 7")
     assert set(traffic.answers.kinds) == {"n 7"}, traffic.answers
@@ -127,6 +138,7 @@ def test_apis_answer_while_a_service_of_aws_is_down(cortex: Cortex, text: str, k
     with requests(text) as traffic:
         cortex.ok("local", "chaos", kind, "--for", "1h")
         assert "does not answer (" in named(cortex, subject)
+        assert subject in why(cortex)
         traffic.wait_for("n 7")
         cortex.ok("local", "chaos", kind, "--stop")
     assert subject not in causes(cortex)
@@ -150,6 +162,7 @@ def test_instances_that_do_not_start_are_named(
         # On a busy machine, the deployment alone takes more than a minute.
         reason = until(lambda: (found := reason_of(cortex, "large")) and said in found and found, seconds=200)
         assert "instance group small cannot start an instance" in reason
+        assert why(cortex, "large")[0] == "launch"
         cortex.ok("local", "chaos", kind, *name, "--stop")
         deployed()
         cortex.ok("delete", "large", "--yes")
@@ -197,6 +210,7 @@ def test_replicas_leave_a_spot_instance_before_it_goes(cortex: Cortex, text: str
     with requests(text) as traffic:
         cortex.ok("local", "chaos", "spot-notice", "text", "--for", "20s")
         assert "of instance group small drains, and its replicas move" in named(cortex, "instances")
+        assert set(why(cortex)) & {"instances", "replica"}
         until(lambda: "instances" not in causes(cortex))
         traffic.wait_for("n 7")
     assert set(traffic.answers.kinds) == {"n 7"}, traffic.answers
@@ -211,7 +225,9 @@ def test_apis_answer_while_the_local_cloud_is_dead(cortex: Cortex, text: str) ->
         assert "not running" in cortex.ok("local", "status")
         traffic.wait_for("n 7")
     assert set(traffic.answers.kinds) == {"n 7"}, traffic.answers
-    assert "The local cloud ended unexpectedly, and was started again." in cortex.ok("get", "text")
+    ended = "The local cloud ended unexpectedly, and was started again."
+    assert ended in cortex.ok("get", "text")
+    assert f"a replica ended: {ended}" in cortex.ok("why", "text").replace(", and another one has taken its place", "")
     assert [fault["kind"] for fault in cortex.json("local", "chaos", "--stop")] == ["logs-down"]
     all_is_well(cortex)
 

@@ -90,6 +90,8 @@ FIELDS: list[Row] = [
     ("predictor.env", [{}, {"A": "1", "b": ""}],
      [{"CORTEX_A": "1"}, {"A": 1}, {"A": True}, {"A": ["x"]}, {"": "x"}, {"A=B": "x"}, 1, "x", ["A"]]),
     ("predictor.warmup", [True, False, "sample.json"], [1, "", "missing.json", "src", ["x"]]),
+    ("predictor.startup_timeout", [("10s", 10.0), ("1h", 3600.0), ("12.5s", 12.5), (600, 600.0)],
+     ["9s", "0s", 9.99, "1h1s", 3601, *DURATIONS_REFUSED]),
     ("predictor.access_log", [0, 1, 0.5], [-0.1, 1.1, *NOT_NUMBER]),
     ("predictor.max_body_bytes", [1, ("1Mi", 2**20)], [0, -1, "0", "1X", 1.5, True]),
     ("networking.local_port", [1, 65535], [0, 65536, *NOT_WHOLE]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.local.cli.mistakes import Content, write_files
 WHEEL = "wheels/own-1-py3-none-any.whl"
 
 
-def read(folder: Path, files: dict[str, Content]) -> Dependencies:
+def read(folder: Path, files: Mapping[str, Content]) -> Dependencies:
     write_files(folder, {"cortex.yaml": "", "predictor.py": "", **files})
     return read_dependencies(collect(folder, folder / "cortex.yaml"))
 
@@ -226,6 +227,30 @@ def test_the_tag_changes_with_what_is_installed_and_nothing_else(
     assert build_context(read(folder, files), Flavour(gpu=True)).tag != before
     after = build_context(read(folder, {**files, changed: f"{texts.get(changed, '')}# more\n"}), Flavour(gpu=False)).tag
     assert (after != before) == (changed in NAMED)
+
+
+def test_comments_alone_are_no_dependencies(tmp_path: Path) -> None:
+    """Such as those of the templates: their projects share the image of those without the file."""
+    flavour = Flavour(gpu=False)
+    tags = {
+        build_context(read(tmp_path / name, files), flavour).tag
+        for name, files in {
+            "none": {},
+            "comments": {"requirements.txt": "# Packages, such as: numpy\n\n"},
+            "others": {"requirements.txt": "# None."},
+        }.items()
+    }
+    assert len(tags) == 1
+    with_option = read(tmp_path / "option", {"requirements.txt": "--index-url https://example.com/simple\n"})
+    assert build_context(with_option, flavour).tag not in tags
+
+
+def test_packages_are_listed_as_their_lines_have_them(tmp_path: Path) -> None:
+    text = "numpy>=1.2 # for arrays\n-r more.txt\nscipy==1.0 --hash=sha256:00\n--pre\n"
+    found = read(
+        tmp_path, {"requirements.txt": text, "more.txt": "-e ./pkg\nonnx; python_version > '3'\n", "pkg/a.py": ""}
+    )
+    assert found.packages == ("numpy>=1.2", "scipy==1.0", "onnx; python_version > '3'")
 
 
 def test_line_ends_of_a_checkout_do_not_matter(tmp_path: Path) -> None:

@@ -7,14 +7,12 @@ from typing import Any
 
 import moto.logs.models
 import moto.logs.urls
-from moto.logs.exceptions import InvalidParameterException
 from moto.logs.models import LogEvent, LogsBackend, logs_backends
 
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.cloudwatch.store import key
 from cortex_cdk.localcloud.services.logs.embedded_metrics import measurements
-
-QUOTE = '"'
+from cortex_cdk.localcloud.services.logs.filter_patterns import EventFilter
 
 
 class LocalLogs(LogsBackend):
@@ -34,34 +32,6 @@ class LocalLogs(LogsBackend):
                 metric = key(found.namespace, found.name, found.dimensions)
                 store.merge(metric, found.measured, at=found.at, unit=found.unit)
         return answer
-
-
-class EventFilter:
-    """A filter pattern: one phrase in quotation marks, or words that must all be in the event.
-
-    moto would let all other patterns match everything, which is worse than a refusal
-    (``moto.logs.utils.EventMessageFilter``). Source of the forms: "Filter pattern syntax" of the CloudWatch Logs guide.
-
-    Args:
-        pattern: The pattern. None, or an empty text, matches all events.
-
-    Raises:
-        InvalidParameterException: The pattern has another form.
-    """
-
-    def __init__(self, pattern: str | None) -> None:
-        text = (pattern or "").strip()
-        is_phrase = len(text) > 1 and text[0] == text[-1] == QUOTE
-        self._terms = [text[1:-1]] if is_phrase else text.split()
-        if text.startswith(("{", "[", "%")) or any(QUOTE in term or term[:1] in "-?" for term in self._terms):
-            raise InvalidParameterException(
-                f"Invalid filter pattern, or one that the local cloud does not know (it knows words, and one phrase in "
-                f"quotation marks): {pattern}"
-            )
-
-    def matches(self, message: str) -> bool:
-        """Return whether a message matches."""
-        return all(term in message for term in self._terms)
 
 
 def install() -> None:

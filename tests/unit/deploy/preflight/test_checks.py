@@ -57,6 +57,7 @@ def deployment(
     rules: Mapping[str, int] | None = None,
     force: bool = False,
     image: str | None = IMAGE,
+    waits: bool = True,
 ) -> Deployment:
     """What is wanted of a cluster that has these stacks, and these rules: priorities by endpoint."""
     there = {stack.name: stack for stack in stacks}
@@ -70,7 +71,7 @@ def deployment(
     return Deployment(
         cloud=Cloud.without_account("us-east-1", "http://127.0.0.1:9"),
         cluster=RunningCluster("demo", "test", RESOURCES, RESOURCES.base_url),
-        wanted=Wanted(config, "digest", {one.name: image for one in apis}, force),
+        wanted=Wanted(config, "digest", {one.name: image for one in apis}, force, waits=waits),
         apis=tuple(target(one, f"cortex-demo-api-{one.name}") for one in apis),
         splitters=tuple(target(one, f"cortex-demo-split-{one.name}") for one in splitters),
         stacks=there,
@@ -104,6 +105,17 @@ def test_everything_is_told_at_once() -> None:
 
 def test_a_new_api_on_an_empty_cluster_is_welcome() -> None:
     assert found(deployment(api("text"), api("more"), splitter("both", "text", "more"))) == []
+
+
+def test_a_splitter_needs_its_apis_where_nobody_waits_for_them() -> None:
+    there = (stack("api-text", priority=7), stack("api-old", priority=8))
+    rules = {"/text": 7, "/old": 8}
+    both = splitter("both", "text", "old")
+    assert found(deployment(api("text"), both, stacks=there, rules=rules, waits=False)) == []
+    late = found(deployment(api("more"), splitter("both", "text", "more"), stacks=there, rules=rules, waits=False))
+    assert late == [
+        "both: more must answer before a traffic splitter can send requests there, and --no-wait does not wait for that"
+    ]
 
 
 def test_a_stack_of_another_cluster_is_left_alone() -> None:
