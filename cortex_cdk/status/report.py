@@ -284,7 +284,7 @@ class Reporter:
         if api.status != UPDATING:
             return ()
         group, since = names.log_group(self._cluster.name, api.name), datetime.now(timezone.utc) - STARTS_REPORTED
-        records = if_allowed(lambda: tuple(troubles(self._cloud.impatient, group, since)), ())
+        records = if_allowed(lambda: list(troubles(self._cloud.impatient, group, since)), [])
         found = long_start([record for record in records if record.revision == api.revision])
         return (found,) if found else ()
 
