@@ -179,7 +179,9 @@ def _healths(
         described = cloud.ecs.describe_container_instances(
             cluster=ecs_cluster, containerInstances=arns[at : at + TASKS_A_CALL]
         )
-        instances |= {one["containerInstanceArn"]: one.get("ec2InstanceId") for one in described["containerInstances"]}
+        instances |= {
+            one["containerInstanceArn"]: one.get("ec2InstanceId", "") for one in described["containerInstances"]
+        }
     answer = cloud.elbv2.describe_target_health(TargetGroupArn=target_group)
     states = {
         (one["Target"]["Id"], one["Target"].get("Port")): one["TargetHealth"]
