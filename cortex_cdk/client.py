@@ -32,7 +32,8 @@ from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
-from cortex_cdk.logs import LogRecord, follow, read
+from cortex_cdk.history_client import HistoryClient
+from cortex_cdk.logs import EVERYTHING, LogFilter, LogRecord, follow, read
 from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
 from cortex_cdk.stack_operations.plan_report import PlanReport
@@ -49,7 +50,7 @@ SETTLING_POLL_SECONDS = 0.25
 WAITING_POLL_SECONDS = 1.0
 
 
-class Client(PredictionClient):
+class Client(HistoryClient, PredictionClient):
     """Talks to one environment.
 
     Args:
@@ -78,6 +79,7 @@ class Client(PredictionClient):
         force: bool = False,
         rebuild: bool = False,
         strict: bool = False,
+        message: str | None = None,
         check: bool = True,
         wait: bool = True,
         **of_class: Unpack[ClassOptions],
@@ -92,6 +94,7 @@ class Client(PredictionClient):
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
+            message: Why, for the history of the APIs.
             check: Raise what went wrong with an API; else it is the ``error`` in the API's result.
             of_class: For a class: its ``name``, ``requirements`` (lines of ``requirements.txt``; without them the
                 packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
@@ -106,7 +109,8 @@ class Client(PredictionClient):
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
+        options = Options(force=force, rebuild=rebuild, waits=wait, message=message)
+        deployer = Deployer(self.cloud, cluster, self._progress, options)
         results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
         if wait:
             changed = {result.name for result in results if result.changed and not result.error}
@@ -258,7 +262,9 @@ class Client(PredictionClient):
         *,
         following: bool = False,
         since: datetime | None = None,
+        until: datetime | None = None,
         tail: int | None = None,
+        wanted: LogFilter = EVERYTHING,
         pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[LogRecord]:
         """Read the log records of an API, oldest first.
@@ -268,12 +274,14 @@ class Client(PredictionClient):
             following: Go on with new records as they come, until the API is deleted. Not where it is not deployed, and
                 only its records are still there (``why_not_deployed``).
             since: Only records from then on.
+            until: Only records until then.
             tail: Of those that are there, only that many of the newest.
+            wanted: Only records that it admits.
             pause: Waits between two looks, a number of seconds; an exception that it raises ends the iteration.
 
         Raises:
             NotDeployedError: There is no API of that name, and no record of one.
-            CortexError: It is a traffic splitter.
+            CortexError: It is a traffic splitter, or no replica that is wanted has written anything.
         """
         group = names.log_group(self.cluster.name, name)
         try:
@@ -281,7 +289,7 @@ class Client(PredictionClient):
         except NotDeployedError:
             if not log_groups.is_kept(self.cloud, self.cluster.name, name):
                 raise
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
         if stack.name == names.splitter_stack(self.cluster.name, name):
             members = [f"cortex logs {variant.name}" for variant in self.get(name).variants]
             raise CortexError(
@@ -289,12 +297,12 @@ class Client(PredictionClient):
                 hint=f"see them with: {', '.join(members)}",
             )
         if not following:
-            return read(self.cloud, group, since, tail)
+            return read(self.cloud, group, since, tail, until=until, wanted=wanted)
 
         def is_deployed() -> bool:
             return read_stack(self.cloud, stack.name) is not None
 
-        return follow(self.cloud, group, since, tail, pause=pause, is_deployed=is_deployed)
+        return follow(self.cloud, group, since, tail, until=until, wanted=wanted, pause=pause, is_deployed=is_deployed)
 
     def why_not_deployed(self, name: str) -> str | None:
         """Say why an API is not deployed whose records are still there, as after a first deployment that failed.

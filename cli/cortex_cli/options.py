@@ -13,6 +13,8 @@ import click
 from cortex_cli import shell_completion
 from cortex_cli.invocation import Invocation
 
+LONGEST_MESSAGE = 500
+"""Characters of a message for the history."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -118,6 +120,20 @@ def output(command: Command) -> Command:
 def yes(command: Command) -> Command:
     """Add ``--yes``."""
     return click.option("-y", "--yes", is_flag=True, help="Answer every question with yes.")(command)
+
+
+def _message(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    text = " ".join(value.split()) if value else None
+    if text and len(text) > LONGEST_MESSAGE:
+        raise click.BadParameter(f"it has {len(text)} characters; at most {LONGEST_MESSAGE} are kept")
+    return text
+
+
+def message(command: Command) -> Command:
+    """Add ``--message TEXT``, which the command gets as ``message``, on one line."""
+    return click.option(
+        "-m", "--message", metavar="TEXT", callback=_message, help="Why, for the history (cortex history NAME)."
+    )(command)
 
 
 def plan(command: Command) -> Command:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 Found = TypeVar("Found")
+Default = TypeVar("Default")
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 INVALID = frozenset(
@@ -43,7 +44,7 @@ def silent_endpoint(error: Exception) -> str | None:
     return str(error.kwargs["endpoint_url"]) if isinstance(error, silence) else None
 
 
-def if_allowed(read: Callable[[], Found], otherwise: Found) -> Found:
+def if_allowed(read: Callable[[], Found], otherwise: Default) -> Found | Default:
     """Return what is read, or something else where that cannot be read."""
     from botocore.exceptions import BotoCoreError, ClientError
 

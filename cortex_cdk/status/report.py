@@ -11,12 +11,13 @@ from typing import Any, TypeVar, cast
 
 from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 
-from cortex_cdk import names
+from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
 from cortex_cdk.aws.errors import if_allowed
 from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
+from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.logs import fatal_record, troubles
 from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.running import Replica, read_replicas
@@ -202,7 +203,12 @@ class Reporter:
         if api:
             return self._api(api, detailed=detailed)
         everything = list_apis(self._cloud, self._cluster)
-        return self._splitter(splitter_of(everything, name), everything)
+        try:
+            return self._splitter(splitter_of(everything, name), everything)
+        except NotDeployedError as error:
+            if log_groups.is_kept(self._cloud, self._cluster.name, name):
+                raise NotDeployedError(error.message, hint=f"see what became of it with: cortex why {name}") from None
+            raise
 
     def _api(self, api: ApiStatus, *, detailed: bool) -> Report:
         with ThreadPoolExecutor(8) as pool:

@@ -6,11 +6,12 @@ import re
 import select
 import sys
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import click
 
+from cortex_cdk.logs.filters import LEVELS, LogFilter
 from cortex_cli import options
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import until_left
@@ -21,75 +22,182 @@ if TYPE_CHECKING:
 
 SECTION = "APIs"
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 COLORS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 REPLICA_DIGITS = 8
 # Records that are shown without --since and --tail: enough for the start of a replica and its last traceback.
 DEFAULT_TAIL = 1000
 
 
-class Age(click.ParamType[datetime]):
-    """A duration such as ``90s``, ``15m``, ``2h`` or ``1d``; becomes the moment that long ago."""
+class Moment(click.ParamType[datetime]):
+    """A moment, such as ``15m`` (ago), ``14:05`` or ``2026-11-30T14:05Z``."""
 
-    name = "duration"
+    name = "time"
 
     def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment that long ago; one before 1970 becomes 1970.
+        """Return the moment.
 
         Raises:
-            click.BadParameter: The value is no duration, or too long.
+            click.BadParameter: The value is none.
         """
+        from cortex_cdk.logs.moments import FORMS, parse_moment
+
         if isinstance(value, datetime):
             return value
-        match = re.fullmatch(r"(\d+)([smhd])", value, re.ASCII)
-        if not match:
-            self.fail(f"{value!r} is not a duration like 90s, 15m, 2h or 1d", param, ctx)
         try:
-            moment = datetime.now(timezone.utc) - timedelta(**{UNITS[match[2]]: int(match[1])})
-        except OverflowError:
-            self.fail(f"{value!r} is too long ago", param, ctx)
-        return max(moment, datetime.fromtimestamp(0, timezone.utc))
+            return parse_moment(value, datetime.now().astimezone())
+        except (ValueError, OverflowError) as error:
+            reason = str(error) if "too long" in str(error) else f"it is no time such as {FORMS}"
+            self.fail(f"{value!r}: {reason}", param, ctx)
+
+
+class Expression(click.ParamType[re.Pattern[str]]):
+    """A regular expression, of which ``^`` and ``$`` match at each line."""
+
+    name = "regular expression"
+
+    def convert(
+        self, value: str | re.Pattern[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> re.Pattern[str]:
+        """Compile the expression.
+
+        Raises:
+            click.BadParameter: It is none.
+        """
+        try:
+            return re.compile(value, re.MULTILINE)
+        except (re.error, RecursionError, OverflowError) as error:
+            self.fail(f"{value!r} is no regular expression of Python's module re: {error}", param, ctx)
+
+
+class Beginning(click.ParamType[str]):
+    """A text that is not empty: nothing would be the beginning of everything."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text without blanks around it.
+
+        Raises:
+            click.BadParameter: It is empty.
+        """
+        return value.strip() or self.fail("it is empty: is a variable of your script not set?", param, ctx)
 
 
 @click.command("logs")
 @options.name()
 @options.environment
 @click.option("--follow/--no-follow", "-f/ ", default=True, help="Wait for new records (the default).")
-@click.option("--since", type=Age(), metavar="AGE", help="Only records from the last 90s, 15m, 2h, 1d.")
+@click.option("--since", type=Moment(), metavar="TIME", help="Only records from then on: 15m (ago), 14:05, a date.")
+@click.option("--until", type=Moment(), metavar="TIME", help="Only records until then, written as for --since.")
 @click.option(
     "--tail",
     type=click.IntRange(min=0),
     metavar="N",
     help=f"Only the newest N of the existing records ({DEFAULT_TAIL} without --since).",
 )
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    help="Only records of this level, and of more severe ones.",
+)
+@click.option(
+    "--replica",
+    "replicas",
+    type=Beginning(),
+    metavar="ID",
+    multiple=True,
+    help="Only of this replica (the beginning of its id is enough). Can be given several times.",
+)
+@click.option(
+    "--revision",
+    "revisions",
+    type=Beginning(),
+    metavar="REVISION",
+    multiple=True,
+    help="Only of replicas of this revision, likewise.",
+)
+@click.option("--request-id", type=Beginning(), metavar="ID", help="Only what belongs to this request.")
+@click.option(
+    "--grep",
+    "text",
+    type=Expression(),
+    metavar="REGEX",
+    help="Only records with such a text or traceback (Python's re; (?i) in front ignores case).",
+)
 @options.output
-def command(name: str, env: str | None, follow: bool, since: datetime | None, tail: int | None, output: str) -> None:
+def command(
+    name: str,
+    env: str | None,
+    follow: bool,
+    since: datetime | None,
+    until: datetime | None,
+    tail: int | None,
+    level: str | None,
+    replicas: tuple[str, ...],
+    revisions: tuple[str, ...],
+    request_id: str | None,
+    text: re.Pattern[str] | None,
+    output: str,
+) -> None:
     """Show an API's logs, and follow them until interrupted or the API is deleted.
 
     Each line shows the time, the beginning of the replica's id and the level, and at its end the id of the request that
-    the record belongs to. The caller of the API got that id as X-Request-Id.
+    the record belongs to. The caller of the API got that id as X-Request-Id. Of several options, records must fit all.
 
     \b
     Example:
-      cortex logs iris-classifier --since 15m
+      cortex logs iris-classifier --since 15m --level warning
+      cortex logs iris-classifier --no-follow --grep 'KeyError|ValueError' -o json
     """
     from cortex_cdk.client import Client
 
+    _check_period(since, until)
     if since is None and tail is None:
         tail = DEFAULT_TAIL
+    follow = follow and not _is_over(until)
+    wanted = LogFilter(level, request_id, replicas, revisions, text)
     client, shown = Client(env), 0
     told: set[str] = set()
+    found = client.logs(name, following=follow, since=since, until=until, tail=tail, wanted=wanted, pause=_pause)
     with until_left():
-        for record in client.logs(name, following=follow, since=since, tail=tail, pause=_pause):
+        for record in found:
             click.echo(on_stdout(_as_json(record)) if output == "json" else _as_text(record))
             shown += 1
             _tell_remedy(record, told)
     if missing := client.why_not_deployed(name):
         click.echo(missing, err=True)
-    elif follow:
+    elif follow and not _is_over(until):
         click.echo(f"{name} was deleted", err=True)
     elif not shown and tail != 0:
-        click.echo(for_environment(f"no records; what the replicas do is shown by: cortex get {name}"), err=True)
+        click.echo(_nothing(name, since, until, wanted), err=True)
+
+
+def _is_over(until: datetime | None) -> bool:
+    return until is not None and until <= datetime.now(timezone.utc)
+
+
+def _check_period(since: datetime | None, until: datetime | None) -> None:
+    if since and since > datetime.now(timezone.utc):
+        raise click.UsageError(f"--since is in the future: {since.astimezone():%Y-%m-%d %H:%M:%S}")
+    if since and until and until <= since:
+        first, last = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (since, until))
+        raise click.UsageError(f"--until ({last}) is not after --since ({first})")
+
+
+def _nothing(name: str, since: datetime | None, until: datetime | None, wanted: LogFilter) -> str:
+    """Say that there are no records, and with what there may be some."""
+    wider = {
+        "an earlier --since": since,
+        "a later --until": until,
+        "a lower --level": wanted.level not in (None, LEVELS[0]),
+        "another --replica": wanted.replicas,
+        "another --revision": wanted.revisions,
+        "another --request-id": wanted.request_id,
+        "another --grep": wanted.text,
+    }
+    given = [option for option, restricts in wider.items() if restricts]
+    more = f"; there may be some with {' or '.join(given)}" if given else ""
+    return for_environment(f"no records{more}; what the replicas do is shown by: cortex get {name}")
 
 
 def _tell_remedy(record: LogRecord, told: set[str]) -> None:

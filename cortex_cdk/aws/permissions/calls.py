@@ -37,11 +37,16 @@ GROUPS = Scope(
     "InstanceGroups",
     (arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{names.cluster_stack(CLUSTER)}-*"),),
 )
-_PREFIXES = (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.BUILD_CONTEXT_PREFIX, names.ACCESS_KEYS)
-OBJECTS = Scope(
-    "Objects",
-    tuple(arn("s3", f"{names.cluster_stack(CLUSTER)}-*/{prefix}*", region="", account="") for prefix in _PREFIXES),
-)
+_OF_RELEASES = (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.HISTORY_PREFIX)
+
+
+def _objects(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    bucket = f"{names.cluster_stack(CLUSTER)}-*"
+    return tuple(arn("s3", f"{bucket}/{prefix}*", region="", account="") for prefix in prefixes)
+
+
+OBJECTS = Scope("Objects", _objects((*_OF_RELEASES, names.BUILD_CONTEXT_PREFIX, names.ACCESS_KEYS)))
+RELEASES = Scope("Releases", _objects(_OF_RELEASES))
 BUCKET = Scope("Bucket", (arn("s3", f"{names.cluster_stack(CLUSTER)}-*", region="", account=""),))
 REPOSITORY = Scope("Images", (arn("ecr", f"repository/{names.repository(CLUSTER)}"),))
 ANY_REPOSITORY = Scope("ReadImages", (arn("ecr", "repository/*"),))
@@ -186,9 +191,15 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant(
-        "deploy: upload projects, build contexts and configurations, and read them again; key: change the API keys",
+        "deploy, history, rollback, diff, export: write and read projects, build contexts, configurations and records "
+        "of deployments; key: change the API keys",
         ("s3:GetObject", "s3:PutObject"),
         OBJECTS,
+    ),
+    Grant(
+        "deploy: drop the oldest records, with what only they need; delete: drop an API's records",
+        ("s3:DeleteObject",),
+        RELEASES,
     ),
     Grant("deploy: an upload of several parts is broken off", ("s3:AbortMultipartUpload",), OBJECTS, is_implied=True),
     Grant("deploy: without it a missing object is forbidden rather than missing", ("s3:ListBucket",), BUCKET),
@@ -215,7 +226,7 @@ CALLS: tuple[Grant, ...] = (
         ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
         ANYTHING,
     ),
-    Grant("get: whether CloudWatch Logs answers", ("logs:DescribeLogStreams",), LOGS),
+    Grant("get: whether CloudWatch Logs answers; logs: the replicas that write", ("logs:DescribeLogStreams",), LOGS),
     Grant("predict: check a certificate that this machine does not know", ("acm:GetCertificate",), CERTIFICATES),
     Grant("deploy: is a policy of predictor.iam_policies there?", ("iam:GetPolicy",), POLICIES),
     Grant("deploy, secret: is a secret there?", ("secretsmanager:DescribeSecret",), SECRETS),

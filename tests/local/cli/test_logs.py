@@ -147,6 +147,35 @@ def test_how_much_is_shown_can_be_chosen(cortex: Cortex, endpoint: str) -> None:
     assert "cortex get talker" in nothing.stderr
 
 
+def test_records_are_chosen(cortex: Cortex, endpoint: str, follower: StartFollower) -> None:
+    follow = follower("--level", "error", "--tail", "0", "-o", "json")
+    quiet = requests.post(endpoint, json={"number": 21}, timeout=30).headers["X-Request-Id"]
+    failed = requests.post(endpoint, json={"number": -1}, timeout=30).headers["X-Request-Id"]
+    until(lambda: len(records(cortex, "--request-id", failed)) == 1)
+    everything = records(cortex)
+
+    def chosen(*arguments: str) -> list[Record]:
+        found = records(cortex, *arguments)
+        assert found == [record for record in everything if record in found], "all is there, in the same order"
+        return found
+
+    assert [record["message"] for record in chosen("--request-id", quiet)] == ["number 21"]
+    assert chosen("--level", "Error") == [record for record in everything if record["level"] == "ERROR"]
+    assert numbers_in(chosen("--grep", r"^number 2\d$")) == [21]
+    (record,) = chosen("--level", "warning", "--grep", "KeyError", "--since", "1h", "--request-id", failed)
+    assert "KeyError: 'negative'" in record["message"]
+    assert chosen("--replica", record["replica"][:6], "--revision", record["revision"][:4]) == everything
+    assert chosen("--until", everything[2]["time"], "--tail", "1") == [everything[2]]
+    nothing = cortex.run("logs", "talker", "--level", "critical", "--since", "1h", "--until", "1s", "-o", "json")
+    wider = "no records; there may be some with an earlier --since or a later --until or a lower --level"
+    assert (nothing.returncode, nothing.stdout, nothing.stderr.partition("; what")[0]) == (0, "", wider)
+    unknown = cortex.run("logs", "talker", "--replica", "beef-", "--replica", "cafe-")
+    assert unknown.returncode == 1
+    assert "no replica whose id begins with beef- or cafe- has written to the log" in unknown.stderr
+    assert f"hint: the only one that did: {record['replica'][:8]} (revision {record['revision']})" in unknown.stderr
+    until(lambda: records_of(follow) == [record])
+
+
 def test_only_what_is_young_enough_is_shown(cortex: Cortex, endpoint: str) -> None:
     time.sleep(6)
     assert predict(cortex, 11).returncode == 0

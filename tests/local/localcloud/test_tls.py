@@ -97,15 +97,13 @@ def test_predict_trusts_the_certificate_of_the_load_balancer_and_no_other(
     for name, value in cortex.environ.items():
         monkeypatch.setenv(name, value)
     api = Client("local").get("safe")
-    call = Call(b"{}", {"Content-Type": "application/json"})
-    connections = Connections()
+    call, connections = Call(b"{}", {"Content-Type": "application/json"}), Connections()
     with connections.send(Route(api, imported["Certificate"].decode()), call) as accepted:
         assert accepted.whole().body
     for other in (self_signed()["Certificate"].decode(), None):
         refused = pytest.raises(PredictionError, match=r"cannot be reached: .*certificate verify failed")
         with refused, connections.send(Route(api, other), call):
             pass
-    connections.close()
 
 
 def test_curl_checks_certificate_and_name(

@@ -1,6 +1,7 @@
 """The help of every command: an example that the command takes, and nothing that is slow to import."""
 
 import inspect
+import itertools
 import re
 import shlex
 import subprocess
@@ -16,7 +17,20 @@ COMMANDS = commands()
 HEADING = "\n\n\b\nExample:\n"
 # What follows "  " fits a terminal of 80 columns, in which the help indents it by four.
 WIDEST = 76
-SLOW = {"aws_cdk", "boto3", "botocore", "hypothesis", "jsii", "moto", "numpy", "pandas", "pydantic", "rich", "urllib3"}
+SLOW = {
+    "aws_cdk",
+    "boto3",
+    "botocore",
+    "httpx",
+    "hypothesis",
+    "jsii",
+    "moto",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "rich",
+    "urllib3",
+}
 
 
 def examples(command: click.Command) -> list[str]:
@@ -27,9 +41,12 @@ def examples(command: click.Command) -> list[str]:
 
 def typed(example: str) -> list[str]:
     """The words of ``cortex`` in a line of a shell, which may also pipe, redirect and substitute."""
-    called = re.search(r"\bcortex [^|<>()]*", example)
-    assert called, f"{example!r} does not call cortex"
-    return shlex.split(called[0])
+    substituted = re.search(r"\$\((.*)\)", example)
+    shell = shlex.shlex(substituted[1] if substituted else example, posix=True, punctuation_chars="|<>&;")
+    shell.whitespace_split = True
+    words = list(itertools.takewhile(lambda word: word[0] not in "|<>&;", shell))
+    assert words[0] == "cortex", f"{example!r} does not call cortex"
+    return words
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -7,14 +7,12 @@ from typing import Any
 
 import moto.logs.models
 import moto.logs.urls
-from moto.logs.exceptions import InvalidParameterException
 from moto.logs.models import LogEvent, LogsBackend, logs_backends
 
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
 from cortex_cdk.localcloud.services.cloudwatch.store import key
 from cortex_cdk.localcloud.services.logs.embedded_metrics import measurements
-
-QUOTE = '"'
+from cortex_cdk.localcloud.services.logs.filter_patterns import EventFilter
 
 
 class LocalLogs(LogsBackend):
@@ -34,38 +32,6 @@ class LocalLogs(LogsBackend):
                 metric = key(found.namespace, found.name, found.dimensions)
                 store.merge(metric, found.measured, at=found.at, unit=found.unit)
         return answer
-
-
-class EventFilter:
-    """A filter pattern: one phrase in quotation marks, words that must all be in the event, or ``?word ?word``: any.
-
-    moto would let all other patterns match everything, which is worse than a refusal
-    (``moto.logs.utils.EventMessageFilter``). Source of the forms: "Filter pattern syntax" of the CloudWatch Logs guide.
-
-    Args:
-        pattern: The pattern. None, or an empty text, matches all events.
-
-    Raises:
-        InvalidParameterException: The pattern has another form.
-    """
-
-    def __init__(self, pattern: str | None) -> None:
-        text = (pattern or "").strip()
-        is_phrase = len(text) > 1 and text[0] == text[-1] == QUOTE
-        terms = [text[1:-1]] if is_phrase else text.split()
-        # With other words, CloudWatch ignores those with a question mark.
-        self._any = bool(terms) and not is_phrase and all(len(term) > 1 and term[0] == "?" for term in terms)
-        self._terms = [term[1:] for term in terms] if self._any else terms
-        if text.startswith(("{", "[", "%")) or any(QUOTE in term or term[:1] in "-?" for term in self._terms):
-            raise InvalidParameterException(
-                f"Invalid filter pattern, or one that the local cloud does not know (it knows words, ?words, and one "
-                f"phrase in quotation marks): {pattern}"
-            )
-
-    def matches(self, message: str) -> bool:
-        """Return whether a message matches."""
-        found = (term in message for term in self._terms)
-        return any(found) if self._any else all(found)
 
 
 def install() -> None:

@@ -7,26 +7,21 @@ each poll looks back a while, and ``SeenEvents`` passes each event on once.
 from __future__ import annotations
 
 import itertools
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cortex_serving.contract import (
-    FATAL_EVENT,
-    LOADING_EVENT,
-    METRICS_FIELD,
-    TRACEBACK_EVENT,
-    log_stream,
-    split_log_stream,
-)
+from cortex_serving.contract import FATAL_EVENT, LOADING_EVENT, TRACEBACK_EVENT, log_stream
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
+from cortex_cdk.logs.filters import EVERYTHING, LogFilter
+from cortex_cdk.logs.records import LogRecord, is_metrics, parse
+from cortex_cdk.logs.streams import Streams
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
@@ -41,29 +36,6 @@ MAX_REMEMBERED = 100_000
 FIRST_LOOK_MS, WIDENING = 60_000, 12
 TROUBLES = f"?ERROR ?CRITICAL ?{LOADING_EVENT}"
 MOST_PAGES = 3
-
-
-@dataclass(frozen=True)
-class LogRecord:
-    """One record of a replica.
-
-    Attributes:
-        time: When it was written.
-        replica: The ECS task's id.
-        revision: The API's revision that the replica runs.
-        level: Such as ``INFO``.
-        message: The text, or the whole line where the serving program did not write it.
-        traceback: The lines of a traceback, if there is one.
-        fields: The record as it was written (empty for other lines).
-    """
-
-    time: datetime
-    replica: str
-    revision: str
-    level: str
-    message: str
-    traceback: tuple[str, ...]
-    fields: dict[str, Any]
 
 
 class SeenEvents:
@@ -121,36 +93,17 @@ class SeenEvents:
             floor = max(floor, moment + 1)
         self.floor = floor
 
+    def reach(self, now: int) -> None:
+        """Note that everything until now was looked through, and may have held nothing that is wanted.
+
+        Else the next look would go through all of it again. A clock of this machine that is wrong by more than
+        ``LATENESS_MS`` would lose events, but AWS refuses its calls anyway.
+        """
+        self.newest = max(self.newest, now)
+
     def start(self, now: int, *, far: bool) -> int:
         """Say from where to read next, in milliseconds since the epoch."""
         return self.floor if far else max(self.floor, min(self.newest, now) - NEAR_MS)
-
-
-def parse(event: FilteredLogEventTypeDef) -> LogRecord:
-    """Turn an event of CloudWatch into a record."""
-    text = event.get("message", "")
-    try:
-        fields = json.loads(text)
-    except ValueError:
-        fields = {}
-    if not isinstance(fields, dict):
-        fields = {}
-    traceback = str(fields.get("traceback") or "")
-    revision, replica = split_log_stream(event.get("logStreamName", ""))
-    return LogRecord(
-        time=datetime.fromtimestamp(event.get("timestamp", 0) / 1000, timezone.utc),
-        replica=replica,
-        revision=revision,
-        level=str(fields.get("level", "INFO")),
-        message=str(fields.get("message", text)).rstrip("\n"),
-        traceback=tuple(traceback.rstrip("\n").splitlines()),
-        fields=fields,
-    )
-
-
-def is_metrics(record: LogRecord) -> bool:
-    """Whether a record carries metrics (embedded metric format) rather than words for people."""
-    return METRICS_FIELD in record.fields
 
 
 class _NoGroupError(Exception):
@@ -177,7 +130,15 @@ def _pages_of_group(cloud: Cloud, group: str, **query: Any) -> Iterator[Sequence
         raise _NoGroupError from error
 
 
-def read(cloud: Cloud, group: str, since: datetime | None = None, tail: int | None = None) -> Iterator[LogRecord]:
+def read(
+    cloud: Cloud,
+    group: str,
+    since: datetime | None = None,
+    tail: int | None = None,
+    *,
+    until: datetime | None = None,
+    wanted: LogFilter = EVERYTHING,
+) -> Iterator[LogRecord]:
     """Read the records that are there now, oldest first, without metrics.
 
     Args:
@@ -185,14 +146,19 @@ def read(cloud: Cloud, group: str, since: datetime | None = None, tail: int | No
         group: The log group.
         since: Only records from then on.
         tail: Only that many of the newest.
+        until: Only records until then.
+        wanted: Only records that it admits.
+
+    Raises:
+        CortexError: No replica that is wanted has written anything, while others have.
     """
+    log = _Log(cloud, group, until, wanted)
     if tail is not None:
-        _, records = _newest(cloud, group, _milliseconds(since) if since else 0, tail)
+        _, records = _newest(log, _milliseconds(since) if since else 0, tail)
         yield from records
         return
-    query = {"startTime": _milliseconds(since)} if since else {}
-    for page in _pages(cloud, group, **query):
-        yield from _for_people(page)
+    for page in log.pages(_milliseconds(since) if since else None):
+        yield from log.records(page)
 
 
 def follow(
@@ -201,6 +167,8 @@ def follow(
     since: datetime | None = None,
     tail: int | None = None,
     *,
+    until: datetime | None = None,
+    wanted: LogFilter = EVERYTHING,
     pause: Callable[[float], object] = time.sleep,
     is_deployed: Callable[[], bool] = lambda: True,
 ) -> Iterator[LogRecord]:
@@ -213,50 +181,93 @@ def follow(
         group: The log group.
         since: Only records from then on.
         tail: Of those that are there, only that many of the newest.
+        until: Only records until then; what comes some seconds late is still waited for.
+        wanted: Only records that it admits.
         pause: Waits between polls, a number of seconds; an exception that it raises ends the iteration.
         is_deployed: Whether the API is there. Asked now and then: its group may outlive the API.
+
+    Raises:
+        CortexError: No replica that is wanted has written anything, while others have.
     """
+    log = _Log(cloud, group, until, wanted)
     seen = SeenEvents(_milliseconds(since) if since else 0)
     if tail is not None:
-        seen, records = _newest(cloud, group, seen.floor, tail)
+        seen, records = _newest(log, seen.floor, tail)
         yield from records
     was_there, without_api = False, 0
     for poll in itertools.count():
-        far = poll % POLLS_BETWEEN_FAR_ONES == 0
-        start = seen.start(_now(), far=far)
+        far, now = poll % POLLS_BETWEEN_FAR_ONES == 0, _now()
+        start = seen.start(now, far=far)
         if far:
+            log.streams.refresh()
             without_api = 0 if is_deployed() else without_api + 1
         try:
-            for page in _pages_of_group(cloud, group, startTime=start):
+            for page in log.pages_of_group(start):
                 was_there = True
-                yield from _for_people(seen.fresh(page))
+                yield from log.records(seen.fresh(page))
                 seen.forget(_now())
         except _NoGroupError:
             # The stack of an API that is being created may not have made it yet.
             if was_there:
                 return
+        if wanted.pattern:
+            seen.reach(now)
         # Not the first time: last words are still on their way.
-        if without_api > 1:
+        if without_api > 1 or (until and now > _milliseconds(until) + NEAR_MS):
             return
         pause(POLL_SECONDS)
 
 
-def _newest(cloud: Cloud, group: str, since: int, count: int) -> tuple[SeenEvents, deque[LogRecord]]:
+class _Log:
+    """The events of a log group that may be wanted: CloudWatch leaves out what it can.
+
+    Args:
+        cloud: A session of the environment.
+        group: The log group.
+        until: Only events until then.
+        wanted: Only records that it admits.
+    """
+
+    def __init__(self, cloud: Cloud, group: str, until: datetime | None, wanted: LogFilter) -> None:
+        self._cloud = cloud
+        self._group = group
+        self._wanted = wanted
+        self.until = _milliseconds(until) if until else None
+        self.streams = Streams(cloud, group, wanted)
+
+    def pages(self, start: int | None) -> Iterator[Sequence[FilteredLogEventTypeDef]]:
+        """Pages of events, oldest first; none of a group that does not exist."""
+        with suppress(_NoGroupError):
+            yield from self.pages_of_group(start)
+
+    def pages_of_group(self, start: int | None) -> Iterator[Sequence[FilteredLogEventTypeDef]]:
+        """Pages of events, oldest first.
+
+        Raises:
+            _NoGroupError: There is no such group.
+        """
+        query = {"startTime": start, "endTime": self.until, "filterPattern": self._wanted.pattern}
+        given = {name: value for name, value in query.items() if value is not None}
+        return _pages_of_group(self._cloud, self._group, **given, **self.streams.query())
+
+    def records(self, events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord]:
+        """The records that are wanted."""
+        return (record for record in map(parse, events) if not is_metrics(record) and self._wanted.admits(record))
+
+
+def _newest(log: _Log, since: int, count: int) -> tuple[SeenEvents, deque[LogRecord]]:
     """The newest records, and what was seen on the way. Looks further back until there are enough."""
     now, look = _now(), FIRST_LOOK_MS
+    last = now if log.until is None else min(now, log.until)
     while True:
-        start = max(since, now - look)
+        start = max(since, last - look)
         seen, records = SeenEvents(start), deque[LogRecord](maxlen=count)
-        for page in _pages(cloud, group, startTime=start):
-            records.extend(_for_people(seen.fresh(page)))
+        for page in log.pages(start):
+            records.extend(log.records(seen.fresh(page)))
             seen.forget(now)
         if len(records) == count or start == since:
             return seen, records
         look *= WIDENING
-
-
-def _for_people(events: Iterable[FilteredLogEventTypeDef]) -> Iterator[LogRecord]:
-    return (record for record in map(parse, events) if not is_metrics(record))
 
 
 def search(cloud: Cloud, group: str, phrase: str, since: datetime | None = None) -> Iterator[LogRecord]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cortex_cdk.logs import LATENESS_MS, NEAR_MS, SeenEvents, is_metrics, parse
+from cortex_cdk.logs.reading import LATENESS_MS, NEAR_MS, SeenEvents
+from cortex_cdk.logs.records import is_metrics, parse
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
