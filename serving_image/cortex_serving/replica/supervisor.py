@@ -395,6 +395,8 @@ def run(settings: Settings) -> int:
         supervisor = Supervisor(settings)
     except OSError as error:
         reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        if not settings.cluster:
+            reason += f" (--listen {settings.host}:0 takes a free port)"
         os.write(2, f"{COMMAND}: {reason}\n".encode())
         return 1
     return supervisor.run()
