@@ -4,27 +4,24 @@
 
 Deploys tiny predictors with one replica each into a fresh CORTEX_HOME, and prints a row of a Markdown table for each
 number: the daemon's share of a core while idle, its memory, that of the router and of the replicas together (shared
-pages counted once), the median of `cortex get`, and one more deployment.
+pages counted once), the median of `cortex get`, and one more deployment, each with its seconds of computing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+from home import Home, is_router
 
-CORTEX = Path(sys.executable).parent / "cortex"
 MIB = 1024 * 1024
 GETS = 3
 SETTLE_SECONDS = 20.0
@@ -40,36 +37,41 @@ class PythonPredictor:
 COLUMNS = ("APIs", "daemon, idle", "daemon", "router", "replicas", "cortex get", "one more deployment")
 
 
-class Home:
-    """A fresh home with a local cloud."""
+@dataclass(frozen=True)
+class Cost:
+    """What a command took.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        ports = dict.fromkeys(("CORTEX_LOCAL_PORT", "CORTEX_LOCAL_HTTP_PORT", "CORTEX_LOCAL_HTTPS_PORT"), "0")
-        self._environ = {**os.environ, "CORTEX_HOME": str(folder / "home"), **ports}
+    Attributes:
+        seconds: From its start to its end, which depends on what else the machine does.
+        cpu: Seconds of computing, the command's own and the daemon's meanwhile.
+    """
 
-    def run(self, *arguments: str) -> tuple[float, str]:
-        """Run a command that must succeed; return its seconds and its output."""
-        began = time.perf_counter()
-        done = subprocess.run(
-            [CORTEX, *arguments], env=self._environ, capture_output=True, text=True, check=False, timeout=1200
-        )
-        if done.returncode:
-            raise SystemExit(f"cortex {' '.join(arguments)}\n{done.stdout}{done.stderr}")
-        return time.perf_counter() - began, done.stdout
+    seconds: float
+    cpu: float
 
-    def deploy(self, names: Iterable[str]) -> float:
-        """Deploy APIs of these names with one command; return its seconds."""
-        listed = list(names)
-        project = self._folder / listed[0]
-        project.mkdir()
-        (project / "predictor.py").write_text(PREDICTOR)
-        (project / "cortex.yaml").write_text(json.dumps([_api(name) for name in listed]))
-        return self.run("deploy", str(project))[0]
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s ({self.cpu:.1f} s)"
 
-    def daemon(self) -> psutil.Process:
-        """The process of the local cloud."""
-        return psutil.Process(json.loads(self.run("local", "status", "-o", "json")[1])["pid"])
+
+def deploy(home: Home, names: Iterable[str]) -> Cost:
+    """Deploy APIs of these names with one command."""
+    listed = list(names)
+    project = home.project(listed[0], {"predictor.py": PREDICTOR}, [_api(name) for name in listed])
+    return cost_of(home, "deploy", str(project))
+
+
+def cost_of(home: Home, *command: str) -> Cost:
+    """Run a command."""
+    daemon = home.daemon()
+    began, before = time.perf_counter(), _computed(daemon)
+    home.run(*command)
+    return Cost(time.perf_counter() - began, _computed(daemon) - before)
+
+
+def _computed(daemon: psutil.Process) -> float:
+    own = os.times()
+    of_daemon = daemon.cpu_times()
+    return own.children_user + own.children_system + of_daemon.user + of_daemon.system
 
 
 def _api(name: str) -> dict[str, Any]:
@@ -101,8 +103,8 @@ def measure(home: Home, count: int, present: int, seconds: float) -> tuple[str, 
     """
     # The last one by itself, as somebody would who has all the others.
     if count - present > 1:
-        home.deploy(f"api-{number:03}" for number in range(present, count - 1))
-    one_more = home.deploy([f"api-{count - 1:03}"])
+        deploy(home, (f"api-{number:03}" for number in range(present, count - 1)))
+    one_more = deploy(home, [f"api-{count - 1:03}"])
     time.sleep(SETTLE_SECONDS)
     daemon = home.daemon()
     before = daemon.cpu_times()
@@ -110,17 +112,17 @@ def measure(home: Home, count: int, present: int, seconds: float) -> tuple[str, 
     after = daemon.cpu_times()
     busy = (after.user + after.system - before.user - before.system) / seconds
     children = daemon.children()
-    routers = [child for child in children if "envoy" in child.name()]
+    routers = [child for child in children if is_router(child)]
     replicas = [each for child in children if child not in routers for each in (child, *child.children(recursive=True))]
-    shown = statistics.median(home.run("get")[0] for _ in range(GETS))
+    shown = sorted((cost_of(home, "get") for _ in range(GETS)), key=lambda cost: cost.seconds)[GETS // 2]
     return (
         str(count),
         f"{busy:.1%}",
         f"{memory([daemon]):.0f} MiB",
         f"{memory(routers):.0f} MiB",
         f"{memory(replicas):.0f} MiB",
-        f"{shown:.1f} s",
-        f"{one_more:.1f} s",
+        str(shown),
+        str(one_more),
     )
 
 
@@ -133,7 +135,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="cortex-growth-"))
     home = Home(folder)
     try:
-        home.deploy(["first"])
+        home.run("local", "up")
+        deploy(home, ["first"])
         print("|", " | ".join(COLUMNS), "|")
         print("|", "---|" * len(COLUMNS), sep="")
         present = 0

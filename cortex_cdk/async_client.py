@@ -98,7 +98,7 @@ class AsyncClient:
 
     async def _route(self, name: str) -> Route:
         async with self._reading:  # the first of many requests reads, the others find what it has read
-            return self._client.known_route(name) or await asyncio.to_thread(self._client.route, name)
+            return await asyncio.to_thread(self._client.route, name)
 
     async def api(self, name: str, *, key: str | None = None) -> AsyncApi:
         """Return an API as an object: ``await (await client.api("iris")).predict(sepal_length=5.2, ...)``.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_cdk.cluster_client import ClusterClient
 from cortex_cdk.errors import PredictionError
@@ -19,6 +19,9 @@ from cortex_cdk.predict.description import PATH, Description
 from cortex_cdk.predict.route import Route
 from cortex_cdk.predict.timing import Timing
 from cortex_cdk.predict.values import NOTHING, Query, call_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class PredictionClient(ClusterClient):
@@ -32,7 +35,7 @@ class PredictionClient(ClusterClient):
         """Close the connections to APIs. The next request opens new ones."""
         self._connections.close()
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+from functools import cache
 
 import click
 
@@ -43,6 +44,13 @@ def show_last(error: CortexError, invocation: Invocation) -> None:
 def warn(text: str) -> None:
     """Write a warning to stderr."""
     click.secho("warning: ", fg="yellow", nl=False, err=True)
+    click.echo(on_stderr(text), err=True)
+
+
+@cache
+def note_once(text: str) -> None:
+    """Write to stderr what is worth knowing and needs no action, unless it was written before."""
+    click.secho("note: ", dim=True, nl=False, err=True)
     click.echo(on_stderr(text), err=True)
 
 

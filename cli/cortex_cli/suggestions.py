@@ -53,7 +53,7 @@ def sample_request(name: str, endpoint: str, file: str, *, needs_key: bool) -> s
         needs_key: Whether the API asks for a key, for which ``KEY`` stands.
     """
     if endpoint.startswith("https://"):
-        from cortex_cdk.predict import KEY_VARIABLE  # loads TLS, which most commands need not
+        from cortex_cdk.predict.call import KEY_VARIABLE
 
         key = f"{KEY_VARIABLE}=KEY " if needs_key else ""
         return key + for_environment(f"cortex predict {shlex.join([name, file])}")

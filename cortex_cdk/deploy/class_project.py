@@ -109,9 +109,10 @@ def write_project(cls: type, options: ClassOptions, folder: Path) -> Config:
 
 def _type(cls: type, options: ClassOptions) -> str:
     """The predictor's type: the one that was given, or whose class has that name."""
-    given = options.get("predictor", {}).get("type")
-    named = next((kind.name for kind in predictor_types().values() if kind.class_name == cls.__name__), _DEFAULT_TYPE)
-    return given if given in predictor_types() else named
+    given: str = options.get("predictor", {}).get("type", "")
+    if given in predictor_types():
+        return given
+    return next((kind.name for kind in predictor_types().values() if kind.class_name == cls.__name__), _DEFAULT_TYPE)
 
 
 def _entry(kind: str, options: ClassOptions) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cortex_serving.contract import CONFIG_FILE
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.deploy.images import Flavour
 from cortex_cdk.errors import ConfigError, Problem, ProjectError
-from cortex_cdk.project.archive import ProjectFiles, collect
+from cortex_cdk.project.archive import ProjectFiles, survey
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, Dependencies, read_dependencies
 from cortex_cdk.project.ignore_rules import IGNORE_FILE
 
@@ -84,7 +84,9 @@ def validate(path: Path, *, strict: bool) -> Validation:
     warnings: list[Problem] = []
     config = _attempt(lambda: load_config(file), file, errors)
     # Without the file, its folder may be anything.
-    project = _attempt(lambda: collect(file.absolute().parent, file), file, errors) if file.is_file() else None
+    surveyed = _attempt(lambda: survey(file.absolute().parent, file), file, errors) if file.is_file() else None
+    project, obstacles = surveyed or (None, ())
+    errors += [_obstacle(error, file) for error in obstacles]
     is_built = config is None or any(api.predictor.image is None for api in config.apis)
     dependencies = _attempt(lambda: read_dependencies(project), file, errors) if project and is_built else None
     warnings += config.warnings if config else ()
@@ -109,9 +111,12 @@ def _attempt(read: Callable[[], Part], file: Path, errors: list[Problem]) -> Par
     except ConfigError as error:
         errors += error.problems
     except ProjectError as error:
-        message = "; ".join([error.message, *error.details])
-        errors.append(Problem(file.parent, None, None, "", message, error.hint))
+        errors.append(_obstacle(error, file))
     return None
+
+
+def _obstacle(error: ProjectError, file: Path) -> Problem:
+    return Problem(file.parent, None, None, "", "; ".join([error.message, *error.details]), error.hint)
 
 
 def _about_files(project: ProjectFiles, folder: Path) -> Iterator[Problem]:

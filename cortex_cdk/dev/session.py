@@ -28,8 +28,6 @@ from cortex_cdk.dev.rollouts import DevRollout
 from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError
 from cortex_cdk.predict.answers import Prediction
-from cortex_cdk.predict.call import Call
-from cortex_cdk.predict.content_types import content_type_of
 from cortex_cdk.project.watch import ProjectWatch
 from cortex_cdk.stack_operations.progress import Silent
 
@@ -151,7 +149,7 @@ class DevSession:
             }
             # The first time, the APIs have to answer before a splitter can be made.
             waits = bool(config.splitters) and not self.endpoints
-            results = self._client.deploy(config, wait=waits)
+            results = self._client.deploy(config, wait=waits, check=False)
         except Exception as error:
             self._fail(error)
             return
@@ -221,9 +219,7 @@ class DevSession:
         while self._attempts.get(name) is attempt:
             is_last = time.monotonic() > deadline or attempt.rollout.serves_alone()
             try:
-                body = sample.read_bytes()
-                call = Call(body, {"Content-Type": content_type_of(sample.suffix, body)})
-                with self._client.send(name, call) as answer:
+                with self._client.stream(name, sample) as answer:
                     prediction, revision = answer.whole(), answer.revision
                 if is_last or revision == attempt.applied.revision:
                     return Answered(name, _in_words(prediction))

@@ -82,17 +82,17 @@ class _Head:
     @property
     def content_type(self) -> str:
         """The value of ``Content-Type``."""
-        return self._response.headers.get("content-type", "")
+        return str(self._response.headers.get("content-type", ""))
 
     @property
     def request_id(self) -> str | None:
         """By which the replica's log knows the request."""
-        return self._response.headers.get(REQUEST_ID_HEADER)
+        return self.headers.get(REQUEST_ID_HEADER)
 
     @property
     def revision(self) -> str | None:
         """The revision of the API that answered."""
-        return self._response.headers.get(REVISION_HEADER)
+        return self.headers.get(REVISION_HEADER)
 
     @property
     def is_document(self) -> bool:

@@ -116,5 +116,6 @@ def _ways(route: Route) -> Iterator[Route]:
         found = socket.getaddrinfo(door.hostname, door.port or door.scheme, type=socket.SOCK_STREAM)
     except OSError:
         return  # the request itself says so
-    for family, _, _, _, (host, port, *_) in found:
+    for family, _, _, _, address in found:
+        host, port = str(address[0]), int(address[1])
         yield route.by_way_of(f"[{host}]:{port}" if family == socket.AF_INET6 else f"{host}:{port}")

@@ -70,7 +70,7 @@ class Description:
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of a payload; empty where nothing is known. Definitions are under ``$defs``."""
-        media = self._contents.get(JSON) or next(iter(self._contents.values()), {})
+        media: Mapping[str, Any] = self._contents.get(JSON) or next(iter(self._contents.values()), {})
         return self._schemas.alone(media.get("schema", {}))
 
     @property
@@ -172,7 +172,7 @@ class Description:
 
     @property
     def _request(self) -> Mapping[str, Any]:
-        operations = next(iter(self.openapi.get("paths", {}).values()), {})
+        operations: Mapping[str, Any] = next(iter(self.openapi.get("paths", {}).values()), {})
         found: Mapping[str, Any] = operations.get("post", {}).get("requestBody", {})
         return found
 

@@ -74,7 +74,7 @@ class Route:
         query = urllib.parse.urlencode(call.query)
         url = self.door._replace(path=endpoint.path + call.path, query=query).geturl()
         headers = {"host": endpoint.netloc, "accept": "*/*", "accept-encoding": "gzip, deflate", "user-agent": "cortex"}
-        written = [(name, _encoded(value)) for name, value in {**headers, **call.sent_headers()}.items()]
+        written = [(name.encode(), _encoded(value)) for name, value in {**headers, **call.sent_headers()}.items()]
         # The endpoint may have the load balancer's own name, and the certificate is for the user's domain.
         extensions: dict[str, Any] = {"timeout": httpx.Timeout(call.timeout, pool=None).as_dict()}
         if endpoint.scheme == "https":

@@ -154,31 +154,51 @@ def collect(root: Path, config_path: Path) -> ProjectFiles:
         The files.
 
     Raises:
-        ProjectError: The folder cannot be a project (home, /), a link leads out of the project, a file cannot be read
-            or has a name that replicas cannot use, or the project is larger than ``MAX_PROJECT_BYTES``.
+        ProjectError: As ``survey``, or something keeps the project from being packed; the error has all of it.
+    """
+    project, obstacles = survey(root, config_path)
+    if len(obstacles) == 1:
+        raise obstacles[0]
+    if obstacles:
+        details = [f"{error.message} ({error.hint})" for error in obstacles]
+        raise ProjectError(f"{len(obstacles)} things keep {project.root} from being packed", details=details)
+    return project
+
+
+def survey(root: Path, config_path: Path) -> tuple[ProjectFiles, tuple[ProjectError, ...]]:
+    """Find the files of a project as ``collect`` does, and everything that keeps the project from being packed.
+
+    Returns:
+        The files that can be packed, and an error for each obstacle: a link that leads out of the project or nowhere, a
+        name that replicas cannot use, more than ``MAX_PROJECT_BYTES``.
+
+    Raises:
+        ProjectError: The folder cannot be a project (home, /), cannot be read, or has too many files.
     """
     root = root.resolve()
     refuse_top_level(root)
     if not root.is_dir():
         raise ProjectError(f"the project {root} is not a folder")
     exclusions = Exclusions(root, config_path)
+    obstacles: list[ProjectError] = []
     try:
-        found = list(itertools.islice(_walk(root, "", exclusions, (root,)), MAX_PROJECT_FILES + 1))
+        found = list(itertools.islice(_walk(root, "", exclusions, (root,), obstacles), MAX_PROJECT_FILES + 1))
     except OSError as error:
         raise ProjectError(f"{error.filename} cannot be read: {error.strerror}", hint=_ASIDE) from error
     if len(found) > MAX_PROJECT_FILES:
         raise ProjectError(f"the project {root} has more than {MAX_PROJECT_FILES} files", hint=_ASIDE)
-    files = tuple(sorted(found, key=lambda file: file.name))
-    project = ProjectFiles(root, files)
-    for file in files:
-        if file.size > MAX_PROJECT_BYTES:
-            raise ProjectError(
-                f"{file.name} has {_mib(file.size)}, more than {_mib(MAX_PROJECT_BYTES)}", hint=_TOO_LARGE
-            )
-    if project.size > MAX_PROJECT_BYTES:
-        message = f"the project {root} has {_mib(project.size)}, more than {_mib(MAX_PROJECT_BYTES)}"
-        raise ProjectError(message, hint=_TOO_LARGE, details=_largest(files))
-    return project
+    project = ProjectFiles(root, tuple(sorted(found, key=lambda file: file.name)))
+    return project, (*sorted(obstacles, key=lambda error: error.message), *_too_large(project))
+
+
+def _too_large(project: ProjectFiles) -> Iterator[ProjectError]:
+    most = f"more than {_mib(MAX_PROJECT_BYTES)}"
+    large = [file for file in project.files if file.size > MAX_PROJECT_BYTES]
+    for file in large:
+        yield ProjectError(f"{file.name} has {_mib(file.size)}, {most}", hint=_TOO_LARGE)
+    if not large and project.size > MAX_PROJECT_BYTES:
+        message = f"the project {project.root} has {_mib(project.size)}, {most}"
+        yield ProjectError(message, hint=_TOO_LARGE, details=_largest(project.files))
 
 
 def archive(project: ProjectFiles, destination: Path) -> ProjectArchive:
@@ -235,19 +255,33 @@ def refuse_top_level(root: Path) -> None:
         raise ProjectError(message, hint="put the configuration file and the predictor into a folder of their own")
 
 
-def _walk(root: Path, folder: str, exclusions: Exclusions, around: tuple[Path, ...]) -> Iterator[ProjectFile]:
-    """Yield the files below a folder; ``around`` are the real folders around it, which no link inside may name."""
+def _walk(
+    root: Path, folder: str, exclusions: Exclusions, around: tuple[Path, ...], obstacles: list[ProjectError]
+) -> Iterator[ProjectFile]:
+    """Yield the files below a folder, and note what cannot be packed.
+
+    Args:
+        root: The project's folder.
+        folder: The folder's path in the project.
+        exclusions: What does not belong to the project.
+        around: The real folders around, which no link inside may name; the last is the folder itself.
+        obstacles: Gets an error for each file that cannot be packed.
+    """
     for entry in os.scandir(around[-1]):
         name = f"{folder}/{entry.name}" if folder else entry.name
         if exclusions.folder(name) if entry.is_dir() else exclusions.file(name):
             continue
-        _refuse_name(root, name)
-        source = _target(root, name) if entry.is_symlink() else around[-1] / entry.name
-        status = source.stat()
-        if stat.S_ISDIR(status.st_mode):
+        try:
+            _refuse_name(root, name)
+            source = _target(root, name) if entry.is_symlink() else around[-1] / entry.name
             if source in around:
                 raise ProjectError(f"the link {name} leads to a folder that it is in itself", hint=_ASIDE)
-            yield from _walk(root, name, exclusions, (*around, source))
+        except ProjectError as error:
+            obstacles.append(error)
+            continue
+        status = source.stat()
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(root, name, exclusions, (*around, source), obstacles)
         elif stat.S_ISREG(status.st_mode):
             yield ProjectFile(name, source, status.st_size, bool(status.st_mode & stat.S_IXUSR))
 

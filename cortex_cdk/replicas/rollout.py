@@ -209,7 +209,7 @@ class RolloutWatcher:
         group = names.log_group(self._cluster, self._api)
         with suppress(ClientError, BotoCoreError, CortexError):
             said = list(troubles(self._cloud.impatient, group, self._began))
-            mine = [r for r in said if r.revision == self._revision and r.fields.get("event") == LOADING_EVENT]
+            mine = [r for r in said if r.revision == self.revision and r.fields.get("event") == LOADING_EVENT]
             fresh = [f"a replica is {record.message}" for record in mine if record.message not in self._told]
             self._told.update(record.message for record in mine)
             return fresh[-1:]

@@ -197,10 +197,19 @@ def long_start(records: Sequence[LogRecord]) -> Cause | None:
     )
 
 
-def _deployment(evidence: Evidence) -> Cause | None:
-    """The last deployment failed; what was there before may serve well."""
+def _failed_lately(evidence: Evidence) -> Cause | None:
+    """The last deployment failed a moment ago, which somebody wonders about."""
+    return _deployment(evidence, lately=True)
+
+
+def _failed_earlier(evidence: Evidence) -> Cause | None:
+    """The last deployment failed some time ago, which explains nothing that goes wrong now."""
+    return _deployment(evidence, lately=False)
+
+
+def _deployment(evidence: Evidence, *, lately: bool) -> Cause | None:
     failed = evidence.deployment
-    if failed is None:
+    if failed is None or (evidence.now - failed.at <= LATELY) != lately:
         return None
     undone = ", and was undone: the revision before it is deployed" if failed.undone else ""
     to_do = failed.to_do or _correct(failed.reason)
@@ -223,13 +232,14 @@ def _server_errors(evidence: Evidence) -> Cause | None:
     error = _usual_error(evidence.records)
     said = f"; replicas log: {error}" if error else ": 503 means that max_replica_concurrency requests were waiting"
     message = f"{recent.server_errors} of {recent.answered} answers of the last minutes were server errors{said}"
-    return Cause("errors", message, _see_log(evidence))
+    since = next((one.time for one in _errors_of_requests(evidence.records)), None)
+    return Cause("errors", message, _see_log(evidence), since)
 
 
 def _logged_errors(evidence: Evidence) -> Cause | None:
     """Errors in the log, whatever the requests say."""
     errors = list(_errors_of_requests(evidence.records))
-    if not errors:
+    if not errors or _alarm(evidence) or _server_errors(evidence):
         return None
     error = _usual_error(evidence.records)
     count = f"{len(errors)} errors" if len(errors) > 1 else "1 error"
@@ -316,15 +326,16 @@ RULES: tuple[Callable[[Evidence], Cause | None], ...] = (
     _failing,
     _loading,
     _unready_ones,
-    _deployment,
     # Their work.
     _alarm,
     _server_errors,
+    _failed_lately,
     _ended,
     _logged_errors,
     _scaling,
     _of_signs(_slow),
     _client_errors,
+    _failed_earlier,
     # What no request depends on.
     _of_signs(_logs_outage),
 )

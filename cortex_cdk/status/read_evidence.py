@@ -15,6 +15,7 @@ from cortex_serving.contract import FATAL_EVENT, LOADING_EVENT
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import if_allowed
 from cortex_cdk.aws.scalable_targets import NAMESPACE, resource_id
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.logs import LogRecord, troubles
@@ -25,7 +26,7 @@ from cortex_cdk.status.alarms import read_alarms
 from cortex_cdk.status.decide_status import ALARM_DETECTED, primary_deployment
 from cortex_cdk.status.evidence import Evidence, FailedDeployment, ScalingFailure, Signs
 from cortex_cdk.status.metrics import Recent, read_recent
-from cortex_cdk.status.read_signs import if_allowed, own_error, read_leaving, read_storage_error
+from cortex_cdk.status.read_signs import own_error, read_leaving, read_storage_error
 from cortex_cdk.status.read_status import Sighting, sight
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _deployment(
 ) -> FailedDeployment | None:
     """Say why the last deployment failed: by a replica's last words, else by its end, else by CloudFormation."""
     if past is None:
-        return _rollout(seen.observed.service, stack) if seen.observed else None
+        return failed_rollout(_events(seen.observed.service), stack.updated) if seen.observed else None
     operation, said = past.operation, past.last_words
     undone = stack.status == "UPDATE_ROLLBACK_COMPLETE"
     at = operation.cause.time if operation.cause else operation.ended
@@ -183,16 +184,24 @@ def _deployment(
     return FailedDeployment(at, cause.explanation, undone, cause.remedy or "")
 
 
-def _rollout(service: ServiceTypeDef, stack: StackState) -> FailedDeployment | None:
-    """Find a rollout that ECS gave up without CloudFormation, such as that of ``cortex refresh``."""
+def failed_rollout(events: Sequence[ServiceEventTypeDef], since: datetime) -> FailedDeployment | None:
+    """Find a rollout that ECS gave up without CloudFormation, such as that of ``cortex refresh``.
+
+    Args:
+        events: Of the service, the newest first.
+        since: When the stack was changed last: what failed before was followed by a deployment.
+
+    Returns:
+        None where no rollout failed, or a later one has completed.
+    """
     returned_to = None
-    for event in _events(service):
+    for event in events:
         message = event["message"]
-        if event["createdAt"] < stack.updated:
+        if event["createdAt"] < since:
             return None
         if ROLLS_BACK_TO in message:
             returned_to = message.partition(ROLLS_BACK_TO)[2].rstrip(".")
-        elif COMPLETED in message and not _completes_a_return(message, _events(service)):
+        elif COMPLETED in message and not _completes_a_return(message, events):
             return None
         elif GAVE_UP in message:
             why = "its answers were server errors" if message.endswith(ALARM_DETECTED) else message.partition(": ")[2]

@@ -57,7 +57,7 @@ APIS: dict[str, dict[str, Any]] = {
     "large": {"compute": {"cpu": "1500m", "mem": "3Gi"}},
     "gpu": {"compute": {"cpu": 2, "mem": "8Gi", "gpu": 1}, "update_strategy": {"max_surge": 0, "max_unavailable": 1}},
     "inf": {"compute": {"cpu": 1, "mem": "2Gi", "inf": 1}},
-    "shared-memory": {"predictor": {**PREDICTOR, "shm_size": "64Mi"}},
+    "shared-memory": {"predictor": {**PREDICTOR, "shm_size": "64Mi", "startup_timeout": "25m"}},
     "env": {"predictor": {**PREDICTOR, "env": {"MODE": "fast"}, "config": {"threshold": 0.5}}},
     "permissions": {
         "predictor": {

@@ -338,6 +338,14 @@ def test_a_model_that_loads_slowly_wakes_nobody(synthesized: Synthesized) -> Non
     assert expression == "IF(healthy < 2, unhealthy, 0)"
 
 
+def test_the_time_to_start_is_that_of_the_api(synthesized: Synthesized) -> None:
+    """Health checks count a little later than the replica gives up by itself."""
+    template = synthesized("shared-memory")
+    assert properties(template, "AWS::ECS::Service")["HealthCheckGracePeriodSeconds"] == 25 * 60 + 30
+    alarms = [found["Properties"] for found in template.find_resources("AWS::CloudWatch::Alarm").values()]
+    assert [alarm["EvaluationPeriods"] for alarm in alarms if alarm["AlarmName"].endswith("/unhealthy")] == [30]
+
+
 def test_alarms_tell_the_topic_of_the_cluster(tmp_path: Path) -> None:
     template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain", cluster="gpu-only")))
     alarms = [alarm["Properties"] for alarm in template.find_resources("AWS::CloudWatch::Alarm").values()]

@@ -96,7 +96,8 @@ def _listener(title: str, output: str) -> Iterator[Callable[[Happening], None]]:
 
 
 def _say_what_stays(endpoints: Mapping[str, str]) -> None:
-    for name, endpoint in endpoints.items():
+    # Splitters first: an API that one uses cannot be removed.
+    for name, endpoint in reversed(list(endpoints.items())):
         click.echo(
             for_environment(f"{name} stays deployed at {endpoint}: remove it with cortex delete {name}"), err=True
         )

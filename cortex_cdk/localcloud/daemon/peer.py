@@ -1,7 +1,9 @@
 """Takes connections to the AWS API from the daemon's own user only.
 
 A port on 127.0.0.1 is open to everybody on the machine, and the AWS API runs commands (``RunTask``). Linux knows the
-owner of every socket, so the daemon can ask who holds the other end: once a connection, in some 15 microseconds.
+owner of every socket, so the daemon can ask who holds the other end: once a connection, in some 15 microseconds. Other
+systems, such as macOS, tell a user the connections of the user's own processes, so the other end must be one of those
+(docs/decisions/0067-who-holds-the-other-end.md).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import psutil
 from waitress.wasyncore import dispatcher
 
 from cortex_cdk.localcloud.daemon.channel import Channel
@@ -45,14 +48,23 @@ log = logging.getLogger(__name__)
 
 
 def take_own_users_connections(server: BaseWSGIServer) -> None:
-    """Make a server refuse connections of other users, before a byte of them is read.
+    """Make a server refuse connections of other users, before a byte of them is read."""
+    server.channel_class = _channel_of_own_user
 
-    Takes all connections where the system does not tell the owners of sockets.
+
+def is_own_users(connection: socket.socket) -> bool:
+    """Return whether a process of the daemon's user holds the other end of a connection on the loopback interface.
+
+    Args:
+        connection: An accepted TCP connection over IPv4. An end that is closed already is nobody's.
     """
-    if SOCKET_TABLES[0].is_file():
-        server.channel_class = _channel_of_own_user
-    else:
-        server.channel_class = Channel
+    if not SOCKET_TABLES[0].is_file():
+        # The youngest first: most programs connect soon after their start.
+        return any(_holds_other_end(pid, connection) for pid in sorted(psutil.pids(), reverse=True))
+    user = peer_user(connection)
+    if user not in {None, os.geteuid()}:
+        log.warning("refused a connection of user %d", user)
+    return user == os.geteuid()
 
 
 def peer_user(connection: socket.socket) -> int | None:
@@ -103,6 +115,24 @@ def _look_up(connection: socket.socket) -> int | None:
     return None
 
 
+def _holds_other_end(pid: int, connection: socket.socket) -> bool:
+    """Return whether a process is the user's own, and has the other end."""
+    ends = (connection.getpeername(), connection.getsockname())
+    try:
+        process = psutil.Process(pid)
+        if process.uids().effective != os.geteuid():
+            return False
+        return any((_plain(held.laddr), _plain(held.raddr)) == ends for held in process.net_connections("tcp"))
+    except psutil.Error:
+        # It has ended meanwhile, or is of a kind that the system tells nothing about.
+        return False
+
+
+def _plain(address: Any) -> tuple[str, int] | None:
+    """Return an address as an IPv4 socket has it, though a client such as Java speaks IPv4 through an IPv6 socket."""
+    return (address.ip.removeprefix("::ffff:"), address.port) if address else None
+
+
 def _in_hexadecimal(address: str, port: int) -> str:
     # The kernel prints the four bytes of an address as one number in the machine's byte order.
     return f"{ctypes.c_uint32.from_buffer_copy(socket.inet_aton(address)).value:08X}:{port:04X}"
@@ -111,13 +141,11 @@ def _in_hexadecimal(address: str, port: int) -> str:
 def _channel_of_own_user(
     server: BaseWSGIServer, connection: socket.socket, address: Any, adjustments: Any, map: Any
 ) -> Channel | None:
-    user = None
+    own = False
     with suppress(OSError):  # the other end has gone
-        user = peer_user(connection)
-    if user == os.geteuid():
+        own = is_own_users(connection)
+    if own:
         return Channel(server, connection, address, adjustments, map=map)
-    if user is not None:
-        log.warning("refused a connection of user %d", user)
     Refusal(connection, map)
     return None
 

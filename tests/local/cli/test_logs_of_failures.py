@@ -81,7 +81,8 @@ def test_records_and_reason_stay(cortex: Cortex, project: Path, name: str) -> No
     assert logs(cortex, name).stdout == shown.stdout
     last = json.loads(logs(cortex, name, "--no-follow", "-o", "json").stdout.splitlines()[-1])
     assert (last["event"], last["level"]) == ("deployment_failed", "CRITICAL")
-    assert cortex.run("get", name).returncode == 1
+    got = cortex.run("get", name)
+    assert (got.returncode, f"hint: see what became of it with: cortex why {name}" in got.stderr) == (1, True)
     found = read_json("why", cortex.ok("why", name, "-o", "json"))
     assert (found["status"], found["cause"]["subject"]) == ("not deployed", "deployment")
     assert FAILURES[name][2] in found["cause"]["message"]

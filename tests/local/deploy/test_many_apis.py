@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,19 @@ class PythonPredictor:
 """
 ONE_FILE = [f"api-{number:02}" for number in range(20)]
 APART = ["anna", "bela", "cora", "dora"]
+REPORT = """
+from botocore.client import BaseClient
+from cortex_cdk import Client
+
+calls, call = [], BaseClient._make_api_call
+
+def counted(client, operation, parameters):
+    calls.append(operation)
+    return call(client, operation, parameters)
+
+BaseClient._make_api_call = counted
+print(len(Client("local").reports()), *calls)
+"""
 
 
 def api(name: str) -> dict[str, Any]:
@@ -72,6 +86,15 @@ def all_answer(cortex: Cortex, names: Collection[str]) -> bool:
     )
 
 
+def reported(cortex: Cortex) -> tuple[int, list[str]]:
+    """How many APIs there are, and the calls to AWS that a list of them takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT], env=cortex.environ, capture_output=True, text=True, timeout=240, check=True
+    )
+    count, *calls = done.stdout.split()
+    return int(count), calls
+
+
 def test_deployments_at_the_same_time_do_not_get_in_each_others_way(cortex: Cortex, project: WriteProject) -> None:
     """The first ones of all: the local cloud and its cluster are made by one of them, too."""
     folders = {name: project(api(name)) for name in APART}
@@ -106,6 +129,7 @@ def test_two_that_choose_the_same_priority_at_the_same_time_both_get_one(cortex:
 
 
 def test_twenty_apis_of_one_file(cortex: Cortex, project: WriteProject, capsys: pytest.CaptureFixture[str]) -> None:
+    few, calls_for_few = reported(cortex)
     began = time.monotonic()
     printed = cortex.ok("deploy", project(*map(api, ONE_FILE)))
     deployed = time.monotonic()
@@ -113,6 +137,10 @@ def test_twenty_apis_of_one_file(cortex: Cortex, project: WriteProject, capsys: 
     assert all_answer(cortex, [*APART, *ONE_FILE])
     table = cortex.ok("get")
     assert all(f" {name} " in table for name in ONE_FILE)
+    many, calls_for_many = reported(cortex)
+    assert many == few + len(ONE_FILE)
+    # One call for ten services, and a page of stacks.
+    assert len(calls_for_many) <= len(calls_for_few) + 3, calls_for_many
     with capsys.disabled():
         print(f"\n20 APIs: deployed in {deployed - began:.1f} s")
 

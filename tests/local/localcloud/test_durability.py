@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.daemon.durability import SNAPSHOT_FILE
-from cortex_cdk.localcloud.daemon.storage.snapshot import KEPT_LOG_STREAMS
 from cortex_cdk.localcloud.endpoint import Endpoint, is_alive
+from cortex_cdk.localcloud.services.logs.kept_events import KEPT_STREAMS
 from cortex_cdk.localcloud.settings import Settings
 from tests.local.localcloud.stacks import (
     CAPABILITIES,
@@ -157,12 +157,12 @@ def test_log_streams_of_a_crash_loop_do_not_pile_up(tmp_path: Path) -> None:
     with running(tmp_path / "local") as endpoint:
         logs = client(endpoint, "logs")
         logs.create_log_group(logGroupName="/own")
-        for number in range(KEPT_LOG_STREAMS + 3):
+        for number in range(KEPT_STREAMS + 3):
             logs.create_log_stream(logGroupName="/own", logStreamName=f"{number:04}")
 
         def names() -> list[str]:
             pages = logs.get_paginator("describe_log_streams").paginate(logGroupName="/own")
             return [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
 
-        until(lambda: len(names()) == KEPT_LOG_STREAMS)
+        until(lambda: len(names()) == KEPT_STREAMS)
         assert names()[0] == "0003"

@@ -117,6 +117,58 @@ def test_an_end_that_is_closed_belongs_to_nobody(netlink: bool, monkeypatch: pyt
             assert peer.peer_user(connection) is None
 
 
+CALLER = """
+import encodings.idna, os, socket, sys  # what this user may not read is imported before the change
+os.setuid(int(sys.argv[1]))
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def without_socket_tables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on macOS: a user sees the connections of the user's own processes only."""
+    monkeypatch.setattr(peer, "SOCKET_TABLES", (tmp_path / "tcp",))
+
+
+def is_taken(user: int, *, closed: bool = False) -> bool:
+    """Whether the connection of a program of a user is taken for one of our own."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        arguments = [sys.executable, "-I", "-c", CALLER, str(user), str(server.getsockname()[1])]
+        with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as caller:
+            assert caller.stdin
+            assert caller.stdout
+            connection, _ = server.accept()
+            with connection:
+                assert caller.stdout.readline() == b"connected\n"
+                if closed:
+                    caller.stdin.close()
+                    caller.wait()
+                return peer.is_own_users(connection)
+
+
+@pytest.mark.usefixtures("without_socket_tables")
+def test_where_the_system_tells_no_owners_the_other_end_must_be_of_an_own_process() -> None:
+    assert is_taken(os.geteuid())
+    assert not is_taken(os.geteuid(), closed=True)
+
+
+@as_root
+@pytest.mark.usefixtures("without_socket_tables")
+def test_where_the_system_tells_no_owners_other_users_are_refused_all_the_same() -> None:
+    assert not is_taken(NOBODY)
+
+
+@pytest.mark.usefixtures("without_socket_tables")
+def test_where_the_system_tells_no_owners_ipv4_through_an_ipv6_socket_counts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_INET6) as caller:
+        caller.connect(("::ffff:127.0.0.1", server.getsockname()[1]))
+        connection, _ = server.accept()
+        with connection:
+            assert peer.is_own_users(connection)
+
+
 class Impostor(BaseHTTPRequestHandler):
     """Answers the health door with whatever the daemon once answered there."""
 

@@ -15,7 +15,9 @@ import requests
 
 from cortex_cdk.client import Client
 from cortex_cdk.errors import PredictionError
-from cortex_cdk.predict import Call, send
+from cortex_cdk.predict.call import Call
+from cortex_cdk.predict.connections import Connections
+from cortex_cdk.predict.route import Route
 from tests.conftest import Cortex
 from tests.local.clusters.test_cluster import self_signed, write
 from tests.local.waiting import until
@@ -95,12 +97,12 @@ def test_predict_trusts_the_certificate_of_the_load_balancer_and_no_other(
     for name, value in cortex.environ.items():
         monkeypatch.setenv(name, value)
     api = Client("local").get("safe")
-    call = Call(b"{}", {"Content-Type": "application/json"})
-    with send(api, call, imported["Certificate"].decode()) as accepted:
+    call, connections = Call(b"{}", {"Content-Type": "application/json"}), Connections()
+    with connections.send(Route(api, imported["Certificate"].decode()), call) as accepted:
         assert accepted.whole().body
     for other in (self_signed()["Certificate"].decode(), None):
         refused = pytest.raises(PredictionError, match=r"cannot be reached: .*certificate verify failed")
-        with refused, send(api, call, other):
+        with refused, connections.send(Route(api, other), call):
             pass
 
 

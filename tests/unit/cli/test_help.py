@@ -17,7 +17,20 @@ COMMANDS = commands()
 HEADING = "\n\n\b\nExample:\n"
 # What follows "  " fits a terminal of 80 columns, in which the help indents it by four.
 WIDEST = 76
-SLOW = {"aws_cdk", "boto3", "botocore", "hypothesis", "jsii", "moto", "numpy", "pandas", "pydantic", "rich", "urllib3"}
+SLOW = {
+    "aws_cdk",
+    "boto3",
+    "botocore",
+    "httpx",
+    "hypothesis",
+    "jsii",
+    "moto",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "rich",
+    "urllib3",
+}
 
 
 def examples(command: click.Command) -> list[str]:

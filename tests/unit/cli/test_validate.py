@@ -68,6 +68,8 @@ def test_everything_that_is_wrong_is_told_at_once(cortex: Cortex, project: Path)
     (project / "requirements.txt").write_text("numpy\nscikit learn\n-r more.txt\n")
     (project / ".python-version").write_text("3.8\n")
     (project / ".env").write_text("1A=b\n")
+    (project / "gone").symlink_to("/nowhere")
+    (project / "outside").symlink_to("/etc")
     value = found(cortex, project, code=1)
     places = {
         (error["file"], error["line"], error["field"] and error["field"].split(".")[-1]) for error in value["errors"]
@@ -79,7 +81,12 @@ def test_everything_that_is_wrong_is_told_at_once(cortex: Cortex, project: Path)
         ("requirements.txt", 3, None),
         (".python-version", 1, None),
         (".env", 1, None),
+        (".", None, None),
     }
+    assert [error["message"].split(" leads ")[0] for error in value["errors"] if error["file"] == "."] == [
+        "the link gone",
+        "the link outside",
+    ]
 
 
 @pytest.mark.parametrize(

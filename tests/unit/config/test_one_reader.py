@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cortex_cdk.config import load_config
 from cortex_cdk.config.serving_spec import serving_spec
 from cortex_cdk.deploy.plan import revision_of
-from tests.unit.config.conftest import LoadText
+from tests.unit.config.conftest import LoadApi, LoadText
 
 API = "- name: a\n  kind: RealtimeAPI\n  predictor:\n    type: python\n    path: predictor.py\n"
 
@@ -47,6 +47,7 @@ PREDICTOR: dict[str, st.SearchStrategy[str]] = {
     "python_path": st.sampled_from(["src", "src/", "null"]),
     "access_log": st.sampled_from(["0", "1e-1", "1", "null"]),
     "max_body_bytes": st.sampled_from(["1Mi", "1e6", "129e6", "1000000", "1.5G", "64k", "null"]),
+    "startup_timeout": st.sampled_from(["90s", "1e3", "600", "10m", "null"]),
     "warmup": st.sampled_from(["true", "false", "no", "sample.json", "null"]),
     "server_side_batching": st.sampled_from(
         ["null"] + [f"{{max_batch_size: 4, batch_interval: {text}}}" for text in ("1", "0.5", "1.5s", "1h2m", "1µs", ".5s")]
@@ -129,3 +130,16 @@ def test_order_reaches_the_predictor_and_is_a_change(load_text: LoadText) -> Non
     assert (list(given), list(given["classes"])) == (["classes", "a"], list(labels))
     assert revision_of(first, "project", "image") != revision_of(second, "project", "image")
     assert revision_of(first, "project", "image") == revision_of(first, "project", "image")
+
+
+@pytest.mark.parametrize("written", [None, 600, "10m"])
+def test_the_usual_time_to_start_replaces_no_replica(load_api: LoadApi, written: object) -> None:
+    """A specification that says what every replica does anyway would make a new revision of every API."""
+    api = load_api({"predictor.startup_timeout": written} if written else {})
+    assert "startup_timeout" not in json.loads(serving_spec(api, "/a"))["predictor"]
+    assert parse_spec(json.loads(serving_spec(api, "/a"))).predictor.startup_timeout == 600
+
+
+def test_another_time_to_start_reaches_the_replica(load_api: LoadApi) -> None:
+    api = load_api({"predictor.startup_timeout": "90s"})
+    assert parse_spec(json.loads(serving_spec(api, "/a"))).predictor.startup_timeout == 90

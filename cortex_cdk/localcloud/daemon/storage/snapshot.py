@@ -15,16 +15,12 @@ from moto.logs.models import logs_backends
 
 from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
 from cortex_cdk.localcloud.daemon.storage.pickling import Pickler, Unpickler, registries, registry, registry_name
+from cortex_cdk.localcloud.services.logs.kept_events import forget_oldest
 
 FORMAT = 3
 """Raise this when a stored class of ours changes so that older snapshots cannot be read."""
 READABLE = (2, FORMAT)
 """Format 2 has the same content. Its classes lived in other modules (``pickling.MOVED``)."""
-KEPT_LOG_EVENTS = 5_000
-"""How many of the newest events each log stream keeps."""
-KEPT_LOG_STREAMS = 500
-"""How many log streams each log group keeps, those with the newest events. A crash loop starts thousands a day."""
-
 
 _LEFT_OUT: set[tuple[str, str]] = set()
 """Registries of services whose back ends cannot be pickled."""
@@ -55,7 +51,10 @@ def take(bodies: Bodies) -> Snapshot:
     Args:
         bodies: Takes the bodies of objects that are not stored yet.
     """
-    _forget_oldest()
+    logs: Any
+    for _, _, logs in logs_backends.iter_backends():
+        for group in logs.groups.values():
+            forget_oldest(group)
     kept = [known for known in registries() if registry_name(known) not in _LEFT_OUT]
     try:
         return _taken(kept, bodies)
@@ -125,17 +124,3 @@ def _registry_state(known: BackendDict[Any]) -> tuple[tuple[str, str], dict[str,
     common = vars(BackendDict(known.backend, known.service_name))
     extra = {name: value for name, value in vars(known).items() if name not in common}
     return registry_name(known), extra, list(known.iter_backends())
-
-
-def _forget_oldest() -> None:
-    """Forget all but the newest log events and log streams: neither stop coming."""
-    logs: Any
-    for _, _, logs in logs_backends.iter_backends():
-        for group in logs.groups.values():
-            for stream in group.streams.values():
-                del stream.events[:-KEPT_LOG_EVENTS]
-            if len(group.streams) > KEPT_LOG_STREAMS:
-                # Not by creation: a replica that has lived long may still write to the first stream.
-                by_age = sorted(group.streams.values(), key=lambda one: one.last_ingestion_time or one.creation_time)
-                for stream in by_age[:-KEPT_LOG_STREAMS]:
-                    del group.streams[stream.log_stream_name]

@@ -22,6 +22,8 @@ INITIAL_INTERVAL = 0.1
 SLOW_INITIAL_INTERVAL = 0.5
 """Seconds between checks of a target that has never been healthy, before and after ``SLOW_START``."""
 SLOW_START = 10.0
+CHECKS_A_SECOND = 40
+"""How many checks of healthy targets there are at most, as long as each target is checked as often as configured."""
 LONGEST_SLEEP = 0.25
 SHORTEST_SLEEP = 0.05
 """Seconds between two looks at all targets. Checks that are due meanwhile start together: a look for each would cost
@@ -113,7 +115,8 @@ class HealthChecker:
     """Checks every registered target, from one thread.
 
     Args:
-        speed: How many times shorter than configured the intervals are, once a target has been healthy.
+        speed: How many times shorter than configured the intervals are, once a target has been healthy (less with very
+            many targets).
         on_change: Is called, from the checker's thread, when a target's state has changed.
     """
 
@@ -193,11 +196,29 @@ class HealthChecker:
             if target.state != "draining":
                 _judge(target, progress, check, result)
             changed = (target.state, target.reason) != before
-        progress.due_at = time.monotonic() + (check.interval if target.was_healthy else _initial_interval(progress))
+        interval = (
+            usual_interval(check, self._speed, len(self._progress))
+            if target.was_healthy
+            else _initial_interval(progress)
+        )
+        progress.due_at = time.monotonic() + interval
         progress.running = False
         self._looks_at = min(self._looks_at, progress.due_at)
         if changed:
             self._on_change()
+
+
+def usual_interval(check: Check, speed: float, targets: int) -> float:
+    """Return the seconds to the next check of a target that has been healthy.
+
+    With very many targets the local clock is no faster for them than the machine can bear, nor slower than real.
+
+    Args:
+        check: The check, whose interval is divided by ``speed``.
+        speed: How many times faster the local clock is.
+        targets: How many targets are checked.
+    """
+    return max(check.interval, min(targets / CHECKS_A_SECOND, check.interval * speed))
 
 
 def _initial_interval(progress: _Progress) -> float:
