@@ -69,6 +69,20 @@ class Warnings(logging.Handler):
             warn(text)
 
 
+def of_usage(error: click.ClickException) -> CortexError:
+    """Turn what click says of a wrong command line into an error like every other."""
+    named = isinstance(error, click.NoSuchOption | click.NoSuchCommand)
+    text = " ".join((error.message if named else error.format_message()).split()).removesuffix(".")
+    message = text[:1].lower() + text[1:] if text[1:2].islower() else text
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.NoSuchOption | click.NoSuchCommand) and error.possibilities:
+        return CortexError(message, hint=f"did you mean {error.possibilities[0]}?")
+    if context is None:
+        return CortexError(message)
+    usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
+    return CortexError(message, hint=f"call it as: {usage}; see {context.command_path} --help")
+
+
 def in_words(error: Exception, environment: str | None = None) -> CortexError:
     """Turn any error into one that a user can read.
 

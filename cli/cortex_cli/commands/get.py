@@ -11,7 +11,8 @@ import click
 
 from cortex_cli import options
 from cortex_cli.messages import in_words, note_once
-from cortex_cli.output import as_json, terminal_width, until_left
+from cortex_cli.output import as_json, until_left
+from cortex_cli.terminal import clear_screen, terminal_width
 
 if TYPE_CHECKING:
     from cortex_cdk.client import Client
@@ -52,7 +53,7 @@ def command(name: str | None, env: str | None, watch: bool, verbose: bool, outpu
         while True:
             text = _one(clients[0], name, output, verbose=verbose) if name else _all(clients, output)
             if watch and output == "pretty":
-                click.clear()
+                clear_screen()
             click.echo(text)
             if not watch:
                 break

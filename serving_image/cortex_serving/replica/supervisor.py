@@ -38,7 +38,7 @@ from cortex_serving.replica.child_processes import bury_adopted
 from cortex_serving.replica.report import ReplicaReport
 from cortex_serving.replica.stand_in import Pulses, StandIn
 from cortex_serving.replica.start_watch import StartWatch
-from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, listen
+from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, cannot_listen, listen
 from cortex_serving.server.connection_limit import raise_file_limit
 from cortex_serving.settings import Http, Settings
 from cortex_serving.shared_state import Board, State
@@ -394,7 +394,7 @@ def run(settings: Settings) -> int:
     try:
         supervisor = Supervisor(settings)
     except OSError as error:
-        reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        reason = cannot_listen(settings.host, settings.port, error, offers_another=not settings.cluster)
         os.write(2, f"{COMMAND}: {reason}\n".encode())
         return 1
     return supervisor.run()

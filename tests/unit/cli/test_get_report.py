@@ -183,6 +183,27 @@ def test_view(name: str) -> None:
     compare(click.unstyle(VIEWS[name]()) + "\n", GOLDEN / f"get-{name}.txt")
 
 
+LONG = api("sentiment-of-reviews-in-twelve-languages")
+AT_WIDTHS: dict[str, Callable[[int], str]] = {
+    "overview": lambda width: overview(
+        {"local": [Report(api(), TRAFFIC), Report(BROKEN, TRAFFIC)], "prod": [Report(splitter(iris=90, sick=10))]},
+        NOW,
+        width,
+    ),
+    "overview-many": lambda width: overview(
+        {"production": [*(Report(api(name), TRAFFIC) for name in NAMES), Report(LONG, TRAFFIC)]}, NOW, width
+    ),
+    "detail": lambda width: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, stopped=STOPPED), NOW, width),
+    "splitter": lambda width: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW, width),
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+@pytest.mark.parametrize("name", AT_WIDTHS)
+def test_view_at_width(name: str, width: int) -> None:
+    compare(click.unstyle(AT_WIDTHS[name](width)) + "\n", GOLDEN / f"get-{name}-{width}.txt")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
