@@ -60,7 +60,7 @@ class Round:
 
     def develop(self, numbers: Sequence[int]) -> list[float]:
         """Save the code several times while ``cortex dev`` runs; return the seconds that it says each save took."""
-        command = [CORTEX, "dev", str(self.project), "-o", "json"]
+        command = [str(CORTEX), "dev", str(self.project), "-o", "json"]
         process = subprocess.Popen(
             command, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

@@ -216,7 +216,8 @@ class StoredLines:
 
 
 def slope(looks: Sequence[Look]) -> float:
-    """Return how many MiB an hour the memory grows by (least squares)."""
+    """Return how many MiB an hour the memory grows by (least squares). The first half warms up."""
+    looks = looks[len(looks) // 2 :]
     if len({look.at for look in looks}) < 2:
         return 0.0
     fit = statistics.linear_regression([look.at / 3600 for look in looks], [look.memory for look in looks])
@@ -294,7 +295,7 @@ class Soak:
         lost, twice = sent.lines - counts.keys(), [line for line, count in counts.items() if count > 1]
         return "\n".join(
             [
-                "| | memory first | memory last | slope | descriptors | threads | connections |",
+                "| | memory first | memory last | slope of the second half | descriptors | threads | connections |",
                 "|---|---|---|---|---|---|---|",
                 *rows,
                 "",

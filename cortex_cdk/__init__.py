@@ -6,6 +6,7 @@ Packages, from the top down; each may import those below it, and none above it:
 * ``deploy``: deploys, refreshes and deletes APIs and traffic splitters.
 * ``status``, ``predict``: what is deployed, how it goes, and whether it answers.
 * ``clusters``: makes, changes and removes clusters.
+* ``history``: what became of each deployment of an API.
 * ``synthesis``: typed specifications to CloudFormation templates.
 * ``stack_operations``: runs one CloudFormation operation to its end.
 * ``replicas``, ``logs``: what ECS says of replicas, and what they logged.

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cortex_serving.contract import TRAFFIC_SPLITTER
 
 from cortex_cdk import log_groups, names
 from cortex_cdk.access_keys import ClusterKeys
@@ -30,6 +32,7 @@ from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
 from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
+from cortex_cdk.history_client import HistoryClient
 from cortex_cdk.logs import EVERYTHING, LogFilter, LogRecord, follow, read
 from cortex_cdk.prediction_client import PredictionClient
 from cortex_cdk.secrets.store import Secrets
@@ -38,6 +41,7 @@ from cortex_cdk.stack_operations.stack import read_stack
 from cortex_cdk.status.diagnosis import Diagnosis, why
 from cortex_cdk.status.read_status import ERROR, LIVE, UPDATING, ApiStatus, get_api, list_apis, read_apis
 from cortex_cdk.status.report import Report
+from cortex_cdk.status.series import DEFAULT_SINCE, POINTS, Measurements, read_measurements
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,7 +50,7 @@ SETTLING_POLL_SECONDS = 0.25
 WAITING_POLL_SECONDS = 1.0
 
 
-class Client(PredictionClient):
+class Client(HistoryClient, PredictionClient):
     """Talks to one environment.
 
     Args:
@@ -75,6 +79,7 @@ class Client(PredictionClient):
         force: bool = False,
         rebuild: bool = False,
         strict: bool = False,
+        message: str | None = None,
         check: bool = True,
         wait: bool = True,
         **of_class: Unpack[ClassOptions],
@@ -89,6 +94,7 @@ class Client(PredictionClient):
             force: Cancel an update that runs, rather than refuse.
             rebuild: Build images anew, though there are some for the same dependencies.
             strict: Refuse a project with files that look like secrets.
+            message: Why, for the history of the APIs.
             check: Raise what went wrong with an API; else it is the ``error`` in the API's result.
             of_class: For a class: its ``name``, ``requirements`` (lines of ``requirements.txt``; without them the
                 packages that it imports, in the versions that are installed here), ``config``, ``files`` (paths, bytes
@@ -103,7 +109,8 @@ class Client(PredictionClient):
         loaded = load_source(source, self._progress, strict=strict, of_class=of_class)
         cluster = ensure_cluster(self.cloud, self.environment, self._progress)
         self._read = KnownCluster(self.cloud, cluster)
-        deployer = Deployer(self.cloud, cluster, self._progress, Options(force, rebuild, wait))
+        options = Options(force=force, rebuild=rebuild, waits=wait, message=message)
+        deployer = Deployer(self.cloud, cluster, self._progress, options)
         results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
         if wait:
             changed = {result.name for result in results if result.changed and not result.error}
@@ -195,21 +202,51 @@ class Client(PredictionClient):
             time.sleep(WAITING_POLL_SECONDS)
         return api
 
-    def report(self, name: str, *, with_configuration: bool = False) -> Report:
+    def report(self, name: str, *, detailed: bool = False) -> Report:
         """Report everything about one API or splitter: status, traffic, predictions, scaling.
 
         Args:
             name: The API or splitter.
-            with_configuration: Whether the fields of an API's ``cortex.yaml`` are reported, too, as they are deployed.
+            detailed: Whether an API's replicas are reported one by one, too, and the fields of its ``cortex.yaml`` as
+                they are deployed.
 
         Raises:
             NotDeployedError: There is none of that name.
         """
-        return self._known.reporter.one(name, with_configuration=with_configuration)
+        return self._known.reporter.one(name, detailed=detailed)
 
     def reports(self) -> Sequence[Report]:
         """Report status and traffic of everything that is deployed."""
         return self._known.reporter.all()
+
+    def metrics(
+        self,
+        name: str,
+        *,
+        since: timedelta = DEFAULT_SINCE,
+        period: timedelta | None = None,
+        points: int = POINTS,
+    ) -> Measurements:
+        """Read what was measured of an API over time, or of each API of a traffic splitter.
+
+        Args:
+            name: The API or splitter.
+            since: How far back; no further than to its creation.
+            period: Time that one value stands for, in whole minutes; None chooses one that gives at most ``points``.
+            points: Most values of a series, where no period is given.
+
+        Returns:
+            Series by name; ``to_frame()`` makes a pandas DataFrame of them.
+
+        Raises:
+            NotDeployedError: There is none of that name.
+            CortexError: CloudWatch has no such period, or nothing from so long ago.
+        """
+        api = self.get(name)
+        apis = [api]
+        if api.kind == TRAFFIC_SPLITTER:
+            apis = read_apis(self.cloud, self.cluster, [variant.name for variant in api.variants])
+        return read_measurements(self.cloud, self.cluster, api, apis, since=since, period=period, points=points)
 
     def why(self, name: str) -> Diagnosis:
         """Find out what is wrong with an API or splitter, since when, why, and what to do next.

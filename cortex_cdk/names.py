@@ -28,6 +28,7 @@ REQUESTS_POLICY, IN_FLIGHT_POLICY = "RequestsPerTarget", "RequestsInFlight"
 PROJECT_PREFIX = "projects/"
 CONFIGURATION_PREFIX = "configurations/"
 BUILD_CONTEXT_PREFIX = "builds/"
+HISTORY_PREFIX = "history/"
 ACCESS_KEYS = "access/keys.json"
 """The object with the hashes of the cluster's API keys."""
 CLUSTER_METADATA = "Cortex"
@@ -165,6 +166,22 @@ def project_key(api: str, digest: str) -> str:
 def configuration_key(digest: str) -> str:
     """The object key of an API's configuration: that of the specification with that digest."""
     return f"{CONFIGURATION_PREFIX}{digest}.json"
+
+
+def history_prefix(api: str) -> str:
+    """The beginning of the object keys of the records of an API's deployments."""
+    return f"{HISTORY_PREFIX}{api}/"
+
+
+def history_key(api: str, number: int) -> str:
+    """The object key of the record of an API's deployment, so that keys are in the order of numbers."""
+    return f"{history_prefix(api)}{number:06}.json"
+
+
+def number_of(key: str) -> int | None:
+    """The number of a deployment, from the key of its record; None for the key of something else."""
+    number = key.rpartition("/")[2].removesuffix(".json")
+    return int(number) if key.endswith(".json") and number.isdecimal() else None
 
 
 def build_context_key(tag: str) -> str:

@@ -19,6 +19,7 @@ from cortex_cdk.status.read_status import LIVE, ApiStatus
 from cortex_cdk.status.report import Report, ScalingActivity
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, latency, table
+from cortex_cli.replica_report import model_table, replica_table, used
 from cortex_cli.suggestions import for_environment, sample_request
 
 NOTHING = "-"
@@ -58,16 +59,22 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
     if report.api.kind == TRAFFIC_SPLITTER:
         parts = [_members_table(report, now, width), _shared_counts(report)]
     else:
-        parts = [table([_api_row(report, now)], width)]
+        parts = [
+            "\n".join([table([_api_row(report, now)], width), *_until(report)]),
+            _load(report, width),
+        ]
     parts += [
         _reason(report.api),
         _alarms(report.alarms, now),
         _causes(report.causes),
         _more(report),
-        _predictions(report.predictions),
+        _predictions(report.counted.predictions),
         _pages(report),
     ]
     parts += [_maximum(report), _activities(report.activities, now, width), _stopped(report.stopped, now, width)]
+    parts += (
+        [replica_table(report.replicas, now, width), model_table(report.replicas, width)] if report.replicas else []
+    )
     parts += [_configuration(report.configuration)]
     return "\n\n".join(part for part in parts if part)
 
@@ -95,6 +102,23 @@ def _traffic_columns(traffic: Traffic | None) -> dict[str, str]:
         "4XX": str(traffic.answers_4xx),
         "5XX": str(traffic.answers_5xx),
     }
+
+
+def _until(report: Report) -> list[str]:
+    """Say up to when requests count: CloudWatch has them minutes late."""
+    until = report.counted_until
+    return [f"requests until {until.astimezone():%H:%M %Z}"] if until else []
+
+
+def _load(report: Report, width: int | None) -> str:
+    """What the replicas use, and how requests wait for them."""
+    cells = used(report.usage)
+    batching = report.counted.batching
+    if batching is not None:
+        queue = {"p50 in queue": batching.p50_queue, "p99 in queue": batching.p99_queue}
+        waited = {name: NOTHING if seconds is None else latency(seconds) for name, seconds in queue.items()}
+        cells = {**cells, "requests in a batch": f"{batching.mean_size:.3g}", **waited}
+    return table([cells], width) if cells else ""
 
 
 def _splitter_row(splitter: ApiStatus, now: datetime) -> dict[str, str]:

@@ -13,11 +13,13 @@ import os
 import sys
 
 import click
+from click.exceptions import NoArgsIsHelpError
 from click.shell_completion import CompletionItem
 
 from cortex_cli.command_list import command_names, listed_commands, load_command
 from cortex_cli.invocation import Invocation
-from cortex_cli.messages import Warnings, in_words, show_last
+from cortex_cli.messages import Warnings, in_words, of_usage, show, show_last
+from cortex_cli.terminal import is_plain
 
 _ESCAPED = "cortex-json-escapes"
 
@@ -82,10 +84,20 @@ def main() -> None:
     _set_up_streams()
     logging.getLogger("cortex_cdk").addHandler(Warnings())
     invocation = Invocation()
+    # Of click's contexts, and of what is written without one.
+    color = False if is_plain() else None
+    with click.Context(cli, color=color):
+        _run(invocation, color)
+
+
+def _run(invocation: Invocation, color: bool | None) -> None:
     try:
-        cli.main(standalone_mode=False, prog_name="cortex", obj=invocation)
+        cli.main(standalone_mode=False, prog_name="cortex", obj=invocation, color=color)
+    except NoArgsIsHelpError as help_of_group:
+        help_of_group.show()
+        sys.exit(help_of_group.exit_code)
     except click.ClickException as error:
-        error.show()
+        show(of_usage(error), invocation)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted (an operation that has begun goes on by itself: see cortex get)", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+from functools import cache
 
 import click
 
@@ -46,6 +47,13 @@ def warn(text: str) -> None:
     click.echo(on_stderr(text), err=True)
 
 
+@cache
+def note_once(text: str) -> None:
+    """Write to stderr what is worth knowing and needs no action, unless it was written before."""
+    click.secho("note: ", dim=True, nl=False, err=True)
+    click.echo(on_stderr(text), err=True)
+
+
 class Warnings(logging.Handler):
     """Shows the warnings that the library logs, each once."""
 
@@ -59,6 +67,20 @@ class Warnings(logging.Handler):
         if text not in self._told:
             self._told.add(text)
             warn(text)
+
+
+def of_usage(error: click.ClickException) -> CortexError:
+    """Turn what click says of a wrong command line into an error like every other."""
+    named = isinstance(error, click.NoSuchOption | click.NoSuchCommand)
+    text = " ".join((error.message if named else error.format_message()).split()).removesuffix(".")
+    message = text[:1].lower() + text[1:] if text[1:2].islower() else text
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.NoSuchOption | click.NoSuchCommand) and error.possibilities:
+        return CortexError(message, hint=f"did you mean {error.possibilities[0]}?")
+    if context is None:
+        return CortexError(message)
+    usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
+    return CortexError(message, hint=f"call it as: {usage}; see {context.command_path} --help")
 
 
 def in_words(error: Exception, environment: str | None = None) -> CortexError:

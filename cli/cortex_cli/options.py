@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ import click
 from cortex_cli import shell_completion
 from cortex_cli.invocation import Invocation
 
+LONGEST_MESSAGE = 500
+"""Characters of a message for the history."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -62,6 +65,23 @@ class _Duration(click.ParamType[float]):
 DURATION = _Duration()
 
 
+class _Span(_Duration):
+    """A duration that may also have days: ``7d``, ``1d12h``, ``3h``."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse the text."""
+        days = re.fullmatch(r"(\d{1,4})d(.*)", value, re.ASCII) if isinstance(value, str) else None
+        if not days or (int(days[1]) == 0 and not days[2]):
+            return super().convert(value, param, ctx)
+        rest = super().convert(days[2], param, ctx) if days[2] else 0.0
+        return int(days[1]) * 86_400 + rest
+
+
+SPAN = _Span()
+
+
 def environment(command: Command) -> Command:
     """Add ``--env NAME``, which the command gets as ``env``."""
     return click.option(
@@ -100,6 +120,20 @@ def output(command: Command) -> Command:
 def yes(command: Command) -> Command:
     """Add ``--yes``."""
     return click.option("-y", "--yes", is_flag=True, help="Answer every question with yes.")(command)
+
+
+def _message(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    text = " ".join(value.split()) if value else None
+    if text and len(text) > LONGEST_MESSAGE:
+        raise click.BadParameter(f"it has {len(text)} characters; at most {LONGEST_MESSAGE} are kept")
+    return text
+
+
+def message(command: Command) -> Command:
+    """Add ``--message TEXT``, which the command gets as ``message``, on one line."""
+    return click.option(
+        "-m", "--message", metavar="TEXT", callback=_message, help="Why, for the history (cortex history NAME)."
+    )(command)
 
 
 def plan(command: Command) -> Command:

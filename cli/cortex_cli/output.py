@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from cortex_cdk.errors import CortexError
 from cortex_cli.control_characters import on_stdout
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from cortex_cli.terminal import terminal_width
 
 # Columns that are of interest only if something is wrong.
 HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
+# Columns are not broken into shorter lines.
+NARROWEST = 12
+# More rows are a list to look through, and stay lines, which are longer than the terminal then.
+MOST_BLOCKS = 5
 
 
 def before_the_result(output: str) -> AbstractContextManager[object]:
@@ -45,7 +47,7 @@ def as_json(value: Any) -> str:
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     """Write rows of the same columns to stdout, aligned. At least one; see ``table``."""
-    click.echo(table(rows))
+    click.echo(table(rows, terminal_width()))
 
 
 def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
@@ -53,8 +55,9 @@ def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
 
     Args:
         rows: Values by column, in at least one row.
-        width: Most characters in a line: if there would be more, columns move together and their names break into
-            lines. None keeps names on one line, for programs.
+        width: Most characters in a line: if there would be more, columns move together, and their names and the widest
+            column break into lines; if that does not do, each of a few rows becomes a block with a line for each
+            column. None keeps a line for a row, for programs.
     """
     columns = [
         column
@@ -67,20 +70,44 @@ def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
     if width is not None and max(map(len, [head, *lines])) > width:
         names = [re.sub(r" |(?<=-)(?=[^-]+$)", "\n", column).split("\n") for column in columns]
         height = max(map(len, names))
-        stacked = zip(*([""] * (height - len(parts)) + parts for parts in names), strict=True)
-        aligned = _aligned([*map(list, stacked), *cells], gap=2)
+        stacked = list(map(list, zip(*([""] * (height - len(parts)) + parts for parts in names), strict=True)))
+        folded = _fold(stacked, cells, width)
+        if folded is None and len(cells) <= MOST_BLOCKS:
+            return "\n\n".join(_block(columns, row, width) for row in cells)
+        aligned = _aligned([*stacked, *(folded or cells)], gap=2)
         heads, lines = aligned[:height], aligned[height:]
     return "\n".join([*(click.style(line, bold=True) for line in heads), *lines])
+
+
+def _fold(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], width: int) -> list[list[str]] | None:
+    """Break the cells of the widest column into lines, so that the table is so wide; None where it cannot be."""
+    widths = [max(map(len, column)) for column in zip(*heads, *rows, strict=True)]
+    at = widths.index(max(widths))
+    room = min(widths[at], width - sum(widths) - 2 * (len(widths) - 1) + widths[at])
+    if room < max(NARROWEST, *(len(head[at]) for head in heads)):
+        return None
+    folded = []
+    for row in rows:
+        first, *rest = textwrap.wrap(row[at], room, break_on_hyphens=False) or [""]
+        folded.append([*row[:at], first, *row[at + 1 :]])
+        folded += [[*[""] * at, more, *[""] * (len(row) - at - 1)] for more in rest]
+    return folded
+
+
+def _block(columns: Sequence[str], row: Sequence[str], width: int) -> str:
+    """Return a row with a line for each column, and what is too long for one below it."""
+    most = max(map(len, columns)) + 2
+    lines = []
+    for column, value in zip(columns, row, strict=True):
+        first, *rest = textwrap.wrap(value, max(width - most, 20), break_on_hyphens=False) or [""]
+        lines.append(f"{click.style(column, bold=True)}{' ' * (most - len(column))}{first}".rstrip())
+        lines += [" " * most + more for more in rest]
+    return "\n".join(lines)
 
 
 def _aligned(rows: Sequence[Sequence[str]], gap: int) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [(" " * gap).join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
-def terminal_width() -> int | None:
-    """Return how many characters a line of the terminal has; None if stdout is no terminal."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:
@@ -112,16 +139,6 @@ def size(count: int) -> str:
         if count >= 999.5 * 1024 ** (power - 1):
             return f"{count / 1024**power:.3g} {unit}"
     return f"{count} bytes"
-
-
-ONLY_LINES = ("CI", "NO_COLOR")
-"""Variables with which nothing is drawn that changes in place."""
-
-
-def can_draw(console: Console) -> bool:
-    """Return whether a console is a terminal that shows what changes in place, and such a thing is wanted there."""
-    only_lines = console.is_dumb_terminal or any(os.environ.get(name) for name in ONLY_LINES)
-    return console.is_terminal and not only_lines
 
 
 @contextmanager

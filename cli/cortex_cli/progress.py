@@ -6,7 +6,7 @@ from collections import deque
 from types import TracebackType
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
@@ -15,8 +15,9 @@ from cortex_cdk.replicas.revisions import Rollout
 from cortex_cdk.stack_operations.change_set import Change
 from cortex_cdk.stack_operations.events import StackEvent
 from cortex_cli.control_characters import on_stderr
-from cortex_cli.output import can_draw, interactive
+from cortex_cli.output import interactive
 from cortex_cli.rollout_table import rollout_table
+from cortex_cli.terminal import can_draw, make_console
 
 # Lines at the end of a log that a terminal shows, as Docker does.
 LOG_LINES = 5
@@ -34,7 +35,7 @@ class TerminalProgress:
 
     def __init__(self, *, yes: bool) -> None:
         self._yes = yes
-        self._console = Console(stderr=True, highlight=False)
+        self._console = make_console(stderr=True)
         self._spinner = self._console.status("starting")
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._draws = can_draw(self._console)
@@ -42,7 +43,7 @@ class TerminalProgress:
         self._rollouts: dict[str, Rollout] = {}
 
     def __enter__(self) -> TerminalProgress:
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._spinner.start()
         return self
 

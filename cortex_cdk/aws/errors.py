@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from cortex_cdk.aws.denials import denial_of
 from cortex_cdk.errors import CloudError, CortexError
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
+
+Found = TypeVar("Found")
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 INVALID = frozenset(
@@ -38,6 +41,16 @@ def silent_endpoint(error: Exception) -> str | None:
 
     silence = botocore.EndpointConnectionError | botocore.ConnectTimeoutError | botocore.ConnectionClosedError
     return str(error.kwargs["endpoint_url"]) if isinstance(error, silence) else None
+
+
+def if_allowed(read: Callable[[], Found], otherwise: Found) -> Found:
+    """Return what is read, or something else where that cannot be read."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return read()
+    except (ClientError, BotoCoreError):
+        return otherwise
 
 
 def explain(error: Exception, environment: str) -> CortexError | None:

@@ -43,6 +43,15 @@ class RunningCluster:
         """The tags of the stack of an API or splitter."""
         return {names.TAG_CLUSTER: self.name, names.TAG_API: resource, **self.resources.tags}
 
+    def target_group_arn(self, full_name: str) -> str:
+        """The ARN of a target group of its load balancer.
+
+        Args:
+            full_name: The ``TargetGroup`` dimension of metrics.
+        """
+        # arn:aws:elasticloadbalancing:<region>:<account>:targetgroup/<name>/<id>
+        return ":".join([*self.resources.listener_arn.split(":")[:5], full_name])
+
     def dangers(self, open_apis: Sequence[str]) -> tuple[str, ...]:
         """What strangers on the internet can do, a line each; nothing where the stack does not say who is let in.
 

@@ -52,6 +52,11 @@ class Config:
     warnings: tuple[Problem, ...]
 
     @property
+    def resources(self) -> tuple[RealtimeApi | TrafficSplitter, ...]:
+        """The APIs, then the splitters."""
+        return (*self.apis, *self.splitters)
+
+    @property
     def secret_references(self) -> tuple[SecretReference, ...]:
         """The secrets and parameters that all APIs name."""
         return tuple(each for api in self.apis for each in api.predictor.secret_references.values())

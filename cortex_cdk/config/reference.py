@@ -40,8 +40,8 @@ place, before anything is created.
 * `predictor.config`, `predictor.env` and the list of models have room for some 30,000 bytes together: put what is
   larger into a file of the project, variables into `.env` (128 KiB each), and many models into one folder.
 * Paths are relative to the configuration file and never leave its folder. Models may also be on S3 (`s3://...`).
-* `cortex validate` checks a file and its project without deploying. `cortex init` makes a file in which each common field stands
-  with its default, and tells editors the [JSON Schema](https://json-schema.org) (`cortex schema`), by which they complete and check.
+* `cortex validate` checks a file and its project without deploying. `cortex init` makes a file in which each common
+  field stands with its default, and tells editors the JSON Schema (`cortex schema`), by which they complete and check.
 
 ```yaml
 - name: iris-classifier

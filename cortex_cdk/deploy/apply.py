@@ -18,8 +18,10 @@ from cortex_cdk.deploy.failures import failure, interruption
 from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
+from cortex_cdk.deploy.recording import Recorder
 from cortex_cdk.environment import explain
 from cortex_cdk.errors import CortexError, DeployError
+from cortex_cdk.history.record import DEPLOYED, FAILED, INTERRUPTED, Record
 from cortex_cdk.replicas.desired_count import read_desired_count
 from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.change_set import Change, ChangeSet, create_change_set, discard, execute
@@ -56,6 +58,7 @@ class Applied:
         in_progress: Whether it goes on by itself, because nobody waits for its end.
         error: Why it failed, or None.
         differences: What the update changes in the user's files; None where nothing was to be compared.
+        number: The number of the deployment in the API's history; None where nothing was changed, and of a splitter.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Applied:
     in_progress: bool = False
     error: CortexError | None = None
     differences: Differences | None = None
+    number: int | None = None
 
     @classmethod
     def refused(cls, cluster: RunningCluster, resource: RealtimeApi | TrafficSplitter, error: CortexError) -> Applied:
@@ -93,6 +97,10 @@ class Applier:
         differences: By stack name, what the plans change in the user's files, where that is known.
         force: Whether operations that run on the stacks are given up.
         waits: Whether to wait until an operation has ended, rather than leave once it has begun.
+        recorder: Keeps what becomes of each API; None keeps nothing.
+
+    Attributes:
+        recorder: The same.
     """
 
     def __init__(
@@ -105,10 +113,13 @@ class Applier:
         *,
         force: bool,
         waits: bool = True,
+        recorder: Recorder | None = None,
     ) -> None:
         self._cloud = cloud
         self._cluster = cluster
         self._progress = progress
+        self.recorder = recorder
+        self._numbers: dict[str, int] = {}
         self._templates = templates
         self._differences = differences
         self._force = force
@@ -145,6 +156,7 @@ class Applier:
             in_progress=changed and not self._waits,
             error=error,
             differences=self._differences.get(plan.release.spec.stack_name),
+            number=self._numbers.get(resource.name),
         )
 
     def _announce(self, plan: StackPlan) -> None:
@@ -236,14 +248,45 @@ class Applier:
             self._announce(plan)
             self._progress.changes(name, change_set.changes)
         self._ask_about(change_set, name)
-        if not self._waits:
-            execute(self._cloud, change_set)
-            return touches
-        outcome = run(self._cloud, change_set, name, self._progress, watcher=self._watcher(plan))
-        self._require_success(plan, outcome, change_set.stack_id)
-        if plan.action == CREATE and isinstance(plan.release.spec, ApiStackSpec):
+        self._execute(plan, change_set, self._begin_record(plan, change_set) if touches else None)
+        if self._waits and plan.action == CREATE and isinstance(plan.release.spec, ApiStackSpec):
             self._forget_initial_replicas(name, stack_name)
         return touches
+
+    def _execute(self, plan: StackPlan, change_set: ChangeSet, record: Record | None) -> None:
+        """Execute a change set, wait for the end, and write how it ended. Whoever presses Ctrl-C leaves that open."""
+        interrupted = False
+        try:
+            if not self._waits:
+                # The stack says how it ends.
+                execute(self._cloud, change_set)
+                return
+            name = plan.release.resource.name
+            outcome = run(self._cloud, change_set, name, self._progress, watcher=self._watcher(plan))
+            interrupted = outcome.interrupted
+            self._require_success(plan, outcome, change_set.stack_id)
+        except DeployError as error:
+            self._end_record(record, INTERRUPTED if interrupted else FAILED, error.message)
+            raise
+        self._end_record(record, DEPLOYED)
+
+    def _begin_record(self, plan: StackPlan, change_set: ChangeSet) -> Record | None:
+        if self.recorder is None:
+            return None
+        known = self._differences.get(plan.release.spec.stack_name)
+        try:
+            record = self.recorder.begin(plan, tuple(known.changes()) if known else ())
+        except Exception:
+            # Where the bucket cannot be written, nothing that runs is changed.
+            discard(self._cloud, change_set)
+            raise
+        if record:
+            self._numbers[plan.release.resource.name] = record.number
+        return record
+
+    def _end_record(self, record: Record | None, outcome: str, reason: str | None = None) -> None:
+        if self.recorder and record:
+            self.recorder.end(record, outcome, reason and reason.removeprefix(f"{record.api}: "))
 
     def _forget_initial_replicas(self, name: str, stack_name: str) -> None:
         """The API is there: what fails now is told, and tried again before its next change."""

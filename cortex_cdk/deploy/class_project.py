@@ -109,9 +109,10 @@ def write_project(cls: type, options: ClassOptions, folder: Path) -> Config:
 
 def _type(cls: type, options: ClassOptions) -> str:
     """The predictor's type: the one that was given, or whose class has that name."""
-    given = options.get("predictor", {}).get("type")
-    named = next((kind.name for kind in predictor_types().values() if kind.class_name == cls.__name__), _DEFAULT_TYPE)
-    return given if given in predictor_types() else named
+    given: str = options.get("predictor", {}).get("type", "")
+    if given in predictor_types():
+        return given
+    return next((kind.name for kind in predictor_types().values() if kind.class_name == cls.__name__), _DEFAULT_TYPE)
 
 
 def _entry(kind: str, options: ClassOptions) -> dict[str, Any]:
@@ -235,6 +236,11 @@ def check_options(source: object, options: Mapping[str, Any]) -> None:
         CortexError: They do not fit.
     """
     if not isinstance(source, type):
+        if not isinstance(source, Config | str | os.PathLike):
+            raise CortexError(
+                f"deploy takes a folder, a file or a class, not an object of {type(source).__name__}",
+                hint="give the class itself, and what its objects need as files={...}",
+            )
         if options:
             named = ", ".join(f"{name}=" for name in options)
             raise CortexError(f"{named} belongs to a class: a folder has a {CONFIG_FILE}, which says so")

@@ -9,6 +9,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.deploy.listener_rules import read_rules
 from cortex_cdk.errors import DeployError, NotDeployedError
+from cortex_cdk.history.store import RecordStore
 from cortex_cdk.stack_operations import recovery
 from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
 
@@ -32,7 +33,7 @@ def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
 
 
 def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
-    """Delete an API or splitter, and the records of an API, and wait until they are gone.
+    """Delete an API or splitter, the records and the history of an API, and wait until they are gone.
 
     An operation that runs on the stack is given up.
 
@@ -49,7 +50,8 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
         stack = find(cloud, cluster, name)
     except NotDeployedError:
         # What a first deployment left that failed.
-        if log_groups.remove(cloud, cluster.name, name):
+        forgotten = RecordStore(cloud, cluster.resources.bucket, name).remove()
+        if log_groups.remove(cloud, cluster.name, name) or forgotten:
             return
         raise
     users = _splitters_of(cloud, cluster, stack)
@@ -62,6 +64,7 @@ def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:
     if deletable:
         recovery.remove(cloud, deletable, cluster.resources.cloudformation_role)
     log_groups.remove(cloud, cluster.name, name)
+    RecordStore(cloud, cluster.resources.bucket, name).remove()
 
 
 def _splitters_of(cloud: Cloud, cluster: RunningCluster, stack: StackState) -> list[str]:

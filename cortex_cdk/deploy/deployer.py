@@ -14,7 +14,7 @@ are made from the APIs' target groups (decision 0023).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,11 +36,14 @@ from cortex_cdk.deploy.image_cleanup import remove_old_images
 from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.preflight.checks import check
 from cortex_cdk.deploy.preflight.endpoints import name_holder
+from cortex_cdk.deploy.recording import Occasion, Recorder
 from cortex_cdk.deploy.scaling import scaling_in_words
 from cortex_cdk.deploy.scaling_defaults import Updates, changed_by_defaults
 from cortex_cdk.deploy.splitters import member_failed, splitter_spec
 from cortex_cdk.deploy.user_images import own_images
 from cortex_cdk.errors import DeployError, Finding
+from cortex_cdk.history.commit import read_commit
+from cortex_cdk.history.record import ConfigFile
 from cortex_cdk.project.archive import ProjectArchive, ProjectFiles, archive
 from cortex_cdk.project.dependencies import Dependencies
 from cortex_cdk.secrets.lookup import look_up
@@ -65,11 +68,13 @@ class Options:
         force: Give up an operation that runs on a stack, rather than refuse.
         rebuild: Build images anew, though there are some for the same dependencies: for updates of what is not pinned.
         waits: Wait until every operation has ended, rather than leave once it has begun.
+        message: Why, in the user's words, for the history.
     """
 
     force: bool = False
     rebuild: bool = False
     waits: bool = True
+    message: str | None = None
 
 
 class Deployer:
@@ -107,17 +112,60 @@ class Deployer:
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
             deployment, warnings = self._ready_to_plan(config, project, dependencies)
-            plans = self._plan_apis(deployment)
-            self._warn(warnings, plans)
-            self._explain_scaling(plans)
-            if any(plan.changes for plan in plans):
-                keys = [plan.parameters[names.Parameter.PROJECT_KEY] for plan in plans if plan.changes]
-                assets.upload(self._cloud, project.path, self._cluster.resources.bucket, keys)
-                self._prepare_keys(deployment)
-            applier = self._applier(plans, project.path)
+            plans, applier = self._prepare(deployment, warnings, partial(self._occasion, config), project.path)
         done = self._execute(deployment.wanted, plans, applier)
         failed = frozenset(applied.name for applied in done if applied.error)
         return done + self._deploy_splitters(deployment.wanted, failed)
+
+    def restore(self, wanted: Wanted, occasion: Occasion) -> Applied:
+        """Deploy one API as it was deployed before: its archive and its image are there.
+
+        Args:
+            wanted: The API.
+            occasion: What its record shall say.
+
+        Returns:
+            What became of it.
+
+        Raises:
+            PreflightError: Something is in the way; the error has all of it.
+        """
+        deployment = read_deployment(self._cloud, self._cluster, wanted)
+        plans, applier = self._prepare(deployment, check(deployment), lambda: occasion)
+        [applied] = self._execute(wanted, plans, applier)
+        return applied
+
+    def _occasion(self, config: Config) -> Occasion:
+        """What the records of a deployment from a folder have in common."""
+        file = ConfigFile(config.path.name, config.path.read_bytes().decode(errors="replace"))
+        return Occasion(message=self._options.message, commit=read_commit(config.project_root), file=file)
+
+    def _prepare(
+        self,
+        deployment: Deployment,
+        warnings: Sequence[Finding],
+        occasion: Callable[[], Occasion],
+        project: Path | None = None,
+    ) -> tuple[list[StackPlan], Applier]:
+        """Decide what to do with each API, say so, and bring what replicas need.
+
+        Args:
+            deployment: What is wanted, and what there is.
+            warnings: What checks found that is not in the way.
+            occasion: Tells what the records of a change have in common.
+            project: The project's archive; None where it is in the bucket.
+        """
+        plans = self._plan_apis(deployment)
+        self._warn(warnings, plans)
+        self._explain_scaling(plans)
+        recorder = None
+        if any(plan.changes for plan in plans):
+            recorder = Recorder(self._cloud, self._cluster, self._progress, occasion())
+            if project:
+                keys = [plan.parameters[names.Parameter.PROJECT_KEY] for plan in plans if plan.changes]
+                assets.upload(self._cloud, project, self._cluster.resources.bucket, keys)
+            self._prepare_keys(deployment)
+        return plans, self._applier(plans, recorder, project)
 
     def _ready_to_plan(
         self, config: Config, project: ProjectArchive, dependencies: Dependencies
@@ -143,17 +191,17 @@ class Deployer:
             say = partial(self._progress.log, IMAGE)
             references[flavour] = images.build(self._cloud, builder, context, say, cache=cache, rebuild=rebuild)
             self._progress.step(IMAGE, "ready")
-        self._remove_old_images(builder.repository)
+        self._remove_old_images()
         wanted = replace(wanted, images=images.of_apis(config.apis, own, references))
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         return deployment, check(deployment)
 
-    def _remove_old_images(self, repository: str) -> None:
+    def _remove_old_images(self) -> None:
         """Make room where a new image came. That this may fail is no reason not to deploy."""
         from botocore.exceptions import ClientError
 
         try:
-            removed = remove_old_images(self._cloud, self._cluster.name, repository)
+            removed = remove_old_images(self._cloud, self._cluster.resources)
         except ClientError as error:
             self._progress.step(IMAGE, f"warning: old images could not be removed: {error_message(error)}")
             return
@@ -233,7 +281,7 @@ class Deployer:
                 plans.append(self._plan_splitter(deployment, target, endpoints.priority(target.endpoint)))
             except DeployError as error:
                 refused.append(Applied.refused(self._cluster, target.resource, name_holder(deployment, error)))
-        return self._execute(wanted, plans, self._applier(plans)) + refused
+        return self._execute(wanted, plans, self._applier(plans, None)) + refused
 
     def _plan_splitter(self, deployment: Deployment, target: Target, priority: int) -> StackPlan:
         if not isinstance(target.resource, TrafficSplitter):
@@ -242,12 +290,12 @@ class Deployer:
         spec = splitter_spec(self._cloud, self._cluster.resources, target.resource, priority, groups)
         return plan_stack(Release(spec), target.deployed, force=self._options.force)
 
-    def _applier(self, plans: Sequence[StackPlan], project: Path | None = None) -> Applier:
+    def _applier(self, plans: Sequence[StackPlan], recorder: Recorder | None, project: Path | None = None) -> Applier:
         """What carries out plans, with the templates that they need, and with what they change of a project's files."""
         specs = tuple(plan.release.spec for plan in plans if plan.changes and plan.synthesize)
         templates = synthesize(SynthesisRequest(stacks=specs)) if specs else {}
         bucket = self._cluster.resources.bucket
-        compared = [(plan, differences(self._cloud, bucket, plan, project)) for plan in plans] if project else []
+        compared = [(plan, differences(self._cloud, bucket, plan, project)) for plan in plans] if recorder else []
         found = {plan.release.spec.stack_name: known for plan, known in compared if known}
         return Applier(
             self._cloud,
@@ -257,6 +305,7 @@ class Deployer:
             found,
             force=self._options.force,
             waits=self._options.waits,
+            recorder=recorder,
         )
 
     def _execute(self, wanted: Wanted, plans: Sequence[StackPlan], applier: Applier) -> list[Applied]:
@@ -273,7 +322,7 @@ class Deployer:
                     again[index] = self._with_another_priority(deployment, plans[index])
                 except DeployError as error:
                     done[index] = replace(done[index], error=name_holder(deployment, error))
-            second = self._applier(list(again.values()))
+            second = self._applier(list(again.values()), applier.recorder)
             for index, applied in zip(again, _in_parallel(second, list(again.values())), strict=True):
                 done[index] = applied
         return done

@@ -33,10 +33,16 @@ def own_images(cloud: Cloud, apis: Iterable[RealtimeApi]) -> dict[str, str | Non
     Returns:
         References by the API's name, by digest where ECR tells it; None where ECR says that there is no such image.
     """
-    return {api.name: _by_digest(cloud, api.predictor.image) for api in apis if api.predictor.image}
+    return {api.name: by_digest(cloud, api.predictor.image) for api in apis if api.predictor.image}
 
 
-def _by_digest(cloud: Cloud, image: str) -> str | None:
+def by_digest(cloud: Cloud, image: str) -> str | None:
+    """Look up an image in ECR.
+
+    Returns:
+        Its reference by digest; as it is named where ECR may not be asked, or has it not; None where ECR says that
+        there is no such image.
+    """
     from botocore.exceptions import ClientError
 
     named = parse_ecr(image)

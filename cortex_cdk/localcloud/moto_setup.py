@@ -55,4 +55,5 @@ def _remember_what_stays() -> None:
     modules = frozenset(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: modules
     # The actions of a service, which are the methods of a class.
-    responses.method_names_from_class = cache(responses.method_names_from_class)
+    found: Any = responses
+    found.method_names_from_class = cache(found.method_names_from_class)

@@ -270,15 +270,17 @@ def _newest(log: _Log, since: int, count: int) -> tuple[SeenEvents, deque[LogRec
         look *= WIDENING
 
 
-def search(cloud: Cloud, group: str, phrase: str) -> Iterator[LogRecord]:
-    """Find the records with a phrase, oldest first.
+def search(cloud: Cloud, group: str, phrase: str, since: datetime | None = None) -> Iterator[LogRecord]:
+    """Find the records with a phrase, oldest first, metrics among them.
 
     Args:
         cloud: A session of the environment.
         group: The log group.
         phrase: Words without quotation marks.
+        since: Only records from then on.
     """
-    for page in _pages(cloud, group, filterPattern=f'"{phrase}"'):
+    query = {"startTime": _milliseconds(since)} if since else {}
+    for page in _pages(cloud, group, filterPattern=f'"{phrase}"', **query):
         yield from map(parse, page)
 
 

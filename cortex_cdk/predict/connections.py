@@ -117,5 +117,5 @@ def _ways(route: Route) -> Iterator[Route]:
     except OSError:
         return  # the request itself says so
     for family, _, _, _, address in found:
-        host, port = str(address[0]), address[1]
+        host, port = str(address[0]), int(address[1])
         yield route.by_way_of(f"[{host}]:{port}" if family == socket.AF_INET6 else f"{host}:{port}")

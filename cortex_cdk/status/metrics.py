@@ -7,41 +7,38 @@ replicas (``contract.METRIC_NAMESPACE``). Days are UTC days, because CloudWatch 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cortex_serving import contract
 
 from cortex_cdk.aws.cloud import Cloud
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
+from cortex_cdk.status.cloudwatch import (
+    DAY_SECONDS,
+    MINUTE_SECONDS,
+    Dimensions,
+    Query,
+    end_of_this_minute,
+    of_replicas,
+    of_target_group,
+    read_points,
+    read_values,
+)
 
 # As Cortex counts: two weeks, today included.
 WINDOW = timedelta(days=14)
+WHOLE_SECONDS = int(WINDOW.total_seconds())
 RECENT = timedelta(minutes=3)
-DAY_SECONDS = 86_400
-QUERIES_A_CALL = 500
+# In so many minutes a load balancer that works has reported something.
+REPORTED = timedelta(minutes=10)
+PULSE = "HealthyHostCount"
+"""What a load balancer reports of a target group in every minute ("CloudWatch metrics for your ALB")."""
 # A load balancer needs a moment to learn new weights.
 REPORTED_WITHIN = timedelta(seconds=contract.REPORT_SECONDS + 5)
 # More classes are counted (serving keeps them apart up to a hundred), but not asked for.
 MAX_CLASSES = 20
-
-
-Dimensions = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Series:
-    """What to ask CloudWatch for: one statistic of one metric, over periods of a number of seconds."""
-
-    namespace: str
-    metric: str
-    dimensions: Dimensions
-    statistic: str
-    period: int = DAY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,10 @@ def read_traffic(cloud: Cloud, load_balancer: str, target_groups: Sequence[str])
     """
     if not target_groups:
         return {}
-    wanted = [series for group in target_groups for series in _traffic_series(load_balancer, group).values()]
-    values = _read(cloud, wanted, _first_day(), _soon())
+    wanted = [query for group in target_groups for query in _traffic_queries(load_balancer, group).values()]
+    values = read_values(cloud, wanted, _first_day(), end_of_this_minute())
     return {
-        group: _traffic({name: values[series] for name, series in _traffic_series(load_balancer, group).items()})
+        group: _traffic({name: values[query] for name, query in _traffic_queries(load_balancer, group).items()})
         for group in target_groups
     }
 
@@ -122,60 +119,81 @@ class Latency:
 
 @dataclass(frozen=True)
 class Recent:
-    """The requests to one API in the last minutes.
+    """What the load balancer has reported of the last minutes.
 
     Attributes:
         latency: None where there were no requests.
-        answered: How many its replicas answered.
+        answered: How many requests the API's replicas answered.
         client_errors: How many of these with 4XX.
         server_errors: How many of these with 5XX.
+        counted_until: Every request until then is counted; None where nothing was reported lately. The load balancer
+            reports minutes as a whole, up to three of them late.
     """
 
     latency: Latency | None = None
     answered: int = 0
     client_errors: int = 0
     server_errors: int = 0
+    counted_until: datetime | None = None
 
 
 def read_recent(cloud: Cloud, load_balancer: str, target_group: str) -> Recent:
-    """Read the requests of the last minutes, with one call.
+    """Read the requests of the last minutes, and how far the counts go, with one call.
 
     Args:
         cloud: A session of the environment.
         load_balancer: Its ``LoadBalancer`` dimension.
         target_group: The API's ``TargetGroup`` dimension.
     """
-    dimensions = (("LoadBalancer", load_balancer), ("TargetGroup", target_group))
 
-    def series(metric: str, statistic: str) -> Series:
-        return Series("AWS/ApplicationELB", metric, dimensions, statistic, 60)
+    def query(metric: str, statistic: str) -> Query:
+        return of_target_group(load_balancer, target_group, metric, statistic, MINUTE_SECONDS)
 
-    median, longest = series("TargetResponseTime", "p50"), series("TargetResponseTime", "Maximum")
-    answers = [series(f"HTTPCode_Target_{digit}XX_Count", "Sum") for digit in "2345"]
-    end = _soon()
-    values = _read(cloud, [median, longest, *answers], end - RECENT, end)
-    counts = [round(sum(values[one])) for one in answers]
-    latency = None
-    if values[median] and values[longest]:
-        latency = Latency(min(values[median]), max(values[longest]))
-    return Recent(latency, sum(counts), client_errors=counts[2], server_errors=counts[3])
+    median, longest = query("TargetResponseTime", "p50"), query("TargetResponseTime", "Maximum")
+    answers = [query(f"HTTPCode_Target_{digit}XX_Count", "Sum") for digit in "2345"]
+    pulse = query(PULSE, "Maximum")
+    end = end_of_this_minute()
+    points = read_points(cloud, [median, longest, *answers, pulse], end - REPORTED, end)
+
+    def lately(of: Query) -> list[float]:
+        return [value for moment, value in points[of].items() if moment >= end - RECENT]
+
+    counts = [round(sum(lately(of))) for of in answers]
+    medians, longests = lately(median), lately(longest)
+    return Recent(
+        latency=Latency(min(medians), max(longests)) if medians and longests else None,
+        answered=sum(counts),
+        client_errors=counts[2],
+        server_errors=counts[3],
+        counted_until=counted_until(points[pulse], MINUTE_SECONDS),
+    )
 
 
-def _traffic_series(load_balancer: str, target_group: str) -> dict[str, Series]:
-    dimensions = (("LoadBalancer", load_balancer), ("TargetGroup", target_group))
-    whole = int(WINDOW.total_seconds())
+def counted_until(pulse: Iterable[datetime], period: int) -> datetime | None:
+    """Say until when a load balancer has counted requests, from the periods in which it counted healthy replicas.
 
-    def series(metric: str, statistic: str, period: int = DAY_SECONDS) -> Series:
-        return Series("AWS/ApplicationELB", metric, dimensions, statistic, period)
+    It reports those in every minute, and requests only where there are some. A minute that runs ends now.
+
+    Args:
+        pulse: The beginnings of the periods.
+        period: Their length in seconds.
+    """
+    newest = max(pulse, default=None)
+    return None if newest is None else min(newest + timedelta(seconds=period), datetime.now(timezone.utc))
+
+
+def _traffic_queries(load_balancer: str, target_group: str) -> dict[str, Query]:
+    def query(metric: str, statistic: str, period: int = DAY_SECONDS) -> Query:
+        return of_target_group(load_balancer, target_group, metric, statistic, period)
 
     return {
-        "2xx": series("HTTPCode_Target_2XX_Count", "Sum"),
-        "4xx": series("HTTPCode_Target_4XX_Count", "Sum"),
-        "5xx": series("HTTPCode_Target_5XX_Count", "Sum"),
-        "seconds": series("TargetResponseTime", "Sum"),
-        "timed": series("TargetResponseTime", "SampleCount"),
+        "2xx": query("HTTPCode_Target_2XX_Count", "Sum"),
+        "4xx": query("HTTPCode_Target_4XX_Count", "Sum"),
+        "5xx": query("HTTPCode_Target_5XX_Count", "Sum"),
+        "seconds": query("TargetResponseTime", "Sum"),
+        "timed": query("TargetResponseTime", "SampleCount"),
         # Percentiles of days cannot be added up: one period for all of them.
-        "p99": series("TargetResponseTime", "p99", whole),
+        "p99": query("TargetResponseTime", "p99", WHOLE_SECONDS),
     }
 
 
@@ -190,8 +208,44 @@ def _traffic(values: Mapping[str, Sequence[float]]) -> Traffic:
     )
 
 
-def read_predictions(cloud: Cloud, cluster: str, api: str, since: datetime) -> Predictions | None:
-    """Read what an API predicted.
+@dataclass(frozen=True)
+class Batching:
+    """How requests of the last two weeks were put into batches. Times in seconds.
+
+    Attributes:
+        mean_size: Requests in a batch.
+        p50_queue: Half of the requests waited no longer until they were worked on; None where that is not known.
+        p99_queue: The same for 99 of 100.
+    """
+
+    mean_size: float
+    p50_queue: float | None
+    p99_queue: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``cortex get -o json`` prints as ``batching``; times in milliseconds."""
+        return {
+            "mean_size": round(self.mean_size, 2),
+            "p50_queue_ms": _milliseconds(self.p50_queue),
+            "p99_queue_ms": _milliseconds(self.p99_queue),
+        }
+
+
+@dataclass(frozen=True)
+class CountedByReplicas:
+    """What the replicas of an API counted in the last two weeks.
+
+    Attributes:
+        predictions: None where nothing was counted (it has no ``monitoring``, or no requests).
+        batching: None where there were no batches.
+    """
+
+    predictions: Predictions | None = None
+    batching: Batching | None = None
+
+
+def read_counted_by_replicas(cloud: Cloud, cluster: str, api: str, since: datetime) -> CountedByReplicas:
+    """Read what an API predicted, and its batches, with one call of GetMetricData.
 
     Args:
         cloud: A session of the environment.
@@ -199,41 +253,52 @@ def read_predictions(cloud: Cloud, cluster: str, api: str, since: datetime) -> P
         api: The API's name.
         since: When it was created: a deleted API of that name had the same metrics. CloudWatch rounds the start of a
             query down to the minute (API reference of GetMetricData), in which no replica of either predicts.
-
-    Returns:
-        None where nothing was counted (it has no ``monitoring``, or no requests).
     """
     start = max(since, _first_day())
-    own = _of_api(cluster, api)
-    dimensions = [own, *_class_dimensions(cloud, own)]
-    more = len(dimensions) > MAX_CLASSES + 1
-    wanted = [_prediction(classified, "Sum") for classified in dimensions[1 : MAX_CLASSES + 1]]
-    numbers = {name: _prediction(dimensions[0], name) for name in ("Sum", "SampleCount", "Minimum", "Maximum")}
-    values = _read(cloud, [*wanted, *numbers.values()], start, _soon())
-    classes = {
-        dict(series.dimensions)[contract.CLASS_DIMENSION]: round(sum(values[series]))
-        for series in wanted
-        if values[series]
+    classified = _class_dimensions(cloud, of_replicas(cluster, api, contract.PREDICTION_METRIC, "Sum").dimensions)
+    classes = [
+        Query(contract.METRIC_NAMESPACE, contract.PREDICTION_METRIC, dimensions, "Sum")
+        for dimensions in classified[:MAX_CLASSES]
+    ]
+    numbers = {
+        name: of_replicas(cluster, api, contract.PREDICTION_METRIC, name)
+        for name in ("Sum", "SampleCount", "Minimum", "Maximum")
     }
-    if classes:
-        return Predictions(dict(sorted(classes.items())), more_classes=more)
-    count = sum(values[numbers["SampleCount"]])
-    if not count:
-        return None
-    return Predictions(
-        {},
-        minimum=min(values[numbers["Minimum"]]),
-        maximum=max(values[numbers["Maximum"]]),
-        average=sum(values[numbers["Sum"]]) / count,
+    batches = {
+        "size": of_replicas(cluster, api, contract.BATCH_SIZE_METRIC, "Average", WHOLE_SECONDS),
+        "p50": of_replicas(cluster, api, contract.QUEUE_TIME_METRIC, "p50", WHOLE_SECONDS),
+        "p99": of_replicas(cluster, api, contract.QUEUE_TIME_METRIC, "p99", WHOLE_SECONDS),
+    }
+    wanted = [*classes, *numbers.values(), *batches.values()]
+    values = read_values(cloud, wanted, start, end_of_this_minute())
+    counts = {
+        dict(query.dimensions)[contract.CLASS_DIMENSION]: round(sum(values[query]))
+        for query in classes
+        if values[query]
+    }
+    more = len(classified) > MAX_CLASSES
+    return CountedByReplicas(
+        Predictions(dict(sorted(counts.items())), more_classes=more)
+        if counts
+        else _numbers({name: values[query] for name, query in numbers.items()}),
+        _batching({name: values[query] for name, query in batches.items()}),
     )
 
 
-def _of_api(cluster: str, api: str) -> Dimensions:
-    return tuple(contract.dimensions(cluster, api).items())
+def _numbers(values: Mapping[str, Sequence[float]]) -> Predictions | None:
+    count = sum(values["SampleCount"])
+    if not count:
+        return None
+    return Predictions(
+        {}, minimum=min(values["Minimum"]), maximum=max(values["Maximum"]), average=sum(values["Sum"]) / count
+    )
 
 
-def _prediction(dimensions: Dimensions, statistic: str) -> Series:
-    return Series(contract.METRIC_NAMESPACE, contract.PREDICTION_METRIC, dimensions, statistic)
+def _batching(values: Mapping[str, Sequence[float]]) -> Batching | None:
+    if not values["size"]:
+        return None
+    p50, p99 = (max(values[name]) / 1000 if values[name] else None for name in ("p50", "p99"))
+    return Batching(max(values["size"]), p50, p99)
 
 
 def _class_dimensions(cloud: Cloud, own: Dimensions) -> list[Dimensions]:
@@ -254,59 +319,18 @@ def _class_dimensions(cloud: Cloud, own: Dimensions) -> list[Dimensions]:
 
 def read_forwarded(cloud: Cloud, cluster: str, apis: Sequence[str], since: datetime) -> dict[str, int]:
     """How many requests each API got by way of splitters since a moment, from a full minute on that has no others."""
-    series = {
-        api: Series(contract.METRIC_NAMESPACE, contract.FORWARDED_METRIC, _of_api(cluster, api), "Sum", 60)
-        for api in apis
-    }
+    queries = {api: of_replicas(cluster, api, contract.FORWARDED_METRIC, "Sum", MINUTE_SECONDS) for api in apis}
     counted = (since + REPORTED_WITHIN).replace(second=0, microsecond=0) + timedelta(minutes=1)
     start = max(counted, _first_day())
-    if start >= _soon():
+    if start >= end_of_this_minute():
         return dict.fromkeys(apis, 0)
-    values = _read(cloud, list(series.values()), start, _soon())
-    return {api: round(sum(values[wanted])) for api, wanted in series.items()}
+    values = read_values(cloud, list(queries.values()), start, end_of_this_minute())
+    return {api: round(sum(values[query])) for api, query in queries.items()}
 
 
 def _first_day() -> datetime:
     today = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
     return today - WINDOW + timedelta(days=1)
-
-
-def _soon() -> datetime:
-    """The end of the minute that runs: what was counted until now is in it."""
-    return datetime.now(timezone.utc).replace(second=0, microsecond=0) + timedelta(minutes=1)
-
-
-def _read(cloud: Cloud, wanted: Sequence[Series], start: datetime, end: datetime) -> dict[Series, list[float]]:
-    """The values of series between two moments."""
-    values: dict[Series, list[float]] = {series: [] for series in wanted}
-    ids = {f"q{number}": series for number, series in enumerate(values)}
-    for queries in _batches([_query(id_, series) for id_, series in ids.items()]):
-        pages = cloud.cloudwatch.get_paginator("get_metric_data").paginate(
-            MetricDataQueries=queries, StartTime=start, EndTime=end
-        )
-        for result in (result for page in pages for result in page["MetricDataResults"]):
-            values[ids[result["Id"]]] += result["Values"]
-    return values
-
-
-def _query(id_: str, series: Series) -> MetricDataQueryTypeDef:
-    return {
-        "Id": id_,
-        "MetricStat": {
-            "Metric": {
-                "Namespace": series.namespace,
-                "MetricName": series.metric,
-                "Dimensions": [{"Name": name, "Value": value} for name, value in series.dimensions],
-            },
-            "Period": series.period,
-            "Stat": series.statistic,
-        },
-    }
-
-
-def _batches(queries: Sequence[MetricDataQueryTypeDef]) -> Iterator[Sequence[MetricDataQueryTypeDef]]:
-    for start in range(0, len(queries), QUERIES_A_CALL):
-        yield queries[start : start + QUERIES_A_CALL]
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -15,6 +15,7 @@ from cortex_serving.contract import FATAL_EVENT, LOADING_EVENT
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.errors import if_allowed
 from cortex_cdk.aws.scalable_targets import NAMESPACE, resource_id
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.logs import LogRecord, troubles
@@ -25,7 +26,7 @@ from cortex_cdk.status.alarms import read_alarms
 from cortex_cdk.status.decide_status import ALARM_DETECTED, primary_deployment
 from cortex_cdk.status.evidence import Evidence, FailedDeployment, ScalingFailure, Signs
 from cortex_cdk.status.metrics import Recent, read_recent
-from cortex_cdk.status.read_signs import if_allowed, own_error, read_leaving, read_storage_error
+from cortex_cdk.status.read_signs import own_error, read_leaving, read_storage_error
 from cortex_cdk.status.read_status import Sighting, sight
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _past(cloud: Cloud, group: str, stack: StackState) -> _Past | None:
     if operation is None:
         return None
     began = operation.began or stack.updated
-    records = if_allowed(lambda: tuple(troubles(cloud, group, began, operation.ended)), ())
+    records = if_allowed(lambda: [*troubles(cloud, group, began, operation.ended)], list[LogRecord]())
     return _Past(operation, next((one for one in records if one.fields.get("event") == FATAL_EVENT), None))
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.errors import error_code, error_message
+from cortex_cdk.aws.errors import error_code, error_message, if_allowed
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.status.evidence import Signs
 from cortex_cdk.status.metrics import Recent
@@ -20,8 +20,6 @@ from cortex_cdk.status.read_status import ApiStatus
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_elbv2.type_defs import TargetHealthTypeDef
-
-Found = TypeVar("Found")
 
 
 def read_signs(cloud: Cloud, cluster: RunningCluster, api: ApiStatus, recent: Callable[[], Recent]) -> Signs:
@@ -42,22 +40,10 @@ def read_signs(cloud: Cloud, cluster: RunningCluster, api: ApiStatus, recent: Ca
         return Signs(targets.result(), leaving.result(), requests.result(), logs.result(), storage.result())
 
 
-def if_allowed(read: Callable[[], Found], otherwise: Found) -> Found:
-    """Return what is read, or something else where that cannot be read."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return read()
-    except (ClientError, BotoCoreError):
-        return otherwise
-
-
 def _targets(cloud: Cloud, cluster: RunningCluster, api: ApiStatus) -> Sequence[TargetHealthTypeDef]:
     if not api.target_group:
         return ()
-    # arn:aws:elasticloadbalancing:<region>:<account>:targetgroup/<name>/<id>
-    place = cluster.resources.listener_arn.split(":")[:5]
-    answer = cloud.elbv2.describe_target_health(TargetGroupArn=":".join([*place, api.target_group]))
+    answer = cloud.elbv2.describe_target_health(TargetGroupArn=cluster.target_group_arn(api.target_group))
     return [target["TargetHealth"] for target in answer["TargetHealthDescriptions"]]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar, cast
 
@@ -14,25 +14,28 @@ from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
+from cortex_cdk.aws.errors import if_allowed
 from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
-from cortex_cdk.logs import fatal_record, troubles
+from cortex_cdk.logs import LogRecord, fatal_record, troubles
 from cortex_cdk.replicas.missing_permissions import with_remedy
+from cortex_cdk.replicas.running import Replica, read_replicas
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
+from cortex_cdk.replicas.usage import Usage, read_usage
 from cortex_cdk.status.alarms import Alarm, read_alarms
 from cortex_cdk.status.causes import Cause, causes_of, long_start
 from cortex_cdk.status.decide_status import ERROR
 from cortex_cdk.status.metrics import (
-    Predictions,
+    CountedByReplicas,
     Recent,
     Traffic,
+    read_counted_by_replicas,
     read_forwarded,
-    read_predictions,
     read_recent,
     read_traffic,
 )
-from cortex_cdk.status.read_signs import if_allowed, read_signs
+from cortex_cdk.status.read_signs import read_signs
 from cortex_cdk.status.read_status import (
     UPDATING,
     ApiStatus,
@@ -116,6 +119,10 @@ class Report:
 
     Attributes:
         traffic: The requests to an API, whether by its own endpoint or a splitter's.
+        counted_until: Every request until then is in ``traffic``; None where that was not asked for, or is not known.
+        counted: What an API's replicas counted: predictions, batches.
+        usage: What each of an API's replicas used in the last seconds, as far as they tell.
+        replicas: An API's replicas that run; None where they were not asked for.
         maximum: ``max_replicas`` of an API that has so many, and may have fewer; None for others.
         stopped: The last replicas of an API that ended without being asked to.
         alarms: An API's alarms that have gone off.
@@ -127,7 +134,10 @@ class Report:
 
     api: ApiStatus
     traffic: Traffic | None = None
-    predictions: Predictions | None = None
+    counted_until: datetime | None = None
+    counted: CountedByReplicas = field(default_factory=CountedByReplicas)
+    usage: tuple[Usage, ...] = ()
+    replicas: tuple[Replica, ...] | None = None
     activities: tuple[ScalingActivity, ...] = ()
     maximum: int | None = None
     stopped: tuple[StoppedReplica, ...] = ()
@@ -145,11 +155,15 @@ class Report:
         return {
             **document,
             "metrics": self.traffic.as_json() if self.traffic else None,
-            "monitoring": self.predictions.as_json() if self.predictions else None,
+            "counted_until": self.counted_until.isoformat() if self.counted_until else None,
+            "monitoring": self.counted.predictions.as_json() if self.counted.predictions else None,
+            "batching": self.counted.batching.as_json() if self.counted.batching else None,
+            "usage": _usage_as_json(self.usage),
             "scaling_activities": [activity.as_json() for activity in self.activities],
             "stopped_replicas": [replica.as_json() for replica in self.stopped],
             "alarms": [alarm.as_json() for alarm in self.alarms],
             "causes": [cause.as_json() for cause in self.causes],
+            **({} if self.replicas is None else {"running_replicas": [one.as_json() for one in self.replicas]}),
             **({} if self.configuration is None else {"configuration": self.configuration}),
         }
 
@@ -175,20 +189,19 @@ class Reporter:
         splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
         return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
 
-    def one(self, name: str, *, with_configuration: bool = False) -> Report:
+    def one(self, name: str, *, detailed: bool = False) -> Report:
         """Report everything about one API or splitter.
 
         Args:
             name: The API or splitter.
-            with_configuration: Whether the fields of an API's ``cortex.yaml`` are reported, too.
+            detailed: Whether an API's replicas, and the fields of its ``cortex.yaml``, are reported, too.
 
         Raises:
             NotDeployedError: There is none of that name.
         """
         api = read_api(self._cloud, self._cluster, name)
         if api:
-            report = self._api(api)
-            return replace(report, configuration=self._configuration(api)) if with_configuration else report
+            return self._api(api, detailed=detailed)
         everything = list_apis(self._cloud, self._cluster)
         try:
             return self._splitter(splitter_of(everything, name), everything)
@@ -197,28 +210,44 @@ class Reporter:
                 raise NotDeployedError(error.message, hint=f"see what became of it with: cortex why {name}") from None
             raise
 
-    def _api(self, api: ApiStatus) -> Report:
+    def _api(self, api: ApiStatus, *, detailed: bool) -> Report:
         with ThreadPoolExecutor(8) as pool:
+            configuration = pool.submit(self._configuration, api) if detailed else None
+            replicas = pool.submit(self._replicas, api) if detailed else None
+            usage = pool.submit(self._read_usage, api)
             traffic = pool.submit(self._read_traffic, [api])
-            predictions = pool.submit(self._read_predictions, api)
+            recent = pool.submit(self._read_recent, api)
+            counted = pool.submit(self._read_counted, api)
             activities = pool.submit(self._activities, api)
             maximum = pool.submit(self._reached_maximum, api)
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
             alarms = pool.submit(read_alarms, self._cloud, self._cluster.name, api.name)
             start = pool.submit(self._long_start, api)
-            signs = pool.submit(read_signs, self._cloud, self._cluster, api, lambda: self._read_recent(api))
+            signs = pool.submit(read_signs, self._cloud, self._cluster, api, recent.result)
             return Report(
                 explained.result(),
                 traffic=traffic.result().get(api.target_group or ""),
-                predictions=predictions.result(),
+                counted_until=recent.result().counted_until,
+                counted=counted.result(),
                 activities=activities.result(),
                 maximum=maximum.result(),
                 stopped=stopped.result(),
                 alarms=alarms.result(),
                 causes=start.result() + causes_of(signs.result()),
+                usage=usage.result(),
+                replicas=replicas.result() if replicas else None,
+                configuration=configuration.result() if configuration else None,
                 links=links(self._cloud, self._cluster.name, api.name),
             )
+
+    def _replicas(self, api: ApiStatus) -> tuple[Replica, ...]:
+        group = self._cluster.target_group_arn(api.target_group) if api.target_group else None
+        return read_replicas(self._cloud, self._cluster.name, api.name, group)
+
+    def _read_usage(self, api: ApiStatus) -> tuple[Usage, ...]:
+        group = names.log_group(self._cluster.name, api.name)
+        return if_allowed(lambda: tuple(read_usage(self._cloud, group).values()), ())
 
     def _configuration(self, api: ApiStatus) -> Mapping[str, Any]:
         return without_values_of_env(read_configuration(self._cloud, self._cluster.resources.bucket, api.digest))
@@ -255,7 +284,7 @@ class Reporter:
         if api.status != UPDATING:
             return ()
         group, since = names.log_group(self._cluster.name, api.name), datetime.now(timezone.utc) - STARTS_REPORTED
-        records = if_allowed(lambda: tuple(troubles(self._cloud.impatient, group, since)), ())
+        records = if_allowed(lambda: [*troubles(self._cloud.impatient, group, since)], list[LogRecord]())
         found = long_start([record for record in records if record.revision == api.revision])
         return (found,) if found else ()
 
@@ -264,10 +293,10 @@ class Reporter:
         balancer = self._cluster.resources.load_balancer_full_name
         return self._lately(groups, lambda: read_traffic(self._cloud, balancer, groups))
 
-    def _read_predictions(self, api: ApiStatus) -> Predictions | None:
+    def _read_counted(self, api: ApiStatus) -> CountedByReplicas:
         return self._lately(
             (api.name, api.created),
-            lambda: read_predictions(self._cloud, self._cluster.name, api.name, since=api.created),
+            lambda: read_counted_by_replicas(self._cloud, self._cluster.name, api.name, since=api.created),
         )
 
     def _read_recent(self, api: ApiStatus) -> Recent:
@@ -314,6 +343,19 @@ class Reporter:
             for activity in answer["ScalingActivities"][:ACTIVITIES_SHOWN]
             if activity["StartTime"] >= api.created
         )
+
+
+def _usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
+    """The mean and the most of all replicas that tell; None where none does."""
+    if not usage:
+        return None
+    cpu = [one.cpu for one in usage if one.cpu is not None]
+    memory = [one.memory_bytes for one in usage if one.memory_bytes is not None]
+    return {
+        "replicas": len(usage),
+        "cpu": {"mean": round(sum(cpu) / len(cpu), 3), "max": max(cpu)} if cpu else None,
+        "memory_bytes": {"mean": round(sum(memory) / len(memory)), "max": max(memory)} if memory else None,
+    }
 
 
 def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic]) -> Report:

@@ -45,7 +45,7 @@ def test_has_what_every_example_has(example: str) -> None:
     files = {path.name for path in (EXAMPLES / example).iterdir()}
     assert files >= {"README.md", ".cortexignore", "requirements.txt", "test_predictor.py"}
     readme = (EXAMPLES / example / "README.md").read_text()
-    name = (*config.apis, *config.splitters)[-1].name
+    name = config.resources[-1].name
     assert re.search(rf"^    cortex deploy( --env prod)?( |$).*\n    cortex predict {name} sample.json", readme, re.M)
 
 

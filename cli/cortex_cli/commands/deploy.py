@@ -36,6 +36,7 @@ MOST_TRIALS = 5
 )
 @click.option("--strict", is_flag=True, help="Refuse files that look like secrets, rather than name them.")
 @click.option("--no-wait", is_flag=True, help="Leave as soon as the deployment has begun, rather than at its end.")
+@options.message
 @options.plan
 @options.output
 def command(
@@ -48,6 +49,7 @@ def command(
     rebuild: bool,
     strict: bool,
     no_wait: bool,
+    message: str | None,
 ) -> None:
     """Deploy the APIs of CONFIG (a file, or the folder of a cortex.yaml; default: ./cortex.yaml).
 
@@ -69,7 +71,7 @@ def command(
         plans.end_with(report, client.environment, output)
     with TerminalProgress(yes=yes) as progress:
         results = Client(env, progress).deploy(
-            loaded, force=force, rebuild=rebuild, strict=strict, wait=not no_wait, check=False
+            loaded, force=force, rebuild=rebuild, strict=strict, message=message, wait=not no_wait, check=False
         )
     if output == "json":
         print_json([_as_json(result) for result in results])
@@ -83,6 +85,7 @@ def _as_json(result: Applied) -> dict[str, Any]:
         "name": result.name,
         "kind": result.kind,
         "revision": result.revision,
+        "number": result.number,
         "endpoint": result.endpoint,
         "message": result.message,
         "changed": result.changed,
@@ -94,7 +97,8 @@ def _as_json(result: Applied) -> dict[str, Any]:
 
 def _print(config: Config, results: list[Applied]) -> None:
     for result in results:
-        click.echo(on_stdout(result.message))
+        number = f" as v{result.number}" if result.number and not result.error else ""
+        click.echo(on_stdout(f"{result.message}{number}"))
     serving = [result for result in results if not result.error]
     if not serving:
         return

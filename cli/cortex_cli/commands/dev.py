@@ -11,8 +11,9 @@ import click
 
 from cortex_cli import options
 from cortex_cli.invocation import current_invocation
-from cortex_cli.output import agree, can_draw, until_left
+from cortex_cli.output import agree, until_left
 from cortex_cli.suggestions import for_environment
+from cortex_cli.terminal import can_draw, make_console
 
 if TYPE_CHECKING:
     from cortex_cdk.dev.happenings import Happening
@@ -81,9 +82,7 @@ def _listener(title: str, output: str) -> Iterator[Callable[[Happening], None]]:
     if output == "json":
         yield write_json
         return
-    from rich.console import Console
-
-    console = Console()
+    console = make_console()
     if not can_draw(console):
         yield write_lines
         return
@@ -98,7 +97,7 @@ def _listener(title: str, output: str) -> Iterator[Callable[[Happening], None]]:
 
 def _say_what_stays(endpoints: Mapping[str, str]) -> None:
     # Splitters first: an API that one uses cannot be removed.
-    for name, endpoint in reversed(endpoints.items()):
+    for name, endpoint in reversed(list(endpoints.items())):
         click.echo(
             for_environment(f"{name} stays deployed at {endpoint}: remove it with cortex delete {name}"), err=True
         )

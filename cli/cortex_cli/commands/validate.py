@@ -58,7 +58,7 @@ def command(config: Path, strict: bool, output: str) -> None:
 
 def _described(found: Validation) -> Iterator[str]:
     """What would be deployed, as lines, as far as it is known."""
-    for resource in (*found.config.apis, *found.config.splitters) if found.config else ():
+    for resource in found.config.resources if found.config else ():
         yield f"{resource.name} ({resource.kind}): {resource.networking.endpoint}, {_in_words(resource)}"
     if found.project:
         files = found.project.files

@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 import click
 
 from cortex_cli import options
-from cortex_cli.output import print_json, terminal_width
+from cortex_cli.output import print_json
+from cortex_cli.terminal import terminal_width
 
 SECTION = "APIs"
 

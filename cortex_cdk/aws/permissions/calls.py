@@ -37,11 +37,16 @@ GROUPS = Scope(
     "InstanceGroups",
     (arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/{names.cluster_stack(CLUSTER)}-*"),),
 )
-_PREFIXES = (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.BUILD_CONTEXT_PREFIX, names.ACCESS_KEYS)
-OBJECTS = Scope(
-    "Objects",
-    tuple(arn("s3", f"{names.cluster_stack(CLUSTER)}-*/{prefix}*", region="", account="") for prefix in _PREFIXES),
-)
+_OF_RELEASES = (names.PROJECT_PREFIX, names.CONFIGURATION_PREFIX, names.HISTORY_PREFIX)
+
+
+def _objects(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    bucket = f"{names.cluster_stack(CLUSTER)}-*"
+    return tuple(arn("s3", f"{bucket}/{prefix}*", region="", account="") for prefix in prefixes)
+
+
+OBJECTS = Scope("Objects", _objects((*_OF_RELEASES, names.BUILD_CONTEXT_PREFIX, names.ACCESS_KEYS)))
+RELEASES = Scope("Releases", _objects(_OF_RELEASES))
 BUCKET = Scope("Bucket", (arn("s3", f"{names.cluster_stack(CLUSTER)}-*", region="", account=""),))
 REPOSITORY = Scope("Images", (arn("ecr", f"repository/{names.repository(CLUSTER)}"),))
 ANY_REPOSITORY = Scope("ReadImages", (arn("ecr", "repository/*"),))
@@ -142,7 +147,7 @@ CALLS: tuple[Grant, ...] = (
     ),
     Grant("deploy, get: the replicas of an API", ("ecs:ListTasks",), ANYTHING),
     Grant(
-        "deploy: which images are in use; cluster configure: which groups are",
+        "deploy: which images are in use; get: revisions of replicas; cluster configure: which groups are in use",
         ("ecs:ListServices", "ecs:DescribeTaskDefinition"),
         ANYTHING,
     ),
@@ -186,9 +191,15 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant(
-        "deploy: upload projects, build contexts and configurations, and read them again; key: change the API keys",
+        "deploy, history, rollback, diff, export: write and read projects, build contexts, configurations and records "
+        "of deployments; key: change the API keys",
         ("s3:GetObject", "s3:PutObject"),
         OBJECTS,
+    ),
+    Grant(
+        "deploy: drop the oldest records, with what only they need; delete: drop an API's records",
+        ("s3:DeleteObject",),
+        RELEASES,
     ),
     Grant("deploy: an upload of several parts is broken off", ("s3:AbortMultipartUpload",), OBJECTS, is_implied=True),
     Grant("deploy: without it a missing object is forbidden rather than missing", ("s3:ListBucket",), BUCKET),
@@ -204,14 +215,14 @@ CALLS: tuple[Grant, ...] = (
         BUILDER,
     ),
     Grant("logs, deploy: which log groups there are", ("logs:DescribeLogGroups",), ANYTHING),
-    Grant("logs, deploy: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
+    Grant("logs, deploy, get: records of replicas and of builds", ("logs:FilterLogEvents", "logs:GetLogEvents"), LOGS),
     Grant(
         "deploy, delete: note why a first deployment failed; remove the records of what is gone",
         ("logs:CreateLogStream", "logs:PutLogEvents", "logs:ListTagsForResource", "logs:DeleteLogGroup"),
         LOGS,
     ),
     Grant(
-        "get: traffic, alarms",
+        "get, metrics: traffic, alarms",
         ("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics"),
         ANYTHING,
     ),

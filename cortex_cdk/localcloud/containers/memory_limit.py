@@ -24,7 +24,17 @@ def is_exceeded(leader: int, limit: int, table: ProcessTable) -> bool:
         table: The processes of this machine.
     """
     # Forked workers share pages, and a control group counts those once. Asking for that takes long, and is seldom due.
-    return table.held(leader) > limit and (not psutil.LINUX or _without_shared(table.tree(leader)) > limit)
+    return table.held(leader) > limit and held_once(leader, table) > limit
+
+
+def held_once(leader: int, table: ProcessTable) -> int:
+    """Return the bytes that a process and its descendants hold, shared pages counted once where the system can tell.
+
+    Args:
+        leader: The process id.
+        table: The processes of this machine.
+    """
+    return _without_shared(table.tree(leader)) if psutil.LINUX else table.held(leader)
 
 
 def _without_shared(pids: Iterable[int]) -> int:

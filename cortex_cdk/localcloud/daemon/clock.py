@@ -11,6 +11,7 @@ from cortex_cdk.localcloud.services.application_autoscaling import models
 from cortex_cdk.localcloud.services.application_autoscaling.autoscaler import Autoscaler
 from cortex_cdk.localcloud.services.cloudwatch import alarms
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
+from cortex_cdk.localcloud.services.ecs.utilization import Utilization
 from cortex_cdk.localcloud.services.elbv2 import metrics as load_balancer
 from cortex_cdk.localcloud.services.elbv2.envoy import Envoy
 
@@ -26,13 +27,22 @@ class MinuteClock:
     Args:
         speed: How many times shorter than a real minute a minute is.
         envoy: Counts requests.
+        utilization: Measures processors and memory.
         autoscaler: Scales services.
         on_minute: Is called when the work of a minute is done.
     """
 
-    def __init__(self, speed: float, envoy: Envoy, autoscaler: Autoscaler, on_minute: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        speed: float,
+        envoy: Envoy,
+        utilization: Utilization,
+        autoscaler: Autoscaler,
+        on_minute: Callable[[], None],
+    ) -> None:
         self._speed = speed
         self._envoy = envoy
+        self._utilization = utilization
         self._autoscaler = autoscaler
         self._on_minute = on_minute
         self._last = load_balancer.Reading()
@@ -68,6 +78,7 @@ class MinuteClock:
             reading = load_balancer.Reading()
         load_balancer.record(reading.since(self._last), load_balancer.group_states(), middle)
         self._last = reading
+        self._utilization.record(middle)
         alarms.evaluate(self._speed, models.is_own)
         self._autoscaler.evaluate()
         self._on_minute()

@@ -87,7 +87,7 @@ def _serve(settings: Settings, *, died: bool) -> None:
     from cortex_cdk.localcloud.services.ec2 import instance_types as types
     from cortex_cdk.localcloud.services.elbv2 import limits
     from cortex_cdk.localcloud.services.elbv2.resources import answer_at
-    from cortex_cdk.localcloud.services.iam import managed_policies, sessions
+    from cortex_cdk.localcloud.services.iam import developer, managed_policies, sessions
     from cortex_cdk.localcloud.services.service_quotas import backend as quotas
     from cortex_cdk.localcloud.services.ssm import public_images
 
@@ -98,6 +98,7 @@ def _serve(settings: Settings, *, died: bool) -> None:
     limits.install()
     managed_policies.install()
     sessions.install()
+    developer.install()
     data_plane, durability = Reconciler(settings), Durability(settings.state)
 
     def changed() -> None:

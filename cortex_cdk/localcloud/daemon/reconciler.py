@@ -30,6 +30,7 @@ from cortex_cdk.localcloud.services.ecs.fleet import Fleet
 from cortex_cdk.localcloud.services.ecs.replica_faults import ReplicaFaults
 from cortex_cdk.localcloud.services.ecs.scheduler import Scheduler
 from cortex_cdk.localcloud.services.ecs.task_start import Starter
+from cortex_cdk.localcloud.services.ecs.utilization import Utilization
 from cortex_cdk.localcloud.services.elbv2 import draining, routing, targets, tls
 from cortex_cdk.localcloud.services.elbv2.envoy import Envoy
 from cortex_cdk.localcloud.services.elbv2.health import HealthChecker
@@ -81,7 +82,8 @@ class Reconciler:
         self._scheduler = Scheduler(self._driver, starter, Fleet(settings.speed), self._health.wake, settings.speed)
         self._replica_faults = ReplicaFaults(self._driver)
         self._autoscaler = Autoscaler(settings.speed)
-        self._clock = MinuteClock(settings.speed, self._envoy, self._autoscaler, self.wake)
+        utilization = Utilization(self._driver)
+        self._clock = MinuteClock(settings.speed, self._envoy, utilization, self._autoscaler, self.wake)
         self._thread = threading.Thread(target=self._run, name="data-plane", daemon=True)
 
     def start(self, *, died: bool = False) -> None:

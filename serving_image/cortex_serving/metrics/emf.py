@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -33,8 +34,16 @@ class Metric:
     resolution: int = 60
 
 
-def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
-    """Return a log line (JSON, without newline) that carries metrics with the same dimensions."""
+def emf_line(
+    dimensions: Mapping[str, str], metrics: Sequence[Metric], fields: Mapping[str, Any] = MappingProxyType({})
+) -> bytes:
+    """Return a log line (JSON, without newline) that carries metrics with the same dimensions.
+
+    Args:
+        dimensions: Those of the metrics.
+        metrics: With their values.
+        fields: Further fields of the line, which are no metrics.
+    """
     now = time.time()
     definitions = [
         {"Name": metric.name, "Unit": metric.unit, "StorageResolution": metric.resolution} for metric in metrics
@@ -48,4 +57,5 @@ def emf_line(dimensions: Mapping[str, str], metrics: Sequence[Metric]) -> bytes:
     }
     record.update(dimensions)
     record.update((metric.name, metric.value) for metric in metrics)
+    record.update(fields)
     return orjson.dumps(record)

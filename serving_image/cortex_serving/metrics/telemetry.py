@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
-from cortex_serving.contract import KEY_DIMENSION, KEY_METRIC, REPORT_SECONDS
+from cortex_serving.contract import KEY_DIMENSION, KEY_METRIC, QUEUE_TIME_METRIC, REPORT_SECONDS
 from cortex_serving.logs.capture import LineWriter
 from cortex_serving.logs.lines import iso
 from cortex_serving.metrics.emf import Metric, emf_line
@@ -57,7 +57,7 @@ class Counters:
         if not answered:
             return
         latencies = [(exchange.answered - exchange.arrived) * 1000 for exchange in answered]
-        queued = [exchange.queue * 1000 for exchange in answered]
+        queued = [(exchange.queue + (exchange.batch or 0.0)) * 1000 for exchange in answered]
         with self._lock:
             for exchange in answered:
                 name = _STATUS_CLASSES[exchange.status // 100]
@@ -65,7 +65,7 @@ class Counters:
                 if exchange.key:
                     self._keys[exchange.key] = self._keys.get(exchange.key, 0) + 1
             self._histogram("Latency", "Milliseconds").add(*latencies)
-            self._histogram("QueueTime", "Milliseconds").add(*queued)
+            self._histogram(QUEUE_TIME_METRIC, "Milliseconds").add(*queued)
 
     def take(self) -> list[Metric]:
         """Return the metrics since the last call."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
+from cortex_serving.contract import BATCH_SIZE_METRIC
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.spec import Batching
 
@@ -119,7 +120,7 @@ class CallBatcher(Generic[InputT, ResultT]):
             if self._open.get(key) is batch:
                 self._open.pop(key)
         self._counters.count(f"Batches{reason}")
-        self._counters.observe("BatchSize", len(batch.calls), "Count")
+        self._counters.observe(BATCH_SIZE_METRIC, len(batch.calls), "Count")
         self._run_all(batch.calls)
 
     def _all_wait(self) -> bool:

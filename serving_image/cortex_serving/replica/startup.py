@@ -13,13 +13,14 @@ from cortex_serving.api.app import Serving
 from cortex_serving.api.openapi import Description, read_sample
 from cortex_serving.metrics.monitoring import PredictionMonitor
 from cortex_serving.metrics.telemetry import Counters
-from cortex_serving.models.library import open_library
+from cortex_serving.models.cache import Load
+from cortex_serving.models.library import Library, open_library
 from cortex_serving.payloads.validation import payload_type, result_schema
 from cortex_serving.predictors.invoke import Batched, BatchFailed, direct
 from cortex_serving.predictors.loading import load_class
 from cortex_serving.predictors.predictor import Predictor, tell_of_streams
 from cortex_serving.scheduling.batching import Batcher
-from cortex_serving.spec import ApiSpec
+from cortex_serving.spec import ApiSpec, Models
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,30 @@ class Built:
         serving: For the application.
         batcher: Must run for it, on a thread of its own; None without server-side batching.
         metric_sources: Return lines with metrics.
+        models: Returns the versions of the models that are served, by name.
     """
 
     serving: Serving
     batcher: Batcher[Any] | None
     metric_sources: tuple[Callable[[], list[bytes]], ...]
+    models: Callable[[], dict[str, list[str]]]
+
+
+class _Libraries:
+    """Opens the library of the configured models, and knows what is in it."""
+
+    def __init__(self, models: Models, project: Path, counters: Counters) -> None:
+        self._open = partial(open_library, models, project, counters)
+        self._opened: Library | None = None
+
+    def open(self, load: Load) -> Library:
+        """Open the library, given how a model is loaded from its files."""
+        self._opened = self._open(load)
+        return self._opened
+
+    def names(self) -> dict[str, list[str]]:
+        """The versions of each model."""
+        return self._opened.names() if self._opened else {}
 
 
 def build(
@@ -66,8 +86,8 @@ def build(
     with suppress(OSError, ValueError):  # the warm-up tells
         sample = read_sample(project)
     models = spec.predictor.models
-    libraries = partial(open_library, models, project, counters) if models else None
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries)
+    libraries = _Libraries(models, project, counters) if models else None
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries.open if libraries else None)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:
@@ -85,13 +105,11 @@ def build(
         after=put,
         project=project,
         streams_told=spec.predictor.threads > 1 or tell_of_streams(predictor.predict),
-        description=Description(
-            spec,
-            revision,
-            expected,
-            sample,
-            result=result,
-            metadata=predictor.metadata,
-        ),
+        description=Description(spec, revision, expected, sample, result=result, metadata=predictor.metadata),
     )
-    return Built(serving, batched.batcher if batched else None, (monitor.lines,) if monitor else ())
+    return Built(
+        serving,
+        batched.batcher if batched else None,
+        (monitor.lines,) if monitor else (),
+        libraries.names if libraries else dict,
+    )

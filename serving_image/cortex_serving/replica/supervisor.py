@@ -35,10 +35,10 @@ from cortex_serving.logs.lines import are_simple, last_state, lines, repair_line
 from cortex_serving.logs.pipeline import Pipeline
 from cortex_serving.project import provide
 from cortex_serving.replica.child_processes import bury_adopted
-from cortex_serving.replica.in_flight import publish_in_flight
+from cortex_serving.replica.report import ReplicaReport
 from cortex_serving.replica.stand_in import Pulses, StandIn
 from cortex_serving.replica.start_watch import StartWatch
-from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, listen
+from cortex_serving.replica.worker_process import Inboxes, WorkerProcess, cannot_listen, listen
 from cortex_serving.server.connection_limit import raise_file_limit
 from cortex_serving.settings import Http, Settings
 from cortex_serving.shared_state import Board, State
@@ -86,8 +86,8 @@ class Supervisor:
         self._exit_code: int | None = None
         self._stop_at: float | None = None
         group = settings.log_group
-        shipper = Shipper(group, settings.revision, settings.metadata_url) if group else None
-        self._pipeline = Pipeline(shipper)
+        self._pipeline = Pipeline(Shipper(group, settings.revision, settings.metadata_url) if group else None)
+        self._report = ReplicaReport(self._board, self._pipeline, dimensions(settings.cluster, settings.spec.name))
         self._start = StartWatch(self._board, settings.spec.predictor.startup_timeout, self._pipeline.log)
         self._keys: Path | None = None  # the file with the API keys, while they are known
 
@@ -100,8 +100,7 @@ class Supervisor:
         host, port = self._listener.getsockname()[:2]
         self._pipeline.log("INFO", f"listening on http://{host}:{port}", event="listening", host=host, port=port)
         threading.Thread(target=self._fetch, name="fetch", daemon=True).start()
-        own = dimensions(self._settings.cluster, self._settings.spec.name)
-        publish_in_flight(self._board, self._pipeline, own)
+        self._report.start()
         while self._exit_code is None:
             self._turn()
         self._end_workers()
@@ -219,6 +218,8 @@ class Supervisor:
                 self._ready(worker)
             elif message["event"] == "warming" and self._board.state is State.STARTING:
                 self._board.set_state(State.WARMING, "sending the sample request through the predictor")
+            elif message["event"] == "models":
+                self._report.models = message["models"]
             elif message["event"] == "failed":
                 self._fail(message["reason"])
             elif message["event"] == "where":
@@ -310,8 +311,7 @@ class Supervisor:
     def _drain(self) -> None:
         if self._stop_at is not None or self._exit_code is not None:
             return
-        budget = max(1.0, self._settings.stop_timeout - STOP_RESERVE)
-        self._stop_at = time.monotonic() + budget
+        self._stop_at = time.monotonic() + max(1.0, self._settings.stop_timeout - STOP_RESERVE)
         self._board.set_state(State.DRAINING, "stopping: requests that have arrived are answered")
         self._pipeline.log("INFO", "draining", event="draining")
         if not self._may_serve():  # nobody waits for an answer: end what is being built
@@ -394,7 +394,7 @@ def run(settings: Settings) -> int:
     try:
         supervisor = Supervisor(settings)
     except OSError as error:
-        reason = f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
+        reason = cannot_listen(settings.host, settings.port, error, offers_another=not settings.cluster)
         os.write(2, f"{COMMAND}: {reason}\n".encode())
         return 1
     return supervisor.run()

@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ class Worker:
             inbox=socket.socket(fileno=arguments.inbox),
         )
         self._deadline = float("inf")
+        self._models: dict[str, list[str]] = {}  # as the supervisor knows them
         self._loader: int | None = None  # the thread that builds the predictor
         self._project = Path()
         keep_at_exec(arguments.descriptors)
@@ -138,6 +140,15 @@ class Worker:
             waited = "everything is answered, but threads or processes of the predictor have not ended"
             message = f"{waited}: {', '.join(names)}; nobody waits for those that are started with daemon=True"
             self._writer.log("WARNING", message, event="waiting")
+
+    def _tell_models(self, models: Callable[[], dict[str, list[str]]]) -> list[bytes]:
+        """Tell which models are served, when that has changed. A source of lines, which has none."""
+        found = models()
+        if found != self._models:
+            self._models = found
+            with contextlib.suppress(OSError):  # the supervisor is gone
+                self._tell(event="models", models=found)
+        return []
 
     def _tell(self, **message: Any) -> None:
         self._control.sendall(json.dumps(message).encode() + b"\n")
@@ -186,7 +197,8 @@ class Worker:
         # What was built stays for good: the garbage collector need not walk through it again and again.
         gc.collect()
         gc.freeze()
-        self._telemetry.sources += built.metric_sources
+        self._telemetry.sources += (*built.metric_sources, partial(self._tell_models, built.models))
+        self._tell_models(built.models)
         self._application.serving = built.serving
         if built.batcher is not None and self._batch is not None:
             self._batch.put(Job(partial(self._run_batches, built.batcher)))

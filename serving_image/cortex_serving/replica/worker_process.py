@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -110,6 +111,13 @@ def listen(host: str, port: int) -> socket.socket:
     listener.listen(2048)
     listener.setblocking(False)
     return listener
+
+
+def cannot_listen(host: str, port: int, error: OSError, *, offers_another: bool) -> str:
+    """Say why ``listen`` failed, and what to do about a port that is taken or not allowed, where a person chose it."""
+    other = offers_another and error.errno in (errno.EADDRINUSE, errno.EACCES)
+    hint = f" (--listen {host}:0 takes a free port)" if other else ""
+    return f"cannot listen on {host}:{port}: {error.strerror or error}{hint}"
 
 
 class WorkerProcess:

@@ -23,6 +23,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from cortex_serving.contract import BATCH_SIZE_METRIC
 from cortex_serving.errors import UnsupportedResult
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.spec import Batching
@@ -225,7 +226,7 @@ class Batcher(Generic[AnyItem]):
         return alive
 
     def _predict(self, batch: list[AnyItem]) -> None:
-        self._counters.observe("BatchSize", len(batch), "Count")
+        self._counters.observe(BATCH_SIZE_METRIC, len(batch), "Count")
         start = time.perf_counter()
         error = self._run_and_settle(batch)
         if error is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -81,12 +83,29 @@ def test_the_access_log_can_be_sampled_or_off(serve: Serve) -> None:
     assert len(replica.messages(source="access")) == 2
 
 
-def test_in_flight_is_published_even_when_idle(serve: Serve) -> None:
-    replica = serve(SIMPLE)
+WITH_MODELS = """
+class PythonPredictor:
+    def __init__(self, config, python_client): pass
+    def load_model(self, model_path): return model_path
+    def predict(self, payload): return payload
+"""
+
+
+def test_in_flight_is_published_even_when_idle(serve: Serve, tmp_path: Path) -> None:
+    model = tmp_path / "project" / "models" / "a" / "2"
+    model.mkdir(parents=True)
+    (model / "weights").touch()
+    replica = serve(WITH_MODELS, models={"dir": "models"})
     record = replica.wait_for("metrics")
     assert record["InFlight"] == 0
     assert record["Api"] == "api"
     assert record["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["StorageResolution"] == 1
+    usage = record["replica_usage"]
+    assert usage["models"] == {"a": ["2"]}
+    if sys.platform == "linux":
+        # The supervisor and a worker, each a Python of some MiB.
+        assert usage["memory_bytes"] > 20 * 2**20
+        assert usage["cpu"] >= 0
 
 
 def test_a_replica_that_loads_counts_as_an_idle_one(serve: Serve) -> None:

@@ -126,7 +126,7 @@ def compare(name: str, command: tuple[str, ...], done: CompletedProcess[str], kn
     assert file.is_file(), f"{file} is missing:\n{shown}"
     assert shown == file.read_text()
     assert done.returncode != 0
-    error = [line for line in done.stderr.splitlines() if line.startswith(("error: ", "Error: "))]
+    error = [line for line in done.stderr.splitlines() if line.lower().startswith("error: ")]
     assert len(error) == 1, "there must be one line that says what happened"
 
 

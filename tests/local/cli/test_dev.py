@@ -151,7 +151,7 @@ def test_on_a_terminal(cortex: Cortex, project: Path) -> None:
         os.close(ours)
     assert "\x1b[?1049h" in got
     after = got.rpartition("\x1b[?1049l")[2]
-    assert "\x1b[?25h" in after
+    assert got.rindex("\x1b[?25h") > got.rindex("\x1b[?25l"), "the cursor is hidden"
     assert "dev stays deployed at " in after
     assert_harmless(after)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,68 @@ def test_tables_for_people(cortex: Cortex, deployed: None) -> None:
     assert "setosa" in shown
     assert f"endpoint: {cortex.json('get', 'flowers')['endpoint']}" in shown
     assert "console.aws" not in shown, "what runs on this machine is in no console"
+
+
+def test_replicas_one_by_one(cortex: Cortex, deployed: None) -> None:
+    """After requests were counted: a replica tells what it uses after ten seconds."""
+    until(lambda: cortex.json("get", "prices")["usage"], seconds=60)
+    report = cortex.json("get", "prices", "-v")
+    (replica,) = report["running_replicas"]
+    assert (replica["state"], replica["health"], replica["revision"]) == ("running", "healthy", report["revision"])
+    assert replica["memory_limit_bytes"] == 200 * 2**20
+    if sys.platform == "linux":
+        assert 2**20 < replica["memory_bytes"] < 200 * 2**20
+        assert report["usage"]["cpu"]["max"] >= 0
+    assert replica["last_error"]["message"] == "KeyError: 'label'"
+    assert report["configuration"]["compute"]["mem"] == 200 * 2**20
+    shown = cortex.ok("get", "prices", "-v")
+    assert f"last error of {replica['id'][:8]}" in shown
+    assert "of 200 MiB" in shown or sys.platform != "linux"
+    until(lambda: "requests until" in cortex.ok("get", "prices"), seconds=90)
+
+
+def test_measurements_over_time(cortex: Cortex, deployed: None, tmp_path: Path) -> None:
+    found = cortex.json("metrics", "prices")
+    (prices,) = found["apis"]
+    series = prices["series"]
+    assert (sum(filter(None, series["requests"])), sum(filter(None, series["5xx"]))) == (3, 1)
+    assert 1 in series["replicas"]
+    assert 0 in series["in_flight"]
+    assert found["counted_until"]
+    # It is asked for the time before the API was made, too, which has no values at all.
+    assert len(found["times"]) < 180
+    shown = cortex.ok("metrics", "prices", "--since", "30m")
+    assert shown.startswith("prices, ")
+    assert "3 in all" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    cortex.ok("metrics", "prices", "--save", str(tmp_path / "prices.csv"))
+    header, *rows = (tmp_path / "prices.csv").read_text().splitlines()
+    assert header.startswith("time,api,requests,4xx,5xx,")
+    assert len(rows) >= len(found["times"])
+    done = cortex.run("metrics", "prices", "--save", str(tmp_path / "prices.xlsx"))
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "hint: end it with .png, .csv, .json")
+    done = cortex.run("metrics", "prices", "--period", "90s")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: a period of 1m30s is not of whole minutes")
+    done = cortex.run("metrics", "gone")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: gone is not deployed")
+
+
+def test_another_environment_that_does_not_answer(cortex: Cortex, deployed: None) -> None:
+    """Each of them answers for itself."""
+    cortex.ok("env", "configure", "elsewhere", "--endpoint-url", "http://127.0.0.1:9", "--region", "us-east-1")
+    keys = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "", "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nowhere"}
+    done = cortex.run("get", environ=keys)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+    assert done.stderr == (
+        "note: environment 'elsewhere' has no AWS credentials; the APIs there are left out "
+        "(cortex get -e elsewhere says more)\n"
+    )
+    done = cortex.run("get", "-e", "elsewhere", environ=keys)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "error: environment 'elsewhere' has no AWS credentials",
+    )
+    cortex.ok("env", "delete", "elsewhere")
 
 
 def test_an_api_that_is_not_deployed(cortex: Cortex, deployed: None) -> None:

@@ -111,9 +111,6 @@ def folder(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("photo.jpg", "image/jpeg", 8),
         ("table.csv", "text/csv", 8),
         ("weights.bin", "application/octet-stream", 8),
-        ("SEVEN.PNG", "image/png", 8),
-        ("speech.wav", "audio/wav", 8),
-        ("rows.msgpack", "application/vnd.msgpack", 8),
         ("archive.tar.gz", "application/octet-stream", 8),
     ],
 )
@@ -348,13 +345,6 @@ def test_the_page_on_the_client_is_right(cortex: Cortex, folder: Path, tmp_path:
         cwd=tmp_path, env=cortex.environ, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-
-
-def test_a_connection_that_was_closed_meanwhile_is_no_failure(cortex: Cortex, client: Client) -> None:
-    assert client.predict("mirror", 1)["payload"] == 1
-    cortex.ok("local", "down")
-    cortex.ok("local", "up")
-    assert client.predict("mirror", 2)["payload"] == 2
 
 
 def test_what_is_deployed_is_completed(cortex: Cortex, folder: Path) -> None:

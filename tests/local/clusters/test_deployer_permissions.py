@@ -133,6 +133,10 @@ def test_the_deployers_policy_is_enough_for_a_working_day(deployed: Run, project
     done(deployed("logs", "a", "--no-follow"))
     (project / "predictor.py").write_text(f"{PREDICTOR}\n# new\n")
     done(deployed("deploy", str(project), "--yes"))
+    assert "deployer" in done(deployed("history", "a"))
+    assert "+# new" in done(deployed("diff", "a"))
+    done(deployed("export", "a", "v1", str(project.parent / "first")))
+    done(deployed("rollback", "a"))
     done(deployed("refresh", "b"))
     done(deployed("cluster", "info"))
 

@@ -161,6 +161,19 @@ class Steps:
         assert "ValueError: no weights" in done.stderr
         self.done("deploy that never becomes healthy")
 
+    def roll_back(self) -> None:
+        deployments = self._cortex.json("history", "steady")["deployments"]
+        first = deployments[-1]
+        assert (first["number"], deployments[0]["outcome"]) == (1, "failed")
+        self._cortex.ok("rollback", "steady", "v1")
+        self._traffic.wait_for("code 1")
+        until(lambda: self._cortex.json("get", "steady")["status"] == "live")
+        again = self._cortex.json("history", "steady")["deployments"][0]
+        digests = ("revision", "archive", "configuration", "image")
+        assert [again[key] for key in digests] == [first[key] for key in digests]
+        assert (again["serves"], again["restores"]) == (True, 1)
+        self.done("roll-back to the first deployment")
+
     def shift_weights(self, splitter: Project) -> None:
         before = self._cortex.replicas()
         assert f"code {SECOND}" not in self._traffic.answers.kinds
@@ -194,6 +207,7 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(
         steps.scale_out_and_in()
         steps.refresh()
         steps.fail_to_deploy()
+        steps.roll_back()
         steps.shift_weights(splitter)
         assert traffic.answers.failures == []
 

@@ -174,3 +174,20 @@ def test_a_stuck_deployment_has_every_way_out(
     bounds = cortex.aws("application-autoscaling").describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
     assert [(one["MinCapacity"], one["MaxCapacity"]) for one in bounds] == [(1, 2)]
     cortex.ok("delete", "kept", "--yes")
+
+
+def test_a_rollback_needs_no_files_and_gives_a_stuck_update_up(cortex: Cortex, tmp_path: Path) -> None:
+    apis = Apis(cortex, tmp_path, ("stuck",))
+    update_never_ready(apis)
+    (tmp_path / "predictor.py").unlink()
+    before = cortex.json("history", "stuck")["deployments"]
+    assert [one["outcome"] for one in before] == ["in_progress", "deployed"]
+
+    began = time.monotonic()
+    done = cortex.json("rollback", "stuck")
+    assert time.monotonic() - began < SOON
+    assert (done["error"], done["changed"], done["revision"]) == (None, True, before[1]["revision"])
+    after = cortex.json("history", "stuck")["deployments"]
+    assert [(one["outcome"], one["serves"]) for one in after] == [("interrupted", False), ("deployed", True)]
+    assert cortex.json("get", "stuck")["status"] == "live"
+    cortex.ok("delete", "stuck", "--yes")

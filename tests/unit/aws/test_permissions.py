@@ -94,6 +94,7 @@ def test_whoever_deploys_may_not_change_the_cluster() -> None:
         "ec2:DescribeInstanceTypes",
         "ec2:DescribeVpcs",
         "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
         "s3:GetObject",
         "s3:ListBucket",
         "s3:PutObject",

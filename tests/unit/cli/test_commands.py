@@ -46,7 +46,7 @@ def test_wrong_usage_exits_with_2_and_says_why(cortex: Cortex, arguments: list[s
     done = cortex.run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "Error: " in done.stderr
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
     assert "Traceback" not in done.stderr
 
 

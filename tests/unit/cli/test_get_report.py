@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,10 +15,12 @@ from cortex_cli.get_report import detail, overview
 from cortex_cli.output import age, latency
 
 from cortex_cdk.aws.console_links import Links
+from cortex_cdk.replicas.running import LastError, Replica
 from cortex_cdk.replicas.stopped import StoppedReplica
+from cortex_cdk.replicas.usage import GpuUsage, Usage
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.decide_status import Replicas
-from cortex_cdk.status.metrics import Predictions, Traffic
+from cortex_cdk.status.metrics import Batching, CountedByReplicas, Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus, Variant
 from cortex_cdk.status.report import Member, Report, ScalingActivity
 from tests.golden_file import compare
@@ -46,6 +49,36 @@ def splitter(**weights: int) -> ApiStatus:
     return api("shared", kind="TrafficSplitter", revision="", replicas=nothing, variants=variants)
 
 
+def counted(predictions: Predictions | None = None, batching: Batching | None = None) -> CountedByReplicas:
+    return CountedByReplicas(predictions, batching)
+
+
+def replica(id_: str, **changed: Any) -> Replica:
+    one = Replica(
+        id=id_ * 4,
+        revision="3185d7c42311",
+        state="running",
+        health="healthy",
+        health_reason=None,
+        started=NOW - timedelta(minutes=5),
+        memory_limit_bytes=512 * MIB,
+        usage=IDLE,
+        last_error=None,
+    )
+    return replace(one, **changed)
+
+
+BATCHING = Batching(7.64, 0.0031, 0.012)
+MIB = 2**20
+IDLE = Usage("3185d7c42311", cpu=0.004, memory_bytes=181 * MIB, models={"english": ("1", "2")})
+BUSY = Usage("3185d7c42311", cpu=0.91, memory_bytes=405 * MIB, models={"english": ("1",)})
+ON_GPU = Usage("3185d7c42311", 1.5, 2 * 1024 * MIB, (GpuUsage(35.0, 4.1 * 1024 * MIB, 24 * 1024 * MIB),))
+REPLICAS = (
+    replica("0f3a5c1e"),
+    replica("7c2bd0aa", usage=BUSY, last_error=LastError(NOW - timedelta(minutes=2), "KeyError: 'sepal_length'")),
+    replica("9e2c4b11", state="pending", health=None, started=None, usage=None),
+    replica("a1b2c3d4", health="unhealthy", health_reason="Health checks failed with these codes: [503]"),
+)
 TRAFFIC = Traffic(average_latency=0.0241, p99_latency=1.2468, answers_2xx=1204)
 BROKEN = api(
     "sick",
@@ -98,12 +131,28 @@ VIEWS: dict[str, Callable[[], str]] = {
         NOW,
     ),
     "detail": lambda: detail(Report(api(), TRAFFIC), NOW),
+    "detail-until": lambda: detail(
+        Report(
+            api(),
+            TRAFFIC,
+            counted_until=NOW - timedelta(minutes=2),
+            usage=(IDLE, BUSY),
+            counted=counted(batching=BATCHING),
+        ),
+        NOW,
+    ),
+    "detail-replicas": lambda: detail(Report(api(), TRAFFIC, replicas=REPLICAS), NOW, width=80),
+    "detail-replicas-narrow": lambda: detail(Report(api(), TRAFFIC, replicas=REPLICAS), NOW, width=60),
+    "detail-gpu": lambda: detail(
+        Report(api(), TRAFFIC, usage=(ON_GPU,), replicas=(replica("0f3a5c1e", usage=ON_GPU),)), NOW
+    ),
     "detail-error": lambda: detail(Report(BROKEN, Traffic()), NOW),
     "detail-classes": lambda: detail(
-        Report(api(), TRAFFIC, Predictions({"setosa": 812, "versicolor": 90}, more_classes=True)), NOW
+        Report(api(), TRAFFIC, counted=counted(Predictions({"setosa": 812, "versicolor": 90}, more_classes=True))), NOW
     ),
     "detail-numbers": lambda: detail(
-        Report(api(), TRAFFIC, Predictions({}, minimum=-1.5, maximum=1234567.8, average=3.14159265)), NOW
+        Report(api(), TRAFFIC, counted=counted(Predictions({}, minimum=-1.5, maximum=1234567.8, average=3.14159265))),
+        NOW,
     ),
     "detail-aws": lambda: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, links=LINKS), NOW),
     "detail-splitter": lambda: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW),
@@ -118,9 +167,41 @@ VIEWS: dict[str, Callable[[], str]] = {
 }
 
 
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Times of day are told in the zone of this machine."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
 @pytest.mark.parametrize("name", VIEWS)
 def test_view(name: str) -> None:
     compare(click.unstyle(VIEWS[name]()) + "\n", GOLDEN / f"get-{name}.txt")
+
+
+LONG = api("sentiment-of-reviews-in-twelve-languages")
+AT_WIDTHS: dict[str, Callable[[int], str]] = {
+    "overview": lambda width: overview(
+        {"local": [Report(api(), TRAFFIC), Report(BROKEN, TRAFFIC)], "prod": [Report(splitter(iris=90, sick=10))]},
+        NOW,
+        width,
+    ),
+    "overview-many": lambda width: overview(
+        {"production": [*(Report(api(name), TRAFFIC) for name in NAMES), Report(LONG, TRAFFIC)]}, NOW, width
+    ),
+    "detail": lambda width: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, stopped=STOPPED), NOW, width),
+    "splitter": lambda width: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW, width),
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+@pytest.mark.parametrize("name", AT_WIDTHS)
+def test_view_at_width(name: str, width: int) -> None:
+    compare(click.unstyle(AT_WIDTHS[name](width)) + "\n", GOLDEN / f"get-{name}-{width}.txt")
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_fields_that_are_commented_out_are_the_defaults(tmp_path: Path, name: st
 
 def fields(config: Config, but: set[str]) -> list[dict[str, object]]:
     found = []
-    for resource in (*config.apis, *config.splitters):
+    for resource in config.resources:
         values = resource.model_dump(exclude=but)
         for section in ("predictor", "networking"):
             values[section] = {key: value for key, value in values.get(section, {}).items() if key not in but}

@@ -25,14 +25,19 @@ REPORTS = {
     "everything": Report(
         known.BROKEN,
         known.TRAFFIC,
-        Predictions({"setosa": 812}),
-        known.ACTIVITIES,
+        counted_until=known.NOW,
+        counted=known.counted(Predictions({"setosa": 812}), known.BATCHING),
+        usage=(known.IDLE, known.ON_GPU),
+        replicas=known.REPLICAS,
+        activities=known.ACTIVITIES,
         stopped=known.STOPPED,
         alarms=known.ALARMS,
         causes=(Cause("latency", "one answer takes a second"),),
         configuration={"name": "sick"},
     ),
-    "numbers": Report(known.api(), Traffic(), Predictions({}, minimum=-1.5, maximum=2, average=0.5)),
+    "numbers": Report(
+        known.api(), Traffic(), counted=known.counted(Predictions({}, minimum=-1.5, maximum=2, average=0.5))
+    ),
     "splitter": Report(known.splitter(iris=90, sick=10), members=known.MEMBERS),
     "splitter-in-list": Report(known.splitter(iris=100), members=(Member("iris", 100, None, None, (), None),)),
 }

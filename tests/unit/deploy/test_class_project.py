@@ -18,7 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from sklearn.linear_model import LogisticRegression
 
 from cortex_cdk.config import Config
-from cortex_cdk.deploy.class_project import ClassOptions, check_options, write_project
+from cortex_cdk.deploy.class_project import check_options, write_project
 from cortex_cdk.errors import ConfigError, CortexError, ProjectError
 
 FEATURES = ("a", "b")
@@ -49,13 +49,13 @@ class Base:
 class Adder(Base):
     """Adds."""
 
-    def __init__(self, config):
+    def __init__(self, config: dict[str, Any]) -> None:
         self.kind = models.LogisticRegression.__name__ + sklearn.linear_model.Lasso.__name__
         self.factor = config.get("factor", 1)
 
 
 def project(tmp_path: Path, cls: type, **options: Any) -> Config:
-    given = ClassOptions(name="adder", **options)
+    given: Any = {"name": "adder", **options}
     check_options(cls, given)
     return write_project(cls, given, tmp_path)
 
@@ -112,10 +112,10 @@ def test_files_are_paths_bytes_and_objects(tmp_path: Path) -> None:
 
 def test_an_object_is_refused_with_the_way_to_pass_it(tmp_path: Path) -> None:
     class Captured:
-        def __init__(self, config):
+        def __init__(self, config: dict[str, Any]) -> None:
             pass
 
-        def predict(self, payload):
+        def predict(self, payload: Any) -> Any:
             return fitted.predict(payload)
 
     with pytest.raises(ProjectError, match="Captured uses fitted, an object of LogisticRegression") as refused:
@@ -127,10 +127,10 @@ def test_what_a_function_around_the_class_has_is_written_down(tmp_path: Path) ->
     offset = 3
 
     class Local:
-        def __init__(self, config):
+        def __init__(self, config: dict[str, Any]) -> None:
             pass
 
-        def predict(self, payload):
+        def predict(self, payload: Any) -> Any:
             return payload + offset
 
     project(tmp_path, Local)
@@ -145,7 +145,7 @@ def test_a_mistake_in_the_options_is_told_without_a_file(tmp_path: Path) -> None
 
 def test_a_class_without_predict_is_refused(tmp_path: Path) -> None:
     class Empty:
-        def __init__(self, config):
+        def __init__(self, config: dict[str, Any]) -> None:
             pass
 
     with pytest.raises(ConfigError, match=r"predictor.py.*PythonPredictor: has no method predict"):
@@ -162,6 +162,8 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> 
     ("source", "options", "message"),
     [
         ("folder", {"name": "x"}, "name= belongs to a class"),
+        (Adder({}), {"name": "x"}, "not an object of Adder"),
+        ({"name": "x"}, {}, "not an object of dict"),
         (Adder, {}, "Adder needs a name"),
         (Adder, {"name": "x", "mem": "1Gi"}, "deploy takes no mem="),
     ],
@@ -189,7 +191,7 @@ class Distance:
 
 def test_classes_of_a_notebook_are_found(tmp_path: Path) -> None:
     """In a real shell of IPython, whose classes ``inspect.getsource`` does not find."""
-    shell = InteractiveShell.instance()
+    shell: Any = InteractiveShell.instance()
     try:
         for cell in CELLS:
             assert shell.run_cell(cell, store_history=True).success

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.local.cli.mistakes import Content, write_files
 WHEEL = "wheels/own-1-py3-none-any.whl"
 
 
-def read(folder: Path, files: dict[str, Content]) -> Dependencies:
+def read(folder: Path, files: Mapping[str, Content]) -> Dependencies:
     write_files(folder, {"cortex.yaml": "", "predictor.py": "", **files})
     return read_dependencies(collect(folder, folder / "cortex.yaml"))
 

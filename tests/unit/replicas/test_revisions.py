@@ -12,7 +12,7 @@ OLD, NEW = "iris:1", "iris:2"
 UPDATE = Background("r2", "r1", {OLD})
 
 
-def deployment(definition: str, *, desired: int = 1, starting: int = 0, running: int = 0, **more: str) -> Any:
+def deployment(definition: str, *, desired: int = 1, starting: int = 0, running: int = 0, **more: Any) -> Any:
     counts = {"desiredCount": desired, "pendingCount": starting, "runningCount": running}
     return {"status": "PRIMARY", "rolloutState": "IN_PROGRESS", "taskDefinition": definition, **counts, **more}
 

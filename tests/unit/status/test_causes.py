@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def waiting(reason: str, *sizes: GroupSize) -> Evidence:
     return healthy(api=starved, waiting_since=ago(minutes=1), sizes=sizes, serving_since=None)
 
 
-def answered(**counts: int) -> Evidence:
+def answered(**counts: Any) -> Evidence:
     return healthy(signs=Signs(recent=replace(Recent(answered=100), **counts)))
 
 

@@ -18,7 +18,8 @@ def test_what_replicas_counted_before_the_change_is_left_out(second: int, minute
     """They report every ten seconds, so the first report after a change has requests of before it."""
     cloud = Cloud.without_account("us-east-1", "http://127.0.0.1:9")
     asked = {"MetricDataQueries": ANY, "StartTime": MINUTE + timedelta(minutes=minutes), "EndTime": ANY}
-    answer = {"MetricDataResults": [{"Id": "q0", "Values": [3.0, 4.0]}]}
+    moments = [MINUTE + timedelta(minutes=2), MINUTE + timedelta(minutes=3)]
+    answer = {"MetricDataResults": [{"Id": "q0", "Timestamps": moments, "Values": [3.0, 4.0]}]}
     with Stubber(cloud.cloudwatch) as cloudwatch:
         cloudwatch.add_response("get_metric_data", answer, asked)
         assert read_forwarded(cloud, "local", ["a"], MINUTE + timedelta(seconds=second)) == {"a": 7}

@@ -1,4 +1,4 @@
-"""Keeps the metrics of one region: datapoints by second at first, by minute and by hour later, as CloudWatch does."""
+"""Keeps the metrics of one region: datapoints by second at first, by minutes and hours later, as CloudWatch does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
 
-TIERS = ((15 * 60, 1), (3 * 3600, 60), (15 * 24 * 3600, 3600))
+TIERS = ((15 * 60, 1), (3 * 3600, 60), (24 * 3600, 300), (15 * 24 * 3600, 3600))
 """Pairs of an age and the resolution up to that age, both in seconds. Older datapoints are dropped."""
 STORED_EVERY = 60.0
 """Seconds between two copies for snapshots. A killed daemon forgets the datapoints of that time."""

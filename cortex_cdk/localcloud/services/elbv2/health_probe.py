@@ -97,8 +97,8 @@ class Probes(Generic[Asked]):
 
     def start(self, probe: Probe, of: Asked) -> None:
         """Follow a probe. ``of`` comes back with its answer."""
-        self._running[probe] = of
         self._selector.register(probe, probe.waits_for)
+        self._running[probe] = of
 
     def wake(self) -> None:
         """End the wait of the thread that waits in ``answers``."""

@@ -16,14 +16,13 @@ from cortex_cdk.localcloud.services.iam import api_call, resource_arns, s3_acces
 from cortex_cdk.localcloud.services.iam.api_call import ApiCall
 from cortex_cdk.localcloud.services.iam.callers import InvalidKeyError, principal_of, role
 from cortex_cdk.localcloud.services.iam.decision import Access, Principal, refusal, trusts
+from cortex_cdk.localcloud.services.iam.developer import developer
 from cortex_cdk.localcloud.services.iam.patterns import Context
-from cortex_cdk.localcloud.settings import ACCOUNT_ID, HOST, REGION
+from cortex_cdk.localcloud.settings import HOST, REGION
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-DEVELOPER = f"arn:aws:sts::{ACCOUNT_ID}:user/moto"
-"""Who GetCallerIdentity says that the developer is."""
 ALWAYS_ALLOWED = ("sts:GetCallerIdentity", "sts:GetSessionToken", "sts:GetAccessKeyInfo")
 """Actions that need no permission (API reference of STS)."""
 
@@ -70,7 +69,7 @@ def _no_such_role(environ: WSGIEnvironment) -> Denial | None:
     if call.operation != "AssumeRole" or role(call.text("RoleArn")):
         return None
     return _denied(
-        call, f"User: {DEVELOPER} is not authorized to perform: {call.action} on resource: {call.text('RoleArn')}"
+        call, f"User: {developer()} is not authorized to perform: {call.action} on resource: {call.text('RoleArn')}"
     )
 
 

@@ -1,0 +1,71 @@
+"""Reads what a record names: the configuration and the project's files."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+
+from cortex_cdk import names
+from cortex_cdk.aws.cloud import Cloud
+from cortex_cdk.aws.stored_object import StoredObject
+from cortex_cdk.errors import CortexError
+from cortex_cdk.history.record import Record
+from cortex_cdk.synthesis.deployed_configuration import read_configuration
+
+OTHERWISE = "name another deployment (cortex history), or remove the object's delete marker within 30 days"
+"""What to do where an object of a record is gone."""
+
+
+@contextmanager
+def open_archive(cloud: Cloud, bucket: str, record: Record) -> Iterator[zipfile.ZipFile]:
+    """Open the archive of a record's project. Only what is read of it is fetched.
+
+    Args:
+        cloud: A session of the environment.
+        bucket: The cluster's bucket.
+        record: The record.
+
+    Raises:
+        CortexError: It is gone, or cannot be read.
+    """
+    key = names.project_key(record.api, record.release.archive)
+    file = StoredObject.open(cloud, bucket, key)
+    if file is None:
+        raise CortexError(f"{record.api}: the files of {record.name} are not in the bucket ({key})", hint=OTHERWISE)
+    try:
+        with file, zipfile.ZipFile(file) as archive:
+            yield archive
+    except (zipfile.BadZipFile, OSError) as error:
+        raise CortexError(f"{record.api}: the files of {record.name} cannot be read ({key}): {error}") from error
+
+
+def configuration_of(cloud: Cloud, bucket: str, record: Record) -> dict[str, Any]:
+    """Read the configuration of a record.
+
+    Raises:
+        CortexError: It is gone.
+    """
+    found = read_configuration(cloud, bucket, record.release.specification)
+    if not found:
+        key = names.configuration_key(record.release.specification)
+        message = f"{record.api}: the configuration of {record.name} is not in the bucket ({key})"
+        raise CortexError(message, hint=OTHERWISE)
+    return found
+
+
+def as_yaml(configuration: Any) -> str:
+    """Write an API's configuration as YAML, without the fields that are not set."""
+    return yaml.safe_dump(_that_are_set(configuration), sort_keys=False, allow_unicode=True)
+
+
+def _that_are_set(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_that_are_set(inner) for inner in value]
+    if not isinstance(value, Mapping):
+        return value
+    fields = {name: _that_are_set(inner) for name, inner in value.items()}
+    return {name: inner for name, inner in fields.items() if inner is not None and inner not in ({}, [])}

@@ -1,0 +1,1 @@
+"""``cortex_cdk.predict`` by itself: nothing is sent."""
