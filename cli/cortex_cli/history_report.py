@@ -18,6 +18,9 @@ SHOWN_DIGITS = 7
 NOTHING = "-"
 LEAST_WIDTH = 40
 SHORTEST_NAME = 6
+NARROW = 80
+"""Characters in a line below which heads are short."""
+SHORT_HEADS = {"number": "no.", "revision": "rev."}
 _COLOURS = {"+++": "", "---": "", "@@": "cyan", "+": "green", "-": "red"}
 
 
@@ -40,12 +43,16 @@ def timeline(history: History, now: datetime, width: int | None = None) -> str:
 
 def _table(rows: list[dict[str, str]], width: int | None) -> str:
     """The table, with shorter names where lines would not fit."""
-    found = table(rows, width)
-    excess = max(len(click.unstyle(line)) for line in found.splitlines()) - (width or 0)
-    if width is None or excess <= 0:
-        return found
-    longest = max(SHORTEST_NAME, max(len(row["who"]) for row in rows) - excess)
-    return table([{**row, "who": _cut(row["who"], longest)} for row in rows], width)
+    if width is None or _width(table(rows)) <= width:
+        return table(rows)
+    if width < NARROW:
+        rows = [{SHORT_HEADS.get(head, head): value for head, value in row.items()} for row in rows]
+    longest = max(SHORTEST_NAME, max(len(row["who"]) for row in rows) - max(0, _width(table(rows)) - width))
+    return table([{**row, "who": _cut(row["who"], longest)} for row in rows])
+
+
+def _width(text: str) -> int:
+    return max(len(click.unstyle(line)) for line in text.splitlines())
 
 
 def _cut(text: str, longest: int) -> str:
