@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
 Found = TypeVar("Found")
-Default = TypeVar("Default")
 
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 INVALID = frozenset(
@@ -44,7 +43,7 @@ def silent_endpoint(error: Exception) -> str | None:
     return str(error.kwargs["endpoint_url"]) if isinstance(error, silence) else None
 
 
-def if_allowed(read: Callable[[], Found], otherwise: Default) -> Found | Default:
+def if_allowed(read: Callable[[], Found], otherwise: Found) -> Found:
     """Return what is read, or something else where that cannot be read."""
     from botocore.exceptions import BotoCoreError, ClientError
 

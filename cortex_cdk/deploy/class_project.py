@@ -236,6 +236,11 @@ def check_options(source: object, options: Mapping[str, Any]) -> None:
         CortexError: They do not fit.
     """
     if not isinstance(source, type):
+        if not isinstance(source, Config | str | os.PathLike):
+            raise CortexError(
+                f"deploy takes a folder, a file or a class, not an object of {type(source).__name__}",
+                hint="give the class itself, and what its objects need as files={...}",
+            )
         if options:
             named = ", ".join(f"{name}=" for name in options)
             raise CortexError(f"{named} belongs to a class: a folder has a {CONFIG_FILE}, which says so")

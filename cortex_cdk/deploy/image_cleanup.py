@@ -7,6 +7,7 @@ long would lose its image, and could not start a replica on another instance any
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
@@ -14,6 +15,9 @@ from cortex_cdk.aws.ecs_services import all_services
 from cortex_cdk.history.store import recorded_images
 from cortex_cdk.stack_operations.stack import list_stacks
 from cortex_cdk.synthesis.specs import ClusterResources
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
 
 IMAGES_KEPT = 100
 """How many images a repository keeps beside those that are in use."""
@@ -43,7 +47,7 @@ def remove_old_images(cloud: Cloud, cluster: ClusterResources) -> int:
     unused = [digest for digest in old if digest not in in_use]
     for start in range(0, len(unused), IMAGES_A_CALL):
         batch = unused[start : start + IMAGES_A_CALL]
-        unneeded = [{"imageDigest": digest} for digest in batch]
+        unneeded: list[ImageIdentifierTypeDef] = [{"imageDigest": digest} for digest in batch]
         cloud.ecr.batch_delete_image(repositoryName=cluster.repository, imageIds=unneeded)
     return len(unused)
 

@@ -37,6 +37,8 @@ SETTLE_SECONDS = 5.0
 OTHERS_ANSWER_SECONDS = 10.0
 """How long the load balancer may go on to send requests to replicas of the revision before."""
 RETRY_SECONDS = 0.05
+IN_HISTORY = "saved (cortex dev)"
+"""What the history of an API says of a save, so that people can tell them from deployments."""
 EARLIER_RECORDS = 20
 """How many of the log records are shown that are there already."""
 
@@ -149,7 +151,7 @@ class DevSession:
             }
             # The first time, the APIs have to answer before a splitter can be made.
             waits = bool(config.splitters) and not self.endpoints
-            results = self._client.deploy(config, wait=waits, check=False)
+            results = self._client.deploy(config, wait=waits, check=False, message=IN_HISTORY)
         except Exception as error:
             self._fail(error)
             return

@@ -174,18 +174,20 @@ def _healths(
     if target_group is None:
         return {}
     arns = sorted({task["containerInstanceArn"] for task in tasks if task.get("containerInstanceArn")})
-    instances = {}
+    instances: dict[str, str] = {}
     for at in range(0, len(arns), TASKS_A_CALL):
         described = cloud.ecs.describe_container_instances(
             cluster=ecs_cluster, containerInstances=arns[at : at + TASKS_A_CALL]
         )
-        instances |= {one["containerInstanceArn"]: one.get("ec2InstanceId") for one in described["containerInstances"]}
+        instances |= {
+            one["containerInstanceArn"]: one.get("ec2InstanceId", "") for one in described["containerInstances"]
+        }
     answer = cloud.elbv2.describe_target_health(TargetGroupArn=target_group)
     states = {
         (one["Target"]["Id"], one["Target"].get("Port")): one["TargetHealth"]
         for one in answer["TargetHealthDescriptions"]
     }
-    found = {}
+    found: dict[str, tuple[str, str | None]] = {}
     for task in tasks:
         instance = instances.get(task.get("containerInstanceArn", ""))
         ports = [port.get("hostPort") for port in _bindings(task)]

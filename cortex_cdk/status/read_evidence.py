@@ -159,7 +159,7 @@ def _past(cloud: Cloud, group: str, stack: StackState) -> _Past | None:
     if operation is None:
         return None
     began = operation.began or stack.updated
-    records = if_allowed(lambda: tuple(troubles(cloud, group, began, operation.ended)), ())
+    records = if_allowed(lambda: [*troubles(cloud, group, began, operation.ended)], list[LogRecord]())
     return _Past(operation, next((one for one in records if one.fields.get("event") == FATAL_EVENT), None))
 
 

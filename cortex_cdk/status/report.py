@@ -18,7 +18,7 @@ from cortex_cdk.aws.errors import if_allowed
 from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
-from cortex_cdk.logs import fatal_record, troubles
+from cortex_cdk.logs import LogRecord, fatal_record, troubles
 from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.running import Replica, read_replicas
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
@@ -284,7 +284,7 @@ class Reporter:
         if api.status != UPDATING:
             return ()
         group, since = names.log_group(self._cluster.name, api.name), datetime.now(timezone.utc) - STARTS_REPORTED
-        records = if_allowed(lambda: tuple(troubles(self._cloud.impatient, group, since)), ())
+        records = if_allowed(lambda: [*troubles(self._cloud.impatient, group, since)], list[LogRecord]())
         found = long_start([record for record in records if record.revision == api.revision])
         return (found,) if found else ()
 

@@ -98,9 +98,9 @@ def _everywhere(clients: list[Client]) -> dict[str, Sequence[Report]]:
         except Exception as error:
             failures[name] = error
     if not found:
-        name, error = failures.popitem()
+        name, last = failures.popitem()
         _note(failures)
-        raise in_words(error, name)
+        raise in_words(last, name)
     _note(failures)
     return found
 

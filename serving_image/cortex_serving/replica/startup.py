@@ -87,7 +87,7 @@ def build(
         sample = read_sample(project)
     models = spec.predictor.models
     libraries = _Libraries(models, project, counters) if models else None
-    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries and libraries.open)
+    predictor = Predictor(load_class(spec.predictor, project), spec.predictor, libraries.open if libraries else None)
     batching = spec.predictor.batching
     expected = None
     if "payload" in predictor.wants:

@@ -149,7 +149,7 @@ def test_another_environment_that_does_not_answer(cortex: Cortex, deployed: None
         1,
         "error: environment 'elsewhere' has no AWS credentials",
     )
-    cortex.ok("env", "delete", "elsewhere", "--yes")
+    cortex.ok("env", "delete", "elsewhere")
 
 
 def test_an_api_that_is_not_deployed(cortex: Cortex, deployed: None) -> None:

@@ -162,6 +162,8 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str) -> 
     ("source", "options", "message"),
     [
         ("folder", {"name": "x"}, "name= belongs to a class"),
+        (Adder({}), {"name": "x"}, "not an object of Adder"),
+        ({"name": "x"}, {}, "not an object of dict"),
         (Adder, {}, "Adder needs a name"),
         (Adder, {"name": "x", "mem": "1Gi"}, "deploy takes no mem="),
     ],
