@@ -40,12 +40,12 @@ def timeline(history: History, now: datetime, width: int | None = None) -> str:
 
 def _table(rows: list[dict[str, str]], width: int | None) -> str:
     """The table, with shorter names where lines would not fit."""
-    found = table(rows, width)
+    found = table(rows, width, folds=False)
     excess = max(len(click.unstyle(line)) for line in found.splitlines()) - (width or 0)
     if width is None or excess <= 0:
         return found
     longest = max(SHORTEST_NAME, max(len(row["who"]) for row in rows) - excess)
-    return table([{**row, "who": _cut(row["who"], longest)} for row in rows], width)
+    return table([{**row, "who": _cut(row["who"], longest)} for row in rows], width, folds=False)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -50,7 +50,7 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     click.echo(table(rows, terminal_width()))
 
 
-def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
+def table(rows: Sequence[Mapping[str, str]], width: int | None = None, *, folds: bool = True) -> str:
     """Return rows of the same columns as aligned lines, without ``HIDDEN_WHEN_ZERO`` columns that are zero in all rows.
 
     Args:
@@ -58,6 +58,7 @@ def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
         width: Most characters in a line: if there would be more, columns move together, and their names and the widest
             column break into lines; if that does not do, each of a few rows becomes a block with a line for each
             column. None keeps a line for a row, for programs.
+        folds: Whether rows may become several lines.
     """
     columns = [
         column
@@ -71,7 +72,7 @@ def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
         names = [re.sub(r" |(?<=-)(?=[^-]+$)", "\n", column).split("\n") for column in columns]
         height = max(map(len, names))
         stacked = list(map(list, zip(*([""] * (height - len(parts)) + parts for parts in names), strict=True)))
-        folded = _fold(stacked, cells, width)
+        folded = _fold(stacked, cells, width) if folds else cells
         if folded is None and len(cells) <= MOST_BLOCKS:
             return "\n\n".join(_block(columns, row, width) for row in cells)
         aligned = _aligned([*stacked, *(folded or cells)], gap=2)
