@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -276,6 +277,15 @@ def test_usage_errors_are_one_line(tmp_path: Path) -> None:
         replica.stop()
         [text] = replica.broken
         assert b"cortex.yaml" in text
+
+
+def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "cortex.yaml").write_text("- {name: api, kind: RealtimeAPI, predictor: {type: python, path: p.py}}")
+    with socket.create_server(("127.0.0.1", 0)) as other:  # noqa: SIM117
+        with running([str(tmp_path), "--listen", f"127.0.0.1:{other.getsockname()[1]}"], ready=False) as replica:
+            assert replica.process.wait(20) == 1
+            replica.stop()
+    assert b"Address already in use (--listen 127.0.0.1:0 takes a free port)" in replica.broken[0]
 
 
 @pytest.mark.parametrize(
