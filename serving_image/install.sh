@@ -227,11 +227,15 @@ install_dependencies() {
     { write_indexes; cat "$serving/requirements.txt"; write_missing_runtimes; } > serving.in
     write_constraints "$serving/constraints.txt" "$folder"
     set -- --requirement serving.in --constraint "$folder/installed.txt"
-    if install_packages "$@" --constraint "$folder/tested.txt" > "$folder/log" 2>&1; then
+    # With the versions that the tests ran with, else with others that suit what the project has installed, else with
+    # others of what the project's packages need, such as a python-dateutil that is not too new for botocore.
+    if install_packages "$@" --constraint "$folder/tested.txt" > "$folder/log" 2>&1 || install_packages "$@" > "$folder/log" 2>&1; then
         cat "$folder/log"
+    elif [ -s requirements.txt ] && [ ! -d "$environment/conda-meta" ] && ! grep -qs -e --hash requirements.txt; then
+        (respect_choice_of_torch; install_packages --requirement requirements.txt --requirement serving.in)
     else
-        # What the project has chosen may need others.
-        install_packages "$@"
+        cat "$folder/log"
+        return 1
     fi
     rm -rf "$folder" serving.in
 }

@@ -39,8 +39,6 @@ OTHERS_ANSWER_SECONDS = 10.0
 RETRY_SECONDS = 0.05
 IN_HISTORY = "saved (cortex dev)"
 """What the history of an API says of a save, so that people can tell them from deployments."""
-EARLIER_RECORDS = 20
-"""How many of the log records are shown that are there already."""
 
 
 class _Progress(Silent):
@@ -116,6 +114,7 @@ class DevSession:
         self._attempts: dict[str, _Attempt] = {}
         self._serving: dict[str, str] = {}
         self._followers: dict[str, threading.Thread] = {}
+        self._began = datetime.now(timezone.utc)
         self.endpoints: dict[str, str] = {}
 
     def run(self) -> None:
@@ -241,12 +240,13 @@ class DevSession:
         follower, is_first = self._followers.get(api), api not in self._followers
         if follower and follower.is_alive():
             return
-        since = None if is_first else datetime.now(timezone.utc)
+        # Failures of an earlier session would look like those of the code that is saved now.
+        since = self._began if is_first else datetime.now(timezone.utc)
 
         def pass_on() -> None:
             # What is wrong is told by whoever deploys and looks.
             with suppress(Exception):
-                for record in self._client.logs(api, following=True, since=since, tail=EARLIER_RECORDS):
+                for record in self._client.logs(api, following=True, since=since):
                     self._tell(Logged(api, record))
 
         self._followers[api] = threading.Thread(target=pass_on, daemon=True)

@@ -122,12 +122,14 @@ class StoppedReplica:
         time: When it stopped.
         reason: One line, with the exit code where that is not 0.
         exit_code: None where its container never started, or was lost with its instance.
+        task_definition: ARN of what it ran.
     """
 
     id: str
     time: datetime
     reason: str
     exit_code: int | None
+    task_definition: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints of it."""
@@ -175,4 +177,5 @@ def _stopped(task: TaskTypeDef) -> StoppedReplica:
         time=task.get("stoppedAt") or task["createdAt"],
         reason=stopped_reason(task),
         exit_code=container.get("exitCode"),
+        task_definition=task.get("taskDefinitionArn", ""),
     )

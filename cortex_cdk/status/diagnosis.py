@@ -32,6 +32,8 @@ NOT_DEPLOYED = "not deployed"
 RECORDS_SHOWN = 4
 STOPPED_SHOWN = 3
 ID_DIGITS = 8
+PROJECT = "/project/"
+"""The folder of a replica that has the user's files, in the path of a file."""
 _SERVICE = re.compile(r"^\(service [^)]*\) ")
 _ARN = re.compile(r" arn:[^)\s]*\)")
 EVER = datetime.fromtimestamp(0, timezone.utc)
@@ -179,13 +181,17 @@ def _of_record(record: LogRecord) -> Proof:
 
 
 def _place(record: LogRecord) -> str:
-    """Where an exception was raised: the last frame of a traceback, with its line of code."""
+    """Where an exception was raised: the last frame of a traceback in the project, with its line of code.
+
+    Of one that does not go through the project, the last frame.
+    """
     lines = [line.strip() for line in (*record.message.splitlines(), *record.traceback)]
     frames = [number for number, line in enumerate(lines) if line.startswith('File "')]
     if not frames:
         return ""
-    file, _, rest = lines[frames[-1]].removeprefix('File "').partition('", ')
-    code = lines[frames[-1] + 1] if frames[-1] + 2 < len(lines) else ""
+    last = next((number for number in reversed(frames) if PROJECT in lines[number]), frames[-1])
+    file, _, rest = lines[last].removeprefix('File "').partition('", ')
+    code = lines[last + 1].rstrip(":") if last + 2 < len(lines) else ""
     return f"{file.rpartition('/')[2]}, {rest}: {f'{code}: ' if code else ''}"
 
 

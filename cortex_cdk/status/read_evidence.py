@@ -85,8 +85,13 @@ def _with_replicas(known: Evidence, seen: Sighting) -> Evidence:
     loading = {one.replica for one in known.records if one.fields.get("event") == LOADING_EVENT}
     own = [task["startedAt"] for task in tasks if primary and task.get("startedBy") == primary["id"]]
     failed = seen.verdict.failed_task
+    stopped = known.stopped
+    if primary and known.deployment is None:
+        # What ended of an earlier revision was mended by this one.
+        stopped = tuple(one for one in stopped if one.task_definition == primary["taskDefinition"])
     return replace(
         known,
+        stopped=stopped,
         serving_since=min(own, default=None) if seen.observed.ready else None,
         waiting_since=seen.verdict.waiting_since,
         sizes=seen.sizes,

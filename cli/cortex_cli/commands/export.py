@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from cortex_cli.output import print_json
 from cortex_cli.suggestions import for_environment
 
 SECTION = "APIs"
+REVISION = re.compile(r"v?[0-9]+|[0-9a-f]{7,}")
+"""What is rather a revision than the name of a folder."""
 
 
 @click.command("export")
@@ -33,6 +36,8 @@ def command(name: str, places: tuple[str, ...], env: str | None, output: str) ->
     if len(places) > 2:
         raise click.UsageError(f"export takes a revision and a folder, not {len(places)} words: {' '.join(places)}")
     *revision, folder = places
+    if not revision and REVISION.fullmatch(folder):
+        raise click.UsageError(f"{folder} may be a revision: name a folder, too: cortex export {name} {folder} DIR")
     if not folder:
         raise click.UsageError("DIR is empty: is a variable of your script not set?")
     done = Client(env).export(name, Path(folder), *revision)

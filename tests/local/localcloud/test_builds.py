@@ -281,6 +281,13 @@ def test_what_the_serving_program_needs_counts_when_the_project_is_installed(run
     assert [line for line in log if line.startswith("==> ")][-1] == "==> requirements.txt"
 
 
+def test_what_both_need_is_chosen_for_both(running: Cloud) -> None:
+    """python-dateutil 4 is newer than botocore takes, and the first that is chosen for whoever does not care."""
+    own = {"serving_image/requirements.txt": "botocore>=1.35\n", "serving_image/constraints.txt": ""}
+    done = build(running, "both", {**PACKAGE, **own, REQUIREMENTS: "python-dateutil\n"})
+    assert done["buildStatus"] == "SUCCEEDED", log_of(running, done)
+
+
 def test_builds_end_with_the_data_plane(running: Cloud) -> None:
     started = start(running, "endless", {**PACKAGE, "project/dependencies.sh": "echo begun\nsleep 600\n"})
     until(lambda: "begun" in log_of(running, started))
