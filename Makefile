@@ -51,9 +51,9 @@ $(INSTALLED): $(BIN)/uv pyproject.toml serving_image/pyproject.toml constraints.
 demo: setup
 	@sh examples/demo.sh $(BIN)/cortex
 
-# What waits for a local cloud begins first, a file after the other, and more of it than there are cores: it mostly waits.
+# The tests that wait for a local cloud begin first: in the order of the files, not of how many tests a file has.
 test: setup
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 	cd serving_image && ../$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: setup
