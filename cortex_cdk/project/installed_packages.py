@@ -9,6 +9,7 @@ from importlib import metadata
 
 # Every replica has them.
 _PROVIDED = frozenset({"cortex_serving"})
+_CODE = (".py", ".so", ".pyd")
 
 
 def as_requirements(modules: Iterable[str]) -> list[str]:
@@ -20,10 +21,16 @@ def as_requirements(modules: Iterable[str]) -> list[str]:
     wanted = {module for module in modules if module not in sys.stdlib_module_names and module not in _PROVIDED}
     if not wanted:
         return []
-    packages = metadata.packages_distributions()
-    found = {packages[module][0] for module in wanted if packages.get(module)}
+    found = {package.metadata["Name"] for package in metadata.distributions() if wanted & _modules(package)}
     # A local version, such as 2.9.0+cpu, is of an index that replicas do not ask.
     return sorted(f"{name}=={_public(metadata.version(name))}" for name in found)
+
+
+def _modules(package: metadata.Distribution) -> set[str]:
+    """The top-level modules of a package. (``packages_distributions`` of Python 3.10 misses those of many wheels.)"""
+    named = (package.read_text("top_level.txt") or "").split()
+    files = package.files or () if not named else ()
+    return {*named, *(file.parts[0].partition(".")[0] for file in files if file.suffix in _CODE)}
 
 
 def _public(version: str) -> str:
