@@ -117,7 +117,8 @@ def test_replicas_without_room_wait_for_another_instance(cortex: Cortex, project
     meanwhile = cortex.json("get", "text")
     _, stderr = deploy.communicate(timeout=120)
     assert deploy.returncode == 0, stderr
-    assert meanwhile["status"] == "updating", "two of at least three are not enough"
+    if meanwhile["replicas"]["up_to_date"] < 3:  # else the instance was quicker than the question
+        assert meanwhile["status"] == "updating", "two of at least three are not enough"
     assert "has insufficient CPU units available" in said
     assert "instance group small starts 1 instance (1 of at most 2 run)" in said
 

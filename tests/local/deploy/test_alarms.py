@@ -79,7 +79,7 @@ def test_a_revision_that_begins_to_fail_after_its_rollout_is_rolled_back(cortex:
     assert (ask(), cortex.json("get", "turning")["revision"]) == (2, second)
 
     bad[2].touch()
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while ask() != 1:
         assert time.monotonic() < deadline
         time.sleep(0.02)
