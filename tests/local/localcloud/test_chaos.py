@@ -110,7 +110,8 @@ def test_the_other_replicas_serve_while_one_is_not_ready(cortex: Cortex, text: s
         cortex.ok("local", "chaos", "unready-replica", "text", "--for", "1h")
         words = "1 of 2 replicas fails its health check: Health checks failed with these codes: [503]"
         assert named(cortex, "health checks") == words
-        assert why(cortex)[0] == "health checks"
+        # A replica that has just been started, as after the test before, may still be loading.
+        until(lambda: why(cortex)[:1] == ["health checks"])
         (fault,) = cortex.json("local", "chaos", "--list")
         assert (fault["kind"], fault["target"]) == ("unready-replica", "text")
         assert fault["detail"].startswith("replica ")
