@@ -97,7 +97,11 @@ def test_the_toolkit_deploys_and_destroys_cluster_and_api(cortex: Cortex, toolki
     cloudformation = cortex.aws("cloudformation")
     [stack] = cloudformation.describe_stacks(StackName="cortex-kit-api-a")["Stacks"]
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    s3, bucket = cortex.aws("s3"), cortex.json("cluster", "info", "--env", "kit")["resources"]["bucket"]
+    archive = s3.get_object(Bucket=bucket, Key=parameters["ProjectKey"])["Body"].read()
     cortex.ok("delete", "a", "--env", "kit")
+    # Deleting an API takes its archives along.
+    s3.put_object(Bucket=bucket, Key=parameters["ProjectKey"], Body=archive)
 
     toolkit.synth(cluster=str(cluster), config=str(project / "cortex.yaml"), environment="kit")
     toolkit.deploy("cortex-kit-api-a", {**parameters, "InitialReplicas": "1"})
