@@ -5,13 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cortex_cdk.errors import PayloadError
 from cortex_cdk.predict.answers import Answer, AsyncAnswer
 from cortex_cdk.predict.call import Call
 from cortex_cdk.predict.description import Description
 from cortex_cdk.predict.values import NOTHING, Query, call_of, is_upload
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Sent = TypeVar("Sent")
+"""What sending a request returns."""
 
 
 def call_to(description: Description, value: Any, fields: Mapping[str, Any], options: Mapping[str, Any]) -> Call:
@@ -39,12 +45,41 @@ def call_to(description: Description, value: Any, fields: Mapping[str, Any], opt
     return call_of(value, **options)
 
 
-class _Described:
-    """What is known of an API."""
+class _Described(Generic[Sent]):
+    """An API and what is known of it, whether requests are awaited or not."""
 
-    def __init__(self, description: Description, endpoint: str) -> None:
+    def __init__(
+        self, description: Description, endpoint: str, send: Callable[[Call], Sent], options: Mapping[str, Any]
+    ) -> None:
         self.description = description
         self.endpoint = endpoint
+        self._send = send
+        self._options = options
+
+        def stream(value: Any = NOTHING, /, **fields: Any) -> Sent:
+            return send(call_to(description, value, fields, options))
+
+        self.stream: Callable[..., Sent] = _documented(stream, description)
+
+    def with_options(
+        self,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Query = (),
+        key: str | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """Return the same API, to which requests go with these.
+
+        Args:
+            headers: Further headers.
+            query: Parameters of the URL.
+            key: An API key; None takes ``CORTEX_API_KEY``.
+            timeout: Seconds that the API may send nothing.
+        """
+        given = {"headers": headers, "query": query, "key": key, "timeout": timeout}
+        options = {**self._options, **{name: value for name, value in given.items() if value}}
+        return type(self)(self.description, self.endpoint, self._send, options)
 
     @property
     def name(self) -> str:
@@ -70,7 +105,7 @@ class _Described:
         return f"<API {self.name} at {self.endpoint}>\n{_documentation(self.description)}"
 
 
-class Api(_Described):
+class Api(_Described[AbstractContextManager[Answer]]):
     """One API, with what it takes.
 
     ``predict(value)``, or ``predict(field=value, ...)``, returns the answer as a Python value; ``stream`` takes the
@@ -90,40 +125,16 @@ class Api(_Described):
         send: Callable[[Call], AbstractContextManager[Answer]],
         options: Mapping[str, Any],
     ) -> None:
-        super().__init__(description, endpoint)
-        self._send = send
-        self._options = options
+        super().__init__(description, endpoint, send, options)
 
         def predict(value: Any = NOTHING, /, **fields: Any) -> Any:
-            with send(call_to(description, value, fields, options)) as answer:
+            with self.stream(value, **fields) as answer:
                 return answer.whole().value()
 
-        def stream(value: Any = NOTHING, /, **fields: Any) -> AbstractContextManager[Answer]:
-            return send(call_to(description, value, fields, options))
-
         self.predict: Callable[..., Any] = _documented(predict, description)
-        self.stream: Callable[..., AbstractContextManager[Answer]] = _documented(stream, description)
-
-    def with_options(
-        self,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Query = (),
-        key: str | None = None,
-        timeout: float | None = None,
-    ) -> Api:
-        """Return the same API, to which requests go with these.
-
-        Args:
-            headers: Further headers.
-            query: Parameters of the URL.
-            key: An API key; None takes ``CORTEX_API_KEY``.
-            timeout: Seconds that the API may send nothing.
-        """
-        return Api(self.description, self.endpoint, self._send, _chosen(self._options, headers, query, key, timeout))
 
 
-class AsyncApi(_Described):
+class AsyncApi(_Described[AbstractAsyncContextManager[AsyncAnswer]]):
     """One API, with what it takes, for ``await``: see ``Api``.
 
     Attributes:
@@ -140,39 +151,13 @@ class AsyncApi(_Described):
         send: Callable[[Call], AbstractAsyncContextManager[AsyncAnswer]],
         options: Mapping[str, Any],
     ) -> None:
-        super().__init__(description, endpoint)
-        self._send = send
-        self._options = options
+        super().__init__(description, endpoint, send, options)
 
         async def predict(value: Any = NOTHING, /, **fields: Any) -> Any:
-            async with send(call_to(description, value, fields, options)) as answer:
+            async with self.stream(value, **fields) as answer:
                 return (await answer.whole()).value()
 
-        def stream(value: Any = NOTHING, /, **fields: Any) -> AbstractAsyncContextManager[AsyncAnswer]:
-            return send(call_to(description, value, fields, options))
-
         self.predict: Callable[..., Awaitable[Any]] = _documented(predict, description)
-        self.stream: Callable[..., AbstractAsyncContextManager[AsyncAnswer]] = _documented(stream, description)
-
-    def with_options(
-        self,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Query = (),
-        key: str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncApi:
-        """Return the same API, to which requests go with these; see ``Api.with_options``."""
-        return AsyncApi(
-            self.description, self.endpoint, self._send, _chosen(self._options, headers, query, key, timeout)
-        )
-
-
-def _chosen(
-    options: Mapping[str, Any], headers: Mapping[str, str] | None, query: Query, key: str | None, timeout: float | None
-) -> dict[str, Any]:
-    given = {"headers": headers, "query": query, "key": key, "timeout": timeout}
-    return {**options, **{name: value for name, value in given.items() if value}}
 
 
 def _documented(function: Any, description: Description) -> Any:
