@@ -30,7 +30,6 @@ from cortex_cdk.deploy.deployer import Deployer, Options
 from cortex_cdk.deploy.preview import plan_deployment
 from cortex_cdk.deploy.refresh import refresh
 from cortex_cdk.deploy.source import load_source
-from cortex_cdk.deploy.wait_for_replicas import wait_for_replicas
 from cortex_cdk.errors import ClusterError, CortexError, DeployError, NotDeployedError
 from cortex_cdk.history_client import HistoryClient
 from cortex_cdk.logs import EVERYTHING, LogFilter, LogRecord, follow, read
@@ -114,8 +113,8 @@ class Client(HistoryClient, PredictionClient):
         results = deployer.deploy(loaded.config, loaded.files, loaded.dependencies)
         if wait:
             changed = {result.name for result in results if result.changed and not result.error}
-            minimums = {api.name: api.autoscaling.min_replicas for api in loaded.config.apis if api.name in changed}
-            wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
+            apis = [api for api in loaded.config.apis if api.name in changed]
+            self._wait_for_replicas({api.name: api.autoscaling.min_replicas for api in apis})
         if check and (failed := next((result.error for result in results if result.error), None)):
             raise failed
         return results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cortex_cdk.cluster_client import ClusterClient
@@ -50,11 +51,14 @@ class HistoryClient(ClusterClient):
         wanted = None if revision is None else str(revision)
         done, least = roll_back(self.cloud, self.cluster, self._progress, name, revision=wanted, message=message)
         if done.changed and not done.error:
-            cluster = self.cluster
-            wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), {name: least}, self._progress)
+            self._wait_for_replicas({name: least})
         if check and done.error:
             raise done.error
         return done
+
+    def _wait_for_replicas(self, minimums: Mapping[str, int]) -> None:
+        cluster = self.cluster
+        wait_for_replicas(lambda apis: read_apis(self.cloud, cluster, apis), minimums, self._progress)
 
     def diff(self, name: str, before: str | int | None = None, after: str | int | None = None) -> Comparison:
         """Compare two deployments of an API.

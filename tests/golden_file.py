@@ -13,4 +13,5 @@ def compare(text: str, file: Path) -> None:
     if WRITE:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+    assert file.is_file(), f"{file} is missing:\n{text}"
     assert text == file.read_text(), f"{file} says otherwise"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -10,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from tests import golden_file
 from tests.conftest import ROOT, Cortex
 
 GOLDEN = ROOT / "tests/golden/mistakes"
-# CORTEX_WRITE_GOLDEN=1 writes the messages instead of comparing them: look at the difference before you commit it.
-WRITE = os.environ.get("CORTEX_WRITE_GOLDEN") == "1"
 
 CONFIG = """\
 - name: text
@@ -120,11 +118,7 @@ def compare(name: str, command: tuple[str, ...], done: CompletedProcess[str], kn
     start = re.search(r"^error: ", done.stderr, re.MULTILINE)
     text = normal(done.stderr[start.start() if start else 0 :], known)
     shown = f"$ cortex {' '.join(command)}\n{text}exit code {done.returncode}\n"
-    file = GOLDEN / f"{name}.txt"
-    if WRITE:
-        file.write_text(shown)
-    assert file.is_file(), f"{file} is missing:\n{shown}"
-    assert shown == file.read_text()
+    golden_file.compare(shown, GOLDEN / f"{name}.txt")
     assert done.returncode != 0
     error = [line for line in done.stderr.splitlines() if line.lower().startswith("error: ")]
     assert len(error) == 1, "there must be one line that says what happened"
