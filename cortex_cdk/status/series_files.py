@@ -85,7 +85,8 @@ def as_png(measurements: Measurements) -> bytes:
                 )
             unit = f" ({panel.unit})" if panel.unit else ""
             plot.set_title(f"{api}: {panel.titled(measurements.period)}{unit}", loc="left", fontsize="medium")
-            plot.set_ylim(bottom=0)
+            # matplotlib leaves room in proportion to how values differ: a flat line would lie on the frame.
+            plot.set_ylim(0, 1.05 * plot.get_ylim()[1])
             plot.grid(alpha=0.3)
             if len(panel.measures) > 1:
                 plot.legend(loc="upper left", fontsize="small")
