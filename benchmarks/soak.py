@@ -264,7 +264,8 @@ class Soak:
             self.lines.read()
             if time.monotonic() >= deploys:
                 self.deploy()
-                print(f"generation {self.generation}", file=sys.stderr, flush=True)
+                memory = ", ".join(f"{name} {looks[-1].memory:.1f} MiB" for name, looks in self.looks.items())
+                print(f"generation {self.generation}: {memory}", file=sys.stderr, flush=True)
                 deploys += self._deploy_every
             time.sleep(look_every)
         self.clients.stop()
