@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import moto_setup, ports
 from cortex_cdk.localcloud.containers import orphans
+from cortex_cdk.localcloud.daemon.heap import give_large_blocks_back
 from cortex_cdk.localcloud.endpoint import STATE_FILE, DaemonInfo, hold_life_lock, read_ports
 from cortex_cdk.localcloud.settings import HOST, REGION, Settings
 from cortex_cdk.localcloud.state_folder import make_state_folder
@@ -55,6 +56,7 @@ def run(settings: Settings) -> None:
     Raises:
         LocalCloudError: Another daemon uses the state folder, or a port is in use.
     """
+    give_large_blocks_back()
     make_state_folder(settings.state)
     _log_to(settings.state / LOG_FILE)
     life = hold_life_lock(settings.state)
