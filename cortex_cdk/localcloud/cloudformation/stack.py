@@ -10,6 +10,8 @@ from uuid import uuid4
 
 from moto.core.utils import utcnow
 
+from cortex_cdk.localcloud.stored_once import StoredOnce
+
 STACK_TYPE = "AWS::CloudFormation::Stack"
 IN_SYNC = "IN_SYNC"
 """The drift status of what is as the template says."""
@@ -183,7 +185,7 @@ class Stack:
     reason: str | None = None
     resources: dict[str, StackResource] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=StoredOnce)
     change_sets: dict[str, ChangeSet] = field(default_factory=dict)
     previous: Blueprint | None = None
     displaced: dict[str, StackResource] = field(default_factory=dict)
