@@ -10,6 +10,7 @@ pages counted once), the median of `cortex get`, and one more deployment, each w
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import tempfile
@@ -34,6 +35,9 @@ class PythonPredictor:
     def predict(self, payload):
         return payload
 """
+ROOMY = {"name": "roomy", "instance_types": ["m5.2xlarge"], "min_instances": 1, "max_instances": 1}
+CLUSTER = {"instance_groups": [ROOMY]}
+"""An instance has room for a hundred replicas however few cores this machine has."""
 COLUMNS = ("APIs", "daemon, idle", "daemon", "router", "replicas", "cortex get", "one more deployment")
 
 
@@ -79,8 +83,7 @@ def _api(name: str) -> dict[str, Any]:
         "name": name,
         "kind": "RealtimeAPI",
         "predictor": {"type": "python", "path": "predictor.py", "access_log": 0},
-        # A hundred of them fit into one core.
-        "compute": {"cpu": "9m", "mem": "100Mi"},
+        "compute": {"cpu": "20m", "mem": "100Mi"},
         "autoscaling": {"max_replicas": 1},
     }
 
@@ -137,6 +140,9 @@ def main() -> None:
     home = Home(folder)
     try:
         home.run("local", "up")
+        cluster = folder / "cluster.yaml"
+        cluster.write_text(json.dumps(CLUSTER))
+        home.run("cluster", "up", str(cluster), "--yes")
         deploy(home, ["first"])
         print("|", " | ".join(COLUMNS), "|")
         print("|", "---|" * len(COLUMNS), sep="")
