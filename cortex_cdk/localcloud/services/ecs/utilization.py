@@ -45,6 +45,7 @@ class Utilization:
 
     def __init__(self, driver: TaskDriver) -> None:
         self._driver = driver
+        self._holdings = memory_limit.Holdings()
         self._before: dict[str, float] = {}
         self._measured_at = time.monotonic()
 
@@ -60,7 +61,7 @@ class Utilization:
         elapsed = time.monotonic() - self._measured_at
         self._measured_at += elapsed
         before, self._before = self._before, {task.id: _cpu_seconds(table.tree(task.pid)) for task in tasks}
-        held = {task.id: memory_limit.held_once(task.pid, table) for task in tasks}
+        held = self._holdings.look([task.pid for task in tasks], table)
         with STATE_LOCK:
             for task in tasks:
                 store = cloudwatch.store(task.region)
@@ -70,7 +71,7 @@ class Utilization:
                     percent = 100 * used * CPU_UNITS / task.cpu_units
                     store.add(NAMESPACE, "CPUUtilization", service, [(percent, 1.0)], at=at, unit="Percent")
                 if task.memory_mib:
-                    percent = 100 * held[task.id] / (task.memory_mib * MEBIBYTE)
+                    percent = 100 * held[task.pid] / (task.memory_mib * MEBIBYTE)
                     store.add(NAMESPACE, "MemoryUtilization", service, [(percent, 1.0)], at=at, unit="Percent")
 
     def _tasks(self) -> Iterator[_Measured]:
