@@ -128,6 +128,9 @@ def test_saves(cortex: Cortex, project: Path, tmp_path: Path) -> None:
     assert session.process.returncode == 130
     assert stderr.decode().endswith(f"dev stays deployed at {first['endpoint']}: remove it with cortex delete dev\n")
     assert answer()["code"] == 3
+    recorded = cortex.json("history", "dev")["deployments"]
+    assert [one["outcome"] for one in recorded] == ["deployed", "failed", "deployed", "deployed"]
+    assert recorded[1]["reason"] == "the replica failed: ValueError: no model"
 
 
 def test_on_a_terminal(cortex: Cortex, project: Path) -> None:
