@@ -40,6 +40,10 @@ class History:
     records: tuple[Record, ...]
     stack: StackState | None
 
+    def __repr__(self) -> str:
+        serving = f", {self.serving.name} serves" if self.serving else ""
+        return "\n".join([f"<{self.api}: {len(self.records)} deployments{serving}>", *map(repr, self.records)])
+
     @classmethod
     def of(
         cls, api: str, records: Sequence[Record], stack: StackState | None, endings: Endings | None = None
@@ -198,7 +202,7 @@ class History:
     def _refusal(self, message: str, hint: str | None) -> CortexError:
         if not self.records:
             return CortexError(f"{self.api} {UNRECORDED}", hint="deploy its files: that begins its history")
-        listed = [_line(record) for record in self.records[:MOST_LISTED]]
+        listed = [record.line for record in self.records[:MOST_LISTED]]
         return CortexError(message, hint=hint or f"see what there is with: cortex history {self.api}", details=listed)
 
 
@@ -221,12 +225,6 @@ def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: E
     if stack and stack.failed and is_newest:
         reason = reason or (endings.cause(record, stack) if endings else None) or stack.reason or _UNKNOWN
     return record.ending(FAILED, reason, at=at) if reason else record.ending(INTERRUPTED, _LOST)
-
-
-def _line(record: Record) -> str:
-    said = f": {record.message}" if record.message else ""
-    when = record.started.astimezone().strftime("%Y-%m-%d %H:%M")
-    return f"{record.name}  {record.release.revision}  {when}  {record.outcome.replace('_', ' ')}{said}"
 
 
 def read_history(cloud: Cloud, bucket: str, cluster: str, api: str) -> History:

@@ -81,6 +81,10 @@ class Diagnosis:
     since: datetime | None = None
     evidence: tuple[Proof, ...] = ()
 
+    def __repr__(self) -> str:
+        cause = f" The first cause: {self.cause.message}. Next: {self.cause.to_do}." if self.cause else ""
+        return f"<{self.name} ({self.status}): {self.summary}.{cause}>"
+
     def as_json(self) -> dict[str, Any]:
         """What ``cortex why -o json`` prints."""
         cause = self.cause
