@@ -145,8 +145,8 @@ def _unreachable(text: str) -> Cause | None:
         return None
     if _OF_TORCH in match[1]:
         hint = (
-            "let the build reach it; or choose other wheels: a line --extra-index-url in requirements.txt, or "
-            'torch-backend = "..." below [pip] in a uv.toml'
+            "let the build reach it; or take PyPI's wheels, which bring CUDA along (3 GB): put the line "
+            "--index-url https://pypi.org/simple into requirements.txt"
         )
         return Cause(f"{match[1]}, which has the wheels of PyTorch for CPUs and GPUs, cannot be reached", hint)
     return Cause(
