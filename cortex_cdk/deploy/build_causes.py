@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cortex_serving.contract import DEPENDENCIES_SCRIPT
+from cortex_serving.image_context import program_requirements
 
 from cortex_cdk.project import python_version
 
@@ -166,7 +167,17 @@ def _no_solution(text: str) -> Cause | None:
     if conclusions and "\n" not in before[-1].strip():
         # Whoever is told what they "require" would look for it in vain in their file.
         reasons.insert(0, premise if conclusions[-1].startswith("you require") else conclusions[-1].rstrip("."))
-    return Cause(f"the requirements cannot be met: {', and '.join(reasons)}", None)
+    reason = f"the requirements cannot be met: {', and '.join(reasons)}"
+    ours = {_wish(line) for line in program_requirements()}
+    named = [word for word in reason.split() if _wish(word) in ours]
+    return Cause(f"{reason} ({', '.join(named)} is for the serving program)" if named else reason, None)
+
+
+def _wish(requirement: str) -> tuple[str, frozenset[str]]:
+    """A requirement, whichever way its versions are ordered."""
+    name = re.match(r"[\w.-]*", requirement)
+    package = name[0] if name else ""
+    return package, frozenset(requirement.removeprefix(package).split(","))
 
 
 _CAUSES: tuple[Callable[[str], Cause | None], ...] = (

@@ -160,6 +160,16 @@ def test_hints_of_other_tools_are_not_shown(log: str) -> None:
     assert not [words for words in ("tool.uv", "`uv ", "--no-build", "hint:", "`--index", "usually") if words in shown]
 
 
+def test_what_the_serving_program_requires_is_told_apart() -> None:
+    log = NO_VERSION.replace(
+        "there is no version of numpy==99 and you require numpy==99", "you require falcon<4 and falcon>=4.4,<5"
+    )
+    assert failure((START + log).splitlines()).reason == (
+        "the requirements cannot be met: you require falcon<4 and falcon>=4.4,<5 "
+        "(falcon>=4.4,<5 is for the serving program)"
+    )
+
+
 @pytest.mark.parametrize("log", [NO_VERSION, WANTED_OTHERWISE])
 def test_what_the_reason_says_is_not_said_again(log: str) -> None:
     assert failure((START + log).splitlines()).details == ()
