@@ -123,6 +123,10 @@ def test_saves(cortex: Cortex, project: Path, tmp_path: Path) -> None:
         assert json.loads(session.next("answer")["answer"])["code"] == 3
         assert third["seconds"] > 0
 
+        (project / "requirements.txt").write_text("click==8.4.0\nclick==8.4.1\n")
+        assert session.next("failed")["failure"]["hint"] == "correct requirements.txt and save again"
+        (project / "requirements.txt").unlink()
+
         session.process.send_signal(signal.SIGINT)
         _, stderr = session.process.communicate(timeout=60)
     assert session.process.returncode == 130
