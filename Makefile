@@ -80,8 +80,7 @@ test-tensorflow: $(TENSORFLOW)/.installed
 	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/models/test_tensorflow.py tests/test_matrix.py \
 		tests/check_tensorflow_projects.py
 
-# Not of make test: minutes, and 2 GB below CORTEX_HOME and in uv's cache. TORCH="torch @ file:///...whl" where PyTorch's index
-# cannot be reached.
+# From PyPI and download.pytorch.org: minutes, and 2 GB in uv's cache.
 test-templates: setup
 	$(BIN)/python -m pytest -s tests/examples/check_templates.py
 
