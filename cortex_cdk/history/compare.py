@@ -79,6 +79,13 @@ class Comparison:
     configuration: str
     files: tuple[FileChange, ...]
 
+    def __repr__(self) -> str:
+        parts = [f"{file.path} ({file.change})" for file in self.files]
+        parts += ["configuration"] if self.configuration else []
+        parts += ["image"] if self.other_image else []
+        changes = ", ".join(parts) or "nothing differs"
+        return f"<{self.after.api} {self.before.name} -> {self.after.name}: {changes}>"
+
     @property
     def other_image(self) -> bool:
         """Whether the replicas get another image: other dependencies, or another version of the serving program."""

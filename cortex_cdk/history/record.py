@@ -112,6 +112,17 @@ class Record:
         return f"v{self.number}"
 
     @property
+    def line(self) -> str:
+        """Which it is, when, how it ended, and why it was made."""
+        said = f": {self.message}" if self.message else ""
+        when = self.started.astimezone().strftime("%Y-%m-%d %H:%M")
+        return f"{self.name}  {self.release.revision}  {when}  {self.outcome.replace('_', ' ')}{said}"
+
+    def __repr__(self) -> str:
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"<{self.api} {self.line}{reason}>"
+
+    @property
     def author(self) -> str | None:
         """Whoever deployed, as people call them."""
         return readable(self.who) if self.who else None
