@@ -58,7 +58,7 @@ class Applied:
         in_progress: Whether it goes on by itself, because nobody waits for its end.
         error: Why it failed, or None.
         differences: What the update changes in the user's files; None where nothing was to be compared.
-        number: The number of the deployment in the API's history; None where nothing was changed, and of a splitter.
+        number: The number of the deployment in the history; None where nothing was changed.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Applier:
         differences: By stack name, what the plans change in the user's files, where that is known.
         force: Whether operations that run on the stacks are given up.
         waits: Whether to wait until an operation has ended, rather than leave once it has begun.
-        recorder: Keeps what becomes of each API; None keeps nothing.
+        recorder: Keeps what becomes of each API and splitter; None keeps nothing.
 
     Attributes:
         recorder: The same.
@@ -226,7 +226,7 @@ class Applier:
         name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
         if plan.action == UPDATE and plan.knows_initial_replicas:
             forget_initial_replicas(self._cloud, stack_name, self._role)
-        if plan.synthesize and isinstance(plan.release.spec, ApiStackSpec):
+        if plan.synthesize:
             store_configuration(self._cloud, self._cluster.resources.bucket, plan.release.spec)
         if plan.action == CREATE:
             # What an attempt before has left would be in the way of the stack's own.
