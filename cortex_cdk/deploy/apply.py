@@ -17,6 +17,7 @@ from cortex_cdk.deploy.differences import Differences
 from cortex_cdk.deploy.failures import failure, interruption
 from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
+from cortex_cdk.deploy.lost_minimum import put_back_minimum
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
 from cortex_cdk.deploy.recording import Recorder
 from cortex_cdk.environment import explain
@@ -139,6 +140,7 @@ class Applier:
             plan = self._recovered(plan)
             if plan.action != NOTHING:
                 changed = self._join(plan) if plan.action == JOIN else self._change(plan)
+            self._put_back_minimum(plan)
             if changed:
                 words = _WORDS[plan.action]
                 message = f"{words[1]} {title}" if self._waits else f"{title}: {words[0]}"
@@ -325,6 +327,12 @@ class Applier:
             reason = error.message.removeprefix(f"{name}: ")
             log_groups.note_failure(self._cloud, self._cluster.name, name, plan.release.revision, reason)
         raise error
+
+    def _put_back_minimum(self, plan: StackPlan) -> None:
+        if self._waits and isinstance(plan.release.spec, ApiStackSpec):
+            api = plan.release.spec.api
+            if done := put_back_minimum(self._cloud, self._cluster.name, api):
+                self._progress.step(api.name, done)
 
     def _watcher(self, plan: StackPlan) -> RolloutWatcher | None:
         if not isinstance(plan.release.spec, ApiStackSpec):

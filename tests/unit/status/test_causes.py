@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_cdk.aws.launch_failures import explain
+from cortex_cdk.localcloud import faults
 from cortex_cdk.replicas.pending import GroupSize
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.causes import causes_of, find_causes
@@ -140,6 +141,41 @@ def test_a_row_of_the_page_is_the_first_cause(row: str) -> None:
     assert to_do in first.to_do
 
 
+def unready() -> Evidence:
+    targets = [{"State": "healthy"}, {"State": "unhealthy", "Reason": "Target.FailedHealthChecks"}]
+    return healthy(signs=Signs(targets=targets))  # type: ignore[arg-type]
+
+
+FAULTS: dict[str, tuple[Evidence, str]] = {
+    faults.KILL_REPLICA: (healthy(stopped=(ended(f"{EXITED[:-2]}37: SIGKILL)", 137),)), "replica"),
+    faults.SLOW_REPLICA: (healthy(signs=Signs(recent=Recent(Latency(0.003, 1.4), 100))), "latency"),
+    faults.UNREADY_REPLICA: (unready(), "health checks"),
+    faults.NO_CAPACITY: (waiting("no room", GroupSize("G", 0, 1, 3, LAUNCH)), "launch"),
+    faults.LAUNCH_FAILURE: (waiting("no room", GroupSize("G", 0, 1, 3, LAUNCH)), "launch"),
+    faults.SPOT_NOTICE: (healthy(signs=Signs(leaving=("i-1 of instance group G",))), "instances"),
+    faults.S3_DOWN: (healthy(signs=Signs(storage_error="status 503")), "storage"),
+    faults.LOGS_DOWN: (healthy(signs=Signs(logs_error="ServiceUnavailableException")), "logs"),
+    faults.DAEMON_KILL: (
+        healthy(stopped=(ended("The local cloud ended unexpectedly, and was started again.", None),)), "replica",
+    ),
+}  # fmt: skip
+"""By the kind of ``cortex local chaos``: what is known then, and what the first cause is about. The faults themselves are
+made in ``tests/local/localcloud/test_chaos.py``."""
+
+
+def test_every_fault_that_can_be_made_is_tried() -> None:
+    page = (ROOT / "docs/chaos.md").read_text()
+    assert set(FAULTS) == set(faults.KINDS) == set(re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_is_the_first_cause(kind: str) -> None:
+    evidence, subject = FAULTS[kind]
+    (first, *_) = find_causes(evidence)
+    assert first.subject == subject
+    assert first.to_do
+
+
 def test_nothing_is_wrong_with_an_api_that_serves() -> None:
     quiet = healthy(stopped=(ended("The local cloud was restarted.", 0), ended(EXITED, minutes=11)))
     assert find_causes(quiet) == ()
@@ -149,8 +185,7 @@ def test_nothing_is_wrong_with_an_api_that_serves() -> None:
 
 
 def test_replicas_that_start_are_not_sick() -> None:
-    unready = [{"State": "healthy"}, {"State": "unhealthy", "Reason": "Target.FailedHealthChecks"}]
-    found = healthy(signs=Signs(targets=unready))  # type: ignore[arg-type]
+    found = unready()
     assert find_causes(found)[0].subject == "health checks"
     assert diagnose(found).summary.startswith("1 of 2 replicas serve")
     assert find_causes(replace(found, starting=frozenset({"b"}))) == ()
