@@ -27,7 +27,7 @@ from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
+from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy import assets, images
 from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
@@ -163,7 +163,7 @@ class Deployer:
             occasion: Tells what the records of a change have in common.
             project: The project's archive; None where it is in the bucket.
         """
-        plans = self._plan_apis(deployment)
+        plans = deployment.plan_apis()
         self._warn(warnings, plans)
         self._explain_scaling(plans)
         recorder = self._recorder(plans, occasion)
@@ -227,23 +227,6 @@ class Deployer:
                 raise DeployError(
                     f"not deployed: {warning}", hint="list what is not needed in .cortexignore, or accept with --yes"
                 )
-
-    def _plan_apis(self, deployment: Deployment) -> list[StackPlan]:
-        endpoints = deployment.api_endpoints()
-        return [
-            self._plan_api(deployment, target, target.resource, endpoints.priority(target.endpoint))
-            for target in deployment.apis
-            if isinstance(target.resource, RealtimeApi)
-        ]
-
-    def _plan_api(self, deployment: Deployment, target: Target, api: RealtimeApi, priority: int) -> StackPlan:
-        wanted = deployment.wanted
-        image = wanted.images[api.name]
-        if image is None:
-            raise AssertionError("images are built before anything is planned")
-        spec = wanted.spec(self._cluster.resources, api, priority)
-        release = Release(spec, wanted.project_digest, image)
-        return plan_stack(release, target.deployed, desired=target.desired, force=wanted.force)
 
     def _prepare_keys(self, deployment: Deployment) -> None:
         """See to it that there are keys to be read, and say so where nobody has one."""

@@ -159,8 +159,9 @@ FAULTS: dict[str, tuple[Evidence, str]] = {
         healthy(stopped=(ended("The local cloud ended unexpectedly, and was started again.", None),)), "replica",
     ),
 }  # fmt: skip
-"""By the kind of ``cortex local chaos``: what is known then, and what the first cause is about. The faults themselves are
-made in ``tests/local/localcloud/test_chaos.py``."""
+"""By the kind of ``cortex local chaos``: what is known then, and what the first cause is about.
+
+``tests/local/localcloud/test_chaos.py`` makes the faults themselves."""
 
 
 def test_every_fault_that_can_be_made_is_tried() -> None:
