@@ -18,12 +18,6 @@ PREDICTOR = (
     "    def __init__(self, config):\n        pass\n"
     "    def predict(self, payload):\n        return {code}\n"
 )
-API = {
-    "name": "text",
-    "kind": "RealtimeAPI",
-    "predictor": {"type": "python", "path": "predictor.py"},
-    "autoscaling": {"min_replicas": 2, "max_replicas": 4},
-}
 libfaketime = pytest.importorskip("libfaketime", reason="libfaketime is for Linux")
 
 
@@ -77,9 +71,16 @@ def cortex(tmp_path_factory: pytest.TempPathFactory, clock: Clock) -> Iterator[C
 
 
 @pytest.fixture(scope="module")
-def project(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(cortex: Cortex, clock: Clock, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("text")
-    (folder / "cortex.yaml").write_text(json.dumps([API]))
+    api = {
+        "name": "text",
+        "kind": "RealtimeAPI",
+        # Replicas get nothing of the local cloud's own environment.
+        "predictor": {"type": "python", "path": "predictor.py", "env": clock.environ},
+        "autoscaling": {"min_replicas": 2, "max_replicas": 4},
+    }
+    (folder / "cortex.yaml").write_text(json.dumps([api]))
     (folder / "predictor.py").write_text(PREDICTOR.format(code=0))
     cortex.ok("deploy", str(folder))
     return folder
