@@ -1,4 +1,4 @@
-"""What became of every deployment of an API, kept in the cluster's bucket: ``history/API/000007.json``.
+"""What became of every deployment, kept in the cluster's bucket: ``history/NAME/000007.json``.
 
 ``record`` is one deployment; read it first. ``store`` numbers, writes, reads and drops records. ``releases`` finds out
 how each ended, which one serves, and which one a roll-back means (pure); ``endings`` knows why one failed that nobody

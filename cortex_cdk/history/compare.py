@@ -1,4 +1,4 @@
-"""Makes the differences between two deployments of an API: configuration, files, image."""
+"""Makes the differences between two deployments: configuration, files, image."""
 
 from __future__ import annotations
 

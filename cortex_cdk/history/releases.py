@@ -1,6 +1,6 @@
-"""Finds out of an API's records how each deployment ended, which one serves, and which one a user means.
+"""Finds out of the records of an API or splitter how each deployment ended, which serves, and which a user means.
 
-A deployer that was ended (a closed laptop) leaves a record in progress: then the API's stack tells how it went.
+A deployer that was ended (a closed laptop) leaves a record in progress: then the stack tells how it went.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _LOST = "whoever deployed it did not stay to the end: it was given up, or never 
 
 @dataclass(frozen=True)
 class History:
-    """The deployments of one API.
+    """The deployments of one API or traffic splitter.
 
     Attributes:
-        api: The API's name.
+        api: The name of the API or splitter.
         records: The newest first, each with how it ended.
-        stack: The API's stack; None where the API is not deployed.
+        stack: Its stack; None where it is not deployed.
     """
 
     api: str
@@ -48,10 +48,10 @@ class History:
     def of(
         cls, api: str, records: Sequence[Record], stack: StackState | None, endings: Endings | None = None
     ) -> History:
-        """Complete records that nobody has ended, by what the API's stack says.
+        """Complete records that nobody has ended, by what the stack says.
 
         Args:
-            api: The API's name.
+            api: The name of the API or splitter.
             records: Its records, the newest first.
             stack: Its stack.
             endings: Knows why a deployment failed; None where there is no cloud to ask.
@@ -76,7 +76,7 @@ class History:
         stack = self.stack
         exact = (record for record in deployed if _is(record, stack))
         # A newer version of cortex, or another cluster, gives the same another digest.
-        same = (record for record in deployed if record.release.revision == stack.parameters.get(_REVISION))
+        same = (record for record in deployed if record.release.revision == _revision(stack))
         return next(exact, None) or next(same, None)
 
     def as_json(self) -> dict[str, Any]:
@@ -119,6 +119,15 @@ class History:
         if record.outcome not in (DEPLOYED, INTERRUPTED) or following is None or following.action != ROLL_BACK:
             return None
         return None if following.release.serves_as(record.release) else following
+
+    def outcome_of(self, record: Record) -> str:
+        """How a deployment ended, in words, and whether it serves."""
+        by = self.rolled_back_by(record)
+        if record == self.serving:
+            return "deployed, serves"
+        if by and by.outcome != IN_PROGRESS:
+            return f"rolled back by {by.name}"
+        return record.outcome.replace("_", " ")
 
     def find(self, wanted: str) -> Record:
         """Find the record that a user names.
@@ -185,11 +194,24 @@ class History:
         if served:
             return served[0]
         if serving:
-            message = f"{self.api}: there is no deployment to go back to before {serving.name}, which serves"
-            raise self._refusal(message, "name another one, or correct its files and deploy again")
+            raise self._refusal(*self._nothing_before(serving))
         raise self._refusal(
             f"{self.api}: no deployment has ended well that could be gone back to",
             "correct its files and deploy again, or name one of these",
+        )
+
+    def _nothing_before(self, serving: Record) -> tuple[str, str]:
+        """Say that nothing is to be gone back to, and what a user may have meant."""
+        origin = self._origin(serving)
+        again = f", which is {origin.name} again," if origin != serving else ""
+        message = f"{self.api}: {serving.name} serves{again} and nothing else was deployed before {origin.name}"
+        others = (one for one in self.records if one.outcome == DEPLOYED and not one.release.serves_as(serving.release))
+        newest = next(others, None)
+        if newest is None:
+            return message, "correct its files and deploy again"
+        return (
+            message,
+            f"name the one that is to serve, such as the newest other one: cortex rollback {self.api} {newest.name}",
         )
 
     def _origin(self, record: Record) -> Record:
@@ -202,17 +224,18 @@ class History:
     def _refusal(self, message: str, hint: str | None) -> CortexError:
         if not self.records:
             return CortexError(f"{self.api} {UNRECORDED}", hint="deploy its files: that begins its history")
-        listed = [record.line for record in self.records[:MOST_LISTED]]
+        listed = [record.line(self.outcome_of(record)) for record in self.records[:MOST_LISTED]]
         return CortexError(message, hint=hint or f"see what there is with: cortex history {self.api}", details=listed)
 
 
-_REVISION = names.Parameter.REVISION
+def _revision(stack: StackState) -> str:
+    """The revision that a stack has; empty for a splitter's."""
+    return stack.parameters.get(names.Parameter.REVISION, "")
 
 
 def _is(record: Record, stack: StackState) -> bool:
     specification = stack.outputs.get(names.Output.SPEC_DIGEST)
-    revision = stack.parameters.get(_REVISION)
-    return (record.release.revision, record.release.specification) == (revision, specification)
+    return (record.release.revision, record.release.specification) == (_revision(stack), specification)
 
 
 def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: Endings | None) -> Record:
@@ -228,25 +251,19 @@ def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: E
 
 
 def read_history(cloud: Cloud, bucket: str, cluster: str, api: str) -> History:
-    """Read the deployments of an API.
+    """Read the deployments of an API or traffic splitter.
 
     Args:
         cloud: A session of the environment.
         bucket: The cluster's bucket.
         cluster: The cluster's name.
-        api: The API's name.
+        api: The name of the API or splitter.
 
     Raises:
-        NotDeployedError: There is no API of that name, and no record of one.
-        CortexError: It is a traffic splitter.
+        NotDeployedError: There is none of that name, and no record of one.
     """
-    stack = read_stack(cloud, names.api_stack(cluster, api))
+    stack = read_stack(cloud, names.api_stack(cluster, api)) or read_stack(cloud, names.splitter_stack(cluster, api))
     records = RecordStore(cloud, bucket, api).read()
     if stack is None and not records:
-        if read_stack(cloud, names.splitter_stack(cluster, api)):
-            raise CortexError(
-                f"{api} is a traffic splitter, and only APIs have a history",
-                hint="set its weights in its cortex.yaml and deploy that; its APIs: cortex get " + api,
-            )
         raise NotDeployedError(f"{api} is not deployed", hint="list what is deployed with: cortex get")
     return History.of(api, records, stack, Endings(cloud, cluster))

@@ -2,13 +2,13 @@
 
     stack -> evidence (``read_evidence``) -> causes (``causes``) -> diagnosis
 
-The first cause is named; the others are part of the evidence.
+The first cause is named; the others are part of the evidence, which is in the order of time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -37,7 +37,7 @@ _IN_PROJECT = re.compile(r'File "(?!/|<|site-packages/)|File ".*/project/')
 """A frame in the user's files."""
 _SERVICE = re.compile(r"^\(service [^)]*\) ")
 _ARN = re.compile(r" arn:[^)\s]*\)")
-EVER = datetime.fromtimestamp(0, timezone.utc)
+EVER, NEVER = datetime.fromtimestamp(0, timezone.utc), datetime.max.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Diagnosis:
         summary: How it goes, in one sentence without an end.
         cause: The first cause; None where nothing is wrong.
         since: Since when that is so; None where nobody knows.
-        evidence: What this rests on, and what else is wrong.
+        evidence: What this rests on, and what else is wrong: the oldest first, and at the end what is so now.
     """
 
     name: str
@@ -141,7 +141,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         summary=_summary(evidence),
         cause=cause,
         since=cause.since if cause else evidence.serving_since or api.last_update,
-        evidence=tuple(_proofs(evidence, causes)),
+        evidence=_in_order(_proofs(evidence, causes)),
     )
 
 
@@ -168,6 +168,11 @@ def _proofs(evidence: Evidence, causes: Sequence[Cause]) -> Iterator[Proof]:
     if evidence.is_short:
         for moment, message in evidence.events:
             yield Proof("ECS", _ARN.sub(")", _SERVICE.sub("", message)), moment)
+
+
+def _in_order(proofs: Iterable[Proof]) -> tuple[Proof, ...]:
+    """As they happened: what comes first may explain what comes after."""
+    return tuple(sorted(proofs, key=lambda proof: proof.time or NEVER))
 
 
 def _of_records(records: Sequence[LogRecord]) -> list[Proof]:
@@ -231,7 +236,7 @@ def diagnose_splitter(splitter: ApiStatus, members: Sequence[tuple[Variant, Diag
         summary=summary,
         cause=cause,
         since=cause.since if cause else splitter.last_update,
-        evidence=tuple(proofs),
+        evidence=_in_order(proofs),
     )
 
 
