@@ -58,7 +58,7 @@ def configuration_of(cloud: Cloud, bucket: str, record: Record) -> dict[str, Any
 
 
 def as_yaml(configuration: Any) -> str:
-    """Write an API's configuration as YAML, without the fields that are not set."""
+    """Write the configuration of an API or splitter as YAML, without the fields that are not set."""
     return yaml.safe_dump(_that_are_set(configuration), sort_keys=False, allow_unicode=True)
 
 
