@@ -188,7 +188,8 @@ def _print_schema(client: Client, name: str, output: str) -> None:
     if output == "json":
         print_json(description.as_json())
         return
-    lines = [f"{name} takes {' or '.join(description.content_types)}", "", *description.table()]
+    head = [f"{name} takes {' or '.join(description.content_types)}", ""] if description.is_known else []
+    lines = [*head, *description.table()]
     examples = [f"  {for_environment(line)}" for line in command_lines(description)]
     click.echo(on_stdout("\n".join([*lines, *(["", "Example:", *examples] if examples else [])])))
 
