@@ -12,10 +12,10 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.errors import CortexError, NotDeployedError
+from cortex_cdk.errors import CortexError
 from cortex_cdk.history.record import DEPLOYED, FAILED, IN_PROGRESS, INTERRUPTED, ROLL_BACK, Record
 from cortex_cdk.history.store import RecordStore
-from cortex_cdk.stack_operations.stack import StackState, read_stack
+from cortex_cdk.stack_operations.stack import StackState, not_deployed, read_stack
 
 MOST_LISTED = 20
 LEAST_DIGITS = 4
@@ -244,5 +244,5 @@ def read_history(cloud: Cloud, bucket: str, cluster: str, api: str) -> History:
                 f"{api} is a traffic splitter, and only APIs have a history",
                 hint="set its weights in its cortex.yaml and deploy that; its APIs: cortex get " + api,
             )
-        raise NotDeployedError(f"{api} is not deployed", hint="list what is deployed with: cortex get")
+        raise not_deployed(cloud, cluster, api)
     return History.of(api, records, stack)

@@ -42,7 +42,7 @@ command.add_command(cluster_refresh.command)
 
 
 @command.command("up")
-@click.argument("config", required=False, type=options.ConfigPath())
+@click.argument("config", required=False, type=options.PathOf())
 @options.environment
 @options.yes
 @options.plan
@@ -61,7 +61,7 @@ def up(config: Path | None, env: str | None, yes: bool, plan: bool, output: str)
 
 
 @command.command("configure")
-@click.argument("config", required=False, type=options.ConfigPath())
+@click.argument("config", required=False, type=options.PathOf())
 @options.environment
 @options.yes
 @options.plan
@@ -192,7 +192,7 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
 
 
 @command.command("policy")
-@click.argument("config", required=False, type=options.ConfigPath())
+@click.argument("config", required=False, type=options.PathOf())
 @click.option(
     "--for",
     "purpose",
@@ -204,7 +204,7 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
     "--into",
     "folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.PathOf(file_okay=False),
     help="Write a file NAME.json for each policy into a folder, for `aws iam create-policy`.",
 )
 @options.environment

@@ -25,7 +25,7 @@ MOST_TRIALS = 5
 
 
 @click.command("deploy")
-@click.argument("config", type=options.ConfigPath(), default=Path(CONFIG_FILE))
+@click.argument("config", type=options.PathOf(), default=Path(CONFIG_FILE))
 @options.environment
 @options.yes
 @click.option("-f", "--force", is_flag=True, help="Cancel an update that runs, rather than refuse.")

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from cortex_cdk import Client
+from cortex_cdk.errors import NotDeployedError
 from tests.conftest import CORTEX, Cortex
 from tests.local.waiting import until
 
@@ -127,9 +129,16 @@ def test_measurements_over_time(cortex: Cortex, deployed: None, tmp_path: Path) 
     assert header.startswith("time,api,requests,4xx,5xx,")
     assert len(rows) >= len(found["times"])
     done = cortex.run("metrics", "prices", "--save", str(tmp_path / "prices.xlsx"))
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "hint: end it with .png, .csv, .json")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "hint: end it with .png, .csv, .json")
     done = cortex.run("metrics", "prices", "--period", "90s")
-    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: a period of 1m30s is not of whole minutes")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: a period of 1m30s is not of whole minutes")
+    both = cortex.json("metrics", "prices", "--save", str(tmp_path / "prices.json"))
+    assert both["apis"][0]["name"] == json.loads((tmp_path / "prices.json").read_text())["apis"][0]["name"] == "prices"
+    done = cortex.run("metrics", "prices", "--since", "2020-01-01", "--until", "2020-01-02")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "error: nothing was measured of prices until 2020-01-02 00:00",
+    )
     done = cortex.run("metrics", "gone")
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: gone is not deployed")
 
@@ -150,6 +159,24 @@ def test_another_environment_that_does_not_answer(cortex: Cortex, deployed: None
         "error: environment 'elsewhere' has no AWS credentials",
     )
     cortex.ok("env", "delete", "elsewhere")
+
+
+@pytest.mark.parametrize("command", ["get", "why", "logs", "history", "metrics", "diff", "rollback", "refresh"])
+def test_a_mistyped_name_is_suggested(cortex: Cortex, deployed: None, command: str) -> None:
+    done = cortex.run(command, "flower")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: flower is not deployed\nhint: did you mean flowers? list what is deployed with: cortex get\n",
+    )
+
+
+def test_no_name_is_not_the_name_of_all(cortex: Cortex, deployed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in cortex.environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(NotDeployedError):
+        Client("local").delete("")
+    assert "ready" in cortex.ok("logs", "flowers", "--no-follow")
+    assert "ready" in cortex.ok("logs", "prices", "--no-follow")
 
 
 def test_an_api_that_is_not_deployed(cortex: Cortex, deployed: None) -> None:
