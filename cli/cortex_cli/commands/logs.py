@@ -199,7 +199,8 @@ def _as_text(record: LogRecord) -> str:
     """Return a record as a line, with the rest of its message and its traceback indented below."""
     moment = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     first, *rest = map(on_stdout, record.message.splitlines() or [""])
-    level = click.style(on_stdout(record.level), fg=COLORS.get(record.level))
+    level, color = on_stdout(record.level), COLORS.get(record.level)
+    level = click.style(level, fg=color) if color else level
     request = record.fields.get("request_id")
     belonging = click.style(on_stdout(f"  {request}"), dim=True) if request else ""
     lines = [f"{moment} {on_stdout(record.replica[:REPLICA_DIGITS])} {level} {first}{belonging}"]
