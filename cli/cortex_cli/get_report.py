@@ -47,7 +47,10 @@ def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int 
                 splitters.append({"env": env, **_splitter_row(report.api, now)})
             else:
                 apis.append({"env": env, "realtime api": report.api.name, **_api_row(report, now)})
-    return "\n\n".join(table(rows, width, SPARE) for rows in (apis, splitters) if rows) or NO_APIS
+    counted = _until(*(report for found in reports.values() for report in found))
+    tables = ["\n".join([table(apis, width, SPARE), *counted])] if apis else []
+    tables += [table(splitters, width, SPARE)] if splitters else []
+    return "\n\n".join(tables) or NO_APIS
 
 
 def detail(report: Report, now: datetime, width: int | None = None) -> str:
@@ -106,9 +109,9 @@ def _traffic_columns(traffic: Traffic | None) -> dict[str, str]:
     }
 
 
-def _until(report: Report) -> list[str]:
-    """Say up to when requests count: CloudWatch has them minutes late."""
-    until = report.counted_until
+def _until(*reports: Report) -> list[str]:
+    """Say up to when requests count, of all: CloudWatch has them minutes late."""
+    until = min((report.counted_until for report in reports if report.counted_until), default=None)
     return [f"requests until {until.astimezone():%H:%M %Z}"] if until else []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -83,7 +84,9 @@ def test_requests_and_predictions_are_counted(cortex: Cortex, deployed: None) ->
 
 
 def test_tables_for_people(cortex: Cortex, deployed: None) -> None:
-    header, *rows = cortex.ok("get").splitlines()
+    until(lambda: "requests until" in cortex.ok("get"), seconds=90)
+    header, *rows, counted = cortex.ok("get").splitlines()
+    assert re.fullmatch(r"requests until \d\d:\d\d \w+", counted)
     assert header.split("   ")[0].strip() == "env"
     assert [row.split()[:3] for row in rows] == [["local", "flowers", "live"], ["local", "prices", "live"]]
     shown = cortex.ok("get", "flowers")
@@ -148,7 +151,7 @@ def test_another_environment_that_does_not_answer(cortex: Cortex, deployed: None
     cortex.ok("env", "configure", "elsewhere", "--endpoint-url", "http://127.0.0.1:9", "--region", "us-east-1")
     keys = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "", "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nowhere"}
     done = cortex.run("get", environ=keys)
-    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 4)
     assert done.stderr == (
         "note: environment 'elsewhere' has no AWS credentials; the APIs there are left out "
         "(cortex get -e elsewhere says more)\n"

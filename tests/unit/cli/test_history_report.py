@@ -85,7 +85,7 @@ DIFFERENCES = Comparison(
 )
 
 
-@pytest.mark.parametrize(("width", "golden"), [(None, "wide"), (80, "80"), (60, "60")])
+@pytest.mark.parametrize(("width", "golden"), [(None, "wide"), (160, "160"), (80, "80"), (60, "60")])
 def test_history_looks_the_same_as_ever(width: int | None, golden: str) -> None:
     text = click.unstyle(timeline(HISTORY, NOW, width))
     assert width is None or max(map(len, text.splitlines())) <= width
