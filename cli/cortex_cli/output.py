@@ -71,8 +71,8 @@ def table(rows: Sequence[Mapping[str, str]], width: int | None = None, spare: Se
         return _with_head(lines, 1)
     for left_out in range(len(spare) + 1):
         shown = [at for at, column in enumerate(columns) if column not in spare[:left_out]]
-        heads = _stacked([columns[at] for at in shown])
         narrow = [[row[at] for at in shown] for row in cells]
+        heads = _stacked([columns[at] for at in shown], narrow)
         lines = _aligned([*heads, *narrow], gap=2)
         if _fits(lines, width):
             return _with_head(lines, len(heads))
@@ -90,11 +90,25 @@ def _with_head(lines: Sequence[str], height: int) -> str:
     return "\n".join([*(click.style(line, bold=True) for line in lines[:height]), *lines[height:]])
 
 
-def _stacked(columns: Sequence[str]) -> list[list[str]]:
-    """Break names of columns into lines, which stand on the rows."""
-    names = [re.sub(r" |(?<=-)(?=[^-]+$)", "\n", column).split("\n") for column in columns]
+def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Break names of columns into lines that stand on the rows, and make no column wider than it has to be."""
+    names = [_broken(column, max(len(row[at]) for row in cells)) for at, column in enumerate(columns)]
     height = max(map(len, names))
     return list(map(list, zip(*([""] * (height - len(parts)) + parts for parts in names), strict=True)))
+
+
+def _broken(name: str, width: int) -> list[str]:
+    """Break a name at its blanks and its last hyphen into as few lines as fit the column, or its longest word."""
+    words = re.findall(r"[^ ]+?(?:-(?=[^- ]+$)|(?= |$))", name)
+    room = max(width, *map(len, words))
+    lines = [words[0]]
+    for word in words[1:]:
+        joined = f"{lines[-1]}{'' if lines[-1].endswith('-') else ' '}{word}"
+        if len(joined) <= room:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return lines
 
 
 def _fold(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], width: int) -> list[list[str]] | None:
