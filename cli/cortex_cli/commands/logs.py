@@ -127,7 +127,7 @@ def command(
     found = client.logs(name, following=follow, since=since, until=until, tail=tail, wanted=wanted, pause=_pause)
     with until_left():
         for record in found:
-            click.echo(on_stdout(_as_json(record)) if output == "json" else _as_text(record))
+            click.echo(on_stdout(_as_json(record)) if output == "json" else as_text(record))
             shown += 1
             _tell_remedy(record, told)
     if missing := client.why_not_deployed(name):
@@ -195,7 +195,7 @@ def _as_json(record: LogRecord) -> str:
     )
 
 
-def _as_text(record: LogRecord) -> str:
+def as_text(record: LogRecord) -> str:
     """Return a record as a line, with the rest of its message and its traceback indented below."""
     moment = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     first, *rest = map(on_stdout, record.message.splitlines() or [""])

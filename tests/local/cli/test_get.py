@@ -60,6 +60,9 @@ def deploy(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
 def deployed(deploy: Deploy) -> None:
     done = deploy(flowers="classification", prices="regression")
     assert done.returncode == 0, done.stderr
+    # Its project has no sample.
+    tried = ["try it:   cortex predict flowers FILE", "takes:    cortex predict flowers --schema"]
+    assert done.stdout.splitlines()[-2:] == tried
 
 
 def predict(cortex: Cortex, name: str, label: str | float) -> None:
