@@ -337,7 +337,7 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         )
         return list(answer["ScalingActivities"])
 
-    with Traffic(cortex.json("get", "one")["endpoint"], {"n": 1}, str, clients=2, pause=0.05):
+    with Traffic(cortex.json("get", "one")["endpoint"], {"n": 1}, str, clients=2):
         until_alarm_is(cortex, "ALARM", high)
         assert "was greater than the threshold (120)" in aws.alarm(high)["StateReason"]
         until(activities)
