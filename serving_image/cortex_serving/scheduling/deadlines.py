@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from cortex_serving.contract import TIMEOUT_HEADER
+from cortex_serving.contract import BALANCER_IDLE_TIMEOUT_S, TIMEOUT_HEADER
 
 HEADER = TIMEOUT_HEADER.upper().replace("-", "_")  # as waitress spells names
 _MILLISECONDS = re.compile(r"-?[0-9]{1,9}(\.[0-9]+)?")  # what a client has left of a time of its own may be all of this
@@ -24,9 +24,12 @@ def deadline_of(milliseconds: str, arrived: float) -> float | None:
         arrived: When the request had arrived (``time.perf_counter``).
 
     Returns:
-        ``time.perf_counter`` at the deadline; None if the client said none clearly.
+        ``time.perf_counter`` at the deadline; None if the client said none clearly. The load balancer answers in the
+        replica's place after its idle timeout: nothing waits for longer than that.
     """
-    return arrived + float(milliseconds) / 1000 if _MILLISECONDS.fullmatch(milliseconds) else None
+    if _MILLISECONDS.fullmatch(milliseconds) is None:
+        return None
+    return arrived + min(float(milliseconds) / 1000, BALANCER_IDLE_TIMEOUT_S)
 
 
 class Timer:

@@ -32,7 +32,9 @@ _MAX_LINES = 2048
 _MAX_LINE_BYTES = 256
 _MAX_BLOCKS = 256
 _MAX_BLOCK_BYTES = 1024
-_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
+_HOST_LINE = re.compile(rb"\r\nhost:", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w.~!$&'()*+,;=%-]*|\[[\w:.]+\])(?::\d*)?", re.ASCII)
+"""A name or address, and a port: RFC 9110, 7.2, and RFC 3986, 3.2.2."""
 _UNUSUAL = frozenset({"TRANSFER_ENCODING", "EXPECT"})
 
 Line = tuple[str, str]
@@ -72,9 +74,9 @@ def _parse_line(line: bytes) -> Line | None:
     if b"_" in name:
         return None
     key = name.upper().replace(b"-", b"_").decode("latin-1")
-    if key in _UNUSUAL:
-        return None
     parsed = (key, value.strip(b" \t").decode())
+    if key in _UNUSUAL or (key == "HOST" and not _HOST.fullmatch(parsed[1])):
+        return None
     if len(_lines) < _MAX_LINES and len(line) <= _MAX_LINE_BYTES:
         _lines[line] = parsed
     return parsed
@@ -141,10 +143,10 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
 
     A request that is rejected is not told to continue (RFC 9110, 10.1.1). One that says its length as a number and as
     chunks may be an attempt at smuggling: it is the last of its connection (RFC 9112, 6.1). Chunks in HTTP/1.0, which
-    does not know them, are refused, as two programs may see different ends of the request (RFC 9112, 6.1). A request
-    of HTTP/1.1 names one host, and no request names two (RFC 9112, 3.2). Blanks without end cost no time. Of a chunked
-    body the payload counts against the limit, not the framing. All bodies share a budget of memory. The body of a
-    request that is not let in is not waited for.
+    does not know them, are refused, as two programs may see different ends of the request (RFC 9112, 6.1). A request of
+    HTTP/1.1 names one host that can be one, and no request names two (RFC 9112, 3.2). Blanks without end cost no time.
+    Of a chunked body the payload counts against the limit, not the framing. All bodies share a budget of memory. The
+    body of a request that is not let in is not waited for.
 
     Attributes:
         memory: What bodies may take together; that of the server's class (``parser_class``).
@@ -171,9 +173,11 @@ class CarefulParser(HTTPRequestParser):  # type: ignore[misc]
         super().parse_header(without_long_blanks(header_plus))
         if self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:
             raise ParsingError("Transfer-Encoding in HTTP/1.0")
-        hosts = _HOST.findall(header_plus)
+        hosts = _HOST_LINE.findall(header_plus)
         if len(hosts) > 1 or (self.version == "1.1" and not hosts):
             raise ParsingError(f"{len(hosts)} Host headers instead of one")
+        if not _HOST.fullmatch(self.headers.get("HOST", "")):
+            raise ParsingError("the Host header is not HOST or HOST:PORT")
         self.repeated = _repeated(header_plus)
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             self.headers["CONNECTION"] = "close"

