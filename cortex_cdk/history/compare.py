@@ -144,7 +144,7 @@ def compare(cloud: Cloud, bucket: str, before: Record, after: Record) -> Compari
 
 def _configurations(old: dict[str, Any], new: dict[str, Any], before: Record, after: Record) -> str:
     texts = [as_yaml(without_values_of_env(old)), as_yaml(_with_marks(old, new))]
-    return _unified(texts[0], texts[1], f"cortex.yaml ({before.name})", f"cortex.yaml ({after.name})")
+    return _unified(texts[0], texts[1], f"configuration ({before.name})", f"configuration ({after.name})")
 
 
 def _with_marks(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

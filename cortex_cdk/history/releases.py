@@ -12,11 +12,11 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.errors import CortexError, NotDeployedError
+from cortex_cdk.errors import CortexError
 from cortex_cdk.history.endings import Endings
 from cortex_cdk.history.record import DEPLOYED, FAILED, IN_PROGRESS, INTERRUPTED, ROLL_BACK, Record
 from cortex_cdk.history.store import RecordStore
-from cortex_cdk.stack_operations.stack import StackState, read_stack
+from cortex_cdk.stack_operations.stack import StackState, not_deployed, read_stack
 
 MOST_LISTED = 20
 LEAST_DIGITS = 4
@@ -265,5 +265,5 @@ def read_history(cloud: Cloud, bucket: str, cluster: str, api: str) -> History:
     stack = read_stack(cloud, names.api_stack(cluster, api)) or read_stack(cloud, names.splitter_stack(cluster, api))
     records = RecordStore(cloud, bucket, api).read()
     if stack is None and not records:
-        raise NotDeployedError(f"{api} is not deployed", hint="list what is deployed with: cortex get")
+        raise not_deployed(cloud, cluster, api)
     return History.of(api, records, stack, Endings(cloud, cluster))

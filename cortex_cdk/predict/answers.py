@@ -13,6 +13,7 @@ from cortex_serving.contract import REQUEST_ID_HEADER, REVISION_HEADER
 from cortex_cdk.errors import PredictionError
 from cortex_cdk.predict.content_types import EVENTS, JSON_LINES, is_json, media_type
 from cortex_cdk.predict.events import Event, EventReader
+from cortex_cdk.predict.json_text import indented
 from cortex_cdk.predict.refusals import broke_off, replicas_side
 from cortex_cdk.status.read_status import ApiStatus
 
@@ -47,14 +48,23 @@ class Prediction:
         return self.body
 
     def as_text(self) -> str:
-        """Write the body for people: JSON is indented.
+        """Write the body for people: JSON is indented, with its numbers as they were answered.
 
         Raises:
-            UnicodeDecodeError: The body is no text.
+            ValueError: The body is no text, or not the JSON that its type promises.
         """
-        if is_json(self.content_type):
-            return json.dumps(json.loads(self.body), indent=2, ensure_ascii=False)
-        return self.body.decode()
+        return indented(_json_text(self.body)) if is_json(self.content_type) else self.body.decode()
+
+    def within(self, depth: int) -> str | None:
+        """Write the body as a part of a JSON document, so deep in it; None for a body that is no JSON."""
+        try:
+            return indented(_json_text(self.body), depth) if is_json(self.content_type) else None
+        except ValueError:
+            return None
+
+
+def _json_text(body: bytes) -> str:
+    return body.decode(json.detect_encoding(body), "surrogatepass")
 
 
 def _charset(content_type: str) -> str:

@@ -194,7 +194,7 @@ def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
     for api in apis:
         if api.name == name and api.kind == TRAFFIC_SPLITTER:
             return api
-    raise NotDeployedError(f"{name} is not deployed", hint="list what is deployed with: cortex get")
+    raise NotDeployedError.among(name, [api.name for api in apis])
 
 
 def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:
