@@ -73,6 +73,10 @@ class Applied:
     differences: Differences | None = None
     number: int | None = None
 
+    def __repr__(self) -> str:
+        version = f" as v{self.number}" if self.number else ""
+        return f"<{self.error.message if self.error else f'{self.message}{version} at {self.endpoint}'}>"
+
     @classmethod
     def refused(cls, cluster: RunningCluster, resource: RealtimeApi | TrafficSplitter, error: CortexError) -> Applied:
         """Say that an API or splitter was left as it was."""

@@ -18,6 +18,8 @@ from cortex_serving.contract import TRAFFIC_SPLITTER
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.stored_object import StoredObject
+from cortex_cdk.config.realtime_api import RealtimeApi
+from cortex_cdk.config.written import value_as_written
 from cortex_cdk.deploy.plan import StackPlan
 from cortex_cdk.project.listing import FileMark, listing
 from cortex_cdk.synthesis.deployed_configuration import read_configuration
@@ -50,7 +52,7 @@ class Setting:
     def __str__(self) -> str:
         if self.field.startswith(_SECRETS):
             return f"{self.field} (its value)"
-        return f"{self.field}: {_shown(self.before)} -> {_shown(self.after)}"
+        return f"{self.field}: {_shown(self.field, self.before)} -> {_shown(self.field, self.after)}"
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,11 @@ def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[S
             yield Setting(field, before.get(field), after.get(field))
 
 
-def _shown(value: Any) -> str:
-    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+def _shown(field: str, value: Any) -> str:
+    """Write a value as in ``cortex.yaml``: other values than quantities as JSON."""
+    if value is None:
+        return "none"
+    written = value_as_written(RealtimeApi, field.split("."), value)
+    is_quantity = isinstance(written, str) and not isinstance(value, str)
+    text = written if is_quantity else json.dumps(written, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

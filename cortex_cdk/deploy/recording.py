@@ -12,6 +12,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.deploy.plan import StackPlan
+from cortex_cdk.history.endings import Endings
 from cortex_cdk.history.record import (
     DEPLOY,
     DEPLOYED,
@@ -95,7 +96,8 @@ class Recorder:
         newest = store.newest()
         if newest and newest.outcome == IN_PROGRESS:
             # Its command did not wait. Once the stack is another one, nobody could tell how that deployment ended.
-            store.write(History.of(newest.api, [newest], plan.stack).records[0])
+            endings = Endings(self._cloud, self._cluster.name)
+            store.write(History.of(newest.api, [newest], plan.stack, endings).records[0])
         elif newest is None and plan.stack and not plan.stack.never_worked:
             self._note_before(store, resource.name, plan.stack)
         occasion = self._occasion

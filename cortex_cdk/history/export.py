@@ -13,7 +13,7 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.errors import CortexError
-from cortex_cdk.history.parts import OTHERWISE, as_yaml, configuration_of
+from cortex_cdk.history.parts import OTHERWISE, as_file, configuration_of
 from cortex_cdk.history.record import ConfigFile, Record
 
 
@@ -89,4 +89,4 @@ def _archive(cloud: Cloud, bucket: str, record: Record) -> bytes:
 
 def _config_file(cloud: Cloud, bucket: str, record: Record) -> ConfigFile:
     """The file as the user wrote it, where that is known; else one with the same fields."""
-    return record.release.file or ConfigFile(CONFIG_FILE, as_yaml([configuration_of(cloud, bucket, record)]))
+    return record.release.file or ConfigFile(CONFIG_FILE, as_file(configuration_of(cloud, bucket, record)))

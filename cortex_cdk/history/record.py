@@ -121,6 +121,22 @@ class Record:
         """Its name with its revision, if it has one."""
         return f"{self.name}, revision {self.release.revision}" if self.release.revision else self.name
 
+    def line(self, outcome: str | None = None) -> str:
+        """Which it is, when, how it ended, and why it was made.
+
+        Args:
+            outcome: How it ended, where more is known than the record says.
+        """
+        again = f", v{self.restores} again" if self.restores is not None else ""
+        said = f": {self.message}" if self.message else ""
+        when = self.started.astimezone().strftime("%Y-%m-%d %H:%M")
+        ended = f"{outcome or self.outcome.replace('_', ' ')}{again}{said}"
+        return "  ".join(filter(None, (self.name, self.release.revision, when, ended)))
+
+    def __repr__(self) -> str:
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"<{self.api} {self.line()}{reason}>"
+
     @property
     def author(self) -> str | None:
         """Whoever deployed, as people call them."""

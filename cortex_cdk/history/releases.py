@@ -12,16 +12,18 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.errors import CortexError, NotDeployedError
+from cortex_cdk.errors import CortexError
+from cortex_cdk.history.endings import Endings
 from cortex_cdk.history.record import DEPLOYED, FAILED, IN_PROGRESS, INTERRUPTED, ROLL_BACK, Record
 from cortex_cdk.history.store import RecordStore
-from cortex_cdk.stack_operations.stack import StackState, read_stack
+from cortex_cdk.stack_operations.stack import StackState, not_deployed, read_stack
 
 MOST_LISTED = 20
 LEAST_DIGITS = 4
 """Digits of a revision that stand for it. Fewer are a number."""
 UNRECORDED = "has no history: it was deployed by a version of cortex that kept none"
-_LOST = "whoever deployed did not stay to the end"
+_UNKNOWN = "CloudFormation undid it, and gave no reason"
+_LOST = "whoever deployed it did not stay to the end: it was given up, or never began"
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,24 @@ class History:
     records: tuple[Record, ...]
     stack: StackState | None
 
+    def __repr__(self) -> str:
+        serving = f", {self.serving.name} serves" if self.serving else ""
+        return "\n".join([f"<{self.api}: {len(self.records)} deployments{serving}>", *map(repr, self.records)])
+
     @classmethod
-    def of(cls, api: str, records: Sequence[Record], stack: StackState | None) -> History:
+    def of(
+        cls, api: str, records: Sequence[Record], stack: StackState | None, endings: Endings | None = None
+    ) -> History:
         """Complete records that nobody has ended, by what the stack says.
 
         Args:
             api: The name of the API or splitter.
             records: Its records, the newest first.
             stack: Its stack.
+            endings: Knows why a deployment failed; None where there is no cloud to ask.
         """
-        return cls(api, tuple(_ended(record, index == 0, stack) for index, record in enumerate(records)), stack)
+        ended = (_ended(record, index == 0, stack, endings) for index, record in enumerate(records))
+        return cls(api, tuple(ended), stack)
 
     @property
     def is_settled(self) -> bool:
@@ -214,16 +224,8 @@ class History:
     def _refusal(self, message: str, hint: str | None) -> CortexError:
         if not self.records:
             return CortexError(f"{self.api} {UNRECORDED}", hint="deploy its files: that begins its history")
-        listed = [self._line(record) for record in self.records[:MOST_LISTED]]
+        listed = [record.line(self.outcome_of(record)) for record in self.records[:MOST_LISTED]]
         return CortexError(message, hint=hint or f"see what there is with: cortex history {self.api}", details=listed)
-
-    def _line(self, record: Record) -> str:
-        again = f", v{record.restores} again" if record.restores is not None else ""
-        said = f": {record.message}" if record.message else ""
-        when = record.started.astimezone().strftime("%Y-%m-%d %H:%M")
-        return "  ".join(
-            filter(None, (record.name, record.release.revision, when, f"{self.outcome_of(record)}{again}{said}"))
-        )
 
 
 def _revision(stack: StackState) -> str:
@@ -236,16 +238,16 @@ def _is(record: Record, stack: StackState) -> bool:
     return (record.release.revision, record.release.specification) == (_revision(stack), specification)
 
 
-def _ended(record: Record, is_newest: bool, stack: StackState | None) -> Record:
-    if record.outcome != IN_PROGRESS:
+def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: Endings | None) -> Record:
+    if record.outcome != IN_PROGRESS or (is_newest and stack and stack.in_progress):
         return record
-    if stack and stack.in_progress:
-        return record if is_newest else record.ending(INTERRUPTED, _LOST)
-    if stack and _is(record, stack) and not stack.status.endswith("_FAILED"):
-        return record.ending(DEPLOYED, at=stack.updated if is_newest else None)
+    at = stack.updated if stack and is_newest else None
+    if stack and not stack.in_progress and _is(record, stack) and not stack.status.endswith("_FAILED"):
+        return record.ending(DEPLOYED, at=at)
+    reason = endings.last_words(record) if endings else None
     if stack and stack.failed and is_newest:
-        return record.ending(FAILED, stack.reason or _LOST, at=stack.updated)
-    return record.ending(INTERRUPTED, _LOST)
+        reason = reason or (endings.cause(record, stack) if endings else None) or stack.reason or _UNKNOWN
+    return record.ending(FAILED, reason, at=at) if reason else record.ending(INTERRUPTED, _LOST)
 
 
 def read_history(cloud: Cloud, bucket: str, cluster: str, api: str) -> History:
@@ -263,5 +265,5 @@ def read_history(cloud: Cloud, bucket: str, cluster: str, api: str) -> History:
     stack = read_stack(cloud, names.api_stack(cluster, api)) or read_stack(cloud, names.splitter_stack(cluster, api))
     records = RecordStore(cloud, bucket, api).read()
     if stack is None and not records:
-        raise NotDeployedError(f"{api} is not deployed", hint="list what is deployed with: cortex get")
-    return History.of(api, records, stack)
+        raise not_deployed(cloud, cluster, api)
+    return History.of(api, records, stack, Endings(cloud, cluster))

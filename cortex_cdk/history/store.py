@@ -13,7 +13,7 @@ from dataclasses import replace
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
-from cortex_cdk.history.record import DEPLOYED, Record
+from cortex_cdk.history.record import DEPLOYED, IN_PROGRESS, Record, now
 
 KEPT = 20
 """How many records an API or splitter keeps; the newest two deployments that served are kept in any case."""
@@ -73,6 +73,18 @@ class RecordStore:
     def write(self, record: Record) -> None:
         """Write a record in the place of the one with its number."""
         self._put(record, only_if_new=False)
+
+    def end(self, number: int, outcome: str, reason: str) -> None:
+        """Write how a deployment ended that was begun without waiting, unless that is written already.
+
+        Args:
+            number: Its number.
+            outcome: How it ended.
+            reason: Why, in one line.
+        """
+        for record in _read(self._cloud, self._bucket, [names.history_key(self._api, number)]):
+            if record.outcome == IN_PROGRESS:
+                self.write(record.ending(outcome, reason.removeprefix(f"{self._api}: "), at=now()))
 
     def drop(self, records: Iterable[Record], *, needed: Iterable[str] = ()) -> None:
         """Remove records, and the archives and configurations that nothing else needs.

@@ -32,8 +32,9 @@ NOT_DEPLOYED = "not deployed"
 RECORDS_SHOWN = 4
 STOPPED_SHOWN = 3
 ID_DIGITS = 8
-PROJECT = "/project/"
-"""The folder of a replica that has the user's files, in the path of a file."""
+# Paths of the project are short, except in what the user's code writes itself (traceback.print_exc).
+_IN_PROJECT = re.compile(r'File "(?!/|<|site-packages/)|File ".*/project/')
+"""A frame in the user's files."""
 _SERVICE = re.compile(r"^\(service [^)]*\) ")
 _ARN = re.compile(r" arn:[^)\s]*\)")
 EVER, NEVER = datetime.fromtimestamp(0, timezone.utc), datetime.max.replace(tzinfo=timezone.utc)
@@ -79,6 +80,10 @@ class Diagnosis:
     cause: Cause | None = None
     since: datetime | None = None
     evidence: tuple[Proof, ...] = ()
+
+    def __repr__(self) -> str:
+        cause = f" The first cause: {self.cause.message}. Next: {self.cause.to_do}." if self.cause else ""
+        return f"<{self.name} ({self.status}): {self.summary}.{cause}>"
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex why -o json`` prints."""
@@ -194,7 +199,7 @@ def _place(record: LogRecord) -> str:
     frames = [number for number, line in enumerate(lines) if line.startswith('File "')]
     if not frames:
         return ""
-    last = next((number for number in reversed(frames) if PROJECT in lines[number]), frames[-1])
+    last = next((number for number in reversed(frames) if _IN_PROJECT.match(lines[number])), frames[-1])
     file, _, rest = lines[last].removeprefix('File "').partition('", ')
     code = lines[last + 1].rstrip(":") if last + 2 < len(lines) else ""
     return f"{file.rpartition('/')[2]}, {rest}: {f'{code}: ' if code else ''}"

@@ -31,6 +31,7 @@ from cortex_cdk.status.metrics import (
     Recent,
     Traffic,
     read_counted_by_replicas,
+    read_counted_until,
     read_forwarded,
     read_recent,
     read_traffic,
@@ -147,6 +148,12 @@ class Report:
     links: Links | None = None
     configuration: Mapping[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        if self.traffic is None:
+            return repr(self.api)
+        counts = (self.traffic.answers_2xx, self.traffic.answers_4xx, self.traffic.answers_5xx)
+        return f"{repr(self.api).removesuffix('>')}; answers 2xx {counts[0]}, 4xx {counts[1]}, 5xx {counts[2]}>"
+
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints."""
         document = self.api.as_json()
@@ -184,8 +191,8 @@ class Reporter:
     def all(self) -> list[Report]:
         """Report everything that is deployed, without the parts that only an API's own report has."""
         apis = list_apis(self._cloud, self._cluster)
-        traffic = self._read_traffic(apis)
-        reports = {api.name: _with_traffic(api, traffic) for api in apis if api.kind == REALTIME_API}
+        traffic, until = self._read_traffic(apis), self._read_counted_until(apis)
+        reports = {api.name: _with_traffic(api, traffic, until) for api in apis if api.kind == REALTIME_API}
         splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
         return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
 
@@ -256,7 +263,7 @@ class Reporter:
         variants = [variant.name for variant in splitter.variants]
         members = [api for api in apis if api.name in variants]
         traffic = self._read_traffic(members)
-        reports = {api.name: _with_traffic(api, traffic) for api in members}
+        reports = {api.name: _with_traffic(api, traffic, {}) for api in members}
         counted = self._read_forwarded(splitter)
         others = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
         return Report(
@@ -292,6 +299,11 @@ class Reporter:
         groups = tuple(api.target_group for api in apis if api.target_group)
         balancer = self._cluster.resources.load_balancer_full_name
         return self._lately(groups, lambda: read_traffic(self._cloud, balancer, groups))
+
+    def _read_counted_until(self, apis: Sequence[ApiStatus]) -> dict[str, datetime | None]:
+        groups = tuple(api.target_group for api in apis if api.target_group)
+        balancer = self._cluster.resources.load_balancer_full_name
+        return self._lately(("until", groups), lambda: read_counted_until(self._cloud, balancer, groups))
 
     def _read_counted(self, api: ApiStatus) -> CountedByReplicas:
         return self._lately(
@@ -358,8 +370,9 @@ def _usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
     }
 
 
-def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic]) -> Report:
-    return Report(api, traffic=traffic.get(api.target_group or ""))
+def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic], until: Mapping[str, datetime | None]) -> Report:
+    group = api.target_group or ""
+    return Report(api, traffic=traffic.get(group), counted_until=until.get(group))
 
 
 def _members(

@@ -12,8 +12,8 @@ SECTION = "APIs"
 
 @click.command("diff")
 @options.name()
-@click.argument("before", metavar="[A]", required=False)
-@click.argument("after", metavar="[B]", required=False)
+@click.argument("before", metavar="[A]", required=False, type=options.TEXT)
+@click.argument("after", metavar="[B]", required=False, type=options.TEXT)
 @options.environment
 @options.output
 def command(name: str, before: str | None, after: str | None, env: str | None, output: str) -> None:

@@ -18,7 +18,7 @@ SECTION = "APIs"
 
 @click.command("rollback")
 @options.name()
-@click.argument("revision", required=False)
+@click.argument("revision", required=False, type=options.TEXT)
 @options.environment
 @options.yes
 @options.message

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.conftest import Cortex
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 PREDICTOR = """\
 class PythonPredictor:
@@ -27,10 +28,7 @@ LOCAL_SPEED = "40"
 
 
 def wait_for(cortex: Cortex, replicas: int) -> None:
-    deadline = time.monotonic() + 180
-    while cortex.json("get", NAME)["replicas"]["requested"] != replicas:
-        assert time.monotonic() < deadline, cortex.ok("get", NAME)
-        time.sleep(0.5)
+    until(lambda: cortex.json("get", NAME)["replicas"]["requested"] == replicas)
 
 
 def write(folder: Path, name: str, **autoscaling: Any) -> str:

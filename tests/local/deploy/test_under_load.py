@@ -203,7 +203,7 @@ def test_only_requests_in_flight_on_a_killed_replica_fail(
 ) -> None:
     """Half of the clients ask the API itself, half the splitter in front of it."""
     endpoints = [cortex.json("get", name)["endpoint"] for name in ("steady", "shared")]
-    with Traffic(endpoints, {"n": 7}, kind_of, clients=16, pause=0.05) as traffic:
+    with Traffic(endpoints, {"n": 7}, kind_of, clients=16) as traffic:
         steps = Steps(cortex, project, traffic)
         steps.done("before")
         steps.deploy_code()

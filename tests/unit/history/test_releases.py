@@ -10,6 +10,7 @@ from cortex_serving.contract import TRAFFIC_SPLITTER
 
 from cortex_cdk import names
 from cortex_cdk.errors import CortexError
+from cortex_cdk.history.endings import Endings
 from cortex_cdk.history.record import DEPLOYED, FAILED, IN_PROGRESS, INTERRUPTED, ROLL_BACK, Record, Release
 from cortex_cdk.history.releases import History
 from cortex_cdk.stack_operations.stack import StackState
@@ -107,6 +108,50 @@ def test_the_same_deployed_again_is_no_step_back() -> None:
 )
 def test_the_stack_says_how_a_deployment_ended_whose_deployer_did_not(state: StackState | None, outcome: str) -> None:
     assert history(record(1, A), record(2, B, IN_PROGRESS), stack=state).records[0].outcome == outcome
+
+
+class Known(Endings):
+    """Endings of which logs and CloudFormation tell this."""
+
+    def __init__(self, said: str | None = None, cause: str | None = None) -> None:
+        self._said, self._cause = said, cause
+
+    def last_words(self, record: Record) -> str | None:
+        return self._said
+
+    def cause(self, record: Record, stack: StackState) -> str | None:
+        return self._cause
+
+
+UNDONE = replace(stack(A, "UPDATE_ROLLBACK_COMPLETE"), reason="")
+
+
+@pytest.mark.parametrize(
+    ("state", "endings", "outcome", "reason"),
+    [
+        (
+            UNDONE,
+            Known("the replica failed: KeyError: 'a'", "service: no"),
+            FAILED,
+            "the replica failed: KeyError: 'a'",
+        ),
+        (UNDONE, Known(cause="service: no"), FAILED, "service: no"),
+        (UNDONE, Known(), FAILED, "CloudFormation undid it, and gave no reason"),
+        (stack(A, "UPDATE_ROLLBACK_COMPLETE"), Known(), FAILED, "why"),
+        # The stack of a first deployment that failed may be gone, or another deployment may have followed.
+        (None, Known("the replica failed: exit 3"), FAILED, "the replica failed: exit 3"),
+        (stack(A), Known("the replica failed: exit 3"), FAILED, "the replica failed: exit 3"),
+        (stack(A), Known(cause="of another deployment"), INTERRUPTED, "whoever deployed it did not stay to the end"),
+        (stack(B), Known("the replica failed: one of several"), DEPLOYED, ""),
+    ],
+)
+def test_a_deployment_that_nobody_waited_for_says_why_it_failed(
+    state: StackState | None, endings: Endings, outcome: str, reason: str
+) -> None:
+    [found] = History.of("iris", [record(2, B, IN_PROGRESS)], state, endings).records
+    assert found.outcome == outcome
+    assert (found.reason or "").startswith(reason)
+    assert bool(found.reason) == bool(reason)
 
 
 def test_a_lost_deployment_that_another_followed_was_interrupted() -> None:

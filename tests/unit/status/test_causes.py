@@ -49,6 +49,10 @@ ROWS: dict[str, tuple[Evidence, str, str]] = {
     "the sample request sample.json failed": (
         failing(EXITED, "the sample request sample.json got 500 (...)"), "sample.json", "predictor.warmup: false",
     ),
+    "Can't get attribute 'X' on <module '__main__'": (
+        failing(EXITED, "AttributeError: Can't get attribute 'X' on <module '__main__' (<class 'X'>)>"), "__main__",
+        "define it in a file of the project",
+    ),
     "ModuleNotFoundError": (
         failing(EXITED, "ModuleNotFoundError: No module named 'cv2'"), "cv2", "add opencv-python-headless",
     ),
