@@ -16,7 +16,8 @@ from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.causes import Cause
 from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import LIVE, ApiStatus
-from cortex_cdk.status.report import Report, ScalingActivity
+from cortex_cdk.status.report import Report
+from cortex_cdk.status.scaling_activities import ScalingActivity
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, latency, table
 from cortex_cli.replica_report import model_table, replica_table, used

@@ -15,7 +15,7 @@ from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
 from cortex_cdk.aws.errors import if_allowed
-from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
+from cortex_cdk.aws.scalable_targets import read_bounds
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.logs import LogRecord, fatal_record, troubles
@@ -45,40 +45,14 @@ from cortex_cdk.status.read_status import (
     read_api,
     splitter_of,
 )
+from cortex_cdk.status.scaling_activities import ScalingActivity, read_scaling_activities
 from cortex_cdk.synthesis.deployed_configuration import read_configuration, without_values_of_env
 
 Measured = TypeVar("Measured")
-ACTIVITIES_SHOWN = 5
 # CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
 METRICS_KEPT_SECONDS = 20.0
 STARTS_REPORTED = timedelta(minutes=5)
 """A replica whose start takes long says so again within this time."""
-
-
-@dataclass(frozen=True)
-class ScalingActivity:
-    """One thing that the autoscaler did.
-
-    Attributes:
-        time: When.
-        status: Such as ``Successful``.
-        description: Such as ``Setting desired count to 3.``
-        cause: The alarm that made it do so.
-    """
-
-    time: datetime
-    status: str
-    description: str
-    cause: str
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``cortex get -o json`` prints of it."""
-        return {
-            "time": self.time.isoformat(),
-            "status": self.status,
-            "description": self.description,
-            "cause": self.cause,
-        }
 
 
 @dataclass(frozen=True)
@@ -225,7 +199,7 @@ class Reporter:
             traffic = pool.submit(self._read_traffic, [api])
             recent = pool.submit(self._read_recent, api)
             counted = pool.submit(self._read_counted, api)
-            activities = pool.submit(self._activities, api)
+            activities = pool.submit(read_scaling_activities, self._cloud, self._cluster.name, api)
             maximum = pool.submit(self._reached_maximum, api)
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
@@ -338,23 +312,6 @@ class Reporter:
         bounds = read_bounds(self._cloud, names.ecs_cluster(self._cluster.name), [service]).get(service)
         reached = bounds is not None and bounds.least < bounds.most <= api.replicas.requested
         return bounds.most if bounds and reached else None
-
-    def _activities(self, api: ApiStatus) -> tuple[ScalingActivity, ...]:
-        answer = self._cloud.application_autoscaling.describe_scaling_activities(
-            ServiceNamespace=NAMESPACE,
-            ResourceId=resource_id(names.ecs_cluster(self._cluster.name), names.service(api.name)),
-            MaxResults=ACTIVITIES_SHOWN,
-        )
-        return tuple(
-            ScalingActivity(
-                time=activity["StartTime"],
-                status=activity["StatusCode"],
-                description=activity["Description"],
-                cause=activity["Cause"],
-            )
-            for activity in answer["ScalingActivities"][:ACTIVITIES_SHOWN]
-            if activity["StartTime"] >= api.created
-        )
 
 
 def _usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:

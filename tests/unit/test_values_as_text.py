@@ -58,7 +58,12 @@ METRICS = Measurements("iris", "RealtimeAPI", ("iris",), (NOW,), timedelta(minut
             METRICS,
             "<metrics of iris since 2026-01-01 12:00 UTC, every 5 min: requests; as a table: to_frame()>",
         ),
-        (Description("iris", {}), "<what iris takes>\ntakes: any body"),
+        (
+            Description("iris", {}),
+            "<what iris takes>\n"
+            "what iris takes is up to its predictor, which gets JSON, forms, texts and files alike\n"
+            "(it has no type hint for the structure of its payload, and its project no sample.json)",
+        ),
     ],
 )  # fmt: skip
 def test_a_value_in_a_line(value: object, text: str) -> None:

@@ -22,7 +22,8 @@ from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.decide_status import Replicas
 from cortex_cdk.status.metrics import Batching, CountedByReplicas, Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus, Variant
-from cortex_cdk.status.report import Member, Report, ScalingActivity
+from cortex_cdk.status.report import Member, Report
+from cortex_cdk.status.scaling_activities import ScalingActivity
 from tests.golden_file import compare
 
 GOLDEN = Path(__file__).parent / "golden"
