@@ -69,7 +69,7 @@ def test_another_user_gets_nothing_and_the_own_user_is_answered(cloud: Endpoint)
 
 
 NEIGHBOUR = """
-import http.client, os, sys
+import encodings.idna, http.client, os, psutil, sys  # what this user may not read is imported before the change
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import ports
 os.setuid(int(sys.argv[2]))
