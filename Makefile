@@ -1,8 +1,9 @@
 # make setup      install everything into .venv
 # make demo       deploy the iris example on this machine and use it
-# make test       everything that must hold; test-fast: the unit tests only
+# make test       everything that must hold, WORKERS=4 at a time; test-fast: the unit tests only
 # make test-pythons   the tests that depend on the interpreter, with each Python from 3.10 on that is found here
 # make test-tensorflow   the tests of TensorFlowPredictor, in an environment of their own
+# make test-templates   the templates of TensorFlow and PyTorch in the local cloud: fetches 500 MB
 # make test-gpu   the GPU example in the local cloud, on a machine with an NVIDIA GPU, PyTorch and transformers
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
@@ -20,6 +21,11 @@ TENSORFLOW := .venv-tensorflow
 CHECKOV := .venv-checkov
 FUZZ := .venv-fuzz
 RUNS ?= 100000
+# Empty where so little of an environment is used that compiling all of it takes longer than it saves.
+COMPILE ?= --compile-bytecode
+# More than the two processors that it must do with: most tests wait for processes, and for minutes of metrics.
+WORKERS ?= 4
+PYTEST := python -m pytest -n $(WORKERS) --dist loadfile
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
@@ -33,7 +39,7 @@ ANOTHER := another-python
 endif
 endif
 
-.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-gpu test-image fuzz lint format dist lock pin-images clean
+.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-templates test-gpu test-image fuzz lint format dist lock pin-images clean
 
 setup: $(INSTALLED)
 
@@ -45,7 +51,7 @@ $(BIN)/uv: constraints.txt $(ANOTHER)
 
 $(INSTALLED): $(BIN)/uv pyproject.toml serving_image/pyproject.toml constraints.txt
 	@echo "installing into $(VENV)"
-	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --constraints constraints.txt --editable serving_image --editable '.[local]' --group dev
+	@$(UV) pip install --quiet $(COMPILE) --python $(BIN)/python --constraints constraints.txt --editable serving_image --editable '.[local]' --group dev
 	@touch $@
 
 demo: setup
@@ -53,15 +59,15 @@ demo: setup
 
 # The tests that wait for a local cloud begin first: in the order of the files, not of how many tests a file has.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
-	cd serving_image && ../$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/$(PYTEST) --no-loadscope-reorder tests
+	cd serving_image && ../$(BIN)/$(PYTEST)
 
 test-fast: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
+	$(BIN)/$(PYTEST) tests/unit
 
 test-python: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PORTABLE)
-	cd serving_image && ../$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/$(PYTEST) $(PORTABLE)
+	cd serving_image && ../$(BIN)/$(PYTEST)
 
 # ENDS=--ends: only the oldest and the newest.
 test-pythons: setup
@@ -78,6 +84,10 @@ $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/c
 test-tensorflow: $(TENSORFLOW)/.installed
 	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/models/test_tensorflow.py tests/test_matrix.py \
 		tests/check_tensorflow_projects.py
+
+# From PyPI and download.pytorch.org: minutes, and 2 GB in uv's cache.
+test-templates: setup
+	$(BIN)/python -m pytest -s tests/examples/check_templates.py
 
 # checkov wants old versions of what we use in new ones. tests/stacks/test_checkov.py makes this by itself.
 $(CHECKOV)/.installed: $(BIN)/uv tests/stacks/requirements-checkov.txt

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CLASSIFIER = re.compile(r'"Programming Language :: Python :: 3\.(\d+)"')
 NEWER = 3
 """How many versions after the newest promised one are looked for."""
+MAKE = ("make", "test-python", "--no-print-directory", "COMPILE=")
 FAILURE = re.compile(r"\s*(?:\u00d7|error\b|ERROR\b|FAILED\b|make.*\*\*\*)")
 """The first such line of uv, pytest or make is the reason of a failure."""
 
@@ -83,7 +84,7 @@ def test(minor: int, interpreter: Path, *, promised: bool) -> Result:
     started = time.monotonic()
     reason = None
     with subprocess.Popen(  # noqa: S603 - our own arguments
-        ["make", "--no-print-directory", f"VENV=.venv-3.{minor}", f"PYTHON={interpreter}", "test-python"],  # noqa: S607
+        [*MAKE, f"VENV=.venv-3.{minor}", f"PYTHON={interpreter}"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -54,7 +54,7 @@ class Client(HistoryClient, PredictionClient):
 
     Args:
         environment: Its name; None takes the default.
-        progress: Hears how deployments go.
+        progress: A function that hears in lines how deployments go; None hears nothing. Or a ``Progress``.
 
     Raises:
         CloudError: There is no environment of that name.

@@ -171,6 +171,7 @@ class PredictionError(CortexError):
         answer: The answer's body: the value of JSON, else text.
         request_id: By which the replica's log knows the request.
         answered_by: The API that answered; None where no replica did, but the load balancer or nobody.
+        sent: The further lines for scripts, where those for people are worded otherwise.
     """
 
     def __init__(
@@ -183,12 +184,18 @@ class PredictionError(CortexError):
         answer: Any = None,
         request_id: str | None = None,
         answered_by: str | None = None,
+        sent: Sequence[str] | None = None,
     ) -> None:
         super().__init__(message, hint=hint, details=details)
+        self._sent = list(details if sent is None else sent)
         self.status = status
         self.answer = answer
         self.request_id = request_id
         self.answered_by = answered_by
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: ``details`` as the API sent them."""
+        return {**super().as_json(), "details": self._sent}
 
     @property
     def is_gone(self) -> bool:

@@ -1,4 +1,4 @@
-"""Makes the differences between two deployments of an API: configuration, files, image."""
+"""Makes the differences between two deployments: configuration, files, image."""
 
 from __future__ import annotations
 
@@ -78,6 +78,13 @@ class Comparison:
     after: Record
     configuration: str
     files: tuple[FileChange, ...]
+
+    def __repr__(self) -> str:
+        parts = [f"{file.path} ({file.change})" for file in self.files]
+        parts += ["configuration"] if self.configuration else []
+        parts += ["image"] if self.other_image else []
+        changes = ", ".join(parts) or "nothing differs"
+        return f"<{self.after.api} {self.before.name} -> {self.after.name}: {changes}>"
 
     @property
     def other_image(self) -> bool:

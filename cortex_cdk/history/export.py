@@ -51,10 +51,11 @@ def export(cloud: Cloud, bucket: str, record: Record, folder: Path) -> Exported:
     """
     _require_empty(folder)
     file = _config_file(cloud, bucket, record)
-    content = _archive(cloud, bucket, record)
+    content = _archive(cloud, bucket, record) if record.release.archive else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        unpack(content, folder)
+        if content is not None:
+            unpack(content, folder)
         config = folder / PurePosixPath(file.name).name
         if config.exists():
             config = folder / f"{record.api}.yaml"
@@ -87,5 +88,5 @@ def _archive(cloud: Cloud, bucket: str, record: Record) -> bytes:
 
 
 def _config_file(cloud: Cloud, bucket: str, record: Record) -> ConfigFile:
-    """The file as the user wrote it; else one with the same fields, of a deployment before a history was kept."""
+    """The file as the user wrote it, where that is known; else one with the same fields."""
     return record.release.file or ConfigFile(CONFIG_FILE, as_file(configuration_of(cloud, bucket, record)))

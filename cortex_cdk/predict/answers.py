@@ -14,7 +14,7 @@ from cortex_cdk.errors import PredictionError
 from cortex_cdk.predict.content_types import EVENTS, JSON_LINES, is_json, media_type
 from cortex_cdk.predict.events import Event, EventReader
 from cortex_cdk.predict.json_text import indented
-from cortex_cdk.predict.refusals import broke_off
+from cortex_cdk.predict.refusals import broke_off, replicas_side
 from cortex_cdk.status.read_status import ApiStatus
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class _Head:
         try:
             yield
         except (httpx.TransportError, httpx.DecodingError, httpx.StreamError) as error:
-            raise broke_off(self._api, error) from error
+            raise broke_off(self._api, error, self.headers) from error
 
     def _item(self, event: Event) -> Any:
         """What an event holds.
@@ -132,7 +132,7 @@ class _Head:
         if event.event == "error":
             raise PredictionError(
                 f"the stream of {self._api.name} ended with an error: {event.data}",
-                hint=f"see the replica's side with: cortex logs {self._api.name}",
+                hint=replicas_side(self._api, self.headers),
                 request_id=self.request_id,
             )
         try:

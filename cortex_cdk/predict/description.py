@@ -57,6 +57,10 @@ class Description:
     name: str
     openapi: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        types = " or ".join(self.content_types)
+        return "\n".join([f"<what {self.name} takes{f', as {types}' if types else ''}>", *self.table()])
+
     @property
     def enforced(self) -> bool:
         """Whether replicas check payloads against the schema; else it is that of a sample."""

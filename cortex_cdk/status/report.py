@@ -148,6 +148,12 @@ class Report:
     links: Links | None = None
     configuration: Mapping[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        if self.traffic is None:
+            return repr(self.api)
+        counts = (self.traffic.answers_2xx, self.traffic.answers_4xx, self.traffic.answers_5xx)
+        return f"{repr(self.api).removesuffix('>')}; answers 2xx {counts[0]}, 4xx {counts[1]}, 5xx {counts[2]}>"
+
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints."""
         document = self.api.as_json()

@@ -143,6 +143,12 @@ class Measurements:
     counted_until: datetime | None
     series: tuple[Series, ...]
 
+    def __repr__(self) -> str:
+        measures = ", ".join(dict.fromkeys(one.name for one in self.series))
+        since = f" since {self.times[0]:%Y-%m-%d %H:%M} UTC" if self.times else ""
+        minutes = int(self.period.total_seconds()) // 60
+        return f"<metrics of {self.name}{since}, every {minutes} min: {measures}; as a table: to_frame()>"
+
     def of(self, name: str, api: str | None = None) -> Series:
         """Return one series.
 

@@ -40,7 +40,7 @@ class Traffic:
         body: Any,
         classify: Callable[[Any], str],
         clients: int = 8,
-        pause: float = 0.005,
+        pause: float = 0.05,
     ) -> None:
         urls = itertools.cycle(map(urllib.parse.urlsplit, [endpoints] if isinstance(endpoints, str) else endpoints))
         self._body = json.dumps(body)

@@ -18,7 +18,7 @@ case " {found} " in *" $last "*) echo "/usr/bin/python$last" ;; *) exit 1 ;; esa
 MAKE = """\
 #!/bin/sh
 case " {failing} " in
-  *" ${{2#VENV=.venv-}} "*) printf '  error: no wheel\\nFAILED later\\n'; exit 2 ;;
+  *" ${{4#VENV=.venv-}} "*) printf '  error: no wheel\\nFAILED later\\n'; exit 2 ;;
   *) echo passed ;;
 esac
 """

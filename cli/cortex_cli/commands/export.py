@@ -23,7 +23,7 @@ REVISION = re.compile(r"v?[0-9]+|[0-9a-f]{7,}")
 @options.environment
 @options.output
 def command(name: str, places: tuple[str, ...], env: str | None, output: str) -> None:
-    """Write the files of a deployment of an API, with its cortex.yaml, into the new or empty folder DIR.
+    """Write the files of a deployment, with its cortex.yaml, into the new or empty folder DIR.
 
     REVISION is a number of `cortex history` (3 or v3) or the beginning of a revision; without it, what serves.
 

@@ -15,7 +15,8 @@ from cortex_serving.contract import Variable
 from cortex_serving.errors import ServingError
 from cortex_serving.metrics.telemetry import Counters
 from cortex_serving.models.cache import Load, ModelCache
-from cortex_serving.models.catalog import LATEST, Catalog, ModelFiles, label, places, resolve, title
+from cortex_serving.models.catalog import Catalog, ModelFiles, label, places, title
+from cortex_serving.models.requested_model import LATEST, resolve
 from cortex_serving.models.stores import FilesGone, StoreError, one_line
 from cortex_serving.spec import Models
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cortex_serving.errors import PredictorError
-from cortex_serving.models.catalog import LATEST, ModelFiles
+from cortex_serving.models.catalog import ModelFiles
 from cortex_serving.models.library import Library
+from cortex_serving.models.requested_model import LATEST
 
 _DTYPES = {
     "tensor(float)": "float32",

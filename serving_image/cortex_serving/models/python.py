@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cortex_serving.models.catalog import LATEST
 from cortex_serving.models.library import Library
+from cortex_serving.models.requested_model import LATEST
 
 
 class PythonClient:

@@ -14,8 +14,9 @@ import orjson
 
 from cortex_serving.errors import PredictorError
 from cortex_serving.models.call_batching import CallBatcher
-from cortex_serving.models.catalog import LATEST, ModelFiles
+from cortex_serving.models.catalog import ModelFiles
 from cortex_serving.models.library import Library
+from cortex_serving.models.requested_model import LATEST
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ time.sleep(60)
 @pytest.fixture
 def stranger() -> Iterator[int]:
     """A process that is neither our ancestor nor our descendant: a child of nobody here."""
-    code = "import subprocess; print(subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL).pid)"
-    pid = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    code = "import subprocess as s; print(s.Popen(['sleep', '60'], stdout=s.DEVNULL).pid)"
+    # It would hold a pipe for stderr open, and be waited for until it ends.
+    pid = int(subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout)
     yield pid
     os.kill(pid, 9)
 

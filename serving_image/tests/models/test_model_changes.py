@@ -15,8 +15,9 @@ import boto3
 import pytest
 
 from cortex_serving.metrics.telemetry import Counters
-from cortex_serving.models.catalog import ModelFiles, UnknownModel
+from cortex_serving.models.catalog import ModelFiles
 from cortex_serving.models.library import Library
+from cortex_serving.models.requested_model import UnknownModel
 from cortex_serving.spec import ModelEntry, Models
 from tests.conftest import Serve, eventually
 from tests.model_files import save_onnx_model

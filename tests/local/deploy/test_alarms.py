@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from tests.conftest import CORTEX, Cortex
+from tests.local.waiting import until
 
 SLOW = """\
 import time
@@ -73,18 +74,18 @@ def test_a_revision_that_begins_to_fail_after_its_rollout_is_rolled_back(cortex:
         answer = requests.post(endpoint, json={"n": 1}, timeout=30)
         return answer.json()["code"] if answer.ok else answer.status_code
 
+    def settled() -> Any:
+        status = cortex.json("get", "turning")
+        return status if status["status"] == "live" and status["reason"] else None
+
     first = deploy(1)["revision"]
     endpoint = cortex.json("get", "turning")["endpoint"]
     second = deploy(2)["revision"]
     assert (ask(), cortex.json("get", "turning")["revision"]) == (2, second)
 
     bad[2].touch()
-    deadline = time.monotonic() + 240
-    while ask() != 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    while (status := cortex.json("get", "turning"))["status"] != "live" or status["reason"] is None:
-        assert time.monotonic() < deadline, status
+    until(lambda: ask() == 1)
+    status = until(settled)
     assert status["revision"] == first
     assert status["reason"] == (
         "the last update failed (its answers were server errors, and an alarm went off) and was undone; "

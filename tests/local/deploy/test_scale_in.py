@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.conftest import Cortex
 from tests.local.traffic import Traffic
+from tests.local.waiting import until
 
 PREDICTOR = """\
 class PythonPredictor:
@@ -27,10 +28,7 @@ LOCAL_SPEED = "40"
 
 
 def wait_for(cortex: Cortex, replicas: int) -> None:
-    deadline = time.monotonic() + 180
-    while cortex.json("get", NAME)["replicas"]["requested"] != replicas:
-        assert time.monotonic() < deadline, cortex.ok("get", NAME)
-        time.sleep(0.5)
+    until(lambda: cortex.json("get", NAME)["replicas"]["requested"] == replicas)
 
 
 def write(folder: Path, name: str, **autoscaling: Any) -> str:
@@ -95,3 +93,23 @@ def test_what_a_new_default_changes_is_told_once(cortex: Cortex, tmp_path: Path)
     # Later changes are not told either: the defaults are deployed by now, and a maximum follows a higher minimum.
     assert "warning" not in deploy(cortex, write(tmp_path, "older", min_replicas=1))
     assert "warning: max" not in deploy(cortex, write(tmp_path, "older", init_replicas=11))
+
+
+def test_a_minimum_that_a_killed_deployment_has_left_is_put_back(cortex: Cortex, tmp_path: Path) -> None:
+    project = write(tmp_path, "cut", min_replicas=2, max_replicas=3)
+    deploy(cortex, project)
+    scaling = cortex.aws("application-autoscaling")
+    resource = "service/cortex-local/cut"
+    scaling.register_scalable_target(
+        ServiceNamespace="ecs",
+        ScalableDimension="ecs:service:DesiredCount",
+        ResourceId=resource,
+        MinCapacity=1,
+        MaxCapacity=3,
+    )
+    said = deploy(cortex, project)
+    assert "cut (RealtimeAPI) is up to date" in said
+    assert "cut: min_replicas 2 applies again: it was 1" in said
+    [target] = scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[resource])["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 3)
+    assert "applies again" not in deploy(cortex, project)

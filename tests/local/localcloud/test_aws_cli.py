@@ -93,6 +93,12 @@ def group(aws: Aws) -> str:
     return aws.output("cortex-local-api-one", "TargetGroupArn")
 
 
+def until_alarm_is(cortex: Cortex, state: str, name: str) -> None:
+    """Wait for the state of an alarm: with boto3, as to start the AWS CLI for each question takes much longer."""
+    cloudwatch = cortex.aws("cloudwatch")
+    until(lambda: cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"] == state)
+
+
 def test_services_and_their_deployments(aws: Aws) -> None:
     listed = aws("ecs", "list-services", "--cluster", "cortex-local")["serviceArns"]
     assert sorted(arn.rsplit("/", 1)[-1] for arn in listed) == ["one", "two"]
@@ -204,17 +210,17 @@ def test_every_graph_of_the_dashboard_finds_its_metrics(aws: Aws) -> None:
 
 def test_alarms(cortex: Cortex, aws: Aws) -> None:
     """Server errors in two of three minutes (of the clock that runs 20 times faster), and back."""
-    until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
+    until_alarm_is(cortex, "OK", "cortex/local/two/errors")
     quiet = aws.alarm("cortex/local/two/errors")
     assert "no datapoints were received for 3 periods" in quiet["StateReason"]
     endpoint = cortex.json("get", "two")["endpoint"]
     with Traffic(endpoint, {"n": 0}, str, clients=1, pause=0.1):
-        until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "ALARM")
+        until_alarm_is(cortex, "ALARM", "cortex/local/two/errors")
         assert "was greater than the threshold (10)" in aws.alarm("cortex/local/two/errors")["StateReason"]
         assert "alarm: More than 10 % of the answers of API two are server errors (since " in cortex.ok("get", "two")
         (off,) = cortex.json("get", "two")["alarms"]
         assert off["name"] == "cortex/local/two/errors"
-    until(lambda: aws.alarm("cortex/local/two/errors")["StateValue"] == "OK")
+    until_alarm_is(cortex, "OK", "cortex/local/two/errors")
     assert cortex.json("get", "two")["alarms"] == []
 
 
@@ -331,8 +337,8 @@ def test_scaling_policies_and_activities(cortex: Cortex, aws: Aws, project: Proj
         )
         return list(answer["ScalingActivities"])
 
-    with Traffic(cortex.json("get", "one")["endpoint"], {"n": 1}, str, clients=2, pause=0.05):
-        until(lambda: aws.alarm(high)["StateValue"] == "ALARM")
+    with Traffic(cortex.json("get", "one")["endpoint"], {"n": 1}, str, clients=2):
+        until_alarm_is(cortex, "ALARM", high)
         assert "was greater than the threshold (120)" in aws.alarm(high)["StateReason"]
         until(activities)
         until(lambda: aws.service("one")["runningCount"] == 3)

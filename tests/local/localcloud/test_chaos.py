@@ -52,7 +52,7 @@ def text(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @contextmanager
 def requests(endpoint: str) -> Iterator[Traffic]:
-    with Traffic(endpoint, {"n": 7}, lambda answer: f"n {answer['n']}", clients=CLIENTS, pause=0.05) as traffic:
+    with Traffic(endpoint, {"n": 7}, lambda answer: f"n {answer['n']}", clients=CLIENTS) as traffic:
         yield traffic
 
 
