@@ -79,7 +79,7 @@ def read_usage(cloud: Cloud, group: str) -> dict[str, Usage]:
 
 
 def usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
-    """What ``cortex get -o json`` prints of several replicas: the mean and the most of all replicas that tell; None where none does."""
+    """What ``cortex get -o json`` prints: the mean and the most of all replicas that tell; None where none does."""
     if not usage:
         return None
     cpu = [one.cpu for one in usage if one.cpu is not None]
