@@ -78,6 +78,19 @@ def read_usage(cloud: Cloud, group: str) -> dict[str, Usage]:
     return {replica: usage for replica, usage in found.items() if usage}
 
 
+def usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
+    """What ``cortex get -o json`` prints: the mean and the most of all replicas that tell; None where none does."""
+    if not usage:
+        return None
+    cpu = [one.cpu for one in usage if one.cpu is not None]
+    memory = [one.memory_bytes for one in usage if one.memory_bytes is not None]
+    return {
+        "replicas": len(usage),
+        "cpu": {"mean": round(sum(cpu) / len(cpu), 3), "max": max(cpu)} if cpu else None,
+        "memory_bytes": {"mean": round(sum(memory) / len(memory)), "max": max(memory)} if memory else None,
+    }
+
+
 def _usage(revision: str, told: Any) -> Usage | None:
     """Take what a line tells. Replicas may be of another version: nothing is taken for granted."""
     if not isinstance(told, Mapping):

@@ -22,7 +22,7 @@ from cortex_cdk.logs import LogRecord, fatal_record, troubles
 from cortex_cdk.replicas.missing_permissions import with_remedy
 from cortex_cdk.replicas.running import Replica, read_replicas
 from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped
-from cortex_cdk.replicas.usage import Usage, read_usage
+from cortex_cdk.replicas.usage import Usage, read_usage, usage_as_json
 from cortex_cdk.status.alarms import Alarm, read_alarms
 from cortex_cdk.status.causes import Cause, causes_of, long_start
 from cortex_cdk.status.decide_status import ERROR
@@ -139,7 +139,7 @@ class Report:
             "counted_until": self.counted_until.isoformat() if self.counted_until else None,
             "monitoring": self.counted.predictions.as_json() if self.counted.predictions else None,
             "batching": self.counted.batching.as_json() if self.counted.batching else None,
-            "usage": _usage_as_json(self.usage),
+            "usage": usage_as_json(self.usage),
             "scaling_activities": [activity.as_json() for activity in self.activities],
             "stopped_replicas": [replica.as_json() for replica in self.stopped],
             "alarms": [alarm.as_json() for alarm in self.alarms],
@@ -312,19 +312,6 @@ class Reporter:
         bounds = read_bounds(self._cloud, names.ecs_cluster(self._cluster.name), [service]).get(service)
         reached = bounds is not None and bounds.least < bounds.most <= api.replicas.requested
         return bounds.most if bounds and reached else None
-
-
-def _usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
-    """The mean and the most of all replicas that tell; None where none does."""
-    if not usage:
-        return None
-    cpu = [one.cpu for one in usage if one.cpu is not None]
-    memory = [one.memory_bytes for one in usage if one.memory_bytes is not None]
-    return {
-        "replicas": len(usage),
-        "cpu": {"mean": round(sum(cpu) / len(cpu), 3), "max": max(cpu)} if cpu else None,
-        "memory_bytes": {"mean": round(sum(memory) / len(memory)), "max": max(memory)} if memory else None,
-    }
 
 
 def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic], until: Mapping[str, datetime | None]) -> Report:

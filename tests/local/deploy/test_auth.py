@@ -75,7 +75,7 @@ def test_a_key_opens_apis_and_splitters_and_is_kept_from_logs(deployed: Deployed
     assert deployed.post("first").status_code == 401
     until(lambda: deployed.post("first", key).status_code == deployed.post("second", key).status_code == 200)
     for name in ("first", "both"):  # what is printed to be copied says where the key goes
-        assert f"/{name} -H 'X-Api-Key: KEY' " in cortex.ok("get", name)
+        assert f"try it: CORTEX_API_KEY=KEY cortex predict {name} FILE\n" in cortex.ok("get", name)
     assert [deployed.post("both", key).json() for _ in range(4)] == [{"seen": []}] * 4
     assert {deployed.post("both").status_code for _ in range(4)} == {401}
     assert requests.get(f"{deployed.url}/first/openapi.json", timeout=30).status_code == 401
