@@ -3,6 +3,7 @@
 # make test       everything that must hold, WORKERS=4 at a time; test-fast: the unit tests only
 # make test-pythons   the tests that depend on the interpreter, with each Python from 3.10 on that is found here
 # make test-tensorflow   the tests of TensorFlowPredictor, in an environment of their own
+# make test-templates   the templates of TensorFlow and PyTorch in the local cloud: fetches 500 MB
 # make test-gpu   the GPU example in the local cloud, on a machine with an NVIDIA GPU, PyTorch and transformers
 # make fuzz       compare our HTTP with stock waitress on RUNS=100000 inputs, three times over
 # make lint       formatting, style, types
@@ -39,7 +40,7 @@ ANOTHER := another-python
 endif
 endif
 
-.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-gpu test-image fuzz lint format dist lock pin-images clean
+.PHONY: another-python setup demo test test-fast test-python test-pythons test-tensorflow test-templates test-gpu test-image fuzz lint format dist lock pin-images clean
 
 setup: $(INSTALLED)
 
@@ -83,6 +84,10 @@ $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/c
 test-tensorflow: $(TENSORFLOW)/.installed
 	cd serving_image && CORTEX_REQUIRE_TENSORFLOW=1 ../$(TENSORFLOW)/bin/python -m pytest -k tensorflow tests/models/test_tensorflow.py tests/test_matrix.py \
 		tests/check_tensorflow_projects.py
+
+# From PyPI and download.pytorch.org: minutes, and 2 GB in uv's cache.
+test-templates: setup
+	$(BIN)/python -m pytest -s tests/examples/check_templates.py
 
 # checkov wants old versions of what we use in new ones. tests/stacks/test_checkov.py makes this by itself.
 $(CHECKOV)/.installed: $(BIN)/uv tests/stacks/requirements-checkov.txt

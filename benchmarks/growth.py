@@ -79,7 +79,8 @@ def _api(name: str) -> dict[str, Any]:
         "name": name,
         "kind": "RealtimeAPI",
         "predictor": {"type": "python", "path": "predictor.py", "access_log": 0},
-        "compute": {"cpu": "20m", "mem": "100Mi"},
+        # A hundred of them fit into one core.
+        "compute": {"cpu": "9m", "mem": "100Mi"},
         "autoscaling": {"max_replicas": 1},
     }
 

@@ -20,7 +20,7 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.errors import CortexError, NotDeployedError
+from cortex_cdk.errors import CortexError, NotDeployedError, WrongCallError
 from cortex_cdk.stack_operations.stack import list_resource_stacks
 
 REMEMBERED_S = 90 * 86_400
@@ -178,7 +178,7 @@ def create(
         CortexError: The name cannot be that of a key, there is one of that name, or an API does not exist.
     """
     if not NAME.fullmatch(name):
-        raise CortexError(
+        raise WrongCallError(
             f"{name!r} cannot be the name of a key",
             hint="take 1 to 64 characters from A-Z a-z 0-9 . _ -, beginning with a letter or digit",
         )

@@ -45,7 +45,7 @@ class AsyncClient:
     """
 
     def __init__(self, environment: str | None = None) -> None:
-        self._client = PredictionClient(environment)
+        self._client = PredictionClient(environment, None)
         self._connections = AsyncConnections()
         self._reading = asyncio.Lock()
 

@@ -14,10 +14,11 @@ from cortex_cdk.aws.ecs_services import describe_service
 from cortex_cdk.clusters.instances import groups_of_providers
 from cortex_cdk.clusters.running import RunningCluster, read_cluster
 from cortex_cdk.environment import load_environments
-from cortex_cdk.errors import CortexError, LocalCloudError, NotDeployedError
+from cortex_cdk.errors import LocalCloudError, NotDeployedError, WrongCallError
 from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.faults import EVERY_GROUP, GROUP_KINDS, OUTAGES, REPLICA_KINDS, Fault, FaultDoor
 from cortex_cdk.localcloud.settings import Settings
+from cortex_cdk.stack_operations.stack import not_deployed
 
 
 class Chaos:
@@ -99,7 +100,7 @@ class Chaos:
         if kind in GROUP_KINDS and name is None:
             return [EVERY_GROUP]
         if name is None:
-            raise CortexError(f"{kind} needs the name of an API", hint="list what is deployed with: cortex get")
+            raise WrongCallError(f"{kind} needs the name of an API", hint="list what is deployed with: cortex get")
         cloud, cluster = self._cluster()
         if kind in REPLICA_KINDS:
             return [_service(cloud, cluster, name)]
@@ -108,7 +109,7 @@ class Chaos:
 
 def _service(cloud: Cloud, cluster: RunningCluster, name: str) -> str:
     if describe_service(cloud, cluster.name, name) is None:
-        raise NotDeployedError(f"there is no API {name}", hint="list what is deployed with: cortex get")
+        raise not_deployed(cloud, cluster.name, name)
     return f"{names.ecs_cluster(cluster.name)}/{names.service(name)}"
 
 

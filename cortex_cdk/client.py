@@ -54,7 +54,7 @@ class Client(HistoryClient, PredictionClient):
 
     Args:
         environment: Its name; None takes the default.
-        progress: Hears how deployments go.
+        progress: A function that hears in lines how deployments go; None hears nothing. Or a ``Progress``.
 
     Raises:
         CloudError: There is no environment of that name.
@@ -222,7 +222,8 @@ class Client(HistoryClient, PredictionClient):
         self,
         name: str,
         *,
-        since: timedelta = DEFAULT_SINCE,
+        since: timedelta | datetime = DEFAULT_SINCE,
+        until: datetime | None = None,
         period: timedelta | None = None,
         points: int = POINTS,
     ) -> Measurements:
@@ -230,7 +231,8 @@ class Client(HistoryClient, PredictionClient):
 
         Args:
             name: The API or splitter.
-            since: How far back; no further than to its creation.
+            since: How far back, or from when; no further than to its creation.
+            until: Until when, with a time zone; None for now.
             period: Time that one value stands for, in whole minutes; None chooses one that gives at most ``points``.
             points: Most values of a series, where no period is given.
 
@@ -239,13 +241,15 @@ class Client(HistoryClient, PredictionClient):
 
         Raises:
             NotDeployedError: There is none of that name.
-            CortexError: CloudWatch has no such period, or nothing from so long ago.
+            CortexError: CloudWatch has no such period, nothing from so long ago, or nothing was there until then.
         """
         api = self.get(name)
         apis = [api]
         if api.kind == TRAFFIC_SPLITTER:
             apis = read_apis(self.cloud, self.cluster, [variant.name for variant in api.variants])
-        return read_measurements(self.cloud, self.cluster, api, apis, since=since, period=period, points=points)
+        return read_measurements(
+            self.cloud, self.cluster, api, apis, since=since, until=until, period=period, points=points
+        )
 
     def why(self, name: str) -> Diagnosis:
         """Find out what is wrong with an API or splitter, since when, why, and what to do next.

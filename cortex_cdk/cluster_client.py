@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from cortex_cdk.config.cluster import Cluster
 from cortex_cdk.config.load_cluster import load_cluster
 from cortex_cdk.environment import load_environments
 from cortex_cdk.predict.routes import Routes
-from cortex_cdk.stack_operations.progress import Progress, Silent
+from cortex_cdk.stack_operations.progress import Progress, on_stderr, progress_of
 from cortex_cdk.status.cluster_info import ClusterInfo, cluster_info
 from cortex_cdk.status.report import Reporter
 
@@ -34,16 +35,21 @@ class ClusterClient:
 
     Args:
         environment: Its name; None takes the default.
-        progress: Hears how operations go.
+        progress: A function that hears in lines how operations go; None hears nothing. Or a ``Progress``.
 
     Raises:
         CloudError: There is no environment of that name.
     """
 
-    def __init__(self, environment: str | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self, environment: str | None = None, progress: Progress | Callable[[str], object] | None = on_stderr
+    ) -> None:
         self.environment = load_environments().get(environment)
-        self._progress = progress or Silent()
+        self._progress = progress_of(progress)
         self._read: KnownCluster | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of environment {self.environment.name}>"
 
     @cached_property
     def cloud(self) -> Cloud:

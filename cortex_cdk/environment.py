@@ -27,7 +27,7 @@ import yaml
 from cortex_cdk import names
 from cortex_cdk.aws import errors as aws_errors
 from cortex_cdk.aws.cloud import Cloud, check_endpoint_url
-from cortex_cdk.errors import CloudError, CortexError
+from cortex_cdk.errors import CloudError, CortexError, WrongCallError
 from cortex_cdk.home import cortex_home, environments_file
 
 if TYPE_CHECKING:
@@ -217,23 +217,26 @@ def check_environment(environment: Environment) -> None:
     """Look at what a user wants to call and to reach, before it is kept.
 
     Raises:
-        CloudError: A name, the region or the URL cannot be right; the message says what is allowed.
+        WrongCallError: A name, the region or the URL cannot be right; the message says what is allowed.
     """
     from cortex_cdk.config.cluster import NAME, NAME_IN_WORDS, REGION
 
     if not ENVIRONMENT_NAME.fullmatch(environment.name):
-        raise CloudError(
+        raise WrongCallError(
             f"{environment.name!r} cannot be the name of an environment",
             hint="use 1 to 64 letters, digits, -, _ or ., starting with a letter or digit",
         )
     if not NAME.fullmatch(environment.cluster):
-        raise CloudError(
+        raise WrongCallError(
             f"{environment.cluster!r} cannot be the name of a cluster",
             hint=f"use {NAME_IN_WORDS}",
         )
     if not REGION.fullmatch(environment.region):
-        raise CloudError(f"{environment.region!r} is not an AWS region", hint="give one such as us-east-1")
-    check_endpoint_url(environment.endpoint_url)
+        raise WrongCallError(f"{environment.region!r} is not an AWS region", hint="give one such as us-east-1")
+    try:
+        check_endpoint_url(environment.endpoint_url)
+    except CloudError as error:
+        raise WrongCallError(error.message, hint=error.hint) from error
 
 
 @dataclass(frozen=True)

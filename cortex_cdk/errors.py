@@ -6,11 +6,14 @@ helps, more lines (``details``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cortex_serving.formats.problem import Problem
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "AccessDeniedError",
@@ -29,6 +32,7 @@ __all__ = [
     "Problem",
     "ProjectError",
     "UnavailableError",
+    "WrongCallError",
 ]
 
 HINT_LINE = "  hint: "
@@ -57,6 +61,12 @@ class CortexError(Exception):
     def as_json(self) -> dict[str, Any]:
         """For scripts: every field, ``hint`` being null where there is none."""
         return {"message": self.message, "hint": self.hint, "details": list(self.details)}
+
+
+class WrongCallError(CortexError):
+    """What was asked for can never be right, whatever is deployed: such as a name with characters that no name has."""
+
+    exit_code = 2
 
 
 class ConfigError(CortexError):
@@ -131,6 +141,20 @@ class ClusterError(CortexError):
 class NotDeployedError(CortexError):
     """No API of that name is deployed in the environment."""
 
+    @classmethod
+    def among(cls, name: str, deployed: Iterable[str]) -> Self:
+        """Say that nothing of that name is deployed, and what may be meant.
+
+        Args:
+            name: What the user named.
+            deployed: Names of what is deployed.
+        """
+        import difflib
+
+        close = difflib.get_close_matches(name, deployed, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        return cls(f"{name} is not deployed", hint=f"{meant}list what is deployed with: cortex get")
+
 
 class DeployError(CortexError):
     """A deployment was refused or failed. The message names the first cause."""
@@ -147,6 +171,7 @@ class PredictionError(CortexError):
         answer: The answer's body: the value of JSON, else text.
         request_id: By which the replica's log knows the request.
         answered_by: The API that answered; None where no replica did, but the load balancer or nobody.
+        sent: The further lines for scripts, where those for people are worded otherwise.
     """
 
     def __init__(
@@ -159,12 +184,18 @@ class PredictionError(CortexError):
         answer: Any = None,
         request_id: str | None = None,
         answered_by: str | None = None,
+        sent: Sequence[str] | None = None,
     ) -> None:
         super().__init__(message, hint=hint, details=details)
+        self._sent = list(details if sent is None else sent)
         self.status = status
         self.answer = answer
         self.request_id = request_id
         self.answered_by = answered_by
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts: ``details`` as the API sent them."""
+        return {**super().as_json(), "details": self._sent}
 
     @property
     def is_gone(self) -> bool:

@@ -14,3 +14,8 @@ def cortex_home() -> Path:
 def environments_file() -> Path:
     """Return the file that lists the user's environments."""
     return cortex_home() / "environments.yaml"
+
+
+def build_logs_folder() -> Path:
+    """Return the folder with the logs of image builds that failed."""
+    return cortex_home() / "build-logs"

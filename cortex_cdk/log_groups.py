@@ -97,13 +97,13 @@ def noted_failure(cloud: Cloud, cluster: str, api: str) -> NotedFailure | None:
     return None
 
 
-def _own_groups(cloud: Cloud, cluster: str, api: str = "") -> Iterator[str]:
+def _own_groups(cloud: Cloud, cluster: str, api: str | None = None) -> Iterator[str]:
     """Names of the log groups that stacks of the cluster's APIs made: all, or that of one API."""
-    prefix = names.log_group(cluster, api)
+    prefix = names.log_group(cluster, api or "")
     for page in cloud.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix):
         for group in page["logGroups"]:
             name = group["logGroupName"]
-            if (not api or name == prefix) and _is_of(cloud, group, cluster):
+            if (api is None or name == prefix) and _is_of(cloud, group, cluster):
                 yield name
 
 

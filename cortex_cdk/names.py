@@ -97,6 +97,12 @@ def splitter_stack(cluster: str, splitter: str) -> str:
     return f"cortex-{cluster}-split-{splitter}"
 
 
+def stack_of(cluster: str, resource: Resource) -> str:
+    """The name of the stack of an API or traffic splitter."""
+    stack = api_stack if resource.kind == REALTIME_API else splitter_stack
+    return stack(cluster, resource.name)
+
+
 def resource_of(cluster: str, stack: str) -> Resource | None:
     """The API or traffic splitter that a stack's name stands for in a cluster; None for the name of another stack.
 
@@ -164,17 +170,17 @@ def project_key(api: str, digest: str) -> str:
 
 
 def configuration_key(digest: str) -> str:
-    """The object key of an API's configuration: that of the specification with that digest."""
+    """The object key of the configuration of an API or splitter: that of the specification with that digest."""
     return f"{CONFIGURATION_PREFIX}{digest}.json"
 
 
 def history_prefix(api: str) -> str:
-    """The beginning of the object keys of the records of an API's deployments."""
+    """The beginning of the object keys of the records of the deployments of an API or splitter."""
     return f"{HISTORY_PREFIX}{api}/"
 
 
 def history_key(api: str, number: int) -> str:
-    """The object key of the record of an API's deployment, so that keys are in the order of numbers."""
+    """The object key of the record of a deployment, so that keys are in the order of numbers."""
     return f"{history_prefix(api)}{number:06}.json"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("refresh")
-@click.option("--group", metavar="GROUP", help="Replace the instances of this instance group only.")
+@click.option("--group", metavar="GROUP", type=options.TEXT, help="Replace the instances of this instance group only.")
 @options.environment
 @options.yes
 @options.output

@@ -6,11 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from cortex_cdk.dev.happenings import Answered, Deploying, Failed, Happening, Live, Moved, Step
+from cortex_cdk.dev.happenings import Answered, Deploying, Failed, Happening, Live, Logged, Moved, Step
 from cortex_cdk.errors import CortexError
 from cortex_cdk.logs import LogRecord
 from cortex_cdk.replicas.revisions import Rollout
@@ -34,6 +35,15 @@ class _Api:
     answer: Answered | None = None
 
 
+class _LogLine(NamedTuple):
+    """A line of a record."""
+
+    api: str
+    revision: str
+    text: str
+    style: str
+
+
 class DevScreen:
     """Collects what happens, and draws it.
 
@@ -50,13 +60,14 @@ class DevScreen:
         self._since: float | None = None
         self._steps: deque[str] = deque(maxlen=STEPS_SHOWN)
         self._error: Failed | None = None
-        self._log: deque[tuple[str, str]] = deque(maxlen=LOG_LINES)
+        self._log: deque[_LogLine] = deque(maxlen=LOG_LINES)
 
     def __call__(self, happening: Happening) -> None:
         """Take in what has happened."""
         if isinstance(happening, Deploying):
             self._files, self._since, self._error = happening.files, self._clock(), None
             self._steps.clear()
+            self._forget_logs()
             for api in self._apis.values():
                 api.rollout = None
         elif isinstance(happening, Step):
@@ -66,14 +77,28 @@ class DevScreen:
         elif isinstance(happening, Live):
             api = self._api(happening.api)
             api.live, api.rollout = happening, None
+            self._forget_logs()
             if not any(other.rollout for other in self._apis.values()):
                 self._since = None
         elif isinstance(happening, Answered):
             self._api(happening.api).answer = happening
         elif isinstance(happening, Failed):
             self._error, self._since = happening, None
-        else:
-            self._log.extend(log_lines(happening.record))
+        elif not self._is_stale(happening):
+            record = happening.record
+            lines = (_LogLine(happening.api, record.revision, *line) for line in log_lines(record))
+            self._log.extend(lines)
+
+    def _forget_logs(self) -> None:
+        """Drop what revisions logged that do not serve: tracebacks of earlier saves would look like those of this."""
+        serving = {(name, api.live.revision) for name, api in self._apis.items() if api.live}
+        self._log = deque((line for line in self._log if (line.api, line.revision) in serving), maxlen=LOG_LINES)
+
+    def _is_stale(self, logged: Logged) -> bool:
+        """Whether the last words of an earlier save come late."""
+        live = self._api(logged.api).live
+        is_quiet = self._since is None and self._error is None
+        return is_quiet and live is not None and logged.record.revision != live.revision
 
     def _api(self, name: str) -> _Api:
         return self._apis.setdefault(name, _Api())
@@ -95,7 +120,7 @@ class DevScreen:
         lines = console.render_lines(Group(*top), options.update(height=None), pad=False)
         room = max(0, height - len(lines))
         shown = list(self._log)[-room:] if room else []
-        yield Group(*top, *(_line(text, style) for text, style in shown))
+        yield Group(*top, *(_line(line.text, line.style) for line in shown))
 
     def _state(self) -> Iterator[Text]:
         if self._since is not None:

@@ -7,26 +7,29 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import yaml
 from cortex_serving.contract import API_KEY_AUTH, METRIC_NAMESPACE, PREDICTION_METRIC, TRAFFIC_SPLITTER
 
 from cortex_cdk import names
+from cortex_cdk.history.parts import as_yaml
 from cortex_cdk.replicas.stopped import StoppedReplica
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.causes import Cause
 from cortex_cdk.status.metrics import Predictions, Traffic
 from cortex_cdk.status.read_status import LIVE, ApiStatus
-from cortex_cdk.status.report import Report, ScalingActivity
+from cortex_cdk.status.report import Report
+from cortex_cdk.status.scaling_activities import ScalingActivity
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, latency, table
 from cortex_cli.replica_report import model_table, replica_table, used
-from cortex_cli.suggestions import for_environment, sample_request
+from cortex_cli.suggestions import any_request, for_environment
 
 NOTHING = "-"
 # Longer lists of variants are cut, as Cortex does.
 VARIANTS_WIDTH = 50
 TRACKING = re.compile(r"alarm TargetTracking-\S*-Alarm(High|Low)-\S* in state ALARM triggered policy (\S+)")
 TRACKED = {names.REQUESTS_POLICY: "requests per replica", names.IN_FLIGHT_POLICY: "requests in flight"}
+SPARE = ("avg request", "p99", "last update")
+"""Columns of lists that a narrow terminal does without; ``cortex get NAME`` has them."""
 NO_APIS = "no apis are deployed"
 
 
@@ -45,7 +48,10 @@ def overview(reports: Mapping[str, Sequence[Report]], now: datetime, width: int 
                 splitters.append({"env": env, **_splitter_row(report.api, now)})
             else:
                 apis.append({"env": env, "realtime api": report.api.name, **_api_row(report, now)})
-    return "\n\n".join(table(rows, width) for rows in (apis, splitters) if rows) or NO_APIS
+    counted = _until(*(report for found in reports.values() for report in found))
+    tables = ["\n".join([table(apis, width, SPARE), *counted])] if apis else []
+    tables += [table(splitters, width, SPARE)] if splitters else []
+    return "\n\n".join(tables) or NO_APIS
 
 
 def detail(report: Report, now: datetime, width: int | None = None) -> str:
@@ -104,9 +110,9 @@ def _traffic_columns(traffic: Traffic | None) -> dict[str, str]:
     }
 
 
-def _until(report: Report) -> list[str]:
-    """Say up to when requests count: CloudWatch has them minutes late."""
-    until = report.counted_until
+def _until(*reports: Report) -> list[str]:
+    """Say up to when requests count, of all: CloudWatch has them minutes late."""
+    until = min((report.counted_until for report in reports if report.counted_until), default=None)
     return [f"requests until {until.astimezone():%H:%M %Z}"] if until else []
 
 
@@ -148,7 +154,7 @@ def _members_table(report: Report, now: datetime, width: int | None) -> str:
                 **_traffic_columns(member.report.traffic if member.report else None),
             }
         )
-    return table(rows, width) if rows else ""
+    return table(rows, width, SPARE) if rows else ""
 
 
 def _shared_counts(report: Report) -> str:
@@ -200,7 +206,7 @@ def _pages(report: Report) -> str:
     lines.append(f"endpoint: {api.endpoint}")
     asked = [report, *(member.report for member in report.members)]
     needs_key = any(one is not None and one.api.auth == API_KEY_AUTH for one in asked)
-    lines.append(f"try it: {sample_request(api.name, api.endpoint, 'FILE', needs_key=needs_key)}")
+    lines += [f"{what}: {line}" for what, line in any_request(api.name, needs_key=needs_key).items()]
     if api.revision:
         lines.append(f"revision: {api.revision}")
     return "\n".join(lines)
@@ -251,10 +257,4 @@ def _configuration(configuration: Mapping[str, Any] | None) -> str:
     """Return the fields of ``cortex.yaml`` as YAML, without those that are not set."""
     if configuration is None:
         return ""
-    text = yaml.safe_dump(_that_are_set(configuration), sort_keys=False, allow_unicode=True)
-    return on_stdout(f"configuration (with defaults):\n{text}").rstrip()
-
-
-def _that_are_set(section: Mapping[str, Any]) -> dict[str, Any]:
-    fields = {name: _that_are_set(value) if isinstance(value, Mapping) else value for name, value in section.items()}
-    return {name: value for name, value in fields.items() if value is not None and value not in ({}, [])}
+    return on_stdout(f"configuration (with defaults):\n{as_yaml(configuration)}").rstrip()

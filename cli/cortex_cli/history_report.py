@@ -1,4 +1,4 @@
-"""Turns the history of an API, and differences between deployments, into text. Pure."""
+"""Turns the history of an API or splitter, and differences between deployments, into text. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from cortex_cdk.history.compare import Comparison, Content, FileChange
-from cortex_cdk.history.record import DEPLOYED, IN_PROGRESS, Record
+from cortex_cdk.history.record import DEPLOYED, Record
 from cortex_cdk.history.releases import UNRECORDED, History
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.output import age, table
@@ -25,7 +25,7 @@ _COLOURS = {"+++": "", "---": "", "@@": "cyan", "+": "green", "-": "red"}
 
 
 def timeline(history: History, now: datetime, width: int | None = None) -> str:
-    """Return the deployments of an API, the newest first: a line each, and below it why and what.
+    """Return the deployments, the newest first: a line each, and below it why and what.
 
     Args:
         history: The deployments.
@@ -62,21 +62,12 @@ def _cut(text: str, longest: int) -> str:
 def _row(history: History, record: Record, now: datetime) -> dict[str, str]:
     return {
         "number": record.name,
-        "revision": record.release.revision[:SHOWN_DIGITS],
+        "revision": record.release.revision[:SHOWN_DIGITS] or NOTHING,
         "when": age(record.started, now),
         "who": record.author or NOTHING,
         "commit": str(record.commit or NOTHING),
-        "outcome": _outcome(history, record),
+        "outcome": history.outcome_of(record),
     }
-
-
-def _outcome(history: History, record: Record) -> str:
-    by = history.rolled_back_by(record)
-    if record == history.serving:
-        return "deployed, serves"
-    if by and by.outcome != IN_PROGRESS:
-        return f"rolled back by {by.name}"
-    return record.outcome.replace("_", " ")
 
 
 def _notes(record: Record) -> Iterator[str]:

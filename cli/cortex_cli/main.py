@@ -25,8 +25,12 @@ from cortex_cli.terminal import is_plain
 _ESCAPED = "cortex-json-escapes"
 
 
+NEVER_SHORTENED = frozenset({"delete", "rollback"})
+"""Commands that a few letters must not run by mistake: they take away or replace what serves."""
+
+
 class Commands(click.Group):
-    """Imports the module of a command when the command is called; a unique beginning of its name is enough."""
+    """Imports the module of a command when the command is called; a unique beginning of most names is enough."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -35,7 +39,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return the command of that name, or the only one whose name begins so; else None."""
         beginning_so = [name for name in command_names() if name.startswith(cmd_name)]
-        return load_command(beginning_so[0] if len(beginning_so) == 1 else cmd_name)
+        is_short = len(beginning_so) == 1 and beginning_so[0] not in NEVER_SHORTENED
+        return load_command(beginning_so[0] if is_short else cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -44,7 +49,9 @@ class Commands(click.Group):
         try:
             _, command, rest = super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(error.command_name, possibilities=command_names(), ctx=ctx) from None
+            beginning_so = [name for name in command_names() if name.startswith(error.command_name)]
+            known = beginning_so or command_names()
+            raise click.NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
         return command.name if command else None, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -117,8 +124,9 @@ def _run(invocation: Invocation, color: bool | None) -> None:
             sys.stdout.flush()
         except OSError:
             _leave_stdout()  # stdout is the full disk: Python would meet the error again at its end
-        show_last(in_words(error, invocation.environment), invocation)
-        sys.exit(1)
+        shown = in_words(error, invocation.environment)
+        show_last(shown, invocation)
+        sys.exit(shown.exit_code)
 
 
 def _set_up_streams() -> None:

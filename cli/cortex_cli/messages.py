@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import sys
 from functools import cache
 
 import click
 
-from cortex_cdk.errors import HINT_LINE, CortexError
+from cortex_cdk.errors import HINT_LINE, CortexError, WrongCallError
 from cortex_cli.control_characters import on_stderr, on_stdout
 from cortex_cli.invocation import Invocation, current_invocation
 from cortex_cli.suggestions import for_environment
@@ -34,9 +35,9 @@ def show(error: CortexError, invocation: Invocation | None = None) -> None:
 
 
 def show_last(error: CortexError, invocation: Invocation) -> None:
-    """Write the error that ended a command, as ``show``; if the command line asked for JSON, to stdout, too."""
+    """Write the error that ended a command, as ``show``; if a right command line asked for JSON, to stdout, too."""
     show(error, invocation)
-    if invocation.wants_json:
+    if invocation.wants_json and not isinstance(error, WrongCallError):
         # One line, as each record of `cortex logs` is one.
         click.echo(on_stdout(json.dumps({"error": error.as_json()}, ensure_ascii=False)))
 
@@ -75,12 +76,29 @@ def of_usage(error: click.ClickException) -> CortexError:
     text = " ".join((error.message if named else error.format_message()).split()).removesuffix(".")
     message = text[:1].lower() + text[1:] if text[1:2].islower() else text
     context = error.ctx if isinstance(error, click.UsageError) else None
-    if isinstance(error, click.NoSuchOption | click.NoSuchCommand) and error.possibilities:
-        return CortexError(message, hint=f"did you mean {error.possibilities[0]}?")
+    if isinstance(error, click.NoSuchOption | click.NoSuchCommand) and (meant := _meant(error)):
+        return CortexError(message, hint=f"did you mean {meant}?")
     if context is None:
         return CortexError(message)
-    usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
+    usage = _usage(context)
     return CortexError(message, hint=f"call it as: {usage}; see {context.command_path} --help")
+
+
+def _usage(context: click.Context) -> str:
+    """How a command is called, on one line: what is broken into lines, breaks at hyphens, too."""
+    formatter = click.HelpFormatter(width=sys.maxsize)
+    context.command.format_usage(context, formatter)
+    return " ".join(formatter.getvalue().split()).removeprefix("Usage: ")
+
+
+def _meant(error: click.NoSuchOption | click.NoSuchCommand) -> str | None:
+    """The option or command that a mistyped one is close to. Hyphens at its beginning make none like another."""
+    import difflib
+
+    typed = error.option_name if isinstance(error, click.NoSuchOption) else error.command_name
+    known = {name.lstrip("-"): name for name in reversed(error.possibilities or [])}
+    close = difflib.get_close_matches(typed.lstrip("-"), known, n=1)
+    return known[close[0]] if close else None
 
 
 def in_words(error: Exception, environment: str | None = None) -> CortexError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import click
 from cortex_cli import shell_completion
 from cortex_cli.invocation import Invocation
 
+EMPTY = "it is empty: is a variable of your script not set?"
 LONGEST_MESSAGE = 500
 """Characters of a message for the history."""
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -32,16 +34,37 @@ def _remember_output(context: click.Context, _parameter: click.Parameter, value:
     return value
 
 
-class ConfigPath(click.Path):
-    """A configuration file or its folder."""
+class _Text(click.ParamType[str]):
+    """A text that is not empty: nothing would be the beginning of everything, the name of all, or the default."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text without blanks around it.
+
+        Raises:
+            click.BadParameter: It is empty.
+        """
+        return value.strip() or self.fail(EMPTY, param, ctx)
+
+
+TEXT = _Text()
+
+
+class PathOf(click.Path):
+    """A file or a folder. An empty text, which would stand for the current folder, is none."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse an empty text, which would stand for the current folder."""
+        """Return the path.
+
+        Raises:
+            click.BadParameter: It is empty.
+        """
         if value == "":
-            self.fail("it is empty: is a variable of your script not set?", param, ctx)
+            self.fail(EMPTY, param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -82,11 +105,75 @@ class _Span(_Duration):
 SPAN = _Span()
 
 
+class _Moment(click.ParamType[datetime]):
+    """A moment, such as ``15m`` (ago), ``14:05`` or ``2026-11-30T14:05Z``."""
+
+    name = "time"
+
+    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment.
+
+        Raises:
+            click.BadParameter: The value is none.
+        """
+        from cortex_cdk.logs.moments import FORMS, parse_moment
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_moment(value, datetime.now().astimezone())
+        except (ValueError, OverflowError) as error:
+            reason = str(error) if "too long" in str(error) else f"it is no time such as {FORMS}"
+            self.fail(f"{value!r}: {reason}", param, ctx)
+
+
+MOMENT = _Moment()
+
+
+class _Since(_Moment):
+    """A moment; one that is so long ago is a length of time, as it goes on while something is watched."""
+
+    def convert(
+        self, value: str | datetime | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the moment, or how long ago it is.
+
+        Raises:
+            click.BadParameter: The value is none.
+        """
+        from cortex_cdk.logs.moments import parse_ago
+
+        if isinstance(value, timedelta):
+            return value
+        moment = super().convert(value, param, ctx)
+        ago = parse_ago(value) if isinstance(value, str) else None
+        return moment if ago is None else ago
+
+
+SINCE = _Since()
+
+
+def check_period(since: datetime | timedelta | None, until: datetime | None) -> None:
+    """Refuse a time that has not come yet, or is over before it begins.
+
+    Raises:
+        click.UsageError: It is one of these.
+    """
+    now = datetime.now(timezone.utc)
+    begin = now - since if isinstance(since, timedelta) else since
+    if begin and begin > now:
+        raise click.UsageError(f"--since is in the future: {begin.astimezone():%Y-%m-%d %H:%M:%S}")
+    if begin and until and until <= begin:
+        first, last = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (begin, until))
+        raise click.UsageError(f"--until ({last}) is not after --since ({first})")
+
+
 def environment(command: Command) -> Command:
     """Add ``--env NAME``, which the command gets as ``env``."""
     return click.option(
         "-e",
         "--env",
+        type=TEXT,
         metavar="ENV",
         callback=_remember_environment,
         shell_complete=shell_completion.environments,
@@ -102,7 +189,7 @@ def name(*, required: bool = True) -> Callable[[Command], Command]:
     Args:
         required: Whether the name must be given.
     """
-    return click.argument("name", required=required, shell_complete=shell_completion.deployed)
+    return click.argument("name", required=required, type=TEXT, shell_complete=shell_completion.deployed)
 
 
 def output(command: Command) -> Command:

@@ -45,19 +45,20 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+def print_table(rows: Sequence[Mapping[str, str]], spare: Sequence[str] = ()) -> None:
     """Write rows of the same columns to stdout, aligned. At least one; see ``table``."""
-    click.echo(table(rows, terminal_width()))
+    click.echo(table(rows, terminal_width(), spare))
 
 
-def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
+def table(rows: Sequence[Mapping[str, str]], width: int | None = None, spare: Sequence[str] = ()) -> str:
     """Return rows of the same columns as aligned lines, without ``HIDDEN_WHEN_ZERO`` columns that are zero in all rows.
 
     Args:
         rows: Values by column, in at least one row.
-        width: Most characters in a line: if there would be more, columns move together, and their names and the widest
-            column break into lines; if that does not do, each of a few rows becomes a block with a line for each
-            column. None keeps a line for a row, for programs.
+        width: Most characters in a line: if there would be more, columns move together, and their names break into
+            lines; then ``spare`` columns are left out, and the widest column breaks; if that does not do, each of a few
+            rows becomes a block with a line for each column. None keeps a line for a row, for programs.
+        spare: Columns that a narrow terminal does without, the least needed first.
     """
     columns = [
         column
@@ -65,18 +66,49 @@ def table(rows: Sequence[Mapping[str, str]], width: int | None = None) -> str:
         if column not in HIDDEN_WHEN_ZERO or any(row[column] not in ("0", "-") for row in rows)
     ]
     cells = [[on_stdout(row[column]) for column in columns] for row in rows]
-    head, *lines = _aligned([columns, *cells], gap=3)
-    heads = [head]
-    if width is not None and max(map(len, [head, *lines])) > width:
-        names = [re.sub(r" |(?<=-)(?=[^-]+$)", "\n", column).split("\n") for column in columns]
-        height = max(map(len, names))
-        stacked = list(map(list, zip(*([""] * (height - len(parts)) + parts for parts in names), strict=True)))
-        folded = _fold(stacked, cells, width)
-        if folded is None and len(cells) <= MOST_BLOCKS:
-            return "\n\n".join(_block(columns, row, width) for row in cells)
-        aligned = _aligned([*stacked, *(folded or cells)], gap=2)
-        heads, lines = aligned[:height], aligned[height:]
-    return "\n".join([*(click.style(line, bold=True) for line in heads), *lines])
+    lines = _aligned([columns, *cells], gap=3)
+    if width is None or _fits(lines, width):
+        return _with_head(lines, 1)
+    for left_out in range(len(spare) + 1):
+        shown = [at for at, column in enumerate(columns) if column not in spare[:left_out]]
+        narrow = [[row[at] for at in shown] for row in cells]
+        heads = _stacked([columns[at] for at in shown], narrow)
+        lines = _aligned([*heads, *narrow], gap=2)
+        if _fits(lines, width):
+            return _with_head(lines, len(heads))
+    folded = _fold(heads, narrow, width)
+    if folded is None and len(cells) <= MOST_BLOCKS:
+        return "\n\n".join(_block(columns, row, width) for row in cells)
+    return _with_head(_aligned([*heads, *(folded or narrow)], gap=2), len(heads))
+
+
+def _fits(lines: Sequence[str], width: int) -> bool:
+    return max(map(len, lines)) <= width
+
+
+def _with_head(lines: Sequence[str], height: int) -> str:
+    return "\n".join([*(click.style(line, bold=True) for line in lines[:height]), *lines[height:]])
+
+
+def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Break names of columns into lines that stand on the rows, and make no column wider than it has to be."""
+    names = [_broken(column, max(len(row[at]) for row in cells)) for at, column in enumerate(columns)]
+    height = max(map(len, names))
+    return list(map(list, zip(*([""] * (height - len(parts)) + parts for parts in names), strict=True)))
+
+
+def _broken(name: str, width: int) -> list[str]:
+    """Break a name at its blanks and its last hyphen into as few lines as fit the column, or its longest word."""
+    words = re.findall(r"[^ ]+?(?:-(?=[^- ]+$)|(?= |$))", name)
+    room = max(width, *map(len, words))
+    lines = [words[0]]
+    for word in words[1:]:
+        joined = f"{lines[-1]}{'' if lines[-1].endswith('-') else ' '}{word}"
+        if len(joined) <= room:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return lines
 
 
 def _fold(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], width: int) -> list[list[str]] | None:
@@ -88,7 +120,8 @@ def _fold(heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], width: 
         return None
     folded = []
     for row in rows:
-        first, *rest = textwrap.wrap(row[at], room, break_on_hyphens=False) or [""]
+        # A name breaks at its hyphens; in a sentence, an option such as --since does not.
+        first, *rest = textwrap.wrap(row[at], room, break_on_hyphens=" " not in row[at]) or [""]
         folded.append([*row[:at], first, *row[at + 1 :]])
         folded += [[*[""] * at, more, *[""] * (len(row) - at - 1)] for more in rest]
     return folded

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import zip_longest
 
@@ -17,7 +17,6 @@ import click
 from cortex_cdk.status.panels import Panel, panels_of
 from cortex_cdk.status.series import Measurements, Series
 
-HEIGHT = 4
 GAP = 3
 LABEL = 7
 """Characters of the number left of a plot."""
@@ -51,7 +50,32 @@ BLOCKS = Glyphs(" ▁▂▃▄▅▆▇█", "█▒░", "│", "└", "─")
 ASCII = Glyphs(" .:#", "#+.", "|", "+", "-")
 
 
-def draw(measurements: Measurements, width: int, zone: tzinfo | None = None, glyphs: Glyphs = BLOCKS) -> str:
+@dataclass(frozen=True)
+class Layout:
+    """How plots are drawn.
+
+    Attributes:
+        height: Lines of a plot.
+        is_dense: Whether plots stand without axes and empty lines between them. A zero is a line then, and a gap none.
+        glyphs: What with.
+    """
+
+    height: int
+    is_dense: bool = False
+    glyphs: Glyphs = BLOCKS
+
+
+LAYOUTS = (Layout(4), Layout(3), Layout(2), Layout(3, True), Layout(2, True), Layout(1, True))
+"""From the highest to the lowest; the first is that of a terminal that may scroll."""
+
+
+def draw(
+    measurements: Measurements,
+    width: int,
+    zone: tzinfo | None = None,
+    glyphs: Glyphs = BLOCKS,
+    height: int | None = None,
+) -> str:
     """Return every plot, below a line that says of what and when.
 
     Args:
@@ -59,18 +83,29 @@ def draw(measurements: Measurements, width: int, zone: tzinfo | None = None, gly
         width: Most characters in a line.
         zone: The zone that times are told in; None takes this machine's.
         glyphs: What to draw with.
+        height: Most lines, as far as plots can be made so low; None where the terminal may scroll.
     """
+    for layout in LAYOUTS:
+        text = _drawn(measurements, width, zone, replace(layout, glyphs=glyphs))
+        if height is None or text.count("\n") < height:
+            break
+    return text
+
+
+def _drawn(measurements: Measurements, width: int, zone: tzinfo | None, layout: Layout) -> str:
     columns, one = _columns(len(measurements.apis), width)
     blocks: list[list[str]] = []
     for panel in panels_of(measurements):
-        blocks += _blocks(measurements, panel, one, zone, glyphs)
+        blocks += _blocks(measurements, panel, one, zone, layout)
     if len(measurements.apis) == 1:
         rows = [blocks[at : at + columns] for at in range(0, len(blocks), columns)]
     else:
         size = len(measurements.apis)
         members = [blocks[at : at + size] for at in range(0, len(blocks), size)]
         rows = [of[at : at + columns] for of in members for at in range(0, size, columns)]
-    return "\n\n".join([_head(measurements, zone), *("\n".join(_beside(row, one)) for row in rows)])
+    parts = ["\n".join(_beside(row, one)) for row in rows]
+    between = "\n" if layout.is_dense else "\n\n"
+    return f"{_head(measurements, zone)}\n\n{between.join(parts)}"
 
 
 def points_within(width: int) -> int:
@@ -106,7 +141,7 @@ def _time(moment: datetime, zone: tzinfo | None, *, with_day: bool) -> str:
 
 
 def _blocks(
-    measurements: Measurements, panel: Panel, width: int, zone: tzinfo | None, glyphs: Glyphs
+    measurements: Measurements, panel: Panel, width: int, zone: tzinfo | None, layout: Layout
 ) -> list[list[str]]:
     """One block of lines for each API, all with the same scale."""
     title = panel.titled(measurements.period)
@@ -115,7 +150,8 @@ def _blocks(
     highest = max((value for of in layers for layer in of for value in layer if value is not None), default=None)
     whose = [f"{title}, {api}: " if len(found) > 1 else f"{title}: " for api in measurements.apis]
     heads = [
-        _wrapped(who, _legend(series, panel.unit, glyphs), width) for who, series in zip(whose, found, strict=True)
+        _wrapped(who, _legend(series, panel.unit, layout.glyphs), width)
+        for who, series in zip(whose, found, strict=True)
     ]
     lines_of_heads = max(map(len, heads))
     blocks = []
@@ -123,8 +159,8 @@ def _blocks(
         lines = [click.style(line, bold=True) + " " * (width - len(line)) for line in head]
         lines += [" " * width] * (lines_of_heads - len(head))
         if highest:
-            lines += _plot(of_api, _round_up(highest), panel.unit, width, glyphs)
-            lines.append(_below(measurements, zone, width))
+            lines += _plot(of_api, _round_up(highest), panel.unit, width, layout)
+            lines += [] if layout.is_dense else [_below(measurements, zone, width)]
         blocks.append(lines)
     return blocks
 
@@ -169,17 +205,20 @@ def _layers(series: Sequence[tuple[str, Series]], stacks: bool) -> list[Layer]:
     return heights
 
 
-def _plot(layers: Sequence[Layer], top: float, unit: str, width: int, glyphs: Glyphs) -> list[str]:
-    fitted = [_fitted(layer, width - LABEL - 2) for layer in layers]
-    columns = [_column(values, top, glyphs) for values in zip(*fitted, strict=True)]
+def _plot(layers: Sequence[Layer], top: float, unit: str, width: int, layout: Layout) -> list[str]:
+    # On one line, only the highest measure can be told from others.
+    fitted = [_fitted(layer, width - LABEL - 2) for layer in (layers if layout.height > 1 else layers[-1:])]
+    columns = [_column(values, top, layout) for values in zip(*fitted, strict=True)]
     lines = []
-    for row in reversed(range(HEIGHT)):
-        label = amount(top, unit) if row == HEIGHT - 1 else ""
-        lines.append(f"{label:>{LABEL}} {glyphs.side}{''.join(column[row] for column in columns)}")
+    for row in reversed(range(layout.height)):
+        label = amount(top, unit) if row == layout.height - 1 else ""
+        lines.append(f"{label:>{LABEL}} {layout.glyphs.side}{''.join(column[row] for column in columns)}")
+    if layout.is_dense:
+        return [text.ljust(width) for text in lines]
     line = "".join(
-        " " if all(value is None for value in values) else glyphs.line for values in zip(*fitted, strict=True)
+        " " if all(value is None for value in values) else layout.glyphs.line for values in zip(*fitted, strict=True)
     )
-    return [text.ljust(width) for text in [*lines, f"{'0':>{LABEL}} {glyphs.corner}{line}"]]
+    return [text.ljust(width) for text in [*lines, f"{'0':>{LABEL}} {layout.glyphs.corner}{line}"]]
 
 
 def _fitted(layer: Layer, width: int) -> Layer:
@@ -192,18 +231,20 @@ def _fitted(layer: Layer, width: int) -> Layer:
     return [highest[column * len(highest) // width] for column in range(width)]
 
 
-def _column(values: Sequence[float | None], top: float, glyphs: Glyphs) -> str:
+def _column(values: Sequence[float | None], top: float, layout: Layout) -> str:
     """One column from the bottom up."""
+    height, glyphs = layout.height, layout.glyphs
     fine = len(glyphs.parts) - 1
     known = [(value, shade) for value, shade in zip(values, glyphs.shades, strict=False) if value]
     if not known:
-        return " " * HEIGHT
+        is_zero = layout.is_dense and any(value is not None for value in values)
+        return (glyphs.line if is_zero else " ").ljust(height)
     if len(values) == 1:
-        filled = max(1, round(known[0][0] / top * HEIGHT * fine))
-        return "".join(glyphs.parts[min(fine, max(0, filled - row * fine))] for row in range(HEIGHT))
+        filled = max(1, round(known[0][0] / top * height * fine))
+        return "".join(glyphs.parts[min(fine, max(0, filled - row * fine))] for row in range(height))
     # What is measured is seen: even a little is one character high.
-    heights = [(max(1, round(value / top * HEIGHT)), shade) for value, shade in known]
-    return "".join(next((shade for height, shade in heights if row < height), " ") for row in range(HEIGHT))
+    heights = [(max(1, round(value / top * height)), shade) for value, shade in known]
+    return "".join(next((shade for most, shade in heights if row < most), " ") for row in range(height))
 
 
 def _below(measurements: Measurements, zone: tzinfo | None, width: int) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from cortex_cli.output import latency
+from cortex_cli.output import as_json, latency
 
 if TYPE_CHECKING:
     from cortex_cdk.predict.answers import Prediction
@@ -65,6 +67,21 @@ def answer_as_json(prediction: Prediction, timing: Timing) -> dict[str, Any]:
         "content_type": prediction.content_type,
         "answer": None if is_binary else value,
         "answer_base64": b64encode(value).decode() if is_binary else None,
-        "seconds": {**timing.parts, "total": timing.total},
-        "replica_seconds": timing.replica,
+        "seconds": _rounded({**timing.parts, "total": timing.total}),
+        "replica_seconds": _rounded(timing.replica),
     }
+
+
+def answer_as_text(prediction: Prediction, timing: Timing) -> str:
+    """Write the same as JSON for people, with the answer's numbers as they were answered."""
+    document = answer_as_json(prediction, timing)
+    answer = prediction.within(1)
+    if answer is None:
+        return as_json(document)
+    place = token_hex()
+    return as_json({**document, "answer": place}).replace(json.dumps(place), answer, 1)
+
+
+def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Microseconds: a clock of a computer is no better."""
+    return {name: round(value, 6) for name, value in seconds.items()}

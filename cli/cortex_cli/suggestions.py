@@ -53,9 +53,31 @@ def sample_request(name: str, endpoint: str, file: str, *, needs_key: bool) -> s
         needs_key: Whether the API asks for a key, for which ``KEY`` stands.
     """
     if endpoint.startswith("https://"):
-        from cortex_cdk.predict.call import KEY_VARIABLE
-
-        key = f"{KEY_VARIABLE}=KEY " if needs_key else ""
-        return key + for_environment(f"cortex predict {shlex.join([name, file])}")
+        return _predict(shlex.join([name, file]), needs_key=needs_key)
     key_header = ["-H", f"{KEY_HEADER}: KEY"] if needs_key else []
     return shlex.join(["curl", endpoint, *key_header, "-H", "Content-Type: application/json", "-d", f"@{file}"])
+
+
+def any_request(name: str, *, needs_key: bool) -> dict[str, str]:
+    """Return command lines for an API of which nobody knows whether it takes JSON, pictures, text or forms.
+
+    ``cortex predict`` chooses the content type by the file's name; curl would have to be told.
+
+    Args:
+        name: Name of the API or splitter.
+        needs_key: Whether the API asks for a key, for which ``KEY`` stands.
+
+    Returns:
+        Each by what it is for.
+    """
+    return {
+        "try it": _predict(f"{name} FILE", needs_key=needs_key),
+        "takes": _predict(f"{name} --schema", needs_key=needs_key),
+    }
+
+
+def _predict(arguments: str, *, needs_key: bool) -> str:
+    from cortex_cdk.predict.call import KEY_VARIABLE
+
+    key = f"{KEY_VARIABLE}=KEY " if needs_key else ""
+    return key + for_environment(f"cortex predict {arguments}")

@@ -15,7 +15,8 @@ from cortex_cli.output import age
 from cortex_cli.suggestions import for_environment
 
 NARROWEST = 40
-SAYS_NOTHING = "-"
+NOW = "now"
+"""Stands for the time of what is so now."""
 
 
 def report(diagnosis: Diagnosis, now: datetime, width: int | None = None) -> str:
@@ -35,7 +36,7 @@ def report(diagnosis: Diagnosis, now: datetime, width: int | None = None) -> str
 
 def _paragraph(diagnosis: Diagnosis, now: datetime) -> str:
     cause, since = diagnosis.cause, diagnosis.since
-    when = f" since {_clock(since, now)}" if since else ""
+    when = f" since {_clock(since, now)} ({age(since, now)} ago)" if since else ""
     if cause is None:
         so_far = "" if diagnosis.status == LIVE else " so far"
         return f"nothing is wrong{so_far}{f',{when}' if when else ''}: {diagnosis.summary}."
@@ -47,13 +48,13 @@ def _paragraph(diagnosis: Diagnosis, now: datetime) -> str:
 def _clock(moment: datetime, now: datetime) -> str:
     local = moment.astimezone()
     day = "" if local.date() == now.astimezone().date() else f"{local:%Y-%m-%d} "
-    return f"{day}{local:%H:%M:%S} ({age(moment, now)} ago)"
+    return f"{day}{local:%H:%M:%S}"
 
 
 def _evidence(proofs: Sequence[Proof], now: datetime, width: int | None) -> list[str]:
     if not proofs:
         return []
-    rows = [(f"{age(one.time, now)} ago" if one.time else SAYS_NOTHING, on_stdout(one.source)) for one in proofs]
+    rows = [(_clock(one.time, now) if one.time else NOW, on_stdout(one.source)) for one in proofs]
     when, who = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = ["", "evidence:"]
     for (moment, source), proof in zip(rows, proofs, strict=True):

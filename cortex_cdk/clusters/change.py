@@ -200,7 +200,12 @@ def changeable(cloud: Cloud, environment: Environment) -> StackState | None:
 
 
 def missing(environment: Environment) -> ClusterError:
-    """Say that there is no cluster, and how to make one."""
+    """Say that there is no cluster, and what makes one."""
+    if environment.makes_its_cluster:
+        return ClusterError(
+            f"nothing is deployed in environment {environment.name!r} yet: its first deployment makes its cluster",
+            hint="deploy a project with: cortex deploy (cortex init starts one)",
+        )
     return ClusterError(
         f"there is no cluster {environment.cluster!r} in environment {environment.name!r} ({environment.region})",
         hint=f"make it with: cortex cluster up --env {environment.name}",

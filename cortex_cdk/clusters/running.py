@@ -39,6 +39,9 @@ class RunningCluster:
     is_billed: bool = True
     is_on_the_network: bool = True
 
+    def __repr__(self) -> str:
+        return f"<cluster {self.name} at {self.url}>"
+
     def tags_of(self, resource: str) -> dict[str, str]:
         """The tags of the stack of an API or splitter."""
         return {names.TAG_CLUSTER: self.name, names.TAG_API: resource, **self.resources.tags}

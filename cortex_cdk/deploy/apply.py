@@ -17,6 +17,7 @@ from cortex_cdk.deploy.differences import Differences
 from cortex_cdk.deploy.failures import failure, interruption
 from cortex_cdk.deploy.fewer_replicas import deployed_bounds, fewer_replicas, with_bounds
 from cortex_cdk.deploy.initial_replicas import forget_initial_replicas
+from cortex_cdk.deploy.lost_minimum import put_back_minimum
 from cortex_cdk.deploy.plan import CREATE, JOIN, NOTHING, UPDATE, StackPlan, plan_stack
 from cortex_cdk.deploy.recording import Recorder
 from cortex_cdk.environment import explain
@@ -58,7 +59,7 @@ class Applied:
         in_progress: Whether it goes on by itself, because nobody waits for its end.
         error: Why it failed, or None.
         differences: What the update changes in the user's files; None where nothing was to be compared.
-        number: The number of the deployment in the API's history; None where nothing was changed, and of a splitter.
+        number: The number of the deployment in the history; None where nothing was changed.
     """
 
     name: str
@@ -71,6 +72,10 @@ class Applied:
     error: CortexError | None = None
     differences: Differences | None = None
     number: int | None = None
+
+    def __repr__(self) -> str:
+        version = f" as v{self.number}" if self.number else ""
+        return f"<{self.error.message if self.error else f'{self.message}{version} at {self.endpoint}'}>"
 
     @classmethod
     def refused(cls, cluster: RunningCluster, resource: RealtimeApi | TrafficSplitter, error: CortexError) -> Applied:
@@ -97,7 +102,7 @@ class Applier:
         differences: By stack name, what the plans change in the user's files, where that is known.
         force: Whether operations that run on the stacks are given up.
         waits: Whether to wait until an operation has ended, rather than leave once it has begun.
-        recorder: Keeps what becomes of each API; None keeps nothing.
+        recorder: Keeps what becomes of each API and splitter; None keeps nothing.
 
     Attributes:
         recorder: The same.
@@ -139,6 +144,7 @@ class Applier:
             plan = self._recovered(plan)
             if plan.action != NOTHING:
                 changed = self._join(plan) if plan.action == JOIN else self._change(plan)
+            self._put_back_minimum(plan)
             if changed:
                 words = _WORDS[plan.action]
                 message = f"{words[1]} {title}" if self._waits else f"{title}: {words[0]}"
@@ -226,7 +232,7 @@ class Applier:
         name, stack_name = plan.release.resource.name, plan.release.spec.stack_name
         if plan.action == UPDATE and plan.knows_initial_replicas:
             forget_initial_replicas(self._cloud, stack_name, self._role)
-        if plan.synthesize and isinstance(plan.release.spec, ApiStackSpec):
+        if plan.synthesize:
             store_configuration(self._cloud, self._cluster.resources.bucket, plan.release.spec)
         if plan.action == CREATE:
             # What an attempt before has left would be in the way of the stack's own.
@@ -325,6 +331,12 @@ class Applier:
             reason = error.message.removeprefix(f"{name}: ")
             log_groups.note_failure(self._cloud, self._cluster.name, name, plan.release.revision, reason)
         raise error
+
+    def _put_back_minimum(self, plan: StackPlan) -> None:
+        if self._waits and isinstance(plan.release.spec, ApiStackSpec):
+            api = plan.release.spec.api
+            if done := put_back_minimum(self._cloud, self._cluster.name, api):
+                self._progress.step(api.name, done)
 
     def _watcher(self, plan: StackPlan) -> RolloutWatcher | None:
         if not isinstance(plan.release.spec, ApiStackSpec):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cortex_serving.contract import DEPENDENCIES_SCRIPT
+from cortex_serving.image_context import program_requirements
 
 from cortex_cdk.project import python_version
 
@@ -17,7 +18,9 @@ _PYTHON = re.compile(r"Using C?Python (\d+)\.(\d+)")
 _PACKAGE = r"([\w.-]+)==([\w.+!-]+)"
 _FAILED_BUILD = re.compile(rf"error: Failed to build `{_PACKAGE}`")
 _INCLUDED = re.compile(r"was included because `([\w.-]+)` \(v([\w.+!-]+)\) depends on")
-_NO_WHEEL = re.compile(rf"{_PACKAGE} has no wheels? with a matching (Python ABI|Python version|platform) tag")
+_NO_WHEEL = re.compile(
+    r"([\w.-]+)([=<>]=?[\w.+!,<>=-]+) has no wheels? with a matching (Python ABI|Python version|platform) tag"
+)
 _DEPENDS = re.compile(rf"{_PACKAGE} depends on ([\w.-]+)")
 _ABI_TAGS = re.compile(r"following Python (?:ABI|version) tags?: (.+)")
 _TAG = re.compile(r"`(?:cp|py)(\d)(\d+)\w*`")
@@ -32,6 +35,12 @@ _UNREACHABLE = re.compile(r"Failed to fetch: `?(\w+://[^/`\s]+)")
 _NETWORK = re.compile(
     r"dns error|client error \(Connect\)|tcp connect error|tunnel error|timed out|error sending request"
 )
+# uv proves that no versions fit, in as many sentences as that takes. Lists in them have a line for each entry.
+_SENTENCE = re.compile(r"^(?:cause: )?(?:Because|And because) ", re.MULTILINE)
+CONCLUSION = ", we can conclude that "
+_CONCLUSION = re.compile(r",?\s*we can conclude that ")
+UNSATISFIABLE = "your requirements are unsatisfiable."
+"""How uv's proof ends."""
 _NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|os error (?:28|122)\b")
 _OF_TORCH = "download.pytorch.org"
 
@@ -42,11 +51,11 @@ class Cause:
 
     Attributes:
         reason: One line.
-        hint: What to do.
+        hint: What to do; None where the file has to be corrected.
     """
 
     reason: str
-    hint: str
+    hint: str | None
 
 
 def find_cause(lines: Sequence[str]) -> Cause | None:
@@ -81,8 +90,9 @@ def _no_wheel(text: str) -> Cause | None:
     if match is None:
         return None
     name, version, kind = match.groups()
+    version = f" {version[2:]}" if version.startswith("==") else version
     wanted = next((found for found in _DEPENDS.finditer(text) if found[3] == name), None)
-    what = f"{name} {version}{_wanted_by(wanted[1], wanted[2]) if wanted else ''}"
+    what = f"{name}{version}{_wanted_by(wanted[1], wanted[2]) if wanted else ''}"
     if kind == "platform":
         return Cause(f"{what} has no wheel for this kind of machine", f"choose another version of {name}")
     tags = _ABI_TAGS.search(text)
@@ -136,8 +146,8 @@ def _unreachable(text: str) -> Cause | None:
         return None
     if _OF_TORCH in match[1]:
         hint = (
-            "let the build reach it; or choose other wheels: a line --extra-index-url in requirements.txt, or "
-            'torch-backend = "..." below [pip] in a uv.toml'
+            "let the build reach it; or take PyPI's wheels, which bring CUDA along (3 GB): put the line "
+            "--index-url https://pypi.org/simple into requirements.txt"
         )
         return Cause(f"{match[1]}, which has the wheels of PyTorch for CPUs and GPUs, cannot be reached", hint)
     return Cause(
@@ -146,12 +156,37 @@ def _unreachable(text: str) -> Cause | None:
     )
 
 
+def _no_solution(text: str) -> Cause | None:
+    """The end of uv's proof: what is wanted, and what stands against that."""
+    *before, last = _SENTENCE.split(text)
+    wanted, *concluded = _CONCLUSION.split(last)
+    if not concluded or not concluded[-1].startswith(UNSATISFIABLE):
+        return None
+    reasons = [" ".join(wanted.split())]
+    premise, *conclusions = _CONCLUSION.split(before[-1].strip()) if len(before) > 1 else [""]
+    if conclusions and "\n" not in before[-1].strip():
+        # Whoever is told what they "require" would look for it in vain in their file.
+        reasons.insert(0, premise if conclusions[-1].startswith("you require") else conclusions[-1].rstrip("."))
+    reason = f"the requirements cannot be met: {', and '.join(reasons)}"
+    ours = {_wish(line) for line in program_requirements()}
+    named = [word for word in reason.split() if _wish(word) in ours]
+    return Cause(f"{reason} ({', '.join(named)} is for the serving program)" if named else reason, None)
+
+
+def _wish(requirement: str) -> tuple[str, frozenset[str]]:
+    """A requirement, whichever way its versions are ordered."""
+    name = re.match(r"[\w.-]*", requirement)
+    package = name[0] if name else ""
+    return package, frozenset(requirement.removeprefix(package).split(","))
+
+
 _CAUSES: tuple[Callable[[str], Cause | None], ...] = (
     _editable,
     _other_index,
     _no_wheel,
     _failed_build,
     _unreachable,
+    _no_solution,
 )
 
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cortex_serving.contract import CONDA_FILE, DEPENDENCIES_SCRIPT, REQUIREMENTS_FILE
 
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
-from cortex_cdk.deploy.build_causes import find_cause, full_disk
+from cortex_cdk.deploy.build_causes import CONCLUSION, UNSATISFIABLE, find_cause, full_disk
+from cortex_cdk.home import build_logs_folder
 
 _STEP_OUTPUT = re.compile(r"#\d+ \d+\.\d+ (.*)")
 _BUILDKIT_ERROR = re.compile(r"#\d+ ERROR: (?!process )(.*)")
@@ -32,6 +34,9 @@ SCRIPT, INSTALLED = DEPENDENCIES_SCRIPT, "installed"
 _FILES = (".python-version", SCRIPT, CONDA_FILE, REQUIREMENTS_FILE)
 # Of these no file of the project is the cause.
 _OURS = ("Python", "dependencies of the serving program", "the serving program", INSTALLED)
+# Of these uv says "error:" once, before it ends.
+_INSTALLED_BY_UV = (REQUIREMENTS_FILE, *_OURS)
+_LAST_WORDS = re.compile("error: ")
 _STEP = re.compile(rf"==> ({'|'.join(map(re.escape, _FILES + _OURS))})\b")
 # BuildKit repeats an error at its end with the Dockerfile's lines around it: all of that was said before.
 _FAILED_TO_SOLVE = "ERROR: failed to solve: "
@@ -44,7 +49,12 @@ _CAUSE = "cause:"
 _EMPTY = re.compile(
     r"subprocess-exited-with-error|ResolutionImpossible|No matching distribution found|dependencies.sh ended with"
 )
+_VERSION = re.compile(r"\s+[\w.-]+[=<>!~]\S+")
+_SAID_BETTER = re.compile(r"Using Python |error: No solution found ")
 _EXIT_STATUS = re.compile(r"dependencies.sh ended with exit status (\d+)")
+LISTED = 3
+"""Versions of a package that are shown in full."""
+LOGS_KEPT = 20
 SETTLING_SECONDS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -66,13 +76,23 @@ class BuildLog:
         self._stream = stream
         self._token: str | None = None
         self._in_summary = self._is_over = False
+        self._step: str | None = None
+        self._has_failed = False  # at this step
         self.lines: list[str] = []
 
     def new(self) -> list[str]:
-        """Return the lines that came since the last call."""
+        """Return the lines that came since the last call, up to an error: ``failure`` tells what counts of that."""
         fresh = [line for message in self._messages() if (line := self._readable(message)) is not None]
         self.lines += fresh
-        return fresh
+        return [line for line in fresh if not self._fails(line)]
+
+    def _fails(self, line: str) -> bool:
+        """Whether a line belongs to an error of uv's, which may take thousands to say that versions do not fit."""
+        if match := _STEP.match(line):
+            self._step, self._has_failed = match[1], False
+        elif self._step in _INSTALLED_BY_UV and _LAST_WORDS.match(line):
+            self._has_failed = True
+        return self._has_failed
 
     def settle(self) -> list[str]:
         """Return the last lines of a build that has failed, which CloudWatch may show a little later."""
@@ -151,7 +171,8 @@ def failure(lines: Sequence[str]) -> Failure:
         said = [line for line in after if not _HINT.match(line)]
     else:
         said = list(itertools.takewhile(lambda line: not _HINT.match(line), after))
-    gave_up, cause = _gave_up(lines), find_cause(lines) if step in (REQUIREMENTS_FILE, *_OURS) else None
+    gave_up, cause = _gave_up(lines), find_cause(lines) if step in _INSTALLED_BY_UV else None
+    our_hint = next((match[1] for line in after if (match := _OUR_HINT.match(line))), None)
     reason: str | None
     hint: str | None
     if full := full_disk(lines):
@@ -159,24 +180,61 @@ def failure(lines: Sequence[str]) -> Failure:
     elif gave_up:
         reason, hint = gave_up
     elif cause:
-        reason, hint = cause.reason, cause.hint
+        reason, hint = cause.reason, cause.hint or our_hint
     else:
         reason = _end_of_script(said) if step == SCRIPT else _first_error(said) or _last_words(said)
-        hint = next((match[1] for line in after if (match := _OUR_HINT.match(line))), None)
+        hint = our_hint
     return Failure(
         file=step if step in _FILES else None,
         installed=step == INSTALLED,
         reason=reason and reason.removeprefix(f"{SCRIPT}: "),
         hint=hint,
-        details=tuple(line for line in said if not _repeats(line, reason or "")),
+        details=tuple(_without_lists(line for line in said if not _repeats(line, reason or ""))),
     )
 
 
+def _without_lists(lines: Iterable[str]) -> Iterator[str]:
+    """Shorten lists of versions, each in a line of its own: they may be as long as a package is old."""
+    for is_list, group in itertools.groupby(lines, lambda line: _VERSION.fullmatch(line) is not None):
+        entries = list(group)
+        if is_list and len(entries) > LISTED:
+            entries[1:-1] = [f"{entries[0][: -len(entries[0].lstrip())]}... ({len(entries) - 2} more)"]
+        yield from entries
+
+
 def _repeats(line: str, reason: str) -> bool:
+    """Whether a line adds nothing to the reason."""
     text = line.strip()
-    for prefix in ("error: ", "ERROR: ", f"{_CAUSE} "):
+    if _SAID_BETTER.match(text) or text.endswith(UNSATISFIABLE):
+        return True
+    for prefix in ("error: ", "ERROR: ", f"{_CAUSE} ", "And because ", "Because "):
         text = text.removeprefix(prefix)
+    premise, concludes, _ = text.partition(CONCLUSION)
+    if concludes and premise in reason:
+        return True
     return reason in (text, line.strip()) or reason.startswith(f"{text}: ") or reason.endswith(f": {text}")
+
+
+def keep_log(lines: Sequence[str], tag: str) -> Path | None:
+    """Write the log of a build that failed to a file of the user's; those of the newest failures are kept.
+
+    Args:
+        lines: The log.
+        tag: The tag of the image that was not built.
+
+    Returns:
+        The file; None where it cannot be written.
+    """
+    folder = build_logs_folder()
+    path = folder / f"{tag}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        for old in sorted(folder.glob("*.log"), key=lambda each: each.stat().st_mtime)[:-LOGS_KEPT]:
+            old.unlink()
+    except OSError:
+        return None
+    return path
 
 
 def is_step(line: str) -> bool:

@@ -21,6 +21,7 @@ from cortex_serving.predictors.types import predictor_types
 
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.errors import ConfigError, CortexError, ProjectError
+from cortex_cdk.project import pickled_names
 from cortex_cdk.project.class_module import class_module
 from cortex_cdk.project.free_names import imported_modules
 from cortex_cdk.project.installed_packages import as_requirements
@@ -155,6 +156,22 @@ def _write_file(folder: Path, name: str, content: Any) -> None:
         _copy(Path(content), target)
     else:
         target.write_bytes(bytes(content) if isinstance(content, bytes | bytearray) else _written(content, path))
+    for file in sorted(target.rglob("*")) if target.is_dir() else [target]:
+        _check_pickle(file, str(file.relative_to(folder)))
+
+
+def _check_pickle(file: Path, name: str) -> None:
+    """Refuse a pickle that no replica could load.
+
+    Raises:
+        ProjectError: It needs classes or functions of a notebook's cells.
+    """
+    missing = pickled_names.names_of_main(file) if file.suffix in pickled_names.ENDINGS else []
+    if missing:
+        raise ProjectError(
+            f"{name} needs {', '.join(missing)}, which a notebook or script has defined (__main__): replicas do not",
+            hint=pickled_names.TO_DO,
+        )
 
 
 def _copy(source: Path, target: Path) -> None:

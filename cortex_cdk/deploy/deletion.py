@@ -11,7 +11,7 @@ from cortex_cdk.deploy.listener_rules import read_rules
 from cortex_cdk.errors import DeployError, NotDeployedError
 from cortex_cdk.history.store import RecordStore
 from cortex_cdk.stack_operations import recovery
-from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, read_stack
+from cortex_cdk.stack_operations.stack import StackState, list_resource_stacks, not_deployed, read_stack
 
 
 def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
@@ -29,7 +29,7 @@ def find(cloud: Cloud, cluster: RunningCluster, name: str) -> StackState:
         stack = read_stack(cloud, stack_name)
         if stack is not None:
             return stack
-    raise NotDeployedError(f"{name} is not deployed", hint="list what is deployed with: cortex get")
+    raise not_deployed(cloud, cluster.name, name)
 
 
 def delete(cloud: Cloud, cluster: RunningCluster, name: str) -> None:

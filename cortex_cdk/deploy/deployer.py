@@ -13,6 +13,7 @@ are made from the APIs' target groups (decision 0023).
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from cortex_cdk.aws.checks import Check, run_checks
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
+from cortex_cdk.config import Config, TrafficSplitter
 from cortex_cdk.deploy import assets, images
 from cortex_cdk.deploy.apply import Applied, Applier
 from cortex_cdk.deploy.deployment import Deployment, Target, Wanted, read_deployment
@@ -112,16 +113,15 @@ class Deployer:
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(files, Path(folder) / "project.zip")
             deployment, warnings = self._ready_to_plan(config, project, dependencies)
-            plans, applier = self._prepare(deployment, warnings, partial(self._occasion, config), project.path)
-        done = self._execute(deployment.wanted, plans, applier)
-        failed = frozenset(applied.name for applied in done if applied.error)
-        return done + self._deploy_splitters(deployment.wanted, failed)
+            occasion = functools.cache(partial(self._occasion, config))
+            plans, applier = self._prepare(deployment, warnings, occasion, project.path)
+        return self._deploy(deployment.wanted, plans, applier, occasion)
 
     def restore(self, wanted: Wanted, occasion: Occasion) -> Applied:
-        """Deploy one API as it was deployed before: its archive and its image are there.
+        """Deploy one API or splitter as it was deployed before: its archive and its image are there.
 
         Args:
-            wanted: The API.
+            wanted: The API or splitter.
             occasion: What its record shall say.
 
         Returns:
@@ -132,8 +132,16 @@ class Deployer:
         """
         deployment = read_deployment(self._cloud, self._cluster, wanted)
         plans, applier = self._prepare(deployment, check(deployment), lambda: occasion)
-        [applied] = self._execute(wanted, plans, applier)
+        [applied] = self._deploy(wanted, plans, applier, lambda: occasion)
         return applied
+
+    def _deploy(
+        self, wanted: Wanted, plans: Sequence[StackPlan], applier: Applier, occasion: Callable[[], Occasion]
+    ) -> list[Applied]:
+        """Carry out the plans of the APIs, then deploy the splitters."""
+        done = self._execute(wanted, plans, applier)
+        failed = frozenset(applied.name for applied in done if applied.error)
+        return done + self._deploy_splitters(wanted, failed, occasion)
 
     def _occasion(self, config: Config) -> Occasion:
         """What the records of a deployment from a folder have in common."""
@@ -155,17 +163,22 @@ class Deployer:
             occasion: Tells what the records of a change have in common.
             project: The project's archive; None where it is in the bucket.
         """
-        plans = self._plan_apis(deployment)
+        plans = deployment.plan_apis()
         self._warn(warnings, plans)
         self._explain_scaling(plans)
-        recorder = None
-        if any(plan.changes for plan in plans):
-            recorder = Recorder(self._cloud, self._cluster, self._progress, occasion())
+        recorder = self._recorder(plans, occasion)
+        if recorder:
             if project:
                 keys = [plan.parameters[names.Parameter.PROJECT_KEY] for plan in plans if plan.changes]
                 assets.upload(self._cloud, project, self._cluster.resources.bucket, keys)
             self._prepare_keys(deployment)
         return plans, self._applier(plans, recorder, project)
+
+    def _recorder(self, plans: Sequence[StackPlan], occasion: Callable[[], Occasion]) -> Recorder | None:
+        """What keeps the records of plans; None where nothing is changed."""
+        if not any(plan.changes for plan in plans):
+            return None
+        return Recorder(self._cloud, self._cluster, self._progress, occasion())
 
     def _ready_to_plan(
         self, config: Config, project: ProjectArchive, dependencies: Dependencies
@@ -215,23 +228,6 @@ class Deployer:
                     f"not deployed: {warning}", hint="list what is not needed in .cortexignore, or accept with --yes"
                 )
 
-    def _plan_apis(self, deployment: Deployment) -> list[StackPlan]:
-        endpoints = deployment.api_endpoints()
-        return [
-            self._plan_api(deployment, target, target.resource, endpoints.priority(target.endpoint))
-            for target in deployment.apis
-            if isinstance(target.resource, RealtimeApi)
-        ]
-
-    def _plan_api(self, deployment: Deployment, target: Target, api: RealtimeApi, priority: int) -> StackPlan:
-        wanted = deployment.wanted
-        image = wanted.images[api.name]
-        if image is None:
-            raise AssertionError("images are built before anything is planned")
-        spec = wanted.spec(self._cluster.resources, api, priority)
-        release = Release(spec, wanted.project_digest, image)
-        return plan_stack(release, target.deployed, desired=target.desired, force=wanted.force)
-
     def _prepare_keys(self, deployment: Deployment) -> None:
         """See to it that there are keys to be read, and say so where nobody has one."""
         asking = [target.name for target in deployment.apis if target.resource.networking.auth.api_key]
@@ -257,12 +253,15 @@ class Deployer:
                 for line in scaling_in_words(spec.api, spec.provider, is_billed=self._cluster.is_billed):
                     self._progress.step(spec.api.name, line)
 
-    def _deploy_splitters(self, wanted: Wanted, failed: frozenset[str]) -> list[Applied]:
+    def _deploy_splitters(
+        self, wanted: Wanted, failed: frozenset[str], occasion: Callable[[], Occasion]
+    ) -> list[Applied]:
         """Deploy splitters. One that is refused neither stops the others nor hides what became of the APIs.
 
         Args:
             wanted: What is deployed.
             failed: The APIs that were to be deployed and were not: their splitters stay as they are.
+            occasion: Tells what the records of a change have in common.
         """
         refused = [
             Applied.refused(self._cluster, splitter, error)
@@ -281,7 +280,7 @@ class Deployer:
                 plans.append(self._plan_splitter(deployment, target, endpoints.priority(target.endpoint)))
             except DeployError as error:
                 refused.append(Applied.refused(self._cluster, target.resource, name_holder(deployment, error)))
-        return self._execute(wanted, plans, self._applier(plans, None)) + refused
+        return self._execute(wanted, plans, self._applier(plans, self._recorder(plans, occasion))) + refused
 
     def _plan_splitter(self, deployment: Deployment, target: Target, priority: int) -> StackPlan:
         if not isinstance(target.resource, TrafficSplitter):

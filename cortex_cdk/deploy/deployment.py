@@ -17,6 +17,7 @@ from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
 from cortex_cdk.config.sections.secret_reference import SecretReference
 from cortex_cdk.deploy.listener_rules import Allocation, Rule, allocate, read_rules
+from cortex_cdk.deploy.plan import Release, StackPlan, plan_stack
 from cortex_cdk.deploy.splitters import target_groups
 from cortex_cdk.secrets.lookup import Found
 from cortex_cdk.stack_operations.recovery import with_planned_outputs
@@ -148,6 +149,26 @@ class Deployment:
     def splitter_endpoints(self) -> Allocation:
         """Choose the priorities of the splitters' rules, as they can be once the APIs' rules are what is wanted."""
         return _allocate(self.splitters, self.api_endpoints().rules)
+
+    def plan_apis(self, *, unbuilt: str | None = None) -> list[StackPlan]:
+        """Decide what to do with each API.
+
+        Args:
+            unbuilt: Stands for an image that has to be built first; None where all images are there.
+
+        Raises:
+            DeployError: There is no priority left for an endpoint, or a stack is being changed into something else.
+        """
+        endpoints, wanted, plans = self.api_endpoints(), self.wanted, []
+        for target in self.apis:
+            image = wanted.images[target.name] or unbuilt
+            if image is None:
+                raise AssertionError("images are built before anything is planned")
+            if isinstance(target.resource, RealtimeApi):
+                spec = wanted.spec(self.cluster.resources, target.resource, endpoints.priority(target.endpoint))
+                release = Release(spec, wanted.project_digest, image)
+                plans.append(plan_stack(release, target.deployed, desired=target.desired, force=wanted.force))
+        return plans
 
     def holder_of(self, rule: Rule) -> tuple[str, str] | None:
         """Who has a rule: "the API" or "the traffic splitter", and its name; None if no stack of the cluster has it."""

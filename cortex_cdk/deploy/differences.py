@@ -1,6 +1,6 @@
-"""What a deployment changes about an API, in the words of its user: files of the project, fields of ``cortex.yaml``.
+"""What a deployment changes, in the words of its user: files of the project, fields of ``cortex.yaml``.
 
-A template is made from a specification, and has its digest. The API's configuration lies in the cluster's bucket under
+A template is made from a specification, and has its digest. The configuration lies in the cluster's bucket under
 that digest, and the project's archive under its own, so that both can be compared with what is to be deployed. Of the
 archive only the list of its files is read.
 """
@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cortex_serving.contract import TRAFFIC_SPLITTER
+
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.stored_object import StoredObject
+from cortex_cdk.config.realtime_api import RealtimeApi
+from cortex_cdk.config.written import value_as_written
 from cortex_cdk.deploy.plan import StackPlan
 from cortex_cdk.project.listing import FileMark, listing
 from cortex_cdk.synthesis.deployed_configuration import read_configuration
@@ -48,12 +52,12 @@ class Setting:
     def __str__(self) -> str:
         if self.field.startswith(_SECRETS):
             return f"{self.field} (its value)"
-        return f"{self.field}: {_shown(self.before)} -> {_shown(self.after)}"
+        return f"{self.field}: {_shown(self.field, self.before)} -> {_shown(self.field, self.after)}"
 
 
 @dataclass(frozen=True)
 class Differences:
-    """What an update of an API changes.
+    """What an update of an API or traffic splitter changes.
 
     Attributes:
         added: Files of the project that are new.
@@ -108,16 +112,21 @@ def differences(cloud: Cloud, bucket: str, plan: StackPlan, archive: Path | None
     Args:
         cloud: Where that is.
         bucket: The cluster's bucket.
-        plan: The update of an API's stack.
+        plan: The update of a stack.
         archive: The project that is to be deployed; None where it is in the bucket.
 
     Returns:
         None where there is nothing to compare with: the stack is new, or half-way between two states, or the archive of
         what is deployed cannot be read.
     """
-    spec, stack = plan.release.spec, plan.stack
-    if stack is None or plan.recovery or not plan.changes or not isinstance(spec, ApiStackSpec):
+    stack = plan.stack
+    if stack is None or plan.recovery or not plan.changes:
         return None
+    deployed = read_configuration(cloud, bucket, stack.outputs.get(names.Output.SPEC_DIGEST, ""))
+    wanted = plan.release.resource.model_dump(mode="json")
+    settings = tuple(_settings(_fields(deployed), _fields(wanted))) if deployed else ()
+    if not isinstance(plan.release.spec, ApiStackSpec):
+        return Differences(settings=settings) if deployed else None
     known, parameter = stack.parameters, names.Parameter
     key, wanted_key = known.get(parameter.PROJECT_KEY, ""), plan.parameters[parameter.PROJECT_KEY]
     before: Mapping[str, FileMark] = {}
@@ -126,12 +135,11 @@ def differences(cloud: Cloud, bucket: str, plan: StackPlan, archive: Path | None
         before, after = listing(StoredObject.open(cloud, bucket, key)), _wanted(cloud, bucket, wanted_key, archive)
         if not before:
             return None
-    deployed = _fields(read_configuration(cloud, bucket, stack.outputs.get(names.Output.SPEC_DIGEST, "")))
     return Differences(
         added=tuple(sorted(after.keys() - before.keys())),
         changed=tuple(sorted(name for name in after.keys() & before.keys() if after[name] != before[name])),
         removed=tuple(sorted(before.keys() - after.keys())),
-        settings=tuple(_settings(deployed, _fields(spec.api.model_dump(mode="json")))) if deployed else (),
+        settings=settings,
         replaces_replicas=plan.replaces_replicas,
         other_image=known.get(parameter.IMAGE) != plan.parameters[parameter.IMAGE],
     )
@@ -142,6 +150,9 @@ def _wanted(cloud: Cloud, bucket: str, key: str, archive: Path | None) -> Mappin
 
 
 def _fields(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Each field by its path; the weight of each member of a traffic splitter by the member's name."""
+    if value.get("kind") == TRAFFIC_SPLITTER:
+        value = {**value, "apis": {member["name"]: {"weight": member["weight"]} for member in value["apis"]}}
     found: dict[str, Any] = {}
     for name, inner in value.items():
         if isinstance(inner, dict) and inner:
@@ -157,6 +168,11 @@ def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[S
             yield Setting(field, before.get(field), after.get(field))
 
 
-def _shown(value: Any) -> str:
-    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+def _shown(field: str, value: Any) -> str:
+    """Write a value as in ``cortex.yaml``: other values than quantities as JSON."""
+    if value is None:
+        return "none"
+    written = value_as_written(RealtimeApi, field.split("."), value)
+    is_quantity = isinstance(written, str) and not isinstance(value, str)
+    text = written if is_quantity else json.dumps(written, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

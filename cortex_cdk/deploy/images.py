@@ -35,7 +35,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.polling import pauses
 from cortex_cdk.config import RealtimeApi
 from cortex_cdk.deploy import assets
-from cortex_cdk.deploy.build_log import BuildLog, failure
+from cortex_cdk.deploy.build_log import BuildLog, failure, keep_log
 from cortex_cdk.errors import DeployError
 from cortex_cdk.project import conda_packages
 from cortex_cdk.project.dependencies import Dependencies, DependencyFile
@@ -302,7 +302,7 @@ def build(
         return f"{builder.repository_uri}@{digest}"
     for line in log.settle() if log else ():
         say(line)
-    raise _failed(build, log.lines if log else [])
+    raise _failed(build, context.tag, log.lines if log else [])
 
 
 def _updated(context: BuildContext) -> BuildContext:
@@ -362,16 +362,18 @@ def _log(cloud: Cloud, build: BuildTypeDef) -> BuildLog | None:
     return BuildLog(cloud, group, stream) if group and stream else None
 
 
-def _failed(build: BuildTypeDef, lines: list[str]) -> DeployError:
+def _failed(build: BuildTypeDef, tag: str, lines: list[str]) -> DeployError:
     found = failure(lines)
-    where = build.get("logs", {})
-    whole = f"the whole log is in CloudWatch: {where.get('groupName', '')}, stream {where.get('streamName', '')}"
     what = "all was installed, but the image could not be stored" if found.installed else "the image could not be built"
     of = f" from {found.file}" if found.file else ""
+    where = build.get("logs", {})
+    in_the_cloud = f"in CloudWatch, {where.get('groupName', '')}, stream {where.get('streamName', '')}"
+    whole = f"the whole log: {keep_log(lines, tag) or in_the_cloud}"
+    details = found.details[-LOG_LINES_SHOWN:]
     return DeployError(
         f"{what}{of}: {found.reason or _status(build)}",
         hint=found.hint or (f"correct {found.file} and deploy again" if found.file else whole),
-        details=found.details[-LOG_LINES_SHOWN:],
+        details=(*details, whole) if found.hint or found.file else details,
     )
 
 

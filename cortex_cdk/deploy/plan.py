@@ -39,7 +39,7 @@ class Release:
     @property
     def resource(self) -> RealtimeApi | TrafficSplitter:
         """The API or splitter, as the configuration has it."""
-        return self.spec.api if isinstance(self.spec, ApiStackSpec) else self.spec.splitter
+        return self.spec.resource
 
     @property
     def revision(self) -> str:

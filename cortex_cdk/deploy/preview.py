@@ -83,7 +83,7 @@ class Previewer:
         with tempfile.TemporaryDirectory(prefix="cortex-") as folder:
             project = archive(source.files, Path(folder) / "project.zip")
             read = self._read(source, project.digest)
-            plans = [*self._apis(read.deployment), *self._splitters(read.deployment)]
+            plans = [*read.deployment.plan_apis(unbuilt=TO_BE_BUILT), *self._splitters(read.deployment)]
             specs = tuple(plan.release.spec for plan in plans if plan.changes and plan.synthesize)
             templates = synthesize(SynthesisRequest(stacks=specs)) if specs else {}
             planned = tuple(self._planned(plan, templates, project.path) for plan in plans)
@@ -115,14 +115,6 @@ class Previewer:
         warnings = tuple(f"{finding.subject}: {finding.message}" for finding in check(deployment))
         unbuilt = tuple(name for name, image in found.items() if image is None)
         return _Read(deployment, warnings, unbuilt)
-
-    def _apis(self, deployment: Deployment) -> Iterable[StackPlan]:
-        endpoints, wanted = deployment.api_endpoints(), deployment.wanted
-        for target in deployment.apis:
-            if isinstance(target.resource, RealtimeApi):
-                spec = wanted.spec(self._cluster.resources, target.resource, endpoints.priority(target.endpoint))
-                release = Release(spec, wanted.project_digest, wanted.images[target.name] or TO_BE_BUILT)
-                yield plan_stack(release, target.deployed, desired=target.desired, force=wanted.force)
 
     def _splitters(self, deployment: Deployment) -> Iterable[StackPlan]:
         endpoints, groups = deployment.splitter_endpoints(), deployment.target_groups()

@@ -1,4 +1,4 @@
-"""Keeps a record of each deployment in the API's history: before the stack is changed, and once more at the end."""
+"""Keeps a record of each deployment in the history: before the stack is changed, and once more at the end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_message
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.deploy.plan import StackPlan
+from cortex_cdk.history.endings import Endings
 from cortex_cdk.history.record import (
     DEPLOY,
     DEPLOYED,
@@ -25,6 +26,7 @@ from cortex_cdk.history.record import (
 )
 from cortex_cdk.history.releases import History
 from cortex_cdk.history.store import RecordStore
+from cortex_cdk.names import Resource
 from cortex_cdk.stack_operations.progress import Progress
 from cortex_cdk.stack_operations.stack import StackState, read_stack
 from cortex_cdk.synthesis.deployed_configuration import read_configuration
@@ -35,7 +37,7 @@ _BEFORE = ("deployed before a history was kept",)
 
 @dataclass(frozen=True)
 class Occasion:
-    """Why, and what from, a command deploys: the same for all of its APIs.
+    """Why, and what from, a command deploys: the same for all of its APIs and splitters.
 
     Attributes:
         action: ``deploy`` or ``rollback``.
@@ -79,7 +81,7 @@ class Recorder:
             # A deployment does not need to know.
             return None
 
-    def begin(self, plan: StackPlan, changes: Sequence[str]) -> Record | None:
+    def begin(self, plan: StackPlan, changes: Sequence[str]) -> Record:
         """Write that a deployment begins. Nothing that runs has been changed yet, so that a failure loses nothing.
 
         Args:
@@ -87,30 +89,29 @@ class Recorder:
             changes: What that changes, one line each.
 
         Returns:
-            The record; None for a traffic splitter, which has no history.
+            The record.
         """
-        spec, release = plan.release.spec, plan.release
-        if not isinstance(spec, ApiStackSpec):
-            return None
-        store = RecordStore(self._cloud, self._bucket, spec.api.name)
+        spec, release, resource = plan.release.spec, plan.release, plan.release.resource
+        store = RecordStore(self._cloud, self._bucket, resource.name)
         newest = store.newest()
         if newest and newest.outcome == IN_PROGRESS:
             # Its command did not wait. Once the stack is another one, nobody could tell how that deployment ended.
-            store.write(History.of(newest.api, [newest], plan.stack).records[0])
+            endings = Endings(self._cloud, self._cluster.name)
+            store.write(History.of(newest.api, [newest], plan.stack, endings).records[0])
         elif newest is None and plan.stack and not plan.stack.never_worked:
-            self._note_before(store, spec.api.name, plan.stack)
+            self._note_before(store, resource.name, plan.stack)
         occasion = self._occasion
         return store.add(
             Record(
-                api=spec.api.name,
+                api=resource.name,
                 number=0,
                 release=Release(
                     revision=release.revision,
                     archive=release.project_digest,
-                    configuration=digest_of(spec.api.model_dump(mode="json")),
+                    configuration=digest_of(resource.model_dump(mode="json")),
                     specification=spec.digest,
                     image=release.image,
-                    file=occasion.file,
+                    file=occasion.file if isinstance(spec, ApiStackSpec) else None,
                 ),
                 started=now(),
                 action=occasion.action,
@@ -120,11 +121,12 @@ class Recorder:
                 commit=occasion.commit,
                 version=version("cortex-cdk"),
                 changes=tuple(changes),
+                kind=resource.kind,
             )
         )
 
     def _note_before(self, store: RecordStore, api: str, stack: StackState) -> None:
-        """Make the record of what was deployed before records were kept, so that it can be gone back to."""
+        """Make the record of an API as deployed before records were kept, so that it can be gone back to."""
         digest = stack.outputs.get(names.Output.SPEC_DIGEST, "")
         configuration = read_configuration(self._cloud, self._bucket, digest)
         key = stack.parameters.get(names.Parameter.PROJECT_KEY, "")
@@ -141,7 +143,7 @@ class Recorder:
             Record(api, 0, release, started=stack.updated, ended=stack.updated, outcome=DEPLOYED, changes=_BEFORE)
         )
 
-    def end(self, record: Record | None, outcome: str, reason: str | None = None) -> None:
+    def end(self, record: Record, outcome: str, reason: str | None = None) -> None:
         """Write how a deployment ended, and drop the records that are too many. A failure is told, and changes nothing.
 
         Args:
@@ -151,18 +153,16 @@ class Recorder:
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        if record is None:
-            return
         store = RecordStore(self._cloud, self._bucket, record.api)
         try:
             store.write(record.ending(outcome, reason, at=now()))
-            self._drop_old(store, record.api)
+            self._drop_old(store, Resource(record.kind, record.api))
         except (BotoCoreError, ClientError) as error:
             said = error_message(error) if isinstance(error, ClientError) else str(error)
             self._progress.step(record.api, f"warning: its history could not be written to the end: {said}")
 
-    def _drop_old(self, store: RecordStore, api: str) -> None:
-        stack = read_stack(self._cloud, names.api_stack(self._cluster.name, api))
+    def _drop_old(self, store: RecordStore, resource: Resource) -> None:
+        stack = read_stack(self._cloud, names.stack_of(self._cluster.name, resource))
         if stack is None or stack.in_progress:
             return
         digest = stack.outputs.get(names.Output.SPEC_DIGEST, "")

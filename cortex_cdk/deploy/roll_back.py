@@ -1,4 +1,4 @@
-"""Deploys an API again as a record of its history has it: archive, configuration and image, without the user's files.
+"""Deploys an API or splitter again as a record of its history has it, without the user's files.
 
 It goes the way of every other deployment (``Deployer``): the same checks, plan, change set and waiting. Only what is
 deployed comes from a record. An update that runs is given up.
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cortex_serving.contract import CONFIG_FILE
+from cortex_serving.contract import CONFIG_FILE, REALTIME_API
 from pydantic import ValidationError
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.config import Config, RealtimeApi
+from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
 from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
@@ -39,35 +39,37 @@ def roll_back(
     *,
     revision: str | None = None,
     message: str | None = None,
-) -> tuple[Applied, int]:
-    """Deploy an API as it was deployed before.
+) -> tuple[Applied, dict[str, int]]:
+    """Deploy an API or splitter as it was deployed before.
 
     Args:
         cloud: A session of the environment.
         cluster: The cluster.
         progress: Hears how it goes.
-        name: The API.
+        name: The API or splitter.
         revision: A number of its history, or the beginning of a revision; None goes back to what served before.
         message: Why, in the user's words.
 
     Returns:
-        What became of it, and how many replicas there should be at least.
+        What became of it, and how many replicas there should be at least: by API, and empty for a splitter.
 
     Raises:
-        NotDeployedError: There is no API of that name.
+        NotDeployedError: There is none of that name.
         CortexError: Nothing was changed; the message says why.
     """
     history = read_history(cloud, cluster.resources.bucket, cluster.name, name)
     target = history.find(revision) if revision else history.to_roll_back_to()
     if target.outcome != DEPLOYED:
         progress.step(name, f"warning: {target.name} did not serve when it was deployed: {target.reason or 'unknown'}")
-    api = _recorded_api(cloud, cluster, target)
-    image = _require_parts(cloud, cluster, target)
+    resource = _recorded(cloud, cluster, target)
+    apis, splitters = ((resource,), ()) if isinstance(resource, RealtimeApi) else ((), (resource,))
+    if apis:
+        _require_parts(cloud, cluster, target)
     file = target.release.file
-    config = Config(Path(file.name if file else CONFIG_FILE), Path(), (api,), (), ())
+    config = Config(Path(file.name if file else CONFIG_FILE), Path(), apis, splitters, ())
     secrets = look_up(cloud, config.secret_references)
-    wanted = Wanted(config, target.release.archive, {name: image}, force=True, secrets=secrets)
-    progress.step(name, f"going back to {target.name}, revision {target.release.revision}")
+    wanted = Wanted(config, target.release.archive, {name: target.release.image}, force=True, secrets=secrets)
+    progress.step(name, f"going back to {target.title}")
     deployer = Deployer(cloud, cluster, progress, Options(force=True, message=message))
     occasion = Occasion(ROLL_BACK, target.number, message, target.commit, file)
     done = _in_words(history, target, deployer.restore(wanted, occasion))
@@ -76,18 +78,18 @@ def roll_back(
         # Its own command may be gone, and would not write that.
         reason = f"given up for a roll-back to {target.name}"
         Recorder(cloud, cluster, progress, occasion).end(given_up, INTERRUPTED, reason)
-    return done, api.autoscaling.min_replicas
+    return done, {api.name: api.autoscaling.min_replicas for api in apis}
 
 
-def _recorded_api(cloud: Cloud, cluster: RunningCluster, record: Record) -> RealtimeApi:
-    """The API as a record has it."""
+def _recorded(cloud: Cloud, cluster: RunningCluster, record: Record) -> RealtimeApi | TrafficSplitter:
+    """The API or splitter as a record has it."""
     fields = read_configuration(cloud, cluster.resources.bucket, record.release.specification)
     way = f"deploy from its files: cortex export {record.api} {record.name} DIR"
     if not fields:
         key = names.configuration_key(record.release.specification)
         raise DeployError(f"{record.api}: the configuration of {record.name} is gone from the bucket ({key})", hint=way)
     try:
-        return RealtimeApi.model_validate(fields)
+        return (RealtimeApi if record.kind == REALTIME_API else TrafficSplitter).model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
@@ -98,11 +100,8 @@ def _recorded_api(cloud: Cloud, cluster: RunningCluster, record: Record) -> Real
         ) from error
 
 
-def _require_parts(cloud: Cloud, cluster: RunningCluster, record: Record) -> str:
+def _require_parts(cloud: Cloud, cluster: RunningCluster, record: Record) -> None:
     """Look whether archive and image of a record are there.
-
-    Returns:
-        The image.
 
     Raises:
         PreflightError: One is not.
@@ -110,7 +109,6 @@ def _require_parts(cloud: Cloud, cluster: RunningCluster, record: Record) -> str
     found = list(_missing_parts(cloud, cluster, record))
     if found:
         raise PreflightError("nothing was rolled back", found)
-    return record.release.image
 
 
 def _missing_parts(cloud: Cloud, cluster: RunningCluster, record: Record) -> Iterator[Finding]:
@@ -139,4 +137,6 @@ def _in_words(history: History, target: Record, applied: Applied) -> Applied:
         return replace(applied, message=f"rolled {title} back to {target.name}")
     if history.stack and not history.is_settled:
         return replace(applied, message=f"{title} is back at {target.name}", changed=True)
-    return replace(applied, message=f"{title} is at {target.name} already")
+    serving = history.serving
+    number = f", as {serving.name}" if serving and serving.number != target.number else ""
+    return replace(applied, message=f"{title} is at {target.name} already{number}")

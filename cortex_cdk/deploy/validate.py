@@ -18,6 +18,7 @@ from cortex_serving.contract import CONFIG_FILE
 from cortex_cdk.config import Config, load_config
 from cortex_cdk.deploy.images import Flavour
 from cortex_cdk.errors import ConfigError, Problem, ProjectError
+from cortex_cdk.project import pickled_names
 from cortex_cdk.project.archive import ProjectFiles, survey
 from cortex_cdk.project.dependencies import NO_DEPENDENCIES, Dependencies, read_dependencies
 from cortex_cdk.project.ignore_rules import IGNORE_FILE
@@ -123,6 +124,11 @@ def _about_files(project: ProjectFiles, folder: Path) -> Iterator[Problem]:
     for name in project.secrets:
         message = "looks like a secret, and every replica would get the file"
         yield Problem(folder / name, None, None, "", message, _NOT_NEEDED)
+    for file in project.files:
+        missing = pickled_names.names_of_main(file.source) if file.source.suffix in pickled_names.ENDINGS else []
+        if missing:
+            message = f"needs {', '.join(missing)}, which a notebook or script has defined (__main__): replicas do not"
+            yield Problem(folder / file.name, None, None, "", message, pickled_names.TO_DO)
     for warning in project.warnings:
         yield Problem(folder, None, None, "", warning)
 

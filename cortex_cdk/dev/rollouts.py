@@ -10,13 +10,17 @@ from cortex_cdk.client import Client
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.dev.happenings import Happening, Moved, Step
 from cortex_cdk.errors import CortexError, DeployError
-from cortex_cdk.replicas.revisions import FAILED, LIVE, Rollout
+from cortex_cdk.history.record import FAILED, INTERRUPTED
+from cortex_cdk.history.store import RecordStore
+from cortex_cdk.replicas import revisions
+from cortex_cdk.replicas.revisions import Rollout
 from cortex_cdk.replicas.rollout import RolloutWatcher
 from cortex_cdk.stack_operations.recovery import recover
 from cortex_cdk.stack_operations.stack import StackState, read_stack
 
 STACK_SECONDS = 1.0
 """Between two looks at the stack, which tells of failures that are none of a replica."""
+SUPERSEDED = "the next save came before it served"
 CORRECT_IT = "correct the cause and save"
 
 
@@ -44,6 +48,7 @@ class DevRollout:
         stack = self._read_stack()
         known = stack.parameters.get(names.Parameter.REVISION) if stack and not stack.never_worked else None
         self._is_first = known is None
+        self._number: int | None = None
         self._updated = stack.updated if stack else None
         self._watcher = RolloutWatcher(client.cloud, cluster, api, before=serving or known, tell=self._take_in)
         self._rollout: Rollout | None = None
@@ -55,6 +60,7 @@ class DevRollout:
     def begin(self, applied: Applied) -> None:
         """Take over what CloudFormation has begun with."""
         self._watcher.revision = applied.revision
+        self._number = applied.number
         self.is_live = self.is_over = not applied.in_progress
         self.failure = applied.error
 
@@ -66,7 +72,7 @@ class DevRollout:
         if rollout is None:
             return
         self.is_live = self.is_live or rollout.new.healthy > 0
-        has_turned = rollout.new.state == FAILED
+        has_turned = rollout.new.state == revisions.FAILED
         if self.is_live:
             self.failure = None
         elif self._watcher.failure:
@@ -74,7 +80,7 @@ class DevRollout:
             self.failure = self._error(f"the replica failed: {reason}", CORRECT_IT, details)
         elif has_turned:
             self.failure = self._error("ECS, or another command, gave the update up", self._why)
-        self.is_over = (self.is_live and rollout.old is None and rollout.new.state == LIVE) or has_turned
+        self.is_over = (self.is_live and rollout.old is None and rollout.new.state == revisions.LIVE) or has_turned
         if self.is_over or time.monotonic() < self._next_stack:
             return
         self._next_stack = time.monotonic() + STACK_SECONDS
@@ -96,7 +102,7 @@ class DevRollout:
         Raises:
             DeployError: The stack cannot be brought to rest.
         """
-        self.is_over = True
+        self.is_over, gave_up = True, False
         deadline = time.monotonic() + patience
         while (stack := self._read_stack()) and stack.in_progress:
             if self.is_live and time.monotonic() < deadline:
@@ -104,6 +110,18 @@ class DevRollout:
                 continue
             role = self._client.cluster.resources.cloudformation_role
             recover(self._client.cloud, stack, self._say, force=True, role=role)
+            gave_up = True
+        if self.failure:
+            self._end_record(FAILED, self.failure.message)
+        elif gave_up:
+            self._end_record(INTERRUPTED, SUPERSEDED)
+
+    def _end_record(self, outcome: str, reason: str) -> None:
+        """Write into the API's history how it ended: nobody else has seen that."""
+        number, self._number = self._number, None
+        if number is not None:
+            bucket = self._client.cluster.resources.bucket
+            RecordStore(self._client.cloud, bucket, self._api).end(number, outcome, reason)
 
     def serves_alone(self) -> bool:
         """Whether no replica of an earlier revision is left that could answer in the place of a new one."""

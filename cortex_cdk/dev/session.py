@@ -26,7 +26,7 @@ from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.dev.happenings import Answered, Deploying, Failed, Happening, Live, Logged, Step
 from cortex_cdk.dev.rollouts import DevRollout
 from cortex_cdk.environment import explain
-from cortex_cdk.errors import CortexError
+from cortex_cdk.errors import HINT_LINE, CortexError
 from cortex_cdk.predict.answers import Prediction
 from cortex_cdk.project.watch import ProjectWatch
 from cortex_cdk.stack_operations.progress import Silent
@@ -169,7 +169,7 @@ class DevSession:
     def _begin(self, applied: Applied) -> None:
         """Take over what CloudFormation has begun with."""
         if applied.error:
-            self._tell(Failed(applied.error, dict(self._serving)))
+            self._tell_failure(applied.error)
         else:
             self.endpoints[applied.name] = applied.endpoint
         attempt = self._attempts.get(applied.name)
@@ -196,7 +196,7 @@ class DevSession:
         rollout = attempt.rollout
         if rollout.failure and (not attempt.failure or rollout.failure.message != attempt.failure.message):
             attempt.failure = rollout.failure
-            self._tell(Failed(rollout.failure, dict(self._serving)))
+            self._tell_failure(rollout.failure)
             # ECS would try the same code again and again.
             rollout.make_way()
         if rollout.is_live and not attempt.is_told and not attempt.applied.error:
@@ -257,7 +257,15 @@ class DevSession:
         if known is not error:
             # The cloud cannot be reached. It may be somewhere else the next time.
             self._client = Client(self._environment, self._progress)
-        self._tell(Failed(known, dict(self._serving)))
+        self._tell_failure(known)
+
+    def _tell_failure(self, error: CortexError) -> None:
+        # Saving deploys.
+        error.hint = error.hint and error.hint.replace("deploy again", "save again")
+        error.details = tuple(
+            line.replace("deploy again", "save again") if line.startswith(HINT_LINE) else line for line in error.details
+        )
+        self._tell(Failed(error, dict(self._serving)))
 
     def _known(self, error: Exception) -> CortexError:
         """Return an error in words.

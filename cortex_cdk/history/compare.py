@@ -1,4 +1,4 @@
-"""Makes the differences between two deployments of an API: configuration, files, image."""
+"""Makes the differences between two deployments: configuration, files, image."""
 
 from __future__ import annotations
 
@@ -79,6 +79,13 @@ class Comparison:
     configuration: str
     files: tuple[FileChange, ...]
 
+    def __repr__(self) -> str:
+        parts = [f"{file.path} ({file.change})" for file in self.files]
+        parts += ["configuration"] if self.configuration else []
+        parts += ["image"] if self.other_image else []
+        changes = ", ".join(parts) or "nothing differs"
+        return f"<{self.after.api} {self.before.name} -> {self.after.name}: {changes}>"
+
     @property
     def other_image(self) -> bool:
         """Whether the replicas get another image: other dependencies, or another version of the serving program."""
@@ -137,7 +144,7 @@ def compare(cloud: Cloud, bucket: str, before: Record, after: Record) -> Compari
 
 def _configurations(old: dict[str, Any], new: dict[str, Any], before: Record, after: Record) -> str:
     texts = [as_yaml(without_values_of_env(old)), as_yaml(_with_marks(old, new))]
-    return _unified(texts[0], texts[1], f"cortex.yaml ({before.name})", f"cortex.yaml ({after.name})")
+    return _unified(texts[0], texts[1], f"configuration ({before.name})", f"configuration ({after.name})")
 
 
 def _with_marks(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.errors import CortexError
-from cortex_cdk.history.parts import OTHERWISE, as_yaml, configuration_of
+from cortex_cdk.history.parts import OTHERWISE, as_file, configuration_of
 from cortex_cdk.history.record import ConfigFile, Record
 
 
@@ -51,10 +51,11 @@ def export(cloud: Cloud, bucket: str, record: Record, folder: Path) -> Exported:
     """
     _require_empty(folder)
     file = _config_file(cloud, bucket, record)
-    content = _archive(cloud, bucket, record)
+    content = _archive(cloud, bucket, record) if record.release.archive else None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        unpack(content, folder)
+        if content is not None:
+            unpack(content, folder)
         config = folder / PurePosixPath(file.name).name
         if config.exists():
             config = folder / f"{record.api}.yaml"
@@ -87,5 +88,5 @@ def _archive(cloud: Cloud, bucket: str, record: Record) -> bytes:
 
 
 def _config_file(cloud: Cloud, bucket: str, record: Record) -> ConfigFile:
-    """The file as the user wrote it; else one with the same fields, of a deployment before a history was kept."""
-    return record.release.file or ConfigFile(CONFIG_FILE, as_yaml([configuration_of(cloud, bucket, record)]))
+    """The file as the user wrote it, where that is known; else one with the same fields."""
+    return record.release.file or ConfigFile(CONFIG_FILE, as_file(configuration_of(cloud, bucket, record)))

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import yaml
+from cortex_serving.contract import TRAFFIC_SPLITTER
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.stored_object import StoredObject
+from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.config.written import as_written
 from cortex_cdk.errors import CortexError
 from cortex_cdk.history.record import Record
 from cortex_cdk.synthesis.deployed_configuration import read_configuration
@@ -57,9 +60,22 @@ def configuration_of(cloud: Cloud, bucket: str, record: Record) -> dict[str, Any
     return found
 
 
-def as_yaml(configuration: Any) -> str:
-    """Write an API's configuration as YAML, without the fields that are not set."""
-    return yaml.safe_dump(_that_are_set(configuration), sort_keys=False, allow_unicode=True)
+def as_yaml(configuration: Mapping[str, Any]) -> str:
+    """Write the configuration of an API or splitter as YAML, as its user would, without the fields that are not set."""
+    return _yaml(_as_written(configuration))
+
+
+def as_file(configuration: Mapping[str, Any]) -> str:
+    """Write a configuration file with one API or splitter."""
+    return _yaml([_as_written(configuration)])
+
+
+def _as_written(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    return as_written(TrafficSplitter if configuration["kind"] == TRAFFIC_SPLITTER else RealtimeApi, configuration)
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(_that_are_set(value), sort_keys=False, allow_unicode=True)
 
 
 def _that_are_set(value: Any) -> Any:

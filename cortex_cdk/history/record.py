@@ -1,4 +1,4 @@
-"""One deployment of an API: what was deployed, by whom, why, and how it ended."""
+"""One deployment of an API or traffic splitter: what was deployed, by whom, why, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
+
+from cortex_serving.contract import REALTIME_API
 
 IN_PROGRESS, DEPLOYED, FAILED, INTERRUPTED = OUTCOMES = ("in_progress", "deployed", "failed", "interrupted")
 DEPLOY, ROLL_BACK = ACTIONS = ("deploy", "rollback")
@@ -50,12 +52,13 @@ class Release:
     """What a deployment brings: enough to bring exactly that again.
 
     Attributes:
-        revision: Its revision.
-        archive: SHA-256 of the project, which names the project's archive.
-        configuration: SHA-256 of the API's configuration.
+        revision: Its revision (empty for a splitter).
+        archive: SHA-256 of the project, which names the project's archive (empty for a splitter).
+        configuration: SHA-256 of the configuration of the API or splitter.
         specification: Digest of the stack's specification, under which the configuration is kept.
-        image: Reference of the image, by digest where the registry tells.
-        file: The configuration file; None where that is not known.
+        image: Reference of the image, by digest where the registry tells (empty for a splitter).
+        file: The configuration file; None where that is not known, and for a splitter, whose configuration is all
+            that there is.
     """
 
     revision: str
@@ -66,17 +69,17 @@ class Release:
     file: ConfigFile | None = None
 
     def serves_as(self, other: Release) -> bool:
-        """Whether an API is the same with either of them."""
+        """Whether an API or splitter is the same with either of them."""
         return (self.revision, self.configuration) == (other.revision, other.configuration)
 
 
 @dataclass(frozen=True)
 class Record:
-    """One deployment of an API.
+    """One deployment of an API or traffic splitter.
 
     Attributes:
-        api: The API's name.
-        number: 1 for the API's first deployment.
+        api: The name of the API or splitter.
+        number: 1 for its first deployment.
         release: What was deployed.
         started: When.
         ended: When it ended; None while that is not known.
@@ -89,6 +92,7 @@ class Record:
         changes: What was changed, one line each.
         outcome: One of ``OUTCOMES``.
         reason: Why it failed or was interrupted, in one line.
+        kind: ``RealtimeAPI`` or ``TrafficSplitter``.
     """
 
     api: str
@@ -105,11 +109,33 @@ class Record:
     changes: tuple[str, ...] = ()
     outcome: str = IN_PROGRESS
     reason: str | None = None
+    kind: str = REALTIME_API
 
     @property
     def name(self) -> str:
         """What people call it: ``v7``."""
         return f"v{self.number}"
+
+    @property
+    def title(self) -> str:
+        """Its name with its revision, if it has one."""
+        return f"{self.name}, revision {self.release.revision}" if self.release.revision else self.name
+
+    def line(self, outcome: str | None = None) -> str:
+        """Which it is, when, how it ended, and why it was made.
+
+        Args:
+            outcome: How it ended, where more is known than the record says.
+        """
+        again = f", v{self.restores} again" if self.restores is not None else ""
+        said = f": {self.message}" if self.message else ""
+        when = self.started.astimezone().strftime("%Y-%m-%d %H:%M")
+        ended = f"{outcome or self.outcome.replace('_', ' ')}{again}{said}"
+        return "  ".join(filter(None, (self.name, self.release.revision, when, ended)))
+
+    def __repr__(self) -> str:
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"<{self.api} {self.line()}{reason}>"
 
     @property
     def author(self) -> str | None:
@@ -170,7 +196,7 @@ def readable(arn: str) -> str:
 
 
 def digest_of(configuration: Mapping[str, Any]) -> str:
-    """SHA-256 of an API's configuration, in the user's order."""
+    """SHA-256 of the configuration of an API or splitter, in the user's order."""
     return hashlib.sha256(json.dumps(configuration).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Finds out of an API's records how each deployment ended, which one serves, and which one a user means.
+"""Finds out of the records of an API or splitter how each deployment ended, which serves, and which a user means.
 
-A deployer that was ended (a closed laptop) leaves a record in progress: then the API's stack tells how it went.
+A deployer that was ended (a closed laptop) leaves a record in progress: then the stack tells how it went.
 """
 
 from __future__ import annotations
@@ -12,42 +12,52 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.errors import CortexError, NotDeployedError
+from cortex_cdk.errors import CortexError
+from cortex_cdk.history.endings import Endings
 from cortex_cdk.history.record import DEPLOYED, FAILED, IN_PROGRESS, INTERRUPTED, ROLL_BACK, Record
 from cortex_cdk.history.store import RecordStore
-from cortex_cdk.stack_operations.stack import StackState, read_stack
+from cortex_cdk.stack_operations.stack import StackState, not_deployed, read_stack
 
 MOST_LISTED = 20
 LEAST_DIGITS = 4
 """Digits of a revision that stand for it. Fewer are a number."""
 UNRECORDED = "has no history: it was deployed by a version of cortex that kept none"
-_LOST = "whoever deployed did not stay to the end"
+_UNKNOWN = "CloudFormation undid it, and gave no reason"
+_LOST = "whoever deployed it did not stay to the end: it was given up, or never began"
 
 
 @dataclass(frozen=True)
 class History:
-    """The deployments of one API.
+    """The deployments of one API or traffic splitter.
 
     Attributes:
-        api: The API's name.
+        api: The name of the API or splitter.
         records: The newest first, each with how it ended.
-        stack: The API's stack; None where the API is not deployed.
+        stack: Its stack; None where it is not deployed.
     """
 
     api: str
     records: tuple[Record, ...]
     stack: StackState | None
 
+    def __repr__(self) -> str:
+        serving = f", {self.serving.name} serves" if self.serving else ""
+        return "\n".join([f"<{self.api}: {len(self.records)} deployments{serving}>", *map(repr, self.records)])
+
     @classmethod
-    def of(cls, api: str, records: Sequence[Record], stack: StackState | None) -> History:
-        """Complete records that nobody has ended, by what the API's stack says.
+    def of(
+        cls, api: str, records: Sequence[Record], stack: StackState | None, endings: Endings | None = None
+    ) -> History:
+        """Complete records that nobody has ended, by what the stack says.
 
         Args:
-            api: The API's name.
+            api: The name of the API or splitter.
             records: Its records, the newest first.
             stack: Its stack.
+            endings: Knows why a deployment failed; None where there is no cloud to ask.
         """
-        return cls(api, tuple(_ended(record, index == 0, stack) for index, record in enumerate(records)), stack)
+        ended = (_ended(record, index == 0, stack, endings) for index, record in enumerate(records))
+        return cls(api, tuple(ended), stack)
 
     @property
     def is_settled(self) -> bool:
@@ -66,7 +76,7 @@ class History:
         stack = self.stack
         exact = (record for record in deployed if _is(record, stack))
         # A newer version of cortex, or another cluster, gives the same another digest.
-        same = (record for record in deployed if record.release.revision == stack.parameters.get(_REVISION))
+        same = (record for record in deployed if record.release.revision == _revision(stack))
         return next(exact, None) or next(same, None)
 
     def as_json(self) -> dict[str, Any]:
@@ -109,6 +119,15 @@ class History:
         if record.outcome not in (DEPLOYED, INTERRUPTED) or following is None or following.action != ROLL_BACK:
             return None
         return None if following.release.serves_as(record.release) else following
+
+    def outcome_of(self, record: Record) -> str:
+        """How a deployment ended, in words, and whether it serves."""
+        by = self.rolled_back_by(record)
+        if record == self.serving:
+            return "deployed, serves"
+        if by and by.outcome != IN_PROGRESS:
+            return f"rolled back by {by.name}"
+        return record.outcome.replace("_", " ")
 
     def find(self, wanted: str) -> Record:
         """Find the record that a user names.
@@ -175,11 +194,24 @@ class History:
         if served:
             return served[0]
         if serving:
-            message = f"{self.api}: there is no deployment to go back to before {serving.name}, which serves"
-            raise self._refusal(message, "name another one, or correct its files and deploy again")
+            raise self._refusal(*self._nothing_before(serving))
         raise self._refusal(
             f"{self.api}: no deployment has ended well that could be gone back to",
             "correct its files and deploy again, or name one of these",
+        )
+
+    def _nothing_before(self, serving: Record) -> tuple[str, str]:
+        """Say that nothing is to be gone back to, and what a user may have meant."""
+        origin = self._origin(serving)
+        again = f", which is {origin.name} again," if origin != serving else ""
+        message = f"{self.api}: {serving.name} serves{again} and nothing else was deployed before {origin.name}"
+        others = (one for one in self.records if one.outcome == DEPLOYED and not one.release.serves_as(serving.release))
+        newest = next(others, None)
+        if newest is None:
+            return message, "correct its files and deploy again"
+        return (
+            message,
+            f"name the one that is to serve, such as the newest other one: cortex rollback {self.api} {newest.name}",
         )
 
     def _origin(self, record: Record) -> Record:
@@ -192,57 +224,46 @@ class History:
     def _refusal(self, message: str, hint: str | None) -> CortexError:
         if not self.records:
             return CortexError(f"{self.api} {UNRECORDED}", hint="deploy its files: that begins its history")
-        listed = [_line(record) for record in self.records[:MOST_LISTED]]
+        listed = [record.line(self.outcome_of(record)) for record in self.records[:MOST_LISTED]]
         return CortexError(message, hint=hint or f"see what there is with: cortex history {self.api}", details=listed)
 
 
-_REVISION = names.Parameter.REVISION
+def _revision(stack: StackState) -> str:
+    """The revision that a stack has; empty for a splitter's."""
+    return stack.parameters.get(names.Parameter.REVISION, "")
 
 
 def _is(record: Record, stack: StackState) -> bool:
     specification = stack.outputs.get(names.Output.SPEC_DIGEST)
-    revision = stack.parameters.get(_REVISION)
-    return (record.release.revision, record.release.specification) == (revision, specification)
+    return (record.release.revision, record.release.specification) == (_revision(stack), specification)
 
 
-def _ended(record: Record, is_newest: bool, stack: StackState | None) -> Record:
-    if record.outcome != IN_PROGRESS:
+def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: Endings | None) -> Record:
+    if record.outcome != IN_PROGRESS or (is_newest and stack and stack.in_progress):
         return record
-    if stack and stack.in_progress:
-        return record if is_newest else record.ending(INTERRUPTED, _LOST)
-    if stack and _is(record, stack) and not stack.status.endswith("_FAILED"):
-        return record.ending(DEPLOYED, at=stack.updated if is_newest else None)
+    at = stack.updated if stack and is_newest else None
+    if stack and not stack.in_progress and _is(record, stack) and not stack.status.endswith("_FAILED"):
+        return record.ending(DEPLOYED, at=at)
+    reason = endings.last_words(record) if endings else None
     if stack and stack.failed and is_newest:
-        return record.ending(FAILED, stack.reason or _LOST, at=stack.updated)
-    return record.ending(INTERRUPTED, _LOST)
-
-
-def _line(record: Record) -> str:
-    said = f": {record.message}" if record.message else ""
-    when = record.started.astimezone().strftime("%Y-%m-%d %H:%M")
-    return f"{record.name}  {record.release.revision}  {when}  {record.outcome.replace('_', ' ')}{said}"
+        reason = reason or (endings.cause(record, stack) if endings else None) or stack.reason or _UNKNOWN
+    return record.ending(FAILED, reason, at=at) if reason else record.ending(INTERRUPTED, _LOST)
 
 
 def read_history(cloud: Cloud, bucket: str, cluster: str, api: str) -> History:
-    """Read the deployments of an API.
+    """Read the deployments of an API or traffic splitter.
 
     Args:
         cloud: A session of the environment.
         bucket: The cluster's bucket.
         cluster: The cluster's name.
-        api: The API's name.
+        api: The name of the API or splitter.
 
     Raises:
-        NotDeployedError: There is no API of that name, and no record of one.
-        CortexError: It is a traffic splitter.
+        NotDeployedError: There is none of that name, and no record of one.
     """
-    stack = read_stack(cloud, names.api_stack(cluster, api))
+    stack = read_stack(cloud, names.api_stack(cluster, api)) or read_stack(cloud, names.splitter_stack(cluster, api))
     records = RecordStore(cloud, bucket, api).read()
     if stack is None and not records:
-        if read_stack(cloud, names.splitter_stack(cluster, api)):
-            raise CortexError(
-                f"{api} is a traffic splitter, and only APIs have a history",
-                hint="set its weights in its cortex.yaml and deploy that; its APIs: cortex get " + api,
-            )
-        raise NotDeployedError(f"{api} is not deployed", hint="list what is deployed with: cortex get")
-    return History.of(api, records, stack)
+        raise not_deployed(cloud, cluster, api)
+    return History.of(api, records, stack, Endings(cloud, cluster))

@@ -13,10 +13,10 @@ from dataclasses import replace
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
-from cortex_cdk.history.record import DEPLOYED, Record
+from cortex_cdk.history.record import DEPLOYED, IN_PROGRESS, Record, now
 
 KEPT = 20
-"""How many records an API keeps; the newest two deployments that served are kept in any case."""
+"""How many records an API or splitter keeps; the newest two deployments that served are kept in any case."""
 _READERS = 16
 _TAKEN = frozenset({"PreconditionFailed", "412"})
 # S3 answers so where another write of the same object is under way.
@@ -24,12 +24,12 @@ _CONFLICTS = frozenset({"ConditionalRequestConflict", "409"})
 
 
 class RecordStore:
-    """The records of one API.
+    """The records of one API or traffic splitter.
 
     Args:
         cloud: A session of the environment.
         bucket: The cluster's bucket.
-        api: The API's name.
+        api: The name of the API or splitter.
     """
 
     def __init__(self, cloud: Cloud, bucket: str, api: str) -> None:
@@ -74,6 +74,18 @@ class RecordStore:
         """Write a record in the place of the one with its number."""
         self._put(record, only_if_new=False)
 
+    def end(self, number: int, outcome: str, reason: str) -> None:
+        """Write how a deployment ended that was begun without waiting, unless that is written already.
+
+        Args:
+            number: Its number.
+            outcome: How it ended.
+            reason: Why, in one line.
+        """
+        for record in _read(self._cloud, self._bucket, [names.history_key(self._api, number)]):
+            if record.outcome == IN_PROGRESS:
+                self.write(record.ending(outcome, reason.removeprefix(f"{self._api}: "), at=now()))
+
     def drop(self, records: Iterable[Record], *, needed: Iterable[str] = ()) -> None:
         """Remove records, and the archives and configurations that nothing else needs.
 
@@ -90,7 +102,7 @@ class RecordStore:
         """Remove the records beyond the newest ``KEPT``.
 
         Args:
-            needed: Keys of objects that are kept, because the API runs on them.
+            needed: Keys of objects that are kept, because what serves is made of them.
         """
         if len(list(_keys(self._cloud, self._bucket, names.history_prefix(self._api)))) <= KEPT:
             return
@@ -127,14 +139,16 @@ def _needed_by(records: Iterable[Record]) -> set[str]:
     """The keys of what has to be there, so that records can be deployed again."""
     found = set()
     for record in records:
-        found.add(names.project_key(record.api, record.release.archive))
+        if record.release.archive:
+            found.add(names.project_key(record.api, record.release.archive))
         found.add(names.configuration_key(record.release.specification))
     return found
 
 
 def recorded_images(cloud: Cloud, bucket: str) -> set[str]:
     """The references of the images that the records of all APIs of a cluster name."""
-    return {record.release.image for record in _read(cloud, bucket, _keys(cloud, bucket, names.HISTORY_PREFIX))}
+    records = _read(cloud, bucket, _keys(cloud, bucket, names.HISTORY_PREFIX))
+    return {record.release.image for record in records if record.release.image}
 
 
 def _keys(cloud: Cloud, bucket: str, prefix: str) -> Iterator[str]:

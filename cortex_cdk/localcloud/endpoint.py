@@ -24,6 +24,8 @@ PORTS_FILE = "ports.json"
 """Keeps the last ports. The file outlives the daemon."""
 NONCE = "nonce"
 LIFE_LOCK = "daemon.lock"
+REFUSAL = "The local cloud answers only programs of the user who started it."
+"""What programs of other users are answered."""
 HEALTH_TIMEOUT_S = 2.0
 
 
@@ -131,6 +133,15 @@ def ask(port: int) -> DaemonInfo | None:
     with suppress(ValueError, TypeError):
         return DaemonInfo(**_health(port))
     return None
+
+
+def refuses_us(port: int) -> bool:
+    """Ask the program that listens on a port whether it says to be another user's local cloud.
+
+    Args:
+        port: The control port on 127.0.0.1.
+    """
+    return _health(port).get("message") == REFUSAL
 
 
 def as_it_answers(info: DaemonInfo) -> DaemonInfo | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cortex_cdk.errors import LocalCloudError
-from cortex_cdk.localcloud.endpoint import DaemonInfo, ask, read_info
+from cortex_cdk.localcloud.endpoint import DaemonInfo, ask, read_info, refuses_us
 from cortex_cdk.localcloud.settings import BALANCER_FOLDER, DEFAULT_HTTPS_PORT, HOST, PORT_VARIABLES, Settings
 
 
@@ -68,6 +68,12 @@ def require_free(port: int, variable: str) -> None:
         return
     move = f"choose another port: {variable}=<port> (0 picks a free one)."
     holder = _local_cloud_at(port)
+    if holder is None and refuses_us(port):
+        raise LocalCloudError(
+            f"Port {port} on {HOST} is in use by the local cloud of another user of this machine, so this one cannot "
+            "start.",
+            hint=f"{move[0].upper()}{move[1:]}",
+        )
     if holder is None:
         raise LocalCloudError(
             f"Port {port} on {HOST} is in use by another program, so the local cloud cannot start.",

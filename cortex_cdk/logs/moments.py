@@ -11,6 +11,19 @@ _AGO = re.compile(r"(?=.)(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
 
 
+def parse_ago(text: str) -> timedelta | None:
+    """Read how long ago a moment is; None where a text does not say it so.
+
+    Raises:
+        OverflowError: It is longer than can be counted.
+    """
+    ago = _AGO.fullmatch(text.strip())
+    if not ago:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in ago.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
 def parse_moment(text: str, now: datetime) -> datetime:
     """Read a moment.
 
@@ -23,12 +36,11 @@ def parse_moment(text: str, now: datetime) -> datetime:
         ValueError: It is none of these, or too long ago.
     """
     text = text.strip()
-    if ago := _AGO.fullmatch(text):
-        days, hours, minutes, seconds = (int(part or 0) for part in ago.groups())
-        try:
-            return max(_EPOCH, now - timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds))
-        except OverflowError:
-            raise ValueError("it is too long ago") from None
+    try:
+        if (ago := parse_ago(text)) is not None:
+            return max(_EPOCH, now - ago)
+    except OverflowError:
+        raise ValueError("it is too long ago") from None
     if clock := _CLOCK.fullmatch(text):
         hour, minute, second = (int(part or 0) for part in clock.groups())
         shown = now.astimezone().replace(tzinfo=None, hour=hour, minute=minute, second=second, microsecond=0)

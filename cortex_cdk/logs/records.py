@@ -35,6 +35,10 @@ class LogRecord:
     traceback: tuple[str, ...]
     fields: dict[str, Any]
 
+    def __repr__(self) -> str:
+        lines = "\n".join([self.message, *self.traceback])
+        return f"<{self.time:%Y-%m-%d %H:%M:%S} {self.replica[:8]} {self.level} {lines}>"
+
 
 def parse(event: FilteredLogEventTypeDef) -> LogRecord:
     """Turn an event of CloudWatch into a record."""

@@ -13,7 +13,8 @@ from cortex_serving.contract import REQUEST_ID_HEADER, REVISION_HEADER
 from cortex_cdk.errors import PredictionError
 from cortex_cdk.predict.content_types import EVENTS, JSON_LINES, is_json, media_type
 from cortex_cdk.predict.events import Event, EventReader
-from cortex_cdk.predict.refusals import broke_off
+from cortex_cdk.predict.json_text import indented
+from cortex_cdk.predict.refusals import broke_off, replicas_side
 from cortex_cdk.status.read_status import ApiStatus
 
 if TYPE_CHECKING:
@@ -47,14 +48,23 @@ class Prediction:
         return self.body
 
     def as_text(self) -> str:
-        """Write the body for people: JSON is indented.
+        """Write the body for people: JSON is indented, with its numbers as they were answered.
 
         Raises:
-            UnicodeDecodeError: The body is no text.
+            ValueError: The body is no text, or not the JSON that its type promises.
         """
-        if is_json(self.content_type):
-            return json.dumps(json.loads(self.body), indent=2, ensure_ascii=False)
-        return self.body.decode()
+        return indented(_json_text(self.body)) if is_json(self.content_type) else self.body.decode()
+
+    def within(self, depth: int) -> str | None:
+        """Write the body as a part of a JSON document, so deep in it; None for a body that is no JSON."""
+        try:
+            return indented(_json_text(self.body), depth) if is_json(self.content_type) else None
+        except ValueError:
+            return None
+
+
+def _json_text(body: bytes) -> str:
+    return body.decode(json.detect_encoding(body), "surrogatepass")
 
 
 def _charset(content_type: str) -> str:
@@ -111,7 +121,7 @@ class _Head:
         try:
             yield
         except (httpx.TransportError, httpx.DecodingError, httpx.StreamError) as error:
-            raise broke_off(self._api, error) from error
+            raise broke_off(self._api, error, self.headers) from error
 
     def _item(self, event: Event) -> Any:
         """What an event holds.
@@ -122,7 +132,7 @@ class _Head:
         if event.event == "error":
             raise PredictionError(
                 f"the stream of {self._api.name} ended with an error: {event.data}",
-                hint=f"see the replica's side with: cortex logs {self._api.name}",
+                hint=replicas_side(self._api, self.headers),
                 request_id=self.request_id,
             )
         try:

@@ -57,10 +57,19 @@ class Description:
     name: str
     openapi: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        types = " or ".join(self.content_types)
+        return "\n".join([f"<what {self.name} takes{f', as {types}' if types else ''}>", *self.table()])
+
     @property
     def enforced(self) -> bool:
         """Whether replicas check payloads against the schema; else it is that of a sample."""
         return bool(self._request.get("required"))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of what it takes: replicas pass on everything else, too, as pictures and texts."""
+        return self.enforced or bool(self.schema)
 
     @property
     def content_types(self) -> Sequence[str]:
@@ -124,6 +133,10 @@ class Description:
 
     def table(self) -> Iterator[str]:
         """Yield what a request has, in aligned lines for people: fields, what they hold, whether they must be there."""
+        if not self.is_known:
+            yield f"what {self.name} takes is up to its predictor, which gets JSON, forms, texts and files alike"
+            yield "(it has no type hint for the structure of its payload, and its project no sample.json)"
+            return
         rows = [(field.name, field.type, _remark(field, enforced=self.enforced)) for field in self.fields]
         if not rows:
             yield f"takes: {self._value_words()}"
@@ -224,5 +237,5 @@ def command_lines(description: Description) -> Iterator[str]:
         fields = [field for field in description.fields if field.required] or description.fields
         parts = [f"-F {field.name}={'@FILE' if field.is_file else 'VALUE'}" for field in fields]
         yield f"cortex predict {name} {' '.join(parts)}"
-    if description.takes_file:
+    if description.takes_file or not description.is_known:
         yield f"cortex predict {name} FILE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import json
+import shlex
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,8 @@ UNTRUSTED = (
     "it must show the certificate that ACM has for its listener (you need acm:GetCertificate); "
     "trust another authority with: SSL_CERT_FILE=FILE"
 )
+# Fields of an answer of the serving program itself that are worded otherwise.
+_OWN = ("error", "request_id", "problems")
 _KINDS: Mapping[int, type[PredictionError]] = {
     400: PayloadError,
     401: AccessDeniedError,
@@ -62,12 +65,29 @@ def unreachable(api: ApiStatus, error: Exception) -> UnavailableError:
     return UnavailableError(f"{api.endpoint} cannot be reached: {str(reason) or type(reason).__name__}", hint=hint)
 
 
-def broke_off(api: ApiStatus, error: Exception) -> UnavailableError:
-    """The error of an answer that ended too early."""
+def broke_off(api: ApiStatus, error: Exception, headers: Mapping[str, str]) -> UnavailableError:
+    """The error of an answer that ended too early.
+
+    Args:
+        api: The API.
+        error: What httpx raised.
+        headers: The headers of the answer.
+    """
     reason = str(error) or type(error).__name__
-    return UnavailableError(
-        f"the answer of {api.name} broke off: {reason}", hint=f"see the replica's side with: {_logs(api)}"
-    )
+    return UnavailableError(f"the answer of {api.name} broke off: {reason}", hint=replicas_side(api, headers))
+
+
+def replicas_side(api: ApiStatus, headers: Mapping[str, str]) -> str:
+    """Where to see what a replica says of a request.
+
+    Args:
+        api: The API.
+        headers: The headers of its answer.
+    """
+    command = _logs(api)
+    if (name := headers.get(API_HEADER.lower())) and (request_id := headers.get(REQUEST_ID_HEADER.lower())):
+        command = f"cortex logs {name} --request-id {shlex.quote(request_id)}"
+    return f"see the replica's side with: {command}"
 
 
 def refused(api: ApiStatus, status: int, headers: Mapping[str, str], body: bytes) -> PredictionError:
@@ -86,10 +106,14 @@ def refused(api: ApiStatus, status: int, headers: Mapping[str, str], body: bytes
         with suppress(ValueError):
             value = json.loads(body)
     kind = _KINDS.get(status, ApiFailedError if status >= 500 else PredictionError)
+    problems = _problems(value)
+    said = _said(value, reason)
+    as_sent = [] if text.lower() == reason.lower() else text.splitlines()
     return kind(
         f"{api.name} answered {status} {reason}".rstrip(),
         hint=_hint(api, status, headers),
-        details=_problems(value) or ([] if text.lower() == reason.lower() else text.splitlines()),
+        details=problems or (as_sent if said is None else said),
+        sent=problems or as_sent,
         status=status,
         answer=text if value is None else value,
         request_id=headers.get(REQUEST_ID_HEADER.lower()),
@@ -105,6 +129,19 @@ def _problems(answer: Any) -> list[str]:
     return [f"{each.get('field')}: {each.get('problem')}" for each in problems]
 
 
+def _said(answer: Any, reason: str) -> list[str] | None:
+    """Word a JSON answer for people: its message, and whatever else it says; None for other answers."""
+    if not isinstance(answer, dict | list):
+        return None
+    message = answer.get("error") if isinstance(answer, dict) else None
+    rest = {key: value for key, value in answer.items() if key not in _OWN} if isinstance(answer, dict) else answer
+    if not isinstance(message, str):
+        rest, message = answer, ""
+    # Of an internal error, the reason says as much, and the hint names the request.
+    lines = [] if message.lower() == reason.lower() else message.splitlines()
+    return [*lines, *(json.dumps(rest, indent=2, ensure_ascii=False).splitlines() if rest else [])]
+
+
 def schema_hint(name: str) -> str:
     """Where to see what an API takes."""
     return f"see what it takes with: cortex predict {name} --schema"
@@ -112,7 +149,7 @@ def schema_hint(name: str) -> str:
 
 def _hint(api: ApiStatus, status: int, headers: Mapping[str, str]) -> str:
     if status >= 500:
-        return f"see the replica's side with: {_logs(api)}"
+        return replicas_side(api, headers)
     if status == 401:
         make = "make one with: cortex key create NAME (replicas know it within half a minute)"
         return f"give the key in CORTEX_API_KEY; {make}"

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 
-from cortex_cdk.project import missing_imports
+from cortex_cdk.project import missing_imports, pickled_names
 from cortex_cdk.replicas import missing_permissions
 
 _KNOWN: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), to_do)
     for pattern, to_do in (
         ("OutOfMemory", "raise compute.mem"),
+        (r"Can't get attribute .* on <module '__main__'", pickled_names.TO_DO),
         (
             r"^the sample request ",
             "correct the sample or the code (cortex-serve FOLDER sends it), or set predictor.warmup: false,",

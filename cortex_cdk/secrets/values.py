@@ -10,7 +10,7 @@ from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.errors import error_code
 from cortex_cdk.config.sections.secret_reference import SecretReference
-from cortex_cdk.errors import CortexError
+from cortex_cdk.errors import CortexError, WrongCallError
 from cortex_cdk.secrets.lookup import MISSING
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def check_name(name: str) -> None:
             hint = "set a parameter with: aws ssm put-parameter --type SecureString --overwrite"
         elif reference and reference.key:
             hint = f"give a key with: cortex secret set {reference.name} --key {reference.key}"
-        raise CortexError(f"{name!r} is not the name of a secret", hint=hint)
+        raise WrongCallError(f"{name!r} is not the name of a secret", hint=hint)
 
 
 def set_value(cloud: Cloud, cluster: str, name: str, value: str, key: str | None = None) -> bool:
@@ -120,7 +120,7 @@ def _with_key(current: str, name: str, key: str, value: str) -> str:
             hint=f"set its whole value with: cortex secret set {name}",
         )
     if not key or ":" in key:
-        raise CortexError(f"{key!r} is not a key that ECS can read: it must have a character, and no colon")
+        raise WrongCallError(f"{key!r} is not a key that ECS can read: it must have a character, and no colon")
     return json.dumps({**found, key: value})
 
 

@@ -61,6 +61,10 @@ class PlanReport:
     warnings: tuple[str, ...] = ()
     images: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        stacks = ", ".join(f"{stack.name}: {stack.preview.action}" for stack in self.stacks)
+        return f"<plan: {stacks or 'nothing'}>"
+
     @classmethod
     def unchanged(cls, name: str, kind: str, stack: str) -> PlanReport:
         """The plan for something that stays as it is."""

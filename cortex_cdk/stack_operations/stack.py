@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.aws.errors import error_code, error_message
+from cortex_cdk.aws.errors import error_code, error_message, if_allowed
+from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.stack_operations.resource_words import without_ids
 
 if TYPE_CHECKING:
@@ -123,6 +124,13 @@ def list_stacks(cloud: Cloud, *prefixes: str) -> Iterator[StackState]:
     for stack in sorted(stacks, key=lambda stack: stack["StackName"]):
         if stack["StackStatus"] != "DELETE_COMPLETE":
             yield _state(stack)
+
+
+def not_deployed(cloud: Cloud, cluster: str, name: str) -> NotDeployedError:
+    """Say that a cluster has no API or splitter of that name, and which may be meant."""
+    return NotDeployedError.among(
+        name, if_allowed(lambda: [resource.name for resource, _ in list_resource_stacks(cloud, cluster)], list[str]())
+    )
 
 
 def list_resource_stacks(cloud: Cloud, cluster: str) -> list[tuple[names.Resource, StackState]]:

@@ -73,6 +73,9 @@ class ClusterInfo:
     dangers: tuple[str, ...]
     dashboard: str | None
 
+    def __repr__(self) -> str:
+        return f"{repr(self.running).removesuffix('>')} ({self.status}): {', '.join(api.name for api in self.apis)}>"
+
     def as_json(self) -> dict[str, Any]:
         """The object that ``cortex cluster info -o json`` prints."""
         resources = self.running.resources

@@ -2,13 +2,13 @@
 
     stack -> evidence (``read_evidence``) -> causes (``causes``) -> diagnosis
 
-The first cause is named; the others are part of the evidence.
+The first cause is named; the others are part of the evidence, which is in the order of time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -32,11 +32,12 @@ NOT_DEPLOYED = "not deployed"
 RECORDS_SHOWN = 4
 STOPPED_SHOWN = 3
 ID_DIGITS = 8
-PROJECT = "/project/"
-"""The folder of a replica that has the user's files, in the path of a file."""
+# Paths of the project are short, except in what the user's code writes itself (traceback.print_exc).
+_IN_PROJECT = re.compile(r'File "(?!/|<|site-packages/)|File ".*/project/')
+"""A frame in the user's files."""
 _SERVICE = re.compile(r"^\(service [^)]*\) ")
 _ARN = re.compile(r" arn:[^)\s]*\)")
-EVER = datetime.fromtimestamp(0, timezone.utc)
+EVER, NEVER = datetime.fromtimestamp(0, timezone.utc), datetime.max.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Diagnosis:
         summary: How it goes, in one sentence without an end.
         cause: The first cause; None where nothing is wrong.
         since: Since when that is so; None where nobody knows.
-        evidence: What this rests on, and what else is wrong.
+        evidence: What this rests on, and what else is wrong: the oldest first, and at the end what is so now.
     """
 
     name: str
@@ -79,6 +80,10 @@ class Diagnosis:
     cause: Cause | None = None
     since: datetime | None = None
     evidence: tuple[Proof, ...] = ()
+
+    def __repr__(self) -> str:
+        cause = f" The first cause: {self.cause.message}. Next: {self.cause.to_do}." if self.cause else ""
+        return f"<{self.name} ({self.status}): {self.summary}.{cause}>"
 
     def as_json(self) -> dict[str, Any]:
         """What ``cortex why -o json`` prints."""
@@ -136,7 +141,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         summary=_summary(evidence),
         cause=cause,
         since=cause.since if cause else evidence.serving_since or api.last_update,
-        evidence=tuple(_proofs(evidence, causes)),
+        evidence=_in_order(_proofs(evidence, causes)),
     )
 
 
@@ -165,6 +170,11 @@ def _proofs(evidence: Evidence, causes: Sequence[Cause]) -> Iterator[Proof]:
             yield Proof("ECS", _ARN.sub(")", _SERVICE.sub("", message)), moment)
 
 
+def _in_order(proofs: Iterable[Proof]) -> tuple[Proof, ...]:
+    """As they happened: what comes first may explain what comes after."""
+    return tuple(sorted(proofs, key=lambda proof: proof.time or NEVER))
+
+
 def _of_records(records: Sequence[LogRecord]) -> list[Proof]:
     """The last records that say different things. Last words only repeat the traceback before them."""
     explained = {record.replica for record in records if record.fields.get("event") == TRACEBACK_EVENT}
@@ -189,7 +199,7 @@ def _place(record: LogRecord) -> str:
     frames = [number for number, line in enumerate(lines) if line.startswith('File "')]
     if not frames:
         return ""
-    last = next((number for number in reversed(frames) if PROJECT in lines[number]), frames[-1])
+    last = next((number for number in reversed(frames) if _IN_PROJECT.match(lines[number])), frames[-1])
     file, _, rest = lines[last].removeprefix('File "').partition('", ')
     code = lines[last + 1].rstrip(":") if last + 2 < len(lines) else ""
     return f"{file.rpartition('/')[2]}, {rest}: {f'{code}: ' if code else ''}"
@@ -226,7 +236,7 @@ def diagnose_splitter(splitter: ApiStatus, members: Sequence[tuple[Variant, Diag
         summary=summary,
         cause=cause,
         since=cause.since if cause else splitter.last_update,
-        evidence=tuple(proofs),
+        evidence=_in_order(proofs),
     )
 
 

@@ -100,6 +100,16 @@ class ApiStatus:
     auth: str | None = None
     digest: str = ""
 
+    def __repr__(self) -> str:
+        if self.kind == TRAFFIC_SPLITTER:
+            what, counts = "traffic splitter", ", ".join(variant.name for variant in self.variants)
+        else:
+            what, counts = "API", f"{self.replicas.up_to_date}/{self.replicas.requested}"
+        reason = f": {self.reason}" if self.reason else ""
+        return (
+            f"<{' '.join(filter(None, [what, self.name, self.status, counts, self.revision, self.endpoint]))}{reason}>"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints of the status."""
         return {
@@ -184,7 +194,7 @@ def splitter_of(apis: Sequence[ApiStatus], name: str) -> ApiStatus:
     for api in apis:
         if api.name == name and api.kind == TRAFFIC_SPLITTER:
             return api
-    raise NotDeployedError(f"{name} is not deployed", hint="list what is deployed with: cortex get")
+    raise NotDeployedError.among(name, [api.name for api in apis])
 
 
 def list_apis(cloud: Cloud, cluster: RunningCluster) -> list[ApiStatus]:

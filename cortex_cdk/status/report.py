@@ -15,7 +15,7 @@ from cortex_cdk import log_groups, names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.console_links import Links, links
 from cortex_cdk.aws.errors import if_allowed
-from cortex_cdk.aws.scalable_targets import NAMESPACE, read_bounds, resource_id
+from cortex_cdk.aws.scalable_targets import read_bounds
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.errors import NotDeployedError
 from cortex_cdk.logs import LogRecord, fatal_record, troubles
@@ -31,6 +31,7 @@ from cortex_cdk.status.metrics import (
     Recent,
     Traffic,
     read_counted_by_replicas,
+    read_counted_until,
     read_forwarded,
     read_recent,
     read_traffic,
@@ -44,40 +45,14 @@ from cortex_cdk.status.read_status import (
     read_api,
     splitter_of,
 )
+from cortex_cdk.status.scaling_activities import ScalingActivity, read_scaling_activities
 from cortex_cdk.synthesis.deployed_configuration import read_configuration, without_values_of_env
 
 Measured = TypeVar("Measured")
-ACTIVITIES_SHOWN = 5
 # CloudWatch has a point a minute and charges for each that is read: watching must not ask every two seconds.
 METRICS_KEPT_SECONDS = 20.0
 STARTS_REPORTED = timedelta(minutes=5)
 """A replica whose start takes long says so again within this time."""
-
-
-@dataclass(frozen=True)
-class ScalingActivity:
-    """One thing that the autoscaler did.
-
-    Attributes:
-        time: When.
-        status: Such as ``Successful``.
-        description: Such as ``Setting desired count to 3.``
-        cause: The alarm that made it do so.
-    """
-
-    time: datetime
-    status: str
-    description: str
-    cause: str
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``cortex get -o json`` prints of it."""
-        return {
-            "time": self.time.isoformat(),
-            "status": self.status,
-            "description": self.description,
-            "cause": self.cause,
-        }
 
 
 @dataclass(frozen=True)
@@ -147,6 +122,12 @@ class Report:
     links: Links | None = None
     configuration: Mapping[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        if self.traffic is None:
+            return repr(self.api)
+        counts = (self.traffic.answers_2xx, self.traffic.answers_4xx, self.traffic.answers_5xx)
+        return f"{repr(self.api).removesuffix('>')}; answers 2xx {counts[0]}, 4xx {counts[1]}, 5xx {counts[2]}>"
+
     def as_json(self) -> dict[str, Any]:
         """What ``cortex get -o json`` prints."""
         document = self.api.as_json()
@@ -184,8 +165,8 @@ class Reporter:
     def all(self) -> list[Report]:
         """Report everything that is deployed, without the parts that only an API's own report has."""
         apis = list_apis(self._cloud, self._cluster)
-        traffic = self._read_traffic(apis)
-        reports = {api.name: _with_traffic(api, traffic) for api in apis if api.kind == REALTIME_API}
+        traffic, until = self._read_traffic(apis), self._read_counted_until(apis)
+        reports = {api.name: _with_traffic(api, traffic, until) for api in apis if api.kind == REALTIME_API}
         splitters = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
         return [*reports.values(), *(Report(api, members=_members(api, splitters, None, reports)) for api in splitters)]
 
@@ -218,7 +199,7 @@ class Reporter:
             traffic = pool.submit(self._read_traffic, [api])
             recent = pool.submit(self._read_recent, api)
             counted = pool.submit(self._read_counted, api)
-            activities = pool.submit(self._activities, api)
+            activities = pool.submit(read_scaling_activities, self._cloud, self._cluster.name, api)
             maximum = pool.submit(self._reached_maximum, api)
             explained = pool.submit(self._explained, api)
             stopped = pool.submit(read_stopped, self._cloud, self._cluster.name, api.name, api.created)
@@ -256,7 +237,7 @@ class Reporter:
         variants = [variant.name for variant in splitter.variants]
         members = [api for api in apis if api.name in variants]
         traffic = self._read_traffic(members)
-        reports = {api.name: _with_traffic(api, traffic) for api in members}
+        reports = {api.name: _with_traffic(api, traffic, {}) for api in members}
         counted = self._read_forwarded(splitter)
         others = [api for api in apis if api.kind == TRAFFIC_SPLITTER]
         return Report(
@@ -293,6 +274,11 @@ class Reporter:
         balancer = self._cluster.resources.load_balancer_full_name
         return self._lately(groups, lambda: read_traffic(self._cloud, balancer, groups))
 
+    def _read_counted_until(self, apis: Sequence[ApiStatus]) -> dict[str, datetime | None]:
+        groups = tuple(api.target_group for api in apis if api.target_group)
+        balancer = self._cluster.resources.load_balancer_full_name
+        return self._lately(("until", groups), lambda: read_counted_until(self._cloud, balancer, groups))
+
     def _read_counted(self, api: ApiStatus) -> CountedByReplicas:
         return self._lately(
             (api.name, api.created),
@@ -327,23 +313,6 @@ class Reporter:
         reached = bounds is not None and bounds.least < bounds.most <= api.replicas.requested
         return bounds.most if bounds and reached else None
 
-    def _activities(self, api: ApiStatus) -> tuple[ScalingActivity, ...]:
-        answer = self._cloud.application_autoscaling.describe_scaling_activities(
-            ServiceNamespace=NAMESPACE,
-            ResourceId=resource_id(names.ecs_cluster(self._cluster.name), names.service(api.name)),
-            MaxResults=ACTIVITIES_SHOWN,
-        )
-        return tuple(
-            ScalingActivity(
-                time=activity["StartTime"],
-                status=activity["StatusCode"],
-                description=activity["Description"],
-                cause=activity["Cause"],
-            )
-            for activity in answer["ScalingActivities"][:ACTIVITIES_SHOWN]
-            if activity["StartTime"] >= api.created
-        )
-
 
 def _usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
     """The mean and the most of all replicas that tell; None where none does."""
@@ -358,8 +327,9 @@ def _usage_as_json(usage: Sequence[Usage]) -> dict[str, Any] | None:
     }
 
 
-def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic]) -> Report:
-    return Report(api, traffic=traffic.get(api.target_group or ""))
+def _with_traffic(api: ApiStatus, traffic: Mapping[str, Traffic], until: Mapping[str, datetime | None]) -> Report:
+    group = api.target_group or ""
+    return Report(api, traffic=traffic.get(group), counted_until=until.get(group))
 
 
 def _members(

@@ -21,7 +21,7 @@ from cortex_serving.contract import TRAFFIC_SPLITTER
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
-from cortex_cdk.errors import CortexError
+from cortex_cdk.errors import CortexError, WrongCallError
 from cortex_cdk.status.cloudwatch import (
     MINUTE_SECONDS,
     Query,
@@ -34,6 +34,7 @@ from cortex_cdk.status.metrics import PULSE, REPORTED, counted_until
 from cortex_cdk.status.read_status import ApiStatus
 
 DEFAULT_SINCE = timedelta(hours=3)
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
 POINTS = 180
 """Most values of a series, unless a period is asked for."""
 MAX_POINTS = 5000
@@ -142,6 +143,12 @@ class Measurements:
     counted_until: datetime | None
     series: tuple[Series, ...]
 
+    def __repr__(self) -> str:
+        measures = ", ".join(dict.fromkeys(one.name for one in self.series))
+        since = f" since {self.times[0]:%Y-%m-%d %H:%M} UTC" if self.times else ""
+        minutes = int(self.period.total_seconds()) // 60
+        return f"<metrics of {self.name}{since}, every {minutes} min: {measures}; as a table: to_frame()>"
+
     def of(self, name: str, api: str | None = None) -> Series:
         """Return one series.
 
@@ -209,29 +216,37 @@ def read_measurements(
     wanted: ApiStatus,
     apis: Sequence[ApiStatus],
     *,
-    since: timedelta = DEFAULT_SINCE,
+    since: timedelta | datetime = DEFAULT_SINCE,
+    until: datetime | None = None,
     period: timedelta | None = None,
     points: int = POINTS,
 ) -> Measurements:
-    """Read what was measured of an API, or of a splitter's APIs, until now.
+    """Read what was measured of an API, or of a splitter's APIs.
 
     Args:
         cloud: A session of the environment.
         cluster: The environment's cluster.
         wanted: The API or splitter.
         apis: The API itself, or those of the splitter.
-        since: How far back; no further than to the creation of the API, or of the oldest of several.
+        since: How far back, or from when; no further than to the creation of the API, or of the oldest of several.
+        until: Until when; None for now.
         period: Time that one value stands for; None chooses one that gives at most ``points`` values.
         points: See ``period``.
 
     Raises:
-        CortexError: The period is none that CloudWatch has.
+        CortexError: The period is none that CloudWatch has, or there was no API until then.
     """
-    end = end_of_this_minute()
-    oldest = min((api.created for api in apis), default=end - since)
-    begin = max(end - since, oldest)
-    length = period or shortest_period(end - begin, points)
-    check_period(length, end - begin)
+    now = end_of_this_minute()
+    end = now if until is None else min(now, _ceiling(until))
+    start = since if isinstance(since, datetime) else now - since
+    begin = max(start, min((api.created for api in apis), default=start))
+    if begin >= end:
+        raise CortexError(
+            f"nothing was measured of {wanted.name} until {end.astimezone():%Y-%m-%d %H:%M}",
+            hint=f"it was made at {begin.astimezone():%Y-%m-%d %H:%M:%S}" if begin > start else None,
+        )
+    length = period or shortest_period(end - begin, points, age=now - begin)
+    check_period(length, end - begin, age=now - begin)
     begin = _floor(begin, length)
     times = tuple(begin + length * number for number in range(-((begin - end) // length)))
     queries = {api.name: _queries(cluster, api, length) for api in apis}
@@ -292,46 +307,55 @@ def _series(
     return Series(api.name, measure.name, tuple(map(value, times)))
 
 
-def shortest_period(span: timedelta, points: int) -> timedelta:
+def shortest_period(span: timedelta, points: int, *, age: timedelta | None = None) -> timedelta:
     """Choose the shortest of ``PERIODS`` that gives so many values at most, and that CloudWatch keeps for so long."""
-    kept = next((period for age, period in KEPT if span <= age), KEPT[-1][1])
+    oldest = age or span
+    kept = next((period for until, period in KEPT if oldest <= until), KEPT[-1][1])
     fitting: Iterable[timedelta] = (period for period in PERIODS if period >= kept and span / period <= points)
     return next(iter(fitting), PERIODS[-1])
 
 
-def check_period(period: timedelta, span: timedelta) -> None:
+def check_period(period: timedelta, span: timedelta, *, age: timedelta | None = None) -> None:
     """Refuse a period that CloudWatch cannot answer with.
 
     Args:
         period: Time that one value stands for.
-        span: Time from the first value until now.
+        span: Time from the first value to the last.
+        age: Time from the first value until now; None where the last one is of now.
 
     Raises:
         CortexError: It is not of whole minutes, too short for so long a time, or longer than that time.
     """
     if period < timedelta(minutes=1) or period % timedelta(minutes=1):
-        raise CortexError(
+        raise WrongCallError(
             f"a period of {in_words(period)} is not of whole minutes", hint="give one such as 1m, 5m or 1h"
         )
-    age, kept = next(((age, kept) for age, kept in KEPT if span <= age), KEPT[-1])
-    if span > age:
-        raise CortexError(f"CloudWatch keeps nothing for longer than {age.days} days", hint="give a shorter time")
+    oldest = age or span
+    longest, kept = next(((until, kept) for until, kept in KEPT if oldest <= until), KEPT[-1])
+    if oldest > longest:
+        raise WrongCallError(
+            f"CloudWatch keeps nothing for longer than {longest.days} days", hint="give a shorter time"
+        )
     if period < kept or period % kept:
-        raise CortexError(
-            f"CloudWatch keeps no periods of {in_words(period)} for {in_words(span)}",
+        raise WrongCallError(
+            f"CloudWatch keeps no periods of {in_words(period)} for {in_words(oldest)}",
             hint=f"give a multiple of {in_words(kept)}, or a shorter time",
         )
     if span / period > MAX_POINTS:
-        raise CortexError(
+        raise WrongCallError(
             f"{in_words(span)} in periods of {in_words(period)} would be more than {MAX_POINTS} values",
             hint=f"give a longer period, such as {in_words(shortest_period(span, POINTS))}",
         )
 
 
+def _ceiling(moment: datetime) -> datetime:
+    """The end of the minute that a moment lies in."""
+    return -(-(moment - _EPOCH) // timedelta(minutes=1)) * timedelta(minutes=1) + _EPOCH
+
+
 def _floor(moment: datetime, period: timedelta) -> datetime:
     """The beginning of the period that a moment lies in. Periods are counted from 1970, as CloudWatch does."""
-    epoch = datetime.fromtimestamp(0, timezone.utc)
-    return epoch + (moment - epoch) // period * period
+    return _EPOCH + (moment - _EPOCH) // period * period
 
 
 def in_words(length: timedelta) -> str:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cortex_cdk.errors import CortexError
+from cortex_cdk.errors import CortexError, WrongCallError
 from cortex_cdk.status.panels import panels_of
 from cortex_cdk.status.series import MEASURES, Measurements
 
@@ -41,7 +41,7 @@ def writer_of(file: Path) -> Callable[[Measurements], bytes]:
     """
     writer = WRITERS.get(file.suffix.lower())
     if writer is None:
-        raise CortexError(
+        raise WrongCallError(
             f"{file} cannot be saved: its name does not say as what", hint=f"end it with {', '.join(WRITERS)}"
         )
     if writer is as_png:

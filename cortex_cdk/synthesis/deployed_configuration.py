@@ -1,4 +1,4 @@
-"""Keeps the configuration of each deployed API in the cluster's bucket, under the digest of its stack's specification.
+"""Keeps the configuration of what is deployed in the cluster's bucket, under the digest of its stack's specification.
 
 The template alone would not do: a template has room for 51,200 bytes only.
 """
@@ -10,30 +10,30 @@ from typing import Any
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
-from cortex_cdk.synthesis.specs import ApiStackSpec
+from cortex_cdk.synthesis.specs import ApiStackSpec, SplitterStackSpec
 
 HIDDEN = "***"
 
 
-def store_configuration(cloud: Cloud, bucket: str, spec: ApiStackSpec) -> None:
-    """Keep an API's configuration.
+def store_configuration(cloud: Cloud, bucket: str, spec: ApiStackSpec | SplitterStackSpec) -> None:
+    """Keep the configuration of an API or splitter.
 
     Args:
         cloud: Where the bucket is.
         bucket: The cluster's bucket.
-        spec: What the API's template is made from.
+        spec: What its template is made from.
     """
-    body = json.dumps(spec.api.model_dump(mode="json")).encode()
+    body = json.dumps(spec.resource.model_dump(mode="json")).encode()
     cloud.s3.put_object(Bucket=bucket, Key=names.configuration_key(spec.digest), Body=body)
 
 
 def read_configuration(cloud: Cloud, bucket: str, digest: str) -> dict[str, Any]:
-    """Read the configuration of a deployed API.
+    """Read the configuration of a deployed API or splitter.
 
     Args:
         cloud: Where the bucket is.
         bucket: The cluster's bucket.
-        digest: The output ``SpecDigest`` of the API's stack.
+        digest: The output ``SpecDigest`` of its stack.
 
     Returns:
         The fields of ``cortex.yaml``, by section; empty where none is kept, as of stacks of an older version.

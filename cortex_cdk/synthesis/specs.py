@@ -224,6 +224,11 @@ class ApiStackSpec(_StackSpec):
         return names.api_stack(self.cluster.cluster, self.api.name)
 
     @property
+    def resource(self) -> RealtimeApi:
+        """The API."""
+        return self.api
+
+    @property
     def provider(self) -> ProviderResource:
         """The instance group that runs the replicas.
 
@@ -254,6 +259,11 @@ class SplitterStackSpec(_StackSpec):
     def stack_name(self) -> str:
         """The name of the stack."""
         return names.splitter_stack(self.cluster.cluster, self.splitter.name)
+
+    @property
+    def resource(self) -> TrafficSplitter:
+        """The splitter."""
+        return self.splitter
 
 
 StackSpec = Annotated[ClusterStackSpec | ApiStackSpec | SplitterStackSpec, Field(discriminator="kind")]

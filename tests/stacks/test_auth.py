@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from aws_cdk.assertions import Template
-from cortex_stacks.app import add_stack, make_app
-
 from cortex_cdk.synthesis.specs import StackSpec
 from tests.stacks.matrix import JWT, api_spec, splitter_spec
+from tests.stacks.synthesized import template_of
 
 VALIDATION = {
     "Type": "jwt-validation",
@@ -28,7 +26,7 @@ VALIDATION = {
 
 
 def template(folder: Path, spec: StackSpec) -> dict[str, Any]:
-    return dict(Template.from_stack(add_stack(make_app(str(folder)), spec)).to_json())
+    return dict(template_of(spec, folder).to_json())
 
 
 def of_type(made: dict[str, Any], kind: str) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from aws_cdk.assertions import Match, Template
-from cortex_stacks.app import add_stack, make_app
 
 from cortex_cdk.config import Cluster
 from cortex_cdk.synthesis.specs import ClusterStackSpec
 from tests.stacks.matrix import cluster_spec
+from tests.stacks.synthesized import template_of
 
 CERTIFICATE, RECORD = "AWS::CertificateManager::Certificate", "AWS::Route53::RecordSet"
 LISTENER = "AWS::ElasticLoadBalancingV2::Listener"
@@ -19,7 +19,7 @@ ZONE = "Z0123456789ABCDEFGHIJ"
 
 
 def made(folder: Path, spec: ClusterStackSpec) -> Template:
-    return Template.from_stack(add_stack(make_app(str(folder)), spec))
+    return template_of(spec, folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
-from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import cluster_spec
+from tests.stacks.synthesized import template_of
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    return Template.from_stack(add_stack(make_app(str(tmp_path_factory.mktemp("cdk.out"))), cluster_spec("plain")))
+    return template_of(cluster_spec("plain"), tmp_path_factory.mktemp("cdk.out"))
 
 
 def all_properties(template: Template, kind: str) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from aws_cdk.assertions import Template
 from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import APIS, BOUNDARY, PRIORITY, TOPIC, api_spec, cluster_spec
+from tests.stacks.synthesized import template_of
 from tests.stacks.test_replica_threads import THREADS
 
 Synthesized = Callable[[str], Template]
@@ -347,13 +348,13 @@ def test_the_time_to_start_is_that_of_the_api(synthesized: Synthesized) -> None:
 
 
 def test_alarms_tell_the_topic_of_the_cluster(tmp_path: Path) -> None:
-    template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain", cluster="gpu-only")))
+    template = template_of(api_spec("plain", cluster="gpu-only"), tmp_path)
     alarms = [alarm["Properties"] for alarm in template.find_resources("AWS::CloudWatch::Alarm").values()]
     assert [(alarm["AlarmActions"], alarm["OKActions"]) for alarm in alarms] == [([TOPIC], [TOPIC])] * 2
 
 
 def test_every_role_has_the_boundary_of_the_cluster(tmp_path: Path) -> None:
-    template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain", cluster="bound")))
+    template = template_of(api_spec("plain", cluster="bound"), tmp_path)
     roles = template.find_resources("AWS::IAM::Role").values()
     assert len(roles) == 2
     assert {role["Properties"].get("PermissionsBoundary") for role in roles} == {BOUNDARY}
@@ -389,8 +390,7 @@ def test_the_outputs(synthesized: Synthesized) -> None:
 def test_scaling_updates_and_networking_leave_the_task_definition_alone(
     tmp_path_factory: pytest.TempPathFactory, synthesized: Synthesized, changes: dict[str, Any]
 ) -> None:
-    app = make_app(str(tmp_path_factory.mktemp("cdk.out")))
-    changed = Template.from_stack(add_stack(app, api_spec("plain", **changes)))
+    changed = template_of(api_spec("plain", **changes), tmp_path_factory.mktemp("cdk.out"))
     kind = "AWS::ECS::TaskDefinition"
     assert changed.find_resources(kind) == synthesized("plain").find_resources(kind)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from aws_cdk.assertions import Match, Template
-from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import api_spec
+from tests.stacks.synthesized import template_of
 
 POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
 COOLDOWNS = {"ScaleInCooldown": 600, "ScaleOutCooldown": 30}
@@ -16,8 +16,7 @@ COOLDOWNS = {"ScaleInCooldown": 600, "ScaleOutCooldown": 30}
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    app = make_app(str(tmp_path_factory.mktemp("cdk.out")))
-    return Template.from_stack(add_stack(app, api_spec("scaled")))
+    return template_of(api_spec("scaled"), tmp_path_factory.mktemp("cdk.out"))
 
 
 def test_the_bounds_of_scaling(template: Template) -> None:
@@ -94,8 +93,7 @@ def test_scaling_follows_requests_in_flight(template: Template) -> None:
 
 
 def test_the_rate_scales_nothing_unless_it_is_written(tmp_path: Path) -> None:
-    app = make_app(str(tmp_path))
-    template = Template.from_stack(add_stack(app, api_spec("plain")))
+    template = template_of(api_spec("plain"), tmp_path)
     [policy] = template.find_resources(POLICY).values()
     assert policy["Properties"]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 1
     template.has_resource_properties(

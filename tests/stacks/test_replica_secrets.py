@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from aws_cdk.assertions import Template
-from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import api_spec
+from tests.stacks.synthesized import template_of
 
 HERE = "arn:AWS::Partition:{}:AWS::Region:AWS::AccountId:"
 ELSEWHERE = "arn:aws:secretsmanager:eu-west-1:222222222222:secret:shared-AbCdEf"
@@ -19,7 +19,7 @@ KNOWN = "arn:aws:secretsmanager:us-east-1:111111111111:secret:my-secret-AbCdEf"
 
 def made(folder: Path, **changes: Any) -> Template:
     spec = api_spec("secrets", **changes).model_copy(update={"secret_arns": {"my-secret": KNOWN}})
-    return Template.from_stack(add_stack(make_app(str(folder)), spec))
+    return template_of(spec, folder)
 
 
 @pytest.fixture(scope="module")
@@ -97,5 +97,5 @@ def test_a_secret_takes_the_place_of_a_variable_that_replicas_get_anyway(tmp_pat
 
 
 def test_an_api_without_secrets_may_read_none(tmp_path: Path) -> None:
-    template = Template.from_stack(add_stack(make_app(str(tmp_path)), api_spec("plain")))
+    template = template_of(api_spec("plain"), tmp_path)
     assert "secretsmanager" not in json.dumps(template.to_json())

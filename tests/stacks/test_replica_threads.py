@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk.assertions import Template
-from cortex_stacks.app import add_stack, make_app
 
 from tests.stacks.matrix import PREDICTOR, api_spec
+from tests.stacks.synthesized import template_of
 
 THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
@@ -30,7 +29,7 @@ def test_as_many_as_the_share_unless_the_user_says_otherwise(
 ) -> None:
     predictor = {**PREDICTOR, "processes_per_replica": processes, "env": own}
     spec = api_spec("plain", compute={"cpu": cpu}, predictor=predictor)
-    template = Template.from_stack(add_stack(make_app(str(tmp_path)), spec))
+    template = template_of(spec, tmp_path)
     [definition] = template.find_resources("AWS::ECS::TaskDefinition").values()
     [container] = definition["Properties"]["ContainerDefinitions"]
     found = {variable["Name"]: variable["Value"] for variable in container["Environment"]}

@@ -14,16 +14,14 @@ import click
 from cortex_cdk.errors import CortexError
 from cortex_cdk.names import CLUSTER_FILE, cluster_stack
 from cortex_cli import cluster_refresh, options, plans
-from cortex_cli.control_characters import on_stderr, on_stdout
+from cortex_cli.control_characters import on_stderr
 from cortex_cli.messages import warn
-from cortex_cli.output import agree, as_json, before_the_result, print_json, print_table
+from cortex_cli.output import agree, as_json, before_the_result, print_json
 
 if TYPE_CHECKING:
     from cortex_cdk.aws.permissions.documents import Policy, Purpose
     from cortex_cdk.client import Client
     from cortex_cdk.clusters.removal import Removal
-    from cortex_cdk.environment import Environment
-    from cortex_cdk.status.cluster_info import ClusterInfo
 
 SECTION = "Clusters"
 
@@ -42,7 +40,7 @@ command.add_command(cluster_refresh.command)
 
 
 @command.command("up")
-@click.argument("config", required=False, type=options.ConfigPath())
+@click.argument("config", required=False, type=options.PathOf())
 @options.environment
 @options.yes
 @options.plan
@@ -61,7 +59,7 @@ def up(config: Path | None, env: str | None, yes: bool, plan: bool, output: str)
 
 
 @command.command("configure")
-@click.argument("config", required=False, type=options.ConfigPath())
+@click.argument("config", required=False, type=options.PathOf())
 @options.environment
 @options.yes
 @options.plan
@@ -143,56 +141,18 @@ def info(env: str | None, output: str) -> None:
       cortex cluster info --env prod
     """
     from cortex_cdk.client import Client
+    from cortex_cli.cluster_report import print_info
 
     client = Client(env)
     found = client.cluster_info()
     if output == "json":
         print_json(found.as_json())
         return
-    _print_info(found, client.environment)
-
-
-def _print_info(found: ClusterInfo, environment: Environment) -> None:
-    click.echo(f"cluster:   {found.running.name} ({found.status})")
-    click.echo(f"version:   {found.running.resources.version or 'unknown'}")
-    click.echo(f"region:    {found.configuration.region}")
-    click.echo(f"endpoint:  {found.running.url}")
-    if found.running.resources.domain:
-        click.echo(f"leads to:  {found.running.address}")
-    click.echo(f"bucket:    {found.running.resources.bucket}")
-    for danger in found.dangers:
-        warn(danger)
-    if found.dashboard:
-        click.echo(f"dashboard: {found.dashboard}")
-    click.echo()
-    print_table(
-        [
-            {
-                "instance group": state.group.name,
-                "types": ", ".join(state.group.instance_types) + (" (spot)" if state.group.spot else ""),
-                "running": str(state.running),
-                "desired": str(state.desired),
-                "min": str(state.group.min_instances),
-                "max": str(state.group.max_instances),
-            }
-            for state in found.groups
-        ]
-    )
-    for state in found.groups:
-        if state.launch_failure:
-            click.echo(on_stdout(f"{state.group.name} cannot start an instance: {state.launch_failure}"))
-    cluster_refresh.warn_of_newer_images(state.images for state in found.groups if state.images)
-    click.echo()
-    plans.show_cost(found.cost, environment)
-    click.echo()
-    if found.apis:
-        print_table([{"api": api.name, "kind": api.kind, "status": api.status} for api in found.apis])
-    else:
-        click.echo("no apis are deployed")
+    print_info(found, client.environment)
 
 
 @command.command("policy")
-@click.argument("config", required=False, type=options.ConfigPath())
+@click.argument("config", required=False, type=options.PathOf())
 @click.option(
     "--for",
     "purpose",
@@ -204,7 +164,7 @@ def _print_info(found: ClusterInfo, environment: Environment) -> None:
     "--into",
     "folder",
     metavar="FOLDER",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.PathOf(file_okay=False),
     help="Write a file NAME.json for each policy into a folder, for `aws iam create-policy`.",
 )
 @options.environment

@@ -13,7 +13,7 @@ from cortex_cli import options, plans
 from cortex_cli.control_characters import on_stdout
 from cortex_cli.messages import show, warn
 from cortex_cli.output import print_json
-from cortex_cli.suggestions import for_environment, sample_request
+from cortex_cli.suggestions import any_request, for_environment, sample_request
 
 if TYPE_CHECKING:
     from cortex_cdk.config import Config
@@ -25,7 +25,7 @@ MOST_TRIALS = 5
 
 
 @click.command("deploy")
-@click.argument("config", type=options.ConfigPath(), default=Path(CONFIG_FILE))
+@click.argument("config", type=options.PathOf(), default=Path(CONFIG_FILE))
 @options.environment
 @options.yes
 @click.option("-f", "--force", is_flag=True, help="Cancel an update that runs, rather than refuse.")
@@ -115,18 +115,26 @@ def _print(config: Config, results: list[Applied]) -> None:
     api = next((result for result in serving if result.kind != TRAFFIC_SPLITTER), None)
     if api:
         click.echo(for_environment(f"logs:     cortex logs {api.name}"))
+    if not going_on:
+        _print_trials(serving, config)
+
+
+def _print_trials(serving: list[Applied], config: Config) -> None:
+    """Write a sample request for each API and splitter; for the first only, if there are many, or no sample is there.
+
+    One sample is taken to be for all APIs of a project.
+    """
     sample = config.project_root / SAMPLE_FILE
-    if sample.is_file() and not going_on:
-        _print_trials(serving, config, _seen_from_here(sample))
-
-
-def _print_trials(serving: list[Applied], config: Config, sample: str) -> None:
-    """Write a sample request for each API and splitter; for the first only, if there are many."""
     shown = serving if len(serving) <= MOST_TRIALS else serving[:1]
     keyed = {api.name for api in config.apis if api.networking.auth.api_key}
     keyed |= {one.name for one in config.splitters if keyed & {variant.name for variant in one.apis}}
+    if not sample.is_file():
+        for what, request in any_request(serving[0].name, needs_key=serving[0].name in keyed).items():
+            click.echo(on_stdout(f"{what + ':':<9} {request}"))
+        return
+    file = _seen_from_here(sample)
     for result in shown:
-        request = sample_request(result.name, result.endpoint, sample, needs_key=result.name in keyed)
+        request = sample_request(result.name, result.endpoint, file, needs_key=result.name in keyed)
         click.echo(on_stdout(f"try it:   {request}"))
     if len(shown) < len(serving):
         click.echo(f"          and likewise the other {len(serving) - len(shown)}")

@@ -23,11 +23,11 @@ SECTION = "APIs"
 
 
 @click.command("dev")
-@click.argument("config", metavar="[DIR]", type=options.ConfigPath(), default=Path())
+@click.argument("config", metavar="[DIR]", type=options.PathOf(), default=Path())
 @options.environment
 @click.option(
     "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=options.PathOf(exists=True, dir_okay=False),
     metavar="FILE",
     help="Send FILE after each deployment, rather than sample.json of the project.",
 )

@@ -12,12 +12,12 @@ SECTION = "APIs"
 
 @click.command("diff")
 @options.name()
-@click.argument("before", metavar="[A]", required=False)
-@click.argument("after", metavar="[B]", required=False)
+@click.argument("before", metavar="[A]", required=False, type=options.TEXT)
+@click.argument("after", metavar="[B]", required=False, type=options.TEXT)
 @options.environment
 @options.output
 def command(name: str, before: str | None, after: str | None, env: str | None, output: str) -> None:
-    """Show what differs between two deployments of an API: configuration, files, image.
+    """Show what differs between two deployments of an API or traffic splitter: configuration, files, image.
 
     A and B are numbers of `cortex history` (3 or v3) or beginnings of revisions. Without B, A is compared with what
     serves; without both, what served before is.

@@ -63,7 +63,7 @@ def _as_json(environment: Environment, environments: Environments) -> dict[str, 
 
 
 @command.command("default")
-@click.argument("name", required=False, shell_complete=shell_completion.environments)
+@click.argument("name", required=False, type=options.TEXT, shell_complete=shell_completion.environments)
 @options.output
 def default(name: str | None, output: str) -> None:
     """Show the default environment, or make NAME the default.
@@ -84,11 +84,13 @@ def default(name: str | None, output: str) -> None:
 
 
 @command.command("configure")
-@click.argument("name", shell_complete=shell_completion.environments)
-@click.option("--cluster", help=f"Name of the cluster (default: {names.DEFAULT_CLUSTER}).")
-@click.option("--region", help=f"AWS region (default: {names.DEFAULT_REGION}).")
-@click.option("--profile", help="Profile of the AWS configuration files (default: the usual credential chain).")
-@click.option("--endpoint-url", metavar="URL", help="Replaces the AWS endpoints, for emulators.")
+@click.argument("name", type=options.TEXT, shell_complete=shell_completion.environments)
+@click.option("--cluster", type=options.TEXT, help=f"Name of the cluster (default: {names.DEFAULT_CLUSTER}).")
+@click.option("--region", type=options.TEXT, help=f"AWS region (default: {names.DEFAULT_REGION}).")
+@click.option(
+    "--profile", type=options.TEXT, help="Profile of the AWS configuration files (default: the usual credential chain)."
+)
+@click.option("--endpoint-url", type=options.TEXT, metavar="URL", help="Replaces the AWS endpoints, for emulators.")
 @options.output
 def configure(
     name: str, cluster: str | None, region: str | None, profile: str | None, endpoint_url: str | None, output: str
@@ -122,7 +124,7 @@ def configure(
 
 
 @command.command("delete")
-@click.argument("name", shell_complete=shell_completion.environments)
+@click.argument("name", type=options.TEXT, shell_complete=shell_completion.environments)
 @options.output
 def delete(name: str, output: str) -> None:
     """Forget the environment NAME. Nothing in the account is touched.

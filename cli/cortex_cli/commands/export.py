@@ -19,11 +19,11 @@ REVISION = re.compile(r"v?[0-9]+|[0-9a-f]{7,}")
 
 @click.command("export")
 @options.name()
-@click.argument("places", metavar="[REVISION] DIR", nargs=-1, required=True)
+@click.argument("places", metavar="[REVISION] DIR", nargs=-1, required=True, type=options.TEXT)
 @options.environment
 @options.output
 def command(name: str, places: tuple[str, ...], env: str | None, output: str) -> None:
-    """Write the files of a deployment of an API, with its cortex.yaml, into the new or empty folder DIR.
+    """Write the files of a deployment, with its cortex.yaml, into the new or empty folder DIR.
 
     REVISION is a number of `cortex history` (3 or v3) or the beginning of a revision; without it, what serves.
 
@@ -38,8 +38,6 @@ def command(name: str, places: tuple[str, ...], env: str | None, output: str) ->
     *revision, folder = places
     if not revision and REVISION.fullmatch(folder):
         raise click.UsageError(f"{folder} may be a revision: name a folder, too: cortex export {name} {folder} DIR")
-    if not folder:
-        raise click.UsageError("DIR is empty: is a variable of your script not set?")
     done = Client(env).export(name, Path(folder), *revision)
     if output == "json":
         document = {

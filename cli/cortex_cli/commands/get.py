@@ -46,6 +46,8 @@ def command(name: str | None, env: str | None, watch: bool, verbose: bool, outpu
     from cortex_cdk.client import Client
     from cortex_cdk.environment import load_environments
 
+    if verbose and not name:
+        raise click.UsageError("--verbose shows one API: give its NAME, too")
     names = [env] if env or name else [environment.name for environment in load_environments().all]
     # Kept while watching, because a client does not read metrics each time.
     clients = [Client(environment) for environment in names]

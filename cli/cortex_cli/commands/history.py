@@ -1,4 +1,4 @@
-"""List the deployments of an API."""
+"""List the deployments of an API or traffic splitter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECTION = "APIs"
 @options.environment
 @options.output
 def command(name: str, env: str | None, output: str) -> None:
-    """List the deployments of an API, the newest first: when, who, why, what changed, how it ended.
+    """List the deployments of an API or traffic splitter, the newest first: when, who, why, what changed, how it ended.
 
     A star after the commit says that files of the project differed from the commit.
 

@@ -35,7 +35,7 @@ class _TemplateName(click.ParamType["Template"]):
             return value
         known = templates()
         if value not in known:
-            close = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(value.lower(), known, n=1)
             meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
             folder = shlex.join(["cortex", "init", DEFAULT_TEMPLATE, value])
             self.fail(f"there is no template {value!r}: {meant} For a folder of that name: {folder}", param, ctx)
@@ -51,7 +51,7 @@ def _names(_context: click.Context) -> list[str]:
 
 @click.command("init")
 @click.argument("template", type=_TemplateName(), default="python", shell_complete=_names)
-@click.argument("folder", type=options.ConfigPath(), default=Path(), metavar="[DIR]")
+@click.argument("folder", type=options.PathOf(), default=Path(), metavar="[DIR]")
 @click.option("--list", "listing", is_flag=True, help="List the templates, and write nothing.")
 @options.output
 def command(template: Template, folder: Path, listing: bool, output: str) -> None:

@@ -21,7 +21,7 @@ SECTION = "APIs"
 
 _FILE = click.option(
     "--file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=options.PathOf(dir_okay=False),
     metavar="FILE",
     help="Keep the keys in FILE, for cortex-serve by itself, instead of the environment's cluster.",
 )
@@ -38,17 +38,21 @@ def command() -> None:
 
 
 @command.command("create")
-@click.argument("name")
+@click.argument("name", type=options.TEXT)
 @click.option(
     "--api",
     "--apis",
     "apis",
     multiple=True,
+    type=options.TEXT,
     metavar="API",
     help="API that the key is for, or several with commas (default: all). Can be given several times.",
 )
 @click.option(
-    "--expires", metavar="DURATION", help="For how long the key is good, such as 12h or 90d (default: for ever)."
+    "--expires",
+    metavar="DURATION",
+    type=options.TEXT,
+    help="For how long the key is good, such as 12h or 90d (default: for ever).",
 )
 @_FILE
 @options.environment
@@ -67,7 +71,10 @@ def create(
     from cortex_cdk import access_keys
 
     lifetime = _lifetime(expires)
-    named = [api.strip() for text in apis for api in text.split(",") if api.strip()]
+    named = [api.strip() for text in apis for api in text.split(",")]
+    if "" in named:
+        # A key for no API would be one for all.
+        raise click.BadParameter("there is no name on one side of a comma", param_hint="--api")
     made, key = access_keys.create(_store(file, env), name, named, lifetime)
     if output == "json":
         print_json({**_as_json(made), "key": key})
@@ -110,7 +117,7 @@ def list_keys(file: Path | None, env: str | None, output: str) -> None:
 
 
 @command.command("revoke")
-@click.argument("name")
+@click.argument("name", type=options.TEXT)
 @_FILE
 @options.environment
 @options.output

@@ -131,8 +131,8 @@ def _breakable(context: click.Context) -> list[str]:
 
 
 @command.command("chaos")
-@click.argument("kind", required=False, type=click.Choice(KINDS))
-@click.argument("name", required=False, shell_complete=_breakable)
+@click.argument("kind", required=False, type=click.Choice(KINDS), metavar="[KIND]")
+@click.argument("name", required=False, type=options.TEXT, shell_complete=_breakable)
 @click.option(
     "--for",
     "seconds",
@@ -146,6 +146,12 @@ def break_something(
     kind: str | None, name: str | None, seconds: float | None, shows: bool, stops: bool, output: str
 ) -> None:
     """Break something in the local cloud, to see what happens.
+
+    \b
+    KIND is one of
+      kill-replica, slow-replica, unready-replica,
+      no-capacity, launch-failure, spot-notice,
+      s3-down, logs-down, daemon-kill
 
     NAME is an API; for no-capacity, launch-failure and spot-notice also an instance group, or nothing for all of them.
     The other kinds need no NAME. A fault ends by itself.

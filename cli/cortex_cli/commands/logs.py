@@ -28,28 +28,6 @@ REPLICA_DIGITS = 8
 DEFAULT_TAIL = 1000
 
 
-class Moment(click.ParamType[datetime]):
-    """A moment, such as ``15m`` (ago), ``14:05`` or ``2026-11-30T14:05Z``."""
-
-    name = "time"
-
-    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the moment.
-
-        Raises:
-            click.BadParameter: The value is none.
-        """
-        from cortex_cdk.logs.moments import FORMS, parse_moment
-
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_moment(value, datetime.now().astimezone())
-        except (ValueError, OverflowError) as error:
-            reason = str(error) if "too long" in str(error) else f"it is no time such as {FORMS}"
-            self.fail(f"{value!r}: {reason}", param, ctx)
-
-
 class Expression(click.ParamType[re.Pattern[str]]):
     """A regular expression, of which ``^`` and ``$`` match at each line."""
 
@@ -69,26 +47,14 @@ class Expression(click.ParamType[re.Pattern[str]]):
             self.fail(f"{value!r} is no regular expression of Python's module re: {error}", param, ctx)
 
 
-class Beginning(click.ParamType[str]):
-    """A text that is not empty: nothing would be the beginning of everything."""
-
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text without blanks around it.
-
-        Raises:
-            click.BadParameter: It is empty.
-        """
-        return value.strip() or self.fail("it is empty: is a variable of your script not set?", param, ctx)
-
-
 @click.command("logs")
 @options.name()
 @options.environment
 @click.option("--follow/--no-follow", "-f/ ", default=True, help="Wait for new records (the default).")
-@click.option("--since", type=Moment(), metavar="TIME", help="Only records from then on: 15m (ago), 14:05, a date.")
-@click.option("--until", type=Moment(), metavar="TIME", help="Only records until then, written as for --since.")
+@click.option(
+    "--since", type=options.MOMENT, metavar="TIME", help="Only records from then on: 15m (ago), 14:05, a date."
+)
+@click.option("--until", type=options.MOMENT, metavar="TIME", help="Only records until then, written as for --since.")
 @click.option(
     "--tail",
     type=click.IntRange(min=0),
@@ -103,7 +69,7 @@ class Beginning(click.ParamType[str]):
 @click.option(
     "--replica",
     "replicas",
-    type=Beginning(),
+    type=options.TEXT,
     metavar="ID",
     multiple=True,
     help="Only of this replica (the beginning of its id is enough). Can be given several times.",
@@ -111,12 +77,12 @@ class Beginning(click.ParamType[str]):
 @click.option(
     "--revision",
     "revisions",
-    type=Beginning(),
+    type=options.TEXT,
     metavar="REVISION",
     multiple=True,
     help="Only of replicas of this revision, likewise.",
 )
-@click.option("--request-id", type=Beginning(), metavar="ID", help="Only what belongs to this request.")
+@click.option("--request-id", type=options.TEXT, metavar="ID", help="Only what belongs to this request.")
 @click.option(
     "--grep",
     "text",
@@ -151,7 +117,7 @@ def command(
     """
     from cortex_cdk.client import Client
 
-    _check_period(since, until)
+    options.check_period(since, until)
     if since is None and tail is None:
         tail = DEFAULT_TAIL
     follow = follow and not _is_over(until)
@@ -161,7 +127,7 @@ def command(
     found = client.logs(name, following=follow, since=since, until=until, tail=tail, wanted=wanted, pause=_pause)
     with until_left():
         for record in found:
-            click.echo(on_stdout(_as_json(record)) if output == "json" else _as_text(record))
+            click.echo(on_stdout(_as_json(record)) if output == "json" else as_text(record))
             shown += 1
             _tell_remedy(record, told)
     if missing := client.why_not_deployed(name):
@@ -174,14 +140,6 @@ def command(
 
 def _is_over(until: datetime | None) -> bool:
     return until is not None and until <= datetime.now(timezone.utc)
-
-
-def _check_period(since: datetime | None, until: datetime | None) -> None:
-    if since and since > datetime.now(timezone.utc):
-        raise click.UsageError(f"--since is in the future: {since.astimezone():%Y-%m-%d %H:%M:%S}")
-    if since and until and until <= since:
-        first, last = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (since, until))
-        raise click.UsageError(f"--until ({last}) is not after --since ({first})")
 
 
 def _nothing(name: str, since: datetime | None, until: datetime | None, wanted: LogFilter) -> str:
@@ -237,11 +195,12 @@ def _as_json(record: LogRecord) -> str:
     )
 
 
-def _as_text(record: LogRecord) -> str:
+def as_text(record: LogRecord) -> str:
     """Return a record as a line, with the rest of its message and its traceback indented below."""
     moment = record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     first, *rest = map(on_stdout, record.message.splitlines() or [""])
-    level = click.style(on_stdout(record.level), fg=COLORS.get(record.level))
+    level, color = on_stdout(record.level), COLORS.get(record.level)
+    level = click.style(level, fg=color) if color else level
     request = record.fields.get("request_id")
     belonging = click.style(on_stdout(f"  {request}"), dim=True) if request else ""
     lines = [f"{moment} {on_stdout(record.replica[:REPLICA_DIGITS])} {level} {first}{belonging}"]

@@ -13,7 +13,7 @@ import click
 from cortex_cli import options
 from cortex_cli.control_characters import on_stderr, on_stdout, visible
 from cortex_cli.output import print_json, until_left
-from cortex_cli.receipt import answer_as_json
+from cortex_cli.receipt import answer_as_text
 from cortex_cli.request_body import FormPart, Part, from_data, from_file, from_form
 from cortex_cli.suggestions import for_environment
 
@@ -151,7 +151,7 @@ def command(
         if timing and verbose and timing.total:
             _print_receipt(timing)
     if output == "json" and timing:
-        print_json(answer_as_json(prediction, timing))
+        click.echo(on_stdout(answer_as_text(prediction, timing)))
 
 
 def _chosen(
@@ -188,7 +188,8 @@ def _print_schema(client: Client, name: str, output: str) -> None:
     if output == "json":
         print_json(description.as_json())
         return
-    lines = [f"{name} takes {' or '.join(description.content_types)}", "", *description.table()]
+    head = [f"{name} takes {' or '.join(description.content_types)}", ""] if description.is_known else []
+    lines = [*head, *description.table()]
     examples = [f"  {for_environment(line)}" for line in command_lines(description)]
     click.echo(on_stdout("\n".join([*lines, *(["", "Example:", *examples] if examples else [])])))
 

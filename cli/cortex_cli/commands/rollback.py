@@ -1,4 +1,4 @@
-"""Deploy an API again as it was before."""
+"""Deploy an API or traffic splitter again as it was before."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ SECTION = "APIs"
 
 @click.command("rollback")
 @options.name()
-@click.argument("revision", required=False)
+@click.argument("revision", required=False, type=options.TEXT)
 @options.environment
 @options.yes
 @options.message
 @options.output
 def command(name: str, revision: str | None, env: str | None, yes: bool, message: str | None, output: str) -> None:
-    """Deploy an API again as it was before: code, configuration and image. Your files are not needed.
+    """Deploy an API again as it was before: code, configuration and image; of a traffic splitter, the weights.
+
+    Your files are not needed.
 
     REVISION is a number of `cortex history` (3 or v3) or the beginning of a revision; without it, what served before
     what serves now. An update that runs is given up.

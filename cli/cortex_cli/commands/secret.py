@@ -25,10 +25,10 @@ def command() -> None:
 
 
 @command.command("set")
-@click.argument("name")
+@click.argument("name", type=options.TEXT)
 # A value that was typed here must not be repeated in a message.
 @click.argument("rest", nargs=-1, metavar="", type=click.UNPROCESSED)
-@click.option("--key", metavar="KEY", help="Set only this key of a secret that is a JSON object.")
+@click.option("--key", metavar="KEY", type=options.TEXT, help="Set only this key of a secret that is a JSON object.")
 @options.environment
 @options.output
 def set_secret(name: str, rest: tuple[str, ...], key: str | None, env: str | None, output: str) -> None:
@@ -109,7 +109,7 @@ def list_secrets(env: str | None, output: str) -> None:
 
 
 @command.command("delete")
-@click.argument("name")
+@click.argument("name", type=options.TEXT)
 @options.environment
 @options.yes
 @options.output

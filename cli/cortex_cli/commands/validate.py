@@ -25,7 +25,7 @@ MOST_NAMES = 8
 
 
 @click.command("validate")
-@click.argument("config", type=options.ConfigPath(), default=Path(CONFIG_FILE))
+@click.argument("config", type=options.PathOf(), default=Path(CONFIG_FILE))
 @click.option("--strict", is_flag=True, help="Take warnings for errors, such as files that look like secrets.")
 @options.output
 def command(config: Path, strict: bool, output: str) -> None:

@@ -175,7 +175,7 @@ CALLS: tuple[Grant, ...] = (
         ANYTHING,
     ),
     Grant(
-        "deploy: change the numbers first where fewer replicas are wanted",
+        "deploy: change the numbers first where fewer replicas are wanted, and put them back",
         ("application-autoscaling:RegisterScalableTarget",),
         SCALABLE_TARGETS,
     ),

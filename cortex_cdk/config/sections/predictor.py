@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, Strict, WithJsonSchema, field_valid
 
 from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.model import Allowed, Conflict, Number, Section, Shown, Text, Whole, or_written_as
-from cortex_cdk.config.quantities import Size, parse_duration
+from cortex_cdk.config.quantities import DURATION, Size, parse_duration
 from cortex_cdk.config.sections import iam_policies, secret_reference
 from cortex_cdk.config.sections.secret_reference import SecretReference
 
@@ -154,9 +154,9 @@ class ServerSideBatching(Section):
     """
 
     max_batch_size: Annotated[Whole, Field(ge=2, le=1024)] = Field(description="Most requests in one call.")
-    batch_interval: Annotated[float, BeforeValidator(_interval), Allowed("a duration such as 50ms, above 0")] = Field(
-        description="Longest time that the first request of a batch waits for others."
-    )
+    batch_interval: Annotated[
+        float, BeforeValidator(_interval), DURATION, Allowed("a duration such as 50ms, above 0")
+    ] = Field(description="Longest time that the first request of a batch waits for others.")
     on_error: Literal["split", "fail"] = Field(
         "split",
         description="When `predict` raises an exception for several requests: `split` calls `predict` again for each "
@@ -262,7 +262,7 @@ class Predictor(Section):
         f"`{SAMPLE_FILE}` where the project has one, or `false`. An addition to Cortex's fields.",
     )
     startup_timeout: Annotated[
-        float, BeforeValidator(_startup_timeout), Allowed("a duration from 10s to 1h"), Shown("10m")
+        float, BeforeValidator(_startup_timeout), DURATION, Allowed("a duration from 10s to 1h"), Shown("10m")
     ] = Field(
         float(DEFAULT_STARTUP_TIMEOUT_S),
         description="Longest time from the start of a replica until the replica is ready: files, imports, `__init__` "

@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cortex_cdk.localcloud.cloudformation.name_conflicts import VALIDATION
-from cortex_cdk.localcloud.cloudformation.stack import ChangeSet, NameConflict, ResourceChange, Stack, StackResource
+from cortex_cdk.localcloud.cloudformation.stack import (
+    Blueprint,
+    ChangeSet,
+    NameConflict,
+    ResourceChange,
+    Stack,
+    StackResource,
+)
 from cortex_cdk.localcloud.cloudformation.template import parse
 
 HIDDEN = "****"
@@ -21,7 +28,7 @@ def stack(stack: Stack) -> dict[str, Any]:
             "StackId": stack.id,
             "StackName": stack.name,
             "Description": stack.description,
-            "Parameters": _parameters(stack.blueprint.body, stack.blueprint.parameters, dict(stack.resolved)),
+            "Parameters": _parameters(stack.blueprint, dict(stack.resolved)),
             "CreationTime": stack.created,
             "LastUpdatedTime": stack.updated,
             "DeletionTime": stack.deleted,
@@ -114,7 +121,7 @@ def change_set(
     return _given(
         {
             **summary(stack, change_set),
-            "Parameters": _parameters(change_set.blueprint.body, change_set.blueprint.parameters, {}),
+            "Parameters": _parameters(change_set.blueprint, {}),
             "Tags": _tags(change_set.blueprint.tags),
             "Capabilities": change_set.capabilities,
             "NotificationARNs": change_set.notification_arns,
@@ -198,15 +205,15 @@ def _detail(detail: dict[str, Any], with_values: bool) -> dict[str, Any]:
     return {**detail, "Target": target}
 
 
-def _parameters(body: str, sent: Mapping[str, str], resolved: Mapping[str, str]) -> list[dict[str, str]]:
-    declared = (parse(body).get("Parameters") or {}) if body else {}
+def _parameters(blueprint: Blueprint, resolved: Mapping[str, str]) -> list[dict[str, str]]:
+    sent = blueprint.parameters
     return [
         {
             "ParameterKey": key,
             "ParameterValue": HIDDEN if slot.get("NoEcho") else str(sent.get(key, slot.get("Default", ""))),
             **({"ResolvedValue": resolved[key]} if key in resolved else {}),
         }
-        for key, slot in declared.items()
+        for key, slot in blueprint.declared.items()
     ]
 
 

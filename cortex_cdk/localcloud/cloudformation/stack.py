@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
 from moto.core.utils import utcnow
+
+from cortex_cdk.localcloud.cloudformation.template import parse
+from cortex_cdk.localcloud.stored_once import StoredOnce
 
 STACK_TYPE = "AWS::CloudFormation::Stack"
 IN_SYNC = "IN_SYNC"
@@ -30,6 +35,11 @@ class Blueprint:
     body: str
     parameters: dict[str, str]
     tags: dict[str, str]
+
+    @cached_property
+    def declared(self) -> Mapping[str, Any]:
+        """The parameters that the template declares. Kept here: every description of a stack has them."""
+        return (parse(self.body).get("Parameters") or {}) if self.body else {}
 
 
 @dataclass
@@ -183,7 +193,7 @@ class Stack:
     reason: str | None = None
     resources: dict[str, StackResource] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=StoredOnce)
     change_sets: dict[str, ChangeSet] = field(default_factory=dict)
     previous: Blueprint | None = None
     displaced: dict[str, StackResource] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from moto.cloudformation.exceptions import ValidationError
 
 SUB_VARIABLE = re.compile(r"\$\{([^!][^}]*)\}")
 PARSED = 64
-"""How many templates stay parsed. Each description of a stack looks at the stack's template."""
+"""How many templates stay parsed, those that operations work with. What looks at all stacks must not parse them."""
 PSEUDO_PREFIX = "AWS::"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.containers.sessions import signal_session
 
 RUNS_S, STANDS_S = 0.2, 1.3
@@ -34,7 +34,7 @@ class Throttle:
 
     def _run(self) -> None:
         try:
-            while time.time() < self._until and not self._ended.is_set():
+            while steady_clock.now() < self._until and not self._ended.is_set():
                 signal_session(self._leader, signal.SIGSTOP)
                 self._ended.wait(STANDS_S)
                 signal_session(self._leader, signal.SIGCONT)

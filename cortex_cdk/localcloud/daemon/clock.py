@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 MINUTE = 60.0
 MINUTES_BETWEEN_COMPACTIONS = 10
+LOOKED_BACK = 60
+"""Minutes that alarms and policies look back, with room to spare."""
 
 
 class MinuteClock:
@@ -60,11 +62,15 @@ class MinuteClock:
 
     def _run(self) -> None:
         period = MINUTE / self._speed
-        minutes = 0
+        minutes, latest = 0, time.time()
         while not self._closing.wait(period - time.time() % period):
             minutes += 1
+            before, latest = latest, time.time()
             try:
-                self._minute(time.time() // period * period - period / 2)
+                if latest < before:
+                    # Somebody has set the machine's clock back. What was measured then is not measured of now.
+                    cloudwatch.forget_after(latest - LOOKED_BACK * period)
+                self._minute(latest // period * period - period / 2)
                 if minutes % MINUTES_BETWEEN_COMPACTIONS == 0:
                     cloudwatch.compact()
             except Exception:

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import moto_setup, ports
 from cortex_cdk.localcloud.containers import orphans
+from cortex_cdk.localcloud.daemon.heap import give_large_blocks_back
 from cortex_cdk.localcloud.endpoint import STATE_FILE, DaemonInfo, hold_life_lock, read_ports
 from cortex_cdk.localcloud.settings import HOST, REGION, Settings
 from cortex_cdk.localcloud.state_folder import make_state_folder
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
     from waitress.server import BaseWSGIServer
 
     from cortex_cdk.localcloud.daemon.durability import Recovery
@@ -54,6 +56,7 @@ def run(settings: Settings) -> None:
     Raises:
         LocalCloudError: Another daemon uses the state folder, or a port is in use.
     """
+    give_large_blocks_back()
     make_state_folder(settings.state)
     _log_to(settings.state / LOG_FILE)
     life = hold_life_lock(settings.state)
@@ -76,13 +79,10 @@ def _serve(settings: Settings, *, died: bool) -> None:
     gc.disable()
     moto_setup.prepare(REGION)
     # The modules below import moto, which reads its settings once.
-    from waitress.server import create_server
-
     from cortex_cdk.localcloud import cloudformation, services
     from cortex_cdk.localcloud.daemon.api_server import ApiServer
     from cortex_cdk.localcloud.daemon.durability import Durability
     from cortex_cdk.localcloud.daemon.outages import Outages
-    from cortex_cdk.localcloud.daemon.peer import take_own_users_connections
     from cortex_cdk.localcloud.daemon.reconciler import Reconciler
     from cortex_cdk.localcloud.services.ec2 import instance_types as types
     from cortex_cdk.localcloud.services.elbv2 import limits
@@ -109,15 +109,7 @@ def _serve(settings: Settings, *, died: bool) -> None:
     answer_at(f"{HOST}:{settings.http_port}", f"{HOST}:{settings.https_port}")
     info = _info(settings, durability.restore())
     control_plane = ApiServer(info, data_plane, Outages(settings.state), changed, lambda: durability.problem)
-    server = create_server(
-        control_plane,
-        host=HOST,
-        port=settings.control_port,
-        threads=THREADS,
-        ident=None,
-        max_request_header_size=HEADER_BYTES,
-    )
-    take_own_users_connections(server)
+    server = _server(control_plane, settings.control_port)
     gc.freeze()
     gc.enable()
     data_plane.start(died=died)
@@ -130,6 +122,29 @@ def _serve(settings: Settings, *, died: bool) -> None:
     data_plane.stop()
     _finish_answers(server)
     durability.stop()
+
+
+def _server(application: WSGIApplication, port: int) -> BaseWSGIServer:
+    from cortex_serving.server.connection_limit import connection_limit, raise_file_limit
+    from waitress.server import create_server
+
+    from cortex_cdk.localcloud.daemon.peer import take_own_users_connections
+
+    raise_file_limit()
+    server = create_server(
+        application,
+        host=HOST,
+        port=port,
+        threads=THREADS,
+        ident=None,
+        max_request_header_size=HEADER_BYTES,
+        # Every replica keeps a connection to ship its logs. By itself waitress takes a hundred and keeps all others
+        # waiting, and it waits with select(), which knows 1024 files.
+        connection_limit=connection_limit(),
+        asyncore_use_poll=True,
+    )
+    take_own_users_connections(server)
+    return server
 
 
 def _with_ports(settings: Settings) -> Settings:

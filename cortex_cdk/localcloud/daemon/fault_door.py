@@ -11,10 +11,10 @@ and ``message``, too: those of EC2 (``autoscaling.launch_faults``).
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.faults import (
     EVERY_GROUP,
     GROUP_KINDS,
@@ -104,7 +104,7 @@ class FaultDoor:
             _autoscaling().let_launch(target)
 
     def _active(self) -> Iterator[Fault]:
-        now = time.time()
+        now = steady_clock.now()
         yield from _of_replicas(now)
         yield from _of_instances(now)
         down = self._outages.active()

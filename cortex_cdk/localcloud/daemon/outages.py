@@ -6,11 +6,11 @@ Replicas and users meet what an outage of the service in their region would show
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.daemon.storage.bodies import write_durably
 from cortex_cdk.localcloud.services.iam import api_call
 
@@ -43,7 +43,7 @@ class Outages:
             service: Its name in a request's signature.
             seconds: For how long.
         """
-        self._store({**self._until, service: time.time() + seconds})
+        self._store({**self._until, service: steady_clock.now() + seconds})
 
     def end(self, service: str) -> None:
         """Let a service answer again."""
@@ -51,7 +51,7 @@ class Outages:
 
     def active(self) -> dict[str, float]:
         """Return the seconds that are left of each outage, by service."""
-        now = time.time()
+        now = steady_clock.now()
         return {name: until - now for name, until in self._until.items() if until > now}
 
     def strikes(self, environ: WSGIEnvironment) -> tuple[str, str] | None:

@@ -24,11 +24,11 @@ import psutil
 from waitress.wasyncore import dispatcher
 
 from cortex_cdk.localcloud.daemon.channel import Channel
+from cortex_cdk.localcloud.endpoint import REFUSAL
 
 if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer
 
-REFUSAL = "The local cloud answers only programs of the user who started it."
 MAX_REFUSALS = 8
 SOCKET_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 """The second table has the clients that speak IPv4 through an IPv6 socket, as Java does."""

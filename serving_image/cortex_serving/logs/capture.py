@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -21,6 +20,7 @@ from typing import Any
 
 from cortex_serving.contract import METRICS_FIELD
 from cortex_serving.logs.lines import last_state, lines
+from cortex_serving.logs.traceback_text import traceback_text
 
 PROGRESS_SECONDS = 5.0  # how often the state of a progress bar is logged, besides its end
 _LONGEST_PENDING = 64 * 1024  # characters of an unfinished line; a longer one is logged at once
@@ -100,7 +100,7 @@ class LineHandler(logging.Handler):
             level, message = "ERROR", _unformatted(record, error)
         try:
             if record.exc_info:
-                message = f"{message}\n{''.join(traceback.format_exception(*record.exc_info)).rstrip()}"
+                message = f"{message}\n{traceback_text(*record.exc_info)}"
             if record.stack_info:
                 message = f"{message}\n{record.stack_info}"
             own = {"source": "log", "logger": record.name, "created": record.created}
@@ -223,13 +223,13 @@ class PrintStream(io.TextIOBase):
 
 def _report_crash(kind: type[BaseException], error: BaseException | None, frames: TracebackType | None) -> None:
     """Write an exception that nobody caught to the real standard error: the process may end before a line is sent."""
-    text = "".join(traceback.format_exception(kind, error, frames))
+    text = f"{traceback_text(kind, error, frames)}\n"
     os.write(2, text.encode("utf-8", "backslashreplace"))
 
 
 def _report_ignored(writer: LineWriter, given: sys.UnraisableHookArgs) -> None:
     """Log an exception that Python ignores (in ``__del__``, at exit) as one record, not one line for each frame."""
-    text = "".join(traceback.format_exception(given.exc_type, given.exc_value, given.exc_traceback)).rstrip()
+    text = traceback_text(given.exc_type, given.exc_value, given.exc_traceback)
     writer.log("ERROR", f"{given.err_msg or 'Exception ignored in'}: {given.object!r}\n{text}", source="stderr")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cortex_serving.errors import PredictorError, ServingError
+from cortex_serving.logs.traceback_text import parts, shorten_paths
 from cortex_serving.predictors.predictor_type import HANDLE_POST, HANDLER, POST_PREDICT, PREDICT, Client, Method
 from cortex_serving.predictors.types import predictor_type
 from cortex_serving.spec import PredictorSpec
@@ -156,28 +157,22 @@ def _plain(value: Any) -> Any:
 def user_traceback(error: BaseException, project: Path) -> str:
     """Return an error's traceback from the user's code on, without frames of this program (a call of ``get_model``).
 
-    Frames of libraries that the user's code called stay: they tell what went wrong.
+    Frames of libraries that the user's code called stay: they tell what went wrong. Paths in the project begin there.
 
     Args:
         error: The error.
         project: The project folder.
     """
     described = traceback.TracebackException.from_exception(error)
-    pending: list[traceback.TracebackException | None] = [described]
-    seen: set[int] = set()
-    while pending:
-        part = pending.pop()
-        if part is None or id(part) in seen:
-            continue
-        seen.add(id(part))
+    for part in parts(described):
         first = next((n for n, frame in enumerate(part.stack) if frame.filename.startswith(str(project))), None)
         if first is not None or part is not described:
             # A cause that this program met in a library has no frame of the user's, and ours tell nothing.
             theirs = [frame for frame in part.stack[first:] if not frame.filename.startswith(_OWN)]
             part.stack = traceback.StackSummary.from_list(theirs)
-        elif part is described and isinstance(error, (ServingError, SyntaxError)):
+        elif isinstance(error, (ServingError, SyntaxError)):
             part.stack = traceback.StackSummary.from_list([])
-        pending += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+        shorten_paths(part, project)
     return "".join(described.format()).rstrip()
 
 

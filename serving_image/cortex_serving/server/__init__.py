@@ -10,8 +10,8 @@ Read ``connection`` first: one class, from the bytes of a request to the bytes o
 * ``response_headers``: headers of ordinary responses come from templates.
 
 ``server`` accepts connections (``accept_backoff``: not while descriptors are missing) and drains them. ``event_loop``
-waits for sockets, ``leader_follower`` decides which thread runs the loop and which one answers, ``joint_writes`` has
-the responses of one turn leave together.
+waits for sockets (``waiting_time``: for how long), ``leader_follower`` decides which thread runs the loop and which one
+answers, ``joint_writes`` has the responses of one turn leave together.
 
 ``CORTEX_HTTP=stock`` turns every fast path off. HTTP parsing is security code: a fast path decides only about requests
 that it has understood completely, everything else goes to waitress's own code, and answers are compared with those of

@@ -45,7 +45,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     Attributes:
         refused: Whether a request was rejected, so that more of it may come.
         shut: Whether the client sends nothing more, which was noticed while its request was being answered.
-        lingers_until: ``time.time`` when a connection that lingers is closed; None while it does not linger.
+        lingers_until: ``time.monotonic`` when a connection that lingers is closed; None while it does not linger.
     """
 
     error_task_class = RejectedRequestTask
@@ -97,14 +97,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             self.handle_close()
             return
         if data:
-            self.last_activity = time.time()
+            self.last_activity = time.monotonic()
             self.received(data)
         else:
             self.handle_close()
 
     @property
     def waits_since(self) -> float:
-        """Since when this end has waited for the client in the middle of something (``time.time``); infinity if not.
+        """Since when (``time.monotonic``) this end waits for the client in the middle of something; infinity if not.
 
         A header has to be whole in time; a body, and the client's reading, only have to go on.
         """
@@ -134,7 +134,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if neighbours is not None:
             self._note_receiving(self.request is not None)
         if self.request is not None:
-            self.request.began = self.request.began or time.time()
+            self.request.began = self.request.began or time.monotonic()
         return taken
 
     def _note_receiving(self, receiving: bool) -> None:
@@ -207,7 +207,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             if not request.error:
                 end_unsent(request.exchange)
         if self.request is not None:
-            self.request.began = time.time()  # nothing of it could be received meanwhile
+            self.request.began = time.monotonic()  # nothing of it could be received meanwhile
         loop = self.server.loop
         if loop.unsettled(self):
             loop.attend(self)
@@ -240,7 +240,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             if self.connected and (self.requests or self.request is not None):
                 self._begin_next()
         self.server.loop.responded()
-        self.last_activity = time.time()
+        self.last_activity = time.monotonic()
         return True
 
     def _begin_next(self) -> None:
@@ -303,7 +303,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         if sent and sent == len(data):
             return sent
         if not self.total_outbufs_len:
-            self.last_activity = time.time()  # from here on the client is waited for
+            self.last_activity = time.monotonic()  # from here on the client is waited for
         written: int = super().write_soon(data[sent:] if sent else data)
         if self.total_outbufs_len and self.server.loop.unsettled(self):
             self.server.loop.attend(self)
@@ -391,8 +391,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             return
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        self.lingers_until = time.time() + LINGER_SECONDS
+        self.lingers_until = time.monotonic() + LINGER_SECONDS
 
     def _throw_away(self) -> None:
-        if self.lingers_until is not None and time.time() > self.lingers_until:
+        if self.lingers_until is not None and time.monotonic() > self.lingers_until:
             self.handle_close()

@@ -13,6 +13,7 @@ from waitress.server import TcpWSGIServer
 
 from cortex_serving.access.gate import Gate
 from cortex_serving.contract import CONNECTION_IDLE_TIMEOUT_S
+from cortex_serving.server import waiting_time
 from cortex_serving.server.accept_backoff import AcceptBackoff
 from cortex_serving.server.body_memory import BodyMemory
 from cortex_serving.server.connection import Connection
@@ -98,6 +99,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         neighbours: Neighbours | None,
         inbox: socket.socket,
     ) -> None:
+        waiting_time.install()
         self.draining = False
         self.fast = fast
         self.loop = loop
@@ -241,7 +243,7 @@ class ServingServer(TcpWSGIServer):  # type: ignore[misc]
         """Close connections that have been idle, have lingered, or have kept us waiting, for too long.
 
         Args:
-            now: ``time.time``.
+            now: ``time.monotonic`` (``waiting_time``).
         """
         super().maintenance(now)
         for channel in list(self.active_channels.values()):

@@ -62,6 +62,33 @@ def test_requests_that_do_not_come_are_not_waited_for(serve: Serve, mode: str) -
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+CLOCK = """
+import time
+class PythonPredictor:
+    def __init__(self, config): pass
+    def predict(self, payload):
+        machine = time.time
+        time.time = lambda: machine() + payload["seconds"]
+        return {"now": time.time() - machine()}
+"""
+
+
+@pytest.mark.parametrize("mode", ["fast", "stock"])
+@pytest.mark.parametrize("seconds", [7200, -7200])
+def test_a_clock_that_is_set_ends_no_request(serve: Serve, mode: str, seconds: int) -> None:
+    replica = serve(CLOCK, environ={"CORTEX_HTTP": mode})
+    body = b'{"seconds": 0}'
+    post = b"POST /api HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n"
+    with replica.connect() as slow:
+        slow.sendall(post + body[:5])
+        answer = replica.post({"seconds": seconds})
+        assert answer.json()["now"] == pytest.approx(seconds, abs=60)
+        for _ in range(3):
+            assert replica.get("/healthz").status_code == 200
+        slow.sendall(body[5:])
+        assert slow.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 FEW_FILES = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))

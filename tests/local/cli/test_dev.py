@@ -123,11 +123,18 @@ def test_saves(cortex: Cortex, project: Path, tmp_path: Path) -> None:
         assert json.loads(session.next("answer")["answer"])["code"] == 3
         assert third["seconds"] > 0
 
+        (project / "requirements.txt").write_text("click==8.4.0\nclick==8.4.1\n")
+        assert session.next("failed")["failure"]["hint"] == "correct requirements.txt and save again"
+        (project / "requirements.txt").unlink()
+
         session.process.send_signal(signal.SIGINT)
         _, stderr = session.process.communicate(timeout=60)
     assert session.process.returncode == 130
     assert stderr.decode().endswith(f"dev stays deployed at {first['endpoint']}: remove it with cortex delete dev\n")
     assert answer()["code"] == 3
+    recorded = cortex.json("history", "dev")["deployments"]
+    assert [one["outcome"] for one in recorded] == ["deployed", "failed", "deployed", "deployed"]
+    assert recorded[1]["reason"] == "the replica failed: ValueError: no model"
 
 
 def test_on_a_terminal(cortex: Cortex, project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from cortex_cdk import Client
+from cortex_cdk.errors import NotDeployedError
 from tests.conftest import CORTEX, Cortex
 from tests.local.waiting import until
 
@@ -57,6 +60,9 @@ def deploy(cortex: Cortex, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
 def deployed(deploy: Deploy) -> None:
     done = deploy(flowers="classification", prices="regression")
     assert done.returncode == 0, done.stderr
+    # Its project has no sample.
+    tried = ["try it:   cortex predict flowers FILE", "takes:    cortex predict flowers --schema"]
+    assert done.stdout.splitlines()[-2:] == tried
 
 
 def predict(cortex: Cortex, name: str, label: str | float) -> None:
@@ -81,7 +87,9 @@ def test_requests_and_predictions_are_counted(cortex: Cortex, deployed: None) ->
 
 
 def test_tables_for_people(cortex: Cortex, deployed: None) -> None:
-    header, *rows = cortex.ok("get").splitlines()
+    until(lambda: "requests until" in cortex.ok("get"), seconds=90)
+    header, *rows, counted = cortex.ok("get").splitlines()
+    assert re.fullmatch(r"requests until \d\d:\d\d \w+", counted)
     assert header.split("   ")[0].strip() == "env"
     assert [row.split()[:3] for row in rows] == [["local", "flowers", "live"], ["local", "prices", "live"]]
     shown = cortex.ok("get", "flowers")
@@ -127,9 +135,16 @@ def test_measurements_over_time(cortex: Cortex, deployed: None, tmp_path: Path) 
     assert header.startswith("time,api,requests,4xx,5xx,")
     assert len(rows) >= len(found["times"])
     done = cortex.run("metrics", "prices", "--save", str(tmp_path / "prices.xlsx"))
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "hint: end it with .png, .csv, .json")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, "hint: end it with .png, .csv, .json")
     done = cortex.run("metrics", "prices", "--period", "90s")
-    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: a period of 1m30s is not of whole minutes")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, "error: a period of 1m30s is not of whole minutes")
+    both = cortex.json("metrics", "prices", "--save", str(tmp_path / "prices.json"))
+    assert both["apis"][0]["name"] == json.loads((tmp_path / "prices.json").read_text())["apis"][0]["name"] == "prices"
+    done = cortex.run("metrics", "prices", "--since", "2020-01-01", "--until", "2020-01-02")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "error: nothing was measured of prices until 2020-01-02 00:00",
+    )
     done = cortex.run("metrics", "gone")
     assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: gone is not deployed")
 
@@ -139,7 +154,7 @@ def test_another_environment_that_does_not_answer(cortex: Cortex, deployed: None
     cortex.ok("env", "configure", "elsewhere", "--endpoint-url", "http://127.0.0.1:9", "--region", "us-east-1")
     keys = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "", "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nowhere"}
     done = cortex.run("get", environ=keys)
-    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 4)
     assert done.stderr == (
         "note: environment 'elsewhere' has no AWS credentials; the APIs there are left out "
         "(cortex get -e elsewhere says more)\n"
@@ -150,6 +165,24 @@ def test_another_environment_that_does_not_answer(cortex: Cortex, deployed: None
         "error: environment 'elsewhere' has no AWS credentials",
     )
     cortex.ok("env", "delete", "elsewhere")
+
+
+@pytest.mark.parametrize("command", ["get", "why", "logs", "history", "metrics", "diff", "rollback", "refresh"])
+def test_a_mistyped_name_is_suggested(cortex: Cortex, deployed: None, command: str) -> None:
+    done = cortex.run(command, "flower")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: flower is not deployed\nhint: did you mean flowers? list what is deployed with: cortex get\n",
+    )
+
+
+def test_no_name_is_not_the_name_of_all(cortex: Cortex, deployed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in cortex.environ.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(NotDeployedError):
+        Client("local").delete("")
+    assert "ready" in cortex.ok("logs", "flowers", "--no-follow")
+    assert "ready" in cortex.ok("logs", "prices", "--no-follow")
 
 
 def test_an_api_that_is_not_deployed(cortex: Cortex, deployed: None) -> None:

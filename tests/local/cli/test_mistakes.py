@@ -130,10 +130,12 @@ ENVIRONMENTS = [
     Mistake("unknown-default", arguments=("env", "default", "prod")),
     Mistake("delete-local-environment", arguments=("env", "delete", "local")),
     Mistake("configure-local-environment", arguments=("env", "configure", "local", "--region", "eu-west-1")),
-    Mistake("bad-environment-name", arguments=("env", "configure", "my prod")),
-    Mistake("bad-cluster-name", arguments=("env", "configure", "prod", "--cluster", "Prod_1")),
-    Mistake("bad-region", arguments=("env", "configure", "prod", "--region", "frankfurt")),
-    Mistake("bad-endpoint-url", arguments=("env", "configure", "prod", "--endpoint-url", "localhost:4566")),
+    Mistake("bad-environment-name", arguments=("env", "configure", "my prod"), exit_code=2),
+    Mistake("bad-cluster-name", arguments=("env", "configure", "prod", "--cluster", "Prod_1"), exit_code=2),
+    Mistake("bad-region", arguments=("env", "configure", "prod", "--region", "frankfurt"), exit_code=2),
+    Mistake(
+        "bad-endpoint-url", arguments=("env", "configure", "prod", "--endpoint-url", "localhost:4566"), exit_code=2
+    ),
     Mistake(
         "bad-header", {"sample.json": "{}"}, arguments=("predict", "text", "sample.json", "-H", "json"), exit_code=2
     ),

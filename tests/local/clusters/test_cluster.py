@@ -41,11 +41,22 @@ def groups(cortex: Cortex) -> dict[str, tuple[int, int, int]]:
     return {group["name"]: (group["running"], group["min"], group["max"]) for group in info["instance_groups"]}
 
 
-@pytest.mark.parametrize("command", [("info",), ("down", "--yes"), ("configure", "--yes")])
-def test_without_a_cluster_everything_says_how_to_make_one(cortex: Cortex, command: tuple[str, ...]) -> None:
-    said = refused(cortex, "cluster", *command)
-    assert "there is no cluster 'local' in environment 'local'" in said
-    assert "cortex cluster up --env local" in said
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(("cluster", *words) for words in (("info",), ("down", "--yes"), ("configure", "--yes"))),
+        *((of_an_api, "iris") for of_an_api in ("get", "why", "logs", "history", "metrics", "diff", "rollback")),
+        ("predict", "iris", "-"),
+        ("delete", "iris", "--yes"),
+        ("key", "list"),
+    ],
+)
+def test_without_a_cluster_everything_says_what_makes_one(cortex: Cortex, command: tuple[str, ...]) -> None:
+    said = refused(cortex, *command)
+    assert said == (
+        "error: nothing is deployed in environment 'local' yet: its first deployment makes its cluster\n"
+        "hint: deploy a project with: cortex deploy (cortex init starts one)\n"
+    )
 
 
 def test_up_shows_what_it_would_do_and_does_nothing_unasked(cortex: Cortex, tmp_path: Path) -> None:
@@ -56,7 +67,7 @@ def test_up_shows_what_it_would_do_and_does_nothing_unasked(cortex: Cortex, tmp_
     assert "On AWS such a cluster would cost" in done.stdout
     assert "--yes" in done.stderr
     assert "could not check" not in done.stderr
-    assert "there is no cluster" in refused(cortex, "cluster", "info")
+    assert "nothing is deployed" in refused(cortex, "cluster", "info")
 
 
 def test_up_makes_the_cluster_once(cortex: Cortex, tmp_path: Path) -> None:

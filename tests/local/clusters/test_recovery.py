@@ -118,5 +118,5 @@ def test_a_client_forgets_everything_about_a_cluster_that_it_has_changed(
     assert client.report("text").api.endpoint.startswith("https://")
 
     client.remove_cluster()
-    with pytest.raises(ClusterError, match="there is no cluster"):
+    with pytest.raises(ClusterError, match="nothing is deployed"):
         client.reports()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from tests.conftest import Cortex
+from tests.conftest import CORTEX, Cortex
 from tests.local.traffic import Traffic
 from tests.local.waiting import until
 
@@ -59,3 +61,31 @@ def test_the_first_update_that_fails_takes_no_replica_away(cortex: Cortex, tmp_p
     assert traffic.answers.failures == []
     assert desired(cortex) == 5
     assert cortex.replicas(NAME) == before
+
+
+def test_failures_that_nobody_waited_for_have_their_reason_in_the_history(cortex: Cortex, tmp_path: Path) -> None:
+    def newest() -> dict[str, Any]:
+        found: dict[str, Any] = cortex.json("history", NAME)["deployments"][0]
+        return found
+
+    write(tmp_path, "pass")
+    cortex.ok("deploy", cwd=tmp_path)
+    write(tmp_path, 'raise RuntimeError("nobody waits")')
+    cortex.ok("deploy", "--no-wait", cwd=tmp_path)
+    until(lambda: newest()["outcome"] == "failed")
+    assert newest()["reason"] == "the replica failed: RuntimeError: nobody waits"
+
+    write(tmp_path, 'raise RuntimeError("whoever waited was killed")')
+    deployer = subprocess.Popen([CORTEX, "deploy"], cwd=tmp_path, env=cortex.environ, stderr=subprocess.DEVNULL)
+    until(lambda: newest()["outcome"] == "in_progress")
+    deployer.kill()
+    deployer.wait()
+    until(lambda: newest()["outcome"] == "failed")
+    assert newest()["reason"] == "the replica failed: RuntimeError: whoever waited was killed"
+
+    # The next deployment writes down how the one before ended.
+    write(tmp_path, "print()")
+    cortex.ok("deploy", cwd=tmp_path)
+    recorded = cortex.json("history", NAME)["deployments"]
+    assert [one["outcome"] for one in recorded[:3]] == ["deployed", "failed", "failed"]
+    assert recorded[1]["reason"] == "the replica failed: RuntimeError: whoever waited was killed"

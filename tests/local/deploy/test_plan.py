@@ -194,7 +194,7 @@ def test_what_stands_in_the_way_is_an_error(cortex: Cortex, project: Project) ->
 
 def test_what_a_cluster_loses_is_named(cortex: Cortex, tmp_path: Path) -> None:
     """The group on which the API runs cannot go; another one can, in red on a terminal."""
-    cortex.ok("cluster", "configure", cluster_of(tmp_path, CPU, NEW), "--yes")
+    assert cortex.json("cluster", "configure", cluster_of(tmp_path, CPU, NEW), "--yes")["changed"]
     narrower = {"load_balancer": {"allowed_cidrs": ["10.0.0.0/8"]}, "tags": {"team": "vision"}}
     file = cluster_of(tmp_path, {**CPU, "max_instances": 3}, **narrower)
     plan = planned(cortex, "cluster", "configure", file, golden="cluster-change")

@@ -93,3 +93,23 @@ def test_what_a_new_default_changes_is_told_once(cortex: Cortex, tmp_path: Path)
     # Later changes are not told either: the defaults are deployed by now, and a maximum follows a higher minimum.
     assert "warning" not in deploy(cortex, write(tmp_path, "older", min_replicas=1))
     assert "warning: max" not in deploy(cortex, write(tmp_path, "older", init_replicas=11))
+
+
+def test_a_minimum_that_a_killed_deployment_has_left_is_put_back(cortex: Cortex, tmp_path: Path) -> None:
+    project = write(tmp_path, "cut", min_replicas=2, max_replicas=3)
+    deploy(cortex, project)
+    scaling = cortex.aws("application-autoscaling")
+    resource = "service/cortex-local/cut"
+    scaling.register_scalable_target(
+        ServiceNamespace="ecs",
+        ScalableDimension="ecs:service:DesiredCount",
+        ResourceId=resource,
+        MinCapacity=1,
+        MaxCapacity=3,
+    )
+    said = deploy(cortex, project)
+    assert "cut (RealtimeAPI) is up to date" in said
+    assert "cut: min_replicas 2 applies again: it was 1" in said
+    [target] = scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[resource])["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 3)
+    assert "applies again" not in deploy(cortex, project)

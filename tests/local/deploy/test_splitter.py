@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cortex
+from tests.json_output import read_json
 from tests.local.traffic import Traffic
 from tests.local.waiting import until
 
@@ -282,7 +283,35 @@ def test_a_splitter_is_skipped_when_a_member_fails(cortex: Cortex, project: Writ
     cortex.ok("delete", "of-c", "--yes")
 
 
+def test_weights_have_a_history_and_come_back(cortex: Cortex, project: WriteProject, tmp_path: Path) -> None:
+    """Of the splitter that the tests above have made anew, and deployed twice."""
+    before = replicas(cortex.aws("ecs"))
+    assert "updated shared (TrafficSplitter) as v3" in cortex.ok("deploy", project(splitter(a=90, b=10)), "-m", "try")
+    found = read_json("history", cortex.ok("history", "shared", "-o", "json"))
+    assert [(one["number"], one["serves"]) for one in found["deployments"]] == [(3, True), (2, False), (1, False)]
+    assert found["deployments"][0]["message"] == "try"
+    changes = ["apis.a.weight: 50 -> 90", "apis.b.weight: 50 -> 10", "apis.c.weight: 0 -> none"]
+    assert found["deployments"][0]["changes"] == changes
+    compared = read_json("diff", cortex.ok("diff", "shared", "-o", "json"))
+    assert " - name: a\n-  weight: 50\n+  weight: 90\n" in compared["configuration"]
+
+    assert "rolled shared (TrafficSplitter) back to v2 as v4" in cortex.ok("rollback", "shared")
+    weights = [(one["name"], one["weight"]) for one in cortex.json("get", "shared")["variants"]]
+    assert weights == [("a", 50), ("b", 50), ("c", 0)]
+    assert cortex.ok("rollback", "shared", "v2").startswith("shared (TrafficSplitter) is at v2 already, as v4\n")
+    assert replicas(cortex.aws("ecs")) == before, "weights are no reason to touch an API"
+
+    cortex.ok("export", "shared", "v3", str(tmp_path / "files"))
+    assert "updated shared (TrafficSplitter) as v5" in cortex.ok("deploy", str(tmp_path / "files"))
+    cortex.ok("delete", "c", "--yes")
+    refused = cortex.run("rollback", "shared", "v2")
+    assert refused.returncode == 1
+    assert "error: shared: c is not deployed\n" in refused.stderr
+    assert cortex.json("history", "shared")["serving"] == 5
+
+
 def test_deleting_the_splitter_leaves_its_apis(cortex: Cortex) -> None:
     assert cortex.ok("delete", "shared", "--yes") == "deleted shared\n"
+    assert "shared is not deployed" in cortex.run("history", "shared").stderr
     assert cortex.json("get", "a")["status"] == "live"
     assert cortex.ok("delete", "b", "--yes") == "deleted b\n"

@@ -181,8 +181,12 @@ class Steps:
             splitter.split(steady=steady, second=100 - steady)
             self._cortex.ok("deploy", str(splitter.folder))
             self._traffic.wait_for(f"code {SECOND}")
+        self._cortex.ok("rollback", "shared")
+        weights = [one["weight"] for one in self._cortex.json("get", "shared")["variants"]]
+        assert weights == [0, 100], "what served before what serves"
+        self._traffic.wait_for(f"code {SECOND}")
         assert self._cortex.replicas() == before, "a change of weights restarted a replica"
-        self.done("weights change")
+        self.done("weights change, and a roll-back of theirs")
 
     def kill_a_replica(self) -> None:
         os.killpg(self._cortex.replicas("steady").pop(), signal.SIGKILL)

@@ -1,10 +1,12 @@
-"""Homes with odd names, strict umasks, dead proxies, a suspended laptop, and a disk that is full."""
+"""Homes with odd names, strict umasks, dead proxies, a suspended laptop, a disk that is full, no IPv6."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import Cortex
+from tests.conftest import CORTEX, Cortex
 from tests.local.waiting import until
 
 LOCAL_SPEED = "20"
@@ -104,3 +106,38 @@ def test_a_state_that_cannot_be_stored_is_told_until_it_can(cortex: Cortex, text
     finally:
         daemon.rlimit(psutil.RLIMIT_FSIZE, (hard, hard))
     until(lambda: cortex.run("get").stderr == "")
+
+
+NO_IPV6 = """
+import errno, fcntl, pathlib, socket, struct, subprocess, sys
+try:
+    with socket.socket(socket.AF_INET) as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", 0x49))  # SIOCSIFFLAGS: up, running, loopback
+    pathlib.Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").write_text("1")
+    with socket.socket(socket.AF_INET6) as six:
+        six.bind(("::1", 0))
+    sys.exit(77)
+except PermissionError:
+    sys.exit(77)
+except OSError as error:
+    # Without the module, or without the address.
+    if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOENT):
+        raise
+for command in (["get", "text"], ["predict", "text", sys.argv[2]], ["why", "text"], ["local", "down"]):
+    subprocess.run([sys.argv[1], *command], check=True, timeout=240)
+"""
+"""A program for a network of its own, with nothing but a loopback interface without IPv6. 77: that cannot be had."""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="only Linux has networks of their own")
+def test_everything_works_without_ipv6(cortex: Cortex, text: str, tmp_path: Path) -> None:
+    cortex.ok("local", "down")
+    request = tmp_path / "request.json"
+    request.write_text('{"n": 7}')
+    alone = ["unshare", "--map-root-user", "--net", "--", sys.executable, "-c", NO_IPV6, str(CORTEX), str(request)]
+    done = subprocess.run(alone, env=cortex.environ, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode == 77 or "unshare: " in done.stderr:
+        pytest.skip(f"a network without IPv6 cannot be had here: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    assert '{"n":7}' in done.stdout.replace(" ", "")
+    assert "text (live): nothing is wrong" in done.stdout

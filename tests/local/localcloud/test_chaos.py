@@ -239,7 +239,7 @@ def test_apis_answer_while_the_local_cloud_is_dead(cortex: Cortex, text: str) ->
         ((), "say what to break: kill-replica, slow-replica"),
         (("earthquake", "text"), "'earthquake' is not one of 'kill-replica'"),
         (("kill-replica",), "kill-replica needs the name of an API"),
-        (("kill-replica", "other"), "there is no API other"),
+        (("kill-replica", "other"), "other is not deployed"),
         (("no-capacity", "other"), "there is no instance group or API other"),
         (("slow-replica", "text", "--for", "soon"), "'soon' is no duration such as 30s"),
         (("slow-replica", "text", "--for", "0s"), "'0s' is no duration such as 30s"),

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import launcher
-from cortex_cdk.localcloud.endpoint import DaemonInfo, Endpoint
+from cortex_cdk.localcloud.endpoint import HEALTH_PATH, DaemonInfo, Endpoint
 from cortex_cdk.localcloud.settings import Settings
 from tests.local.localcloud.stacks import client, running
 
@@ -265,3 +266,14 @@ def test_presigned_urls_are_answered(cloud: Endpoint) -> None:
     url = s3.generate_presigned_url("get_object", {"Bucket": "signed", "Key": "a"})
     with urllib.request.urlopen(url) as response:
         assert response.read() == b"content"
+
+
+def test_the_connections_of_very_many_replicas_keep_nobody_waiting(cloud: Endpoint) -> None:
+    port = int(cloud.control_url.rpartition(":")[2])
+    with ExitStack() as kept:
+        for _ in range(300):
+            kept.enter_context(socket.create_connection(("127.0.0.1", port)))
+
+        # Idle connections end after two minutes.
+        with urllib.request.urlopen(f"{cloud.control_url}{HEALTH_PATH}?nonce=n", timeout=60) as response:
+            assert response.status == 200

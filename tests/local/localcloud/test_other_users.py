@@ -21,7 +21,7 @@ import pytest
 from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud import launcher
 from cortex_cdk.localcloud.daemon import peer
-from cortex_cdk.localcloud.endpoint import HEALTH_PATH, Endpoint, hold_life_lock, read_info
+from cortex_cdk.localcloud.endpoint import HEALTH_PATH, REFUSAL, Endpoint, hold_life_lock, read_info
 from cortex_cdk.localcloud.settings import Settings
 from cortex_cdk.localcloud.state_folder import make_state_folder
 from tests.local.localcloud.stacks import client, running
@@ -63,9 +63,34 @@ def asked_by(user: int, endpoint: Endpoint) -> tuple[int, dict[str, object]]:
 
 @as_root
 def test_another_user_gets_nothing_and_the_own_user_is_answered(cloud: Endpoint) -> None:
-    assert asked_by(NOBODY, cloud) == (403, {"message": peer.REFUSAL})
+    assert asked_by(NOBODY, cloud) == (403, {"message": REFUSAL})
     assert asked_by(os.geteuid(), cloud) == (200, {"clusterArns": []})
     assert client(cloud, "ecs").list_clusters()["clusterArns"] == []
+
+
+NEIGHBOUR = """
+import http.client, os, sys
+from cortex_cdk.errors import LocalCloudError
+from cortex_cdk.localcloud import ports
+os.setuid(int(sys.argv[2]))
+try:
+    ports.require_free(int(sys.argv[1]), "CORTEX_LOCAL_PORT")
+except LocalCloudError as error:
+    print(error.message, error.hint, sep="\\n")
+"""
+
+
+@as_root
+def test_another_user_whose_port_is_taken_learns_by_whom(cloud: Endpoint) -> None:
+    port = str(urlsplit(cloud.control_url).port)
+    done = subprocess.run(
+        [sys.executable, "-c", NEIGHBOUR, port, str(NOBODY)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == [
+        f"Port {port} on 127.0.0.1 is in use by the local cloud of another user of this machine, so this one cannot "
+        "start.",
+        "Choose another port: CORTEX_LOCAL_PORT=<port> (0 picks a free one).",
+    ]
 
 
 BLANKS = b" \t" * 30_000

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from cortex_cli import options
 
 from tests.conftest import CORTEX, ROOT, Cortex
+from tests.unit.cli.command_tree import commands
 
 SUBCOMMANDS = sorted(path.stem for path in (ROOT / "cli/cortex_cli/commands").glob("[a-z]*.py"))
 
@@ -40,6 +43,17 @@ def test_a_unique_beginning_of_a_command_is_enough(cortex: Cortex) -> None:
         ["logs", "x", "--since", "1y"],
         ["deploy", ""],
         ["cluster", "up", ""],
+        ["get", "-v"],
+        ["key", "create", "x", "--api", "iris,"],
+        ["secret", "set", "a b"],
+        ["metrics", "x", "--since", "25:00"],
+        ["metrics", "x", "--since", "10m", "--until", "1h"],
+        ["metrics", "x", "--watch", "--until", "10:00"],
+        ["metrics", "x", "--save", "x.xls"],
+        ["env", "configure", "a b"],
+        # The beginning of a command that takes away or replaces what serves.
+        ["del", "iris"],
+        ["rollb", "iris"],
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(cortex: Cortex, arguments: list[str]) -> None:
@@ -48,6 +62,42 @@ def test_wrong_usage_exits_with_2_and_says_why(cortex: Cortex, arguments: list[s
     assert done.stdout == ""
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
     assert "Traceback" not in done.stderr
+
+
+TEXTS = [
+    (path, parameter)
+    for path, command in commands().items()
+    for parameter in command.params
+    if isinstance(parameter.type, click.types.StringParamType | options.PathOf | type(options.TEXT))
+    and (path, parameter.name) not in {("cortex predict", "data"), ("cortex secret set", "rest")}
+    and parameter.name != "message"
+]
+
+
+@pytest.mark.parametrize(("path", "parameter"), TEXTS, ids=lambda value: str(getattr(value, "name", value)))
+def test_an_empty_text_is_never_taken_for_everything_or_the_default(path: str, parameter: click.Parameter) -> None:
+    """``cortex delete "$API"``, where the variable is not set."""
+    with pytest.raises(click.BadParameter, match="is a variable of your script not set"):
+        parameter.type.convert("", parameter, click.Context(commands()[path]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["get", "--verbos"], "--verbose"),
+        (["get", "--bogus"], None),
+        (["lgos"], "logs"),
+        (["del", "iris"], "delete"),
+        (["cluster", "inof"], "info"),
+        (["local", "chaos", "bogus"], None),
+    ],
+)
+def test_what_is_meant_is_suggested_only_where_it_is_close(
+    cortex: Cortex, arguments: list[str], meant: str | None
+) -> None:
+    hint = cortex.run(*arguments).stderr.splitlines()[-1]
+    assert hint == f"hint: did you mean {meant}?" if meant else hint.startswith("hint: call it as: ")
+    assert "- " not in hint, "a word is broken at its hyphen"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -95,7 +145,7 @@ def test_completion_neither_starts_a_cloud_nor_says_why_it_has_nothing_to_offer(
 )
 def test_an_environment_that_cannot_be_is_refused_before_it_is_written(cortex: Cortex, arguments: list[str]) -> None:
     done = cortex.run("env", "configure", *arguments)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["error", "hint"]
     assert not (cortex.home / "environments.yaml").exists()
 

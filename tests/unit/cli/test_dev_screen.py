@@ -18,6 +18,7 @@ from tests.golden_file import compare
 
 GOLDEN = Path(__file__).parent / "golden" / "dev_screen"
 HEIGHT = 24
+REVISION, BROKEN = "9f1c2ab34d56", "000000000bad"
 ENDPOINT = "http://127.0.0.1:8888/iris"
 
 
@@ -28,9 +29,11 @@ class Clock:
         return self.now
 
 
-def logged(text: str, number: int = 0, level: str = "INFO", traceback: tuple[str, ...] = ()) -> Logged:
+def logged(
+    text: str, number: int = 0, level: str = "INFO", traceback: tuple[str, ...] = (), revision: str = REVISION
+) -> Logged:
     moment = datetime(2026, 11, 30, 12, tzinfo=timezone.utc) + timedelta(seconds=number)
-    return Logged("iris", LogRecord(moment, "task", "r1", level, text, traceback, {}))
+    return Logged("iris", LogRecord(moment, "task", revision, level, text, traceback, {}))
 
 
 def drawn(screen: DevScreen, width: int) -> str:
@@ -53,7 +56,7 @@ def live() -> DevScreen:
     screen = DevScreen("iris  (environment local)")
     screen(Deploying(()))
     screen(Step("iris", "creating"))
-    screen(Live("iris", ENDPOINT, "9f1c2ab34d56", 1.44))
+    screen(Live("iris", ENDPOINT, REVISION, 1.44))
     screen(Answered("iris", '{\n  "species": "setosa"\n}'))
     for number in range(40):
         screen(logged(f"200 POST /iris {number} ms", number))
@@ -70,24 +73,24 @@ def test_a_save_that_fails(width: int) -> None:
     screen = live()
     frames = tuple(f'  File "/project/part_{number}.py", line 1, in load' for number in range(20))
     screen(Deploying(("predictor.py",)))
-    screen(logged("ValueError: \x1b[2J", 60, "CRITICAL", ("Traceback:", *frames)))
+    screen(logged("ValueError: \x1b[2J", 60, "CRITICAL", ("Traceback:", *frames), BROKEN))
     message = (
         "iris: the replica failed: ValueError: \x1b[2J the model has 模型 classes, and the labels have two or more"
     )
     hint = "the revision before keeps serving; correct the cause and save"
-    screen(Failed(DeployError(message, hint=hint, details=(*frames, "ValueError: \x1b[2J")), {"iris": "9f1c2ab34d56"}))
+    screen(Failed(DeployError(message, hint=hint, details=(*frames, "ValueError: \x1b[2J")), {"iris": REVISION}))
     compare(drawn(screen, width), GOLDEN / f"failed-{width}.txt")
 
 
 def test_while_a_deployment_runs() -> None:
     clock = Clock()
     screen = DevScreen("iris  (environment local)", clock)
-    screen(Live("iris", ENDPOINT, "9f1c2ab34d56", None))
+    screen(Live("iris", ENDPOINT, REVISION, None))
     screen(Deploying(("predictor.py", "parts/load.py")))
     for text in ("updating", "changed file: predictor.py", "changed file: parts/load.py", "a new revision replaces"):
         screen(Step("iris", text))
     new = RevisionReplicas("000000000002", "starting", desired=1, running=1)
-    screen(Moved("iris", Rollout(new, RevisionReplicas("9f1c2ab34d56", "serving", running=1, healthy=1))))
+    screen(Moved("iris", Rollout(new, RevisionReplicas(REVISION, "serving", running=1, healthy=1))))
     clock.now = 1.6
     compare(drawn(screen, 80), GOLDEN / "deploying.txt")
     screen(Live("iris", ENDPOINT, "000000000002", 1.61))
@@ -106,3 +109,19 @@ def test_an_answer_that_is_long_leaves_room() -> None:
     text = drawn(screen, 80)
     assert "  ... 92 more lines\n" in text
     assert text.endswith("200 POST /iris 39 ms\n")
+
+
+def test_what_an_earlier_save_logged_goes_with_the_next() -> None:
+    screen = live()
+    screen(Deploying(("predictor.py",)))
+    screen(logged("ValueError: told", 60, "CRITICAL", revision=BROKEN))
+    screen(Failed(DeployError("iris: the replica failed: ValueError: told"), {"iris": REVISION}))
+    assert "CRITICAL ValueError: told" in drawn(screen, 80)
+    screen(Deploying(("predictor.py",)))
+    assert "told" not in drawn(screen, 80)
+    screen(Live("iris", ENDPOINT, "000000000003", 1.5))
+    # CloudWatch shows records a little late.
+    screen(logged("ValueError: late", 61, "CRITICAL", revision=BROKEN))
+    screen(logged("listening", 62, revision="000000000003"))
+    assert "late" not in drawn(screen, 80)
+    assert drawn(screen, 80).endswith("INFO listening\n")

@@ -22,7 +22,8 @@ from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.decide_status import Replicas
 from cortex_cdk.status.metrics import Batching, CountedByReplicas, Predictions, Traffic
 from cortex_cdk.status.read_status import ApiStatus, Variant
-from cortex_cdk.status.report import Member, Report, ScalingActivity
+from cortex_cdk.status.report import Member, Report
+from cortex_cdk.status.scaling_activities import ScalingActivity
 from tests.golden_file import compare
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -183,10 +184,29 @@ def test_view(name: str) -> None:
     compare(click.unstyle(VIEWS[name]()) + "\n", GOLDEN / f"get-{name}.txt")
 
 
+CONFIGURATION = {
+    "name": "iris",
+    "kind": "RealtimeAPI",
+    "predictor": {
+        "type": "python",
+        "path": "predictor.py",
+        "config": {"bytes": 1048576, "seconds": 60.0},
+        "startup_timeout": 600.0,
+        "shm_size": 2**30,
+    },
+    "compute": {"cpu": 0.5, "mem": 512 * MIB, "gpu": 0},
+    "autoscaling": {"target_replica_concurrency": 1.0, "downscale_stabilization_period": 300.0, "max_replicas": 10},
+}
 LONG = api("sentiment-of-reviews-in-twelve-languages")
 AT_WIDTHS: dict[str, Callable[[int], str]] = {
     "overview": lambda width: overview(
-        {"local": [Report(api(), TRAFFIC), Report(BROKEN, TRAFFIC)], "prod": [Report(splitter(iris=90, sick=10))]},
+        {
+            "local": [
+                Report(api(), TRAFFIC, counted_until=NOW - timedelta(minutes=1)),
+                Report(BROKEN, TRAFFIC, counted_until=NOW - timedelta(minutes=2)),
+            ],
+            "prod": [Report(splitter(iris=90, sick=10))],
+        },
         NOW,
         width,
     ),
@@ -194,10 +214,24 @@ AT_WIDTHS: dict[str, Callable[[int], str]] = {
         {"production": [*(Report(api(name), TRAFFIC) for name in NAMES), Report(LONG, TRAFFIC)]}, NOW, width
     ),
     "detail": lambda width: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, stopped=STOPPED), NOW, width),
+    "verbose": lambda width: detail(
+        Report(
+            api(),
+            TRAFFIC,
+            counted_until=NOW - timedelta(minutes=2),
+            usage=(IDLE, BUSY),
+            counted=counted(batching=BATCHING),
+            replicas=REPLICAS,
+            configuration=CONFIGURATION,
+        ),
+        NOW,
+        width,
+    ),
     "splitter": lambda width: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW, width),
 }
 
 
+@pytest.mark.usefixtures("utc")
 @pytest.mark.parametrize("width", [60, 80, 160])
 @pytest.mark.parametrize("name", AT_WIDTHS)
 def test_view_at_width(name: str, width: int) -> None:

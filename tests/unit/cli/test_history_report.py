@@ -75,7 +75,7 @@ HISTORY = History.of("iris", [FOURTH, THIRD, SECOND, FIRST], STACK)
 DIFFERENCES = Comparison(
     before=FIRST,
     after=SECOND,
-    configuration="--- cortex.yaml (v1)\n+++ cortex.yaml (v2)\n@@ -9 +9 @@\n-  max_replicas: 10\n+  max_replicas: 20\n",
+    configuration="--- configuration (v1)\n+++ configuration (v2)\n@@ -9 +9 @@\n-  mem: 512Mi\n+  mem: 1Gi\n",
     files=(
         FileChange(".env", "changed", Content(10, "a" * 64), Content(11, "b" * 64), None, "looks like a secret"),
         FileChange("empty.py", "added", None, Content(0, "c" * 64), ""),
@@ -85,7 +85,7 @@ DIFFERENCES = Comparison(
 )
 
 
-@pytest.mark.parametrize(("width", "golden"), [(None, "wide"), (80, "80"), (60, "60")])
+@pytest.mark.parametrize(("width", "golden"), [(None, "wide"), (160, "160"), (80, "80"), (60, "60")])
 def test_history_looks_the_same_as_ever(width: int | None, golden: str) -> None:
     text = click.unstyle(timeline(HISTORY, NOW, width))
     assert width is None or max(map(len, text.splitlines())) <= width

@@ -69,6 +69,9 @@ VIEWS = {
     "80": lambda: draw(measured(80, "iris"), 80, timezone.utc),
     "160": lambda: draw(measured(160, "iris", span=timedelta(days=2)), 160, timezone.utc),
     "ascii": lambda: draw(measured(80, "iris"), 80, timezone.utc, ASCII),
+    "80-lines-24": lambda: draw(measured(80, "iris"), 80, timezone.utc, height=23),
+    "160-lines-24": lambda: draw(measured(160, "iris"), 160, timezone.utc, height=23),
+    "splitter-80-lines-24": lambda: draw(measured(80, "iris", "wine"), 80, timezone.utc, height=23),
     "splitter-60": lambda: draw(measured(60, "iris", "wine"), 60, timezone.utc),
     "splitter-80": lambda: draw(measured(80, "iris", "wine"), 80, timezone.utc),
 }
@@ -99,6 +102,13 @@ def test_every_line_fits_and_gaps_stay_gaps(found: list[float | None], width: in
     assert len(below) == is_plotted
     if is_plotted and all(known):
         assert " " not in below[0][9:]
+
+
+@pytest.mark.parametrize("height", [18, 23, 30, 39, 60])
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_plots_fit_a_terminal(width: int, height: int) -> None:
+    lines = draw(measured(width, "iris"), width, timezone.utc, height=height).splitlines()
+    assert len(lines) <= height
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from cortex_cli.commands.logs import as_text
 
+from cortex_cdk.logs import LogRecord
 from tests.conftest import CORTEX, Cortex
 
 COMMANDS = [
@@ -71,3 +74,9 @@ def test_a_mistake_is_told_as_every_error_is(cortex: Cortex) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: no such option '--levl'\nhint: did you mean --level?\n"
     assert cortex.run("cluster").stderr.startswith("Usage: cortex cluster"), "a group alone shows its help"
+
+
+@pytest.mark.parametrize(("level", "codes"), [("INFO", 0), ("ERROR", 2)])
+def test_a_level_without_a_colour_has_no_codes(level: str, codes: int) -> None:
+    record = LogRecord(datetime.now(timezone.utc), "0f3a5c1e", "3185d7c4", level, "ready", (), {})
+    assert as_text(record).count("\x1b") == codes

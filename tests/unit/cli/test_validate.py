@@ -106,6 +106,12 @@ def test_what_deploy_would_refuse_is_an_error(cortex: Cortex, project: Path, bre
     assert any(said in error["message"] for error in found(cortex, project, code=1)["errors"])
 
 
+def test_a_pickle_of_what_a_notebook_defined_is_warned_of(cortex: Cortex, project: Path) -> None:
+    (project / "model.pkl").write_bytes(b"\x80\x04\x8c\x08__main__\x94\x8c\tTokenizer\x94\x93\x94.")
+    [warning] = found(cortex, project)["warnings"]
+    assert warning["message"].startswith("needs Tokenizer, which a notebook or script has defined")
+
+
 def test_strict_takes_warnings_for_errors(cortex: Cortex, project: Path) -> None:
     (project / "id_rsa").touch()
     (project / "cortex.yaml").write_text(CONFIG + "  networking: {local_port: 8000}\n")

@@ -70,6 +70,42 @@ error: Request failed after 3 retries in 7.8s
   cause: client error (Connect)
   cause: dns error
 """
+ALL_TOO_OLD = """\
+error: No solution found when resolving dependencies
+  cause: Because tensorflow<=2.9.3 has no wheels with a matching Python ABI tag (e.g., `cp311`) and only the following \
+versions of tensorflow are available:
+             tensorflow<=2.9.3
+             tensorflow>=2.10
+         we can conclude that tensorflow<2.10 cannot be used.
+         And because you require tensorflow<2.10, we can conclude that your requirements are unsatisfiable.
+hint: You require CPython 3.11 (`cp311`), but we only found wheels for `tensorflow` (v2.9.3) with the following Python \
+ABI tags: `cp37m`, `cp38`, `cp39`, `cp310`
+"""
+NO_VERSION = """\
+error: No solution found when resolving dependencies
+  cause: Because there is no version of numpy==99 and you require numpy==99, we can conclude that your requirements \
+are unsatisfiable.
+"""
+WANTED_OTHERWISE = """\
+error: No solution found when resolving dependencies
+  cause: Because pandas==2.2.0 depends on numpy>=1.23.2,<2 and you require pandas==2.2, we can conclude that you \
+require numpy>=1.23.2,<2.
+         And because you require numpy<1.20, we can conclude that your requirements are unsatisfiable.
+"""
+# Of 1926 lines, the last.
+LONG_PROOF = """\
+error: No solution found when resolving dependencies
+  cause: Because boto3==1.33.11 depends on botocore>=1.33.11,<1.34.0, we can conclude that boto3>=1.20.1,<=1.33.11 \
+depends on one of:
+             botocore>=1.23.1,<1.24.0
+             botocore>=1.24.0,<1.25.0
+             botocore>=1.25.0,<1.26.0
+             botocore>=1.33.0,<1.34.0
+         And because boto3==1.33.12 depends on botocore>=1.33.12,<1.34.0, we can conclude that boto3>=1.20.1 depends on:
+             botocore>=1.33.0,<1.34.0
+         And because you require boto3>1.20,<1.34 and botocore>=1.34, we can conclude that your requirements are \
+unsatisfiable.
+"""
 LOOSEN = "loosen the version, or name an older Python in .python-version"
 KNOWN = [
     (COMPILED, "scikit-learn 0.21.3 has no wheel for Python 3.11 and compiling it failed", LOOSEN),
@@ -94,12 +130,25 @@ KNOWN = [
         "git+https://github.com/x/y.git#egg=y cannot be installed with -e, only a folder of the project can",
         "remove -e",
     ),
+    (ALL_TOO_OLD, "tensorflow<=2.9.3 has no wheel for Python 3.11 (it has wheels for Python 3.7 to 3.10)", LOOSEN),
+    (
+        NO_VERSION,
+        "the requirements cannot be met: there is no version of numpy==99 and you require numpy==99",
+        None,
+    ),
+    (
+        WANTED_OTHERWISE,
+        "the requirements cannot be met: pandas==2.2.0 depends on numpy>=1.23.2,<2 and you require pandas==2.2, "
+        "and you require numpy<1.20",
+        None,
+    ),
+    (LONG_PROOF, "the requirements cannot be met: you require boto3>1.20,<1.34 and botocore>=1.34", None),
     (CONFUSED, "sklearn cannot be installed", "name scikit-learn instead of sklearn"),
 ]
 
 
 @pytest.mark.parametrize(("log", "reason", "hint"), KNOWN)
-def test_known_causes(log: str, reason: str, hint: str) -> None:
+def test_known_causes(log: str, reason: str, hint: str | None) -> None:
     found = failure((START + log).splitlines())
     assert (found.file, found.reason, found.hint) == ("requirements.txt", reason, hint)
 
@@ -109,6 +158,30 @@ def test_hints_of_other_tools_are_not_shown(log: str) -> None:
     found = failure((START + log).splitlines())
     shown = "\n".join([found.hint or "", *found.details])
     assert not [words for words in ("tool.uv", "`uv ", "--no-build", "hint:", "`--index", "usually") if words in shown]
+
+
+def test_what_the_serving_program_requires_is_told_apart() -> None:
+    log = NO_VERSION.replace(
+        "there is no version of numpy==99 and you require numpy==99", "you require falcon<4 and falcon>=4.4,<5"
+    )
+    assert failure((START + log).splitlines()).reason == (
+        "the requirements cannot be met: you require falcon<4 and falcon>=4.4,<5 "
+        "(falcon>=4.4,<5 is for the serving program)"
+    )
+
+
+@pytest.mark.parametrize("log", [NO_VERSION, WANTED_OTHERWISE])
+def test_what_the_reason_says_is_not_said_again(log: str) -> None:
+    assert failure((START + log).splitlines()).details == ()
+
+
+def test_lists_of_versions_are_shortened() -> None:
+    details = failure((START + LONG_PROOF).splitlines()).details
+    assert details[1:4] == (
+        "             botocore>=1.23.1,<1.24.0",
+        "             ... (2 more)",
+        "             botocore>=1.33.0,<1.34.0",
+    )
 
 
 def test_what_is_missing_for_compiling_is_named() -> None:
@@ -141,7 +214,7 @@ def test_the_index_of_pytorch_cannot_be_reached() -> None:
     log = OFFLINE.replace("https://pypi.org/simple/toolz/", "https://download.pytorch.org/whl/cpu/torch/")
     found = failure((START + log).splitlines())
     assert (found.reason or "").startswith("https://download.pytorch.org, which has the wheels of PyTorch")
-    assert "torch-backend" in (found.hint or "")
+    assert "--index-url https://pypi.org/simple" in (found.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cortex_cdk.deploy.build_log import BuildLog, failure
+from cortex_cdk.deploy.build_log import LOGS_KEPT, BuildLog, failure, keep_log
 
 # What CodeBuild's log of `docker build` looks like (BUILDKIT_PROGRESS=plain), from documentation and not from a run.
 DOCKER = """\
@@ -164,10 +165,34 @@ def test_of_dockers_log_only_the_output_of_steps_is_shown() -> None:
         "Using CPython 3.11.9 interpreter at: /usr/local/bin/python3.11",
         "==> requirements.txt",
         "  x No solution found when resolving dependencies:",
-        "error: No solution found when resolving dependencies",
-        "  cause: Because nunpy was not found in the package registry, we can conclude that ...",
     ]
     assert log.settle() == []
+    assert log.lines[-1] == "  cause: Because nunpy was not found in the package registry, we can conclude that ..."
+
+
+def test_the_error_that_ends_a_build_is_told_once_at_its_end() -> None:
+    log = log_of(["==> requirements.txt", "Resolved 3 packages", "error: No solution"], ["  cause: of many lines"])
+    assert (log.new(), log.new()) == (["==> requirements.txt", "Resolved 3 packages"], [])
+    assert log.lines[2:] == ["error: No solution", "  cause: of many lines"]
+
+
+def test_a_script_may_go_on_after_an_error() -> None:
+    lines = ["==> dependencies.sh", "error: this one is tolerated", "done"]
+    assert log_of(lines).new() == lines
+
+
+def test_logs_of_failed_builds_are_kept_the_newest_ones(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CORTEX_HOME", str(tmp_path))
+    kept = [keep_log(["first", "second"], f"{number}") for number in range(LOGS_KEPT + 2)]
+    assert kept[-1]
+    assert kept[-1].read_text() == "first\nsecond\n"
+    assert len(list(kept[-1].parent.iterdir())) == LOGS_KEPT
+
+
+def test_where_no_log_can_be_kept_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "build-logs").write_text("in the way")
+    monkeypatch.setenv("CORTEX_HOME", str(tmp_path))
+    assert keep_log([], "tag") is None
 
 
 def test_each_line_is_read_once() -> None:

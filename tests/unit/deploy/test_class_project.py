@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import runpy
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,3 +201,39 @@ def test_classes_of_a_notebook_are_found(tmp_path: Path) -> None:
         InteractiveShell.clear_instance()
     names = loaded(tmp_path)
     assert names["PythonPredictor"]({}).predict(names["Point"](3)) == {"distance": 10.0}
+
+
+CELLS_WITH_A_MODEL = (
+    "import io, joblib, pickle\nfrom sklearn.pipeline import make_pipeline\n"
+    "from sklearn.preprocessing import FunctionTransformer",
+    "def scale(rows):\n    return rows",
+    "model = make_pipeline(FunctionTransformer(scale))\npickled = pickle.dumps(model)",
+    "class Model:\n    def __init__(self, config): ...\n    def predict(self, payload): ...\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("model.joblib", "given = model"),
+        ("model.pickle", "given = model"),
+        ("models/first.pkl", "given = pickled"),
+        ("model.joblib", "given = folder / 'm.joblib'; joblib.dump(model, given, compress=3)"),
+        ("models", "given = folder / 'made'; given.mkdir(); _ = (given / 'm.pkl').write_bytes(pickled)"),
+    ],
+)
+def test_an_object_of_a_notebooks_function_is_refused(tmp_path: Path, name: str, cell: str) -> None:
+    (tmp_path / "project").mkdir()
+    shell: Any = InteractiveShell.instance()
+    shell.user_ns["folder"] = tmp_path
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = shell.user_module
+    try:
+        for one in (*CELLS_WITH_A_MODEL, cell):
+            assert shell.run_cell(one, store_history=True).success
+        with pytest.raises(ProjectError, match=r"needs scale, which a notebook or script has defined") as refused:
+            project(tmp_path / "project", shell.user_ns["Model"], files={name: shell.user_ns["given"]})
+    finally:
+        sys.modules["__main__"] = main
+        InteractiveShell.clear_instance()
+    assert "files={'parts.py': 'parts.py'}" in (refused.value.hint or "")

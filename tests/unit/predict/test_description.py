@@ -136,3 +136,11 @@ def test_events_are_put_together() -> None:
 )
 def test_an_answer_has_the_value_of_its_type(content_type: str, body: bytes, value: Any) -> None:
     assert Prediction(content_type, body).value() == value
+
+
+def test_an_api_of_which_nothing_is_known_takes_any_file() -> None:
+    known = description()
+    assert list(command_lines(known)) == ["cortex predict a FILE"]
+    said = " ".join(known.table())
+    assert said.startswith("what a takes is up to its predictor")
+    assert "JSON, forms, texts and files" in said

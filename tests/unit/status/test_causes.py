@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cortex_cdk.aws.launch_failures import explain
+from cortex_cdk.localcloud import faults
 from cortex_cdk.replicas.pending import GroupSize
 from cortex_cdk.status.alarms import Alarm
 from cortex_cdk.status.causes import causes_of, find_causes
@@ -47,6 +48,10 @@ ROWS: dict[str, tuple[Evidence, str, str]] = {
     "an exception in __init__ or at import": (failing(EXITED, "ValueError: no model"), "ValueError", "cortex-serve"),
     "the sample request sample.json failed": (
         failing(EXITED, "the sample request sample.json got 500 (...)"), "sample.json", "predictor.warmup: false",
+    ),
+    "Can't get attribute 'X' on <module '__main__'": (
+        failing(EXITED, "AttributeError: Can't get attribute 'X' on <module '__main__' (<class 'X'>)>"), "__main__",
+        "define it in a file of the project",
     ),
     "ModuleNotFoundError": (
         failing(EXITED, "ModuleNotFoundError: No module named 'cv2'"), "cv2", "add opencv-python-headless",
@@ -140,6 +145,42 @@ def test_a_row_of_the_page_is_the_first_cause(row: str) -> None:
     assert to_do in first.to_do
 
 
+def unready() -> Evidence:
+    targets = [{"State": "healthy"}, {"State": "unhealthy", "Reason": "Target.FailedHealthChecks"}]
+    return healthy(signs=Signs(targets=targets))  # type: ignore[arg-type]
+
+
+FAULTS: dict[str, tuple[Evidence, str]] = {
+    faults.KILL_REPLICA: (healthy(stopped=(ended(f"{EXITED[:-2]}37: SIGKILL)", 137),)), "replica"),
+    faults.SLOW_REPLICA: (healthy(signs=Signs(recent=Recent(Latency(0.003, 1.4), 100))), "latency"),
+    faults.UNREADY_REPLICA: (unready(), "health checks"),
+    faults.NO_CAPACITY: (waiting("no room", GroupSize("G", 0, 1, 3, LAUNCH)), "launch"),
+    faults.LAUNCH_FAILURE: (waiting("no room", GroupSize("G", 0, 1, 3, LAUNCH)), "launch"),
+    faults.SPOT_NOTICE: (healthy(signs=Signs(leaving=("i-1 of instance group G",))), "instances"),
+    faults.S3_DOWN: (healthy(signs=Signs(storage_error="status 503")), "storage"),
+    faults.LOGS_DOWN: (healthy(signs=Signs(logs_error="ServiceUnavailableException")), "logs"),
+    faults.DAEMON_KILL: (
+        healthy(stopped=(ended("The local cloud ended unexpectedly, and was started again.", None),)), "replica",
+    ),
+}  # fmt: skip
+"""By the kind of ``cortex local chaos``: what is known then, and what the first cause is about.
+
+``tests/local/localcloud/test_chaos.py`` makes the faults themselves."""
+
+
+def test_every_fault_that_can_be_made_is_tried() -> None:
+    page = (ROOT / "docs/chaos.md").read_text()
+    assert set(FAULTS) == set(faults.KINDS) == set(re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_is_the_first_cause(kind: str) -> None:
+    evidence, subject = FAULTS[kind]
+    (first, *_) = find_causes(evidence)
+    assert first.subject == subject
+    assert first.to_do
+
+
 def test_nothing_is_wrong_with_an_api_that_serves() -> None:
     quiet = healthy(stopped=(ended("The local cloud was restarted.", 0), ended(EXITED, minutes=11)))
     assert find_causes(quiet) == ()
@@ -149,8 +190,7 @@ def test_nothing_is_wrong_with_an_api_that_serves() -> None:
 
 
 def test_replicas_that_start_are_not_sick() -> None:
-    unready = [{"State": "healthy"}, {"State": "unhealthy", "Reason": "Target.FailedHealthChecks"}]
-    found = healthy(signs=Signs(targets=unready))  # type: ignore[arg-type]
+    found = unready()
     assert find_causes(found)[0].subject == "health checks"
     assert diagnose(found).summary.startswith("1 of 2 replicas serve")
     assert find_causes(replace(found, starting=frozenset({"b"}))) == ()
@@ -216,8 +256,12 @@ def test_whatever_comes_together_the_most_causal_is_first_and_none_is_lost(chose
     assert all(cause.to_do and "\n" not in cause.message for cause in causes)
     found = diagnose(evidence)
     assert found.cause == (causes[0] if causes else None)
-    assert [proof.source for proof in found.evidence if proof.source.startswith("also: ")] == [
-        f"also: {subject}" for subject in subjects[1:]
-    ]
+    also = [proof.source for proof in found.evidence if proof.source.startswith("also: ")]
+    assert sorted(also) == sorted(f"also: {subject}" for subject in subjects[1:])
+    times = [proof.time for proof in found.evidence]
+    known = [time for time in times if time]
+    assert times == [*sorted(known), *[None] * (len(times) - len(known))], (
+        "in the order of time, what is so now at last"
+    )
     shown_by_get = {"storage", "instances", "latency", "logs"} & chosen
     assert {cause.subject for cause in causes_of(evidence.signs)} == shown_by_get

@@ -12,10 +12,12 @@ from typing import Any
 import moto
 from moto.core.base_backend import BackendDict
 from moto.logs.models import logs_backends
+from moto.s3.models import s3_backends
 
 from cortex_cdk.localcloud.daemon.storage.bodies import Bodies
 from cortex_cdk.localcloud.daemon.storage.pickling import Pickler, Unpickler, registries, registry, registry_name
 from cortex_cdk.localcloud.services.logs.kept_events import forget_oldest
+from cortex_cdk.localcloud.services.s3.kept_tags import forget_tags_of_gone_objects
 
 FORMAT = 3
 """Raise this when a stored class of ours changes so that older snapshots cannot be read."""
@@ -51,10 +53,7 @@ def take(bodies: Bodies) -> Snapshot:
     Args:
         bodies: Takes the bodies of objects that are not stored yet.
     """
-    logs: Any
-    for _, _, logs in logs_backends.iter_backends():
-        for group in logs.groups.values():
-            forget_oldest(group)
+    _forget()
     kept = [known for known in registries() if registry_name(known) not in _LEFT_OUT]
     try:
         return _taken(kept, bodies)
@@ -69,6 +68,17 @@ def take(bodies: Bodies) -> Snapshot:
             "what %s holds is not kept over a restart: moto's objects of it cannot be stored", known.service_name
         )
     return take(bodies)
+
+
+def _forget() -> None:
+    """Let go what nobody will miss and what would only grow."""
+    logs: Any
+    objects: Any
+    for _, _, logs in logs_backends.iter_backends():
+        for group in logs.groups.values():
+            forget_oldest(group)
+    for _, _, objects in s3_backends.iter_backends():
+        forget_tags_of_gone_objects(objects)
 
 
 def _taken(kept: Sequence[BackendDict[Any]], bodies: Bodies) -> Snapshot:

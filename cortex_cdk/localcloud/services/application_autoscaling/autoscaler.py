@@ -10,6 +10,7 @@ from typing import Any
 from moto.applicationautoscaling.models import applicationautoscaling_backends
 from moto.ecs.exceptions import ServiceNotFoundException
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.services.application_autoscaling.models import (
     ONLY,
     ScalableTarget,
@@ -66,7 +67,7 @@ class Autoscaler:
 
     def follow_activities(self) -> None:
         """End the activities that ECS has fulfilled. Call this when the running tasks have been counted."""
-        now = time.time() * self._speed
+        now = steady_clock.now() * self._speed
         with STATE_LOCK:
             for backend in backends():
                 for target, service in _scaled_services(backend):
@@ -95,7 +96,7 @@ class Autoscaler:
             minimum=target.bounded(0),
             maximum=target.bounded(MOST),
             history=target.history,
-            now=time.time() * self._speed,
+            now=steady_clock.now() * self._speed,
             deploying=service.primary["rolloutState"] == "IN_PROGRESS",
             running=service.running_count,
             measured=[self._measured(backend, service, policy.tracked or {}) for policy in policies],
@@ -105,7 +106,7 @@ class Autoscaler:
             _scale(backend, target, service, decision.capacity, _cause(decision, policies))
 
     def _record(self, target: ScalableTarget, capacity: int, decision: Decision) -> None:
-        now = time.time() * self._speed
+        now = steady_clock.now() * self._speed
         if decision.capacity > capacity:
             # Scaling out ends the cooldown of scaling in (Application Auto Scaling guide, "Cooldown periods").
             target.history = History(out_at=now, before_out=capacity)

@@ -87,9 +87,7 @@ def not_launched(group: str, reason: str, details: dict[str, str]) -> Activity:
 
 def ended(group: str, instance: str) -> Activity:
     """Return the activity of an instance that was terminated."""
-    now = datetime.now(timezone.utc)
-    cause = f"At {now:%Y-%m-%dT%H:%M:%SZ} instance {instance} was selected for termination."
-    return Activity(group, f"Terminating EC2 instance: {instance}", cause, SUCCESSFUL, "", {}, now, now)
+    return _terminated(group, instance, f"instance {instance} was selected for termination.")
 
 
 def interrupted(group: str, instance: str) -> Activity:
@@ -97,12 +95,16 @@ def interrupted(group: str, instance: str) -> Activity:
 
     Source of the words: "Troubleshoot ... instance health checks" of the EC2 Auto Scaling user guide.
     """
-    now = datetime.now(timezone.utc)
     cause = (
-        f"At {now:%Y-%m-%dT%H:%M:%SZ} an instance was taken out of service in response to an EC2 health check that "
-        "indicated it has been terminated or stopped."
+        "an instance was taken out of service in response to an EC2 health check that indicated it has been terminated "
+        "or stopped."
     )
-    text = f"Terminating EC2 instance: {instance} (Server.SpotInstanceTermination: Spot instance termination)"
+    return _terminated(group, f"{instance} (Server.SpotInstanceTermination: Spot instance termination)", cause)
+
+
+def _terminated(group: str, instance: str, cause: str) -> Activity:
+    now = datetime.now(timezone.utc)
+    text, cause = f"Terminating EC2 instance: {instance}", f"At {now:%Y-%m-%dT%H:%M:%SZ} {cause}"
     return Activity(group, text, cause, SUCCESSFUL, "", {}, now, now)
 
 

@@ -6,7 +6,6 @@ The ``lifecycle_state`` of an instance is ``Pending`` (EC2 says ``pending``) unt
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -17,6 +16,7 @@ import moto.autoscaling.urls
 from moto.autoscaling.models import ASG_NAME_TAG, FakeAutoScalingGroup, InstanceState, autoscaling_backends
 from moto.autoscaling.models import AutoScalingBackend as MotoBackend
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.faults import EVERY_GROUP
 from cortex_cdk.localcloud.services.autoscaling.activities import (
     KEPT,
@@ -66,7 +66,7 @@ class GroupInstance(InstanceState):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.launched_at = time.time()
+        self.launched_at = steady_clock.now()
         instance: Any = self.instance
         self.template_version = instance.autoscaling_group.template_version
         self._become(PENDING, *NOT_YET)
@@ -99,7 +99,7 @@ class GroupInstance(InstanceState):
 
     def enter_service(self) -> None:
         """Record that the instance has started."""
-        self.in_service_since = time.time()
+        self.in_service_since = steady_clock.now()
         self._become(IN_SERVICE, *RUNNING)
         instance: Any = self.instance
         group: AutoScalingGroup = instance.autoscaling_group
@@ -114,7 +114,7 @@ class GroupInstance(InstanceState):
         Args:
             seconds: The length of the notice, in seconds of real time; 0 for the usual length.
         """
-        self.noticed_at, self.notice_seconds = time.time(), seconds
+        self.noticed_at, self.notice_seconds = steady_clock.now(), seconds
         self.leave()
 
     def leave(self) -> None:
@@ -211,7 +211,7 @@ class AutoScalingGroup(FakeAutoScalingGroup):
 
     def _fail(self, fault: LaunchFault) -> None:
         """Record an attempt that has failed, each time that the group tries again."""
-        now = time.time()
+        now = steady_clock.now()
         if now < self._retry_at:
             return
         self.failing_since, self._retry_at = self.failing_since or now, now + RETRY_AFTER

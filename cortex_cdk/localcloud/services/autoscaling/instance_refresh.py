@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from cortex_cdk.localcloud import steady_clock
+
 PENDING, IN_PROGRESS = "Pending", "InProgress"
 SUCCESSFUL, FAILED, CANCELLED = "Successful", "Failed", "Cancelled"
 ACTIVE = (PENDING, IN_PROGRESS)
@@ -65,7 +67,7 @@ class InstanceRefresh:
     group: str
     preferences: Preferences
     old: tuple[str, ...]
-    began: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    began: datetime = field(default_factory=steady_clock.moment)
     status: str = PENDING
     reason: str = ""
     ended: datetime | None = None

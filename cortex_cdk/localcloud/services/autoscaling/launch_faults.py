@@ -5,10 +5,10 @@ A fault is part of the stored state, so that a fault outlives a restart, and end
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.faults import LAUNCH_FAILURE, NO_CAPACITY
 
 DEFAULT_CODE = "InsufficientInstanceCapacity"
@@ -91,12 +91,12 @@ class LaunchFault:
         words = message or MESSAGES.get(code)
         if words is None:
             raise ValueError(f"{code!r} is no error code of a launch that is known here: {', '.join(MESSAGES)}")
-        return cls(code, words, time.time() + seconds)
+        return cls(code, words, steady_clock.now() + seconds)
 
     @property
     def is_over(self) -> bool:
         """Whether instances start again."""
-        return time.time() >= self.until
+        return steady_clock.now() >= self.until
 
     @property
     def is_lack_of_capacity(self) -> bool:

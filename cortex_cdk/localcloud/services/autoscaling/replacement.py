@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from datetime import datetime, timezone
-
 from moto.autoscaling.exceptions import AutoscalingClientError
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.services.autoscaling.groups import IN_SERVICE, AutoScalingGroup, GroupInstance
 from cortex_cdk.localcloud.services.autoscaling.instance_refresh import (
     CANCELLED,
@@ -95,7 +93,7 @@ def carry_on(group: AutoScalingGroup, speed: float) -> None:
     for member in group.members:
         if member.id in step.leave:
             member.leave()
-    waited = (datetime.now(timezone.utc) - refresh.began).total_seconds() * speed
+    waited = (steady_clock.moment() - refresh.began).total_seconds() * speed
     if step.done:
         refresh.end(SUCCESSFUL)
     elif step.blocked and waited > PATIENCE_S:
@@ -104,5 +102,5 @@ def carry_on(group: AutoScalingGroup, speed: float) -> None:
 
 def _seen(member: GroupInstance, warmup: float) -> Member:
     in_service = member.lifecycle_state == IN_SERVICE
-    ready = in_service and time.time() - member.in_service_since >= warmup
+    ready = in_service and steady_clock.now() - member.in_service_since >= warmup
     return Member(member.id, ready, member.is_leaving, member.is_protected)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from moto.autoscaling.models import autoscaling_backends
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.cloudformation.resource import Place, Properties, Resource
 
 GIVE_UP_AFTER = 6.0
@@ -53,7 +53,7 @@ class AutoScalingGroup(Resource):
         group = backend(place).autoscaling_groups[self.physical_resource_id]
         if group.failing_since is None:
             return True
-        if time.time() - group.failing_since < GIVE_UP_AFTER:
+        if steady_clock.now() - group.failing_since < GIVE_UP_AFTER:
             return False
         sizes = f"{len(group.members)}/{group.min_size}/{group.desired_capacity}"
         return (

@@ -273,6 +273,13 @@ def compact() -> None:
             store(region).compact(time.time())
 
 
+def forget_after(moment: float) -> None:
+    """Drop what was measured from a moment on (seconds since the epoch), in all regions."""
+    with STATE_LOCK:
+        for region in list(cloudwatch_backends[ACCOUNT_ID]):
+            store(region).forget_after(moment)
+
+
 def outdate() -> None:
     """Let the next snapshot contain all datapoints until then, in all regions."""
     with STATE_LOCK:

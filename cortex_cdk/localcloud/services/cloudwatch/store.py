@@ -198,6 +198,15 @@ class MetricStore:
             values.append(next((bucket.statistic(statistic) for bucket in found.values()), None))
         return values
 
+    def forget_after(self, moment: float) -> None:
+        """Drop what was measured from a moment on.
+
+        Args:
+            moment: In seconds since the epoch.
+        """
+        for series in self.series.values():
+            series.buckets = {second: bucket for second, bucket in series.buckets.items() if second < moment}
+
     def compact(self, now: float) -> None:
         """Merge old buckets into longer ones and drop the oldest."""
         for metric, series in list(self.series.items()):

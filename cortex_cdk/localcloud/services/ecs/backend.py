@@ -12,6 +12,7 @@ from moto.ecs.models import (
     ContainerInstance,
     ContainerInstanceFailure,
     EC2ContainerServiceBackend,
+    TaskDefinition,
     ecs_backends,
 )
 
@@ -35,6 +36,9 @@ CHANGEABLE = (
     "propagate_tags",
 )
 """Properties that UpdateService changes without a deployment."""
+
+INACTIVE_KEPT = 100
+"""How many inactive revisions of a task definition are kept. AWS has room for all."""
 
 UNPROTECTED_GROUP = (
     "The managed termination protection setting for the capacity provider is invalid. To enable managed termination "
@@ -137,6 +141,16 @@ class EcsBackend(EC2ContainerServiceBackend):
             if definition != service.primary["taskDefinition"] or wanted.get("force_new_deployment"):
                 service.start_deployment(definition)
             return service
+
+    def deregister_task_definition(self, task_definition_str: str) -> TaskDefinition:
+        """Make a revision inactive, and forget the oldest of many inactive ones: each deployment leaves one behind."""
+        with STATE_LOCK:
+            gone = super().deregister_task_definition(task_definition_str)
+            revisions = self.task_definitions[gone.family]
+            inactive = sorted(number for number, known in revisions.items() if known.status == "INACTIVE")
+            for number in inactive[:-INACTIVE_KEPT]:
+                del revisions[number]
+            return gone
 
     def list_services(
         self, cluster_str: str, scheduling_strategy: str | None = None, launch_type: str | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.services.autoscaling import replacement
 from cortex_cdk.localcloud.services.autoscaling.groups import PENDING, AutoScalingGroup, groups
 from cortex_cdk.localcloud.services.cloudwatch import backend as cloudwatch
@@ -94,13 +94,13 @@ class Fleet:
 
     def _begins_minute(self, region: str) -> bool:
         """Return whether this is the first look at a region in this minute of the local clock."""
-        minute = time.time() * self._speed // MINUTE
+        minute = steady_clock.now() * self._speed // MINUTE
         before = self._measured.get(region)
         self._measured[region] = minute
         return minute != before
 
     def _start(self, group: AutoScalingGroup) -> None:
-        now = time.time()
+        now = steady_clock.now()
         for member in group.members:
             # Somebody may have set the clock back: the instance must not wait until it has caught up.
             member.launched_at = min(member.launched_at, now)
@@ -109,7 +109,7 @@ class Fleet:
 
     def _take_back(self, group: AutoScalingGroup) -> None:
         """End the instances whose spot interruption notice has passed."""
-        usual, now = SPOT_NOTICE / self._speed, time.time()
+        usual, now = SPOT_NOTICE / self._speed, steady_clock.now()
         group.lose(
             [one for one in group.members if one.noticed_at and now - one.noticed_at >= (one.notice_seconds or usual)]
         )
@@ -124,7 +124,7 @@ class Fleet:
             protected: The instances with tasks, which are protected from scale-in; None without managed protection.
         """
         present = group.desired_capacity or 0
-        now = time.time()
+        now = steady_clock.now()
         if not has_spare(present, need, bounds):
             group.spare_since = None
         elif group.spare_since is None:

@@ -5,10 +5,10 @@ A fault is stored with its service. It strikes the oldest replica that runs. ``R
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.containers.driver import TaskDriver
 from cortex_cdk.localcloud.containers.throttle import Throttle
 from cortex_cdk.localcloud.faults import KILL_REPLICA, SLOW_REPLICA, UNREADY_REPLICA
@@ -35,7 +35,7 @@ class ReplicaFault:
     @property
     def is_over(self) -> bool:
         """Whether nothing more is struck."""
-        return self.victim is not None and time.time() >= self.until
+        return self.victim is not None and steady_clock.now() >= self.until
 
 
 def begin(service: Service, kind: str, seconds: float) -> None:
@@ -51,7 +51,7 @@ def begin(service: Service, kind: str, seconds: float) -> None:
     """
     if not service.running_count:
         raise ValueError(f"no replica of {service.name} runs now")
-    service.faults = {**service.faults, kind: ReplicaFault(time.time() + seconds)}
+    service.faults = {**service.faults, kind: ReplicaFault(steady_clock.now() + seconds)}
 
 
 def end(service: Service, kind: str) -> None:

@@ -43,6 +43,8 @@ def active_requests(clusters: Any) -> dict[tuple[str, int], int | None]:
     found: dict[tuple[str, int], int | None] = {}
     for cluster in clusters.get("cluster_statuses", []):
         for host in cluster.get("host_statuses", []):
+            if "socket_address" not in host["address"]:
+                continue  # where Envoy hears of endpoints
             port = host["address"]["socket_address"]["port_value"]
             draining = host.get("health_status", {}).get("eds_health_status") == "DRAINING"
             count = sum(int(stat.get("value", 0)) for stat in host["stats"] if stat["name"] in ACTIVE)

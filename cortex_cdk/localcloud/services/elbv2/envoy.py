@@ -20,6 +20,7 @@ from cortex_cdk.errors import LocalCloudError
 from cortex_cdk.localcloud.containers import orphans
 from cortex_cdk.localcloud.containers.container_spec import inherited
 from cortex_cdk.localcloud.services.elbv2 import envoy_config
+from cortex_cdk.localcloud.services.elbv2.endpoint_server import EndpointServer
 from cortex_cdk.localcloud.services.elbv2.routing import Table
 from cortex_cdk.localcloud.settings import BALANCER_FOLDER
 
@@ -45,7 +46,9 @@ class Envoy:
 
     def __init__(self, state: Path) -> None:
         self._folder = (state / BALANCER_FOLDER).resolve()
-        self._socket = _socket_path(self._folder)
+        self._socket = _socket_path(self._folder, "admin")
+        self._endpoints_socket = _socket_path(self._folder, "endpoints")
+        self._endpoints = EndpointServer(self._endpoints_socket)
         self._process: subprocess.Popen[bytes] | None = None
         self._applied: Table | None = None
         self._written: dict[str, str] = {}
@@ -65,6 +68,7 @@ class Envoy:
             stale.unlink()
         self._written.clear()
         self._applied = None
+        self._endpoints.open()
         self.apply(table)
         (self._folder / MESSAGES).unlink(missing_ok=True)
         for _ in range(START_ATTEMPTS):
@@ -88,19 +92,25 @@ class Envoy:
             process.wait()
         orphans.forget(self._folder)
         self._socket.unlink(missing_ok=True)
+        self._endpoints.close()
 
     def keep_alive(self) -> None:
         """Start the process again if it has ended."""
         if self._process is None or self._process.poll() is None:
             return
         if time.monotonic() - self._started_at > SHORTEST_LIFE:
-            logger.warning("The load balancer (Envoy) ended with code %s; it is started again.", self._process.poll())
+            code, reason = self._process.poll(), self._reason()
+            logger.warning("The load balancer (Envoy) ended with code %s (%s); it is started again.", code, reason)
+            # The next end must not be explained by this one's messages.
+            (self._folder / MESSAGES).unlink(missing_ok=True)
             self._launch()
 
     def apply(self, table: Table) -> None:
-        """Bring the files in line with the table. Each file is replaced at once: Envoy watches for the replacement."""
+        """Bring Envoy in line with the table. Each file is replaced at once: Envoy watches for the replacement."""
         if table == self._applied:
             return
+        # Before the clusters: a cluster without endpoints would answer 503.
+        self._endpoints.publish(table.groups)
         wanted = {name: json.dumps({"resources": resources}) for name, resources in self._files(table).items()}
         for name, content in wanted.items():
             if self._written.get(name) != content:
@@ -147,7 +157,8 @@ class Envoy:
 
     def _launch(self) -> None:
         bootstrap = self._folder / "bootstrap.json"
-        bootstrap.write_text(json.dumps(envoy_config.bootstrap(str(self._folder), str(self._socket))))
+        sockets = (str(self._socket), str(self._endpoints_socket))
+        bootstrap.write_text(json.dumps(envoy_config.bootstrap(str(self._folder), *sockets)))
         self._socket.unlink(missing_ok=True)
         self._started_at = time.monotonic()
         with (self._folder / MESSAGES).open("ab") as sink:
@@ -188,11 +199,12 @@ class Envoy:
 
     def _start_failure(self) -> LocalCloudError:
         self.stop()
-        messages = self._folder / MESSAGES
         return LocalCloudError(
-            f"The load balancer (Envoy) did not start: {_reason(messages.read_text(errors='replace'))}",
-            hint=f"See {messages}.",
+            f"The load balancer (Envoy) did not start: {self._reason()}", hint=f"See {self._folder / MESSAGES}."
         )
+
+    def _reason(self) -> str:
+        return _reason((self._folder / MESSAGES).read_text(errors="replace"))
 
 
 def _reason(messages: str) -> str:
@@ -215,9 +227,9 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def _socket_path(folder: Path) -> Path:
-    path = folder / "admin.sock"
+def _socket_path(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.sock"
     if len(str(path)) <= LONGEST_SOCKET_PATH:
         return path
     digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"cortex-{digest}.sock"
+    return Path(tempfile.gettempdir()) / f"cortex-{digest}-{name}.sock"

@@ -32,6 +32,11 @@ EXTENSIONS = "envoy.extensions"
 CONNECT_TIMEOUT = "10s"
 """How long an ALB waits for a connection to a target."""
 HTTP_OPTIONS = f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"
+ENDPOINTS = "endpoints"
+"""The cluster of ``EndpointServer``. Those of target groups have names with slashes."""
+FETCH_TIMEOUT = "2s"
+STREAM: Resource = {"resource_api_version": "V3", "initial_fetch_timeout": FETCH_TIMEOUT, "ads": {}}
+"""The source of the endpoints of target groups."""
 TARGET_KEEP_ALIVE = "60s"
 UNLIMITED = 1_000_000
 """The limits of Envoy's circuit breakers, so high that they refuse nothing: an ALB has none."""
@@ -61,19 +66,42 @@ end
 """Adds a trace id to a request without one, as an ALB does."""
 
 
-def bootstrap(folder: str, admin_socket: str) -> Resource:
+def bootstrap(folder: str, admin_socket: str, endpoints_socket: str) -> Resource:
     """Return the configuration that Envoy reads once, at its start.
 
     Args:
         folder: The folder of the files of the other resources.
         admin_socket: Path of the socket that answers about statistics.
+        endpoints_socket: Path of the socket of ``EndpointServer``.
     """
+    service = {"envoy_grpc": {"cluster_name": ENDPOINTS}}
     return {
         "node": {"id": "cortex-local", "cluster": "cortex-local"},
         "admin": {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}},
         # A flush merges the histograms. Nothing is sent anywhere.
         "stats_flush_interval": "1s",
-        "dynamic_resources": {"lds_config": source(folder, "lds.json"), "cds_config": source(folder, "cds.json")},
+        "static_resources": {"clusters": [_endpoint_server(endpoints_socket)]},
+        "dynamic_resources": {
+            "lds_config": source(folder, "lds.json"),
+            "cds_config": source(folder, "cds.json"),
+            "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [service]},
+        },
+    }
+
+
+def _endpoint_server(path: str) -> Resource:
+    address = {"pipe": {"path": path}}
+    return {
+        "name": ENDPOINTS,
+        "type": "STATIC",
+        "connect_timeout": CONNECT_TIMEOUT,
+        "typed_extension_protocol_options": {
+            HTTP_OPTIONS: {"@type": TYPE + HTTP_OPTIONS, "explicit_http_config": {"http2_protocol_options": {}}}
+        },
+        "load_assignment": {
+            "cluster_name": ENDPOINTS,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
     }
 
 
@@ -81,7 +109,7 @@ def source(folder: str, name: str) -> Resource:
     """Return a file of resources that is read again when another file is moved over it."""
     return {
         "resource_api_version": "V3",
-        "initial_fetch_timeout": "2s",
+        "initial_fetch_timeout": FETCH_TIMEOUT,
         "path_config_source": {"path": f"{folder}/{name}", "watched_directory": {"path": folder}},
     }
 
@@ -89,23 +117,17 @@ def source(folder: str, name: str) -> Resource:
 def files(table: Table, folder: str) -> dict[str, list[Resource]]:
     """Return the content of all files of resources, by name, in the order of writing.
 
-    Endpoints come before the clusters that use them, and clusters before the routes that name them.
+    Clusters come before the routes that name them. Their endpoints are in no file (``EndpointServer``).
 
     Args:
         table: The listeners and target groups.
         folder: The folder of the files.
     """
-    content = {endpoints_file(group): [endpoints(group)] for group in table.groups}
-    content["cds.json"] = [cluster(group, folder) for group in table.groups]
+    content = {"cds.json": [cluster(group) for group in table.groups]}
     hosts = own_hosts(table.listeners)
     content |= {routes_file(listener): [routes(listener, hosts)] for listener in table.listeners}
     content["lds.json"] = [listener_resource(listener, folder) for listener in table.listeners]
     return content
-
-
-def endpoints_file(group: Group) -> str:
-    """Return the name of the file with a target group's endpoints."""
-    return f"eds-{_digest(group.name)}.json"
 
 
 def routes_file(listener: Listener) -> str:
@@ -113,26 +135,7 @@ def routes_file(listener: Listener) -> str:
     return f"rds-{_digest(listener.name)}.json"
 
 
-def endpoints(group: Group) -> Resource:
-    """Return the targets of a group. Draining targets stay, so that their active requests can be counted."""
-    return {
-        "@type": f"{TYPE}envoy.config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": group.name,
-        "endpoints": [
-            {
-                "lb_endpoints": [
-                    {
-                        "endpoint": {"address": _address(endpoint.port)},
-                        "health_status": "DRAINING" if endpoint.draining else "HEALTHY",
-                    }
-                    for endpoint in group.endpoints
-                ]
-            }
-        ],
-    }
-
-
-def cluster(group: Group, folder: str) -> Resource:
+def cluster(group: Group) -> Resource:
     """Return the cluster of a target group."""
     name, message, fields = POLICIES.get(group.algorithm, POLICIES["round_robin"])
     policy = f"{EXTENSIONS}.load_balancing_policies.{name}.v3.{message}"
@@ -142,7 +145,7 @@ def cluster(group: Group, folder: str) -> Resource:
         "name": group.name,
         "type": "EDS",
         "connect_timeout": CONNECT_TIMEOUT,
-        "eds_cluster_config": {"eds_config": source(folder, endpoints_file(group)), "service_name": group.name},
+        "eds_cluster_config": {"eds_config": STREAM},
         "typed_extension_protocol_options": {HTTP_OPTIONS: _upstream()},
         # Without healthy targets the answer is 503, not a random target: ``routing`` decides about failing open.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},

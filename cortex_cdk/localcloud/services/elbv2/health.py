@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cortex_cdk.localcloud import steady_clock
 from cortex_cdk.localcloud.services.elbv2.health_probe import Answer, Probe, Probes
 from cortex_cdk.localcloud.services.elbv2.targets import Target, TargetGroup, groups
 from cortex_cdk.localcloud.state_lock import STATE_LOCK
@@ -179,7 +180,7 @@ class HealthChecker:
         try:
             running = _Running(target, progress, Check.of(group, self._speed))
             progress.running = True
-            if time.time() < target.failing_until:
+            if steady_clock.now() < target.failing_until:
                 self._finish(running, UNREADY)
             else:
                 self._probes.start(Probe(target.port, running.check.path, running.check.timeout), running)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from cortex_cdk.localcloud.services.elbv2.bell import Bell
 from cortex_cdk.localcloud.settings import HOST
 
 LONGEST_LINE = 4096
@@ -90,9 +91,7 @@ class Probes(Generic[Asked]):
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._running: dict[Probe, Asked] = {}
-        self._bell, self._button = socket.socketpair()
-        self._bell.setblocking(False)
-        self._button.setblocking(False)
+        self._bell = Bell()
         self._selector.register(self._bell, selectors.EVENT_READ)
 
     def start(self, probe: Probe, of: Asked) -> None:
@@ -102,11 +101,7 @@ class Probes(Generic[Asked]):
 
     def wake(self) -> None:
         """End the wait of the thread that waits in ``answers``."""
-        try:
-            self._button.send(b"!")
-        except OSError:
-            # It has been rung often enough, or is closed.
-            return
+        self._bell.ring()
 
     def answers(self, seconds: float) -> Iterator[tuple[Asked, Answer]]:
         """Wait for answers, for some seconds at most; less when woken.
@@ -117,7 +112,7 @@ class Probes(Generic[Asked]):
         for key, _ in self._selector.select(seconds):
             probe = key.fileobj
             if not isinstance(probe, Probe):
-                self._bell.recv(LONGEST_LINE)
+                self._bell.answer()
                 continue
             answer = probe.go_on()
             if answer:
@@ -134,7 +129,6 @@ class Probes(Generic[Asked]):
             self._end(probe)
         self._selector.close()
         self._bell.close()
-        self._button.close()
 
     def _end(self, probe: Probe) -> Asked:
         self._selector.unregister(probe)

@@ -7,6 +7,7 @@ from datetime import datetime
 from moto.logs.models import LogEvent, LogGroup, LogStream
 
 from cortex_cdk.localcloud.services.logs.embedded_metrics import MARK
+from cortex_cdk.localcloud.stored_once import StoredOnce
 
 KEPT_EVENTS = 5_000
 """How many of the newest events each log stream keeps."""
@@ -20,9 +21,11 @@ KEPT_STREAMS = 500
 
 
 def forget_oldest(group: LogGroup) -> None:
-    """Forget all of a log group but the newest log streams and events."""
+    """Forget all of a log group but the newest log streams and events, and have what is kept stored quickly."""
     streams = list(group.streams.values())
     for stream in streams:
+        if not isinstance(stream.events, StoredOnce):
+            stream.events = StoredOnce(stream.events)
         if len(stream.events) > KEPT_METRIC_EVENTS:
             _forget_metric_events(stream)
         del stream.events[:-KEPT_EVENTS]

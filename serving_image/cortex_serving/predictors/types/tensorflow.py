@@ -10,7 +10,9 @@ from cortex_serving.predictors.predictor_type import Client, PredictorType, Runt
 if TYPE_CHECKING:
     from cortex_serving.models.library import OpenLibrary
 
-_HAS_CPU_WHEELS = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+# Only for these are there wheels without CUDA. Markers know no "not".
+_LINUX_X86 = "sys_platform == 'linux' and platform_machine == 'x86_64'"
+_OTHERS = "sys_platform != 'linux' or platform_machine != 'x86_64'"
 
 
 def _client(open_library: OpenLibrary, _predictor: Any) -> Client:
@@ -33,7 +35,7 @@ TYPE = PredictorType(
     runtimes=(
         Runtime(
             "tensorflow",
-            (f"tensorflow-cpu>=2.16; {_HAS_CPU_WHEELS}", f"tensorflow>=2.16; not ({_HAS_CPU_WHEELS})"),
+            (f"tensorflow-cpu>=2.16; {_LINUX_X86}", f"tensorflow>=2.16; {_OTHERS}"),
             ("tensorflow[and-cuda]>=2.16",),
         ),
     ),

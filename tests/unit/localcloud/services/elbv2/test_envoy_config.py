@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,15 +115,19 @@ def test_redirect_and_fixed_response() -> None:
     assert fixed["response_headers_to_add"][0]["header"]["value"] == "application/json"
 
 
-def test_endpoints_say_which_ones_drain() -> None:
-    (group,) = envoy_config.endpoints(IRIS)["endpoints"]
-
-    assert [item["health_status"] for item in group["lb_endpoints"]] == ["HEALTHY", "DRAINING"]
-
-
 def test_files_are_written_before_the_files_that_name_them() -> None:
     listener = Listener("app/a/1/2", "app/a/1", 8888, (Rule(TO_IRIS),))
 
     names = list(envoy_config.files(Table((listener,), (IRIS,)), "/state"))
 
-    assert [name.partition("-")[0] for name in names] == ["eds", "cds.json", "rds", "lds.json"]
+    assert [name.partition("-")[0] for name in names] == ["cds.json", "rds", "lds.json"]
+
+
+def test_envoy_watches_no_more_files_for_more_target_groups() -> None:
+    listener = Listener("app/a/1/2", "app/a/1", 8888, (Rule(TO_IRIS),))
+    many = tuple(replace(IRIS, name=f"targetgroup/iris-{number}/1") for number in range(100))
+
+    one, hundred = (envoy_config.files(Table((listener,), groups), "/state") for groups in ((IRIS,), many))
+
+    assert one.keys() == hundred.keys()
+    assert "path_config_source" not in json.dumps(hundred["cds.json"])

@@ -1,0 +1,15 @@
+"""Bounds what is kept of objects that are gone: moto keeps the tags of each object that was overwritten."""
+
+from __future__ import annotations
+
+from moto.s3.models import S3Backend
+
+
+def forget_tags_of_gone_objects(backend: S3Backend) -> None:
+    """Forget the tags of all but the buckets and objects, with all their versions, that are there."""
+    there = set()
+    for bucket in backend.buckets.values():
+        there.add(bucket.arn)
+        there.update(key.arn for _, versions in bucket.keys.iterlists() for key in versions)
+    for arn in backend.tagger.tags.keys() - there:
+        del backend.tagger.tags[arn]
