@@ -25,12 +25,13 @@ RUNS ?= 100000
 COMPILE ?= --compile-bytecode
 # More than the two processors that it must do with: most tests wait for processes, and for minutes of metrics.
 WORKERS ?= 4
-PYTEST := python -m pytest -n $(WORKERS) --dist loadfile
+# The tests of a file share a local cloud or a replica. In the order given: the files with many tests are not the long ones.
+PYTEST := python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The same number as in constraints.txt: it is installed before anything can read that file.
 UV_VERSION := $(shell sed -n 's/^uv==//p' constraints.txt)
 
 # The tests of what an interpreter may do differently: everything but the local cloud and the templates.
-PORTABLE := tests/unit tests/local/cli/test_mistakes.py tests/local/cli/test_mistakes_deployed.py
+PORTABLE := tests/local/cli/test_mistakes_deployed.py tests/local/cli/test_mistakes.py tests/unit
 # A PYTHON that was asked for, and is not the one of the environment that is there, makes the environment anew.
 ifneq ($(origin PYTHON),file)
 WHICH := import sys; print(sys.version, sys.base_prefix)
@@ -57,9 +58,8 @@ $(INSTALLED): $(BIN)/uv pyproject.toml serving_image/pyproject.toml constraints.
 demo: setup
 	@sh examples/demo.sh $(BIN)/cortex
 
-# The tests that wait for a local cloud begin first: in the order of the files, not of how many tests a file has.
 test: setup
-	$(BIN)/$(PYTEST) --no-loadscope-reorder tests
+	$(BIN)/$(PYTEST) tests
 	cd serving_image && ../$(BIN)/$(PYTEST)
 
 test-fast: setup
@@ -76,7 +76,7 @@ test-pythons: setup
 $(TENSORFLOW)/.installed: $(BIN)/uv serving_image/pyproject.toml serving_image/constraints-tensorflow.txt
 	@echo "installing into $(TENSORFLOW)"
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(TENSORFLOW)
-	@$(UV) pip install --quiet --compile-bytecode --python $(TENSORFLOW)/bin/python --constraints serving_image/constraints-tensorflow.txt \
+	@$(UV) pip install --quiet --python $(TENSORFLOW)/bin/python --constraints serving_image/constraints-tensorflow.txt \
 		--editable 'serving_image[tensorflow-cpu,zstd]' --group serving_image/pyproject.toml:test-tensorflow
 	@touch $@
 
@@ -92,7 +92,7 @@ test-templates: setup
 # checkov wants old versions of what we use in new ones. tests/stacks/test_checkov.py makes this by itself.
 $(CHECKOV)/.installed: $(BIN)/uv tests/stacks/requirements-checkov.txt
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(CHECKOV)
-	@$(UV) pip install --quiet --compile-bytecode --python $(CHECKOV)/bin/python --requirements tests/stacks/requirements-checkov.txt
+	@$(UV) pip install --quiet --python $(CHECKOV)/bin/python --requirements tests/stacks/requirements-checkov.txt
 	@touch $@
 
 # The stock CDK toolkit, of the version that README.md names. tests/local/test_toolkit.py makes this by itself.

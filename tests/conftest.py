@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -18,6 +19,9 @@ import pytest
 from hypothesis import settings
 
 from tests.json_output import require_documented
+
+# What modules define, stays: Python's usual looks for garbage among it take a fifth of collecting the tests.
+gc.set_threshold(50_000, 20, 50)
 
 # How long an example takes says nothing about whether it is right.
 settings.register_profile("untimed", deadline=None)

@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from tests.conftest import CORTEX, Cortex
+from tests.local.traffic import Traffic
 from tests.local.waiting import until
 
 SLOW = """\
@@ -84,7 +85,9 @@ def test_a_revision_that_begins_to_fail_after_its_rollout_is_rolled_back(cortex:
     assert (ask(), cortex.json("get", "turning")["revision"]) == (2, second)
 
     bad[2].touch()
-    until(lambda: ask() == 1)
+    # The alarm wants some requests a minute, which is short here.
+    with Traffic(endpoint, {"n": 1}, str, clients=2):
+        until(lambda: ask() == 1)
     status = until(settled)
     assert status["revision"] == first
     assert status["reason"] == (

@@ -181,7 +181,7 @@ def test_stopping_ends_what_a_killed_daemon_left_behind(cortex: Cortex) -> None:
     process.kill()
     process.wait(10)
     assert cortex.ok("local", "down") == "the local cloud is not running\n"
-    _, alive = psutil.wait_procs(left, timeout=10)
+    _, alive = psutil.wait_procs(left, timeout=60)
     assert alive == []
     cortex.ok("local", "up")
 

@@ -101,7 +101,7 @@ def revisions(cortex: Cortex) -> list[str]:
 def kill(cortex: Cortex) -> None:
     daemon = cortex.daemon()
     os.kill(daemon.pid, signal.SIGKILL)
-    psutil.wait_procs([daemon], timeout=10)
+    psutil.wait_procs([daemon], timeout=60)
 
 
 def of_another_version(snapshot: Path) -> None:

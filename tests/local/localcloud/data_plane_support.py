@@ -252,7 +252,7 @@ def cloud(state: Path, speed: float = 12.0) -> Iterator[Cloud]:
 
 
 def _reset(port: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", "/moto-api/reset")
     connection.getresponse().read()
     connection.close()

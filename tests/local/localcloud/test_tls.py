@@ -76,7 +76,7 @@ def accepts(endpoint: str, version: ssl.TLSVersion) -> bool:
     context.minimum_version = context.maximum_version = version
     try:
         with (
-            socket.create_connection((str(url.hostname), url.port or 0), timeout=10) as plain,
+            socket.create_connection((str(url.hostname), url.port or 0), timeout=60) as plain,
             context.wrap_socket(plain),
         ):
             return True
