@@ -1,4 +1,4 @@
-"""Homes with odd names, strict umasks, dead proxies, a suspended laptop, a disk that is full, no IPv6."""
+"""Odd homes, strict umasks, dead proxies, a suspended laptop, a full disk, a read-only home, no IPv6."""
 
 from __future__ import annotations
 
@@ -140,3 +140,41 @@ def test_everything_works_without_ipv6(cortex: Cortex, text: str, tmp_path: Path
         pytest.skip(f"a network without IPv6 cannot be had here: {done.stderr}")
     assert done.returncode == 0, done.stderr
     assert '{"n":7}' in "".join(done.stdout.split()), "replicas that were started without IPv6 answer"
+
+
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 77; shift; exec "$@"'
+"""Runs a command where a folder is on a read-only file system. 77: that cannot be had."""
+NEEDS_NO_STATE = {"validate": "can be deployed", "env list": "local (default)", "local status": "is not running"}
+NEEDS_STATE = {
+    "get": "The local cloud cannot keep its state in",
+    "deploy": "The local cloud cannot keep its state in",
+    "local up": "The local cloud cannot keep its state in",
+    "env configure prod": "cannot be written",
+}
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="only Linux has file systems of their own")
+def test_a_home_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    for folder in (home, project):
+        folder.mkdir()
+    (project / "predictor.py").write_text(PREDICTOR)
+    (project / "cortex.yaml").write_text(json.dumps([API]))
+    cortex = Cortex(home)
+    alone = ["unshare", "--map-root-user", "--mount", "--", "sh", "-c", READ_ONLY, "sh", str(home), str(CORTEX)]
+    for command, said in {**NEEDS_NO_STATE, **NEEDS_STATE}.items():
+        done = subprocess.run(
+            [*alone, *command.split()],
+            cwd=project,
+            env=cortex.environ,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        if done.returncode == 77 or "unshare: " in done.stderr:
+            pytest.skip(f"a read-only file system cannot be had here: {done.stderr}")
+        assert done.returncode == (command in NEEDS_STATE), (command, done.stderr)
+        assert said in done.stdout + done.stderr, (command, done.stderr)
+        assert (str(home) in done.stderr and "CORTEX_HOME" in done.stderr) == (command in NEEDS_STATE), done.stderr
+    assert not [*home.iterdir()]
