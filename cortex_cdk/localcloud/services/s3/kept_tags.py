@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moto.s3.models import S3Backend
+from moto.s3.models import FakeKey, S3Backend
 
 
 def forget_tags_of_gone_objects(backend: S3Backend) -> None:
@@ -10,6 +10,7 @@ def forget_tags_of_gone_objects(backend: S3Backend) -> None:
     there = set()
     for bucket in backend.buckets.values():
         there.add(bucket.arn)
-        there.update(key.arn for _, versions in bucket.keys.iterlists() for key in versions)
+        versions = (one for _, versions in bucket.keys.iterlists() for one in versions)
+        there.update(one.arn for one in versions if isinstance(one, FakeKey))  # others are delete markers
     for arn in backend.tagger.tags.keys() - there:
         del backend.tagger.tags[arn]
