@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -97,6 +100,15 @@ def test_a_deployment_says_that_the_local_cloud_was_stopped(cortex: Cortex, tmp_
     )
 
 
+@contextmanager
+def _nobody_at(url: str) -> Iterator[None]:
+    """Keep a port from the local clouds of other tests. Connections to it are refused."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", urlsplit(url).port or 0))
+        yield
+
+
 def test_an_endpoint_url_from_before_a_move_is_recognised(cortex: Cortex, project: Path) -> None:
     cortex.ok("local", "up")
     before = cortex.control_url
@@ -104,11 +116,12 @@ def test_an_endpoint_url_from_before_a_move_is_recognised(cortex: Cortex, projec
     keys = {"AWS_PROFILE": "", "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
     assert cortex.run("get", "text", "--env", "same", environ=keys).returncode == 0
     cortex.ok("local", "down")
-    stopped = cortex.run("get", "text", "--env", "same", environ=keys)
-    assert stopped.stderr.startswith("error: the local cloud was stopped\n")
-    port = str(free_port())
-    assert cortex.run("local", "up", environ={"CORTEX_LOCAL_PORT": port}).returncode == 0
-    moved = cortex.run("get", "text", "--env", "same", environ=keys)
+    with _nobody_at(before):
+        stopped = cortex.run("get", "text", "--env", "same", environ=keys)
+        assert stopped.stderr.startswith("error: the local cloud was stopped\n")
+        port = str(free_port())
+        assert cortex.run("local", "up", environ={"CORTEX_LOCAL_PORT": port}).returncode == 0
+        moved = cortex.run("get", "text", "--env", "same", environ=keys)
     assert (moved.returncode, moved.stdout) == (1, "")
     now = f"http://127.0.0.1:{port}"
     assert moved.stderr == (
