@@ -16,7 +16,6 @@ from cortex_cdk.history.endings import Endings
 from cortex_cdk.history.record import (
     DEPLOY,
     DEPLOYED,
-    IN_PROGRESS,
     Commit,
     ConfigFile,
     Record,
@@ -94,10 +93,12 @@ class Recorder:
         spec, release, resource = plan.release.spec, plan.release, plan.release.resource
         store = RecordStore(self._cloud, self._bucket, resource.name)
         newest = store.newest()
-        if newest and newest.outcome == IN_PROGRESS:
-            # Its command did not wait. Once the stack is another one, nobody could tell how that deployment ended.
-            endings = Endings(self._cloud, self._cluster.name)
-            store.write(History.of(newest.api, [newest], plan.stack, endings).records[0])
+        if newest:
+            # Its command did not wait, or not until ECS had watched it for long enough. Once the stack is another one,
+            # nobody could tell how that deployment ended.
+            [known] = History.of(newest.api, [newest], plan.stack, Endings(self._cloud, self._cluster.name)).records
+            if known != newest:
+                store.write(known)
         elif newest is None and plan.stack and not plan.stack.never_worked:
             self._note_before(store, resource.name, plan.stack)
         occasion = self._occasion

@@ -42,7 +42,9 @@ class History:
 
     def __repr__(self) -> str:
         serving = f", {self.serving.name} serves" if self.serving else ""
-        return "\n".join([f"<{self.api}: {len(self.records)} deployments{serving}>", *map(repr, self.records)])
+        count = "1 deployment" if len(self.records) == 1 else f"{len(self.records)} deployments"
+        lines = (f"<{self.api} {record.line(self.outcome_of(record))}>" for record in self.records)
+        return "\n".join([f"<{self.api}: {count}{serving}>", *lines])
 
     @classmethod
     def of(
@@ -238,7 +240,19 @@ def _is(record: Record, stack: StackState) -> bool:
     return (record.release.revision, record.release.specification) == (_revision(stack), specification)
 
 
+def _was_undone(record: Record, stack: StackState) -> bool:
+    """Whether what a command saw serve was taken back afterwards, as by an alarm while ECS still watched."""
+    if record.outcome != DEPLOYED or stack.in_progress or not stack.failed:
+        return False
+    if record.release.revision:
+        return record.release.revision != _revision(stack)
+    return record.release.specification != stack.outputs.get(names.Output.SPEC_DIGEST)
+
+
 def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: Endings | None) -> Record:
+    if is_newest and stack and _was_undone(record, stack):
+        why = (endings.cause(record, stack) if endings else None) or stack.reason or _UNKNOWN
+        return record.ending(FAILED, why, at=stack.updated)
     if record.outcome != IN_PROGRESS or (is_newest and stack and stack.in_progress):
         return record
     at = stack.updated if stack and is_newest else None

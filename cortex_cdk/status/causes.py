@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cortex_serving.contract import FATAL_EVENT, LOADING_EVENT, TRACEBACK_EVENT
+from cortex_serving.contract import FATAL_EVENT, LOADING_EVENT
 
 from cortex_cdk.logs import LogRecord
 from cortex_cdk.replicas import remedies
-from cortex_cdk.status.evidence import Evidence, Signs
+from cortex_cdk.status.evidence import OF_STARTS, Evidence, Signs
 from cortex_cdk.status.metrics import Latency
 
 SLOW_SECONDS = 1.0
@@ -230,6 +230,8 @@ def _server_errors(evidence: Evidence) -> Cause | None:
     if not recent.answered or recent.server_errors <= MANY_ERRORS * recent.answered:
         return None
     error = _usual_error(evidence.records)
+    if error is None and evidence.mended:
+        return None  # the counts do not tell revisions apart
     said = f"; replicas log: {error}" if error else ": 503 means that max_replica_concurrency requests were waiting"
     message = f"{recent.server_errors} of {recent.answered} answers of the last minutes were server errors{said}"
     since = next((one.time for one in _errors_of_requests(evidence.records)), None)
@@ -248,8 +250,7 @@ def _logged_errors(evidence: Evidence) -> Cause | None:
 
 def _errors_of_requests(records: Sequence[LogRecord]) -> Iterator[LogRecord]:
     """Errors of replicas that go on. Those of a start, and last words, are told elsewhere."""
-    of_starts = (FATAL_EVENT, TRACEBACK_EVENT, LOADING_EVENT)
-    return (r for r in records if r.level in ("ERROR", "CRITICAL") and r.fields.get("event") not in of_starts)
+    return (r for r in records if r.level in ("ERROR", "CRITICAL") and r.fields.get("event") not in OF_STARTS)
 
 
 def _usual_error(records: Sequence[LogRecord]) -> str | None:
@@ -328,8 +329,8 @@ RULES: tuple[Callable[[Evidence], Cause | None], ...] = (
     _unready_ones,
     # Their work.
     _alarm,
-    _server_errors,
     _failed_lately,
+    _server_errors,
     _ended,
     _logged_errors,
     _scaling,

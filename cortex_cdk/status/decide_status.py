@@ -50,6 +50,8 @@ WAITING_AFTER = timedelta(seconds=30)
 AT_REST = ("has reached a steady state", "deployment completed")
 # Ends the event of a deployment that ECS gives up for its alarm, the one on server errors.
 ALARM_DETECTED = "deployment failed: alarm detected."
+STOPPED = "deployment failed: deployment stopped by user."
+"""By ``StopServiceDeployment``: another command of cortex gave it up, such as the next save of ``cortex dev``."""
 _BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -265,15 +267,15 @@ def with_stack(
     if verdict.status == UNKNOWN and stack.in_progress:
         return UPDATING, None
     undone = {
-        "UPDATE_ROLLBACK_COMPLETE": f"the last update failed{_why(stack, events)} and was undone; "
+        "UPDATE_ROLLBACK_COMPLETE": f"the last update {_end(stack, events)} and was undone; "
         "the revision before it is deployed",
         "UPDATE_ROLLBACK_FAILED": f"the last update failed and could not be undone: {stack.reason}",
     }
     return verdict.status, verdict.reason or undone.get(stack.status)
 
 
-def _why(stack: StackState, events: Sequence[ServiceEventTypeDef]) -> str:
-    since = (event["message"] for event in events if event["createdAt"] >= stack.updated)
-    if any(message.endswith(ALARM_DETECTED) for message in since):
-        return " (its answers were server errors, and an alarm went off)"
-    return ""
+def _end(stack: StackState, events: Sequence[ServiceEventTypeDef]) -> str:
+    said = [event["message"] for event in events if event["createdAt"] >= stack.updated]
+    if any(message.endswith(ALARM_DETECTED) for message in said):
+        return "failed (its answers were server errors, and an alarm went off)"
+    return "was stopped by somebody" if any(message.endswith(STOPPED) for message in said) else "failed"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cortex_serving.contract import FATAL_EVENT, LOADING_EVENT, TRACEBACK_EVENT
+
 from cortex_cdk.logs import LogRecord
 from cortex_cdk.replicas.pending import GroupSize
 from cortex_cdk.replicas.stopped import StoppedReplica
@@ -16,6 +18,9 @@ from cortex_cdk.status.read_status import ApiStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_elbv2.type_defs import TargetHealthTypeDef
+
+OF_STARTS = frozenset({FATAL_EVENT, TRACEBACK_EVENT, LOADING_EVENT})
+"""Events of log records that tell of the start or the end of a replica, not of a request."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Evidence:
         scaling: The autoscaler's last attempt, if it failed.
         alarms: Alarms that have gone off.
         records: What replicas logged lately as errors, or of a start that takes long; the oldest first.
+        mended: Whether errors of requests were left out of that, as revisions logged them of which no replica is left.
         running: Ids of the replicas that run.
         starting: Ids of those that may still be building their predictor.
         events: What ECS said last of the service, the newest first.
@@ -101,6 +107,7 @@ class Evidence:
     scaling: ScalingFailure | None = None
     alarms: tuple[Alarm, ...] = ()
     records: tuple[LogRecord, ...] = ()
+    mended: bool = False
     running: frozenset[str] = frozenset()
     starting: frozenset[str] = frozenset()
     events: tuple[tuple[datetime, str], ...] = ()

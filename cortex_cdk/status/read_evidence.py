@@ -23,8 +23,8 @@ from cortex_cdk.replicas.stopped import StoppedReplica, read_stopped, stopped_un
 from cortex_cdk.stack_operations.events import PastOperation, last_operation
 from cortex_cdk.stack_operations.stack import StackState
 from cortex_cdk.status.alarms import read_alarms
-from cortex_cdk.status.decide_status import ALARM_DETECTED, primary_deployment
-from cortex_cdk.status.evidence import Evidence, FailedDeployment, ScalingFailure, Signs
+from cortex_cdk.status.decide_status import ALARM_DETECTED, STOPPED, primary_deployment
+from cortex_cdk.status.evidence import OF_STARTS, Evidence, FailedDeployment, ScalingFailure, Signs
 from cortex_cdk.status.metrics import Recent, read_recent
 from cortex_cdk.status.read_signs import own_error, read_leaving, read_storage_error
 from cortex_cdk.status.read_status import Sighting, sight
@@ -85,18 +85,23 @@ def _with_replicas(known: Evidence, seen: Sighting) -> Evidence:
     loading = {one.replica for one in known.records if one.fields.get("event") == LOADING_EVENT}
     own = [task["startedAt"] for task in tasks if primary and task.get("startedBy") == primary["id"]]
     failed = seen.verdict.failed_task
-    stopped = known.stopped
+    running = frozenset(map(_id, tasks))
+    stopped, records = known.stopped, known.records
     if primary and known.deployment is None:
-        # What ended of an earlier revision was mended by this one.
+        # What ended of an earlier revision, or what one logged that is gone, was mended by this one.
         stopped = tuple(one for one in stopped if one.task_definition == primary["taskDefinition"])
+        there = {seen.status.revision, *(record.revision for record in records if record.replica in running)}
+        records = tuple(one for one in records if one.revision in there or one.fields.get("event") in OF_STARTS)
     return replace(
         known,
         stopped=stopped,
+        records=records,
+        mended=len(records) < len(known.records),
         serving_since=min(own, default=None) if seen.observed.ready else None,
         waiting_since=seen.verdict.waiting_since,
         sizes=seen.sizes,
         failed_at=failed.get("stoppedAt", failed["createdAt"]) if failed else None,
-        running=frozenset(map(_id, tasks)),
+        running=running,
         starting=frozenset(
             _id(task) for task in tasks if _id(task) in loading or known.now - task["startedAt"] < STARTS_WITHIN
         ),
@@ -184,6 +189,8 @@ def _deployment(
     if ended:
         return FailedDeployment(at, ended.reason, undone)
     cause = operation.cause
+    if cause and cause.is_interruption and undone:
+        return None  # nothing failed: another deployment came, or somebody wanted the one before back
     if cause is None:
         return FailedDeployment(at, stack.reason or "somebody gave it up", undone)
     return FailedDeployment(at, cause.explanation, undone, cause.remedy or "")
@@ -206,7 +213,7 @@ def failed_rollout(events: Sequence[ServiceEventTypeDef], since: datetime) -> Fa
             return None
         if ROLLS_BACK_TO in message:
             returned_to = message.partition(ROLLS_BACK_TO)[2].rstrip(".")
-        elif COMPLETED in message and not _completes_a_return(message, events):
+        elif (COMPLETED in message and not _completes_a_return(message, events)) or message.endswith(STOPPED):
             return None
         elif GAVE_UP in message:
             why = "its answers were server errors" if message.endswith(ALARM_DETECTED) else message.partition(": ")[2]

@@ -97,8 +97,15 @@ def test_a_revision_that_begins_to_fail_after_its_rollout_is_rolled_back(cortex:
     events = cortex.aws("cloudformation").describe_stack_events(StackName="cortex-local-api-turning")["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events]
     assert any("alarm detected (cortex/local/turning/errors)" in reason for reason in reasons)
+    undone, kept = cortex.json("history", "turning")["deployments"]
+    assert (undone["outcome"], kept["serves"]) == ("failed", True)
+    assert "alarm detected" in undone["reason"]
+    refused = cortex.run("rollback", "turning", "--yes")
+    assert (refused.returncode, "nothing else was deployed before v1" in refused.stderr) == (1, True), refused.stderr
 
     bad[2].unlink()
     again = deploy(2)
     assert (again["changed"], again["revision"], ask()) == (True, second, 2)
     assert cortex.json("get", "turning")["reason"] is None
+    outcomes = [one["outcome"] for one in cortex.json("history", "turning")["deployments"]]
+    assert outcomes == ["deployed", "failed", "deployed"]

@@ -75,6 +75,17 @@ def test_a_failed_deployment_is_not_gone_back_to_and_does_not_count() -> None:
     assert found.to_roll_back_to().number == 1
 
 
+def test_what_served_and_was_undone_afterwards_did_not_end_well() -> None:
+    # An alarm went off when its command had left.
+    known = [record(1, A), record(2, B)]
+    assert history(*known, stack=stack(B, "UPDATE_ROLLBACK_IN_PROGRESS")).records[0].outcome == DEPLOYED
+    found = history(*known, stack=stack(A, "UPDATE_ROLLBACK_COMPLETE"))
+    assert (found.records[0].outcome, found.records[0].reason) == (FAILED, "why")
+    assert found.serving == known[0]
+    # A later update of it failed.
+    assert history(*known, stack=stack(B, "UPDATE_ROLLBACK_COMPLETE")).records[0].outcome == DEPLOYED
+
+
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED"])
 def test_out_of_a_stuck_update_is_back_to_what_served_before(status: str) -> None:
     outcome = FAILED if status == "UPDATE_ROLLBACK_FAILED" else IN_PROGRESS

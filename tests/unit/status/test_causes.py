@@ -210,6 +210,8 @@ def test_a_deployment_that_failed_is_told_once_and_only_as_long_as_nothing_is_wo
     deployment = FailedDeployment(ago(minutes=2), "ValueError: no model", undone=True)
     (cause,) = find_causes(healthy(deployment=deployment, stopped=(ended("ValueError: no model (exit code 1)"),)))
     assert cause.message.endswith("and was undone: the revision before it is deployed: ValueError: no model")
+    erring = replace(answered(server_errors=20), deployment=deployment)
+    assert [one.subject for one in find_causes(erring)] == ["deployment", "errors"]
     old = replace(deployment, at=ago(days=3))
     assert [one.subject for one in find_causes(replace(answered(server_errors=20), deployment=old))] == [
         "errors",
@@ -217,6 +219,13 @@ def test_a_deployment_that_failed_is_told_once_and_only_as_long_as_nothing_is_wo
     ]
     first, second = find_causes(replace(failing(EXITED), deployment=deployment, stopped=()))
     assert (first.subject, second.subject) == ("replica", "deployment")
+
+
+def test_answers_of_a_revision_that_is_gone_are_not_blamed_on_the_one_that_serves() -> None:
+    counted = answered(server_errors=60)
+    assert find_causes(replace(counted, mended=True)) == ()
+    (still,) = find_causes(replace(counted, mended=True, records=(record("KeyError: 'a'"),)))
+    assert "60 of 100 answers" in still.message
 
 
 FACTS: dict[str, object] = {

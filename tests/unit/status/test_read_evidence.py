@@ -15,6 +15,7 @@ from cortex_cdk.status.read_evidence import failed_rollout
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 FAILED = "(service iris) (deployment ecs-svc/2) deployment failed: tasks failed to start."
 ALARMED = "(service iris) (deployment ecs-svc/2) deployment failed: alarm detected."
+STOPPED = "(service iris) (deployment ecs-svc/2) deployment failed: deployment stopped by user."
 BACK = "(service iris) rolling back to deployment ecs-svc/1."
 BACK_THERE = "(service iris) (deployment ecs-svc/1) deployment completed."
 NEXT_THERE = "(service iris) (deployment ecs-svc/3) deployment completed."
@@ -42,8 +43,8 @@ def test_a_rollout_that_ecs_gave_up_is_found(said: tuple[str, ...], reason: str,
     assert (found.at, found.reason, found.undone) == (NOW, reason, undone)
 
 
-@pytest.mark.parametrize("said", [(), (NEXT_THERE,), (FAILED, BACK, BACK_THERE, NEXT_THERE)])
-def test_what_worked_since_hides_what_failed_before(said: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("said", [(), (NEXT_THERE,), (FAILED, BACK, BACK_THERE, NEXT_THERE), (STOPPED, BACK)])
+def test_what_was_stopped_did_not_fail_and_what_worked_since_hides_what_failed_before(said: tuple[str, ...]) -> None:
     assert failed_rollout(events(*said), NOW) is None
 
 
