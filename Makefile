@@ -24,7 +24,7 @@ RUNS ?= 100000
 # Empty where so little of an environment is used that compiling all of it takes longer than it saves.
 COMPILE ?= --compile-bytecode
 # More than the two processors that it must do with: most tests wait for processes, and for minutes of metrics.
-WORKERS ?= 4
+WORKERS ?= 3
 # The tests of a file share a local cloud or a replica. In the order given: the files with many tests are not the long ones.
 PYTEST := python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # The same number as in constraints.txt: it is installed before anything can read that file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -70,9 +71,9 @@ def detail(report: Report, now: datetime, width: int | None = None) -> str:
             _load(report, width),
         ]
     parts += [
-        _reason(report.api),
-        _alarms(report.alarms, now),
-        _causes(report.causes),
+        _in_lines(_reason(report.api), width),
+        _in_lines(_alarms(report.alarms, now), width),
+        _in_lines(_causes(report.causes), width),
         _more(report),
         _predictions(report.counted.predictions),
         _pages(report),
@@ -165,6 +166,14 @@ def _shared_counts(report: Report) -> str:
         if member.also_in and member.share is not None
     ]
     return "\n".join(notes)
+
+
+def _in_lines(text: str, width: int | None) -> str:
+    """Break lines at words where they are longer than the terminal is wide."""
+    if width is None:
+        return text
+    lines = (textwrap.wrap(line, width, subsequent_indent="  ", break_on_hyphens=False) for line in text.splitlines())
+    return "\n".join(part for parts in lines for part in parts)
 
 
 def _reason(api: ApiStatus) -> str:

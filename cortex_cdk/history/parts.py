@@ -13,6 +13,7 @@ from cortex_serving.contract import TRAFFIC_SPLITTER
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.stored_object import StoredObject
+from cortex_cdk.config.checks.unsupported_fields import IGNORED
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.config.written import as_written
 from cortex_cdk.errors import CortexError
@@ -66,8 +67,12 @@ def as_yaml(configuration: Mapping[str, Any]) -> str:
 
 
 def as_file(configuration: Mapping[str, Any]) -> str:
-    """Write a configuration file with one API or splitter."""
-    return _yaml([_as_written(configuration)])
+    """Write a configuration file with one API or splitter, without fields that have no effect."""
+    fields = _as_written(configuration)
+    for section, field in IGNORED:
+        if isinstance(fields.get(section), dict):
+            fields[section].pop(field, None)
+    return _yaml([fields])
 
 
 def _as_written(configuration: Mapping[str, Any]) -> dict[str, Any]:

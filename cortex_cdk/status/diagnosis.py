@@ -155,7 +155,8 @@ def _summary(evidence: Evidence) -> str:
         parts.append(f"{replicas.stale} of the revision before still do")
     if recent.answered:
         bad = f"{recent.server_errors} with a server error" if recent.server_errors else "none with a server error"
-        parts.append(f"{recent.answered} requests were answered in the last minutes, {bad}")
+        requests = "1 request was" if recent.answered == 1 else f"{recent.answered} requests were"
+        parts.append(f"{requests} answered in the last minutes, {bad}")
     return "; ".join(parts)
 
 

@@ -17,7 +17,7 @@ _PERIODS = "is ignored: Application Auto Scaling has its own periods; the stabil
 _FACTORS = "is ignored: Application Auto Scaling computes the step; min_replicas and max_replicas bound it"
 _TOLERANCES = "is ignored: target tracking scales out above the target and in when well below it"
 
-_FIELDS: dict[FieldPath, str] = {
+IGNORED: dict[FieldPath, str] = {
     ("networking", "local_port"): "is ignored: APIs share the load balancer's port in the local cloud too",
     ("networking", "api_gateway"): "is ignored: there is no API Gateway; requests go straight to the load balancer",
     ("predictor", "tensorflow_serving_image"): "is ignored: models are served in the replica's own process",
@@ -33,7 +33,7 @@ _CORTEX_IMAGES = ("cortexlabs/", "quay.io/cortexlabs/", "docker.io/cortexlabs/")
 
 def warnings(resource: RealtimeApi | TrafficSplitter, diagnosis: Diagnosis) -> Iterator[Problem]:
     """Yield a warning for each field that the user set and that has no effect."""
-    for path, message in _FIELDS.items():
+    for path, message in IGNORED.items():
         if diagnosis.wrote(path):
             yield diagnosis.problem(path, message, at_key=True)
     if isinstance(resource, RealtimeApi):

@@ -231,6 +231,13 @@ AT_WIDTHS: dict[str, Callable[[int], str]] = {
 }
 
 
+def test_a_long_reason_is_broken_at_words() -> None:
+    undone = "the last update failed and was undone; the revision before it is deployed"
+    shown = detail(Report(replace(api(), reason=undone), TRAFFIC), NOW, 60)
+    assert "reason: the last update failed and was undone; the revision\n  before it is deployed\n" in shown
+    assert f"reason: {undone}\n" in detail(Report(replace(api(), reason=undone), TRAFFIC), NOW)
+
+
 @pytest.mark.usefixtures("utc")
 @pytest.mark.parametrize("width", [60, 80, 160])
 @pytest.mark.parametrize("name", AT_WIDTHS)
