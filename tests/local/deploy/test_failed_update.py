@@ -21,16 +21,18 @@ class PythonPredictor:
         return {{"code": 1}}
 """
 NAME = "many"
+ALONE = "alone"
+"""Of one replica: failing again and again takes it less time."""
 
 
-def write(folder: Path, start: str) -> None:
+def write(folder: Path, start: str, name: str = NAME) -> None:
     (folder / "predictor.py").write_text(PREDICTOR.format(start=start))
     api = {
-        "name": NAME,
+        "name": name,
         "kind": "RealtimeAPI",
         "predictor": {"type": "python", "path": "predictor.py"},
         "compute": {"cpu": "100m"},
-        "autoscaling": {"min_replicas": 1, "init_replicas": 2, "max_replicas": 5},
+        "autoscaling": {"min_replicas": 1, "init_replicas": 2 if name == NAME else 1, "max_replicas": 5},
         "update_strategy": {"max_unavailable": 0},
     }
     (folder / "cortex.yaml").write_text(yaml.safe_dump([api]))
@@ -65,17 +67,18 @@ def test_the_first_update_that_fails_takes_no_replica_away(cortex: Cortex, tmp_p
 
 def test_failures_that_nobody_waited_for_have_their_reason_in_the_history(cortex: Cortex, tmp_path: Path) -> None:
     def newest() -> dict[str, Any]:
-        found: dict[str, Any] = cortex.json("history", NAME)["deployments"][0]
+        found: dict[str, Any] = cortex.json("history", ALONE)["deployments"][0]
         return found
 
-    write(tmp_path, "pass")
+    write(tmp_path, "pass", ALONE)
     cortex.ok("deploy", cwd=tmp_path)
-    write(tmp_path, 'raise RuntimeError("nobody waits")')
+    write(tmp_path, 'raise RuntimeError("nobody waits")', ALONE)
     cortex.ok("deploy", "--no-wait", cwd=tmp_path)
     until(lambda: newest()["outcome"] == "failed")
     assert newest()["reason"] == "the replica failed: RuntimeError: nobody waits"
 
-    write(tmp_path, 'raise RuntimeError("whoever waited was killed")')
+    # Slowly, so that the look at the history comes in time.
+    write(tmp_path, 'import time; time.sleep(8); raise RuntimeError("whoever waited was killed")', ALONE)
     deployer = subprocess.Popen([CORTEX, "deploy"], cwd=tmp_path, env=cortex.environ, stderr=subprocess.DEVNULL)
     until(lambda: newest()["outcome"] == "in_progress")
     deployer.kill()
@@ -84,8 +87,8 @@ def test_failures_that_nobody_waited_for_have_their_reason_in_the_history(cortex
     assert newest()["reason"] == "the replica failed: RuntimeError: whoever waited was killed"
 
     # The next deployment writes down how the one before ended.
-    write(tmp_path, "print()")
+    write(tmp_path, "print()", ALONE)
     cortex.ok("deploy", cwd=tmp_path)
-    recorded = cortex.json("history", NAME)["deployments"]
+    recorded = cortex.json("history", ALONE)["deployments"]
     assert [one["outcome"] for one in recorded[:3]] == ["deployed", "failed", "failed"]
     assert recorded[1]["reason"] == "the replica failed: RuntimeError: whoever waited was killed"
