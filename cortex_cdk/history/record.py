@@ -133,9 +133,13 @@ class Record:
         ended = f"{outcome or self.outcome.replace('_', ' ')}{again}{said}"
         return "  ".join(filter(None, (self.name, self.release.revision, when, ended)))
 
-    def __repr__(self) -> str:
+    def described(self, outcome: str | None = None) -> str:
+        """The line that Python shows of it, with the reason of a failure; ``outcome`` as for ``line``."""
         reason = f" ({self.reason})" if self.reason else ""
-        return f"<{self.api} {self.line()}{reason}>"
+        return f"<{self.api} {self.line(outcome)}{reason}>"
+
+    def __repr__(self) -> str:
+        return self.described()
 
     @property
     def author(self) -> str | None:

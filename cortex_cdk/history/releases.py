@@ -43,7 +43,7 @@ class History:
     def __repr__(self) -> str:
         serving = f", {self.serving.name} serves" if self.serving else ""
         count = "1 deployment" if len(self.records) == 1 else f"{len(self.records)} deployments"
-        lines = (f"<{self.api} {record.line(self.outcome_of(record))}>" for record in self.records)
+        lines = (record.described(self.outcome_of(record)) for record in self.records)
         return "\n".join([f"<{self.api}: {count}{serving}>", *lines])
 
     @classmethod
