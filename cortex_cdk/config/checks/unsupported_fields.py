@@ -8,7 +8,6 @@ from dataclasses import replace
 from cortex_cdk.config.checks.memory import too_little_memory
 from cortex_cdk.config.checks.referenced_files import is_pickle
 from cortex_cdk.config.diagnosis import Diagnosis
-from cortex_cdk.config.document import FieldPath
 from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
 from cortex_cdk.errors import Problem
 from cortex_cdk.project.dependencies import INSTALLED
@@ -17,7 +16,7 @@ _PERIODS = "is ignored: Application Auto Scaling has its own periods; the stabil
 _FACTORS = "is ignored: Application Auto Scaling computes the step; min_replicas and max_replicas bound it"
 _TOLERANCES = "is ignored: target tracking scales out above the target and in when well below it"
 
-IGNORED: dict[FieldPath, str] = {
+IGNORED: dict[tuple[str, str], str] = {
     ("networking", "local_port"): "is ignored: APIs share the load balancer's port in the local cloud too",
     ("networking", "api_gateway"): "is ignored: there is no API Gateway; requests go straight to the load balancer",
     ("predictor", "tensorflow_serving_image"): "is ignored: models are served in the replica's own process",
