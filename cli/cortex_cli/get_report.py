@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,7 @@ from cortex_cdk.status.read_status import LIVE, ApiStatus
 from cortex_cdk.status.report import Report
 from cortex_cdk.status.scaling_activities import ScalingActivity
 from cortex_cli.control_characters import on_stdout
-from cortex_cli.output import age, latency, table
+from cortex_cli.output import age, filled, latency, table
 from cortex_cli.replica_report import model_table, replica_table, used
 from cortex_cli.suggestions import any_request, for_environment
 
@@ -169,11 +168,7 @@ def _shared_counts(report: Report) -> str:
 
 
 def _in_lines(text: str, width: int | None) -> str:
-    """Break lines at words where they are longer than the terminal is wide."""
-    if width is None:
-        return text
-    lines = (textwrap.wrap(line, width, subsequent_indent="  ", break_on_hyphens=False) for line in text.splitlines())
-    return "\n".join(part for parts in lines for part in parts)
+    return "\n".join(filled(line, width, indent="  ") for line in text.splitlines())
 
 
 def _reason(api: ApiStatus) -> str:

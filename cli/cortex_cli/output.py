@@ -22,6 +22,8 @@ from cortex_cli.terminal import terminal_width
 HIDDEN_WHEN_ZERO = frozenset({"stale", "failed", "4XX", "5XX"})
 # Columns are not broken into shorter lines.
 NARROWEST = 12
+LEAST_BESIDE = 40
+"""Characters of a line that are left beside an indentation."""
 # More rows are a list to look through, and stay lines, which are longer than the terminal then.
 MOST_BLOCKS = 5
 
@@ -210,3 +212,18 @@ def agree(question: str, *, yes: bool, otherwise: str, hint: str = "accept what 
     if not interactive():
         raise CortexError(otherwise, hint=hint)
     click.confirm(question, abort=True, err=True)
+
+
+def filled(text: str, width: int | None, indent: str = "") -> str:
+    """Break a line at words where the terminal has no room for the whole.
+
+    Args:
+        text: One line.
+        width: Characters in a line of the terminal; None where there is none.
+        indent: What the lines after the first begin with.
+    """
+    if width is None or len(text) <= width:
+        return text
+    # What stands at the right of a narrow column cannot be read.
+    indent = indent if width - len(indent) >= LEAST_BESIDE else "    "
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -11,10 +10,9 @@ import click
 from cortex_cdk.status.diagnosis import Diagnosis, Proof
 from cortex_cdk.status.read_status import LIVE
 from cortex_cli.control_characters import on_stdout
-from cortex_cli.output import age
+from cortex_cli.output import age, filled
 from cortex_cli.suggestions import for_environment
 
-NARROWEST = 40
 NOW = "now"
 """Stands for the time of what is so now."""
 
@@ -28,7 +26,7 @@ def report(diagnosis: Diagnosis, now: datetime, width: int | None = None) -> str
         width: Characters in a line of the terminal; None where there is none, and no line is broken.
     """
     head = f"{on_stdout(diagnosis.name)} ({diagnosis.status}):"
-    paragraph = _filled(f"{head} {on_stdout(_paragraph(diagnosis, now))}", width)
+    paragraph = filled(f"{head} {on_stdout(_paragraph(diagnosis, now))}", width)
     # Styled last: the codes are no characters of a line.
     paragraph = paragraph.replace(head, click.style(head, bold=True), 1)
     return "\n".join([paragraph, *_evidence(diagnosis.evidence, now, width)])
@@ -59,16 +57,5 @@ def _evidence(proofs: Sequence[Proof], now: datetime, width: int | None) -> list
     lines = ["", "evidence:"]
     for (moment, source), proof in zip(rows, proofs, strict=True):
         begin = f"  {moment:>{when}}  {source:<{who}}  "
-        lines.append(_filled(begin + on_stdout(proof.message), width, indent=" " * len(begin)))
+        lines.append(filled(begin + on_stdout(proof.message), width, indent=" " * len(begin)))
     return lines
-
-
-def _filled(text: str, width: int | None, indent: str = "") -> str:
-    """Break a line that the terminal has no room for."""
-    if width is None or len(text) <= width:
-        return text
-    # What stands at the right of a narrow column cannot be read.
-    indent = indent if width - len(indent) >= NARROWEST else "    "
-    return textwrap.fill(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
-    )

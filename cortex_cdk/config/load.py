@@ -16,14 +16,10 @@ from cortex_cdk.config.checks.sizes import check_sizes
 from cortex_cdk.config.checks.unsupported_fields import warnings, without_cortex_image
 from cortex_cdk.config.diagnosis import Diagnosis
 from cortex_cdk.config.document import Document, read_document, written_path
-from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.config.realtime_api import MODELS, RealtimeApi, TrafficSplitter
 from cortex_cdk.config.sections.secret_reference import SecretReference
 from cortex_cdk.errors import ConfigError, Problem
 
-_KINDS: dict[str, type[RealtimeApi] | type[TrafficSplitter]] = {
-    REALTIME_API: RealtimeApi,
-    TRAFFIC_SPLITTER: TrafficSplitter,
-}
 # Kinds of the original, with what to do instead.
 _GONE = {
     "BatchAPI": "keep batch jobs in a file of their own",
@@ -161,7 +157,7 @@ def _resource(diagnosis: Diagnosis, data: object) -> RealtimeApi | TrafficSplitt
         diagnosis.add((), "must be a map with name, kind and more")
         return None
     kind = data.get("kind")
-    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    model = MODELS.get(kind) if isinstance(kind, str) else None
     if model:
         return diagnosis.validate(model)
     if isinstance(kind, str) and kind in _GONE:
@@ -170,7 +166,7 @@ def _resource(diagnosis: Diagnosis, data: object) -> RealtimeApi | TrafficSplitt
     if kind is None:
         diagnosis.add(("kind",), f"is required ({_KIND_WORDS})", at_key=True)
     else:
-        close = next((known for known in _KINDS if str(kind).lower() == known.lower()), None)
+        close = next((known for known in MODELS if str(kind).lower() == known.lower()), None)
         diagnosis.add(("kind",), f"must be {_KIND_WORDS}, not {kind!r}", f"did you mean {close}?" if close else None)
     if "apis" in data:
         return diagnosis.validate(TrafficSplitter, assuming={"kind": TRAFFIC_SPLITTER})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
+from cortex_serving.contract import REALTIME_API, TRAFFIC_SPLITTER
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from cortex_cdk.config.document import FieldPath
@@ -168,3 +170,9 @@ class TrafficSplitter(Section):
         total = sum(variant.weight for variant in self.apis)
         if total != 100:
             yield Conflict((("apis",),), f"the weights must sum to 100, not {total}")
+
+
+MODELS: Mapping[str, type[RealtimeApi] | type[TrafficSplitter]] = MappingProxyType(
+    {REALTIME_API: RealtimeApi, TRAFFIC_SPLITTER: TrafficSplitter}
+)
+"""The model of each kind."""

@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cortex_serving.contract import CONFIG_FILE, REALTIME_API
+from cortex_serving.contract import CONFIG_FILE
 from pydantic import ValidationError
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.clusters.running import RunningCluster
 from cortex_cdk.config import Config, RealtimeApi, TrafficSplitter
+from cortex_cdk.config.realtime_api import MODELS
 from cortex_cdk.deploy import assets
 from cortex_cdk.deploy.apply import Applied
 from cortex_cdk.deploy.deployer import Deployer, Options
@@ -89,7 +90,7 @@ def _recorded(cloud: Cloud, cluster: RunningCluster, record: Record) -> Realtime
         key = names.configuration_key(record.release.specification)
         raise DeployError(f"{record.api}: the configuration of {record.name} is gone from the bucket ({key})", hint=way)
     try:
-        return (RealtimeApi if record.kind == REALTIME_API else TrafficSplitter).model_validate(fields)
+        return MODELS[record.kind].model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))

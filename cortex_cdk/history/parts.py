@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import yaml
-from cortex_serving.contract import TRAFFIC_SPLITTER
 
 from cortex_cdk import names
 from cortex_cdk.aws.cloud import Cloud
 from cortex_cdk.aws.stored_object import StoredObject
 from cortex_cdk.config.checks.unsupported_fields import IGNORED
-from cortex_cdk.config.realtime_api import RealtimeApi, TrafficSplitter
+from cortex_cdk.config.realtime_api import MODELS
 from cortex_cdk.config.written import as_written
 from cortex_cdk.errors import CortexError
 from cortex_cdk.history.record import Record
@@ -76,7 +75,7 @@ def as_file(configuration: Mapping[str, Any]) -> str:
 
 
 def _as_written(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    return as_written(TrafficSplitter if configuration["kind"] == TRAFFIC_SPLITTER else RealtimeApi, configuration)
+    return as_written(MODELS[configuration["kind"]], configuration)
 
 
 def _yaml(value: Any) -> str:

@@ -249,10 +249,13 @@ def _was_undone(record: Record, stack: StackState) -> bool:
     return record.release.specification != stack.outputs.get(names.Output.SPEC_DIGEST)
 
 
+def _cause(record: Record, stack: StackState, endings: Endings | None) -> str:
+    return (endings.cause(record, stack) if endings else None) or stack.reason or _UNKNOWN
+
+
 def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: Endings | None) -> Record:
     if is_newest and stack and _was_undone(record, stack):
-        why = (endings.cause(record, stack) if endings else None) or stack.reason or _UNKNOWN
-        return record.ending(FAILED, why, at=stack.updated)
+        return record.ending(FAILED, _cause(record, stack, endings), at=stack.updated)
     if record.outcome != IN_PROGRESS or (is_newest and stack and stack.in_progress):
         return record
     at = stack.updated if stack and is_newest else None
@@ -260,7 +263,7 @@ def _ended(record: Record, is_newest: bool, stack: StackState | None, endings: E
         return record.ending(DEPLOYED, at=at)
     reason = endings.last_words(record) if endings else None
     if stack and stack.failed and is_newest:
-        reason = reason or (endings.cause(record, stack) if endings else None) or stack.reason or _UNKNOWN
+        reason = reason or _cause(record, stack, endings)
     return record.ending(FAILED, reason, at=at) if reason else record.ending(INTERRUPTED, _LOST)
 
 

@@ -86,10 +86,10 @@ def as_png(measurements: Measurements) -> bytes:
             unit = f" ({panel.unit})" if panel.unit else ""
             plot.set_title(f"{api}: {panel.titled(measurements.period)}{unit}", loc="left", fontsize="medium")
             # matplotlib leaves room in proportion to how values differ: a flat line would lie on the frame.
-            plot.set_ylim(0, 1.05 * plot.get_ylim()[1])
+            plot.set_ylim(0, 1.05 * plot.get_ylim()[1] if plot.dataLim.y1 > 0 else 1)
             plot.grid(alpha=0.3)
             if len(panel.measures) > 1:
-                plot.legend(loc="upper left", fontsize="small")
+                plot.legend(loc="best", fontsize="small")
     for plot in plots[-1]:
         plot.set_xlabel("UTC")
         plot.tick_params(axis="x", rotation=30)

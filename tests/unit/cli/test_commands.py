@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 import pytest
 from cortex_cli import options
+from cortex_cli.commands.local import break_something
 
+from cortex_cdk.localcloud.faults import KINDS
 from tests.conftest import CORTEX, ROOT, Cortex
 from tests.unit.cli.command_tree import commands
 
@@ -98,6 +100,12 @@ def test_what_is_meant_is_suggested_only_where_it_is_close(
     hint = cortex.run(*arguments).stderr.splitlines()[-1]
     assert hint == f"hint: did you mean {meant}?" if meant else hint.startswith("hint: call it as: ")
     assert "- " not in hint, "a word is broken at its hyphen"
+
+
+def test_the_help_of_chaos_lists_the_kinds_that_there_are() -> None:
+    text = break_something.help or ""
+    listed = text.partition("KIND is one of\n")[2].partition("\n\n")[0]
+    assert [kind.strip() for kind in listed.split(",")] == [*KINDS]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -120,6 +120,13 @@ MEMBERS = (
     Member("gone", 0, 0, 0.0, (), None),
 )
 
+WORKING = Report(
+    api(),
+    TRAFFIC,
+    counted_until=NOW - timedelta(minutes=2),
+    usage=(IDLE, BUSY),
+    counted=counted(batching=BATCHING),
+)
 VIEWS: dict[str, Callable[[], str]] = {
     "nothing": lambda: overview({"local": []}, NOW),
     "overview": lambda: overview({"local": [Report(api(), TRAFFIC), Report(api("new"), Traffic())]}, NOW),
@@ -132,16 +139,7 @@ VIEWS: dict[str, Callable[[], str]] = {
         NOW,
     ),
     "detail": lambda: detail(Report(api(), TRAFFIC), NOW),
-    "detail-until": lambda: detail(
-        Report(
-            api(),
-            TRAFFIC,
-            counted_until=NOW - timedelta(minutes=2),
-            usage=(IDLE, BUSY),
-            counted=counted(batching=BATCHING),
-        ),
-        NOW,
-    ),
+    "detail-until": lambda: detail(WORKING, NOW),
     "detail-replicas": lambda: detail(Report(api(), TRAFFIC, replicas=REPLICAS), NOW, width=80),
     "detail-replicas-narrow": lambda: detail(Report(api(), TRAFFIC, replicas=REPLICAS), NOW, width=60),
     "detail-gpu": lambda: detail(
@@ -214,19 +212,7 @@ AT_WIDTHS: dict[str, Callable[[int], str]] = {
         {"production": [*(Report(api(name), TRAFFIC) for name in NAMES), Report(LONG, TRAFFIC)]}, NOW, width
     ),
     "detail": lambda width: detail(Report(api(), TRAFFIC, activities=ACTIVITIES, stopped=STOPPED), NOW, width),
-    "verbose": lambda width: detail(
-        Report(
-            api(),
-            TRAFFIC,
-            counted_until=NOW - timedelta(minutes=2),
-            usage=(IDLE, BUSY),
-            counted=counted(batching=BATCHING),
-            replicas=REPLICAS,
-            configuration=CONFIGURATION,
-        ),
-        NOW,
-        width,
-    ),
+    "verbose": lambda width: detail(replace(WORKING, replicas=REPLICAS, configuration=CONFIGURATION), NOW, width),
     "splitter": lambda width: detail(Report(splitter(iris=90, sick=10), members=MEMBERS), NOW, width),
 }
 
